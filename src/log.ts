@@ -1,0 +1,109 @@
+import { type ConsolaInstance, type ConsolaReporter, createConsola, LogLevels } from "consola/core";
+
+export type LogFormat = "text" | "json";
+
+/** What a line concerns. A line about a run carries both ids; prompts and credentials are in no line. */
+export interface LogContext {
+  readonly run?: string;
+  readonly session?: string;
+  readonly [key: string]: string | number | boolean | undefined;
+}
+
+/** One scope's log (`poller`, `executor`, ...). Lines go to stdout. */
+export interface Log {
+  debug(message: string, context?: LogContext): void;
+  info(message: string, context?: LogContext): void;
+  warn(message: string, context?: LogContext): void;
+  error(message: string, context?: LogContext): void;
+  /** The same log under another scope. */
+  scope(name: string): Log;
+}
+
+export interface LogOptions {
+  readonly format: LogFormat;
+  readonly verbose: boolean;
+  readonly write?: (line: string) => void;
+  readonly colours?: boolean;
+}
+
+const LABELS: Record<string, string> = { debug: "DEBUG", info: "INFO", warn: "WARNING", error: "ERROR" };
+const COLOURS: Record<string, string> = { debug: "2", warn: "33", error: "31" };
+
+export function createLog(scope: string, options: LogOptions): Log {
+  const write = options.write ?? ((line: string) => void process.stdout.write(line));
+  const reporter = options.format === "json" ? jsonReporter(write) : textReporter(write, options.colours ?? false);
+  const consola = createConsola({
+    level: options.verbose ? LogLevels.debug : LogLevels.info,
+    reporters: [reporter],
+    // consola folds repeated lines by default; a line that is not there cannot be counted.
+    throttle: 0,
+  });
+  return scoped(consola, scope);
+}
+
+/** A log that writes nothing, for parts that are used without one. */
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, scope: () => silentLog };
+
+function scoped(consola: ConsolaInstance, scope: string): Log {
+  const tagged = consola.withTag(scope);
+  return {
+    debug: (message, context) => tagged.debug(message, context ?? {}),
+    info: (message, context) => tagged.info(message, context ?? {}),
+    warn: (message, context) => tagged.warn(message, context ?? {}),
+    error: (message, context) => tagged.error(message, context ?? {}),
+    scope: (name) => scoped(consola, name),
+  };
+}
+
+function textReporter(write: (line: string) => void, colours: boolean): ConsolaReporter {
+  return {
+    log({ date, type, tag, args }) {
+      const [message, context] = args as [string, LogContext];
+      const line = `${timestamp(date)} [${LABELS[type] ?? type}] ${tag}: ${message}${suffix(message, context)}`;
+      const colour = colours ? COLOURS[type] : undefined;
+      write(colour === undefined ? `${line}\n` : `\x1b[${colour}m${line}\x1b[0m\n`);
+    },
+  };
+}
+
+function jsonReporter(write: (line: string) => void): ConsolaReporter {
+  return {
+    log({ date, type, tag, args }) {
+      const [message, context] = args as [string, LogContext];
+      const { run, session, ...rest } = context;
+      const line = {
+        time: date.toISOString(),
+        level: type,
+        scope: tag,
+        message,
+        ...(run === undefined ? {} : { run_id: run }),
+        ...(session === undefined ? {} : { session_id: session }),
+        ...rest,
+      };
+      write(`${JSON.stringify(line)}\n`);
+    },
+  };
+}
+
+/** The context that the message does not name already, as ` [run_... ses_... key=value]`. */
+function suffix(message: string, context: LogContext): string {
+  const parts: string[] = [];
+  for (const [key, value] of Object.entries(context)) {
+    if (value === undefined) continue;
+    if (key === "run" || key === "session") {
+      if (!message.includes(String(value))) parts.push(String(value));
+    } else {
+      parts.push(`${key}=${value}`);
+    }
+  }
+  return parts.length === 0 ? "" : ` [${parts.join(" ")}]`;
+}
+
+/** Local time, `2025-01-15 10:00:00`. */
+function timestamp(date: Date): string {
+  const two = (n: number): string => String(n).padStart(2, "0");
+  return (
+    `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
+    `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+  );
+}

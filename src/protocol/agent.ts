@@ -1,0 +1,46 @@
+import * as v from "valibot";
+import { Demands } from "./run.ts";
+
+export const AgentName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/, "an agent's name is 1 to 100 letters, digits, _, . or -, beginning with a letter or digit"),
+);
+
+/** One MCP server of a blueprint; G1 has the fields of Claude Code, G2 `url` and `config` (headers). */
+const McpServer = v.looseObject({
+  type: v.nullish(v.string()),
+  url: v.nullish(v.string()),
+  headers: v.nullish(v.record(v.string(), v.string())),
+  command: v.nullish(v.string()),
+  args: v.nullish(v.array(v.string())),
+  env: v.nullish(v.record(v.string(), v.string())),
+});
+
+/** An agent blueprint. `mcp_servers` maps a name to a server; unknown fields are passed through to the executor. */
+export const Blueprint = v.looseObject({
+  name: v.nullish(v.string()),
+  description: v.nullish(v.string()),
+  system_prompt: v.nullish(v.string()),
+  mcp_servers: v.nullish(v.record(v.string(), McpServer)),
+});
+export type Blueprint = v.InferOutput<typeof Blueprint>;
+
+const agentFields = {
+  description: v.string(),
+  system_prompt: v.nullish(v.string()),
+  mcp_servers: v.nullish(v.record(v.string(), McpServer)),
+  skills: v.nullish(v.array(v.string())),
+  tags: v.nullish(v.array(v.string())),
+  demands: v.nullish(Demands),
+};
+export const AgentStatus = v.picklist(["active", "inactive"]);
+
+/** Body of `POST /agents`. */
+export const CreateAgent = v.object({ name: AgentName, ...agentFields });
+export type CreateAgent = v.InferOutput<typeof CreateAgent>;
+
+/** Body of `PATCH /agents/{name}`: only what is given changes. */
+export const UpdateAgent = v.partial(v.object(agentFields));
+export type UpdateAgent = v.InferOutput<typeof UpdateAgent>;
+
+export const UpdateAgentStatus = v.object({ status: AgentStatus });

@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { RunId, SessionId } from "./identifiers.ts";
+
+export const RunType = v.picklist(["start_session", "resume_session"]);
+export type RunType = v.InferOutput<typeof RunType>;
+
+export const ExecutionMode = v.picklist(["sync", "async_poll", "async_callback"]);
+export type ExecutionMode = v.InferOutput<typeof ExecutionMode>;
+
+export const RunStatus = v.picklist(["pending", "claimed", "running", "stopping", "completed", "failed", "stopped"]);
+export type RunStatus = v.InferOutput<typeof RunStatus>;
+
+const TERMINAL: ReadonlySet<string> = new Set(["completed", "failed", "stopped"]);
+/** A run in one of these statuses never changes again. */
+export function isTerminal(status: string): boolean {
+  return TERMINAL.has(status);
+}
+
+/** What a run asks of the runner that may take it; every given field has to match, tags as a subset. */
+export const Demands = v.object({
+  hostname: v.nullish(v.string()),
+  project_dir: v.nullish(v.string()),
+  executor_type: v.nullish(v.string()),
+  executor_profile: v.nullish(v.string()),
+  tags: v.nullish(v.array(v.string())),
+});
+export type Demands = v.InferOutput<typeof Demands>;
+
+/** A run as `GET /runs`, `GET /runs/{id}` and the poll show it (protocol, section 3). Times are ISO 8601. */
+export const Run = v.looseObject({
+  run_id: RunId,
+  type: v.fallback(RunType, "start_session"),
+  session_id: SessionId,
+  agent_name: v.nullish(v.string(), null),
+  prompt: v.nullish(v.string(), null),
+  project_dir: v.nullish(v.string(), null),
+  parent_session_id: v.nullish(v.string(), null),
+  execution_mode: v.nullish(v.string(), "sync"),
+  demands: v.nullish(v.looseObject({}), null),
+  status: v.string(),
+  runner_id: v.nullish(v.string(), null),
+  error: v.nullish(v.string(), null),
+  created_at: v.nullish(v.string(), null),
+  claimed_at: v.nullish(v.string(), null),
+  started_at: v.nullish(v.string(), null),
+  completed_at: v.nullish(v.string(), null),
+  timeout_at: v.nullish(v.string(), null),
+});
+export type Run = v.InferOutput<typeof Run>;
+
+/** Body of `POST /runs` (protocol, section 1b). */
+export const CreateRun = v.object({
+  type: RunType,
+  prompt: v.pipe(v.string(), v.minLength(1, "the prompt is empty")),
+  session_id: v.nullish(SessionId),
+  agent_name: v.nullish(v.string()),
+  project_dir: v.nullish(v.string()),
+  parent_session_id: v.nullish(SessionId),
+  execution_mode: v.nullish(ExecutionMode, "sync"),
+  additional_demands: v.nullish(Demands),
+});
+export type CreateRun = v.InferOutput<typeof CreateRun>;
+
+/** Answer of `POST /runs`. */
+export const CreatedRun = v.looseObject({ run_id: RunId, session_id: SessionId, status: v.string() });
+export type CreatedRun = v.InferOutput<typeof CreatedRun>;
+
+/** Answer of `POST /runs/{id}/stop` and `POST /sessions/{id}/stop`. */
+export const StopAnswer = v.looseObject({
+  run_id: v.nullish(v.string(), null),
+  session_id: v.nullish(v.string(), null),
+  status: v.nullish(v.string(), null),
+  message: v.nullish(v.string(), null),
+});
+export type StopAnswer = v.InferOutput<typeof StopAnswer>;
+
+export const RunList = v.looseObject({ runs: v.array(v.unknown()) });
