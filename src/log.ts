@@ -59,7 +59,7 @@ function textReporter(write: (line: string) => void, colours: boolean): ConsolaR
   return {
     log({ date, type, tag, args }) {
       const [message, context] = args as [string, LogContext];
-      const line = `${timestamp(date)} [${LABELS[type] ?? type}] ${tag}: ${message}${suffix(message, context)}`;
+      const line = oneLine(`${timestamp(date)} [${LABELS[type] ?? type}] ${tag}: ${message}${suffix(message, context)}`);
       const colour = colours ? COLOURS[type] : undefined;
       write(colour === undefined ? `${line}\n` : `\x1b[${colour}m${line}\x1b[0m\n`);
     },
@@ -97,6 +97,12 @@ function suffix(message: string, context: LogContext): string {
     }
   }
   return parts.length === 0 ? "" : ` [${parts.join(" ")}]`;
+}
+
+/** A message may hold what executors and coordinators wrote: it must not forge a line, nor say anything to a terminal. */
+function oneLine(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.trimEnd().replace(/\r?\n/g, "\\n").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
 }
 
 /** Local time, `2025-01-15 10:00:00`. */

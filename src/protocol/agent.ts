@@ -33,7 +33,7 @@ const agentFields = {
   tags: v.nullish(v.array(v.string())),
   demands: v.nullish(Demands),
 };
-export const AgentStatus = v.picklist(["active", "inactive"]);
+const AgentStatus = v.picklist(["active", "inactive"]);
 
 /** Body of `POST /agents`. */
 export const CreateAgent = v.object({ name: AgentName, ...agentFields });

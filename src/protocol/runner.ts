@@ -13,24 +13,23 @@ export const Register = v.looseObject({
 });
 export type Register = v.InferOutput<typeof Register>;
 
-/** Answer of `POST /runner/register`. `capabilities` is ours: "capacity" says that a poll takes `capacity=0` (stops only). */
-export const Registered = v.looseObject({
+const seconds = v.nullish(v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600)));
+const registration = {
   runner_id: v.pipe(v.string(), v.regex(/^[\w.:-]{1,200}$/, "not a runner id")),
-  poll_timeout_seconds: v.nullish(v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600))),
-  heartbeat_interval_seconds: v.nullish(v.pipe(v.number(), v.minValue(0.1), v.maxValue(3600))),
+  poll_timeout_seconds: seconds,
+  heartbeat_interval_seconds: seconds,
   capabilities: v.nullish(v.array(v.string()), []),
-});
+};
+
+/** Answer of `POST /runner/register`. `capabilities` is ours: "capacity" says that a poll takes `capacity=0` (stops only). */
+export const Registered = v.looseObject(registration);
 export type Registered = v.InferOutput<typeof Registered>;
 
-/** `detail` of a 409 to `POST /runner/register`. */
+/** A 409 to `POST /runner/register` for an identity that is online. Our coordinator adds what it would have answered otherwise. */
 export const DuplicateRunner = v.looseObject({
-  detail: v.looseObject({
-    error: v.string(),
-    message: v.nullish(v.string(), ""),
-    runner_id: v.nullish(v.string(), null),
-    hostname: v.nullish(v.string(), null),
-  }),
+  detail: v.looseObject({ ...registration, error: v.literal("duplicate_runner"), hostname: v.nullish(v.string(), null) }),
 });
+export type DuplicateRunner = v.InferOutput<typeof DuplicateRunner>["detail"];
 
 /** Body of `POST /runner/heartbeat`; `claimed_run_ids` is ours: it renews the leases of runs that are claimed and not started yet. */
 export const Heartbeat = v.object({ runner_id: v.string(), claimed_run_ids: v.nullish(v.array(RunId)) });

@@ -1,0 +1,103 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { delay } from "../../src/async/delay.ts";
+import type { ExecutorContext } from "../../src/executor-kit/run-executor.ts";
+import { writeStderr, writeStdout } from "../../src/executor-kit/write-output.ts";
+import { type Directive, parseDuration, parseSize } from "./script.ts";
+import type { StoredSession } from "./session-store.ts";
+
+/** What the directives of one turn may look at and change. */
+export interface Turn {
+  readonly context: ExecutorContext;
+  readonly stored: StoredSession;
+  ignoresStops: boolean;
+  sendsSessionStop: boolean;
+}
+
+/** Does what the directive says; resolves to an exit code if the turn ends with it. */
+type Act = (turn: Turn, rest: string) => Promise<number | void> | number | void;
+
+const ACTS: Readonly<Record<string, Act>> = {
+  sleep: (turn, rest) => delay(parseDuration(rest), turn.context.signal),
+  wait: (turn, rest) => waitForFile(rest, turn.context.signal),
+  fail: async (_turn, rest) => {
+    await writeStderr(`${rest || "failed as asked"}\n`);
+    return 1;
+  },
+  exit: (_turn, rest) => Number.parseInt(rest || "0", 10) & 0xff,
+  crash: async () => {
+    process.kill(process.pid, "SIGKILL");
+    await new Promise(() => {});
+  },
+  output: (turn, rest) => flood(writeStdout, parseSize(rest), turn.context.signal),
+  stderr: (turn, rest) => flood(writeStderr, parseSize(rest), turn.context.signal),
+  "ignore-sigterm": (turn) => {
+    turn.ignoresStops = true;
+  },
+  "no-session-stop": (turn) => {
+    turn.sendsSessionStop = false;
+  },
+  grandchild: (_turn, rest) => {
+    const seconds = String(parseDuration(rest) / 1000);
+    Bun.spawn(["sleep", seconds], { stdin: "ignore", stdout: "inherit", stderr: "inherit" }).unref();
+  },
+  daemon: (_turn, rest) => {
+    // The shell leads a session of its own and ends at once: what it started has neither our session nor us as its parent.
+    const shell = ["sh", "-c", 'sleep "$1" & ', "sh", String(parseDuration(rest) / 1000)];
+    Bun.spawnSync(shell, { detached: true, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  },
+  tool: (turn, rest) => useTool(turn, rest || "echo"),
+  env: () => writeStdout(`${Object.keys(process.env).sort().join("\n")}\n`),
+  history: (turn) => writeStdout(turn.stored.turns.map((past) => `${JSON.stringify(past.message)}\n`).join("")),
+  write: (_turn, rest) => {
+    const [, file = "", text = ""] = /^(\S+)\s*(.*)$/.exec(rest) ?? [];
+    if (file === "") throw new Error("!write needs a file: !write FILE text");
+    writeFileSync(file, `${text}\n`);
+  },
+  child: async (turn, rest) => {
+    const child = await turn.context.session.startChild({ prompt: childPrompt(rest), executionMode: "async_callback" });
+    await writeStdout(`[test-executor] started child session ${child.session_id}\n`);
+  },
+  "child-sync": async (turn, rest) => {
+    const { session } = turn.context;
+    const child = await session.startChild({ prompt: childPrompt(rest), executionMode: "sync" });
+    const run = await session.runEnded(child.run_id);
+    if (run.status !== "completed") throw new Error(`child session ${child.session_id} ${run.status}: ${run.error ?? "no reason given"}`);
+    await writeStdout(`${await session.result(child.session_id)}\n`);
+  },
+};
+
+/** Throws an Error for a directive that does not exist, so that a slip of the pen in a test does not pass silently. */
+export async function obey(turn: Turn, directive: Directive): Promise<number | void> {
+  const act = Object.hasOwn(ACTS, directive.name) ? ACTS[directive.name] : undefined;
+  if (act === undefined) throw new Error(`unknown directive !${directive.name}; there are !${Object.keys(ACTS).join(" !")}`);
+  return await act(turn, directive.rest);
+}
+
+/** A child's prompt stands on one line; `\n` in it begins a new one. */
+function childPrompt(rest: string): string {
+  return rest.replaceAll("\\n", "\n");
+}
+
+async function waitForFile(file: string, signal: AbortSignal): Promise<void> {
+  if (file === "") throw new Error("!wait needs a file");
+  while (!signal.aborted && !existsSync(file)) await delay(20, signal);
+}
+
+async function flood(write: (text: string) => Promise<void>, bytes: number, signal: AbortSignal): Promise<void> {
+  const line = `${"x".repeat(1023)}\n`;
+  const chunk = line.repeat(64);
+  for (let left = bytes; left > 0 && !signal.aborted; left -= chunk.length) {
+    await write(chunk.slice(0, left));
+    // Writing to a file gives no signal handler a turn.
+    await new Promise(setImmediate);
+  }
+}
+
+async function useTool(turn: Turn, name: string): Promise<void> {
+  await turn.context.session.event({
+    event_type: "post_tool",
+    tool_name: name,
+    tool_input: { text: `input of ${name}` },
+    tool_output: `output of ${name}`,
+  });
+}

@@ -1,0 +1,34 @@
+import { join } from "node:path";
+
+/**
+ * What the commands of the gate see: this environment without the user's own runner settings (a test must never reach a
+ * coordinator that happens to be configured on the machine), with state, configuration and data under `scratch`, and
+ * with loopback outside any proxy.
+ */
+export function gateEnvironment(scratch: string, inherited: Record<string, string | undefined> = process.env): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(inherited)) {
+    if (value !== undefined && !isDropped(name)) env[name] = value;
+  }
+  for (const kind of ["STATE", "CONFIG", "DATA"]) env[`XDG_${kind}_HOME`] = join(scratch, `xdg-${kind.toLowerCase()}`);
+  // One spelling wins over the other in some programs: both get the union.
+  const direct = [env.NO_PROXY, env.no_proxy, "127.0.0.1,localhost,::1"].filter(Boolean).join(",");
+  return { ...env, NO_PROXY: direct, no_proxy: direct, NO_COLOR: "1" };
+}
+
+const DROPPED_PREFIXES = ["AGENT_", "AUTH0_", "RUNNER_", "COORDINATOR_"];
+const DROPPED = new Set([
+  "PROJECT_DIR",
+  "POLL_TIMEOUT",
+  "HEARTBEAT_INTERVAL",
+  "ADDITIONAL_DEMANDS",
+  // These change what Bun does, and every program compiled with it; the last one how the counts of `bun test` look.
+  "BUN_OPTIONS",
+  "BUN_BE_BUN",
+  "NODE_ENV",
+  "FORCE_COLOR",
+]);
+
+function isDropped(name: string): boolean {
+  return DROPPED.has(name) || DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
+}

@@ -1,0 +1,64 @@
+import { existsSync } from "node:fs";
+import { basename, dirname, isAbsolute, join } from "node:path";
+import { UserError } from "../errors.ts";
+import { builtInExecutor, builtInNames } from "./built-in.ts";
+import type { CatalogOptions, Executor, ExecutorOrigin } from "./executor.ts";
+import { nearest } from "../config/nearest.ts";
+import { ownBunCommand, runsOnOwnBun } from "./own-bun.ts";
+import { type FoundFolder, scanFault, scanFolder } from "./scan-folder.ts";
+
+/** A built-in executor's place in the source tree, with or without its extension. */
+const BUILT_IN_PATH = /^(?:\.\/)?executors\/([^/]+)\/ao-[^/]*-exec[^/]*$/;
+
+/**
+ * The executor of that name: of the first folder that has it, else the built-in one.
+ * Throws UserError when there is none, or when its folder holds more than one.
+ */
+export function findExecutorByName(name: string, options: CatalogOptions): Executor {
+  for (const folder of options.folders) {
+    const found = scanFolder(folder).find((candidate) => candidate.name === name);
+    if (found) return executorOfFolder(found, options);
+  }
+  return builtInExecutor(name, options) ?? notFound(name, options);
+}
+
+/**
+ * The executor at a path, absolute or from `binaryFolder`; its name is that of its folder. Where nothing is there, the path that
+ * a built-in one has in the source tree means the built-in one. Throws UserError when there is nothing at all.
+ */
+export function findExecutorByPath(path: string, options: CatalogOptions): Executor {
+  const file = isAbsolute(path) ? path : join(options.binaryFolder, path);
+  if (existsSync(file)) return executorOfFile(basename(dirname(file)) || "unknown", "path", file, options);
+  const builtInName = BUILT_IN_PATH.exec(path.replaceAll("\\", "/"))?.[1];
+  const builtIn = builtInName === undefined ? null : builtInExecutor(builtInName, options);
+  if (builtIn) return builtIn;
+  throw new UserError(`there is no executor at ${file}`, {
+    hint: `a relative path begins at ${options.binaryFolder}; executors by name: ${availableNames(options).join(", ")}`,
+  });
+}
+
+function executorOfFolder(found: FoundFolder, options: CatalogOptions): Executor {
+  const fault = scanFault(found);
+  if (fault) throw new UserError(fault.reason, { hint: fault.hint });
+  return executorOfFile(found.name, "folder", join(found.path, found.files[0] ?? ""), options);
+}
+
+function executorOfFile(name: string, origin: ExecutorOrigin, path: string, options: CatalogOptions): Executor {
+  const start = runsOnOwnBun(path, options) ? ownBunCommand(path, options) : { command: [path], env: {} };
+  return { name, origin, path, ...start };
+}
+
+function notFound(name: string, options: CatalogOptions): never {
+  const names = availableNames(options);
+  const meant = nearest(name, names);
+  const places = ["among the built-in ones", ...options.folders.map((folder) => `in ${folder} for ${name}/ao-*-exec*`)];
+  const question = meant === undefined ? "" : `did you mean ${meant}? `;
+  throw new UserError(`there is no executor ${JSON.stringify(name)}; looked ${places.join(", ")}`, {
+    hint: `${question}available: ${names.join(", ")}`,
+  });
+}
+
+function availableNames(options: CatalogOptions): string[] {
+  const inFolders = options.folders.flatMap((folder) => scanFolder(folder).map((found) => found.name));
+  return [...new Set([...inFolders, ...builtInNames()])].sort();
+}

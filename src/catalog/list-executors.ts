@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { builtInNames, checkBuiltIn } from "./built-in.ts";
+import type { CatalogOptions, ExecutorOrigin, Readiness } from "./executor.ts";
+import { checkReadiness } from "./readiness.ts";
+import { type FoundFolder, scanFault, scanFolder } from "./scan-folder.ts";
+
+export interface ListedExecutor {
+  readonly name: string;
+  readonly origin: ExecutorOrigin;
+  /** Its file, or its folder where it is not clear which file is meant; null for a built-in one. */
+  readonly path: string | null;
+  readonly readiness: Readiness;
+  /** The path of another of the same name that is taken in place of this one. */
+  readonly shadowedBy: string | null;
+}
+
+/** All executors that can be asked for by name, by name; of one name, the one that is taken comes first. Writes nothing. */
+export function listExecutors(options: CatalogOptions): ListedExecutor[] {
+  const takenBy = new Map<string, string>();
+  const listed: ListedExecutor[] = [];
+  for (const found of options.folders.flatMap(scanFolder)) {
+    const entry = listFound(found, takenBy.get(found.name) ?? null, options);
+    if (entry.shadowedBy === null) takenBy.set(found.name, entry.path ?? found.path);
+    listed.push(entry);
+  }
+  for (const name of builtInNames()) {
+    const readiness = checkBuiltIn(name, options);
+    listed.push({ name, origin: "built-in", path: null, readiness, shadowedBy: takenBy.get(name) ?? null });
+  }
+  // The sort is stable: within one name the order of precedence stays.
+  return listed.sort((a, b) => (a.name === b.name ? 0 : a.name < b.name ? -1 : 1));
+}
+
+function listFound(found: FoundFolder, shadowedBy: string | null, options: CatalogOptions): ListedExecutor {
+  const { name } = found;
+  const fault = scanFault(found);
+  if (fault) return { name, origin: "folder", path: found.path, readiness: { ok: false, ...fault }, shadowedBy };
+  const path = join(found.path, found.files[0] ?? "");
+  return { name, origin: "folder", path, readiness: checkReadiness({ name, path }, options), shadowedBy };
+}

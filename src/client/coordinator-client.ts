@@ -1,0 +1,215 @@
+import * as v from "valibot";
+import { Blueprint } from "../protocol/agent.ts";
+import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
+import { CreatedRun, type CreateRun, Run, RunList, StopAnswer } from "../protocol/run.ts";
+import { DuplicateRunner, Registered, RunnerInfo, RunnerList } from "../protocol/runner.ts";
+import { type Session, SessionAnswer, type SessionEvent, SessionEvent as SessionEventSchema, SessionList, Session as SessionSchema } from "../protocol/session.ts";
+import type { Authorization } from "./credentials.ts";
+import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
+import { readEventStream } from "./event-stream.ts";
+import { type Call, callCoordinator } from "./http.ts";
+
+const Anything = v.unknown();
+
+/** A terminal report, or `started`: the verb of the endpoint and its body beside `runner_id` (protocol, section 5). */
+export type Report =
+  | { readonly verb: "started" }
+  | { readonly verb: "completed" }
+  | { readonly verb: "failed"; readonly error: string }
+  | { readonly verb: "stopped"; readonly signal: string };
+
+/** The coordinator seen from outside, one method a verb. Every method rejects with a CoordinatorFailure and none retries. */
+export class CoordinatorClient {
+  constructor(
+    readonly baseUrl: string,
+    readonly authorization: Authorization,
+  ) {}
+
+  #call<S extends v.GenericSchema>(call: Call<S>): Promise<v.InferOutput<S>> {
+    return callCoordinator(this.baseUrl, this.authorization, call);
+  }
+
+  health(signal?: AbortSignal): Promise<unknown> {
+    return this.#call({
+      method: "GET",
+      path: "/health",
+      answer: v.looseObject({ status: v.string() }),
+      timeoutMs: 5_000,
+      signal,
+    });
+  }
+
+  register(body: object, signal?: AbortSignal): Promise<Registered> {
+    return this.#call({ method: "POST", path: "/runner/register", body, answer: Registered, signal });
+  }
+
+  async heartbeat(runnerId: string, claimedRunIds: readonly string[], signal?: AbortSignal): Promise<void> {
+    const body = { runner_id: runnerId, ...(claimedRunIds.length === 0 ? {} : { claimed_run_ids: claimedRunIds }) };
+    await this.#call({ method: "POST", path: "/runner/heartbeat", body, answer: Anything, timeoutMs: 15_000, signal });
+  }
+
+  /**
+   * One long poll. `keepalive: false`, because the runtime repeats a GET unseen when a kept connection turns out to be dead, and a
+   * poll claims. Abort it only where nothing can be claimed by it (`stopsOnly`), or when all hope is lost: see `Poller`.
+   */
+  async poll(runnerId: string, options: { stopsOnly: boolean; timeoutMs: number; signal: AbortSignal }): Promise<PollMessage> {
+    const what = "GET /runner/runs";
+    const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${options.stopsOnly ? "&capacity=0" : ""}`;
+    const abort = new AbortController();
+    const timer = setTimeout(() => abort.abort(new DOMException("timed out", "TimeoutError")), options.timeoutMs);
+    const onAbort = (): void => abort.abort();
+    options.signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      options.signal.throwIfAborted();
+      const header = await this.authorization.header();
+      const headers: Record<string, string> = header === null ? {} : { authorization: header };
+      const response = await fetch(this.baseUrl + path, { headers, keepalive: false, signal: abort.signal });
+      const text = await response.text();
+      if (response.status === 204) return { kind: "nothing" };
+      if (!response.ok) {
+        if (response.status === 401 || response.status === 403) this.authorization.refused();
+        throw failureOfAnswer(what, response.status, text);
+      }
+      const message = parsePollMessage(parseJson(text));
+      if (message === null) throw new CoordinatorFailure("unavailable", `${what}: an answer that makes no sense`, response.status);
+      return message;
+    } catch (error) {
+      throw failureOfThrown(what, error);
+    } finally {
+      clearTimeout(timer);
+      options.signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Bodies are the superset that both generations take. */
+  async report(runnerId: string, runId: string, report: Report): Promise<void> {
+    const body = reportBody(runnerId, report);
+    await this.#call({ method: "POST", path: `/runner/runs/${encodeURIComponent(runId)}/${report.verb}`, body, answer: Anything });
+  }
+
+  /** Leaves: `self` removes the registration at once; without it the open poll is answered `deregistered`, and removes it. */
+  async deregister(runnerId: string, options: { self: boolean }): Promise<void> {
+    const path = `/runners/${encodeURIComponent(runnerId)}${options.self ? "?self=true" : ""}`;
+    await this.#call({ method: "DELETE", path, answer: Anything, timeoutMs: 5_000 });
+  }
+
+  /** The blueprint of an agent; a `{"agent": {...}}` wrapper is tolerated. */
+  async agent(name: string): Promise<Blueprint> {
+    const body = await this.#call({ method: "GET", path: `/agents/${encodeURIComponent(name)}`, answer: v.looseObject({}) });
+    const parsed = v.safeParse(Blueprint, "agent" in body ? body["agent"] : body);
+    if (parsed.success) return parsed.output;
+    const [issue] = parsed.issues;
+    throw new CoordinatorFailure("refused", `${v.getDotPath(issue) ?? "blueprint"}: ${issue.message}`);
+  }
+
+  createRun(body: CreateRun): Promise<CreatedRun> {
+    return this.#call({ method: "POST", path: "/runs", body, answer: CreatedRun });
+  }
+
+  run(runId: string): Promise<Run> {
+    return this.#call({ method: "GET", path: `/runs/${encodeURIComponent(runId)}`, answer: Run });
+  }
+
+  /** All runs; the filters are ours, another coordinator ignores them. Rows that make no sense are left out. */
+  async runs(filter: Readonly<Record<string, string>> = {}): Promise<Run[]> {
+    const answer = await this.#call({ method: "GET", path: `/runs${query(filter)}`, answer: RunList });
+    return keepValid(Run, answer.runs);
+  }
+
+  stopRun(runId: string): Promise<StopAnswer> {
+    return this.#call({ method: "POST", path: `/runs/${encodeURIComponent(runId)}/stop`, answer: StopAnswer });
+  }
+
+  stopSession(sessionId: string): Promise<StopAnswer> {
+    return this.#call({ method: "POST", path: `/sessions/${encodeURIComponent(sessionId)}/stop`, answer: StopAnswer });
+  }
+
+  async session(sessionId: string): Promise<Session> {
+    const path = `/sessions/${encodeURIComponent(sessionId)}`;
+    return (await this.#call({ method: "GET", path, answer: SessionAnswer })).session;
+  }
+
+  async sessions(): Promise<Session[]> {
+    const answer = await this.#call({ method: "GET", path: "/sessions", answer: SessionList });
+    return keepValid(SessionSchema, answer.sessions);
+  }
+
+  /** The result's text: G1's `result`, G2's `result_text` or its `result_data` as JSON. Refused with 400 or 404 where there is none. */
+  async result(sessionId: string): Promise<string> {
+    const schema = v.looseObject({ result: v.nullish(v.string()), result_text: v.nullish(v.string()), result_data: v.nullish(v.unknown()) });
+    const answer = await this.#call({ method: "GET", path: `/sessions/${encodeURIComponent(sessionId)}/result`, answer: schema });
+    return answer.result ?? answer.result_text ?? (answer.result_data == null ? "" : JSON.stringify(answer.result_data));
+  }
+
+  async sendEvent(event: SessionEvent): Promise<void> {
+    const path = `/sessions/${encodeURIComponent(event.session_id)}/events`;
+    await this.#call({ method: "POST", path, body: event, answer: Anything });
+  }
+
+  /**
+   * What happens in a session, live: an event where one was sent, null where only its status changed. Ends when the coordinator ends
+   * it or the signal fires.
+   */
+  async *sessionStream(sessionId: string, signal: AbortSignal): AsyncGenerator<SessionEvent | null> {
+    const header = await this.authorization.header();
+    const url = `${this.baseUrl}/sse/sessions${query({ session_id: sessionId })}`;
+    const headers: Record<string, string> = header === null ? {} : { authorization: header };
+    const response = await fetch(url, { headers, signal });
+    if (response.status === 401 || response.status === 403) this.authorization.refused();
+    if (!response.ok || response.body === null) throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
+    for await (const message of readEventStream(response.body)) {
+      const parsed = v.safeParse(v.looseObject({ data: SessionEventSchema }), parseJson(message.data));
+      yield message.event === "event" && parsed.success ? parsed.output.data : null;
+    }
+  }
+
+  /** Whether the coordinator is healthy, and how far its clock is ahead of ours in ms (null if it does not tell the time). */
+  async probe(): Promise<{ clockAheadMs: number | null }> {
+    await this.health();
+    try {
+      const response = await fetch(`${this.baseUrl}/health`, { signal: AbortSignal.timeout(5_000) });
+      await response.body?.cancel();
+      const date = Date.parse(response.headers.get("date") ?? "");
+      // The header has whole seconds: half a one is the middle of what it may mean.
+      return { clockAheadMs: Number.isNaN(date) ? null : date + 500 - Date.now() };
+    } catch (error) {
+      throw failureOfThrown("GET /health", error);
+    }
+  }
+
+  async runners(): Promise<RunnerInfo[]> {
+    const answer = await this.#call({ method: "GET", path: "/runners", answer: RunnerList });
+    return keepValid(RunnerInfo, answer.runners);
+  }
+}
+
+/** What a 409 to `register` says, if it is the one of a duplicate: the identity is registered and online. */
+export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | null {
+  const parsed = v.safeParse(DuplicateRunner, failure.body);
+  return failure.status === 409 && parsed.success ? parsed.output.detail : null;
+}
+
+function reportBody(runnerId: string, report: Report): object {
+  switch (report.verb) {
+    case "started":
+      return { runner_id: runnerId };
+    case "completed":
+      return { runner_id: runnerId, status: "success", session_status: "finished" };
+    case "failed":
+      return { runner_id: runnerId, error: report.error };
+    case "stopped":
+      return { runner_id: runnerId, signal: report.signal };
+  }
+}
+
+function keepValid<S extends v.GenericSchema>(schema: S, rows: readonly unknown[]): v.InferOutput<S>[] {
+  return rows.flatMap((row) => {
+    const parsed = v.safeParse(schema, row);
+    return parsed.success ? [parsed.output] : [];
+  });
+}
+
+function query(filter: Readonly<Record<string, string>>): string {
+  const text = new URLSearchParams(filter).toString();
+  return text === "" ? "" : `?${text}`;
+}

@@ -1,0 +1,35 @@
+/** One message of a server-sent event stream. */
+export interface StreamMessage {
+  readonly event: string;
+  readonly data: string;
+}
+
+/** A longer message than this is dropped unread. */
+const MAX_MESSAGE_CHARACTERS = 32 * 1024 * 1024;
+
+/** Parses a `text/event-stream` body (HTML standard, section 9.2): fields to the colon, a blank line ends a message, `:` is a comment. */
+export async function* readEventStream(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamMessage> {
+  const decoder = new TextDecoder();
+  let buffered = "";
+  let event = "message";
+  let data: string[] = [];
+  for await (const chunk of body) {
+    buffered += decoder.decode(chunk, { stream: true });
+    const lines = buffered.split(/\r\n|\n|\r(?!$)/);
+    buffered = lines.pop() ?? "";
+    if (buffered.length > MAX_MESSAGE_CHARACTERS) buffered = "";
+    for (const line of lines) {
+      if (line === "") {
+        if (data.length > 0) yield { event, data: data.join("\n") };
+        event = "message";
+        data = [];
+      } else {
+        const colon = line.indexOf(":");
+        const field = colon < 0 ? line : line.slice(0, colon);
+        const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+        if (field === "event") event = value;
+        if (field === "data") data.push(value);
+      }
+    }
+  }
+}

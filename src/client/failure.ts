@@ -1,0 +1,94 @@
+import * as v from "valibot";
+import { describeError, errorCode } from "../errors.ts";
+
+/**
+ * Why a call to the coordinator did not succeed:
+ * - `unreachable`: no answer (refused, reset, timed out, name not found); whether it was carried out is unknown
+ * - `unavailable`: an answer that says nothing about the request: 5xx, 408, 429, or not the JSON that was promised
+ * - `unregistered`: 401 or 403; to a registered runner it means that the coordinator has forgotten it, or its credentials
+ * - `refused`: any other 4xx: the same request will be refused again
+ */
+export type FailureKind = "unreachable" | "unavailable" | "unregistered" | "refused";
+
+/** A call to the coordinator that did not succeed. `status` and `detail` are there if there was an answer. */
+export class CoordinatorFailure extends Error {
+  override readonly name = "CoordinatorFailure";
+  constructor(
+    readonly kind: FailureKind,
+    message: string,
+    readonly status: number | null = null,
+    /** The answer's body, parsed if it was JSON. */
+    readonly body: unknown = undefined,
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+  }
+
+  /** A repetition can help. Everything that the runner sends is made to bear one: a lost answer looks like a lost request. */
+  get isRetryable(): boolean {
+    return this.kind === "unreachable" || this.kind === "unavailable";
+  }
+}
+
+/** The failure that an answer with a status outside 2xx stands for. `body` is its text. */
+export function failureOfAnswer(what: string, status: number, body: string): CoordinatorFailure {
+  const parsed = parseJson(body);
+  const detail = detailOf(parsed) ?? (parsed === undefined ? "an answer that is not JSON" : "no detail");
+  return new CoordinatorFailure(kindOfStatus(status), `${what}: ${status}: ${detail}`, status, parsed);
+}
+
+/** The failure that a thrown error of fetch stands for. */
+export function failureOfThrown(what: string, error: unknown): CoordinatorFailure {
+  if (error instanceof CoordinatorFailure) return error;
+  return new CoordinatorFailure("unreachable", `${what}: ${reasonOf(error)}`, null, undefined, error);
+}
+
+function kindOfStatus(status: number): FailureKind {
+  if (status === 401 || status === 403) return "unregistered";
+  if (status >= 500 || status === 408 || status === 429 || status < 400) return "unavailable";
+  return "refused";
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ConnectionRefused: "connection refused",
+  ENOTFOUND: "host name not found",
+  ECONNRESET: "connection lost",
+  ConnectionClosed: "connection lost",
+  ETIMEDOUT: "timed out",
+};
+
+function reasonOf(error: unknown): string {
+  const code = errorCode(error);
+  if (code !== undefined && REASONS[code] !== undefined) return REASONS[code];
+  return isTimeout(error) || (error instanceof Error && isTimeout(error.cause)) ? "timed out" : describeError(error);
+}
+
+/** ofetch wraps what fetch has thrown. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const ValidationErrors = v.array(v.looseObject({ loc: v.nullish(v.array(v.unknown()), []), msg: v.nullish(v.string(), "invalid") }));
+
+/** The words in a FastAPI-like error body: `{"detail": "..."}`, `{"detail": {"message": "..."}}` or a list of validation errors. */
+export function detailOf(body: unknown): string | undefined {
+  if (typeof body !== "object" || body === null || !("detail" in body)) return undefined;
+  const { detail } = body;
+  if (typeof detail === "string") return detail;
+  const errors = v.safeParse(ValidationErrors, detail);
+  if (errors.success) return errors.output.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; ");
+  if (typeof detail === "object" && detail !== null) {
+    if ("message" in detail && typeof detail.message === "string") return detail.message;
+    if ("error" in detail && typeof detail.error === "string") return detail.error;
+  }
+  return JSON.stringify(detail)?.slice(0, 300);
+}

@@ -1,0 +1,62 @@
+import { ofetch } from "ofetch";
+import * as v from "valibot";
+import type { Authorization } from "./credentials.ts";
+import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
+
+export interface Call<S extends v.GenericSchema> {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** Path and query, beginning with a slash. */
+  readonly path: string;
+  readonly body?: object;
+  /** What the answer has to be. */
+  readonly answer: S;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const TIMEOUT_MS = 30_000;
+
+/** One call to the coordinator: no retry in here, a time limit that covers the body, every failure a CoordinatorFailure. */
+export async function callCoordinator<S extends v.GenericSchema>(
+  baseUrl: string,
+  authorization: Authorization,
+  call: Call<S>,
+): Promise<v.InferOutput<S>> {
+  const what = `${call.method} ${call.path.split("?", 1)[0]}`;
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(new DOMException("timed out", "TimeoutError")), call.timeoutMs ?? TIMEOUT_MS);
+  const onAbort = (): void => abort.abort();
+  call.signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    call.signal?.throwIfAborted();
+    const header = await authorization.header();
+    const response = await ofetch.raw(`${baseUrl}${call.path}`, {
+      method: call.method,
+      headers: header === null ? {} : { authorization: header },
+      ...(call.body === undefined ? {} : { body: call.body }),
+      signal: abort.signal,
+      retry: false,
+      ignoreResponseError: true,
+      responseType: "text",
+    });
+    if (!response.ok) {
+      if (response.status === 401 || response.status === 403) authorization.refused();
+      throw failureOfAnswer(what, response.status, response._data ?? "");
+    }
+    return parseAnswer(what, call.answer, response.status, response._data ?? "");
+  } catch (error) {
+    throw failureOfThrown(what, error);
+  } finally {
+    clearTimeout(timer);
+    call.signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Any 2xx will do: the generations differ in which they send. A body that is not what was promised is `unavailable`. */
+function parseAnswer<S extends v.GenericSchema>(what: string, schema: S, status: number, text: string): v.InferOutput<S> {
+  const json = text === "" ? {} : parseJson(text);
+  const parsed = v.safeParse(schema, json);
+  if (parsed.success) return parsed.output;
+  const issue = json === undefined ? "not JSON" : `${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`.trim();
+  throw new CoordinatorFailure("unavailable", `${what}: an answer that makes no sense (${issue})`, status, json);
+}

@@ -1,0 +1,43 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Config, loadConfig } from "../config/load-config.ts";
+import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
+import { ExitCode } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Command } from "./command.ts";
+import { commonOptions, coordinatorOptions, listenOptions, logOptions, stateDirOption } from "./options.ts";
+import { commandLog } from "./run-runner.ts";
+
+export const coordinatorCommand: Command = {
+  name: "coordinator",
+  description: "Runs the embedded Agent Coordinator alone: queues runs, hands them to runners, wakes parents when their children end.",
+  args: { ...listenOptions, ...stateDirOption, config: coordinatorOptions.config, ...logOptions, ...commonOptions },
+  examples: [
+    ["agent-runner coordinator", "listen on http://127.0.0.1:8765; runs and sessions are kept in your state folder"],
+    ["AGENT_COORDINATOR_TOKEN=... agent-runner coordinator --host 0.0.0.0", "serve other machines; each client needs the token"],
+  ],
+  async run(args, context) {
+    const config = loadConfig(args, context.env);
+    const log = commandLog(config, context);
+    await using coordinator = await startConfiguredCoordinator(config, log);
+    log.info(`Join it with: agent-runner -c ${coordinator.url} -x test-executor`);
+    await new Promise<void>((resolve) => {
+      process.once("SIGINT", () => resolve());
+      process.once("SIGTERM", () => resolve());
+    });
+    log.info("Shutting down");
+    return ExitCode.ok;
+  },
+};
+
+/** The embedded coordinator as the settings want it, its database in the state folder. */
+export async function startConfiguredCoordinator(config: Config, log: Log): Promise<Coordinator> {
+  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+  return startCoordinator({
+    host: config.host,
+    port: config.port,
+    databasePath: join(config.stateDir, "coordinator.sqlite"),
+    ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
+    log: log.scope("coordinator"),
+  });
+}

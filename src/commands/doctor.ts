@@ -1,0 +1,98 @@
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { loadConfig, type Config } from "../config/load-config.ts";
+import { describeError, ExitCode, UserError } from "../errors.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { asking, connect } from "./connect.ts";
+import { commonOptions, jsonOption, runnerOptions } from "./options.ts";
+import { catalogOptions, resolveExecutor } from "./resolve-executor.ts";
+import { listExecutors } from "../catalog/list-executors.ts";
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly found: string;
+  /** What to do, where it is not ok. */
+  readonly hint?: string;
+}
+
+const { "executor-list": _list, ...checkedOptions } = runnerOptions;
+
+export const doctorCommand: Command = {
+  name: "doctor",
+  description: "Checks what a runner with these options would need: coordinator, executors, project directory, state folder, clock.",
+  args: { ...checkedOptions, ...jsonOption, ...commonOptions },
+  examples: [
+    ["agent-runner doctor", "would a runner started here work?"],
+    ["agent-runner doctor -x test-executor -c http://coordinator:8765", "with the options that you mean to use"],
+  ],
+  async run(args, context) {
+    const config = loadConfig(args, context.env);
+    const checks = [
+      ...(await coordinatorChecks(config)),
+      executorCheck(config, context),
+      folderCheck("project directory", config.projectDir, "Name an existing folder that you may write with --project-dir"),
+      stateCheck(config),
+    ];
+    if (args["json"] === true) context.print(JSON.stringify(checks, null, 2));
+    else for (const check of checks) context.print(describe(check));
+    return checks.every((check) => check.ok) ? ExitCode.ok : ExitCode.failed;
+  },
+};
+
+function describe({ name, ok, found, hint }: Check): string {
+  return `${ok ? "ok   " : "FAULT"} ${name}: ${found}${ok || hint === undefined ? "" : `\n      ${hint}`}`;
+}
+
+const MAX_CLOCK_MS = 5_000;
+
+async function coordinatorChecks(config: Config): Promise<Check[]> {
+  const client = connect(config);
+  try {
+    const { clockAheadMs } = await asking(client, client.probe());
+    await asking(client, client.runners());
+    const coordinator = { name: "coordinator", ok: true, found: `${config.coordinatorUrl} is healthy` };
+    if (clockAheadMs === null) return [coordinator, { name: "clock", ok: true, found: "the coordinator does not tell the time" }];
+    const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
+    const isNear = Math.abs(clockAheadMs) <= MAX_CLOCK_MS;
+    const found = isNear ? "agrees with the coordinator's" : `${seconds} s ${clockAheadMs > 0 ? "behind" : "ahead of"} the coordinator's`;
+    return [coordinator, { name: "clock", ok: isNear, found, hint: "Set the clock of the one that is wrong (NTP)" }];
+  } catch (error) {
+    const hint = error instanceof UserError ? error.hint : undefined;
+    return [{ name: "coordinator", ok: false, found: describeError(error), ...(hint === undefined ? {} : { hint }) }];
+  }
+}
+
+function executorCheck(config: Config, context: CommandContext): Check {
+  const others = listExecutors(catalogOptions(config, context.env)).filter(({ readiness }) => readiness.ok);
+  try {
+    const executor = resolveExecutor(config, context.env);
+    return { name: "executor", ok: true, found: `${executor.name} (${executor.path ?? executor.origin}) can run` };
+  } catch (error) {
+    const hint = error instanceof UserError ? error.hint : undefined;
+    const usable = `Usable: ${others.map(({ name }) => name).join(", ")}`;
+    return { name: "executor", ok: false, found: describeError(error), hint: hint === undefined ? usable : `${hint}. ${usable}` };
+  }
+}
+
+function folderCheck(name: string, path: string, hint: string): Check {
+  try {
+    if (!statSync(path).isDirectory()) return { name, ok: false, found: `${path} is not a folder`, hint };
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    return { name, ok: true, found: path };
+  } catch (error) {
+    return { name, ok: false, found: describeError(error), hint };
+  }
+}
+
+function stateCheck({ stateDir }: Config): Check {
+  const hint = "Name a folder that you may write with --state-dir";
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    return { name: "state folder", ok: false, found: describeError(error), hint };
+  }
+  const check = folderCheck("state folder", stateDir, hint);
+  const isOpen = process.platform !== "win32" && (statSync(stateDir).mode & 0o077) !== 0;
+  if (!check.ok || !isOpen) return check;
+  return { name: "state folder", ok: false, found: `${stateDir} can be read by other users`, hint: `chmod 700 ${stateDir}` };
+}

@@ -1,0 +1,28 @@
+import type { Runner } from "../runner/runner.ts";
+import type { CommandContext } from "./command.ts";
+
+const EXIT_AFTER_SIGNALS = 130;
+const ECHO_MS = 100;
+
+/** Ctrl+C or SIGTERM: the first drains, the second stops the runs, the third exits at once and leaves no executor behind. */
+export function onInterrupts(runner: Runner, context: CommandContext): Disposable {
+  let count = 0;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  const onSignal = (): void => {
+    // One signal to a whole process group comes twice where a parent such as npm passes it on.
+    const isEcho = performance.now() - lastMs < ECHO_MS;
+    lastMs = performance.now();
+    if (isEcho) return;
+    if (++count <= 2) return runner.interrupt();
+    runner.killAll();
+    context.exitNow(EXIT_AFTER_SIGNALS);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return {
+    [Symbol.dispose]() {
+      process.off("SIGINT", onSignal);
+      process.off("SIGTERM", onSignal);
+    },
+  };
+}

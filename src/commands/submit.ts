@@ -1,0 +1,90 @@
+import { resolve } from "node:path";
+import { loadConfig } from "../config/load-config.ts";
+import { ExitCode, usageError } from "../errors.ts";
+import type { CreateRun, Run } from "../protocol/run.ts";
+import { messageText, type SessionEvent } from "../protocol/session.ts";
+import { type Command, type CommandArgs, type CommandContext, textArg } from "./command.ts";
+import { asking, connect } from "./connect.ts";
+import { exitCodeOfRun, type Followed, followRun } from "./follow-run.ts";
+import { commonOptions, coordinatorOptions, jsonOption } from "./options.ts";
+import { printable } from "./table.ts";
+
+export const submitCommand: Command = {
+  name: "submit",
+  description: "Creates a run. With --wait it is followed live and its result is printed; the exit code is that of the run.",
+  args: {
+    prompt: { type: "positional", required: true, description: "What the agent is to do; - reads it from stdin" },
+    agent: { type: "string", valueHint: "NAME", description: "Agent blueprint to run" },
+    "project-dir": { type: "string", alias: "p", valueHint: "DIR", description: "Working folder of the agent (default: the runner's)" },
+    session: { type: "string", valueHint: "ID", description: "Session to resume instead of starting a new one" },
+    tag: { type: "string", valueHint: "TAG", description: "Tag that the runner must have; may be given more than once" },
+    wait: { type: "boolean", description: "Follow the run to its end and print its result (default on a terminal; --no-wait)" },
+    ...jsonOption,
+    ...coordinatorOptions,
+    ...commonOptions,
+  },
+  examples: [
+    ["agent-runner submit --wait 'Say hello'", "create a run, follow it, print its result"],
+    ["agent-runner submit --agent researcher -p ~/project 'Find the slow test'", "with a blueprint, in a folder"],
+    ["agent-runner submit --session ses_0123456789ab 'And now in French'", "resume a session"],
+    ["agent-runner submit --json --wait - < prompt.txt", "for scripts: prompt from stdin, one JSON object on stdout"],
+  ],
+  async run(args, context) {
+    const client = connect(loadConfig(connectionFlags(args), context.env));
+    const created = await asking(client, client.createRun(await requestOf(args)));
+    const shouldWait = args["wait"] ?? (context.isTerminal && args["json"] !== true);
+    if (shouldWait !== true) {
+      context.print(args["json"] === true ? JSON.stringify(created) : created.run_id);
+      return ExitCode.ok;
+    }
+    context.note(`Run ${created.run_id} of session ${created.session_id}`);
+    const options = { onEvent: (event: SessionEvent) => tellEvent(event, context), onStatus: (run: Run) => context.note(`  ${run.status}`) };
+    const followed = await asking(client, followRun(client, created.run_id, created.session_id, options));
+    tellEnd(followed, args, context);
+    return exitCodeOfRun(followed.run);
+  },
+};
+
+/** `--project-dir` is the run's here, not the runner's. */
+function connectionFlags(args: CommandArgs): CommandArgs {
+  return { "coordinator-url": args["coordinator-url"], config: args["config"] };
+}
+
+async function requestOf(args: CommandArgs): Promise<CreateRun> {
+  const typed = textArg(args, "prompt") ?? "";
+  const prompt = typed === "-" ? await Bun.stdin.text() : typed;
+  if (prompt.trim() === "") throw usageError("The prompt is empty");
+  const session = textArg(args, "session");
+  const projectDir = textArg(args, "project-dir");
+  const tags = (textArg(args, "tag") ?? "").split(",").map((tag) => tag.trim()).filter(Boolean);
+  return {
+    type: session === undefined ? "start_session" : "resume_session",
+    prompt,
+    execution_mode: "sync",
+    ...(session === undefined ? {} : { session_id: session }),
+    ...(textArg(args, "agent") === undefined ? {} : { agent_name: textArg(args, "agent") }),
+    ...(projectDir === undefined ? {} : { project_dir: resolve(projectDir) }),
+    ...(tags.length === 0 ? {} : { additional_demands: { tags } }),
+  };
+}
+
+const SHOWN_CHARACTERS = 200;
+
+/** One line for what was said or used; the result itself is printed at the end. */
+function tellEvent(event: SessionEvent, context: CommandContext): void {
+  if (event.event_type !== "message" && event.tool_name == null) return;
+  const tool = event.tool_name ?? "";
+  const text = event.event_type === "message" ? `${event.role ?? ""}: ${messageText(event)}` : tool;
+  const line = printable(`${event.event_type} ${text}`);
+  context.note(`  ${line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)}…` : line}`);
+}
+
+function tellEnd({ run, result }: Followed, args: CommandArgs, context: CommandContext): void {
+  if (args["json"] === true) {
+    const { run_id, session_id, status, error } = run;
+    context.print(JSON.stringify({ run_id, session_id, status, result, error }));
+    return;
+  }
+  if (result !== null) context.print(result);
+  if (run.status !== "completed") context.note(`Run ${run.run_id} ${run.status}${run.error === null ? "" : `: ${run.error}`}`);
+}

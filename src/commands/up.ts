@@ -1,0 +1,67 @@
+import { ExitCode } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { connect } from "./connect.ts";
+import { startConfiguredCoordinator } from "./coordinator.ts";
+import { exitCodeOfRun, followRun } from "./follow-run.ts";
+import { onInterrupts } from "./interrupts.ts";
+import { commonOptions, upOptions } from "./options.ts";
+import { listOfExecutors } from "./resolve-executor.ts";
+import { commandLog, exitCodeOf, makeRunner, runnerConfig } from "./run-runner.ts";
+
+const SAMPLE_PROMPT = "Hello from agent-runner: this run was queued, claimed, executed and reported.";
+
+export const upCommand: Command = {
+  name: "up",
+  description: "Runs coordinator and runner in one process: all that is needed on one machine.",
+  args: {
+    ...upOptions,
+    sample: { type: "boolean", description: "Submit one sample run and show it pass through to its result" },
+    once: { type: "boolean", description: "With --sample: exit when the sample run has ended" },
+    ...commonOptions,
+  },
+  examples: [
+    ["agent-runner up -x test-executor", "then, in another terminal: agent-runner submit --wait 'Hello'"],
+    ["agent-runner up -x test-executor --sample --once", "see one run from beginning to end"],
+    ["agent-runner up -p ~/project --max-concurrent 4", "Claude Code in a project directory, at most four runs at a time"],
+  ],
+  async run(args, context) {
+    const configured = runnerConfig(args, context);
+    if (args["executor-list"] === true) {
+      context.print(listOfExecutors(configured, context.env));
+      return ExitCode.ok;
+    }
+    const log = commandLog(configured, context);
+    await using coordinator = await startConfiguredCoordinator(configured, log);
+    // The coordinator inside knows its own token only; OIDC credentials are for another one.
+    const config = { ...configured, coordinatorUrl: coordinator.url, credentials: null };
+    const online = Promise.withResolvers<void>();
+    const runner = makeRunner(config, context, log, (state) => state === "online" && online.resolve());
+    using _signals = onInterrupts(runner, context);
+    const ended = runner.run();
+    if (args["sample"] !== true) {
+      void online.promise.then(() => log.info(`Submit a run from another terminal: ${submitLine(coordinator.port)}`));
+      return exitCodeOf(await ended);
+    }
+    await Promise.race([online.promise, ended]);
+    const outcome = await showSample(connect(config), coordinator.port, context, log);
+    if (args["once"] === true) runner.interrupt();
+    return outcome === ExitCode.ok ? exitCodeOf(await ended) : (await ended, outcome);
+  },
+};
+
+/** Submits the sample run and follows it. The runner's own log shows the way that it takes. */
+async function showSample(client: ReturnType<typeof connect>, port: number, context: CommandContext, log: Log): Promise<number> {
+  const { run_id, session_id } = await client.createRun({ type: "start_session", prompt: SAMPLE_PROMPT, execution_mode: "sync" });
+  log.info(`Submitted the sample run ${run_id}`);
+  const { run, result } = await followRun(client, run_id, session_id, { onEvent() {} });
+  context.print(`\nThe sample run ${run_id} ${run.status}${result === null ? "" : `. Its result:\n\n  ${result}`}\n`);
+  context.print(`Next, in another terminal:\n\n  ${submitLine(port)}\n`);
+  return exitCodeOfRun(run);
+}
+
+function submitLine(port: number): string {
+  const url = port === 8765 ? "" : `-c http://127.0.0.1:${port} `;
+  return `agent-runner submit ${url}--wait 'Hello'`;
+}
+

@@ -1,0 +1,74 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The environment of this process, read in this one place. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
+/** The folders of this user: settings, data (own executors) and state (runs, database, locks). */
+export interface UserFolders {
+  readonly config: string;
+  readonly data: string;
+  readonly state: string;
+}
+
+export function userFolders(env: Environment, platform: NodeJS.Platform = process.platform): UserFolders {
+  const home = env["HOME"] || homedir();
+  if (platform === "win32") {
+    const roaming = env["APPDATA"] || join(home, "AppData", "Roaming");
+    const local = env["LOCALAPPDATA"] || join(home, "AppData", "Local");
+    return {
+      config: join(roaming, "agent-runner"),
+      data: join(local, "agent-runner", "data"),
+      state: join(local, "agent-runner", "state"),
+    };
+  }
+  return {
+    config: join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "agent-runner"),
+    data: join(env["XDG_DATA_HOME"] || join(home, ".local", "share"), "agent-runner"),
+    state: join(env["XDG_STATE_HOME"] || join(home, ".local", "state"), "agent-runner"),
+  };
+}
+
+const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
+
+/** The value of NO_PROXY with the loopback names in it: fetch would send even those through HTTP_PROXY. */
+export function noProxyWithLoopback(env: Environment): string {
+  // Both spellings are in use, and what one of them excepts must not be lost to the other.
+  const present = [env["NO_PROXY"], env["no_proxy"]].flatMap((names) => (names ?? "").split(",")).map((s) => s.trim()).filter(Boolean);
+  return [...new Set([...present, ...LOOPBACK])].join(",");
+}
+
+/** Makes this process (and what it starts) reach loopback addresses directly. Only setting the variable does it. */
+export function bypassProxyForLoopback(): void {
+  const value = noProxyWithLoopback(process.env);
+  process.env["NO_PROXY"] = value;
+  process.env["no_proxy"] = value;
+}
+
+/** The runner's own credentials and Bun's control variables: no executor inherits them. */
+const WITHHELD: ReadonlySet<string> = new Set([
+  "AUTH0_DOMAIN",
+  "AUTH0_RUNNER_CLIENT_ID",
+  "AUTH0_RUNNER_CLIENT_SECRET",
+  "AUTH0_AUDIENCE",
+  "AGENT_COORDINATOR_TOKEN",
+  "BUN_OPTIONS",
+  "BUN_BE_BUN",
+  "BUN_INSPECT",
+  "BUN_INSPECT_CONNECT_TO",
+  "BUN_INSPECT_NOTIFY",
+  "BUN_CONFIG_MAX_HTTP_REQUESTS",
+]);
+
+/** What an executor inherits: the runner's environment without {@link WITHHELD}. */
+export function inheritableEnvironment(env: Environment): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && !WITHHELD.has(name)) inherited[name] = value;
+  }
+  return inherited;
+}

@@ -1,0 +1,165 @@
+import { existsSync, readFileSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import * as v from "valibot";
+import { describeError, ExitCode, UserError } from "../errors.ts";
+import { type Environment, type UserFolders, userFolders } from "./environment.ts";
+import { nearest } from "./nearest.ts";
+import { SETTINGS, type SettingName, type Settings } from "./settings.ts";
+
+/** OIDC client credentials; there only if all four values are. */
+export interface ClientCredentials {
+  readonly domain: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly audience: string;
+}
+
+/** Everything that was set, parsed once and frozen. Paths are absolute. */
+export interface Config extends Omit<Settings, "auth0Domain" | "auth0ClientId" | "auth0ClientSecret" | "auth0Audience"> {
+  readonly projectDir: string;
+  readonly stateDir: string;
+  readonly folders: UserFolders;
+  readonly credentials: ClientCredentials | null;
+  /** The settings file that was read, if there was one. */
+  readonly configFile: string | null;
+  /** What is strange but no fault, to be logged once. */
+  readonly warnings: readonly string[];
+}
+
+/** Flags as given on the command line, by their long name; what was not typed is not in it. */
+export type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+interface Candidate {
+  readonly value: unknown;
+  readonly source: string;
+}
+
+/**
+ * Flags over environment over the TOML file over defaults. The file is that of `--config`, else `config.toml` in the user's
+ * configuration folder; never one from the current folder. Throws one UserError that tells all faults, each with its source.
+ */
+export function loadConfig(flags: Flags, env: Environment, cwd: string = process.cwd()): Config {
+  const folders = userFolders(env);
+  const faults: string[] = [];
+  const file = readSettingsFile(flags["config"], folders, cwd, faults);
+  const settings: Record<string, unknown> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    settings[name] = readSetting(name, flags, env, file, faults);
+  }
+  if (faults.length > 0) {
+    throw new UserError(faults.length === 1 ? `Bad setting: ${faults[0]}` : `Bad settings:\n  ${faults.join("\n  ")}`, {
+      exitCode: ExitCode.usage,
+    });
+  }
+  // One of the two names the executor: a typed -x beats a path from the environment or the file, else a path beats a name.
+  if (flags["executor"] !== undefined) settings["executorPath"] = undefined;
+  if (settings["executorPath"] !== undefined) settings["executor"] = undefined;
+  return freeze(settings as Settings, folders, file?.path ?? null, cwd);
+}
+
+function freeze(settings: Settings, folders: UserFolders, configFile: string | null, cwd: string): Config {
+  const { auth0Domain, auth0ClientId, auth0ClientSecret, auth0Audience, ...rest } = settings;
+  const warnings: string[] = [];
+  const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(cwd, path));
+  return Object.freeze({
+    ...rest,
+    projectDir: absolute(rest.projectDir ?? cwd),
+    stateDir: absolute(rest.stateDir ?? folders.state),
+    executorsDir: rest.executorsDir === undefined ? undefined : absolute(rest.executorsDir),
+    folders,
+    credentials: credentialsOf(
+      {
+        AUTH0_DOMAIN: auth0Domain,
+        AUTH0_RUNNER_CLIENT_ID: auth0ClientId,
+        AUTH0_RUNNER_CLIENT_SECRET: auth0ClientSecret,
+        AUTH0_AUDIENCE: auth0Audience,
+      },
+      warnings,
+    ),
+    configFile,
+    warnings,
+  });
+}
+
+function credentialsOf(four: Record<string, string | undefined>, warnings: string[]): ClientCredentials | null {
+  const missing = Object.keys(four).filter((name) => !four[name]);
+  if (missing.length === 4) return null;
+  if (missing.length > 0) {
+    warnings.push(`Authentication is off: ${missing.join(", ")} not set, and all four AUTH0 settings are needed`);
+    return null;
+  }
+  return {
+    domain: four["AUTH0_DOMAIN"] ?? "",
+    clientId: four["AUTH0_RUNNER_CLIENT_ID"] ?? "",
+    clientSecret: four["AUTH0_RUNNER_CLIENT_SECRET"] ?? "",
+    audience: four["AUTH0_AUDIENCE"] ?? "",
+  };
+}
+
+function readSetting(name: SettingName, flags: Flags, env: Environment, file: SettingsFile | null, faults: string[]): unknown {
+  const setting = SETTINGS[name];
+  const candidate = pick(setting, flags, env, file);
+  if (candidate === undefined) return "default" in setting ? setting.default : undefined;
+  const parsed = v.safeParse(setting.schema, candidate.value);
+  if (parsed.success) return parsed.output;
+  faults.push(`${candidate.source}: ${parsed.issues[0].message}`);
+  return undefined;
+}
+
+function pick(
+  setting: { flag?: string; env?: string; file?: string },
+  flags: Flags,
+  env: Environment,
+  file: SettingsFile | null,
+): Candidate | undefined {
+  if (setting.flag !== undefined && flags[setting.flag] !== undefined) {
+    return { value: flags[setting.flag], source: `--${setting.flag}` };
+  }
+  // An empty variable counts as not set: that is how service files and shells clear one.
+  if (setting.env !== undefined && env[setting.env]) return { value: env[setting.env], source: `${setting.env} (environment)` };
+  if (setting.file !== undefined && file !== null && file.values.has(setting.file)) {
+    return { value: file.values.get(setting.file), source: `${setting.file} (${file.path})` };
+  }
+  return undefined;
+}
+
+interface SettingsFile {
+  readonly path: string;
+  /** Dotted path to value. */
+  readonly values: ReadonlyMap<string, unknown>;
+}
+
+function readSettingsFile(
+  flag: string | boolean | undefined,
+  folders: UserFolders,
+  cwd: string,
+  faults: string[],
+): SettingsFile | null {
+  const path = typeof flag === "string" ? resolve(cwd, flag) : join(folders.config, "config.toml");
+  if (!existsSync(path)) {
+    if (typeof flag === "string") faults.push(`--config: ${path} does not exist`);
+    return null;
+  }
+  try {
+    const values = flatten(Bun.TOML.parse(readFileSync(path, "utf8")));
+    const known = Object.values(SETTINGS).flatMap((s: { file?: string }) => (s.file === undefined ? [] : [s.file]));
+    for (const key of values.keys()) {
+      if (known.includes(key)) continue;
+      const meant = nearest(key, known);
+      faults.push(`${key} (${path}): there is no such setting${meant === undefined ? "" : `; did you mean ${meant}?`}`);
+    }
+    return { path, values };
+  } catch (error) {
+    faults.push(`${path}: ${describeError(error)}`);
+    return null;
+  }
+}
+
+function flatten(table: object, prefix = "", into = new Map<string, unknown>()): Map<string, unknown> {
+  for (const [key, value] of Object.entries(table)) {
+    const path = prefix === "" ? key : `${prefix}.${key}`;
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) flatten(value, path, into);
+    else into.set(path, value);
+  }
+  return into;
+}

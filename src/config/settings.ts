@@ -1,0 +1,81 @@
+import * as v from "valibot";
+import { Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
+
+/** Where a setting may come from. `file` is its dotted path in the TOML file. */
+interface Sources<Value> {
+  readonly flag?: string;
+  readonly env?: string;
+  readonly file?: string;
+  readonly default?: Readonly<Value>;
+}
+
+function setting<const S extends v.GenericSchema, const F extends Sources<v.InferOutput<S>>>(schema: S, from: F): { schema: S } & F {
+  return { schema, ...from };
+}
+
+/** Every setting of the program, once. A setting without a default is `undefined` where nobody set it. */
+export const SETTINGS = {
+  coordinatorUrl: setting(HttpUrl, {
+    flag: "coordinator-url",
+    env: "AGENT_ORCHESTRATOR_API_URL",
+    file: "coordinator.url",
+    default: "http://localhost:8765",
+  }),
+  coordinatorToken: setting(Secret, { flag: "token", env: "AGENT_COORDINATOR_TOKEN", file: "coordinator.token" }),
+  host: setting(Text, { flag: "host", env: "AGENT_COORDINATOR_HOST", file: "coordinator.host", default: "127.0.0.1" }),
+  port: setting(wholeNumber(0, 65535), { flag: "port", env: "AGENT_COORDINATOR_PORT", file: "coordinator.port", default: 8765 }),
+  executor: setting(Text, { flag: "executor", file: "executor.name" }),
+  executorPath: setting(Text, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
+  executorsDir: setting(Text, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),
+  invocationSchema: setting(v.picklist(["2.0", "2.2"], "must be 2.0 or 2.2"), {
+    env: "AGENT_INVOCATION_SCHEMA",
+    file: "executor.invocation_schema",
+    default: "2.0",
+  }),
+  projectDir: setting(Text, { flag: "project-dir", env: "PROJECT_DIR", file: "runner.project_dir" }),
+  tags: setting(List, { flag: "tags", env: "RUNNER_TAGS", file: "runner.tags", default: [] }),
+  maxConcurrent: setting(wholeNumber(0), {
+    flag: "max-concurrent",
+    env: "RUNNER_MAX_CONCURRENT",
+    file: "runner.max_concurrent",
+    default: 32,
+  }),
+  runTimeoutMs: setting(Duration, { flag: "run-timeout", env: "RUNNER_RUN_TIMEOUT", file: "runner.run_timeout", default: 0 }),
+  drainTimeoutMs: setting(Duration, { flag: "drain-timeout", env: "RUNNER_DRAIN_TIMEOUT", file: "runner.drain_timeout", default: 0 }),
+  maxOfflineMs: setting(Duration, { flag: "max-offline", env: "RUNNER_MAX_OFFLINE", file: "runner.max_offline", default: 0 }),
+  keepBackground: setting(Flag, {
+    flag: "keep-background",
+    env: "RUNNER_KEEP_BACKGROUND",
+    file: "runner.keep_background",
+    default: false,
+  }),
+  outputLimitBytes: setting(Size, { env: "RUNNER_OUTPUT_LIMIT", file: "runner.output_limit", default: 64 * 1024 * 1024 }),
+  pollTimeoutSeconds: setting(Seconds, { env: "POLL_TIMEOUT", file: "runner.poll_timeout" }),
+  heartbeatIntervalSeconds: setting(Seconds, { env: "HEARTBEAT_INTERVAL", file: "runner.heartbeat_interval" }),
+  gatewayScope: setting(v.picklist(["tree", "coordinator"], 'must be "tree" or "coordinator"'), {
+    env: "RUNNER_GATEWAY_SCOPE",
+    file: "gateway.scope",
+    default: "tree",
+  }),
+  verbose: setting(Flag, { flag: "verbose", file: "log.verbose", default: false }),
+  logFormat: setting(v.picklist(["text", "json"], "must be text or json"), {
+    flag: "log-format",
+    env: "RUNNER_LOG_FORMAT",
+    file: "log.format",
+    default: "text",
+  }),
+  stateDir: setting(Text, { flag: "state-dir", env: "AGENT_RUNNER_STATE_DIR", file: "state_dir" }),
+  auth0Domain: setting(v.string(), { env: "AUTH0_DOMAIN", file: "auth0.domain" }),
+  auth0ClientId: setting(v.string(), { env: "AUTH0_RUNNER_CLIENT_ID", file: "auth0.client_id" }),
+  auth0ClientSecret: setting(Secret, { env: "AUTH0_RUNNER_CLIENT_SECRET", file: "auth0.client_secret" }),
+  auth0Audience: setting(v.string(), { env: "AUTH0_AUDIENCE", file: "auth0.audience" }),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+type Value<N extends SettingName> = Readonly<v.InferOutput<(typeof SETTINGS)[N]["schema"]>>;
+
+/** The parsed values: a setting with a default is always there. */
+export type Settings = {
+  readonly [N in SettingName]: (typeof SETTINGS)[N] extends { readonly default: unknown } ? Value<N> : Value<N> | undefined;
+};

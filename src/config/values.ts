@@ -1,0 +1,106 @@
+import * as v from "valibot";
+
+/*
+ * What a setting's value may look like. Flags and variables are strings, a TOML file has numbers and booleans of its own: each
+ * schema here takes both.
+ */
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A timer that is set for longer fires at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** A time: a number of seconds (`90`) or a number with a unit (`500ms`, `30s`, `5m`, `2h`, `1d`); gives milliseconds, at most 24 days. */
+export const Duration = v.pipe(
+  v.union([v.string(), v.number()]),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(String(dataset.value).trim());
+    if (!match) {
+      addIssue({ message: `"${dataset.value}" is not a time; write seconds (90) or a number with a unit (30s, 5m, 2h)` });
+      return NEVER;
+    }
+    const ms = Number(match[1]) * (UNITS[match[2] ?? "s"] ?? 1000);
+    if (ms <= LONGEST_MS) return ms;
+    addIssue({ message: `"${dataset.value}" is too long a time; 24d is the longest` });
+    return NEVER;
+  }),
+);
+
+const SIZES: Record<string, number> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** A size: bytes (`1048576`) or with a unit (`64MiB`, `64M`, `1G`); gives bytes. */
+export const Size = v.pipe(
+  v.union([v.string(), v.number()]),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const match = /^(\d+(?:\.\d+)?)\s*(?:([kmg])(?:i?b)?|b)?$/i.exec(String(dataset.value).trim());
+    if (!match) {
+      addIssue({ message: `"${dataset.value}" is not a size; write bytes or a number with a unit (64MiB, 1G)` });
+      return NEVER;
+    }
+    return Math.round(Number(match[1]) * (SIZES[(match[2] ?? "").toLowerCase()] ?? 1));
+  }),
+);
+
+/** A whole number of at least `least` (and at most `most`). */
+export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER) {
+  const range = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
+  return v.pipe(
+    v.union([v.string(), v.number()]),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const text = String(dataset.value).trim();
+      const value = Number(text);
+      if (!/^\d+$/.test(text) || value < least || value > most) {
+        addIssue({ message: `"${dataset.value}" is not a whole number ${range}` });
+        return NEVER;
+      }
+      return value;
+    }),
+  );
+}
+
+/** Seconds of at least 0.1, as the seed's POLL_TIMEOUT and HEARTBEAT_INTERVAL give them. */
+export const Seconds = v.pipe(
+  Duration,
+  v.transform((ms) => ms / 1000),
+  v.check((seconds) => seconds >= 0.1 && seconds <= 3600, "must lie between 0.1 and 3600 seconds"),
+);
+
+export const Flag = v.pipe(
+  v.union([v.string(), v.boolean()]),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const text = String(dataset.value).trim().toLowerCase();
+    if (["1", "true", "yes", "on"].includes(text)) return true;
+    if (["", "0", "false", "no", "off"].includes(text)) return false;
+    addIssue({ message: `"${dataset.value}" is neither true nor false` });
+    return NEVER;
+  }),
+);
+
+/** A secret; what was given in its place is not repeated. */
+export const Secret = v.pipe(v.string("must be a text"), v.trim(), v.minLength(1, "is empty"));
+
+export const Text = v.pipe(v.string(), v.trim(), v.minLength(1, "is empty"));
+
+/** A list: `a,b` or, in a file, `["a", "b"]`. */
+export const List = v.pipe(
+  v.union([v.string(), v.array(v.string())]),
+  v.transform((value) => (typeof value === "string" ? value.split(",") : value).map((s) => s.trim()).filter(Boolean)),
+);
+
+/** An http(s) URL without a trailing slash. */
+export const HttpUrl = v.pipe(
+  v.string(),
+  v.trim(),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const url = URL.canParse(dataset.value) ? new URL(dataset.value) : null;
+    if (url === null || !["http:", "https:"].includes(url.protocol)) {
+      addIssue({ message: `"${dataset.value}" is not a URL such as http://localhost:8765` });
+      return NEVER;
+    }
+    if (url.username || url.password) {
+      addIssue({ message: "must not carry a user name or password; use AGENT_COORDINATOR_TOKEN" });
+      return NEVER;
+    }
+    return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+  }),
+);

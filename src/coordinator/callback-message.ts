@@ -1,0 +1,56 @@
+/** How one child run ended, as its parent is told. */
+export interface ChildOutcome {
+  readonly sessionId: string;
+  readonly status: string;
+  /** The result of a completed run, the error of a failed one; null where there is none. */
+  readonly content: string | null;
+}
+
+/** A longer text is cut: it becomes part of a prompt. The whole of it stays in the child session. */
+const MAX_CONTENT_CHARACTERS = 50_000;
+
+/**
+ * The prompt that resumes a parent session, about one child or several. An agent reads it; the element around it lets
+ * programs recognise it (protocol, section 12).
+ */
+export function callbackMessage(outcomes: readonly ChildOutcome[]): string {
+  const [only, second] = outcomes;
+  if (only && !second) {
+    const head = `<agent-callback session="${attribute(only.sessionId)}" status="${attribute(only.status)}">`;
+    return `${head}\n${section(only)}\n\nGo on from here with your own task.\n</agent-callback>`;
+  }
+  const sections = outcomes.map(
+    (outcome, index) =>
+      `## ${index + 1} of ${outcomes.length}: session ${outcome.sessionId} (${outcome.status})\n\n${section(outcome)}`,
+  );
+  return (
+    `<agent-callback type="aggregated" count="${outcomes.length}">\n` +
+    `${outcomes.length} agent sessions that you started have ended.\n\n${sections.join("\n\n")}\n\n` +
+    "Go on from here with your own task.\n</agent-callback>"
+  );
+}
+
+function section({ sessionId, status, content }: ChildOutcome): string {
+  const text = content === null || content === "" ? null : enclosed(content);
+  const which = `The agent session ${sessionId} that you started`;
+  if (status === "completed") {
+    return text === null ? `${which} has completed, without a result text.` : `${which} has completed. Its result:\n\n${text}`;
+  }
+  if (status === "failed") {
+    return text === null ? `${which} has failed, without saying why.` : `${which} has failed. The error:\n\n${text}`;
+  }
+  return `${which} was stopped before it had finished; there is no result.`;
+}
+
+/** A result cannot end the element that it stands in, nor flood the parent. */
+function enclosed(content: string): string {
+  const cut =
+    content.length > MAX_CONTENT_CHARACTERS
+      ? `${content.slice(0, MAX_CONTENT_CHARACTERS)}\n\n[cut after ${MAX_CONTENT_CHARACTERS} of ${content.length} characters; the session has the whole text]`
+      : content;
+  return cut.replaceAll("</agent-callback", "<\\/agent-callback");
+}
+
+function attribute(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+}

@@ -1,0 +1,177 @@
+import { withDeadline } from "../async/delay.ts";
+import { describeError, errorCode, UserError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { agentRoutes } from "./agent-routes.ts";
+import { Agents } from "./agents.ts";
+import { Broadcast } from "./broadcast.ts";
+import { Callbacks } from "./callbacks.ts";
+import { Claims } from "./claims.ts";
+import { corsHeaders, guard, isLoopback } from "./guard.ts";
+import { HttpError } from "./http.ts";
+import { PollWaiters } from "./poll-waiters.ts";
+import { Polls } from "./polls.ts";
+import { portInUse } from "./port-in-use.ts";
+import { Router } from "./router.ts";
+import { runRoutes } from "./run-routes.ts";
+import { RunTransitions } from "./run-transitions.ts";
+import { runnerRoutes } from "./runner-routes.ts";
+import { Runners } from "./runners.ts";
+import { Runs } from "./runs.ts";
+import { SessionEvents } from "./session-events.ts";
+import { sessionRoutes } from "./session-routes.ts";
+import { Sessions } from "./sessions.ts";
+import { Store } from "./store.ts";
+import { startSweep } from "./sweep.ts";
+import { type CoordinatorTimings, DEFAULT_TIMINGS, termsOf } from "./timings.ts";
+
+export interface CoordinatorOptions {
+  /** The address to listen on; one that other machines can reach needs a token. */
+  readonly host: string;
+  /** 0: chosen by the system. */
+  readonly port: number;
+  /** A file, created if it is missing; its folder exists. */
+  readonly databasePath: string;
+  readonly token?: string;
+  readonly log: Log;
+  readonly timings?: Partial<CoordinatorTimings>;
+}
+
+export interface Coordinator extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  /** Answers open polls with nothing, ends the streams, closes the database. Takes two seconds at most; may be repeated. */
+  close(): Promise<void>;
+}
+
+const CLOSE_DEADLINE_MS = 1_000;
+
+/** The part behind HTTP: the database, who waits for what, and the routes. */
+interface Service {
+  readonly router: Router;
+  /** Ends what waits, so that the server can stop. */
+  release(): void;
+  close(): void;
+}
+
+/** Starts the coordinator. UserError: no token for a reachable address, port in use, database not usable. */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  if (options.token === "") throw new UserError("the coordinator's token is empty", { hint: "give a token, or none" });
+  if (options.token === undefined && !isLoopback(options.host)) {
+    throw new UserError(`a coordinator that listens on ${options.host} can be reached by others and needs a token`, {
+      hint: "give it a token, or listen on 127.0.0.1",
+    });
+  }
+  // The port first: whoever starts a second coordinator is told of the first, not of its locked database.
+  let service: Service | undefined;
+  const server = await listen(options, (request, srv) => answer(request, srv, options, service));
+  try {
+    service = createService(options);
+  } catch (error) {
+    await server.stop(true);
+    throw error;
+  }
+  const port = server.port ?? options.port;
+  const running = service;
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    service = undefined;
+    closing ??= shutDown(server, running);
+    return closing;
+  };
+  return { url: urlOf(options.host, port), port, close, [Symbol.asyncDispose]: close };
+}
+
+async function listen(
+  { host, port, timings }: CoordinatorOptions,
+  fetch: (request: Request, server: Bun.Server<undefined>) => Promise<Response>,
+): Promise<Bun.Server<undefined>> {
+  const idleTimeout = timings?.idleTimeoutSeconds ?? DEFAULT_TIMINGS.idleTimeoutSeconds;
+  try {
+    // Bun's own limit would answer without a body that says why; `readBody` has one.
+    const maxRequestBodySize = Number.MAX_SAFE_INTEGER;
+    return Bun.serve({ hostname: host, port, fetch, idleTimeout, maxRequestBodySize, error: (error) => internalError(error) });
+  } catch (error) {
+    if (errorCode(error) === "EADDRINUSE") throw await portInUse(urlOf(host, port), port, error);
+    throw new UserError(`cannot listen on ${host}:${port}: ${describeError(error)}`, { cause: error });
+  }
+}
+
+function createService({ databasePath, log, ...options }: CoordinatorOptions): Service {
+  const timings = { ...DEFAULT_TIMINGS, ...options.timings };
+  const store = new Store(databasePath, log);
+  const broadcast = new Broadcast(timings.sseHeartbeatMs);
+  const waiters = new PollWaiters();
+  const agents = new Agents(store);
+  const sessions = new Sessions(store, broadcast);
+  const events = new SessionEvents(store, sessions, broadcast);
+  const runs = new Runs(store, sessions, agents, waiters, timings.noMatchTimeoutMs);
+  const runners = new Runners(store, termsOf(timings));
+  const claims = new Claims(store, runs, sessions, timings.claimLeaseMs);
+  const callbacks = new Callbacks(store, runs, sessions, events);
+  const transitions = new RunTransitions({ store, runs, runners, sessions, claims, callbacks, waiters, broadcast });
+  const { pollTimeoutMs, stopRedeliveryMs } = timings;
+  const polls = new Polls({ runners, runs, claims, transitions, waiters, log, pollTimeoutMs, stopRedeliveryMs });
+  claims.renewAll(timings.noMatchTimeoutMs);
+  const sweep = startSweep(runners, transitions, timings, log);
+  const router = new Router(
+    { "GET /health": () => Response.json({ status: "healthy" }) },
+    runnerRoutes({ store, runners, polls, waiters, claims, transitions, timings, log }),
+    runRoutes(runs, transitions),
+    sessionRoutes(sessions, events, transitions, broadcast),
+    agentRoutes(agents),
+  );
+  const release = (): void => {
+    sweep[Symbol.dispose]();
+    waiters.endAll();
+    broadcast.close();
+  };
+  return { router, release, close: () => store.close() };
+}
+
+async function answer(
+  request: Request,
+  server: Bun.Server<undefined>,
+  { token, log }: CoordinatorOptions,
+  service: Service | undefined,
+): Promise<Response> {
+  const cors = corsHeaders(request);
+  let response: Response;
+  try {
+    const url = new URL(request.url);
+    if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
+    guard(request, url.pathname, token);
+    if (!service) throw new HttpError(503, "The coordinator is closing");
+    const { handler, params } = service.router.find(request.method, url.pathname);
+    response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });
+  } catch (error) {
+    response = error instanceof HttpError ? detailResponse(error) : internalError(error, log);
+  }
+  for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
+  return response;
+}
+
+function detailResponse({ status, detail }: HttpError): Response {
+  const headers = status === 401 ? { "www-authenticate": "Bearer" } : undefined;
+  return Response.json({ detail }, { status, ...(headers ? { headers } : {}) });
+}
+
+function internalError(error: unknown, log?: Log): Response {
+  log?.error(`unexpected error: ${describeError(error)}`, { stack: error instanceof Error ? error.stack : undefined });
+  return Response.json({ detail: "Internal error" }, { status: 500 });
+}
+
+/** The server gets a moment to send what it owes; a connection that stays open is then cut. */
+async function shutDown(server: Bun.Server<undefined>, service: Service): Promise<void> {
+  service.release();
+  if ((await withDeadline(server.stop(), CLOSE_DEADLINE_MS)) === "timeout") {
+    await withDeadline(server.stop(true), CLOSE_DEADLINE_MS);
+  }
+  service.close();
+}
+
+/** Where a client on this machine reaches it. */
+function urlOf(host: string, port: number): string {
+  if (host === "0.0.0.0") return `http://127.0.0.1:${port}`;
+  if (host === "::") return `http://[::1]:${port}`;
+  return `http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,58 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { isIP } from "node:net";
+import { HttpError } from "./http.ts";
+
+/** Whether a host name or address means this machine only. */
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+  return name === "localhost" || name === "::1" || (isIP(name) === 4 && name.startsWith("127."));
+}
+
+/**
+ * Who may call. With a token: whoever shows it (`GET /health` is open). Without one the coordinator listens on loopback
+ * only, and the danger is a web page in this machine's browser: a page of another origin is known by its `Origin`, one
+ * that has rebound its own name to 127.0.0.1 by its `Host`. Throws 401 or 403.
+ */
+export function guard(request: Request, path: string, token: string | undefined): void {
+  if (token !== undefined) {
+    if (path === "/health" || showsToken(request, token)) return;
+    throw new HttpError(401, "A bearer token is required");
+  }
+  const origin = request.headers.get("origin");
+  if (origin !== null && !isLoopbackOrigin(origin)) throw new HttpError(403, "Requests from web pages of other origins are refused");
+  const host = request.headers.get("host");
+  if (host !== null && !isTrustedHost(host)) throw new HttpError(403, "The Host header names neither this machine nor an address");
+}
+
+/** Dashboards served from another port of this machine may read the answers. */
+export function corsHeaders(request: Request): Record<string, string> {
+  const origin = request.headers.get("origin");
+  if (origin === null || !isLoopbackOrigin(origin)) return {};
+  return {
+    "access-control-allow-origin": origin,
+    "access-control-allow-methods": "GET, POST, PATCH, DELETE",
+    "access-control-allow-headers": "authorization, content-type, last-event-id",
+    vary: "Origin",
+  };
+}
+
+/** Compares digests, so that the time taken tells nothing about the token or its length. */
+function showsToken(request: Request, token: string): boolean {
+  const [, shown] = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
+  return shown !== undefined && timingSafeEqual(digest(shown), digest(token));
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+function isLoopbackOrigin(origin: string): boolean {
+  return URL.canParse(origin) && isLoopback(new URL(origin).hostname);
+}
+
+function isTrustedHost(host: string): boolean {
+  const url = `http://${host}`;
+  if (!URL.canParse(url)) return false;
+  const name = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+  return isLoopback(name) || isIP(name) !== 0;
+}

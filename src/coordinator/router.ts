@@ -1,0 +1,60 @@
+import type { Call } from "./http.ts";
+import { HttpError } from "./http.ts";
+
+export type Handler = (call: Call) => Response | Promise<Response>;
+
+/** `"GET /runs/:run_id"` to what answers it. */
+export type Routes = Readonly<Record<string, Handler>>;
+
+interface Route {
+  readonly method: string;
+  readonly segments: readonly string[];
+  readonly handler: Handler;
+}
+
+/** Finds the route of a request. 404 for an unknown path, 405 for a known path with another method. */
+export class Router {
+  readonly #routes: readonly Route[];
+
+  constructor(...tables: readonly Routes[]) {
+    this.#routes = tables.flatMap((table) =>
+      Object.entries(table).map(([key, handler]) => {
+        const [method = "", path = ""] = key.split(" ");
+        return { method, segments: path.split("/"), handler };
+      }),
+    );
+  }
+
+  find(method: string, path: string): { handler: Handler; params: Record<string, string> } {
+    // A trailing slash is forgiven.
+    const segments = (path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path).split("/");
+    const sought = method === "HEAD" ? "GET" : method;
+    let pathIsKnown = false;
+    for (const route of this.#routes) {
+      const params = match(route.segments, segments);
+      if (!params) continue;
+      if (route.method === sought) return { handler: route.handler, params };
+      pathIsKnown = true;
+    }
+    throw pathIsKnown ? new HttpError(405, "Method Not Allowed") : new HttpError(404, "Not Found");
+  }
+}
+
+function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
+  if (pattern.length !== segments.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [index, part] of pattern.entries()) {
+    const segment = segments[index] ?? "";
+    if (part.startsWith(":")) params[part.slice(1)] = decode(segment);
+    else if (part !== segment) return undefined;
+  }
+  return params;
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new HttpError(400, "The path is not valid percent-encoding");
+  }
+}

@@ -1,0 +1,101 @@
+import type { Log } from "../log.ts";
+import { CompletedReport, FailedReport, Heartbeat, Register, StartedReport, StoppedReport } from "../protocol/runner.ts";
+import type { Claims } from "./claims.ts";
+import { HttpError, invalid, readBody } from "./http.ts";
+import type { PollWaiters } from "./poll-waiters.ts";
+import type { Polls } from "./polls.ts";
+import type { Routes } from "./router.ts";
+import type { RunTransitions } from "./run-transitions.ts";
+import { type Runners, wireRunner } from "./runners.ts";
+import type { Store } from "./store.ts";
+import { type CoordinatorTimings, termsOf } from "./timings.ts";
+
+export interface RunnerRouteParts {
+  readonly store: Store;
+  readonly runners: Runners;
+  readonly polls: Polls;
+  readonly waiters: PollWaiters;
+  readonly claims: Claims;
+  readonly transitions: RunTransitions;
+  readonly timings: CoordinatorTimings;
+  readonly log: Log;
+}
+
+/** What runners call (protocol, sections 2 to 5), and the list of them. */
+export function runnerRoutes(parts: RunnerRouteParts): Routes {
+  return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
+}
+
+function lifecycleRoutes({ store, runners, polls, waiters, claims, transitions, timings, log }: RunnerRouteParts): Routes {
+  return {
+    async "POST /runner/register"({ request }) {
+      const body = await readBody(request, Register);
+      const runnerId = runners.register(body);
+      log.info("runner registered", { runner: runnerId, host: body.hostname });
+      return Response.json({ runner_id: runnerId, poll_endpoint: "/runner/runs", ...termsOf(timings) });
+    },
+    async "GET /runner/runs"({ request, query, keepOpen }) {
+      const runnerId = query.get("runner_id");
+      if (runnerId === null) throw invalid(["query", "runner_id"], "Field required", "missing");
+      const capacity = query.get("capacity") ?? "1";
+      if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
+      keepOpen();
+      const answer = await polls.poll(runnerId, Number(capacity) > 0, request.signal);
+      return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);
+    },
+    async "POST /runner/heartbeat"({ request }) {
+      const body = await readBody(request, Heartbeat);
+      store.write(() => {
+        runners.heartbeat(body.runner_id);
+        claims.renew(body.runner_id, body.claimed_run_ids ?? []);
+      });
+      return Response.json({ ok: true });
+    },
+    "GET /runners": () => Response.json({ runners: runners.all().map(wireRunner) }),
+    "DELETE /runners/:runner_id"({ params, query }) {
+      const runnerId = params["runner_id"] ?? "";
+      if (!isTrue(query.get("self"))) {
+        runners.markDeregistered(runnerId);
+        waiters.wake(runnerId);
+        return Response.json({ ok: true, message: "Runner marked for deregistration", initiated_by: "external" });
+      }
+      if (runners.find(runnerId) === null) throw new HttpError(404, `Runner not found: ${runnerId}`);
+      transitions.removeRunner(runnerId, true);
+      log.info("runner deregistered itself", { runner: runnerId });
+      return Response.json({ ok: true, message: "Runner deregistered", initiated_by: "self" });
+    },
+  };
+}
+
+function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
+  return {
+    async "POST /runner/runs/:run_id/started"({ request, params }) {
+      const body = await readBody(request, StartedReport);
+      transitions.started(params["run_id"] ?? "", body.runner_id);
+      return Response.json({ ok: true });
+    },
+    async "POST /runner/runs/:run_id/completed"({ request, params }) {
+      const body = await readBody(request, CompletedReport);
+      transitions.ended(params["run_id"] ?? "", body.runner_id, "completed");
+      log.info("run completed", { run: params["run_id"] ?? "" });
+      return Response.json({ ok: true });
+    },
+    async "POST /runner/runs/:run_id/failed"({ request, params }) {
+      const body = await readBody(request, FailedReport);
+      transitions.ended(params["run_id"] ?? "", body.runner_id, "failed", body.error);
+      log.info("run failed", { run: params["run_id"] ?? "" });
+      return Response.json({ ok: true });
+    },
+    async "POST /runner/runs/:run_id/stopped"({ request, params }) {
+      const body = await readBody(request, StoppedReport);
+      transitions.ended(params["run_id"] ?? "", body.runner_id, "stopped");
+      log.info("run stopped", { run: params["run_id"] ?? "", signal: body.signal ?? undefined });
+      return Response.json({ ok: true });
+    },
+  };
+}
+
+/** The words that FastAPI takes for true. */
+export function isTrue(value: string | null): boolean {
+  return value !== null && ["true", "1", "yes", "on", "t", "y"].includes(value.toLowerCase());
+}

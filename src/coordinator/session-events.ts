@@ -1,0 +1,65 @@
+import { messageText, type SessionEvent } from "../protocol/session.ts";
+import type { Broadcast } from "./broadcast.ts";
+import { HttpError } from "./http.ts";
+import type { Sessions } from "./sessions.ts";
+import { isoTime, type Store } from "./store.ts";
+
+interface EventRow {
+  readonly seq: number;
+  readonly body: string;
+}
+
+const PAGE = 500;
+
+/** What executors tell about their sessions. An assistant's message is the session's result so far. */
+export class SessionEvents {
+  readonly #store: Store;
+  readonly #sessions: Sessions;
+  readonly #broadcast: Broadcast;
+
+  constructor(store: Store, sessions: Sessions, broadcast: Broadcast) {
+    this.#store = store;
+    this.#sessions = sessions;
+    this.#broadcast = broadcast;
+  }
+
+  /** Stores an event; `session_stop` finishes the session, but tells no parent: that is for the run's report. 404, 400. */
+  add(sessionId: string, event: SessionEvent): void {
+    if (event.session_id !== sessionId) throw new HttpError(400, "The event's session_id differs from the path's");
+    this.#store.write(() => {
+      this.#sessions.get(sessionId);
+      const stored = { ...event, timestamp: event.timestamp ?? isoTime() };
+      const isAnswer = event.event_type === "message" && event.role === "assistant";
+      this.#store.db
+        .query("INSERT INTO events (session_id, is_answer, body) VALUES (?, ?, ?)")
+        .run(sessionId, isAnswer ? 1 : 0, JSON.stringify(stored));
+      this.#store.afterCommit(() => this.#broadcast.send("event", sessionId, { data: stored }));
+      if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
+    });
+  }
+
+  /** The text of the last assistant message, or null where none came (after the event `since`). */
+  answer(sessionId: string, since = 0): string | null {
+    const row = this.#store.db
+      .query<EventRow, [string, number]>(
+        "SELECT seq, body FROM events WHERE session_id = ? AND is_answer = 1 AND seq > ? ORDER BY seq DESC LIMIT 1",
+      )
+      .get(sessionId, since);
+    return row === null ? null : messageText(JSON.parse(row.body) as SessionEvent);
+  }
+
+  /** A session's events in order, a page at a time. */
+  *pages(sessionId: string): Generator<unknown[]> {
+    for (let after = 0; ; ) {
+      const rows = this.#store.db
+        .query<EventRow, [string, number]>(
+          `SELECT seq, body FROM events WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`,
+        )
+        .all(sessionId, after);
+      const last = rows.at(-1);
+      if (!last) return;
+      yield rows.map((row) => JSON.parse(row.body) as unknown);
+      after = last.seq;
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/** Every waiting time of the coordinator. Tests shorten them; the program uses the defaults. */
+export interface CoordinatorTimings {
+  /** How long a poll is held open before it is answered with 204. */
+  readonly pollTimeoutMs: number;
+  /** A claimed run whose `started` (or lease renewal) does not come for this long goes back to pending. */
+  readonly claimLeaseMs: number;
+  /** A run with demands that no runner could take for this long fails. */
+  readonly noMatchTimeoutMs: number;
+  /** A runner without a heartbeat for this long is stale: its identity may be registered again. */
+  readonly staleAfterMs: number;
+  /** A runner without a heartbeat for this long is removed. */
+  readonly removeAfterMs: number;
+  readonly sseHeartbeatMs: number;
+  /** What the answer to a registration asks of the runner; seconds, because the wire says seconds. */
+  readonly heartbeatIntervalSeconds: number;
+  /** A stop that was handed out is repeated after this long, until the run's end is reported. */
+  readonly stopRedeliveryMs: number;
+  /** A connection with nothing under way is cut after this many seconds; polls and streams are not. */
+  readonly idleTimeoutSeconds: number;
+}
+
+/** What a runner is told when it registers, and beside a 409, so that it may take its id up again without another answer. */
+export interface Terms {
+  readonly poll_timeout_seconds: number;
+  readonly heartbeat_interval_seconds: number;
+  readonly capabilities: readonly string[];
+}
+
+export function termsOf({ pollTimeoutMs, heartbeatIntervalSeconds }: CoordinatorTimings): Terms {
+  return { poll_timeout_seconds: pollTimeoutMs / 1_000, heartbeat_interval_seconds: heartbeatIntervalSeconds, capabilities: ["capacity"] };
+}
+
+export const DEFAULT_TIMINGS: CoordinatorTimings = {
+  pollTimeoutMs: 30_000,
+  claimLeaseMs: 150_000,
+  noMatchTimeoutMs: 300_000,
+  staleAfterMs: 120_000,
+  removeAfterMs: 600_000,
+  sseHeartbeatMs: 30_000,
+  heartbeatIntervalSeconds: 60,
+  stopRedeliveryMs: 2_000,
+  idleTimeoutSeconds: 30,
+};

@@ -1,0 +1,98 @@
+import { constants } from "node:os";
+import { describeError } from "../errors.ts";
+import { type Invocation, invocationJsonSchema, parseInvocation } from "../protocol/invocation.ts";
+import { bypassProxy } from "./bypass-proxy.ts";
+import { readStdin } from "./read-stdin.ts";
+import { SessionClient } from "./session-client.ts";
+import { writeStderr, writeStdout } from "./write-output.ts";
+
+export type StopSignal = "SIGTERM" | "SIGINT";
+
+export interface ExecutorProgram {
+  /** Stands before error messages. */
+  readonly name: string;
+  /** What `--help` prints. */
+  readonly usage: string;
+  /** What was typed after the program's name. */
+  readonly argv: readonly string[];
+  /** The program's own `process.env`. */
+  readonly env: Record<string, string | undefined>;
+  /** Asked when a stop arrives; without it, every stop is obeyed. */
+  readonly onSignal?: (signal: StopSignal) => "stop" | "ignore";
+  /**
+   * The work itself; resolves to the exit code. After `signal` has fired it rejects soon, best by passing it to every wait;
+   * work that was complete by then may still resolve to 0.
+   */
+  readonly execute: (context: ExecutorContext) => Promise<number>;
+}
+
+export interface ExecutorContext {
+  readonly invocation: Invocation;
+  readonly session: SessionClient;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The frame of an executor; resolves to its exit code and never rejects. `--help` and `--schema` are answered without
+ * reading stdin. An error is one line on stderr and exit code 1 (2: wrong arguments); a stop is 128 + the signal's number.
+ */
+export async function runExecutor(program: ExecutorProgram): Promise<number> {
+  const [option] = program.argv;
+  if (option === "--help" || option === "-h") return await print(program.usage);
+  if (option === "--schema") return await print(`${JSON.stringify(invocationJsonSchema(), null, 2)}\n`);
+  if (option !== undefined) return await fail(program, `unknown argument ${option}; see --help`, 2);
+
+  const stop = listenForStop(program.onSignal ?? (() => "stop"));
+  try {
+    return await program.execute(await readContext(program, stop.signal));
+  } catch (error) {
+    return stop.exitCode() ?? (await fail(program, describeError(error), 1));
+  } finally {
+    stop[Symbol.dispose]();
+  }
+}
+
+async function readContext(program: ExecutorProgram, signal: AbortSignal): Promise<ExecutorContext> {
+  const invocation = parseInvocation(await readStdin(signal));
+  const apiUrl = program.env["AGENT_ORCHESTRATOR_API_URL"];
+  if (apiUrl === undefined || !URL.canParse(apiUrl)) {
+    throw new Error("AGENT_ORCHESTRATOR_API_URL is not set to a URL: an executor is started by agent-runner");
+  }
+  bypassProxy(program.env, apiUrl);
+  return { invocation, signal, session: new SessionClient({ apiUrl, sessionId: invocation.sessionId, signal }) };
+}
+
+interface Stop extends Disposable {
+  readonly signal: AbortSignal;
+  exitCode(): number | null;
+}
+
+function listenForStop(onSignal: (signal: StopSignal) => "stop" | "ignore"): Stop {
+  const controller = new AbortController();
+  let exitCode: number | null = null;
+  const listen = (signal: StopSignal): void => {
+    if (onSignal(signal) === "ignore") return;
+    exitCode ??= 128 + constants.signals[signal];
+    controller.abort(new Error(`stopped by ${signal}`));
+  };
+  process.on("SIGTERM", listen);
+  process.on("SIGINT", listen);
+  return {
+    signal: controller.signal,
+    exitCode: () => exitCode,
+    [Symbol.dispose]() {
+      process.off("SIGTERM", listen);
+      process.off("SIGINT", listen);
+    },
+  };
+}
+
+async function print(text: string): Promise<number> {
+  await writeStdout(text);
+  return 0;
+}
+
+async function fail(program: ExecutorProgram, message: string, exitCode: number): Promise<number> {
+  await writeStderr(`${program.name}: ${message.replaceAll(/\s*\n\s*/g, " ")}\n`);
+  return exitCode;
+}

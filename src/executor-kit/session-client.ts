@@ -1,0 +1,173 @@
+import * as v from "valibot";
+import { Backoff } from "../async/backoff.ts";
+import { delay } from "../async/delay.ts";
+import { describeError } from "../errors.ts";
+import { randomHex12 } from "../protocol/identifiers.ts";
+import { CreatedRun, type ExecutionMode, isTerminal, Run, RunList } from "../protocol/run.ts";
+import type { Bind, Metadata, SessionEvent } from "../protocol/session.ts";
+
+/** A call to the API that was refused, or that got no answer however often it was made. `status` is 0 without an answer. */
+export class SessionCallError extends Error {
+  override readonly name = "SessionCallError";
+  readonly status: number;
+  constructor(message: string, status: number, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.status = status;
+  }
+}
+
+export interface SessionClientOptions {
+  /** `AGENT_ORCHESTRATOR_API_URL`: the runner's gateway. Its path holds a secret, so it is in no message. */
+  readonly apiUrl: string;
+  readonly sessionId: string;
+  /** Ends waiting and retrying; the call then rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+  readonly attempts?: number;
+  readonly backoffBaseMs?: number;
+  readonly callTimeoutMs?: number;
+}
+
+/** An event without what the client fills in: `session_id` and `timestamp`. */
+export type NewEvent = Omit<SessionEvent, "session_id" | "timestamp">;
+
+export interface ChildRun {
+  readonly prompt: string;
+  readonly executionMode: ExecutionMode;
+  readonly agentName?: string;
+  readonly projectDir?: string;
+}
+
+const ResultAnswer = v.looseObject({ result: v.nullish(v.string()), result_text: v.nullish(v.string()) });
+
+/**
+ * An executor's calls about its session. They go out one at a time in the order in which they were made. What can be
+ * repeated (no answer, 408, 429, 5xx) is tried 12 times within about half a minute; an event may so arrive twice, never late.
+ */
+export class SessionClient {
+  readonly #options: Required<SessionClientOptions>;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SessionClientOptions) {
+    this.#options = { attempts: 12, backoffBaseMs: 250, callTimeoutMs: 40_000, ...options, apiUrl: options.apiUrl.replace(/\/+$/, "") };
+  }
+
+  /** Tells who executes the session; it is `running` from then on. */
+  async bind(bind: Bind): Promise<void> {
+    await this.#call("POST", `${this.#sessionPath}/bind`, bind);
+  }
+
+  async event(event: NewEvent): Promise<void> {
+    const whole = { ...event, session_id: this.#options.sessionId, timestamp: new Date().toISOString() };
+    await this.#call("POST", `${this.#sessionPath}/events`, whole);
+  }
+
+  async message(role: "user" | "assistant", text: string): Promise<void> {
+    await this.event({ event_type: "message", role, content: [{ type: "text", text }] });
+  }
+
+  async metadata(metadata: Partial<Metadata>): Promise<void> {
+    await this.#call("PATCH", `${this.#sessionPath}/metadata`, metadata);
+  }
+
+  /** Starts a session whose parent is this one. */
+  async startChild(child: ChildRun): Promise<CreatedRun> {
+    // We choose the id: creating is then safe to repeat, a second try finds the session of the first.
+    const childSessionId = `ses_${randomHex12()}`;
+    const body = {
+      type: "start_session",
+      session_id: childSessionId,
+      parent_session_id: this.#options.sessionId,
+      execution_mode: child.executionMode,
+      prompt: child.prompt,
+      // The newer API generation reads the prompt from here and ignores the field above.
+      parameters: { prompt: child.prompt },
+      ...(child.agentName === undefined ? {} : { agent_name: child.agentName }),
+      ...(child.projectDir === undefined ? {} : { project_dir: child.projectDir }),
+    };
+    try {
+      return v.parse(CreatedRun, await this.#call("POST", "/runs", body));
+    } catch (error) {
+      if (!(error instanceof SessionCallError) || error.status !== 409) throw error;
+      return await this.#runOfSession(childSessionId, error);
+    }
+  }
+
+  /** Waits until a run has ended, looking every `pollMs`. */
+  async runEnded(runId: string, pollMs = 500): Promise<Run> {
+    for (;;) {
+      const run = v.parse(Run, await this.#call("GET", `/runs/${encodeURIComponent(runId)}`));
+      if (isTerminal(run.status)) return run;
+      await delay(pollMs, this.#options.signal);
+    }
+  }
+
+  /** The result text of a finished session. */
+  async result(sessionId: string): Promise<string> {
+    const answer = v.parse(ResultAnswer, await this.#call("GET", `/sessions/${encodeURIComponent(sessionId)}/result`));
+    return answer.result ?? answer.result_text ?? "";
+  }
+
+  get #sessionPath(): string {
+    return `/sessions/${encodeURIComponent(this.#options.sessionId)}`;
+  }
+
+  async #runOfSession(sessionId: string, conflict: SessionCallError): Promise<CreatedRun> {
+    const { runs } = v.parse(RunList, await this.#call("GET", "/runs"));
+    for (const candidate of runs) {
+      const run = v.safeParse(CreatedRun, candidate);
+      if (run.success && run.output.session_id === sessionId) return run.output;
+    }
+    throw conflict;
+  }
+
+  #call(method: string, path: string, body?: unknown): Promise<unknown> {
+    const call = this.#last.then(() => this.#tryRepeatedly(method, path, body));
+    this.#last = call.catch(() => {});
+    return call;
+  }
+
+  async #tryRepeatedly(method: string, path: string, body: unknown): Promise<unknown> {
+    const { signal, attempts, backoffBaseMs } = this.#options;
+    const backoff = new Backoff({ baseMs: backoffBaseMs, capMs: 8_000 });
+    for (let attempt = 1; ; attempt++) {
+      signal.throwIfAborted();
+      try {
+        return await this.#tryOnce(method, path, body);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof SessionCallError) || !isRepeatable(error.status) || attempt >= attempts) throw error;
+      }
+      await delay(backoff.nextMs(), signal);
+    }
+  }
+
+  async #tryOnce(method: string, path: string, body: unknown): Promise<unknown> {
+    const { status, text } = await this.#exchange(method, path, body);
+    if (status < 200 || status > 299) {
+      throw new SessionCallError(`${method} ${path} was answered ${status}: ${text.slice(0, 500)}`, status);
+    }
+    try {
+      return text === "" ? null : JSON.parse(text);
+    } catch (error) {
+      throw new SessionCallError(`${method} ${path} was answered ${status} and something that is not JSON`, status, error);
+    }
+  }
+
+  async #exchange(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
+    const { apiUrl, signal, callTimeoutMs } = this.#options;
+    try {
+      const response = await fetch(apiUrl + path, {
+        method,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(callTimeoutMs)]),
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      });
+      return { status: response.status, text: await response.text() };
+    } catch (error) {
+      throw new SessionCallError(`${method} ${path} got no answer: ${describeError(error)}`, 0, error);
+    }
+  }
+}
+
+function isRepeatable(status: number): boolean {
+  return status === 0 || status === 408 || status === 429 || status >= 500;
+}

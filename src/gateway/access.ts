@@ -1,0 +1,196 @@
+import * as v from "valibot";
+import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import type { Log } from "../log.ts";
+import { RunList } from "../protocol/run.ts";
+import { SessionEvent, SessionList } from "../protocol/session.ts";
+import { detail, forward } from "./forward.ts";
+import type { Grant } from "./grant.ts";
+
+/** `tree`: a run reads its own tree of sessions only. `coordinator`: it reads everything that is not a runner's endpoint. */
+export type GatewayScope = "tree" | "coordinator";
+
+export interface AccessRequest {
+  readonly request: Request;
+  /** The path behind the token, decoded. */
+  readonly segments: readonly string[];
+  readonly search: string;
+  readonly grant: Grant;
+  readonly scope: GatewayScope;
+  readonly coordinator: CoordinatorClient;
+  readonly hostname: string;
+  readonly executorType: string;
+  readonly log: Log;
+}
+
+const READABLE_OF_A_SESSION = new Set(["status", "result", "affinity", "events"]);
+const READABLE_IN_COORDINATOR_SCOPE = new Set(["sessions", "runs", "events", "runners", "sse"]);
+
+/**
+ * What a run may do, all of it: write its own session; read agents; start, resume, read and stop runs and sessions of its own tree.
+ * Everything else is 403.
+ */
+export async function decide(access: AccessRequest): Promise<Response> {
+  const { request, segments, grant } = access;
+  const [head, id, action, ...more] = segments;
+  const own = grant.sessionId;
+  if (head === "mcp") return detail(501, "This version of agent-runner has no orchestration MCP server yet");
+  if (more.length > 0 || head === undefined) return denied(access);
+
+  switch (`${request.method} ${head}`) {
+    case "GET agents":
+      return action === undefined ? pass(access) : denied(access);
+    case "POST bind":
+    case "POST events":
+    case "PATCH metadata":
+      return id === undefined ? writeByBody(access, head as OwnWrite) : denied(access);
+    case "POST runs":
+      if (id === undefined) return createRun(access);
+      return action === "stop" && (await isRunInTree(access, id)) ? pass(access) : denied(access);
+    case "POST sessions":
+      if (id === own && (action === "bind" || action === "events")) return writeOwn(access, action, await bodyOf(request));
+      return action === "stop" && id !== undefined && (await grant.tree.has(id)) ? pass(access) : denied(access);
+    case "PATCH sessions":
+      return id === own && action === "metadata" ? pass(access) : denied(access);
+    default:
+      return request.method === "GET" ? read(access) : denied(access);
+  }
+}
+
+async function read(access: AccessRequest): Promise<Response> {
+  const { segments, grant, scope, search } = access;
+  const [head = "", id, action] = segments;
+  if (scope === "coordinator" && READABLE_IN_COORDINATOR_SCOPE.has(head)) return pass(access);
+  if (head === "sessions" || head === "runs") {
+    if (id === undefined) return list(access, head);
+    const isReadable = head === "runs" ? action === undefined : action === undefined || READABLE_OF_A_SESSION.has(action);
+    const isOwn = isReadable && (head === "runs" ? await isRunInTree(access, id) : await grant.tree.has(id));
+    return isOwn ? pass(access) : denied(access);
+  }
+  if (head === "events" && id !== undefined && action === undefined && (await grant.tree.has(id))) return pass(access);
+  if (head === "sse" && id === "sessions") {
+    // Sent on as it was checked: of two `session_id` one was checked and the other might count, and `init` may tell of all sessions.
+    const sessionId = new URLSearchParams(search).get("session_id");
+    const narrowed = new URLSearchParams({ session_id: sessionId ?? "", include_init: "false" });
+    if (sessionId !== null && (await grant.tree.has(sessionId))) return pass({ ...access, search: `?${narrowed.toString()}` });
+  }
+  return denied(access);
+}
+
+/** A list as the coordinator gives it, less what does not belong to the run's tree. */
+async function list(access: AccessRequest, head: "sessions" | "runs"): Promise<Response> {
+  const response = await pass(access);
+  if (!response.ok) return response;
+  const members = await access.grant.tree.all();
+  const isMember = (row: unknown): boolean => {
+    const parsed = v.safeParse(v.looseObject({ session_id: v.string() }), row);
+    return parsed.success && members.has(parsed.output.session_id);
+  };
+  const body: unknown = await response.json();
+  if (head === "sessions") {
+    const answer = v.parse(SessionList, body);
+    return Response.json({ ...answer, sessions: answer.sessions.filter(isMember) });
+  }
+  const answer = v.parse(RunList, body);
+  return Response.json({ ...answer, runs: answer.runs.filter(isMember) });
+}
+
+/** A run that an executor creates has the executor's session as its parent, whatever it says; a resume must stay in its tree. */
+async function createRun(access: AccessRequest): Promise<Response> {
+  const { grant, request, log } = access;
+  const body = await bodyOf(request);
+  if (body instanceof Response) return body;
+  const target = typeof body["session_id"] === "string" ? body["session_id"] : null;
+  if (body["type"] === "resume_session" && (target === null || !(await grant.tree.has(target)))) return denied(access);
+  if (!(await grant.tree.rootExists())) return detail(409, `The coordinator does not know the session ${grant.sessionId} of this run`);
+  // A session that resumes itself later is not its own parent.
+  const parent = target === grant.sessionId ? null : grant.sessionId;
+  const response = await passBody(access, "/runs", { ...body, parent_session_id: parent });
+  if (!response.ok) return response;
+  const text = await response.text();
+  const created = v.safeParse(v.looseObject({ session_id: v.string(), run_id: v.string() }), JSON.parse(text));
+  if (created.success) {
+    grant.tree.add(created.output.session_id);
+    const { run_id, session_id } = created.output;
+    log.info(`Run ${run_id} (${String(body["type"])}) of session ${session_id} created by run ${grant.runId}`, {
+      run: grant.runId,
+      session: grant.sessionId,
+    });
+  }
+  return new Response(text, { status: response.status, headers: { "content-type": "application/json" } });
+}
+
+type OwnWrite = "bind" | "events" | "metadata";
+
+/** G2's short paths, and the seed's legacy `POST /events`: the session is named in the body. */
+async function writeByBody(access: AccessRequest, what: OwnWrite): Promise<Response> {
+  const body = await bodyOf(access.request);
+  if (body instanceof Response) return body;
+  const sessionId = body["session_id"];
+  if (typeof sessionId !== "string" || sessionId === "") return detail(400, "session_id required");
+  if (sessionId !== access.grant.sessionId) return denied(access);
+  if (what === "bind" && !body["executor_session_id"]) return detail(400, "executor_session_id required");
+  if (what === "events") return writeOwn(access, what, body);
+  const { session_id: _, ...rest } = body;
+  return what === "bind" ? writeOwn(access, what, rest) : passBody(access, `${ownPath(access)}/metadata`, rest);
+}
+
+async function writeOwn(access: AccessRequest, what: "bind" | "events", body: JsonObject | Response): Promise<Response> {
+  if (body instanceof Response) return body;
+  if (what === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
+  if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
+  const response = await passBody(access, `${ownPath(access)}/events`, body);
+  const event = v.safeParse(SessionEvent, body);
+  if (response.ok && event.success) access.grant.noteEvent(event.output);
+  return response;
+}
+
+/** What each generation's coordinator wants to know beside the executor's own session id. */
+function bindDefaults({ hostname, executorType }: AccessRequest): object {
+  return { hostname, executor_type: executorType, executor_profile: executorType };
+}
+
+function ownPath({ grant }: AccessRequest): string {
+  return `/sessions/${encodeURIComponent(grant.sessionId)}`;
+}
+
+async function isRunInTree({ coordinator, grant }: AccessRequest, runId: string): Promise<boolean> {
+  return runId === grant.runId || grant.tree.has((await coordinator.run(runId)).session_id);
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+async function bodyOf(request: Request): Promise<JsonObject | Response> {
+  const text = await request.text();
+  if (text.trim() === "") return detail(400, "Request body required");
+  try {
+    const body: unknown = JSON.parse(text);
+    const parsed = v.safeParse(v.record(v.string(), v.unknown()), body);
+    return parsed.success && !Array.isArray(body) ? parsed.output : detail(400, "Invalid JSON: not an object");
+  } catch (error) {
+    return detail(400, `Invalid JSON: ${error instanceof Error ? error.message : "unreadable"}`);
+  }
+}
+
+function upstreamPath({ segments, search }: AccessRequest): string {
+  return `/${segments.map(encodeURIComponent).join("/")}${search}`;
+}
+
+/** As it came. The caller's going away drops the coordinator's side too. */
+function pass(access: AccessRequest): Promise<Response> {
+  const { request, coordinator } = access;
+  const { method, headers, body, signal } = request;
+  return forward(coordinator, { method, path: upstreamPath(access), headers, body, signal });
+}
+
+/** A write that was received whole is carried through, even if its sender ends meanwhile: it may be the last thing that it said. */
+function passBody(access: AccessRequest, path: string, body: object): Promise<Response> {
+  const { coordinator, request } = access;
+  const headers = new Headers({ "content-type": "application/json" });
+  return forward(coordinator, { method: request.method, path, headers, body: JSON.stringify(body), signal: null });
+}
+
+function denied({ request, segments, grant, log }: AccessRequest): Response {
+  const what = `${request.method} /${segments.join("/")}`;
+  log.warn(`Refused to its executor: ${what.slice(0, 200)}`, { run: grant.runId, session: grant.sessionId });
+  return detail(403, `${what} is not allowed here: a run may write its own session and use runs and sessions of its own tree`);
+}

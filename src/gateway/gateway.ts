@@ -1,0 +1,121 @@
+import { Semaphore } from "../async/semaphore.ts";
+import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import type { Log } from "../log.ts";
+import { decide, type GatewayScope } from "./access.ts";
+import { answerOfFailure, detail } from "./forward.ts";
+import { Grant } from "./grant.ts";
+
+export interface GatewayOptions {
+  readonly coordinator: CoordinatorClient;
+  readonly scope: GatewayScope;
+  /** Added to what an executor says when it binds its session. */
+  readonly hostname: string;
+  readonly executorType: string;
+  readonly log: Log;
+}
+
+/** At most 256 requests of a process are in flight at once, bodies included: the runner's own reports must always find room. */
+const MAX_FORWARDED = 200;
+const MAX_BODY_BYTES = 32 * 1024 * 1024;
+
+/**
+ * The local HTTP server that executors have as their coordinator. The first segment of the path is the run's token; what is behind
+ * it is checked by `access.ts` and forwarded with the runner's credentials.
+ */
+export class Gateway implements AsyncDisposable {
+  readonly #options: GatewayOptions;
+  readonly #grants = new Map<string, Grant>();
+  readonly #slots = new Semaphore(MAX_FORWARDED);
+  readonly #server: Bun.Server<undefined>;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      idleTimeout: 0,
+      maxRequestBodySize: MAX_BODY_BYTES,
+      fetch: (request) => this.#answer(request),
+      error: (error) => answerOfFailure(error),
+    });
+  }
+
+  get port(): number {
+    return this.#server.port ?? 0;
+  }
+
+  grant(runId: string, sessionId: string): Grant {
+    const grant = new Grant(runId, sessionId, this.#options.coordinator);
+    this.#grants.set(grant.token, grant);
+    return grant;
+  }
+
+  /** The token is dead from now on, and the streams that were opened with it end. What is being written goes on. */
+  revoke(grant: Grant): void {
+    this.#grants.delete(grant.token);
+    grant.end();
+  }
+
+  /** What the executor of this run gets as `AGENT_ORCHESTRATOR_API_URL`. */
+  urlOf(grant: Grant): string {
+    return `http://127.0.0.1:${this.port}/${grant.token}`;
+  }
+
+  /** What `${AGENT_ORCHESTRATOR_MCP_URL}` stands for. */
+  mcpUrlOf(grant: Grant): string {
+    return `${this.urlOf(grant)}/mcp`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#grants.clear();
+    await this.#server.stop(true);
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const [, token = "", ...rest] = url.pathname.split("/");
+    const grant = this.#grants.get(token);
+    if (grant === undefined) return noSuchToken();
+    const segments = decodeSegments(rest);
+    if (segments === null) return detail(400, "Bad path");
+    try {
+      const access = { ...this.#options, request, segments, search: url.search, grant };
+      const isRead = request.method === "GET";
+      const answer = this.#withSlot(grant, isRead, () => decide(access));
+      return await (isRead ? answer : grant.during(answer));
+    } catch (error) {
+      return answerOfFailure(error);
+    }
+  }
+
+  /** The answer as soon as it begins. Its slot is free again when its body has ended, or its reader has gone. */
+  #withSlot(grant: Grant, isRead: boolean, work: () => Promise<Response>): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const hold = async (): Promise<void> => {
+      // The run may have ended while this waited for its turn; what it said last is still carried through.
+      if (isRead && grant.ended.aborted) return resolve(noSuchToken());
+      const response = await work();
+      if (response.body === null) return resolve(response);
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+      resolve(new Response(readable, response));
+      await response.body.pipeTo(writable, { signal: grant.ended }).catch(() => {});
+    };
+    grant.slots.hold(() => this.#slots.hold(hold)).catch(reject);
+    return promise;
+  }
+}
+
+function noSuchToken(): Response {
+  return detail(401, "No such token: the run that it belonged to has ended, or never was");
+}
+
+/** What is checked is what is sent: no segment may turn into a path of its own once it is decoded again at the coordinator. */
+function decodeSegments(raw: readonly string[]): string[] | null {
+  try {
+    const segments = raw.map((segment) => decodeURIComponent(segment));
+    if (segments.at(-1) === "") segments.pop();
+    return segments.some((s) => s === "" || s === "." || s === ".." || s.includes("/") || s.includes("\\")) ? null : segments;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,29 @@
+import { dlopen, FFIType } from "bun:ffi";
+
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const LIBRARIES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
+
+type Fallocate = (fd: number, mode: number, offset: number, length: number) => number;
+let fallocate: Fallocate | null | undefined;
+
+/** Gives `length` bytes from `offset` back to the disk; the file keeps its size. False where the system cannot (only Linux can). */
+export function punchHole(fd: number, offset: number, length: number): boolean {
+  fallocate ??= loadFallocate();
+  return fallocate?.(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) === 0;
+}
+
+function loadFallocate(): Fallocate | null {
+  if (process.platform !== "linux") return null;
+  for (const library of LIBRARIES) {
+    try {
+      const { symbols } = dlopen(library, {
+        fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },
+      });
+      return symbols.fallocate;
+    } catch {
+      // The other C library, perhaps.
+    }
+  }
+  return null;
+}

@@ -1,0 +1,152 @@
+import * as v from "valibot";
+import { Blueprint } from "./agent.ts";
+import { SessionId } from "./identifiers.ts";
+import { promptOfParameters } from "./parameters.ts";
+
+export const InvocationMode = v.picklist(["start", "resume"]);
+export type InvocationMode = v.InferOutput<typeof InvocationMode>;
+
+const Parameters = v.record(v.string(), v.unknown());
+
+/** What an executor of schema 2.0 gets on its stdin (protocol, section 7). `project_dir` is given on start only. */
+export const InvocationV20 = v.looseObject({
+  schema_version: v.literal("2.0"),
+  mode: InvocationMode,
+  session_id: SessionId,
+  prompt: v.string(),
+  project_dir: v.nullish(v.string()),
+  agent_blueprint: v.nullish(Blueprint),
+});
+export type InvocationV20 = v.InferInput<typeof InvocationV20>;
+
+/** The same for schema 2.2: `parameters` takes the place of `prompt`, the executor's profile may add `executor_config`. */
+export const InvocationV22 = v.looseObject({
+  schema_version: v.literal("2.2"),
+  mode: InvocationMode,
+  session_id: SessionId,
+  parameters: Parameters,
+  project_dir: v.nullish(v.string()),
+  agent_name: v.nullish(v.string()),
+  executor_config: v.nullish(v.record(v.string(), v.unknown())),
+  agent_blueprint: v.nullish(Blueprint),
+});
+export type InvocationV22 = v.InferInput<typeof InvocationV22>;
+
+/** Both schemas in one form. */
+export interface Invocation {
+  readonly schemaVersion: "2.0" | "2.2";
+  readonly mode: InvocationMode;
+  readonly sessionId: string;
+  /** The task in words. Parameters other than a lone `prompt` are written out as an `<inputs>` block. */
+  readonly prompt: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly projectDir: string | null;
+  readonly agentBlueprint: Blueprint | null;
+  readonly agentName: string | null;
+  readonly executorConfig: Readonly<Record<string, unknown>>;
+}
+
+/** Parses an executor's whole stdin. Throws an Error whose message names the field that is wrong. */
+export function parseInvocation(text: string): Invocation {
+  const payload = parseJsonObject(text);
+  const version = payload["schema_version"];
+  if (version === "2.0") return fromV20(parseAs(InvocationV20, payload));
+  if (version === "2.2") return fromV22(parseAs(InvocationV22, payload));
+  if (version === undefined) throw new Error("the invocation has no schema_version");
+  throw new Error(`unsupported schema version ${JSON.stringify(version)}: this executor takes "2.0" and "2.2"`);
+}
+
+function parseJsonObject(text: string): Record<string, unknown> {
+  if (text.trim() === "") throw new Error("the invocation is empty: expected a JSON object on stdin");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new Error("the invocation is not valid JSON", { cause: error });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Error("the invocation is not a JSON object");
+  }
+  return value as Record<string, unknown>;
+}
+
+function parseAs<const S extends v.GenericSchema>(schema: S, payload: unknown): v.InferOutput<S> {
+  const result = v.safeParse(schema, payload);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = v.getDotPath(issue) ?? "invocation";
+  const isMissing = issue.received === "undefined";
+  throw new Error(isMissing ? `the invocation has no ${path}` : `the invocation's ${path} is wrong: ${issue.message}`);
+}
+
+function fromV20(payload: v.InferOutput<typeof InvocationV20>): Invocation {
+  return {
+    schemaVersion: "2.0",
+    mode: payload.mode,
+    sessionId: payload.session_id,
+    prompt: payload.prompt,
+    parameters: { prompt: payload.prompt },
+    projectDir: payload.project_dir ?? null,
+    agentBlueprint: payload.agent_blueprint ?? null,
+    agentName: payload.agent_blueprint?.name ?? null,
+    executorConfig: {},
+  };
+}
+
+function fromV22(payload: v.InferOutput<typeof InvocationV22>): Invocation {
+  return {
+    schemaVersion: "2.2",
+    mode: payload.mode,
+    sessionId: payload.session_id,
+    prompt: promptOfParameters(payload.parameters),
+    parameters: payload.parameters,
+    projectDir: payload.project_dir ?? null,
+    agentBlueprint: payload.agent_blueprint ?? null,
+    agentName: payload.agent_name ?? payload.agent_blueprint?.name ?? null,
+    executorConfig: payload.executor_config ?? {},
+  };
+}
+
+const jsonFields = {
+  mode: { enum: ["start", "resume"], description: "start: a new session; resume: one that this executor knows" },
+  session_id: { type: "string", minLength: 1, maxLength: 200 },
+  project_dir: { type: ["string", "null"], description: "the working folder; given on start only" },
+  agent_blueprint: {
+    type: ["object", "null"],
+    description: "the agent to be, its placeholders filled in",
+    properties: {
+      name: { type: ["string", "null"] },
+      description: { type: ["string", "null"] },
+      system_prompt: { type: ["string", "null"] },
+      mcp_servers: { type: ["object", "null"], additionalProperties: { type: "object" } },
+    },
+  },
+} as const;
+
+/** The JSON Schema (2020-12) of an executor's stdin, what `--schema` prints: an object of 2.0 or of 2.2; unknown fields are ignored. */
+export function invocationJsonSchema(): Record<string, unknown> {
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Executor invocation",
+    oneOf: [
+      {
+        title: "Schema 2.0",
+        type: "object",
+        required: ["schema_version", "mode", "session_id", "prompt"],
+        properties: { schema_version: { const: "2.0" }, ...jsonFields, prompt: { type: "string" } },
+      },
+      {
+        title: "Schema 2.2",
+        type: "object",
+        required: ["schema_version", "mode", "session_id", "parameters"],
+        properties: {
+          schema_version: { const: "2.2" },
+          ...jsonFields,
+          parameters: { type: "object", description: "`prompt`, or whatever the agent's own schema asks for" },
+          agent_name: { type: ["string", "null"] },
+          executor_config: { type: ["object", "null"], description: "the `config` of the executor's profile" },
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,92 @@
+import { describeError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { AssignedRun, PollMessage } from "../protocol/poll.ts";
+import type { ActiveRun } from "./active-run.ts";
+import { deliver } from "./deliver.ts";
+import { executeRun } from "./execute-run.ts";
+import type { RunRegistry } from "./run-registry.ts";
+import type { RunnerParts } from "./runner-parts.ts";
+
+const UNKNOWN_RUN_GRACE_MS = 3_000;
+
+/** Turns what the coordinator says into what is done about it. Nothing here waits: a message never delays the one behind it. */
+export class Dispatcher {
+  readonly #log: Log;
+  readonly #work = new Set<Promise<void>>();
+
+  constructor(
+    readonly registry: RunRegistry,
+    readonly parts: RunnerParts,
+    /** Fired: a run that still arrives is stopped like the others. */
+    readonly stopping: AbortSignal,
+    readonly onDeregistered: () => void,
+  ) {
+    this.#log = parts.log.scope("poller");
+  }
+
+  take(message: PollMessage): void {
+    switch (message.kind) {
+      case "run":
+        return this.#execute(message.run);
+      case "bad-run":
+        this.#log.error(`Run ${message.runId} cannot be executed: ${message.fault}`, { run: message.runId });
+        return this.#track(this.#reportBadRun(message.runId, message.fault));
+      case "stops":
+        for (const runId of message.runIds) this.#track(this.#stopById(runId));
+        for (const sessionId of message.sessionIds) for (const run of this.registry.ofSession(sessionId)) stopRun(run);
+        return;
+      case "deregistered":
+        return this.onDeregistered();
+      case "unknown":
+        return this.#log.debug(`Ignored a message that this runner does not serve: ${message.keys.join(", ")}`);
+      case "nothing":
+        return;
+    }
+  }
+
+  /** Resolves when all that was begun is through, looks at remains included. */
+  async settled(): Promise<void> {
+    while (this.#work.size > 0) await Promise.allSettled(this.#work);
+  }
+
+  #execute(assigned: AssignedRun): void {
+    const context = { run: assigned.runId, session: assigned.sessionId };
+    const taken = this.registry.add(assigned);
+    if (taken === null) return this.#log.warn(`Run ${assigned.runId} was delivered again; it is executed once`, context);
+    this.#log.info(`Received run ${assigned.runId} (${assigned.type})`, context);
+    if (this.stopping.aborted) taken.run.cancel({ kind: "shutdown" });
+    this.#track(executeRun(taken, this.parts));
+  }
+
+  /** A run that is not here but is said to be stopping would stay so for ever: what is left of it is ended, and it is reported. */
+  async #stopById(runId: string): Promise<void> {
+    const run = this.registry.get(runId);
+    if (run !== undefined) return stopRun(run);
+    if (this.registry.knows(runId)) return;
+    const { coordinator, delivery, remains, registration } = this.parts;
+    const found = await deliver("Reading the run", () => coordinator.run(runId), delivery);
+    if (found.kind !== "answered" || found.value.status !== "stopping" || this.registry.knows(runId)) return;
+    this.#log.warn(`Run ${runId} is to be stopped but is not running here`, { run: runId, session: found.value.session_id });
+    await remains.end({ runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS }, { coalesce: false });
+    const report = (): Promise<void> => coordinator.report(registration.runnerId, runId, { verb: "stopped", signal: "SIGTERM" });
+    await deliver("The report stopped", report, { ...delivery, isReport: true });
+  }
+
+  async #reportBadRun(runId: string, fault: string): Promise<void> {
+    const { coordinator, registration, delivery } = this.parts;
+    const report = (): Promise<void> => coordinator.report(registration.runnerId, runId, { verb: "failed", error: fault });
+    await deliver("The report failed", report, { ...delivery, isReport: true });
+  }
+
+  /** What was begun goes on by itself; a fault in one ends nothing else. */
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#log.error(`Unexpected: ${describeError(error)}`))
+      .finally(() => this.#work.delete(tracked));
+    this.#work.add(tracked);
+  }
+}
+
+export function stopRun(run: ActiveRun): void {
+  run.cancel({ kind: "stop-command" });
+}

@@ -1,0 +1,73 @@
+import { delay, withDeadline } from "../async/delay.ts";
+import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import { failureOfThrown } from "../client/failure.ts";
+import type { Log } from "../log.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Link } from "./link.ts";
+import type { Poller } from "./poller.ts";
+import type { Registration } from "./registration.ts";
+import type { RunRegistry } from "./run-registry.ts";
+
+export interface LeaveOptions {
+  readonly coordinator: CoordinatorClient;
+  readonly registration: Registration;
+  readonly registry: RunRegistry;
+  readonly dispatcher: Dispatcher;
+  readonly poller: Poller;
+  readonly link: Link;
+  readonly log: Log;
+  /** Fires when the runs are being stopped: from then on reports have `LAST_REPORTS_MS` to be acknowledged. */
+  readonly stopping: AbortSignal;
+}
+
+const LAST_REPORTS_MS = 10_000;
+/** A coordinator answers the open poll within half a second of being told; one that does not is not waited for. */
+const OPEN_POLL_MS = 3_000;
+
+/**
+ * Leaves so that no run is claimed for a runner that is gone (protocol, section 0, "ghost poll"): first the runs, whose reports need
+ * the registration; then the open poll, which the external form of DELETE makes answer at once; last the registration.
+ */
+export async function leave(options: LeaveOptions): Promise<void> {
+  const { registry, dispatcher, registration } = options;
+  for (;;) {
+    const isThrough = await untilReported(options);
+    if (!isThrough) return;
+    await endOpenPoll(options);
+    // The open poll may have brought a run at the last moment.
+    if (registry.size === 0) break;
+  }
+  await dispatcher.settled();
+  await registration.close();
+}
+
+/** Waits until every run is reported. False if the runs were stopped and the coordinator did not take the last reports in time. */
+async function untilReported({ registry, stopping }: LeaveOptions): Promise<boolean> {
+  let giveUpAtMs: number | null = null;
+  while (registry.size > 0) {
+    if (stopping.aborted && registry.executing === 0) giveUpAtMs ??= performance.now() + LAST_REPORTS_MS;
+    if (giveUpAtMs !== null && performance.now() >= giveUpAtMs) return false;
+    const wake = new AbortController();
+    await Promise.race([registry.changed(), onAbort(stopping, wake.signal), ...(giveUpAtMs === null ? [] : [delay(giveUpAtMs - performance.now(), wake.signal)])]);
+    wake.abort();
+  }
+  return true;
+}
+
+/** Resolves when `signal` fires; never, if it has fired before. `end` takes the listener away. */
+function onAbort(signal: AbortSignal, end: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (!signal.aborted) signal.addEventListener("abort", () => resolve(), { once: true, signal: end });
+  });
+}
+
+async function endOpenPoll({ poller, link, coordinator, registration, log }: LeaveOptions): Promise<void> {
+  const open = poller.openClaim;
+  if (open === null || link.isDown) return;
+  try {
+    await coordinator.deregister(registration.runnerId, { self: false });
+    if ((await withDeadline(open, OPEN_POLL_MS)) === "timeout") log.warn("The coordinator did not end the open poll; leaving all the same");
+  } catch (error) {
+    log.debug(`Could not end the open poll: ${failureOfThrown("deregister", error).message}`);
+  }
+}

@@ -1,0 +1,107 @@
+import type { AssignedRun } from "../protocol/poll.ts";
+import { ActiveRun } from "./active-run.ts";
+
+/** A run that was taken. `turn` resolves when the runs of its session before it are through; `end` says that this one is. */
+export interface TakenRun {
+  readonly run: ActiveRun;
+  readonly turn: Promise<void>;
+  readonly end: () => void;
+}
+
+/** So many ended runs are remembered: a stop command or a repeated delivery may still be on its way to them. */
+const REMEMBERED = 10_000;
+
+/**
+ * The runs of this runner, from claim to acknowledged report. A run holds a slot until its executor has ended; runs of one session
+ * take turns in the order in which they were claimed.
+ */
+export class RunRegistry {
+  readonly #limit: number;
+  readonly #runs = new Map<string, ActiveRun>();
+  readonly #ended = new Set<string>();
+  readonly #turns = new Map<string, Promise<void>>();
+  readonly #waiters = new Set<() => void>();
+  #slotsTaken = 0;
+
+  /** `limit` 0: no limit. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Takes a run; null if it was taken before: the same run delivered twice is executed once. */
+  add(assigned: AssignedRun): TakenRun | null {
+    if (this.#runs.has(assigned.runId) || this.#ended.has(assigned.runId)) return null;
+    const run = new ActiveRun(assigned, (_, from) => this.#onState(run, from));
+    this.#runs.set(run.runId, run);
+    this.#slotsTaken++;
+    const turn = this.#turns.get(run.sessionId) ?? Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const next = turn.then(() => promise);
+    this.#turns.set(run.sessionId, next);
+    const end = (): void => {
+      if (run.state === "ended") return;
+      if (run.state !== "reporting") run.moveTo("reporting");
+      run.moveTo("ended");
+      this.#remember(run.runId);
+      this.#runs.delete(run.runId);
+      if (this.#turns.get(run.sessionId) === next) this.#turns.delete(run.sessionId);
+      resolve();
+      this.#wake();
+    };
+    return { run, turn, end };
+  }
+
+  get(runId: string): ActiveRun | undefined {
+    return this.#runs.get(runId);
+  }
+
+  /** Whether the run is here or was here: its claim is accounted for. */
+  knows(runId: string): boolean {
+    return this.#runs.has(runId) || this.#ended.has(runId);
+  }
+
+  all(): readonly ActiveRun[] {
+    return [...this.#runs.values()];
+  }
+
+  ofSession(sessionId: string): readonly ActiveRun[] {
+    return this.all().filter((run) => run.sessionId === sessionId);
+  }
+
+  /** Runs whose end is not acknowledged yet. */
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  /** Runs that hold a slot: those whose executor has not ended. */
+  get executing(): number {
+    return this.#slotsTaken;
+  }
+
+  get isFull(): boolean {
+    return this.#limit > 0 && this.#slotsTaken >= this.#limit;
+  }
+
+  /** Resolves at the next change of `size`, `executing` or `isFull`. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.add(resolve));
+  }
+
+  #onState(run: ActiveRun, from: string): void {
+    if (run.state === "reporting" && from !== "reporting") this.#slotsTaken--;
+    this.#wake();
+  }
+
+  #remember(runId: string): void {
+    this.#ended.add(runId);
+    if (this.#ended.size <= REMEMBERED) return;
+    const [oldest] = this.#ended;
+    if (oldest !== undefined) this.#ended.delete(oldest);
+  }
+
+  #wake(): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const wake of waiters) wake();
+  }
+}

@@ -1,0 +1,253 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { aborted } from "../async/aborted.ts";
+import { delay } from "../async/delay.ts";
+import type { Executor } from "../catalog/executor.ts";
+import { CoordinatorClient } from "../client/coordinator-client.ts";
+import type { Authorization } from "../client/credentials.ts";
+import type { Config } from "../config/load-config.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import type { Log } from "../log.ts";
+import { OutputWatch } from "../process/output-watch.ts";
+import { Remains } from "../process/remains.ts";
+import { pruneRunFolders } from "../process/run-folders.ts";
+import type { PollMessage } from "../protocol/poll.ts";
+import { Dispatcher, stopRun } from "./dispatcher.ts";
+import { startHeartbeat } from "./heartbeat.ts";
+import { lockIdentity } from "./identity-lock.ts";
+import { leave } from "./leave.ts";
+import { Link } from "./link.ts";
+import { LostClaims } from "./lost-claims.ts";
+import { describeMs } from "./outcome.ts";
+import { Poller } from "./poller.ts";
+import { Registration } from "./registration.ts";
+import { RunRegistry } from "./run-registry.ts";
+import type { RunnerParts } from "./runner-parts.ts";
+import { watchForStops } from "./stop-watch.ts";
+
+/**
+ * The states of a runner:
+ * - `starting`: not registered yet; the coordinator may be away
+ * - `online`: takes runs
+ * - `draining`: takes no more runs, waits for those it has; reached by the first `interrupt()` or by a deregistration from outside
+ * - `stopping`: ends the runs it has; reached by the second `interrupt()`, the drain time-out, or a coordinator away for too long
+ * - `left`: nothing of it is left but what could not be delivered
+ */
+export type RunnerState = "starting" | "online" | "draining" | "stopping" | "left";
+
+const ORDER: readonly RunnerState[] = ["starting", "online", "draining", "stopping", "left"];
+
+/** `unreported`: runs whose end the coordinator was never told, because it was away until the end. */
+export interface RunnerEnd {
+  readonly reason: "interrupted" | "deregistered" | "offline";
+  readonly unreported: readonly string[];
+}
+
+export interface RunnerOptions {
+  readonly config: Config;
+  readonly executor: Executor;
+  readonly authorization: Authorization;
+  readonly inheritedEnv: Readonly<Record<string, string>>;
+  readonly log: Log;
+  readonly onState?: (state: RunnerState) => void;
+}
+
+const TELL_WAITING_MS = 30_000;
+
+/** The runner: registers, polls, executes, heartbeats, and leaves without losing a run. */
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #log: Log;
+  readonly #coordinator: CoordinatorClient;
+  readonly #link: Link;
+  readonly #registry: RunRegistry;
+  readonly #registration: Registration;
+  /** Fires when no more runs are to be taken. */
+  readonly #draining = new AbortController();
+  /** Fires when the runs are to be stopped. */
+  readonly #stopping = new AbortController();
+  #state: RunnerState = "starting";
+  #reason: RunnerEnd["reason"] = "interrupted";
+
+  constructor(options: RunnerOptions) {
+    const { config, executor, authorization, log } = options;
+    this.#options = options;
+    this.#log = log.scope("agent-runner");
+    this.#coordinator = new CoordinatorClient(config.coordinatorUrl, authorization);
+    this.#link = new Link(this.#log, config.maxOfflineMs, () => this.#onOfflineTooLong());
+    this.#registry = new RunRegistry(config.maxConcurrent);
+    this.#registration = new Registration({
+      coordinator: this.#coordinator,
+      link: this.#link,
+      log: this.#log,
+      hostname: hostname(),
+      projectDir: config.projectDir,
+      executorType: executor.name,
+      executorCommand: executor.path ?? `built-in ${executor.name}`,
+      tags: config.tags,
+      pollTimeoutSeconds: config.pollTimeoutSeconds,
+      heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
+    });
+  }
+
+  get state(): RunnerState {
+    return this.#state;
+  }
+
+  /** The first call drains, the second stops the runs. A third is the caller's: see `killAll`. */
+  interrupt(): void {
+    if (this.#state === "starting" || this.#state === "online") this.#drain("interrupted");
+    else if (this.#state === "draining") this.#stopRuns();
+  }
+
+  /** SIGKILL to every executor, now: for a program that exits at once. */
+  killAll(): void {
+    for (const run of this.#registry.all()) run.kill();
+  }
+
+  /** Runs until the runner has left. Rejects with a UserError where it cannot start: locked, refused. */
+  async run(): Promise<RunnerEnd> {
+    const { config, executor, log } = this.#options;
+    this.#log.info(`Connecting to Agent Coordinator at ${config.coordinatorUrl}`);
+    const identity = { coordinatorUrl: config.coordinatorUrl, hostname: hostname(), projectDir: config.projectDir, executorType: executor.name };
+    using _lock = lockIdentity(identity, join(config.folders.state, "locks"));
+    await this.#registration.register(this.#draining.signal);
+    if (this.#draining.signal.aborted) {
+      // The interrupt may have come while the registration was succeeding.
+      await this.#registration.close();
+      return this.#end();
+    }
+
+    await using gateway = new Gateway({
+      coordinator: this.#coordinator,
+      scope: config.gatewayScope,
+      hostname: hostname(),
+      executorType: executor.name,
+      log: log.scope("gateway"),
+    });
+    const common = { coordinator: this.#coordinator, registration: this.#registration, registry: this.#registry, link: this.#link };
+    using _heartbeat = startHeartbeat({ ...common, log: log.scope("heartbeat") });
+    this.#log.info(`Registered as ${this.#registration.runnerId}`);
+    this.#moveTo("online");
+    this.#log.info("Runner started - waiting for runs");
+    await this.#work(gateway, common);
+    return this.#end();
+  }
+
+  /** Polls and executes until the runner is to leave, then leaves. */
+  async #work(gateway: Gateway, common: CommonParts): Promise<void> {
+    const log = this.#options.log.scope("poller");
+    const parts = this.#partsWith(gateway);
+    pruneRunFolders(parts.runsFolder);
+    const dispatcher = new Dispatcher(this.#registry, parts, this.#stopping.signal, () => this.#onDeregistered());
+    const onMessage = (message: PollMessage): void => dispatcher.take(message);
+    const lostClaims = new LostClaims({ ...common, log, onMessage });
+    if (common.registration.isTakenUp) lostClaims.expect({ isGhostPossible: true });
+    const poller = new Poller({ ...common, log, onMessage, lostClaims });
+    const { registry, registration } = common;
+    const done = new AbortController();
+    const stops = watchForStops({
+      ...common,
+      log,
+      isNeeded: () => !registration.takesCapacity && (registry.isFull || this.#draining.signal.aborted),
+      onStop: stopRun,
+      signal: done.signal,
+    });
+    const polling = poller.run();
+
+    await aborted(this.#draining.signal);
+    poller.stopTaking();
+    await leave({ ...common, dispatcher, poller, log: this.#log, stopping: this.#stopping.signal });
+    poller.abandon();
+    done.abort();
+    await Promise.all([polling, stops]);
+  }
+
+  #partsWith(gateway: Gateway): RunnerParts {
+    const { config, executor, inheritedEnv, log } = this.#options;
+    return {
+      config,
+      executor,
+      coordinator: this.#coordinator,
+      registration: this.#registration,
+      gateway,
+      outputs: new OutputWatch(),
+      remains: new Remains(),
+      delivery: { link: this.#link, renew: () => this.#registration.renew(), log: log.scope("supervisor") },
+      inheritedEnv,
+      runsFolder: join(config.stateDir, "runs"),
+      log,
+    };
+  }
+
+  #drain(reason: RunnerEnd["reason"]): void {
+    const { config } = this.#options;
+    this.#reason = reason;
+    this.#moveTo("draining");
+    const count = this.#registry.size;
+    const limit = config.drainTimeoutMs > 0 ? `, at most ${describeMs(config.drainTimeoutMs)}` : "";
+    const how = reason === "deregistered" ? "Deregistered by the coordinator" : "Shutting down";
+    this.#log.info(count === 0 ? how : `${how}: waiting for ${count} run(s)${limit}; interrupt again to stop them`);
+    this.#draining.abort();
+    if (config.drainTimeoutMs > 0) void this.#stopAfter(config.drainTimeoutMs);
+    void this.#tellWaiting();
+  }
+
+  async #tellWaiting(): Promise<void> {
+    const sinceMs = performance.now();
+    for (;;) {
+      await delay(TELL_WAITING_MS, this.#stopping.signal);
+      if (this.#stopping.signal.aborted) return;
+      this.#log.info(`Still waiting for ${this.#registry.size} run(s), for ${describeMs(performance.now() - sinceMs)} now`);
+    }
+  }
+
+  async #stopAfter(ms: number): Promise<void> {
+    await delay(ms, this.#stopping.signal);
+    if (this.#state === "draining") this.#stopRuns();
+  }
+
+  #stopRuns(): void {
+    this.#moveTo("stopping");
+    const { executing } = this.#registry;
+    if (executing > 0) this.#log.info(`Stopping ${executing} run(s); interrupt again to exit at once`);
+    for (const run of this.#registry.all()) run.cancel({ kind: "shutdown" });
+    this.#stopping.abort();
+  }
+
+  #onDeregistered(): void {
+    if (this.#state === "online") this.#drain("deregistered");
+  }
+
+  #onOfflineTooLong(): void {
+    this.#log.error(`Agent Coordinator has been away for ${describeMs(this.#options.config.maxOfflineMs)}: giving up`);
+    if (this.#state === "starting" || this.#state === "online") this.#drain("offline");
+    this.#reason = "offline";
+    if (this.#state === "draining") this.#stopRuns();
+  }
+
+  #end(): RunnerEnd {
+    this.#link.close();
+    const unreported = this.#registry.all().map((run) => run.runId);
+    for (const run of this.#registry.all()) this.#log.error(`The end of run ${run.runId} could not be reported`, run.context);
+    this.#moveTo("left");
+    // Ends the timers of a drain that went by itself.
+    this.#stopping.abort();
+    this.#log.info("Runner left");
+    return { reason: this.#reason, unreported };
+  }
+
+  #moveTo(next: RunnerState): void {
+    if (ORDER.indexOf(next) <= ORDER.indexOf(this.#state)) throw new Error(`no way from ${this.#state} to ${next}`);
+    this.#log.debug(`${this.#state} -> ${next}`);
+    this.#state = next;
+    this.#options.onState?.(next);
+  }
+}
+
+interface CommonParts {
+  readonly coordinator: CoordinatorClient;
+  readonly registration: Registration;
+  readonly registry: RunRegistry;
+  readonly link: Link;
+}

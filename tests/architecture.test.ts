@@ -1,0 +1,109 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkParts, checkSources, type Sources } from "./architecture/check-sources.ts";
+import { readLayers } from "./architecture/layers.ts";
+import { OWNED } from "./architecture/owners.ts";
+
+const root = join(import.meta.dir, "..");
+const layers = readLayers(readFileSync(join(root, "ARCHITECTURE.md"), "utf8"));
+
+function sourcesOfProject(): Sources {
+  const files = new Bun.Glob("{src,executors}/**/*.{ts,tsx}").scanSync({ cwd: root });
+  return Object.fromEntries([...files].map((file) => [file.replaceAll("\\", "/"), readFileSync(join(root, file), "utf8")]));
+}
+
+test("src and executors obey the layer list of ARCHITECTURE.md and use no API that belongs to another part", () => {
+  const sources = sourcesOfProject();
+  expect(Object.keys(sources).length).toBeGreaterThan(10);
+  expect(checkSources(sources, layers, OWNED)).toEqual([]);
+});
+
+test("the layer list of ARCHITECTURE.md names every part of src, and no other", () => {
+  const parts = readdirSync(join(root, "src"), { withFileTypes: true })
+    .filter((entry) => !entry.name.startsWith("."))
+    .map((entry) => (entry.isDirectory() ? `src/${entry.name}/` : `src/${entry.name}`));
+  expect(checkParts(parts, layers)).toEqual([]);
+});
+
+const LIST = [
+  "1. `src/main.ts`: the top",
+  "2. `src/commands/`: wiring",
+  "3. `src/runner/` | `src/coordinator/`: peers; `src/bait/` stands in the words only",
+  "4. `src/process/`: children",
+  "5. `src/log.ts`: small",
+  "",
+  "`executors/<name>/` import `src/process/` and the last line only.",
+].join("\n");
+const made = readLayers(LIST);
+const faults = (sources: Sources): string[] => checkSources(sources, made, OWNED);
+
+test("readLayers reads lines, peers and what executors may import", () => {
+  expect(made.lines[2]).toEqual(["src/runner/", "src/coordinator/"]);
+  expect(made.forExecutors).toEqual(["src/process/", "src/log.ts"]);
+  expect(() => readLayers("# Architecture\n")).toThrow("no layer list");
+});
+
+test("checkParts reports a folder that is not listed and a listed one that is not there", () => {
+  const parts = ["src/main.ts", "src/commands/", "src/runner/", "src/process/", "src/log.ts", "src/extra/"];
+  expect(checkParts(parts, made)).toEqual([
+    "src/extra/ is not in the layer list of ARCHITECTURE.md",
+    "src/coordinator/ is in the layer list of ARCHITECTURE.md but not there",
+  ]);
+});
+
+test.each([
+  ["up", { "src/process/a.ts": 'import { x } from "../runner/b.ts";' }, "imports only point down"],
+  ["up, a type", { "src/log.ts": 'import type { X } from "./process/b.ts";' }, "imports only point down"],
+  ["up, over several lines", { "src/log.ts": 'import {\n  x,\n  y,\n} from "./process/b.ts";' }, "imports only point down"],
+  ["up, re-exported", { "src/log.ts": 'export * from "./process/b.ts";' }, "imports only point down"],
+  ["up, dynamic", { "src/log.ts": 'const a = await import("./process/b.ts");' }, "imports only point down"],
+  ["up, for its effect", { "src/log.ts": 'import "./process/b.ts";' }, "imports only point down"],
+  ["between peers", { "src/runner/a.ts": 'import { x } from "../coordinator/b.ts";' }, "peers do not import each other"],
+  ["out of src", { "src/runner/a.ts": 'import { x } from "../../tests/b.ts";' }, "in no layer"],
+  ["an executor from low down", { "src/runner/a.ts": 'import x from "../../executors/a/b.ts";' }, "know our executors"],
+  ["the runner from an executor", { "executors/a/b.ts": 'import x from "../../src/runner/b.ts";' }, "an executor imports"],
+  ["one executor from another", { "executors/a/b.ts": 'import x from "../c/d.ts";' }, "an executor imports"],
+])("checkSources reports an import %s", (_, sources: Sources, expected) => {
+  const found = faults(sources);
+  expect(found).toHaveLength(1);
+  expect(found[0]).toContain(expected);
+});
+
+test.each([
+  ["Bun.spawn", "const child = Bun.spawn(['x']);"],
+  ["Bun.spawn", "await Bun.$`ls`;"],
+  ["node:child_process", 'import { spawn } from "node:child_process";'],
+  ["bun:ffi", 'import { dlopen } from "bun:ffi";'],
+  ["bun:sqlite", 'import { Database } from "bun:sqlite";'],
+  ["consola", 'import { createConsola } from "consola/core";'],
+  ["citty", 'import { defineCommand } from "citty";'],
+  ["process.env", "const home = process.env.HOME;"],
+  ["process.env", "const text = `${Bun.env.HOME}`;"],
+  ["process.exit", "process.exit(1);"],
+  ["ofetch", 'import { ofetch } from "ofetch";'],
+  ["fetch", "const answer = await fetch(url, { method: 'GET' });"],
+  ["fetch", "if (await fetch(url)) {}"],
+])("checkSources reports %s outside its owner: %s", (what, code) => {
+  const found = faults({ "src/async/a.ts": code });
+  expect(found).toHaveLength(1);
+  expect(found[0]).toStartWith(`src/async/a.ts uses ${what}, which belongs to `);
+});
+
+test("checkSources allows what points down, what its owner uses, and what only looks like a use", () => {
+  const allowed = {
+    "src/main.ts": 'import { run } from "./commands/run.ts";\nprocess.exit(0);',
+    "src/commands/run.ts": 'const a = await import("../../executors/a/b.ts");\nimport { defineCommand } from "citty";',
+    "src/runner/a.ts": [
+      'import { b } from "./b.ts";\nimport { log } from "../log.ts";\nimport packageJson from "../../package.json";',
+      "// process.exit(1) would lose the report; fetch(url) is not ours\n/* process.env */",
+      'const text = "process.env is not read; see https://example.org";',
+      "const server = { async fetch(request: Request): Promise<Response> { return answer(request); } };",
+      "await this.#fetch(); await client.fetch(url);",
+      "const program = `delete process.env.X; // the code of another program`;",
+    ].join("\n"),
+    "src/process/a.ts": "Bun.spawn(command);",
+    "executors/a/b.ts": 'import { c } from "./c.ts";\nimport { log } from "../../src/log.ts";\nconst home = process.env.HOME;',
+  };
+  expect(faults(allowed)).toEqual([]);
+});

@@ -1,0 +1,78 @@
+import { posix } from "node:path";
+import { isIn, placeOf, type Layers } from "./layers.ts";
+import { KNOW_EXECUTORS, type Owned } from "./owners.ts";
+
+/** Path from the project's folder, with forward slashes, to text. */
+export type Sources = Readonly<Record<string, string>>;
+
+/** One line for each import that the layers forbid and each use of an API by a file that does not own it. */
+export function checkSources(sources: Sources, layers: Layers, owned: readonly Owned[]): string[] {
+  return Object.entries(sources).flatMap(([file, text]) => {
+    const code = blank(text, "comments");
+    const imports = importsOf(code);
+    return [...wrongImports(file, imports, layers), ...wrongUses(file, code, imports, owned)];
+  });
+}
+
+/** One line for each part that is in `src` but not in the list, or in the list but not in `src`. `parts` as `src/x.ts` and `src/y/`. */
+export function checkParts(parts: readonly string[], layers: Layers): string[] {
+  const named = layers.lines.flat();
+  return [
+    ...parts.filter((part) => !named.includes(part)).map((part) => `${part} is not in the layer list of ARCHITECTURE.md`),
+    ...named.filter((part) => !parts.includes(part)).map((part) => `${part} is in the layer list of ARCHITECTURE.md but not there`),
+  ];
+}
+
+function wrongImports(file: string, imports: readonly string[], layers: Layers): string[] {
+  const faults: string[] = [];
+  for (const specifier of imports) {
+    if (!specifier.startsWith(".")) continue;
+    const target = posix.join(posix.dirname(file), specifier);
+    const fault = file.startsWith("executors/") ? executorFault(file, target, layers) : sourceFault(file, target, layers);
+    if (fault !== undefined) faults.push(`${file} imports ${target}: ${fault}`);
+  }
+  return faults;
+}
+
+function sourceFault(file: string, target: string, layers: Layers): string | undefined {
+  if (target === "package.json") return undefined;
+  const from = placeOf(file, layers);
+  if (target.startsWith("executors/")) {
+    return KNOW_EXECUTORS.some((part) => isIn(part, file)) ? undefined : `only ${KNOW_EXECUTORS.join(", ")} know our executors`;
+  }
+  const to = placeOf(target, layers);
+  if (from === undefined || to === undefined) return "one of the two is in no layer";
+  if (from.part === to.part || from.line < to.line) return undefined;
+  return from.line === to.line ? "peers do not import each other" : "imports only point down";
+}
+
+function executorFault(file: string, target: string, layers: Layers): string | undefined {
+  const own = `${file.split("/").slice(0, 2).join("/")}/`;
+  if (isIn(own, target) || layers.forExecutors.some((part) => isIn(part, target))) return undefined;
+  return `an executor imports its own folder, ${layers.forExecutors.join(", ")}`;
+}
+
+function wrongUses(file: string, code: string, imports: readonly string[], owned: readonly Owned[]): string[] {
+  const bare = blank(code, "strings");
+  const uses = ({ api }: Owned): boolean =>
+    "code" in api ? api.code.test(bare) : imports.some((name) => name === api.module || name.startsWith(`${api.module}/`));
+  return owned
+    .filter((rule) => !rule.owners.some((owner) => isIn(owner, file)) && uses(rule))
+    .map(({ what, owners, reason }) => `${file} uses ${what}, which belongs to ${owners.join(", ")}: ${reason}`);
+}
+
+/** What a file imports, types too: static, for its effect, re-exported and dynamic. */
+function importsOf(code: string): string[] {
+  const statements = /\b(?:import|export)\b[^'"`;]*?\bfrom\s*["']([^"']+)["']|\bimport\s*\(?\s*["']([^"']+)["']/g;
+  return [...code.matchAll(statements)].map((match) => match[1] ?? match[2] ?? "");
+}
+
+/** The code with its comments, or with what is between its quotes, taken out. Of template strings the `${...}` stay. */
+function blank(code: string, what: "comments" | "strings"): string {
+  const tokens = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[\s\S]|[^`\\])*`/g;
+  return code.replace(tokens, (token) => {
+    const isComment = token.startsWith("//") || token.startsWith("/*");
+    if (what === "comments") return isComment ? " " : token;
+    return token.startsWith("`") ? (token.match(/\$\{[^}]*\}/g) ?? []).join("") : '""';
+  });
+}

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildBinary, type Built } from "../../build.ts";
+import packageJson from "../../package.json" with { type: "json" };
+import { tempFolder } from "../harness/temp-folder.ts";
+
+const BUILD_DEADLINE_MS = 120_000;
+const program = join(import.meta.dir, "fixtures", "prints-environment.ts");
+const output = tempFolder();
+let built: Built;
+
+beforeAll(async () => {
+  const name = process.platform === "win32" ? "program.exe" : "program";
+  built = await buildBinary({ outfile: join(output.path, name), entrypoint: program });
+}, BUILD_DEADLINE_MS);
+
+afterAll(() => output[Symbol.dispose]());
+
+/** A folder such as a cloned repository could be: its files run code in, and give settings to, programs that read them. */
+function hostileFolder(): { path: string; ranCode: () => boolean } & Disposable {
+  const folder = tempFolder();
+  const put = (name: string, text: string): void => writeFileSync(join(folder.path, name), text);
+  put("bunfig.toml", 'preload = ["./preload.ts"]\n');
+  put("preload.ts", 'import { writeFileSync } from "node:fs";\nwriteFileSync(`${import.meta.dir}/marker`, "");\n');
+  for (const name of [".env", ".env.local", ".env.production"]) {
+    put(name, "AGENT_ORCHESTRATOR_API_URL=http://attacker.invalid\nMADE_UP_SETTING=hostile\n");
+  }
+  return { ...folder, ranCode: () => existsSync(join(folder.path, "marker")), [Symbol.dispose]: () => folder[Symbol.dispose]() };
+}
+
+async function printed(command: string[], cwd: string): Promise<Record<string, unknown>> {
+  const { AGENT_ORCHESTRATOR_API_URL: _, NODE_ENV: __, ...env } = process.env;
+  const child = Bun.spawn(command, { cwd, env, stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  const [exitCode, text] = await Promise.all([child.exited, new Response(child.stdout).text()]);
+  expect(exitCode).toBe(0);
+  return JSON.parse(text);
+}
+
+test("buildBinary puts version and commit into the program", async () => {
+  const { version, commit } = await printed([built.file], output.path);
+  expect(version).toBe(packageJson.version);
+  expect(commit).toMatch(/^(?:[0-9a-f]{12}(?:-dirty)?|unknown)$/);
+  expect(commit).toBe(built.commit);
+});
+
+test("a program that was not built says so in place of its commit", async () => {
+  const { version, commit } = await printed([process.execPath, "--no-env-file", program], output.path);
+  expect(version).toBe(packageJson.version);
+  expect(commit).toBe("development");
+});
+
+test("buildBinary makes a program that neither runs nor reads what lies in its working folder", async () => {
+  using folder = hostileFolder();
+  const seen = await printed([built.file], folder.path);
+  expect(folder.ranCode()).toBe(false);
+  expect(seen).toMatchObject({ AGENT_ORCHESTRATOR_API_URL: null, MADE_UP_SETTING: null, NODE_ENV: "production" });
+});
+
+test("the hostile folder is hostile: plain Bun runs its code and reads its settings", async () => {
+  using folder = hostileFolder();
+  const seen = await printed([process.execPath, program], folder.path);
+  expect(folder.ranCode()).toBe(true);
+  expect(seen).toMatchObject({ AGENT_ORCHESTRATOR_API_URL: "http://attacker.invalid", MADE_UP_SETTING: "hostile" });
+});
+
+test("buildBinary rejects with the bundler's words and leaves no program where the source does not parse", async () => {
+  using folder = tempFolder();
+  const entrypoint = join(folder.path, "broken.ts");
+  const outfile = join(folder.path, "broken");
+  writeFileSync(entrypoint, "const = 1;\n");
+  writeFileSync(outfile, "what an earlier build left");
+  await expect(buildBinary({ outfile, entrypoint })).rejects.toThrow(/broken\.ts/);
+  expect(existsSync(outfile)).toBe(false);
+}, BUILD_DEADLINE_MS);

@@ -1,0 +1,141 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { findExecutorByName, findExecutorByPath } from "../../src/catalog/find-executor.ts";
+import { UserError } from "../../src/errors.ts";
+import { tempFolder } from "../harness/temp-folder.ts";
+import { optionsFor, place } from "./executor-folder.ts";
+
+function errorOf(work: () => unknown): UserError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+describe("findExecutorByName", () => {
+  test("finds the file of the folder of that name", () => {
+    using at = tempFolder();
+    const path = place(at.path, "executors/mine/ao-anything-exec.sh");
+    expect(findExecutorByName("mine", optionsFor(at.path))).toEqual({ name: "mine", origin: "folder", path, command: [path], env: {} });
+  });
+
+  test("takes the first folder that has it, and a folder's before the built-in one", () => {
+    using at = tempFolder();
+    const options = optionsFor(at.path, { folders: [join(at.path, "absent"), join(at.path, "a"), join(at.path, "b")] });
+    expect(findExecutorByName("test-executor", options).origin).toBe("built-in");
+    const later = place(at.path, "b/test-executor/ao-test-exec");
+    expect(findExecutorByName("test-executor", options).path).toBe(later);
+    const earlier = place(at.path, "a/test-executor/ao-test-exec");
+    expect(findExecutorByName("test-executor", options).path).toBe(earlier);
+  });
+
+  test("passes over a folder of that name that holds no executor", () => {
+    using at = tempFolder();
+    place(at.path, "executors/test-executor/README.md");
+    expect(findExecutorByName("test-executor", optionsFor(at.path)).origin).toBe("built-in");
+  });
+
+  test("starts a built-in one as this program itself", () => {
+    using at = tempFolder();
+    expect(findExecutorByName("test-executor", optionsFor(at.path, { selfCommand: ["/x/bun", "/x/main.ts"] }))).toEqual({
+      name: "test-executor",
+      origin: "built-in",
+      path: null,
+      command: ["/x/bun", "/x/main.ts", "exec-builtin", "test-executor"],
+      env: {},
+    });
+  });
+
+  test.each(["ao-x-exec~", "ao-x-exec.swp", "ao-x-exec.json", "ao-x-exec.md", "ao-exec", "xao-x-exec", ".ao-x-exec"])(
+    "does not count %s as an executor",
+    (file) => {
+      using at = tempFolder();
+      place(at.path, `executors/x/${file}`);
+      expect(() => findExecutorByName("x", optionsFor(at.path))).toThrow('there is no executor "x"');
+    },
+  );
+
+  test("does not count folders, and follows links", () => {
+    using at = tempFolder();
+    mkdirSync(join(at.path, "executors/x/ao-dir-exec"), { recursive: true });
+    symlinkSync(place(at.path, "elsewhere/ao-real-exec"), join(at.path, "executors/x/ao-link-exec"));
+    symlinkSync(join(at.path, "nowhere"), join(at.path, "executors/x/ao-broken-exec"));
+    expect(findExecutorByName("x", optionsFor(at.path)).path).toBe(join(at.path, "executors/x/ao-link-exec"));
+  });
+
+  test("says where it looked, what there is and what may have been meant, when there is none", () => {
+    using at = tempFolder();
+    place(at.path, "executors/researcher/ao-r-exec");
+    const error = errorOf(() => findExecutorByName("reseacher", optionsFor(at.path)));
+    expect(error.message).toContain('there is no executor "reseacher"');
+    expect(error.message).toContain(join(at.path, "executors"));
+    expect(error.hint).toBe("did you mean researcher? available: researcher, test-executor");
+  });
+
+  test("has no claude-code yet, and suggests nothing far-fetched", () => {
+    using at = tempFolder();
+    expect(errorOf(() => findExecutorByName("claude-code", optionsFor(at.path))).hint).toBe("available: test-executor");
+  });
+
+  test("refuses a folder with two, and names it", () => {
+    using at = tempFolder();
+    place(at.path, "executors/x/ao-a-exec");
+    place(at.path, "executors/x/ao-b-exec.py");
+    const error = errorOf(() => findExecutorByName("x", optionsFor(at.path)));
+    expect(error.message).toBe(`${join(at.path, "executors/x")} holds 2 executors: ao-a-exec, ao-b-exec.py`);
+    expect(error.hint).toContain("leave one");
+  });
+
+  test("takes a name for a name, never for a path", () => {
+    using at = tempFolder();
+    place(at.path, "outside/ao-x-exec");
+    for (const name of ["../outside", "./x", "", ".", "__proto__"]) {
+      expect(() => findExecutorByName(name, optionsFor(at.path))).toThrow("there is no executor");
+    }
+  });
+});
+
+describe("findExecutorByPath", () => {
+  test("begins a relative path at the binary's folder and takes the name of the file's folder", () => {
+    using at = tempFolder();
+    const path = place(at.path, "executors/mine/ao-m-exec");
+    expect(findExecutorByPath("executors/mine/ao-m-exec", optionsFor(at.path))).toMatchObject({ name: "mine", origin: "path", path });
+  });
+
+  test("takes an absolute path to any file", () => {
+    using at = tempFolder();
+    const path = place(at.path, "tools/agent");
+    expect(findExecutorByPath(path, optionsFor("/nowhere"))).toMatchObject({ name: "tools", path });
+  });
+
+  test.each(["executors/test-executor/ao-test-exec", "./executors/test-executor/ao-test-exec.ts", "executors\\test-executor\\ao-test-exec"])(
+    "takes %s for the built-in executor where no such file is",
+    (path) => {
+      using at = tempFolder();
+      expect(findExecutorByPath(path, optionsFor(at.path))).toMatchObject({ name: "test-executor", origin: "built-in" });
+    },
+  );
+
+  test("takes the file itself where there is one", () => {
+    using at = tempFolder();
+    const path = place(at.path, "executors/test-executor/ao-test-exec");
+    expect(findExecutorByPath("executors/test-executor/ao-test-exec", optionsFor(at.path))).toMatchObject({ origin: "path", path });
+  });
+
+  test("says where it looked when nothing is there", () => {
+    using at = tempFolder();
+    const error = errorOf(() => findExecutorByPath("executors/claude-code/ao-claude-code-exec", optionsFor(at.path)));
+    expect(error.message).toBe(`there is no executor at ${join(at.path, "executors/claude-code/ao-claude-code-exec")}`);
+    expect(error.hint).toContain(at.path);
+    expect(error.hint).toContain("test-executor");
+  });
+
+  test("calls an executor without a folder unknown", () => {
+    // The root folder itself is the one path without a parent that surely exists.
+    expect(findExecutorByPath("/", optionsFor("/nowhere")).name).toBe("unknown");
+  });
+});

@@ -1,0 +1,152 @@
+import { expect, test } from "bun:test";
+import { CoordinatorClient, duplicateRunner } from "../../src/client/coordinator-client.ts";
+import { noAuthorization, staticToken } from "../../src/client/credentials.ts";
+import { CoordinatorFailure, failureOfAnswer } from "../../src/client/failure.ts";
+import { until } from "../harness/until.ts";
+import { rawServer, type StubServer, stubServer } from "./stub-server.ts";
+
+const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", status: "claimed", prompt: "p" };
+
+const clientOf = (server: { url: string }): CoordinatorClient => new CoordinatorClient(server.url, noAuthorization);
+const forever = (): AbortSignal => new AbortController().signal;
+const poll = (server: { url: string }, options: { stopsOnly?: boolean; timeoutMs?: number; signal?: AbortSignal } = {}) =>
+  clientOf(server).poll("lnch_1", { stopsOnly: false, timeoutMs: 10_000, signal: forever(), ...options });
+
+const bodiesOf = (server: StubServer): unknown[] => server.received.map(({ body }) => JSON.parse(body));
+
+test("CoordinatorClient.report: the bodies that both generations take", async () => {
+  await using server = stubServer(() => Response.json({ ok: true }));
+  const client = clientOf(server);
+  await client.report("r", "run_1", { verb: "started" });
+  await client.report("r", "run_1", { verb: "completed" });
+  await client.report("r", "run_1", { verb: "failed", error: "e" });
+  await client.report("r", "run_1", { verb: "stopped", signal: "SIGKILL" });
+  expect(server.received.map(({ url }) => url)).toEqual(["started", "completed", "failed", "stopped"].map((verb) => `/runner/runs/run_1/${verb}`));
+  expect(bodiesOf(server)).toEqual([
+    { runner_id: "r" },
+    { runner_id: "r", status: "success", session_status: "finished" },
+    { runner_id: "r", error: "e" },
+    { runner_id: "r", signal: "SIGKILL" },
+  ]);
+});
+
+test("CoordinatorClient.heartbeat: names claimed runs only where there are some", async () => {
+  await using server = stubServer(() => Response.json({ ok: true }));
+  await clientOf(server).heartbeat("r", []);
+  await clientOf(server).heartbeat("r", ["run_1"]);
+  expect(bodiesOf(server)).toEqual([{ runner_id: "r" }, { runner_id: "r", claimed_run_ids: ["run_1"] }]);
+});
+
+test("CoordinatorClient.deregister: of itself, or so that the open poll is answered", async () => {
+  await using server = stubServer(() => Response.json({ ok: true }));
+  await clientOf(server).deregister("r", { self: true });
+  await clientOf(server).deregister("r", { self: false });
+  expect(server.received.map(({ method, url }) => `${method} ${url}`)).toEqual(["DELETE /runners/r?self=true", "DELETE /runners/r"]);
+});
+
+test("CoordinatorClient: ids are escaped in paths", async () => {
+  await using server = stubServer(() => Response.json({ session: { session_id: "ses%41", status: "running" } }));
+  await clientOf(server).session("ses%41");
+  expect(server.received[0]?.url).toBe("/sessions/ses%2541");
+});
+
+test("CoordinatorClient.poll: asks for stops only where that is wanted, and gives its credentials", async () => {
+  await using server = stubServer(() => new Response(null, { status: 204 }));
+  const client = new CoordinatorClient(server.url, staticToken("t"));
+  expect(await client.poll("a b", { stopsOnly: false, timeoutMs: 1_000, signal: forever() })).toEqual({ kind: "nothing" });
+  await client.poll("a b", { stopsOnly: true, timeoutMs: 1_000, signal: forever() });
+  expect(server.received.map(({ url }) => url)).toEqual(["/runner/runs?runner_id=a%20b", "/runner/runs?runner_id=a%20b&capacity=0"]);
+  expect(server.received[0]?.headers.get("authorization")).toBe("Bearer t");
+});
+
+test("CoordinatorClient.poll: gives the run that came", async () => {
+  await using server = stubServer(() => Response.json({ run: RUN }));
+  expect(await poll(server)).toMatchObject({ kind: "run", run: { runId: "run_1" } });
+});
+
+test("CoordinatorClient.poll: a connection that is cut is one request and a failure, not a second claim unseen", async () => {
+  let requests = 0;
+  let isCut = false;
+  // The first poll is answered on a connection that could be kept; the second is cut.
+  using server = rawServer((socket) => {
+    requests++;
+    if (isCut) socket.terminate();
+    else socket.write("HTTP/1.1 204 No Content\r\n\r\n");
+  });
+  expect(await poll(server)).toEqual({ kind: "nothing" });
+  isCut = true;
+  expect(await poll(server).catch((error: unknown) => error)).toMatchObject({ kind: "unreachable" });
+  expect(requests).toBe(2);
+});
+
+test.each([
+  ["no JSON", "<html>"],
+  ["nothing at all", ""],
+  ["a list", "[]"],
+])("CoordinatorClient.poll: a 200 with %s is unavailable", async (_, body) => {
+  await using server = stubServer(() => new Response(body));
+  expect(await poll(server).catch((error: unknown) => error)).toMatchObject({ kind: "unavailable", status: 200 });
+});
+
+test("CoordinatorClient.poll: times out, and ends with its signal", async () => {
+  await using server = stubServer(() => new Promise(() => {}));
+  expect(await poll(server, { timeoutMs: 30 }).catch((error: unknown) => error)).toMatchObject({ kind: "unreachable", message: "GET /runner/runs: timed out" });
+  const controller = new AbortController();
+  const open = poll(server, { signal: controller.signal }).catch((error: unknown) => error);
+  await until("the poll to arrive", () => server.received.length === 2);
+  controller.abort();
+  expect(await open).toBeInstanceOf(CoordinatorFailure);
+});
+
+test("CoordinatorClient.agent: bare or wrapped; what is no blueprint is refused with the field that is wrong", async () => {
+  const answers = [{ name: "a", extra: 1 }, { agent: { name: "b" } }, { name: "c", system_prompt: 5 }];
+  await using server = stubServer(() => Response.json(answers.shift()));
+  expect(await clientOf(server).agent("a")).toEqual({ name: "a", extra: 1 });
+  expect(await clientOf(server).agent("b")).toEqual({ name: "b" });
+  expect(await clientOf(server).agent("c").catch((error: unknown) => error)).toMatchObject({ kind: "refused", message: expect.stringContaining("system_prompt") });
+});
+
+test("CoordinatorClient.runs: leaves out rows that make no sense", async () => {
+  await using server = stubServer(() => Response.json({ runs: [RUN, null, { run_id: "../x" }, { ...RUN, run_id: "run_2", type: "odd" }] }));
+  expect((await clientOf(server).runs({ status: "claimed" })).map((run) => run.run_id)).toEqual(["run_1", "run_2"]);
+  expect(server.received[0]?.url).toBe("/runs?status=claimed");
+});
+
+test("CoordinatorClient.result: of both generations", async () => {
+  const answers = [{ result: "one" }, { result_text: "two", result_data: null }, { result_text: null, result_data: { three: 3 } }, { result: null }];
+  await using server = stubServer(() => Response.json(answers.shift()));
+  const results = [];
+  for (let i = 0; i < 4; i++) results.push(await clientOf(server).result("ses_1"));
+  expect(results).toEqual(["one", "two", '{"three":3}', ""]);
+});
+
+test("CoordinatorClient.sessionStream: events as they come, null where something else happened, an end with the signal", async () => {
+  const event = { event_type: "message", session_id: "ses_1" };
+  const frames = [`event: event\ndata: ${JSON.stringify({ data: event })}\n\n`, "event: session_updated\ndata: {}\n\n"];
+  await using server = stubServer(
+    () => new Response(new ReadableStream({ start: (controller) => frames.forEach((frame) => controller.enqueue(new TextEncoder().encode(frame))) })),
+  );
+  const controller = new AbortController();
+  const seen: unknown[] = [];
+  const reading = (async () => {
+    for await (const one of clientOf(server).sessionStream("ses_1", controller.signal)) if (seen.push(one) === 2) controller.abort();
+  })();
+  await reading.catch(() => {});
+  expect(seen).toEqual([event, null]);
+});
+
+test("CoordinatorClient.probe: tells by how much the coordinator's clock is ahead", async () => {
+  const date = new Date(Date.now() + 3_600_000).toUTCString();
+  await using server = stubServer(() => Response.json({ status: "healthy" }, { headers: { date } }));
+  const { clockAheadMs } = await clientOf(server).probe();
+  expect(Math.abs((clockAheadMs ?? 0) - 3_600_000)).toBeLessThan(5_000);
+});
+
+test("duplicateRunner: reads the 409 of a registered identity, and nothing else", () => {
+  const detail = { error: "duplicate_runner", message: "m", runner_id: "lnch_1", hostname: "h" };
+  const of = (status: number, body: object) => duplicateRunner(failureOfAnswer("register", status, JSON.stringify(body)));
+  expect(of(409, { detail })).toMatchObject({ runner_id: "lnch_1", hostname: "h", capabilities: [] });
+  expect(of(409, { detail: { ...detail, error: "agent_name_collision" } })).toBeNull();
+  expect(of(400, { detail })).toBeNull();
+  expect(of(409, { detail: "text" })).toBeNull();
+});

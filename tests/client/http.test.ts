@@ -1,0 +1,119 @@
+import { expect, test } from "bun:test";
+import * as v from "valibot";
+import { type Authorization, noAuthorization, staticToken } from "../../src/client/credentials.ts";
+import { CoordinatorFailure } from "../../src/client/failure.ts";
+import { type Call, callCoordinator } from "../../src/client/http.ts";
+import { rawServer, stubServer } from "./stub-server.ts";
+
+const Answer = v.object({ a: v.number() });
+
+function get(url: string, options: Partial<Call<typeof Answer>> = {}, authorization: Authorization = noAuthorization): Promise<{ a: number }> {
+  return callCoordinator(url, authorization, { method: "GET", path: "/thing?secret=1", answer: Answer, ...options });
+}
+
+async function failureOf(call: Promise<unknown>): Promise<CoordinatorFailure> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof CoordinatorFailure) return error;
+    throw error;
+  }
+  throw new Error("the call succeeded");
+}
+
+test.each([200, 201, 202])("callCoordinator: a %i with what was promised is the answer", async (status) => {
+  await using server = stubServer(() => Response.json({ a: 1 }, { status }));
+  expect(await get(server.url)).toEqual({ a: 1 });
+});
+
+test("callCoordinator: sends method, path, body and credentials", async () => {
+  await using server = stubServer(() => Response.json({ a: 1 }));
+  await get(server.url, { method: "POST", path: "/x?y=1", body: { z: "ü" } }, staticToken("secret"));
+  const [sent] = server.received;
+  expect(sent).toMatchObject({ method: "POST", url: "/x?y=1", body: '{"z":"ü"}' });
+  expect(sent?.headers.get("authorization")).toBe("Bearer secret");
+  expect(sent?.headers.get("content-type")).toContain("application/json");
+});
+
+test.each([
+  [400, "refused"],
+  [401, "unregistered"],
+  [403, "unregistered"],
+  [404, "refused"],
+  [408, "unavailable"],
+  [409, "refused"],
+  [422, "refused"],
+  [429, "unavailable"],
+  [500, "unavailable"],
+  [502, "unavailable"],
+  [503, "unavailable"],
+] as const)("callCoordinator: a %i is %s, with status and detail", async (status, kind) => {
+  await using server = stubServer(() => Response.json({ detail: "so it is" }, { status }));
+  const failure = await failureOf(get(server.url));
+  expect(failure).toMatchObject({ kind, status, isRetryable: kind === "unavailable", message: `GET /thing: ${status}: so it is` });
+});
+
+test("callCoordinator: asks once, whatever the answer", async () => {
+  await using server = stubServer(() => new Response("", { status: 503 }));
+  await failureOf(get(server.url));
+  expect(server.received).toHaveLength(1);
+});
+
+test.each([
+  ["not JSON", "<html>"],
+  ["another shape", '{"b":1}'],
+  ["an empty body where one was promised", ""],
+])("callCoordinator: a 200 with %s is unavailable", async (_, body) => {
+  await using server = stubServer(() => new Response(body));
+  expect(await failureOf(get(server.url))).toMatchObject({ kind: "unavailable", status: 200 });
+});
+
+test("callCoordinator: tells credentials that they were refused", async () => {
+  let refused = 0;
+  const authorization = { header: () => Promise.resolve("Bearer old"), refused: () => void refused++ };
+  await using server = stubServer(() => new Response("", { status: 401 }));
+  await failureOf(get(server.url, {}, authorization));
+  expect(refused).toBe(1);
+});
+
+test("callCoordinator: nobody who listens is unreachable: connection refused", async () => {
+  const server = stubServer(() => new Response());
+  await server[Symbol.asyncDispose]();
+  expect(await failureOf(get(server.url))).toMatchObject({ kind: "unreachable", status: null, message: "GET /thing: connection refused" });
+});
+
+test("callCoordinator: a name that does not exist is unreachable", async () => {
+  expect(await failureOf(get("http://no-such-host.invalid"))).toMatchObject({ kind: "unreachable", message: "GET /thing: host name not found" });
+});
+
+test("callCoordinator: a connection that is cut is unreachable, before the answer or in it", async () => {
+  using cut = rawServer((socket) => socket.terminate());
+  expect(await failureOf(get(cut.url))).toMatchObject({ kind: "unreachable", message: "GET /thing: connection lost" });
+  using truncated = rawServer((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"a":');
+    socket.end();
+  });
+  expect(await failureOf(get(truncated.url))).toMatchObject({ kind: "unreachable", message: "GET /thing: connection lost" });
+});
+
+test("callCoordinator: the time limit covers the wait for the answer", async () => {
+  await using server = stubServer(() => new Promise(() => {}));
+  expect(await failureOf(get(server.url, { timeoutMs: 50 }))).toMatchObject({ kind: "unreachable", message: "GET /thing: timed out" });
+});
+
+test("callCoordinator: the time limit covers the body too", async () => {
+  const body = (): ReadableStream => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{"a":')) });
+  await using server = stubServer(() => new Response(body()));
+  expect(await failureOf(get(server.url, { timeoutMs: 50 }))).toMatchObject({ kind: "unreachable", message: "GET /thing: timed out" });
+});
+
+test("callCoordinator: ends when its signal fires, and does not begin where it has fired", async () => {
+  await using server = stubServer(() => new Promise(() => {}));
+  const controller = new AbortController();
+  const call = failureOf(get(server.url, { signal: controller.signal }));
+  controller.abort();
+  expect((await call).kind).toBe("unreachable");
+  const before = server.received.length;
+  expect((await failureOf(get(server.url, { signal: AbortSignal.abort() }))).kind).toBe("unreachable");
+  expect(server.received.length).toBe(before);
+});

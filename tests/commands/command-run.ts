@@ -1,0 +1,24 @@
+import type { Command, CommandArgs } from "../../src/commands/command.ts";
+import type { Environment } from "../../src/config/environment.ts";
+
+export interface CommandRun {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command as `main` does, and keeps what it prints. */
+export async function runOf(command: Command, args: CommandArgs, env: Environment): Promise<CommandRun> {
+  let stdout = "";
+  let stderr = "";
+  const code = await command.run(args, {
+    env,
+    print: (text) => void (stdout += `${text}\n`),
+    note: (text) => void (stderr += `${text}\n`),
+    isTerminal: false,
+    exitNow: () => {
+      throw new Error("exited");
+    },
+  });
+  return { code, stdout, stderr };
+}

@@ -1,0 +1,53 @@
+import { expect, test } from "bun:test";
+import type { Command, CommandArgs } from "../../src/commands/command.ts";
+import { runnersCommand, runsCommand, sessionsCommand } from "../../src/commands/lists.ts";
+import { UserError } from "../../src/errors.ts";
+import { stubServer } from "../client/stub-server.ts";
+import { tempFolder } from "../harness/temp-folder.ts";
+import { type CommandRun, runOf } from "./command-run.ts";
+
+const RUNS = Array.from({ length: 60 }, (_, i) => ({ run_id: `run_${i}`, session_id: `ses_${i}`, status: "completed" }));
+const SESSION = { session_id: "ses_1", status: "finished", agent_name: "a\x1b[2J", parent_session_id: "ses_0" };
+const RUNNER = { runner_id: "lnch_1", status: "online", hostname: "h", executor_profile: "x", tags: ["a", "b"], seconds_since_heartbeat: 12.4 };
+
+async function list(command: Command, args: CommandArgs = {}): Promise<CommandRun> {
+  using folder = tempFolder();
+  await using server = stubServer(({ url }) => {
+    if (url === "/runs") return Response.json({ runs: RUNS });
+    return Response.json(url === "/sessions" ? { sessions: [SESSION] } : { runners: [RUNNER] });
+  });
+  return await runOf(command, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url });
+}
+
+test("runs: the newest 50, and how many more there are", async () => {
+  const { code, stdout, stderr } = await list(runsCommand);
+  const lines = stdout.trimEnd().split("\n");
+  expect([code, lines.length, lines[1]?.split(/\s+/)[0], lines.at(-1)?.split(/\s+/)[0]]).toEqual([0, 51, "run_10", "run_59"]);
+  expect(stderr).toBe("10 older not shown; --limit 0 shows all\n");
+});
+
+test("runs --limit: so many, or all", async () => {
+  expect((await list(runsCommand, { limit: "2" })).stdout.trimEnd().split("\n")).toHaveLength(3);
+  const all = await list(runsCommand, { limit: "0" });
+  expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([61, ""]);
+  expect(await list(runsCommand, { limit: "few" }).catch((error: unknown) => error)).toMatchObject({ exitCode: 2 });
+});
+
+test("runs --json: an array, for programs", async () => {
+  const rows = JSON.parse((await list(runsCommand, { json: true, limit: "1" })).stdout) as unknown[];
+  expect(rows).toMatchObject([{ run_id: "run_59", status: "completed" }]);
+});
+
+test("sessions, runners: a row each, with nothing in it that a terminal would act on", async () => {
+  expect((await list(sessionsCommand)).stdout.split("\n")[1]).toBe("ses_1    finished  a?[2J  ses_0   -        -");
+  expect((await list(runnersCommand)).stdout.split("\n")[1]).toBe("lnch_1  online  h     x         a,b   12 s ago        -");
+});
+
+test("lists: no coordinator is exit code 4 with what to do", async () => {
+  using folder = tempFolder();
+  const server = stubServer(() => new Response());
+  await server[Symbol.asyncDispose]();
+  const error: unknown = await runOf(runsCommand, {}, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url }).catch((fault: unknown) => fault);
+  expect(error).toBeInstanceOf(UserError);
+  expect(error).toMatchObject({ exitCode: 4, hint: expect.stringContaining("agent-runner up") });
+});

@@ -1,0 +1,29 @@
+import { expect, test } from "bun:test";
+import { printable, printTable } from "../../src/commands/table.ts";
+
+test("printTable: columns as wide as they need to be, nothing behind the last", () => {
+  expect(printTable(["A", "LONG", "C"], [["1", "2", "3"], ["11111", "2", "a long last one"]])).toBe(
+    ["A      LONG  C", "1      2     3", "11111  2     a long last one"].join("\n"),
+  );
+});
+
+test("printTable: no rows are the headings alone", () => {
+  expect(printTable(["A", "B"], [])).toBe("A  B");
+});
+
+test("printTable: lines that are too long for the terminal are cut", () => {
+  expect(printTable(["A", "B"], [["1", "x".repeat(50)]], 10)).toBe(`A  B\n1  ${"x".repeat(6)}…`);
+});
+
+test("printTable: cells cannot break the table or steer the terminal", () => {
+  expect(printTable(["A", "B"], [["one\ntwo\t3", "\x1b[31mred\x07\x9b"]])).toBe("A          B\none two 3  ?[31mred??");
+});
+
+test("printTable: takes as many rows as there are", () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => [String(i)]);
+  expect(printTable(["N"], rows).split("\n")).toHaveLength(200_001);
+});
+
+test("printable: one line of harmless text", () => {
+  expect(printable("a\r\n\u2028b \u0000c")).toBe("a b ?c");
+});

@@ -1,0 +1,131 @@
+import { join } from "node:path";
+import { type Coordinator, startCoordinator } from "../../src/coordinator/coordinator.ts";
+import type { CoordinatorTimings } from "../../src/coordinator/timings.ts";
+import { silentLog } from "../../src/log.ts";
+import { tempFolder } from "../harness/temp-folder.ts";
+
+export interface Answer {
+  readonly status: number;
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly body: any;
+}
+
+export interface CallOptions {
+  readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
+}
+
+/** A coordinator of a test's own, with one function a verb of its API. */
+export class Fixture implements AsyncDisposable {
+  readonly databasePath: string;
+  coordinator: Coordinator;
+  readonly #folder: ReturnType<typeof tempFolder>;
+  readonly #timings: Partial<CoordinatorTimings>;
+
+  private constructor(folder: ReturnType<typeof tempFolder>, timings: Partial<CoordinatorTimings>, coordinator: Coordinator) {
+    this.#folder = folder;
+    this.#timings = timings;
+    this.databasePath = join(folder.path, "coordinator.db");
+    this.coordinator = coordinator;
+  }
+
+  static async start(timings: Partial<CoordinatorTimings> = {}): Promise<Fixture> {
+    const folder = tempFolder();
+    const databasePath = join(folder.path, "coordinator.db");
+    const coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings });
+    return new Fixture(folder, timings, coordinator);
+  }
+
+  /** Closes the coordinator and starts another one on the same database. */
+  async restart(): Promise<void> {
+    await this.coordinator.close();
+    const { databasePath } = this;
+    this.coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings: this.#timings });
+  }
+
+  async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> {
+    const response = await fetch(this.coordinator.url + path, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...options,
+    });
+    const text = await response.text();
+    return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+  }
+
+  get(path: string): Promise<Answer> {
+    return this.call("GET", path);
+  }
+
+  post(path: string, body?: unknown): Promise<Answer> {
+    return this.call("POST", path, body);
+  }
+
+  /** Registers a runner and returns its id. */
+  async register(fields: Record<string, unknown> = {}): Promise<string> {
+    const answer = await this.post("/runner/register", { hostname: "host", project_dir: "/work", executor_type: "test-executor", ...fields });
+    if (answer.status !== 200) throw new Error(`register: ${JSON.stringify(answer)}`);
+    return answer.body.runner_id;
+  }
+
+  poll(runnerId: string, more = "", signal?: AbortSignal): Promise<Answer> {
+    return this.call("GET", `/runner/runs?runner_id=${runnerId}${more}`, undefined, signal ? { signal } : {});
+  }
+
+  /** Starts a new session and returns the run's and the session's id. */
+  async start(fields: Record<string, unknown> = {}): Promise<{ run_id: string; session_id: string }> {
+    return this.createRun({ type: "start_session", ...fields });
+  }
+
+  async resume(sessionId: string, fields: Record<string, unknown> = {}): Promise<{ run_id: string; session_id: string }> {
+    return this.createRun({ type: "resume_session", session_id: sessionId, ...fields });
+  }
+
+  /** Polls and returns the run that was handed out. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  async claim(runnerId: string): Promise<any> {
+    const answer = await this.poll(runnerId);
+    if (!answer.body?.run) throw new Error(`no run came: ${JSON.stringify(answer)}`);
+    return answer.body.run;
+  }
+
+  report(runId: string, what: string, runnerId: string, fields: Record<string, unknown> = {}): Promise<Answer> {
+    const more = what === "failed" ? { error: "it broke" } : {};
+    return this.post(`/runner/runs/${runId}/${what}`, { runner_id: runnerId, ...more, ...fields });
+  }
+
+  /** Claims the next run and reports it to its end, with a result message where one is given. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  async execute(runnerId: string, ending: "completed" | "failed" | "stopped", result?: string): Promise<any> {
+    const run = await this.claim(runnerId);
+    await this.report(run.run_id, "started", runnerId);
+    if (result !== undefined) await this.say(run.session_id, result);
+    const answer = await this.report(run.run_id, ending, runnerId);
+    if (answer.status !== 200) throw new Error(`${ending}: ${JSON.stringify(answer)}`);
+    return run;
+  }
+
+  say(sessionId: string, text: string): Promise<Answer> {
+    const content = [{ type: "text", text }];
+    return this.post(`/sessions/${sessionId}/events`, { event_type: "message", session_id: sessionId, role: "assistant", content });
+  }
+
+  async runStatus(runId: string): Promise<string> {
+    return (await this.get(`/runs/${runId}`)).body.status;
+  }
+
+  async sessionStatus(sessionId: string): Promise<string> {
+    return (await this.get(`/sessions/${sessionId}/status`)).body.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.coordinator.close();
+    this.#folder[Symbol.dispose]();
+  }
+
+  private async createRun(fields: Record<string, unknown>): Promise<{ run_id: string; session_id: string }> {
+    const answer = await this.post("/runs", { prompt: "do it", ...fields });
+    if (answer.status !== 200) throw new Error(`POST /runs: ${JSON.stringify(answer)}`);
+    return answer.body;
+  }
+}

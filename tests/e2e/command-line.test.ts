@@ -1,0 +1,141 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { COMMANDS } from "../../src/commands/command-table.ts";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const USAGE_FAULTS: [string, string[], Record<string, string>, string][] = [
+  ["-x and -e together", ["-x", "a", "-e", "b"], {}, "exclude each other"],
+  ["a mistyped option", ["--coordinater-url", "http://localhost"], {}, "--coordinator-url"],
+  ["a mistyped command", ["sumbit", "hello"], {}, "Did you mean submit?"],
+  ["an option without its value", ["-c"], {}, "-c needs a value"],
+  ["a value where none is taken", ["--verbose=maybe"], {}, "--verbose takes no value"],
+  ["a bad variable", ["-x", "test-executor"], { POLL_TIMEOUT: "abc" }, 'POLL_TIMEOUT (environment): "abc"'],
+  ["a bad flag", ["-x", "test-executor", "--run-timeout", "soon"], {}, '--run-timeout: "soon"'],
+  ["a URL that is none", ["-x", "test-executor", "-c", "localhost:8765"], {}, "--coordinator-url"],
+  ["a missing settings file", ["-x", "test-executor", "--config", "nowhere.toml"], {}, "nowhere.toml does not exist"],
+  ["submit without a prompt", ["submit"], {}, "PROMPT is missing"],
+  ["submit with two prompts", ["submit", "say", "hello"], {}, "Put a text of several words in quotes"],
+];
+test.each(USAGE_FAULTS)("%s: exit code 2 and what is wrong", async (_, args, env, expected) => {
+  await using world = new World();
+  const { code, stdout, stderr } = await world.run(args, { env });
+  expect([code, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain(expected);
+  expect(stderr).not.toContain("    at ");
+});
+
+test("a settings file with a fault: exit code 2, the file and the setting that was meant", async () => {
+  await using world = new World();
+  const file = world.path("own.toml");
+  writeFileSync(file, "[runner]\nmax_concurent = 2\n");
+  const { code, stderr } = await world.run(["-x", "test-executor", "--config", file]);
+  expect(code).toBe(2);
+  expect(stderr).toContain(`runner.max_concurent (${file}): there is no such setting; did you mean runner.max_concurrent?`);
+});
+
+test("-x NAME without a command is the runner, not a command of that name", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const runner = world.start(["-x", "test-executor", "-c", fake.url]);
+  await runner.line(/Runner started/);
+});
+
+test.each(["", ...Object.keys(COMMANDS)])("%s --help: usage, options and examples, exit code 0", async (command) => {
+  await using world = new World();
+  const words = command === "" ? [] : [command];
+  const { code, stdout, stderr } = await world.run([...words, "--help"]);
+  expect([code, stderr]).toEqual([0, ""]);
+  for (const part of ["USAGE", "OPTIONS", "EXAMPLES", `agent-runner ${command}`.trim()]) expect(stdout).toContain(part);
+});
+
+test("the seed's path of an executor, where there is no such file, means the built-in one", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue({ prompt: "good day" });
+  world.start(["-c", fake.url, "-e", "executors/test-executor/ao-test-exec"]);
+  await until("completed", () => run.status === "completed");
+  expect(fake.calls("POST /runner/register")[0]?.body).toMatchObject({ executor_type: "test-executor" });
+});
+
+test("an executor that cannot run is told of at the start, with what to do", async () => {
+  await using world = new World();
+  const fixtures = join(import.meta.dir, "../fixtures/executors");
+  const bad = await world.run(["-x", "bad-interpreter", "--executors-dir", fixtures]);
+  expect(bad.code).toBe(1);
+  expect(bad.stderr).toContain("/no/such/interpreter");
+  const unknown = await world.run(["-x", "test-executer"]);
+  expect(unknown.code).toBe(1);
+  expect(unknown.stderr).toContain("did you mean test-executor?");
+});
+
+test("without -x, a default executor that is not there is told of at the start", async () => {
+  await using world = new World();
+  const { code, stderr } = await world.run([], { env: { PATH: world.path("empty") } });
+  expect(code).toBe(1);
+  expect(stderr).toContain("claude-code");
+});
+
+test("--executor-list: the built-in ones and those of the folder, with what those lack that cannot run", async () => {
+  await using world = new World();
+  const fixtures = join(import.meta.dir, "../fixtures/executors");
+  const { code, stdout } = await world.run(["-l", "--executors-dir", fixtures]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^test-executor +built-in +ready$/m);
+  expect(stdout).toMatch(/^prints-hello .* ready$/m);
+  expect(stdout).toMatch(/^bad-interpreter .* cannot run: .*\/no\/such\/interpreter/m);
+});
+
+test("--version: the name, a version and a commit", async () => {
+  await using world = new World();
+  const { code, stdout } = await world.run(["--version"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^agent-runner \d+\.\d+\.\d+ \(.+\)\n$/);
+});
+
+test("coordinator: a port that another coordinator has, and one that another program has", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const { port } = new URL(api.url);
+  const second = await world.run(["coordinator", "--port", port]);
+  expect(second.code).toBe(1);
+  expect(second.stderr).toContain(`a coordinator is already running at ${api.url}`);
+  expect(second.stderr).toContain(`agent-runner -c ${api.url}`);
+  await using stranger = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("not found", { status: 404 }) });
+  const third = await world.run(["coordinator", "--port", String(stranger.port)]);
+  expect(third.code).toBe(1);
+  expect(third.stderr).toContain(`port ${stranger.port} is in use by another program`);
+});
+
+test("coordinator: an address that others can reach needs a token", async () => {
+  await using world = new World();
+  const { code, stderr } = await world.run(["coordinator", "--host", "0.0.0.0", "--port", "0"]);
+  expect(code).toBe(1);
+  expect(stderr).toContain("needs a token");
+});
+
+test("up --sample --once: one run from beginning to end, exit code 0", async () => {
+  await using world = new World();
+  const { code, stdout } = await world.run(["up", "-x", "test-executor", "--port", "0", "--sample", "--once"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/The sample run run_\w+ completed. Its result:/);
+  expect(stdout).toContain("agent-runner submit -c http://127.0.0.1:");
+});
+
+test("doctor: all well is 0; each fault is told with what to do, and is 1", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const well = await world.run(["doctor", "-x", "test-executor", "-c", api.url]);
+  expect(well.stdout).not.toContain("FAULT");
+  expect(well.code).toBe(0);
+  mkdirSync(world.path("open"), { mode: 0o755 });
+  const ill = await world.run(["doctor", "-x", "nobody", "-c", "http://127.0.0.1:1", "-p", world.path("nowhere"), "--state-dir", world.path("open")]);
+  expect(ill.code).toBe(1);
+  for (const name of ["coordinator", "executor", "project directory", "state folder"]) expect(ill.stdout).toContain(`FAULT ${name}`);
+  const json = await world.run(["doctor", "--json", "-x", "test-executor", "-c", api.url]);
+  expect((JSON.parse(json.stdout) as { ok: boolean }[]).every(({ ok }) => ok)).toBeTrue();
+});

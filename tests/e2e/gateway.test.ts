@@ -1,0 +1,120 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import type { FakeRun } from "../fakes/fake-runs.ts";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+/** What the executor of the run was given as its coordinator; the test plays the executor. */
+async function apiOf(world: World, run: FakeRun): Promise<string> {
+  await world.file(`${run.run_id}.ready`);
+  return /^AGENT_ORCHESTRATOR_API_URL=(.*)$/m.exec(await world.file(`${run.run_id}.env`))?.[1] ?? "";
+}
+
+async function ask(url: string, method = "GET", body?: unknown): Promise<{ status: number; body: Record<string, unknown> }> {
+  const options = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const response = await fetch(url, { method, ...options });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+
+async function running(world: World): Promise<{ fake: FakeCoordinator; run: FakeRun; api: string }> {
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "waits-for-release");
+  return { fake, run, api: await apiOf(world, run) };
+}
+
+test("a wrong token, and none, is 401; the right one dies with its run", async () => {
+  await using world = new World();
+  const { run, api } = await running(world);
+  const { origin } = new URL(api);
+  expect((await ask(`${origin}/wrong/sessions/${run.session_id}`)).status).toBe(401);
+  expect((await ask(`${origin}/sessions/${run.session_id}`)).status).toBe(401);
+  expect((await ask(`${api}/sessions/${run.session_id}`)).status).toBe(200);
+  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await until("completed", () => run.status === "completed");
+  expect((await ask(`${api}/sessions/${run.session_id}`)).status).toBe(401);
+});
+
+test("the own session can be bound, written and read; bind says where it runs", async () => {
+  await using world = new World();
+  const { fake, run, api } = await running(world);
+  const own = `${api}/sessions/${run.session_id}`;
+  expect((await ask(`${own}/bind`, "POST", { executor_session_id: "x1" })).status).toBe(200);
+  expect(fake.calls("POST /sessions/:id/bind")[0]?.body).toMatchObject({ executor_session_id: "x1", executor_type: "waits-for-release", executor_profile: "waits-for-release" });
+  expect((await ask(`${own}/events`, "POST", { event_type: "message", session_id: run.session_id, role: "user", content: [] })).status).toBe(200);
+  expect((await ask(`${own}/metadata`, "PATCH", { agent_name: "a" })).status).toBe(200);
+  expect((await ask(`${api}/events`, "POST", { event_type: "note", session_id: run.session_id })).status).toBe(200);
+  expect(fake.eventsOf(run).map(({ event_type }) => event_type)).toEqual(["message", "note"]);
+});
+
+test("a foreign session is neither written nor read, and what runners call is refused", async () => {
+  await using world = new World();
+  const { fake, run, api } = await running(world);
+  const foreign = fake.queue();
+  const refused: [string, string, unknown?][] = [
+    ["POST", `/sessions/${foreign.session_id}/events`, { event_type: "message", session_id: foreign.session_id }],
+    ["POST", "/events", { event_type: "message", session_id: foreign.session_id }],
+    ["POST", `/sessions/${run.session_id}/events`, { event_type: "message", session_id: foreign.session_id }],
+    ["GET", `/sessions/${foreign.session_id}`],
+    ["POST", `/sessions/${foreign.session_id}/stop`],
+    ["GET", `/runs/${foreign.run_id}`],
+    ["POST", `/runs/${foreign.run_id}/stop`],
+    ["POST", "/runs", { type: "resume_session", session_id: foreign.session_id, prompt: "mine now" }],
+    ["DELETE", `/sessions/${run.session_id}`],
+    ["GET", "/runner/runs?runner_id=lnch_0"],
+    ["POST", "/runner/register", {}],
+    ["POST", `/runner/runs/${run.run_id}/completed`, { runner_id: "lnch_0" }],
+    ["DELETE", "/runners/lnch_0"],
+    ["GET", "/runners"],
+    ["POST", "/agents", { name: "a" }],
+  ];
+  const before = fake.calls("POST /runner/register").length;
+  for (const [method, path, body] of refused) expect([path, (await ask(api + path, method, body)).status]).toEqual([path, 403]);
+  expect(fake.eventsOf(foreign)).toEqual([]);
+  expect(fake.calls("POST /runner/register").length).toBe(before);
+});
+
+test("a run that an executor creates has its session as parent, whatever it says, and belongs to its tree", async () => {
+  await using world = new World();
+  const { fake, run, api } = await running(world);
+  const created = await ask(`${api}/runs`, "POST", { type: "start_session", prompt: "help", parent_session_id: "ses_of_somebody", execution_mode: "async_callback" });
+  expect(created.status).toBe(200);
+  expect(fake.calls("POST /runs")[0]?.body).toMatchObject({ parent_session_id: run.session_id, execution_mode: "async_callback" });
+  expect((await ask(`${api}/runs/${String(created.body["run_id"])}`)).status).toBe(200);
+  expect((await ask(`${api}/sessions/${String(created.body["session_id"])}`)).status).toBe(200);
+  for (const child of fake.state.runs.values()) await Bun.write(world.path(`${child.run_id}.release`), "");
+});
+
+test("a parent that the coordinator does not know is refused here: it would lock the database of the existing one", async () => {
+  await using world = new World();
+  const { fake, run, api } = await running(world);
+  fake.state.sessions.delete(run.session_id);
+  expect((await ask(`${api}/runs`, "POST", { type: "start_session", prompt: "help" })).status).toBe(409);
+  expect(fake.calls("POST /runs")).toEqual([]);
+});
+
+test("lists hold only what belongs to the run's tree, unless the scope is the coordinator", async () => {
+  await using world = new World();
+  const { fake, run, api } = await running(world);
+  const foreign = fake.queue();
+  await Bun.write(world.path(`${foreign.run_id}.release`), "");
+  const { body } = await ask(`${api}/sessions`);
+  expect((body["sessions"] as { session_id: string }[]).map(({ session_id }) => session_id)).toEqual([run.session_id]);
+  const runs = (await ask(`${api}/runs`)).body["runs"] as { run_id: string }[];
+  expect(runs.map(({ run_id }) => run_id)).toEqual([run.run_id]);
+});
+
+test("bodies that are missing, no JSON, or without a session are 400; an unreachable coordinator is 502", async () => {
+  await using world = new World();
+  const { fake, run, api } = await running(world);
+  expect(await ask(`${api}/bind`, "POST")).toEqual({ status: 400, body: { detail: "Request body required" } });
+  expect(await ask(`${api}/bind`, "POST", { executor_session_id: "x" })).toEqual({ status: 400, body: { detail: "session_id required" } });
+  expect(await ask(`${api}/bind`, "POST", { session_id: run.session_id })).toEqual({ status: 400, body: { detail: "executor_session_id required" } });
+  await fake.down();
+  const answer = await ask(`${api}/sessions/${run.session_id}`);
+  expect(answer.status).toBe(502);
+  expect(answer.body["detail"]).toStartWith("Failed to connect to Agent Coordinator: ");
+  await fake.up();
+});

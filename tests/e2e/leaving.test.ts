@@ -1,0 +1,188 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import { processesWith } from "../harness/processes.ts";
+import { until } from "../harness/until.ts";
+import { NOT_AN_ECHO_MS, TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const POLL = "GET /runner/runs";
+const DELETE = "DELETE /runners/:id";
+const STARTED_LINE = /Runner started/;
+
+function openPolls(fake: FakeCoordinator): number {
+  return fake.calls(POLL).filter(({ answeredAt, abandoned }) => answeredAt === undefined && abandoned !== true).length;
+}
+
+test("idle: one signal ends the open poll by the external DELETE, and the runner exits with 0 within a second", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 20 }));
+  const runner = world.runner(fake.url, "prints-hello");
+  await until("an open poll", () => openPolls(fake) === 1);
+  const begunMs = performance.now();
+  runner.signal("SIGTERM");
+  expect(await runner.exited).toBe(0);
+  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  expect(fake.calls(DELETE).map(({ query }) => query.toString())).toEqual([""]);
+  expect(fake.abandonedPolls).toBe(0);
+  expect(fake.state.runners.size).toBe(0);
+});
+
+test("idle: a run that slips in while the runner leaves is executed and reported before it exits", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 20 }));
+  const runner = world.runner(fake.url, "prints-hello");
+  await until("an open poll", () => openPolls(fake) === 1);
+  let late: ReturnType<FakeCoordinator["queue"]> | undefined;
+  fake.next(DELETE, async (handle) => {
+    late = fake.queue();
+    await until("claimed by the open poll", () => late?.status !== "pending");
+    return handle();
+  });
+  runner.signal("SIGINT");
+  expect(await runner.exited).toBe(0);
+  expect(late?.status).toBe("completed");
+  expect(fake.abandonedPolls).toBe(0);
+  expect(fake.calls(POLL).length).toBe(1);
+  expect(fake.calls(DELETE).at(-1)?.query.get("self")).toBe("true");
+});
+
+test("draining: runs go on, one that slips in is executed, no further poll claims, and self=true is last of all", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 1 }));
+  const first = fake.queue();
+  const runner = world.runner(fake.url, "waits-for-release");
+  await world.file(`${first.run_id}.ready`);
+  await until("an open poll", () => openPolls(fake) === 1);
+  const polls = fake.calls(POLL).length;
+  runner.signal("SIGINT");
+  await runner.line(/Shutting down: waiting for 1 run/);
+  const late = fake.queue();
+  await world.file(`${late.run_id}.ready`);
+  expect(openPolls(fake)).toBe(0);
+  const never = fake.queue();
+  for (const run of [late, first]) {
+    await Bun.write(world.path(`${run.run_id}.release`), "");
+    await until("completed", () => run.status === "completed");
+  }
+  expect(await runner.exited).toBe(0);
+  expect(never.status).toBe("pending");
+  expect(fake.calls(POLL).length).toBe(polls);
+  expect(fake.abandonedPolls).toBe(0);
+  expect(fake.requests.at(-1)?.route).toBe(DELETE);
+  expect(fake.requests.at(-1)?.query.get("self")).toBe("true");
+});
+
+test("draining: a stop still takes effect within 3 s", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 0.5 }));
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "sleeps");
+  await world.file(`${run.run_id}.ready`);
+  runner.signal("SIGINT");
+  await runner.line(/Shutting down/);
+  await until("no open poll", () => openPolls(fake) === 0);
+  const begunMs = performance.now();
+  fake.state.stop(run);
+  expect(await runner.exited).toBe(0);
+  expect(performance.now() - begunMs).toBeLessThan(3_000);
+  expect(run.status).toBe("stopped");
+});
+
+test("two signals: the runs are stopped and reported stopped, and the runner exits with 0", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "sleeps");
+  await world.file(`${run.run_id}.ready`);
+  runner.signal("SIGINT");
+  await runner.line(/Shutting down/);
+  await Bun.sleep(NOT_AN_ECHO_MS);
+  runner.signal("SIGINT");
+  expect(await runner.exited).toBe(0);
+  expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
+  expect(fake.state.runners.size).toBe(0);
+});
+
+test("two signals in one breath count as one", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  runner.signal("SIGINT");
+  runner.signal("SIGTERM");
+  await runner.line(/Shutting down/);
+  await Bun.write(world.path(`${run.run_id}.release`), "");
+  expect(await runner.exited).toBe(0);
+  expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+});
+
+test("three signals: exit code 130 at once, and no executor is left", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "ignores-sigterm");
+  await world.file(`${run.run_id}.ready`);
+  runner.signal("SIGINT");
+  await runner.line(/Shutting down/);
+  await Bun.sleep(NOT_AN_ECHO_MS);
+  runner.signal("SIGINT");
+  await runner.line(/Stopping 1 run/);
+  await Bun.sleep(NOT_AN_ECHO_MS);
+  const begunMs = performance.now();
+  runner.signal("SIGINT");
+  expect(await runner.exited).toBe(130);
+  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  await until("no process of the run", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
+});
+
+test("--drain-timeout: runs that take longer are stopped", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "sleeps", ["--drain-timeout", "300ms"]);
+  await world.file(`${run.run_id}.ready`);
+  runner.signal("SIGINT");
+  expect(await runner.exited).toBe(0);
+  expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
+});
+
+test("--max-offline: a coordinator that is away for longer ends the runs and the runner, with exit code 4", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const idle = world.runner(fake.url, "prints-hello", ["--max-offline", "300ms"]);
+  await idle.line(STARTED_LINE);
+  await fake.down();
+  expect(await idle.exited).toBe(4);
+  expect(idle.stdout()).toContain("giving up");
+  const never = world.runner(fake.url, "prints-hello", ["--max-offline", "300ms"]);
+  expect(await never.exited).toBe(4);
+});
+
+test("deregistered from outside, idle: exit code 0, and no DELETE of its own", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const runner = world.runner(fake.url, "prints-hello");
+  await until("an open poll", () => openPolls(fake) === 1);
+  const [runnerId = ""] = fake.state.runners.keys();
+  fake.state.deregister(runnerId, false);
+  expect(await runner.exited).toBe(0);
+  expect(fake.calls(DELETE)).toEqual([]);
+});
+
+test("deregistered from outside with a run in flight: the run is finished and reported, and no registration is left", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  await until("an open poll", () => openPolls(fake) === 1);
+  const [runnerId = ""] = fake.state.runners.keys();
+  fake.state.deregister(runnerId, false);
+  await runner.line(/Deregistered by the coordinator: waiting for 1 run/);
+  await Bun.write(world.path(`${run.run_id}.release`), "");
+  expect(await runner.exited).toBe(0);
+  expect(run.status).toBe("completed");
+  expect(fake.state.runners.size).toBe(0);
+});

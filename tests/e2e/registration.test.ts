@@ -1,0 +1,118 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { hostname } from "node:os";
+import { refuse } from "../fakes/answers.ts";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const REGISTER = "POST /runner/register";
+
+test("the registration says what both generations ask, and nothing that is empty", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const runner = world.runner(fake.url, "prints-hello", ["-t", "gpu, linux"]);
+  await runner.line(/Runner started/);
+  expect(fake.calls(REGISTER)[0]?.body).toMatchObject({
+    hostname: hostname(),
+    project_dir: world.projectDir,
+    executor_type: "prints-hello",
+    executor_profile: "prints-hello",
+    executor: { type: "autonomous" },
+    tags: ["gpu", "linux"],
+  });
+});
+
+test("409 after a crash: the registration is taken up at once, with a heartbeat, and runs are executed", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const crashed = world.runner(fake.url, "prints-hello");
+  await crashed.line(/Runner started/);
+  crashed.signal("SIGKILL");
+  await crashed.exited;
+  const ghosts = fake.calls("GET /runner/runs");
+  const begunMs = performance.now();
+  const runner = world.runner(fake.url, "prints-hello");
+  await runner.line(/Taking up the registration lnch_\w+ of an earlier start/);
+  await runner.line(/Runner started/);
+  expect(performance.now() - begunMs).toBeLessThan(2_000);
+  expect(fake.calls("POST /runner/heartbeat").length).toBeGreaterThanOrEqual(1);
+  expect(fake.calls(REGISTER).length).toBe(2);
+  await until("the dead start's polls have run out", () => ghosts.every(({ answeredAt }) => answeredAt !== undefined));
+  const run = fake.queue();
+  await until("completed", () => run.status === "completed");
+});
+
+test("409 of a runner on another machine is a refusal", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  fake.next(REGISTER, refuse(409, { error: "duplicate_runner", message: "already online", runner_id: "lnch_0123456789ab", hostname: "elsewhere" }));
+  const runner = world.runner(fake.url, "prints-hello");
+  expect(await runner.exited).toBe(1);
+  expect(runner.stderr()).toContain("refuses to register this runner");
+});
+
+test("a second runner of the same identity on this machine is refused", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const first = world.runner(fake.url, "prints-hello");
+  await first.line(/Runner started/);
+  const second = world.runner(fake.url, "prints-hello");
+  expect(await second.exited).toBe(1);
+  expect(second.stderr()).toContain(`already running on this machine (pid ${first.pid})`);
+  expect(fake.calls(REGISTER).length).toBe(1);
+  const otherExecutor = world.runner(fake.url, "sleeps");
+  await otherExecutor.line(/Runner started/);
+});
+
+test.each(["poll", "heartbeat"])("401 on a %s: the runner registers again and goes on", async (where) => {
+  await using world = new World();
+  const isPoll = where === "poll";
+  const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: isPoll ? 3600 : 0.2, pollTimeoutSeconds: isPoll ? 1 : 20 }));
+  const runner = world.runner(fake.url, "prints-hello");
+  await runner.line(/Runner started/);
+  // A poll that is open notices by itself in this coordinator; the heartbeat has to be the first where that hangs.
+  if (!isPoll) fake.next("GET /runner/runs", () => new Promise(() => {}));
+  await until("a poll", () => fake.calls("GET /runner/runs").length > 0);
+  fake.state.runners.clear();
+  await runner.line(/Registered again as lnch_/);
+  const run = fake.queue();
+  if (isPoll) await until("completed", () => run.status === "completed");
+  expect(fake.state.runners.size).toBe(1);
+});
+
+test.each([
+  [401, "refuses this runner's credentials"],
+  [403, "refuses this runner's credentials"],
+  [404, "is not an Agent Coordinator"],
+  [422, "refuses to register this runner"],
+])("%i at the start ends the runner with exit code 1 and a reason", async (status, reason) => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  fake.always(REGISTER, refuse(status));
+  const runner = world.runner(fake.url, "prints-hello");
+  expect(await runner.exited).toBe(1);
+  expect(runner.stderr()).toContain(reason);
+});
+
+test("500 at the start is waited out", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  fake.next(REGISTER, refuse(500), refuse(503));
+  const runner = world.runner(fake.url, "prints-hello");
+  await runner.line(/Runner started/);
+});
+
+test("a coordinator that is away at the start is waited for, with one line when it is missed and one when it is back", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const { url } = fake;
+  await fake.down();
+  const runner = world.runner(url, "prints-hello");
+  await runner.line(/Agent Coordinator is away \(.*connection refused\)/);
+  await fake.up();
+  await runner.line(/Runner started/, 20_000);
+  expect(runner.stdout().match(/is away/g)?.length).toBe(1);
+  expect(runner.stdout().match(/is back after/g)?.length).toBe(1);
+});

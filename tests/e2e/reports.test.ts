@@ -1,0 +1,149 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { badGateway, type Behaviour, dropAfter, dropBefore, handledAfter, refuse } from "../fakes/answers.ts";
+import { FakeCoordinator, type Route } from "../fakes/fake-coordinator.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const STARTED = "POST /runner/runs/:id/started";
+const COMPLETED = "POST /runner/runs/:id/completed";
+
+const FAILURES: [string, Behaviour][] = [
+  ["dropped before it arrived", dropBefore],
+  ["acknowledged on a lost connection", dropAfter],
+  ["answered with 500", refuse(500)],
+  ["answered with 502 and HTML", badGateway],
+];
+for (const route of [STARTED, COMPLETED, "POST /sessions/:id/events"] satisfies Route[]) {
+  test.each(FAILURES)(`${route}: one that is %s is repeated until it is acknowledged`, async (_, behaviour) => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start());
+    fake.next(route, behaviour, behaviour);
+    const run = fake.queue();
+    world.runner(fake.url, "prints-hello");
+    await until("acknowledged", () => fake.reportsOf(run).includes("completed"));
+    expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+    expect(fake.calls(route).length).toBeGreaterThanOrEqual(3);
+  });
+}
+
+test("completed: a coordinator that has forgotten the runner (401) is registered with again, then told", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  fake.next("GET /runner/runs", () => new Promise(() => {}));
+  await until("the poll that hangs", () => fake.calls("GET /runner/runs").some(({ answeredAt }) => answeredAt === undefined));
+  fake.state.runners.clear();
+  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await until("completed", () => run.status === "completed");
+  expect(fake.calls("POST /runner/register").length).toBe(2);
+});
+
+test("completed: a coordinator that has forgotten the run (404) is told once, and the fault is logged", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  fake.state.runs.delete(run.run_id);
+  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await runner.line(new RegExp(`ERROR.*refused the report completed of run ${run.run_id}`));
+  const next = fake.queue();
+  await Bun.write(world.path(`${next.run_id}.release`), "");
+  await until("the next run completed", () => next.status === "completed");
+  expect(fake.calls(COMPLETED).filter(({ id }) => id === run.run_id).length).toBe(1);
+});
+
+test("started: nothing is spawned before it is acknowledged, and completed comes after", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const acknowledge = Promise.withResolvers<void>();
+  fake.next(STARTED, handledAfter(acknowledge.promise));
+  const run = fake.queue();
+  world.runner(fake.url, "records-invocation");
+  await until("started on its way", () => fake.calls(STARTED).length === 1);
+  const other = fake.queue();
+  await until("another run completed", () => other.status === "completed");
+  expect(existsSync(world.path(`${run.run_id}.stdin`))).toBeFalse();
+  acknowledge.resolve();
+  await until("completed", () => run.status === "completed");
+  expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+});
+
+test.each([404, 409])("started: a claim that was lost (%i) is not executed and not reported on", async (status) => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  fake.next(STARTED, refuse(status));
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "records-invocation");
+  await runner.line(/given up/);
+  const next = fake.queue();
+  await until("the next run completed", () => next.status === "completed");
+  expect(existsSync(world.path(`${run.run_id}.stdin`))).toBeFalse();
+  expect(fake.requests.filter(({ id }) => id === run.run_id).map(({ route }) => route)).toEqual([STARTED]);
+});
+
+test("a report that fails over and over delays no other run", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const stuck = fake.queue();
+  fake.always(COMPLETED, refuse(500));
+  world.runner(fake.url, "prints-hello");
+  await until("two attempts", () => fake.calls(COMPLETED).length >= 2);
+  fake.always(COMPLETED, null);
+  fake.always(COMPLETED, async (handle) => (fake.calls(COMPLETED).at(-1)?.id === stuck.run_id ? refuse(500)(handle) : handle()));
+  const other = fake.queue();
+  await until("the other completed", () => other.status === "completed");
+  expect(stuck.status).toBe("running");
+  fake.always(COMPLETED, null);
+  await until("completed", () => stuck.status === "completed", 20_000);
+});
+
+test("a run of a plain script: its output is the message, then session_stop, then completed", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "prints-hello");
+  await until("completed", () => run.status === "completed");
+  expect(fake.eventsOf(run)).toMatchObject([
+    { event_type: "message", role: "assistant", content: [{ type: "text", text: "hello" }] },
+    { event_type: "session_stop", exit_code: 0, reason: "completed" },
+  ]);
+  const routes = fake.requests.map(({ route }) => route).filter((route) => route.startsWith("POST /runner/runs") || route.includes("events"));
+  expect(routes).toEqual([STARTED, "POST /sessions/:id/events", "POST /sessions/:id/events", COMPLETED]);
+});
+
+test("a run whose executor sent session_stop itself: it is not sent again", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "test-executor");
+  await until("completed", () => run.status === "completed");
+  const types = fake.eventsOf(run).map(({ event_type }) => event_type);
+  expect(types.filter((type) => type === "session_stop").length).toBe(1);
+  expect(types.at(-1)).toBe("session_stop");
+});
+
+test("a run whose executor left session_stop out: only that is added", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue({ prompt: "!no-session-stop\nhello" });
+  world.runner(fake.url, "test-executor");
+  await until("completed", () => run.status === "completed");
+  const events = fake.eventsOf(run);
+  expect(events.filter(({ event_type, role }) => event_type === "message" && role === "assistant").length).toBe(1);
+  expect(events.at(-1)).toMatchObject({ event_type: "session_stop", exit_code: 0 });
+});
+
+test("a run that failed: no session_stop is sent for it", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "exits-3");
+  await until("failed", () => run.status === "failed");
+  expect(fake.eventsOf(run)).toEqual([]);
+});

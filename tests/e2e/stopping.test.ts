@@ -1,0 +1,150 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { handledAfter } from "../fakes/answers.ts";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import { isAlive } from "../harness/processes.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const STOPPED = "POST /runner/runs/:id/stopped";
+
+test("a stop: SIGTERM, and the report names it", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "sleeps");
+  await world.file(`${run.run_id}.ready`);
+  const begunMs = performance.now();
+  fake.state.stop(run);
+  await until("stopped", () => run.status === "stopped");
+  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  expect(fake.calls(STOPPED)[0]?.body).toMatchObject({ signal: "SIGTERM" });
+  expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
+});
+
+test("a stop of an executor that ignores SIGTERM: SIGKILL after 5 s, and other runs are not delayed meanwhile", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const stubborn = fake.queue({ prompt: "!ignore-sigterm\n!write stubborn.ready\n!sleep 5m" });
+  world.runner(fake.url, "test-executor");
+  await world.file("stubborn.ready");
+  const begunMs = performance.now();
+  fake.state.stop(stubborn);
+
+  const meek = fake.queue({ prompt: "!write meek.ready\n!sleep 5m" });
+  await world.file("meek.ready");
+  fake.state.stop(meek);
+  await until("the other is stopped", () => meek.status === "stopped");
+  const third = fake.queue();
+  await until("a third is completed", () => third.status === "completed");
+  expect(performance.now() - begunMs).toBeLessThan(3_000);
+  expect(stubborn.status).toBe("stopping");
+
+  await until("stopped", () => stubborn.status === "stopped");
+  expect(performance.now() - begunMs).toBeGreaterThan(4_900);
+  expect(performance.now() - begunMs).toBeLessThan(7_000);
+  expect(fake.calls(STOPPED).find(({ id }) => id === stubborn.run_id)?.body).toMatchObject({ signal: "SIGKILL" });
+});
+
+test("a stop ends grandchildren, in the executor's group and escaped from it, before it is reported", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue({ prompt: "stay" });
+  world.runner(fake.url, "leaves-grandchildren");
+  await world.file(`${run.run_id}.ready`);
+  const pids = ["in-group", "escaped"].map((name) => Number(readFileSync(world.path(`${run.run_id}.${name}`), "utf8")));
+  expect(pids.map(isAlive)).toEqual([true, true]);
+  fake.state.stop(run);
+  await until("stopped", () => run.status === "stopped");
+  expect(pids.map(isAlive)).toEqual([false, false]);
+});
+
+test("a stop of a run that is not here: it is reported stopped if the coordinator says that it is stopping", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const runner = world.runner(fake.url, "prints-hello");
+  await runner.line(/Runner started/);
+  const strange = fake.queue();
+  strange.status = "running";
+  fake.state.stop(strange);
+  await until("stopped", () => strange.status === "stopped");
+
+  const running = fake.queue();
+  running.status = "running";
+  fake.state.messages.push({ stop_runs: [running.run_id] });
+  await until("it was asked about", () => fake.calls("GET /runs/:id").some(({ id }) => id === running.run_id));
+  const next = fake.queue();
+  await until("the next run completed", () => next.status === "completed");
+  expect(running.status).toBe("running");
+});
+
+test("a stop of a run that has ended meanwhile changes nothing", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "prints-hello");
+  await until("completed", () => run.status === "completed");
+  fake.state.messages.push({ stop_runs: [run.run_id] });
+  const next = fake.queue();
+  await until("the next run completed", () => next.status === "completed");
+  expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+});
+
+test("a stop of a run that waits for its session's turn: reported stopped, never started", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const first = fake.queue();
+  world.runner(fake.url, "waits-for-release");
+  await world.file(`${first.run_id}.ready`);
+  const second = fake.queue({ type: "resume_session", session_id: first.session_id });
+  await until("claimed", () => second.status === "claimed");
+  await fake.stop(second);
+  await Bun.write(world.path(`${first.run_id}.release`), "");
+  await until("both ended", () => first.status === "completed" && second.status === "stopped");
+  expect(fake.reportsOf(second)).toEqual(["stopped"]);
+  expect(await world.file("order")).not.toContain(second.run_id);
+});
+
+test("a stop that comes while the run's start is being reported: nothing is spawned", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const acknowledge = Promise.withResolvers<void>();
+  fake.next("POST /runner/runs/:id/started", handledAfter(acknowledge.promise));
+  const run = fake.queue();
+  world.runner(fake.url, "sleeps");
+  await until("started on its way", () => fake.calls("POST /runner/runs/:id/started").length === 1);
+  await fake.stop(run);
+  acknowledge.resolve();
+  await until("stopped", () => fake.reportsOf(run).includes("stopped"));
+  expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
+  expect(await Bun.file(world.path(`${run.run_id}.ready`)).exists()).toBeFalse();
+});
+
+test("two runs of one session take turns, in the order of their claims; other sessions do not wait", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const first = fake.queue();
+  const second = fake.queue({ type: "resume_session", session_id: first.session_id });
+  const third = fake.queue({ type: "resume_session", session_id: first.session_id });
+  const other = fake.queue();
+  world.runner(fake.url, "waits-for-release");
+  for (const run of [other, third, second]) await Bun.write(world.path(`${run.run_id}.release`), "");
+  await until("the other session's run completed", () => other.status === "completed");
+  expect([second.status, third.status]).toEqual(["claimed", "claimed"]);
+  await Bun.write(world.path(`${first.run_id}.release`), "");
+  await until("all completed", () => third.status === "completed");
+  const lines = (await world.file("order")).split("\n").filter((line) => !line.includes(other.run_id) && line !== "");
+  expect(lines).toEqual([first, second, third].flatMap(({ run_id }) => [`begin ${run_id}`, `end ${run_id}`]));
+});
+
+test("--run-timeout: the run is ended and reported failed, with the time and the signal", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  world.runner(fake.url, "sleeps", ["--run-timeout", "400ms"]);
+  await until("failed", () => run.status === "failed");
+  expect(run.error).toContain("400 ms");
+  expect(run.error).toContain("SIGTERM");
+});

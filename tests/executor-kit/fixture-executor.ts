@@ -1,0 +1,22 @@
+// An executor on the kit, for tests: does what its prompt says.
+import { delay } from "../../src/async/delay.ts";
+import { runExecutor } from "../../src/executor-kit/run-executor.ts";
+import { writeStderr, writeStdout } from "../../src/executor-kit/write-output.ts";
+
+const ended = runExecutor({
+  name: "fixture",
+  usage: "usage of the fixture\n",
+  argv: process.argv.slice(2),
+  env: process.env,
+  async execute({ invocation, session, signal }) {
+    if (invocation.prompt === "throw") throw new Error("first line\n  second line");
+    await session.bind({ executor_session_id: "x" });
+    await writeStdout("bound\n");
+    if (invocation.prompt === "wait") await delay(60_000, signal);
+    signal.throwIfAborted();
+    return 7;
+  },
+});
+// By now it listens for signals: that is in place before it waits for anything.
+await writeStderr("listening\n");
+process.exitCode = await ended;

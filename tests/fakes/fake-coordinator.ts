@@ -1,0 +1,217 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { until } from "../harness/until.ts";
+import { type Answer, type Behaviour, detail, json } from "./answers.ts";
+import type { FakeRun, Generation, QueuedRun } from "./fake-runs.ts";
+import { FakeState, type FakeTimings } from "./fake-state.ts";
+
+type Body = Readonly<Record<string, unknown>>;
+
+/** One request as it arrived. `at` is `performance.now()`; `answeredAt` and `status` are there once it was answered. */
+export interface RecordedRequest {
+  readonly route: string;
+  readonly id: string;
+  readonly query: URLSearchParams;
+  readonly body: Body;
+  readonly at: number;
+  status?: number | "dropped";
+  answeredAt?: number;
+  /** The client went away before it was answered. */
+  abandoned?: boolean;
+}
+
+const ROUTES = [
+  "GET /health",
+  "POST /runner/register",
+  "GET /runner/runs",
+  "POST /runner/heartbeat",
+  "POST /runner/runs/:id/started",
+  "POST /runner/runs/:id/completed",
+  "POST /runner/runs/:id/failed",
+  "POST /runner/runs/:id/stopped",
+  "DELETE /runners/:id",
+  "POST /runs",
+  "GET /runs",
+  "GET /runs/:id",
+  "GET /sessions",
+  "GET /sessions/:id",
+  "POST /sessions/:id/bind",
+  "POST /sessions/:id/events",
+  "PATCH /sessions/:id/metadata",
+  "GET /agents/:id",
+] as const;
+export type Route = (typeof ROUTES)[number];
+
+const MATCHERS = ROUTES.map((route) => ({ route, pattern: new RegExp(`^${route.replace(":id", "([^/]+)")}$`) }));
+const REPORTS = ["started", "completed", "failed", "stopped"] as const;
+
+/**
+ * The existing coordinator as a runner sees it (protocol, sections 1 to 5), its traps included, on a real socket. It records every
+ * request, and any endpoint can be told to misbehave. It is built on node:http because that can drop a connection without a word.
+ */
+export class FakeCoordinator implements AsyncDisposable {
+  readonly requests: RecordedRequest[] = [];
+  readonly state: FakeState;
+  readonly #once = new Map<Route, Behaviour[]>();
+  readonly #always = new Map<Route, Behaviour>();
+  #server: Server | undefined;
+  #port = 0;
+
+  constructor(options: { generation?: Generation } & Partial<FakeTimings> = {}) {
+    const { generation = "G1", pollTimeoutSeconds = 1, heartbeatIntervalSeconds = 60 } = options;
+    this.state = new FakeState(generation, { pollTimeoutSeconds, heartbeatIntervalSeconds });
+  }
+
+  static async start(options?: ConstructorParameters<typeof FakeCoordinator>[0]): Promise<FakeCoordinator> {
+    const fake = new FakeCoordinator(options);
+    await fake.up();
+    return fake;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Listens, after `down` on the same port as before. */
+  async up(): Promise<void> {
+    const server = createServer((request, response) => void this.#serve(request, response));
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(this.#port, "127.0.0.1", resolve));
+    this.#port = (server.address() as AddressInfo).port;
+  }
+
+  /** Cuts every connection and refuses new ones. What it knows stays. */
+  async down(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  /** The next requests to `route` meet with these, one each. */
+  next(route: Route, ...behaviours: Behaviour[]): void {
+    this.#once.set(route, [...(this.#once.get(route) ?? []), ...behaviours]);
+  }
+
+  /** Every request to `route` meets with this; null for the right answer again. */
+  always(route: Route, behaviour: Behaviour | null): void {
+    if (behaviour === null) this.#always.delete(route);
+    else this.#always.set(route, behaviour);
+  }
+
+  queue(run?: QueuedRun): FakeRun {
+    return this.state.queue(run);
+  }
+
+  /** Stops a run and resolves when the runner has taken the command: it polls again only after that. */
+  async stop(run: FakeRun): Promise<void> {
+    this.state.stop(run);
+    await until("the stop was taken", () => this.state.stops.length === 0 && this.calls("GET /runner/runs").at(-1)?.answeredAt === undefined);
+  }
+
+  calls(route: Route): RecordedRequest[] {
+    return this.requests.filter((request) => request.route === route);
+  }
+
+  /** The verbs of the reports about a run that were accepted, in order. */
+  reportsOf(run: FakeRun): string[] {
+    return this.requests.flatMap(({ route, id, status }) => {
+      const verb = REPORTS.find((name) => route.endsWith(`/${name}`));
+      return verb !== undefined && id === run.run_id && status === 200 ? [verb] : [];
+    });
+  }
+
+  eventsOf(run: FakeRun): readonly Body[] {
+    return this.state.sessions.get(run.session_id)?.events ?? [];
+  }
+
+  /** Polls whose client did not wait for the answer: each may claim a run that nobody hears of. */
+  get abandonedPolls(): number {
+    return this.calls("GET /runner/runs").filter(({ abandoned }) => abandoned).length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.down();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", this.url);
+    const match = MATCHERS.map(({ route, pattern }) => ({ route, found: pattern.exec(`${request.method} ${url.pathname}`) })).find(({ found }) => found);
+    if (match === undefined) return send(response, detail(404, "Not Found"));
+    const body = await bodyOf(request);
+    const id = decodeURIComponent(match.found?.[1] ?? "");
+    const recorded: RecordedRequest = { route: match.route, id, query: url.searchParams, body, at: performance.now() };
+    this.requests.push(recorded);
+    response.once("close", () => {
+      if (recorded.answeredAt === undefined) recorded.abandoned = true;
+    });
+    const behave = this.#once.get(match.route)?.shift() ?? this.#always.get(match.route);
+    const handle = (): Promise<Answer> => Promise.resolve(this.#handle(match.route, id, recorded));
+    const answer = await (behave === undefined ? handle() : behave(handle));
+    recorded.answeredAt = performance.now();
+    recorded.status = answer.kind === "reply" ? answer.status : "dropped";
+    send(response, answer);
+  }
+
+  #handle(route: Route, id: string, { body, query }: RecordedRequest): Answer | Promise<Answer> {
+    const { state } = this;
+    const verb = REPORTS.find((name) => route.endsWith(`/${name}`));
+    if (verb !== undefined) return state.report(id, verb, body);
+    switch (route) {
+      case "GET /health":
+        return json(200, { status: "healthy" });
+      case "POST /runner/register":
+        return state.register(body);
+      case "GET /runner/runs":
+        return state.poll(query.get("runner_id") ?? "");
+      case "POST /runner/heartbeat":
+        return state.heartbeat(body);
+      case "DELETE /runners/:id":
+        return state.deregister(id, query.get("self") === "true");
+      case "POST /runs":
+        return state.createRun(body);
+      case "GET /runs":
+        return state.showRuns();
+      case "GET /runs/:id":
+        return state.showRun(id);
+      case "GET /sessions":
+        return json(200, { sessions: [...state.sessions.values()] });
+      case "GET /sessions/:id":
+      case "POST /sessions/:id/bind":
+      case "PATCH /sessions/:id/metadata":
+        return state.showSession(id);
+      case "POST /sessions/:id/events":
+        return state.addEvent(id, body);
+      case "GET /agents/:id": {
+        const agent = state.agents.get(id);
+        return agent === undefined ? detail(404, "Agent not found") : json(200, agent);
+      }
+      default:
+        return detail(404, "Not Found");
+    }
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Body> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const text = Buffer.concat(chunks).toString();
+  return text === "" ? {} : (JSON.parse(text) as Body);
+}
+
+function send(response: ServerResponse, answer: Answer): void {
+  switch (answer.kind) {
+    case "drop":
+      response.socket?.destroy();
+      return;
+    case "cut":
+      response.writeHead(200, { "content-type": "application/json", "content-length": answer.body.length * 2 + 10 });
+      response.write(answer.body, () => response.socket?.destroy());
+      return;
+    case "reply":
+      response.writeHead(answer.status, { "content-type": answer.contentType });
+      response.end(answer.body);
+  }
+}

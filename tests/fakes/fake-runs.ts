@@ -1,0 +1,59 @@
+import { randomHex12 } from "../../src/protocol/identifiers.ts";
+
+export type Generation = "G1" | "G2";
+
+/** A run as the fake keeps it; `extra` is laid over what the poll shows, for runs that make no sense. */
+export interface FakeRun {
+  readonly run_id: string;
+  readonly type: string;
+  readonly session_id: string;
+  readonly prompt: string;
+  readonly agent_name: string | null;
+  readonly project_dir: string | null;
+  readonly parent_session_id: string | null;
+  readonly execution_mode: string;
+  readonly extra: Readonly<Record<string, unknown>>;
+  status: string;
+  runner_id: string | null;
+  error: string | null;
+}
+
+export type QueuedRun = Partial<Pick<FakeRun, "run_id" | "type" | "session_id" | "prompt" | "agent_name" | "project_dir" | "parent_session_id" | "execution_mode" | "extra">>;
+
+export function fakeRun(queued: QueuedRun): FakeRun {
+  return {
+    run_id: `run_${randomHex12()}`,
+    type: "start_session",
+    session_id: `ses_${randomHex12()}`,
+    prompt: "do it",
+    agent_name: null,
+    project_dir: null,
+    parent_session_id: null,
+    execution_mode: "sync",
+    extra: {},
+    status: "pending",
+    runner_id: null,
+    error: null,
+    ...queued,
+  };
+}
+
+/** The run as it goes over the wire (protocol, section 3). `inPoll`: with what only the answer to a poll has. */
+export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): object {
+  const { extra, prompt, ...fields } = run;
+  const now = new Date().toISOString();
+  const common = { ...fields, demands: null, created_at: now, claimed_at: now, started_at: null, completed_at: null, timeout_at: null };
+  if (generation === "G1") return { ...common, prompt, ...extra };
+  const onlyInPoll = inPoll ? { scope: null, resolved_agent_blueprint: null, ...extra } : {};
+  return { ...common, parameters: { prompt }, ...onlyInPoll };
+}
+
+/** A session, as far as the runner and its gateway ask. */
+export interface FakeSession {
+  readonly session_id: string;
+  status: string;
+  readonly agent_name: string | null;
+  readonly project_dir: string | null;
+  readonly parent_session_id: string | null;
+  readonly events: Readonly<Record<string, unknown>>[];
+}

@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+import { type Answer, detail, json } from "./answers.ts";
+import { type FakeRun, type FakeSession, fakeRun, type Generation, type QueuedRun, wireRun } from "./fake-runs.ts";
+
+type Body = Readonly<Record<string, unknown>>;
+
+const TICK_MS = 10;
+const EVENTS_OF_VERBS: Readonly<Record<string, string>> = { started: "running", completed: "completed", failed: "failed", stopped: "stopped" };
+
+export interface FakeTimings {
+  readonly pollTimeoutSeconds: number;
+  readonly heartbeatIntervalSeconds: number;
+}
+
+/** What the existing coordinator keeps, and what it does with a request: it checks no transitions, and a poll goes on when its client has gone. */
+export class FakeState {
+  readonly runs = new Map<string, FakeRun>();
+  readonly sessions = new Map<string, FakeSession>();
+  readonly agents = new Map<string, object>();
+  readonly runners = new Map<string, { deregistered: boolean }>();
+  readonly stops: string[] = [];
+  /** Messages for the poll that are none of the protocol's; each goes out once. */
+  readonly messages: object[] = [];
+
+  constructor(
+    readonly generation: Generation,
+    readonly timings: FakeTimings,
+  ) {}
+
+  queue(queued: QueuedRun = {}): FakeRun {
+    const run = fakeRun(queued);
+    this.runs.set(run.run_id, run);
+    if (!this.sessions.has(run.session_id)) this.#addSession(run);
+    return run;
+  }
+
+  #addSession({ session_id, agent_name, project_dir, parent_session_id }: FakeRun): void {
+    this.sessions.set(session_id, { session_id, status: "pending", agent_name, project_dir, parent_session_id, events: [] });
+  }
+
+  /** As `POST /runs/{id}/stop` does it. */
+  stop(run: FakeRun): void {
+    run.status = "stopping";
+    this.stops.push(run.run_id);
+  }
+
+  register(body: Body): Answer {
+    const { hostname, project_dir, executor_type, executor_profile } = body;
+    const parts = this.generation === "G1" ? [hostname, project_dir, executor_type] : [hostname, project_dir, executor_profile, ""];
+    const runner_id = `lnch_${createHash("sha256").update(parts.join(":")).digest("hex").slice(0, 12)}`;
+    if (this.runners.has(runner_id)) {
+      return detail(409, { error: "duplicate_runner", message: "Runner is already online", runner_id, hostname, project_dir, executor_type });
+    }
+    this.runners.set(runner_id, { deregistered: false });
+    const { pollTimeoutSeconds, heartbeatIntervalSeconds } = this.timings;
+    return json(200, {
+      runner_id,
+      poll_endpoint: "/runner/runs",
+      poll_timeout_seconds: pollTimeoutSeconds,
+      heartbeat_interval_seconds: heartbeatIntervalSeconds,
+    });
+  }
+
+  async poll(runnerId: string): Promise<Answer> {
+    const endMs = performance.now() + this.timings.pollTimeoutSeconds * 1000;
+    while (performance.now() < endMs) {
+      const answer = this.#look(runnerId);
+      if (answer !== null) return answer;
+      await Bun.sleep(TICK_MS);
+    }
+    return json(204, null);
+  }
+
+  #look(runnerId: string): Answer | null {
+    const runner = this.runners.get(runnerId);
+    if (runner === undefined) return detail(401, "Runner not registered");
+    const message = this.messages.shift();
+    if (message !== undefined) return json(200, message);
+    const stops = this.stops.splice(0);
+    if (stops.length > 0) return json(200, this.generation === "G1" ? { stop_runs: stops } : { stop_sessions: stops.map((id) => this.runs.get(id)?.session_id) });
+    if (runner.deregistered) {
+      this.runners.delete(runnerId);
+      return json(200, { deregistered: true });
+    }
+    const run = [...this.runs.values()].find(({ status }) => status === "pending");
+    return run === undefined ? null : json(200, { run: this.claim(run, runnerId) });
+  }
+
+  claim(run: FakeRun, runnerId: string): object {
+    run.status = "claimed";
+    run.runner_id = runnerId;
+    return wireRun(run, this.generation, true);
+  }
+
+  report(runId: string, verb: string, body: Body): Answer {
+    if (!this.runners.has(String(body["runner_id"]))) return detail(401, "Runner not registered");
+    const run = this.runs.get(runId);
+    if (run === undefined) return detail(404, "Run not found");
+    if (verb === "failed" && typeof body["error"] !== "string") return detail(422, "error missing");
+    run.status = EVENTS_OF_VERBS[verb] ?? run.status;
+    if (verb === "failed") run.error = String(body["error"]);
+    return json(200, { ok: true });
+  }
+
+  heartbeat(body: Body): Answer {
+    return this.runners.has(String(body["runner_id"])) ? json(200, { ok: true }) : detail(401, "Runner not registered");
+  }
+
+  deregister(runnerId: string, self: boolean): Answer {
+    const runner = this.runners.get(runnerId);
+    if (runner === undefined) return detail(404, "Runner not found");
+    if (self) this.runners.delete(runnerId);
+    else runner.deregistered = true;
+    return json(200, { ok: true, message: self ? "Runner deregistered" : "Runner marked for deregistration", initiated_by: self ? "self" : "external" });
+  }
+
+  createRun(body: Body): Answer {
+    const run = this.queue({ ...(body as QueuedRun), extra: {} });
+    return json(this.generation === "G1" ? 200 : 201, { run_id: run.run_id, session_id: run.session_id, status: "pending" });
+  }
+
+  showRuns(): Answer {
+    return json(200, { runs: [...this.runs.values()].map((run) => wireRun(run, this.generation, false)) });
+  }
+
+  showRun(runId: string): Answer {
+    const run = this.runs.get(runId);
+    return run === undefined ? detail(404, "Run not found") : json(200, wireRun(run, this.generation, false));
+  }
+
+  addEvent(sessionId: string, event: Body): Answer {
+    const session = this.sessions.get(sessionId);
+    if (session === undefined) return detail(404, "Session not found");
+    session.events.push(event);
+    if (this.generation === "G1" && event["event_type"] === "session_stop") session.status = "finished";
+    return json(this.generation === "G1" ? 200 : 201, { ok: true });
+  }
+
+  showSession(sessionId: string): Answer {
+    const session = this.sessions.get(sessionId);
+    return session === undefined ? detail(404, "Session not found") : json(200, { session });
+  }
+}

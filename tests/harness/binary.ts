@@ -1,0 +1,84 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { until } from "./until.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+/** AGENT_RUNNER_BINARY: another build than the one in dist. */
+export const BINARY =
+  process.env["AGENT_RUNNER_BINARY"] ?? join(ROOT, "dist", process.platform === "win32" ? "agent-runner.exe" : "agent-runner");
+
+/** A start of the compiled binary, with all that it has written so far. */
+export interface StartedBinary extends AsyncDisposable {
+  readonly pid: number;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  /** Resolves to the exit code, or -1 if it was ended by a signal. */
+  readonly exited: Promise<number>;
+  signal(signal: NodeJS.Signals): void;
+  /** Waits until stdout has a line that matches, and returns the match. */
+  line(pattern: RegExp, deadlineMs?: number): Promise<RegExpExecArray>;
+}
+
+export interface StartOptions {
+  readonly cwd: string;
+  /** HOME and all state go here: nothing of the user's is touched. */
+  readonly home: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+}
+
+/** Starts the compiled binary. Disposing it kills it if it still lives: `await using runner = startBinary(...)`. */
+export function startBinary(args: readonly string[], options: StartOptions): StartedBinary {
+  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: bun run build`);
+  const child = Bun.spawn([BINARY, ...args], {
+    cwd: options.cwd,
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: options.home,
+      XDG_STATE_HOME: join(options.home, "state"),
+      XDG_CONFIG_HOME: join(options.home, "config"),
+      XDG_DATA_HOME: join(options.home, "data"),
+      ...options.env,
+    },
+    stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const stdout = collect(child.stdout);
+  const stderr = collect(child.stderr);
+  const exited = Promise.all([child.exited, stdout.done, stderr.done]).then(() => child.exitCode ?? -1);
+  return {
+    pid: child.pid,
+    stdout: stdout.text,
+    stderr: stderr.text,
+    exited,
+    signal: (signal) => child.kill(signal),
+    async line(pattern, deadlineMs) {
+      const look = (): RegExpExecArray | null => pattern.exec(stdout.text());
+      return until(() => `a line like ${pattern} on stdout, which has:\n${stdout.text()}\nstderr:\n${stderr.text()}`, look, deadlineMs);
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
+
+/** Runs the compiled binary to its end. */
+export async function runBinary(
+  args: readonly string[],
+  options: StartOptions,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  await using started = startBinary(args, options);
+  const code = await started.exited;
+  return { code, stdout: started.stdout(), stderr: started.stderr() };
+}
+
+function collect(stream: ReadableStream<Uint8Array>): { text: () => string; done: Promise<void> } {
+  const decoder = new TextDecoder();
+  let text = "";
+  const read = async (): Promise<void> => {
+    for await (const chunk of stream) text += decoder.decode(chunk, { stream: true });
+  };
+  return { text: () => text, done: read() };
+}

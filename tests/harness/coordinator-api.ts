@@ -1,0 +1,51 @@
+import { until } from "./until.ts";
+
+/** What tests ask of a real coordinator, as its users would. */
+export class CoordinatorApi {
+  constructor(readonly url: string) {}
+
+  /** Creates a run in a new session, if `more` does not say otherwise. */
+  async submit(prompt: string, more: Readonly<Record<string, unknown>> = {}): Promise<{ run_id: string; session_id: string }> {
+    const body = { type: "start_session", prompt, ...more };
+    return (await this.#json("/runs", { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } })) as {
+      run_id: string;
+      session_id: string;
+    };
+  }
+
+  async run(runId: string): Promise<{ status: string; error: string | null; session_id: string; type: string }> {
+    return (await this.#json(`/runs/${runId}`)) as { status: string; error: string | null; session_id: string; type: string };
+  }
+
+  async runs(): Promise<{ run_id: string; status: string; session_id: string; type: string; prompt: string }[]> {
+    return ((await this.#json("/runs")) as { runs: { run_id: string; status: string; session_id: string; type: string; prompt: string }[] }).runs;
+  }
+
+  async stop(runId: string): Promise<void> {
+    await this.#json(`/runs/${runId}/stop`, { method: "POST" });
+  }
+
+  async result(sessionId: string): Promise<string> {
+    return ((await this.#json(`/sessions/${sessionId}/result`)) as { result: string }).result;
+  }
+
+  async events(sessionId: string): Promise<{ event_type: string; role?: string }[]> {
+    return ((await this.#json(`/sessions/${sessionId}/events`)) as { events: { event_type: string; role?: string }[] }).events;
+  }
+
+  /** Waits until the run has this status. */
+  async reached(runId: string, status: string, deadlineMs?: number): Promise<void> {
+    let last = "";
+    await until(
+      () => `run ${runId} ${status}; it is ${last}`,
+      async () => (last = (await this.run(runId)).status) === status,
+      deadlineMs,
+    );
+  }
+
+  async #json(path: string, init?: RequestInit): Promise<unknown> {
+    const response = await fetch(this.url + path, { ...init, keepalive: false });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+}

@@ -1,0 +1,135 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { randomHex12 } from "../../src/protocol/identifiers.ts";
+import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
+import { CoordinatorApi } from "./coordinator-api.ts";
+import { processesWith } from "./processes.ts";
+import { tempFolder } from "./temp-folder.ts";
+import { until } from "./until.ts";
+
+const FIXTURES = resolve(import.meta.dir, "../fixtures/executors");
+const MARKER = "E2E_WORLD";
+
+/** Of a whole test; what it waits for has shorter deadlines, which say what did not come. */
+export const TEST_TIMEOUT_MS = 60_000;
+
+const LEAVE_MS = 15_000;
+/** A signal that comes sooner after another counts as the same one. */
+export const NOT_AN_ECHO_MS = 150;
+const GONE_MS = 2_000;
+
+export interface StartInWorld {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+}
+
+/**
+ * A HOME, a project directory and all programs that one test starts. At its end the programs are asked to leave, and a process that is left
+ * behind, an executor's grandchild included, fails the test: all of them carry the world's mark in their environment.
+ */
+export class World implements AsyncDisposable {
+  readonly #folder = tempFolder();
+  readonly #mark = randomHex12();
+  readonly #started: StartedBinary[] = [];
+  readonly #last: AsyncDisposable[] = [];
+  readonly home: string;
+  readonly projectDir: string;
+
+  constructor() {
+    this.home = join(this.#folder.path, "home");
+    this.projectDir = join(this.#folder.path, "project");
+    mkdirSync(this.home);
+    mkdirSync(this.projectDir);
+  }
+
+  get stateDir(): string {
+    return join(this.home, "state", "agent-runner");
+  }
+
+  start(args: readonly string[], { env = {}, stdin }: StartInWorld = {}): StartedBinary {
+    const options = { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...(stdin === undefined ? {} : { stdin }) };
+    const started = startBinary(args, options);
+    this.#started.push(started);
+    return started;
+  }
+
+  run(args: readonly string[], { env = {}, stdin }: StartInWorld = {}): Promise<{ code: number; stdout: string; stderr: string }> {
+    return runBinary(args, { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...(stdin === undefined ? {} : { stdin }) });
+  }
+
+  /** A runner with a fixture executor (or a built-in one) at a coordinator. */
+  runner(url: string, executor: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): StartedBinary {
+    return this.start(["-c", url, "-x", executor, "--executors-dir", FIXTURES, ...args], { env });
+  }
+
+  /** The embedded coordinator alone, listening. */
+  async coordinator(port = 0): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
+    const process = this.start(["coordinator", "--port", String(port)]);
+    const [, url = ""] = await process.line(/agent-runner -c (\S+)/);
+    return { api: new CoordinatorApi(url), process };
+  }
+
+  /** Closed when the programs have left: they may need it for that. */
+  own<T extends AsyncDisposable>(resource: T): T {
+    this.#last.push(resource);
+    return resource;
+  }
+
+  path(name: string): string {
+    return join(this.projectDir, name);
+  }
+
+  /** Waits for a file in the project directory and gives its content. */
+  async file(name: string, deadlineMs?: number): Promise<string> {
+    await until(`the file ${name}`, () => existsSync(this.path(name)), deadlineMs);
+    return readFileSync(this.path(name), "utf8");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stuck: string[] = [];
+    // The last one first: a runner needs its coordinator to leave.
+    for (const started of this.#started.toReversed()) if (!(await hasLeft(started))) stuck.push(started.stdout());
+    for (const resource of this.#last) await resource[Symbol.asyncDispose]();
+    const left = await this.#leftBehind();
+    for (const { pid } of left) kill(pid);
+    this.#folder[Symbol.dispose]();
+    if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
+    if (left.length > 0) throw new Error(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
+  }
+
+  /** A process that is just ending is given its moment. */
+  async #leftBehind(): Promise<{ pid: number; command: string }[]> {
+    const end = performance.now() + GONE_MS;
+    for (;;) {
+      const left = processesWith(MARKER, this.#mark).map((pid) => ({ pid, command: commandOf(pid) }));
+      if (left.length === 0 || performance.now() > end) return left;
+      await Bun.sleep(20);
+    }
+  }
+}
+
+/** Twice interrupted, a runner stops what it has; one that does not leave at all is killed. */
+async function hasLeft(started: StartedBinary): Promise<boolean> {
+  const exits = (ms: number): Promise<boolean> => Promise.race([started.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
+  started.signal("SIGINT");
+  if (!(await exits(NOT_AN_ECHO_MS))) started.signal("SIGINT");
+  const hasExited = await exits(LEAVE_MS);
+  await started[Symbol.asyncDispose]();
+  return hasExited;
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim();
+  } catch {
+    return "gone";
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone meanwhile.
+  }
+}

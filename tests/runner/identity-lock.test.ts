@@ -1,0 +1,90 @@
+import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { UserError } from "../../src/errors.ts";
+import { lockIdentity, type RunnerIdentity } from "../../src/runner/identity-lock.ts";
+import { isAlive } from "../harness/processes.ts";
+import { tempFolder } from "../harness/temp-folder.ts";
+import { until } from "../harness/until.ts";
+
+const IDENTITY: RunnerIdentity = { coordinatorUrl: "http://localhost:8765", hostname: "h", projectDir: "/p", executorType: "x" };
+const MODULE = resolve(import.meta.dir, "../../src/runner/identity-lock.ts");
+
+/** Whether the lock could be taken; it is given back at once. */
+function isFree(folder: string, identity: RunnerIdentity = IDENTITY): boolean {
+  try {
+    lockIdentity(identity, folder)[Symbol.dispose]();
+    return true;
+  } catch (error) {
+    if (error instanceof UserError) return false;
+    throw error;
+  }
+}
+
+test("lockIdentity: one at a time; free again when it is given back", () => {
+  using folder = tempFolder();
+  const lock = lockIdentity(IDENTITY, folder.path);
+  expect(isFree(folder.path)).toBe(false);
+  lock[Symbol.dispose]();
+  expect(isFree(folder.path)).toBe(true);
+});
+
+test("lockIdentity: another identity is another lock", () => {
+  using folder = tempFolder();
+  using _lock = lockIdentity(IDENTITY, folder.path);
+  const others = [{ projectDir: "/q" }, { executorType: "y" }, { hostname: "i" }, { coordinatorUrl: "http://localhost:8766" }];
+  expect(others.map((other) => isFree(folder.path, { ...IDENTITY, ...other }))).toEqual([true, true, true, true]);
+});
+
+test("lockIdentity: this machine's names for itself are one coordinator", () => {
+  using folder = tempFolder();
+  using _lock = lockIdentity(IDENTITY, folder.path);
+  const names = ["http://127.0.0.1:8765", "http://[::1]:8765/", "http://LOCALHOST:8765"];
+  expect(names.map((coordinatorUrl) => isFree(folder.path, { ...IDENTITY, coordinatorUrl }))).toEqual([false, false, false]);
+});
+
+/** Another process that holds the lock and has a child, as a runner has executors. */
+async function holder(folder: string): Promise<{ pid: number; child: number; kill: () => Promise<void> }> {
+  const script = `
+    const { lockIdentity } = await import(${JSON.stringify(MODULE)});
+    globalThis.lock = lockIdentity(${JSON.stringify(IDENTITY)}, ${JSON.stringify(folder)});
+    const child = Bun.spawn(["sleep", "300"], { stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true });
+    await Bun.write(${JSON.stringify(join(folder, "child"))}, String(child.pid));
+    setInterval(() => {}, 1000);`;
+  const started = Bun.spawn([process.execPath, "-e", script], { stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+  const child = await until("the other process to hold the lock", async () => {
+    const file = Bun.file(join(folder, "child"));
+    return (await file.exists()) ? Number(await file.text()) : 0;
+  });
+  return {
+    pid: started.pid,
+    child,
+    async kill() {
+      started.kill("SIGKILL");
+      await started.exited;
+    },
+  };
+}
+
+test("lockIdentity: held by another process is a UserError that names it; freed by SIGKILL though its child lives", async () => {
+  using folder = tempFolder();
+  const other = await holder(folder.path);
+  try {
+    expect(() => lockIdentity(IDENTITY, folder.path)).toThrow(`already running on this machine (pid ${other.pid})`);
+    expect(() => lockIdentity(IDENTITY, folder.path)).toThrow(UserError);
+    await other.kill();
+    expect(isAlive(other.child)).toBe(true);
+    expect(isFree(folder.path)).toBe(true);
+  } finally {
+    await other.kill();
+    process.kill(other.child, "SIGKILL");
+  }
+});
+
+test("lockIdentity: a folder that cannot be used is a UserError", () => {
+  using folder = tempFolder();
+  const file = join(folder.path, "file");
+  writeFileSync(file, "");
+  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(UserError);
+  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(`No lock can be held in ${join(file, "locks")}: `);
+});

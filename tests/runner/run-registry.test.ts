@@ -1,0 +1,111 @@
+import { expect, test } from "bun:test";
+import { RunRegistry, type TakenRun } from "../../src/runner/run-registry.ts";
+import { assignedRun } from "./assigned-run.ts";
+
+function take(registry: RunRegistry, runId: string, sessionId = "ses_1"): TakenRun {
+  const taken = registry.add(assignedRun({ runId, sessionId }));
+  if (taken === null) throw new Error(`${runId} was taken before`);
+  return taken;
+}
+
+function finish({ run, end }: TakenRun): void {
+  run.moveTo("reporting");
+  end();
+}
+
+/** The runs whose turn it is by now. */
+async function onTurn(taken: readonly TakenRun[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const { run, turn } of taken) void turn.then(() => ids.push(run.runId));
+  await new Promise((resolve) => setImmediate(resolve));
+  return ids;
+}
+
+test("RunRegistry: runs of one session take turns in the order in which they were claimed", async () => {
+  const registry = new RunRegistry(0);
+  const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
+  expect(await onTurn(runs)).toEqual(["run_a"]);
+  finish(runs[0] as TakenRun);
+  expect(await onTurn(runs)).toEqual(["run_a", "run_b"]);
+  finish(runs[1] as TakenRun);
+  expect(await onTurn(runs)).toEqual(["run_a", "run_b", "run_c"]);
+});
+
+test("RunRegistry: a run that ends before its turn lets nobody pass the one that is under way", async () => {
+  const registry = new RunRegistry(0);
+  const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
+  finish(runs[1] as TakenRun);
+  expect(await onTurn([runs[2] as TakenRun])).toEqual([]);
+  finish(runs[0] as TakenRun);
+  expect(await onTurn([runs[2] as TakenRun])).toEqual(["run_c"]);
+});
+
+test("RunRegistry: runs of different sessions do not wait for each other", async () => {
+  const registry = new RunRegistry(0);
+  const runs = [take(registry, "run_a", "ses_a"), take(registry, "run_b", "ses_b")];
+  expect(await onTurn(runs)).toEqual(["run_a", "run_b"]);
+});
+
+test("RunRegistry: a session whose runs have ended begins anew", async () => {
+  const registry = new RunRegistry(0);
+  finish(take(registry, "run_a"));
+  expect(await onTurn([take(registry, "run_b")])).toEqual(["run_b"]);
+});
+
+test("RunRegistry.add: the same run again is none, while it is here and after its end", () => {
+  const registry = new RunRegistry(0);
+  const taken = take(registry, "run_a");
+  expect(registry.add(assignedRun({ runId: "run_a" }))).toBeNull();
+  expect([registry.knows("run_a"), registry.get("run_a")?.runId]).toEqual([true, "run_a"]);
+  finish(taken);
+  expect(registry.add(assignedRun({ runId: "run_a" }))).toBeNull();
+  expect([registry.knows("run_a"), registry.get("run_a"), registry.knows("run_b")]).toEqual([true, undefined, false]);
+});
+
+test("RunRegistry: a slot is held from the claim to the end of the executor, the run until its report is acknowledged", () => {
+  const registry = new RunRegistry(2);
+  const first = take(registry, "run_a", "ses_a");
+  expect([registry.executing, registry.isFull]).toEqual([1, false]);
+  const second = take(registry, "run_b", "ses_b");
+  expect(registry.isFull).toBe(true);
+  first.run.moveTo("starting");
+  first.run.moveTo("running");
+  expect(registry.isFull).toBe(true);
+  first.run.moveTo("reporting");
+  expect([registry.executing, registry.size, registry.isFull]).toEqual([1, 2, false]);
+  first.end();
+  finish(second);
+  expect([registry.executing, registry.size]).toEqual([0, 0]);
+});
+
+test("RunRegistry: 0 is no limit", () => {
+  const registry = new RunRegistry(0);
+  for (let i = 0; i < 500; i++) take(registry, `run_${i}`, `ses_${i}`);
+  expect([registry.isFull, registry.executing]).toEqual([false, 500]);
+});
+
+test("RunRegistry: finds runs by session", () => {
+  const registry = new RunRegistry(0);
+  take(registry, "run_a", "ses_a");
+  take(registry, "run_b", "ses_b");
+  take(registry, "run_c", "ses_a");
+  expect(registry.ofSession("ses_a").map(({ runId }) => runId)).toEqual(["run_a", "run_c"]);
+  expect(registry.all()).toHaveLength(3);
+});
+
+test("RunRegistry.changed: resolves at the next change of a run's state and at its end", async () => {
+  const registry = new RunRegistry(0);
+  const taken = take(registry, "run_a");
+  const changed = registry.changed();
+  taken.run.moveTo("reporting");
+  await changed;
+  const ended = registry.changed();
+  taken.end();
+  await ended;
+});
+
+test("RunRegistry: remembers ended runs, but not without bound", () => {
+  const registry = new RunRegistry(0);
+  for (let i = 0; i <= 10_000; i++) finish(take(registry, `run_${i}`, `ses_${i}`));
+  expect([registry.knows("run_0"), registry.knows("run_1"), registry.knows("run_10000")]).toEqual([false, true, true]);
+});
