@@ -22,7 +22,10 @@ export interface SessionClientOptions {
   readonly sessionId: string;
   /** Ends waiting and retrying; the call then rejects with the signal's reason. */
   readonly signal: AbortSignal;
+  /** How often a call is made that is answered with an error which may pass (408, 429, 500). */
   readonly attempts?: number;
+  /** How long a coordinator that is away (no answer, 502, 503, 504) is waited for. */
+  readonly patienceMs?: number;
   readonly backoffBaseMs?: number;
   readonly callTimeoutMs?: number;
 }
@@ -40,15 +43,16 @@ export interface ChildRun {
 const ResultAnswer = v.looseObject({ result: v.nullish(v.string()), result_text: v.nullish(v.string()) });
 
 /**
- * An executor's calls about its session. They go out one at a time in the order in which they were made. What can be
- * repeated (no answer, 408, 429, 5xx) is tried 12 times within about half a minute; an event may so arrive twice, never late.
+ * An executor's calls about its session. They go out one at a time in the order in which they were made. A coordinator that is away
+ * is waited for, a day long: what the agent has done is worth more than the wait, and a stop ends it. An error that may pass is tried
+ * 12 times. An event may so arrive twice, never out of order.
  */
 export class SessionClient {
   readonly #options: Required<SessionClientOptions>;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: SessionClientOptions) {
-    this.#options = { attempts: 12, backoffBaseMs: 250, callTimeoutMs: 40_000, ...options, apiUrl: options.apiUrl.replace(/\/+$/, "") };
+    this.#options = { attempts: 12, patienceMs: 24 * 3_600_000, backoffBaseMs: 250, callTimeoutMs: 40_000, ...options, apiUrl: options.apiUrl.replace(/\/+$/, "") };
   }
 
   /** Tells who executes the session; it is `running` from then on. */
@@ -127,15 +131,18 @@ export class SessionClient {
   }
 
   async #tryRepeatedly(method: string, path: string, body: unknown): Promise<unknown> {
-    const { signal, attempts, backoffBaseMs } = this.#options;
+    const { signal, attempts, patienceMs, backoffBaseMs } = this.#options;
+    const endMs = performance.now() + patienceMs;
     const backoff = new Backoff({ baseMs: backoffBaseMs, capMs: 8_000 });
-    for (let attempt = 1; ; attempt++) {
+    for (let errors = 0; ; ) {
       signal.throwIfAborted();
       try {
         return await this.#tryOnce(method, path, body);
       } catch (error) {
         signal.throwIfAborted();
-        if (!(error instanceof SessionCallError) || !isRepeatable(error.status) || attempt >= attempts) throw error;
+        if (!(error instanceof SessionCallError)) throw error;
+        const mayTryAgain = isAway(error.status) ? performance.now() < endMs : mayPass(error.status) && ++errors < attempts;
+        if (!mayTryAgain) throw error;
       }
       await delay(backoff.nextMs(), signal);
     }
@@ -168,6 +175,11 @@ export class SessionClient {
   }
 }
 
-function isRepeatable(status: number): boolean {
-  return status === 0 || status === 408 || status === 429 || status >= 500;
+/** Nobody answered, or the gateway or a proxy says so. */
+function isAway(status: number): boolean {
+  return status === 0 || (status >= 502 && status <= 504);
+}
+
+function mayPass(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
 }

@@ -24,6 +24,21 @@ test("ten runs end while the coordinator is dead: after its restart none of the 
   expect(runner.stdout().match(/is back after/g)?.length).toBe(1);
 });
 
+test("an executor whose events meet an outage waits it out: the result is whole", async () => {
+  await using world = new World();
+  const { api, process } = await world.coordinator();
+  const runner = world.runner(api.url, "test-executor");
+  const run = await api.submit("!write ready yes\n!wait go-on\nhello");
+  await world.file("ready");
+  process.signal("SIGKILL");
+  await process.exited;
+  await runner.line(/is away/);
+  await Bun.write(world.path("go-on"), "");
+  await world.coordinator(Number(new URL(api.url).port));
+  await api.reached(run.run_id, "completed", 20_000);
+  expect(await api.result(run.session_id)).toContain("hello");
+});
+
 test("the coordinator dies while runs go on: they are not disturbed, and new ones are taken after its restart", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();

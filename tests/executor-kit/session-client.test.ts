@@ -3,8 +3,8 @@ import { SessionCallError, SessionClient } from "../../src/executor-kit/session-
 import { until } from "../harness/until.ts";
 import { fakeApi } from "./fake-api.ts";
 
-function clientOf(apiUrl: string, signal = new AbortController().signal, attempts = 4): SessionClient {
-  return new SessionClient({ apiUrl, sessionId: "ses a", signal, attempts, backoffBaseMs: 1 });
+function clientOf(apiUrl: string, signal = new AbortController().signal, attempts = 4, patienceMs = 10): SessionClient {
+  return new SessionClient({ apiUrl, sessionId: "ses a", signal, attempts, patienceMs, backoffBaseMs: 1 });
 }
 
 function closedApi(): { url: string } {
@@ -46,6 +46,12 @@ describe("SessionClient", () => {
     expect(String(error)).toContain("POST /sessions/ses%20a/events was answered 500: broken");
     expect(String(error)).not.toContain("s3cret");
     expect(api.calls).toHaveLength(4);
+  });
+
+  test("waits for a coordinator that is away for much longer than for one that answers with errors", async () => {
+    using api = fakeApi(() => (api.calls.length < 9 ? Response.json({ detail: "away" }, { status: 502 }) : undefined));
+    await clientOf(api.url, undefined, 4, 10_000).message("user", "x");
+    expect(api.calls).toHaveLength(9);
   });
 
   test("does not repeat what was refused, and goes on with the next call", async () => {
