@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { type CatalogOptions, isWindows } from "./executor.ts";
-import { hasInterpreter, inspectFile } from "./inspect-file.ts";
+import { hasInterpreter, inspectFile } from "../process/inspect-file.ts";
 
 const OWN_EXTENSIONS: ReadonlySet<string> = new Set([".ts", ".js", ".mjs"]);
 

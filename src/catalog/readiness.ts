@@ -1,6 +1,6 @@
 import { checkBuiltIn } from "./built-in.ts";
 import { type CatalogOptions, type Executor, isWindows, type Readiness } from "./executor.ts";
-import { hasInterpreter, inspectFile } from "./inspect-file.ts";
+import { hasInterpreter, inspectFile } from "../process/inspect-file.ts";
 import { runsOnOwnBun } from "./own-bun.ts";
 
 /** Whether the executor could be started now; looks at the file anew. */

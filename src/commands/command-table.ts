@@ -24,5 +24,6 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   sessions: { summary: "List sessions", load: async () => (await import("./lists.ts")).sessionsCommand },
   runners: { summary: "List runners", load: async () => (await import("./lists.ts")).runnersCommand },
   stop: { summary: "Stop a run, or what runs in a session", load: async () => (await import("./stop.ts")).stopCommand },
+  handover: { summary: "End a runner and leave its executors to the next start", load: async () => (await import("./handover.ts")).handoverCommand },
   doctor: { summary: "Check coordinator, executors, folders and clock", load: async () => (await import("./doctor.ts")).doctorCommand },
 };

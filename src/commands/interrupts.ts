@@ -1,10 +1,15 @@
+import { ExitCode } from "../errors.ts";
 import type { Runner } from "../runner/runner.ts";
 import type { CommandContext } from "./command.ts";
 
+export const HANDOVER_SIGNAL = "SIGUSR2";
 const EXIT_AFTER_SIGNALS = 130;
 const ECHO_MS = 100;
 
-/** Ctrl+C or SIGTERM: the first drains, the second stops the runs, the third exits at once and leaves no executor behind. */
+/**
+ * Ctrl+C or SIGTERM: the first drains, the second stops the runs, the third exits at once and leaves no executor behind. SIGUSR2 hands
+ * over: exits at once and leaves the executors to the next start.
+ */
 export function onInterrupts(runner: Runner, context: CommandContext): Disposable {
   let count = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
@@ -17,10 +22,16 @@ export function onInterrupts(runner: Runner, context: CommandContext): Disposabl
     runner.killAll();
     context.exitNow(EXIT_AFTER_SIGNALS);
   };
+  const onHandover = (): void => {
+    runner.handOver();
+    context.exitNow(ExitCode.ok);
+  };
+  if (process.platform !== "win32") process.on(HANDOVER_SIGNAL, onHandover);
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   return {
     [Symbol.dispose]() {
+      process.off(HANDOVER_SIGNAL, onHandover);
       process.off("SIGINT", onSignal);
       process.off("SIGTERM", onSignal);
     },

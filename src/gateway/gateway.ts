@@ -3,7 +3,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import { decide, type GatewayScope } from "./access.ts";
 import { answerOfFailure, detail } from "./forward.ts";
-import { Grant } from "./grant.ts";
+import { type Activity, type Earlier, Grant } from "./grant.ts";
 
 export interface GatewayOptions {
   readonly coordinator: CoordinatorClient;
@@ -12,7 +12,14 @@ export interface GatewayOptions {
   readonly hostname: string;
   readonly executorType: string;
   readonly log: Log;
+  /** The port of an earlier start, whose executors have it in their environment; another is taken if it is not free. */
+  readonly port?: number | null;
 }
+
+/** Not from the range that systems give out themselves (32768 to 60999 on Linux): a port must be free again after a restart. */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 31_999;
+const ATTEMPTS = 50;
 
 /** At most 256 requests of a process are in flight at once, bodies included: the runner's own reports must always find room. */
 const MAX_FORWARDED = 200;
@@ -30,9 +37,31 @@ export class Gateway implements AsyncDisposable {
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#server = Bun.serve({
+    this.#server = this.#listen();
+  }
+
+  #listen(): Bun.Server<undefined> {
+    const { port, log } = this.#options;
+    if (port != null) {
+      try {
+        return this.#serve(port);
+      } catch {
+        log.warn(`Port ${port} of the earlier start is taken: executors that it left cannot reach their coordinator`);
+      }
+    }
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return this.#serve(FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1)));
+      } catch (error) {
+        if (attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  #serve(port: number): Bun.Server<undefined> {
+    return Bun.serve({
       hostname: "127.0.0.1",
-      port: 0,
+      port,
       idleTimeout: 0,
       maxRequestBodySize: MAX_BODY_BYTES,
       fetch: (request) => this.#answer(request),
@@ -44,8 +73,17 @@ export class Gateway implements AsyncDisposable {
     return this.#server.port ?? 0;
   }
 
-  grant(runId: string, sessionId: string): Grant {
-    const grant = new Grant(runId, sessionId, this.#options.coordinator);
+  /** `onActivity` is told what the coordinator has acknowledged of the run's events. */
+  grant(runId: string, sessionId: string, onActivity: (activity: Activity) => void = () => {}): Grant {
+    return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity));
+  }
+
+  /** The grant of a run that an earlier start of the runner began: the token that its executor has is good again. */
+  restore(runId: string, sessionId: string, earlier: Earlier, onActivity: (activity: Activity) => void): Grant {
+    return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity, earlier));
+  }
+
+  #add(grant: Grant): Grant {
     this.#grants.set(grant.token, grant);
     return grant;
   }

@@ -17,11 +17,22 @@ const KEPT_CHARACTERS = 64 * 1024;
 const IN_FLIGHT_WAIT_MS = 5_000;
 const MAX_IN_FLIGHT = 50;
 
+const NOTHING_SENT: Activity = { assistantMessageSent: false, sessionStopSent: false, resultSent: false, lastAssistantText: "" };
+
+export interface Earlier {
+  readonly token: string;
+  readonly activity: Activity | null;
+}
+
+function newToken(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
+}
+
 /** What one run may do at the gateway: its token, its tree of sessions, what it has sent. Dies with the run. */
 export class Grant {
-  readonly token: string = Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
+  readonly token: string;
   readonly tree: SessionTree;
-  readonly activity: Activity = { assistantMessageSent: false, sessionStopSent: false, resultSent: false, lastAssistantText: "" };
+  readonly activity: Activity;
   /** Bounds what this run alone may have in flight: its streams must not keep others from being answered. */
   readonly slots = new Semaphore(MAX_IN_FLIGHT);
   readonly #ended = new AbortController();
@@ -31,7 +42,13 @@ export class Grant {
     readonly runId: string,
     readonly sessionId: string,
     coordinator: CoordinatorClient,
+    /** Called after each change of `activity`. */
+    readonly onActivity: (activity: Activity) => void,
+    /** What an earlier start of the runner gave the run and knew of it. */
+    earlier: Earlier | null = null,
   ) {
+    this.token = earlier?.token ?? newToken();
+    this.activity = { ...(earlier?.activity ?? NOTHING_SENT) };
     this.tree = new SessionTree(coordinator, sessionId);
   }
 
@@ -61,6 +78,7 @@ export class Grant {
       this.activity.assistantMessageSent = true;
       this.activity.lastAssistantText = messageText(event).slice(-KEPT_CHARACTERS);
     }
+    if (["session_stop", "result", "message"].includes(event.event_type)) this.onActivity(this.activity);
   }
 
   /** Waits for writes that an executor sent just before it ended: what it said last must come before the report of its end. */

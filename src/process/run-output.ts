@@ -16,8 +16,10 @@ export class RunOutput {
   /** Everything before this offset has been given back to the disk. */
   #droppedBytes = 0;
 
-  constructor(path: string, limitBytes: number) {
-    this.fd = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC, 0o600);
+  /** `continued`: the file of an executor that another start of the runner began; what it wrote stays. */
+  constructor(path: string, limitBytes: number, options: { continued: boolean } = { continued: false }) {
+    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | (options.continued ? 0 : constants.O_TRUNC);
+    this.fd = openSync(path, flags, 0o600);
     this.#limitBytes = limitBytes;
   }
 

@@ -1,8 +1,10 @@
 import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
+import { hasInterpreter, inspectFile } from "./inspect-file.ts";
 import { processStartTime } from "./process-table.ts";
 import { RunOutput } from "./run-output.ts";
+import { type ExitStatus, statusOfCode, statusOfSignal, underShim } from "./shim.ts";
 
 export interface SpawnRequest {
   readonly command: readonly string[];
@@ -16,13 +18,7 @@ export interface SpawnRequest {
   readonly outputLimitBytes: number;
 }
 
-/** How a process ended: exactly one of the two is not null. */
-export interface ExitStatus {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-/** A started executor: leader of its own session and process group. */
+/** A started executor, under its shim: one session and process group. `pid` is that of their leader. */
 export interface ExecutorProcess {
   readonly pid: number;
   readonly startedAt: string;
@@ -35,6 +31,11 @@ export interface ExecutorProcess {
   close(): void;
 }
 
+/** Where the exit status of a run's executor is written. */
+export function statusFileOf(runFolder: string): string {
+  return join(runFolder, "exit");
+}
+
 export type Spawned =
   | { readonly kind: "started"; readonly process: ExecutorProcess }
   | { readonly kind: "not-started"; readonly reason: string };
@@ -44,11 +45,12 @@ export type Spawned =
  * append-mode files. Nothing that the executor does or leaves undone can stall the runner, and a runner that dies takes no output away.
  */
 export function spawnExecutor(request: SpawnRequest): Spawned {
-  const fault = folderFault(request.projectDir);
+  const fault = folderFault(request.projectDir) ?? programFault(request);
   if (fault !== null) return { kind: "not-started", reason: fault };
   let stdin: number | undefined;
   const outputs: RunOutput[] = [];
   try {
+    rmSync(statusFileOf(request.runFolder), { force: true });
     stdin = openUnlinked(join(request.runFolder, "stdin"), request.stdin);
     const stdout = new RunOutput(join(request.runFolder, "stdout"), request.outputLimitBytes);
     outputs.push(stdout);
@@ -57,7 +59,7 @@ export function spawnExecutor(request: SpawnRequest): Spawned {
     return { kind: "started", process: start(request, stdin, stdout, stderr) };
   } catch (error) {
     for (const output of outputs) output.close();
-    return { kind: "not-started", reason: spawnFault(error, request.command) };
+    return { kind: "not-started", reason: spawnFault(error) };
   } finally {
     if (stdin !== undefined) closeSync(stdin);
   }
@@ -66,7 +68,9 @@ export function spawnExecutor(request: SpawnRequest): Spawned {
 function start(request: SpawnRequest, stdin: number, stdout: RunOutput, stderr: RunOutput): ExecutorProcess {
   const exit = Promise.withResolvers<ExitStatus>();
   let ended = false;
-  const child = Bun.spawn([...request.command], {
+  const isShimmed = process.platform !== "win32";
+  const command = isShimmed ? underShim(request.command, statusFileOf(request.runFolder)) : [...request.command];
+  const child = Bun.spawn(command, {
     cwd: request.projectDir,
     env: { ...request.env },
     stdin,
@@ -76,7 +80,7 @@ function start(request: SpawnRequest, stdin: number, stdout: RunOutput, stderr: 
     windowsHide: true,
     onExit(_child, code, signal) {
       ended = true;
-      exit.resolve(signal === null ? { code, signal: null } : { code: null, signal: signalName(signal) });
+      exit.resolve(signal === null ? statusOfCode(code ?? 1) : statusOfSignal(signal));
     },
   });
   return {
@@ -130,21 +134,23 @@ function folderFault(path: string): string | null {
   }
 }
 
-function spawnFault(error: unknown, command: readonly string[]): string {
-  switch (errorCode(error)) {
-    case "ENOENT":
-      return `The executor could not be started: ${command[0]} (or the interpreter that it names) was not found`;
-    case "EACCES":
-      return `The executor could not be started: ${command[0]} may not be executed`;
-    case "ENOEXEC":
-      return `The executor could not be started: ${command[0]} is neither a program nor a script that begins with #!`;
-    default:
-      return `The executor could not be started: ${describeError(error)}`;
+/** What the system would say to the program. Asked before the shim is started, which could only tell it as an exit code. */
+function programFault({ command, env }: SpawnRequest): string | null {
+  const [program = ""] = command;
+  if (process.platform === "win32") return null;
+  const path = program.includes("/") ? program : (Bun.which(program, { PATH: env["PATH"] ?? "" }) ?? "");
+  const file = inspectFile(path);
+  if (file.kind === "missing" || (file.kind === "script" && !hasInterpreter(file.interpreter, env["PATH"] ?? ""))) {
+    return notStarted(`${program} (or the interpreter that it names) was not found`);
   }
+  if (!("runnable" in file) || !file.runnable) return notStarted(`${program} may not be executed`);
+  return file.kind === "text" ? notStarted(`${program} is neither a program nor a script that begins with #!`) : null;
 }
 
-const SIGNAL_NUMBERS: Readonly<Record<number, NodeJS.Signals>> = { 1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM" };
+function spawnFault(error: unknown): string {
+  return notStarted(describeError(error));
+}
 
-function signalName(signal: number | NodeJS.Signals): NodeJS.Signals {
-  return typeof signal === "string" ? signal : (SIGNAL_NUMBERS[signal] ?? (`signal ${signal}` as NodeJS.Signals));
+function notStarted(why: string): string {
+  return `The executor could not be started: ${why}`;
 }

@@ -25,6 +25,7 @@ export class ActiveRun {
   readonly #cancel = new AbortController();
   #state: RunState = "queued";
   #reason: CancelReason | null = null;
+  readonly #sinceMs = performance.now();
   #child: ExecutorProcess | null = null;
 
   constructor(
@@ -53,6 +54,11 @@ export class ActiveRun {
   /** SIGKILL to the executor's group, now; for a runner that exits at once. */
   kill(): void {
     this.#child?.signalGroup("SIGKILL");
+  }
+
+  /** How long the run has been here. */
+  get ageMs(): number {
+    return performance.now() - this.#sinceMs;
   }
 
   /** For log lines. */

@@ -5,7 +5,7 @@ import type { ActiveRun } from "./active-run.ts";
 import { deliver } from "./deliver.ts";
 import { executeRun } from "./execute-run.ts";
 import type { RunRegistry } from "./run-registry.ts";
-import type { RunnerParts } from "./runner-parts.ts";
+import { type RunnerParts, sendReport } from "./runner-parts.ts";
 
 const UNKNOWN_RUN_GRACE_MS = 3_000;
 
@@ -30,9 +30,9 @@ export class Dispatcher {
         return this.#execute(message.run);
       case "bad-run":
         this.#log.error(`Run ${message.runId} cannot be executed: ${message.fault}`, { run: message.runId });
-        return this.#track(this.#reportBadRun(message.runId, message.fault));
+        return this.track(this.#reportBadRun(message.runId, message.fault));
       case "stops":
-        for (const runId of message.runIds) this.#track(this.#stopById(runId));
+        for (const runId of message.runIds) this.track(this.#stopById(runId));
         for (const sessionId of message.sessionIds) for (const run of this.registry.ofSession(sessionId)) stopRun(run);
         return;
       case "deregistered":
@@ -55,7 +55,7 @@ export class Dispatcher {
     if (taken === null) return this.#log.warn(`Run ${assigned.runId} was delivered again; it is executed once`, context);
     this.#log.info(`Received run ${assigned.runId} (${assigned.type})`, context);
     if (this.stopping.aborted) taken.run.cancel({ kind: "shutdown" });
-    this.#track(executeRun(taken, this.parts));
+    this.track(executeRun(taken, this.parts));
   }
 
   /** A run that is not here but is said to be stopping would stay so for ever: what is left of it is ended, and it is reported. */
@@ -63,23 +63,22 @@ export class Dispatcher {
     const run = this.registry.get(runId);
     if (run !== undefined) return stopRun(run);
     if (this.registry.knows(runId)) return;
-    const { coordinator, delivery, remains, registration } = this.parts;
+    const { coordinator, delivery, remains } = this.parts;
     const found = await deliver("Reading the run", () => coordinator.run(runId), delivery);
     if (found.kind !== "answered" || found.value.status !== "stopping" || this.registry.knows(runId)) return;
     this.#log.warn(`Run ${runId} is to be stopped but is not running here`, { run: runId, session: found.value.session_id });
     await remains.end({ runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS }, { coalesce: false });
-    const report = (): Promise<void> => coordinator.report(registration.runnerId, runId, { verb: "stopped", signal: "SIGTERM" });
-    await deliver("The report stopped", report, { ...delivery, isReport: true });
+    const report = { verb: "stopped", signal: "SIGTERM" } as const;
+    await deliver("The report stopped", () => sendReport(this.parts, runId, report), { ...delivery, isReport: true });
   }
 
   async #reportBadRun(runId: string, fault: string): Promise<void> {
-    const { coordinator, registration, delivery } = this.parts;
-    const report = (): Promise<void> => coordinator.report(registration.runnerId, runId, { verb: "failed", error: fault });
-    await deliver("The report failed", report, { ...delivery, isReport: true });
+    const report = { verb: "failed", error: fault } as const;
+    await deliver("The report failed", () => sendReport(this.parts, runId, report), { ...this.parts.delivery, isReport: true });
   }
 
   /** What was begun goes on by itself; a fault in one ends nothing else. */
-  #track(work: Promise<void>): void {
+  track(work: Promise<void>): void {
     const tracked = work
       .catch((error: unknown) => this.#log.error(`Unexpected: ${describeError(error)}`))
       .finally(() => this.#work.delete(tracked));

@@ -1,8 +1,10 @@
 import { Database } from "bun:sqlite";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import * as v from "valibot";
 import { describeError, errorCode, UserError } from "../errors.ts";
+import { processStartTime } from "../process/process-table.ts";
 
 /** What makes a runner the same to a coordinator (protocol, section 2). */
 export interface RunnerIdentity {
@@ -12,12 +14,17 @@ export interface RunnerIdentity {
   readonly executorType: string;
 }
 
+/** Held until it is disposed or the process ends. `key` names the identity in file names. */
+export interface IdentityLock extends Disposable {
+  readonly key: string;
+}
+
 /**
  * Proves that no other live runner on this machine has the identity: an SQLite file of its own, locked exclusively. The kernel frees it
  * with the process, however that ends, and executors do not inherit it. Throws a UserError if another runner holds it, or if the
  * folder cannot be used.
  */
-export function lockIdentity(identity: RunnerIdentity, folder: string): Disposable {
+export function lockIdentity(identity: RunnerIdentity, folder: string): IdentityLock {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return lockIn(folder, identity);
@@ -27,35 +34,68 @@ export function lockIdentity(identity: RunnerIdentity, folder: string): Disposab
   }
 }
 
-function lockIn(folder: string, identity: RunnerIdentity): Disposable {
+function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
   const key = createHash("sha256").update(JSON.stringify(normalised(identity))).digest("hex").slice(0, 24);
-  const pidFile = join(folder, `${key}.pid`);
-  const database = new Database(join(folder, `${key}.lock`), { create: true });
+  const database = tryLock(join(folder, `${key}.lock`));
+  if (database === null) {
+    const pid = readHolder(folder, key)?.pid ?? "unknown";
+    throw new UserError(
+      `A runner for ${identity.executorType} in ${identity.projectDir} at ${identity.coordinatorUrl} is already running on this machine (pid ${pid})`,
+      { hint: "Stop that one, or give this one another --project-dir or executor." },
+    );
+  }
+  const holder: Holder = { ...identity, pid: process.pid, startedAt: processStartTime(process.pid) ?? "" };
+  writeFileSync(join(folder, `${key}.json`), JSON.stringify(holder), { mode: 0o600 });
+  return { key, [Symbol.dispose]: () => database.close() };
+}
+
+/** Null if somebody holds it. */
+function tryLock(path: string): Database | null {
+  const database = new Database(path, { create: true });
   try {
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     database.run("BEGIN EXCLUSIVE");
+    return database;
   } catch (error) {
     database.close();
-    if (!errorCode(error)?.startsWith("SQLITE_BUSY")) throw error;
-    throw new UserError(
-      `A runner for ${identity.executorType} in ${identity.projectDir} at ${identity.coordinatorUrl} is already running on this machine (pid ${pidIn(pidFile)})`,
-      { hint: "Stop that one, or give this one another --project-dir or executor.", cause: error },
-    );
+    if (errorCode(error)?.startsWith("SQLITE_BUSY")) return null;
+    throw error;
   }
-  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
-  return { [Symbol.dispose]: () => database.close() };
+}
+
+const Holder = v.object({
+  coordinatorUrl: v.string(),
+  hostname: v.string(),
+  projectDir: v.string(),
+  executorType: v.string(),
+  pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
+  startedAt: v.string(),
+});
+/** Who holds a lock, as it says of itself. */
+export type Holder = v.InferOutput<typeof Holder>;
+
+function readHolder(folder: string, key: string): Holder | null {
+  try {
+    return v.parse(Holder, JSON.parse(readFileSync(join(folder, `${key}.json`), "utf8")));
+  } catch {
+    return null;
+  }
+}
+
+/** The runners of this user that live: those whose lock is held. */
+export function liveRunners(folder: string): Holder[] {
+  if (!existsSync(folder)) return [];
+  const keys = readdirSync(folder).flatMap((name) => (name.endsWith(".lock") ? [name.slice(0, -".lock".length)] : []));
+  return keys.flatMap((key) => {
+    const lock = tryLock(join(folder, `${key}.lock`));
+    lock?.close();
+    const holder = lock === null ? readHolder(folder, key) : null;
+    return holder === null ? [] : [holder];
+  });
 }
 
 function normalised(identity: RunnerIdentity): RunnerIdentity {
   const url = new URL(identity.coordinatorUrl);
   if (url.hostname === "localhost" || url.hostname === "[::1]") url.hostname = "127.0.0.1";
   return { ...identity, coordinatorUrl: url.toString() };
-}
-
-function pidIn(path: string): string {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    return "unknown";
-  }
 }

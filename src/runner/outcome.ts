@@ -1,5 +1,5 @@
 import type { Report } from "../client/coordinator-client.ts";
-import type { ExitStatus } from "../process/spawn.ts";
+import type { ExitStatus } from "../process/shim.ts";
 
 /** Why a run was ended from outside. The first reason given is the one that counts. */
 export type CancelReason =
@@ -14,6 +14,8 @@ export type Outcome =
   | { readonly kind: "timed-out"; readonly error: string }
   | { readonly kind: "stopped"; readonly signal: string }
   | { readonly kind: "not-started"; readonly error: string }
+  /** Nobody saw how the executor ended: it disappeared while no runner lived, and left no status. */
+  | { readonly kind: "vanished"; readonly error: string }
   /** The coordinator gave the run to somebody else, or knows it no more: nothing was spawned, nothing is reported. */
   | { readonly kind: "claim-lost"; readonly reason: string };
 
@@ -29,6 +31,9 @@ export function outcomeOfExit(
   }
   if (reason !== null) return { kind: "stopped", signal: usedSignal };
   if (exit.code === 0) return { kind: "succeeded" };
+  if (exit.code === null && exit.signal === null) {
+    return { kind: "vanished", error: "The executor vanished without an exit status while no runner watched over it" };
+  }
   const how = exit.code === null ? `The executor was ended by ${exit.signal}` : `Process exited with code ${exit.code}`;
   const text = errorText();
   return { kind: "failed", error: text === "" ? how : text };
@@ -48,6 +53,7 @@ export function reportOf(outcome: Outcome): Report | null {
     case "failed":
     case "timed-out":
     case "not-started":
+    case "vanished":
       return { verb: "failed", error: outcome.error };
     case "stopped":
       return { verb: "stopped", signal: outcome.signal };
@@ -65,6 +71,8 @@ export function describeOutcome(outcome: Outcome): string {
       return "failed";
     case "timed-out":
       return "failed (run time-out)";
+    case "vanished":
+      return "failed (the executor vanished)";
     case "not-started":
       return `failed (not started: ${outcome.error})`;
     case "stopped":

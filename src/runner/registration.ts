@@ -31,6 +31,7 @@ export class Registration {
   #answer: Registered | undefined;
   #isRegistered = false;
   #renewing: Promise<void> | undefined;
+  readonly #first = Promise.withResolvers<void>();
   #isTakenUp = false;
   #isClosed = false;
 
@@ -41,6 +42,12 @@ export class Registration {
   get runnerId(): string {
     if (this.#runnerId === undefined) throw new Error("not registered yet");
     return this.#runnerId;
+  }
+
+  /** The runner's id, as soon as there is one. */
+  async id(): Promise<string> {
+    await this.#first.promise;
+    return this.runnerId;
   }
 
   /** As far as is known here. A report that is answered 401 registers again, even while the runner leaves. */
@@ -135,6 +142,7 @@ export class Registration {
       await this.#takeUp(failureOfThrown("register", error));
     }
     this.#isRegistered = true;
+    this.#first.resolve();
   }
 
   /**

@@ -1,11 +1,12 @@
 import type { AssignedRun } from "../protocol/poll.ts";
 import { ActiveRun } from "./active-run.ts";
 
-/** A run that was taken. `turn` resolves when the runs of its session before it are through; `end` says that this one is. */
+/** A run that was taken. `turn` resolves when the runs of its session before it are through; `end` says that
+ * this one is (once; later calls do nothing), and whether it is to be known as such: a claim that was lost may come back. */
 export interface TakenRun {
   readonly run: ActiveRun;
   readonly turn: Promise<void>;
-  readonly end: () => void;
+  readonly end: (options: { remember: boolean }) => void;
 }
 
 /** So many ended runs are remembered: a stop command or a repeated delivery may still be on its way to them. */
@@ -38,17 +39,26 @@ export class RunRegistry {
     const { promise, resolve } = Promise.withResolvers<void>();
     const next = turn.then(() => promise);
     this.#turns.set(run.sessionId, next);
-    const end = (): void => {
+    const end: TakenRun["end"] = ({ remember }) => {
       if (run.state === "ended") return;
       if (run.state !== "reporting") run.moveTo("reporting");
       run.moveTo("ended");
-      this.#remember(run.runId);
+      if (remember) this.remember([run.runId]);
       this.#runs.delete(run.runId);
       if (this.#turns.get(run.sessionId) === next) this.#turns.delete(run.sessionId);
       resolve();
       this.#wake();
     };
     return { run, turn, end };
+  }
+
+  /** These are through: none of them is taken again. */
+  remember(runIds: readonly string[]): void {
+    for (const runId of runIds) this.#ended.add(runId);
+    for (const oldest of this.#ended) {
+      if (this.#ended.size <= REMEMBERED) return;
+      this.#ended.delete(oldest);
+    }
   }
 
   get(runId: string): ActiveRun | undefined {
@@ -92,12 +102,6 @@ export class RunRegistry {
     this.#wake();
   }
 
-  #remember(runId: string): void {
-    this.#ended.add(runId);
-    if (this.#ended.size <= REMEMBERED) return;
-    const [oldest] = this.#ended;
-    if (oldest !== undefined) this.#ended.delete(oldest);
-  }
 
   #wake(): void {
     const waiters = [...this.#waiters];

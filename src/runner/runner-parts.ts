@@ -1,11 +1,12 @@
 import type { Executor } from "../catalog/executor.ts";
-import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import type { CoordinatorClient, Report } from "../client/coordinator-client.ts";
 import type { Config } from "../config/load-config.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import type { OutputWatch } from "../process/output-watch.ts";
 import type { Remains } from "../process/remains.ts";
 import type { DeliverOptions } from "./deliver.ts";
+import type { Journal } from "./journal.ts";
 import type { Registration } from "./registration.ts";
 
 /** What the execution of a run needs of the runner; made once, at its start. */
@@ -15,6 +16,7 @@ export interface RunnerParts {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
   readonly gateway: Gateway;
+  readonly journal: Journal;
   readonly outputs: OutputWatch;
   readonly remains: Remains;
   readonly delivery: Omit<DeliverOptions, "context" | "signal">;
@@ -23,4 +25,9 @@ export interface RunnerParts {
   /** One folder a run, named by its id. */
   readonly runsFolder: string;
   readonly log: Log;
+}
+
+/** One report, once; before the first registration it waits for that. */
+export async function sendReport({ coordinator, registration }: RunnerParts, runId: string, report: Report): Promise<void> {
+  await coordinator.report(await registration.id(), runId, report);
 }

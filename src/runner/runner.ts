@@ -12,9 +12,11 @@ import { OutputWatch } from "../process/output-watch.ts";
 import { Remains } from "../process/remains.ts";
 import { pruneRunFolders } from "../process/run-folders.ts";
 import type { PollMessage } from "../protocol/poll.ts";
+import { adoptRuns } from "./adopt-runs.ts";
 import { Dispatcher, stopRun } from "./dispatcher.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { lockIdentity } from "./identity-lock.ts";
+import { Journal } from "./journal.ts";
 import { leave } from "./leave.ts";
 import { Link } from "./link.ts";
 import { LostClaims } from "./lost-claims.ts";
@@ -37,7 +39,7 @@ export type RunnerState = "starting" | "online" | "draining" | "stopping" | "lef
 
 const ORDER: readonly RunnerState[] = ["starting", "online", "draining", "stopping", "left"];
 
-/** `unreported`: runs whose end the coordinator was never told, because it was away until the end. */
+/** `unreported`: runs whose end the coordinator was not told, because it was away until the end; the next start does it. */
 export interface RunnerEnd {
   readonly reason: "interrupted" | "deregistered" | "offline";
   readonly unreported: readonly string[];
@@ -67,6 +69,7 @@ export class Runner {
   /** Fires when the runs are to be stopped. */
   readonly #stopping = new AbortController();
   #state: RunnerState = "starting";
+  #journal: Journal | undefined;
   #reason: RunnerEnd["reason"] = "interrupted";
 
   constructor(options: RunnerOptions) {
@@ -102,7 +105,21 @@ export class Runner {
 
   /** SIGKILL to every executor, now: for a program that exits at once. */
   killAll(): void {
-    for (const run of this.#registry.all()) run.kill();
+    for (const run of this.#registry.all()) {
+      // The next start then knows why they ended.
+      this.#journal?.cancelled(run.runId, { kind: "shutdown" });
+      run.kill();
+    }
+  }
+
+  /**
+   * For a program that exits right after: nothing is stopped, nobody is told. The coordinator goes on counting this runner as there, and
+   * the next start takes up its runs. Since a runner may be killed at any moment, there is nothing left to prepare.
+   */
+  handOver(): void {
+    const { size } = this.#registry;
+    this.#log.info(`Handing over ${size} run(s) to the next start`);
+    this.#journal?.[Symbol.dispose]();
   }
 
   /** Runs until the runner has left. Rejects with a UserError where it cannot start: locked, refused. */
@@ -110,36 +127,41 @@ export class Runner {
     const { config, executor, log } = this.#options;
     this.#log.info(`Connecting to Agent Coordinator at ${config.coordinatorUrl}`);
     const identity = { coordinatorUrl: config.coordinatorUrl, hostname: hostname(), projectDir: config.projectDir, executorType: executor.name };
-    using _lock = lockIdentity(identity, join(config.folders.state, "locks"));
-    await this.#registration.register(this.#draining.signal);
-    if (this.#draining.signal.aborted) {
-      // The interrupt may have come while the registration was succeeding.
-      await this.#registration.close();
-      return this.#end();
-    }
-
+    using lock = lockIdentity(identity, join(config.folders.state, "locks"));
+    using journal = Journal.open(join(config.stateDir, "journals", `${lock.key}.sqlite`), this.#log);
     await using gateway = new Gateway({
       coordinator: this.#coordinator,
       scope: config.gatewayScope,
       hostname: hostname(),
       executorType: executor.name,
       log: log.scope("gateway"),
+      port: journal.gatewayPort,
     });
+    journal.gatewayPort = gateway.port;
+    this.#journal = journal;
+    const parts = this.#partsWith(gateway, journal);
+    pruneRunFolders(parts.runsFolder);
+    const dispatcher = new Dispatcher(this.#registry, parts, this.#stopping.signal, () => this.#onDeregistered());
+    // Before the coordinator is reached: executors that an earlier start left are watched, and heard, at once.
+    await adoptRuns(this.#registry, dispatcher, parts);
+    await this.#registration.register(this.#draining.signal);
+    if (this.#draining.signal.aborted) {
+      // The interrupt may have come while the registration was succeeding.
+      await this.#registration.close();
+      return this.#end();
+    }
     const common = { coordinator: this.#coordinator, registration: this.#registration, registry: this.#registry, link: this.#link };
     using _heartbeat = startHeartbeat({ ...common, log: log.scope("heartbeat") });
     this.#log.info(`Registered as ${this.#registration.runnerId}`);
     this.#moveTo("online");
     this.#log.info("Runner started - waiting for runs");
-    await this.#work(gateway, common);
+    await this.#work(dispatcher, common);
     return this.#end();
   }
 
   /** Polls and executes until the runner is to leave, then leaves. */
-  async #work(gateway: Gateway, common: CommonParts): Promise<void> {
+  async #work(dispatcher: Dispatcher, common: CommonParts): Promise<void> {
     const log = this.#options.log.scope("poller");
-    const parts = this.#partsWith(gateway);
-    pruneRunFolders(parts.runsFolder);
-    const dispatcher = new Dispatcher(this.#registry, parts, this.#stopping.signal, () => this.#onDeregistered());
     const onMessage = (message: PollMessage): void => dispatcher.take(message);
     const lostClaims = new LostClaims({ ...common, log, onMessage });
     if (common.registration.isTakenUp) lostClaims.expect({ isGhostPossible: true });
@@ -163,7 +185,7 @@ export class Runner {
     await Promise.all([polling, stops]);
   }
 
-  #partsWith(gateway: Gateway): RunnerParts {
+  #partsWith(gateway: Gateway, journal: Journal): RunnerParts {
     const { config, executor, inheritedEnv, log } = this.#options;
     return {
       config,
@@ -171,6 +193,7 @@ export class Runner {
       coordinator: this.#coordinator,
       registration: this.#registration,
       gateway,
+      journal,
       outputs: new OutputWatch(),
       remains: new Remains(),
       delivery: { link: this.#link, renew: () => this.#registration.renew(), log: log.scope("supervisor") },
@@ -229,7 +252,7 @@ export class Runner {
   #end(): RunnerEnd {
     this.#link.close();
     const unreported = this.#registry.all().map((run) => run.runId);
-    for (const run of this.#registry.all()) this.#log.error(`The end of run ${run.runId} could not be reported`, run.context);
+    for (const run of this.#registry.all()) this.#log.error(`Run ${run.runId} is not reported yet; the next start does it`, run.context);
     this.#moveTo("left");
     // Ends the timers of a drain that went by itself.
     this.#stopping.abort();

@@ -1,5 +1,6 @@
 import { withDeadline } from "../async/delay.ts";
-import type { ExecutorProcess, ExitStatus } from "../process/spawn.ts";
+import type { ExitStatus } from "../process/shim.ts";
+import type { ExecutorProcess } from "../process/spawn.ts";
 import type { ActiveRun } from "./active-run.ts";
 import { type Outcome, outcomeOfExit } from "./outcome.ts";
 import type { RunnerParts } from "./runner-parts.ts";
@@ -20,8 +21,10 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
   if (run.cancelled.aborted) onCancel();
   else run.cancelled.addEventListener("abort", onCancel, { once: true });
   try {
+    // A stop that was begun before this watch was (by an earlier start of the runner) is what ended the run.
+    const isStopBegun = run.cancelReason !== null;
     const first = await Promise.race([child.exited, cancelled.promise]);
-    if (first !== "cancelled") return outcomeOfExit(first, null, "SIGTERM", () => child.stderr.tail(ERROR_TEXT_BYTES));
+    if (first !== "cancelled" && !isStopBegun) return outcomeOfExit(first, null, "SIGTERM", () => child.stderr.tail(ERROR_TEXT_BYTES));
     const termedAtMs = performance.now();
     const { exit, usedSignal } = await stop(run, child, parts);
     const ended = await parts.remains.end(
@@ -43,6 +46,7 @@ async function stop(
   child: ExecutorProcess,
   parts: RunnerParts,
 ): Promise<{ exit: ExitStatus; usedSignal: "SIGTERM" | "SIGKILL" }> {
+  if (run.cancelReason !== null) parts.journal.cancelled(run.runId, run.cancelReason);
   parts.log.scope("supervisor").info(`Stopping run ${run.runId} (${run.cancelReason?.kind})`, run.context);
   child.signalGroup("SIGTERM");
   const graceful = await withDeadline(child.exited, GRACE_MS);

@@ -30,3 +30,23 @@ function hasVariable(pid: number, wanted: string): boolean {
     return false;
   }
 }
+
+/** The process's parent; 0 if it is gone (Linux). */
+export function parentOf(pid: number): number {
+  return Number(statOf(pid)[1] ?? 0);
+}
+
+/** The leader of the process's group; -1 if it is gone (Linux). */
+export function groupOf(pid: number): number {
+  return Number(statOf(pid)[2] ?? -1);
+}
+
+/** The fields behind the command's name. */
+function statOf(pid: number): string[] {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return [];
+  }
+}

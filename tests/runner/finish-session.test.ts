@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { CoordinatorFailure } from "../../src/client/failure.ts";
-import type { Activity } from "../../src/gateway/grant.ts";
+import type { CoordinatorClient } from "../../src/client/coordinator-client.ts";
+import { type Activity, Grant } from "../../src/gateway/grant.ts";
 import type { AssignedRun } from "../../src/protocol/poll.ts";
 import type { SessionEvent } from "../../src/protocol/session.ts";
 import { ActiveRun } from "../../src/runner/active-run.ts";
@@ -27,7 +28,8 @@ async function sent(activity: Partial<Activity>, stdout: string, run: Partial<As
     },
   };
   const parts = { coordinator, delivery: { link, log, renew: () => Promise.resolve() }, log } as unknown as RunnerParts;
-  await finishSession(new ActiveRun(assignedRun(run)), { ...SILENT, ...activity }, () => stdout, parts);
+  const grant = new Grant("run_1", "ses_1", coordinator as unknown as CoordinatorClient, () => {}, { token: "t", activity: { ...SILENT, ...activity } });
+  await finishSession(new ActiveRun(assignedRun(run)), grant, () => stdout, parts);
   return { events, lines };
 }
 

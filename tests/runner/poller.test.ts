@@ -87,7 +87,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
 
 function finish(one: TakenRun | undefined): void {
   one?.run.moveTo("reporting");
-  one?.end();
+  one?.end({ remember: true });
 }
 
 test("Poller: one poll after the other, each message handed over before the next poll goes out", async () => {

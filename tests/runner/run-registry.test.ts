@@ -10,7 +10,7 @@ function take(registry: RunRegistry, runId: string, sessionId = "ses_1"): TakenR
 
 function finish({ run, end }: TakenRun): void {
   run.moveTo("reporting");
-  end();
+  end({ remember: true });
 }
 
 /** The runs whose turn it is by now. */
@@ -73,7 +73,7 @@ test("RunRegistry: a slot is held from the claim to the end of the executor, the
   expect(registry.isFull).toBe(true);
   first.run.moveTo("reporting");
   expect([registry.executing, registry.size, registry.isFull]).toEqual([1, 2, false]);
-  first.end();
+  first.end({ remember: true });
   finish(second);
   expect([registry.executing, registry.size]).toEqual([0, 0]);
 });
@@ -100,7 +100,7 @@ test("RunRegistry.changed: resolves at the next change of a run's state and at i
   taken.run.moveTo("reporting");
   await changed;
   const ended = registry.changed();
-  taken.end();
+  taken.end({ remember: true });
   await ended;
 });
 
@@ -108,4 +108,22 @@ test("RunRegistry: remembers ended runs, but not without bound", () => {
   const registry = new RunRegistry(0);
   for (let i = 0; i <= 10_000; i++) finish(take(registry, `run_${i}`, `ses_${i}`));
   expect([registry.knows("run_0"), registry.knows("run_1"), registry.knows("run_10000")]).toEqual([false, true, true]);
+});
+
+test("RunRegistry: a run whose claim was lost may come back, one that is through may not", () => {
+  const registry = new RunRegistry(0);
+  const lost = take(registry, "run_a");
+  lost.run.moveTo("reporting");
+  lost.end({ remember: false });
+  expect(registry.knows("run_a")).toBe(false);
+  finish(take(registry, "run_a"));
+  expect(registry.add(lost.run.assigned)).toBeNull();
+});
+
+test("RunRegistry.remember: runs of an earlier start are known", () => {
+  const registry = new RunRegistry(0);
+  const { run } = take(registry, "run_b");
+  registry.remember(["run_a"]);
+  expect(registry.knows("run_a")).toBe(true);
+  expect(registry.add({ ...run.assigned, runId: "run_a" })).toBeNull();
 });

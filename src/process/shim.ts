@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+
+/*
+ * An executor outlives a runner that is killed, and its exit status is told to its parent only. So its parent is a small shell that
+ * writes the status into a file before it ends itself: the next runner reads it there. The shell ignores what a stop sends to the
+ * group (with a command as the trap, which the executor does not inherit as "ignored"), and keeps its own words ("Terminated") out of
+ * the executor's stderr. The file is whole if it ends in a line feed.
+ */
+const SCRIPT = `f=$1; shift
+trap : TERM INT HUP
+exec 4>&2 2>/dev/null
+(exec "$@" 2>&4 4>&-)
+c=$?
+printf '%s\\n' "$c" >"$f"
+exit "$c"`;
+
+/** The command that runs `command` and leaves its exit status in `statusFile`. */
+export function underShim(command: readonly string[], statusFile: string): string[] {
+  return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, ...command];
+}
+
+/** The status in the file, 0 to 255; null if there is none (yet). */
+export function readStatus(statusFile: string): number | null {
+  try {
+    const match = /^(\d{1,3})\n$/.exec(readFileSync(statusFile, "latin1"));
+    return match === null ? null : Number(match[1]);
+  } catch {
+    return null;
+  }
+}
+
+/** How a process ended: one of the two is null. Both are, where nobody saw how. */
+export interface ExitStatus {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
+
+/** A shell tells a signal n as the code 128 + n; programs that catch one and end because of it do the same. */
+export function statusOfCode(code: number): ExitStatus {
+  const signal = SIGNAL_NAMES.get(code - 128);
+  return signal === undefined ? { code, signal: null } : { code: null, signal };
+}
+
+export function statusOfSignal(signal: number | NodeJS.Signals): ExitStatus {
+  const name = typeof signal === "string" ? signal : (SIGNAL_NAMES.get(signal) ?? "SIGKILL");
+  return { code: null, signal: name };
+}

@@ -1,0 +1,168 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import type { StartedBinary } from "../harness/binary.ts";
+import { groupOf, isAlive, parentOf, processesWith } from "../harness/processes.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+async function kill(runner: StartedBinary): Promise<void> {
+  runner.signal("SIGKILL");
+  await runner.exited;
+}
+
+/** The pids that carry the run's mark. */
+const pidsOf = (runId: string): number[] => processesWith("AGENT_RUN_ID", runId);
+
+/** The executor and its shim; what the executor itself starts comes and goes. */
+const lastingPidsOf = (runId: string): number[] => pidsOf(runId).filter((pid) => [pid, parentOf(pid)].includes(groupOf(pid)));
+
+test("a runner that is killed leaves its executor alive; the next watches it to its end and reports it once", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const run = await api.submit("anything");
+  const first = world.runner(api.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  const pids = lastingPidsOf(run.run_id);
+  expect(pids).toHaveLength(2);
+  await kill(first);
+
+  const second = world.runner(api.url, "waits-for-release");
+  await second.line(new RegExp(`Took up run ${run.run_id}, whose executor lives`));
+  expect(lastingPidsOf(run.run_id)).toEqual(pids);
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
+  await api.reached(run.run_id, "completed");
+  expect(await api.result(run.session_id)).toBe("released");
+  expect(await world.file("order")).toBe(`begin ${run.run_id}\nend ${run.run_id}\n`);
+});
+
+test("an executor's calls work again through the next runner: same port, same token", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const run = await api.submit("!write ready yes\n!wait go-on\nhello");
+  const first = world.runner(api.url, "test-executor");
+  await world.file("ready");
+  await kill(first);
+  await Bun.write(world.path("go-on"), "");
+  world.runner(api.url, "test-executor");
+  await api.reached(run.run_id, "completed", 20_000);
+  expect(await api.result(run.session_id)).toContain("hello");
+  const types = (await api.events(run.session_id)).map(({ event_type }) => event_type);
+  expect(types.filter((type) => type === "session_stop")).toHaveLength(1);
+});
+
+test.each([
+  ["0", "completed"],
+  ["5", "failed"],
+])("an executor that exits with %s while no runner lives is reported %s by the next", async (code, status) => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const run = await api.submit("anything");
+  const first = world.runner(api.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  await kill(first);
+  await Bun.write(world.path(`${run.run_id}.release`), code);
+  await until("nothing of the run lives", () => pidsOf(run.run_id).length === 0);
+
+  const second = world.runner(api.url, "waits-for-release");
+  await api.reached(run.run_id, status);
+  await second.line(new RegExp(`Took up run ${run.run_id}, which ended meanwhile`));
+  if (status === "completed") expect(await api.result(run.session_id)).toBe("released");
+});
+
+test("an executor that vanishes without a status while no runner lives is reported failed, saying so", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const run = await api.submit("anything");
+  const first = world.runner(api.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  await kill(first);
+  for (const pid of pidsOf(run.run_id)) process.kill(pid, "SIGKILL");
+  await until("nothing of the run lives", () => pidsOf(run.run_id).length === 0);
+  world.runner(api.url, "waits-for-release");
+  await api.reached(run.run_id, "failed");
+  // The shim may have been the last to go, and have told what became of its child.
+  expect((await api.run(run.run_id)).error).toMatch(/vanished without an exit status|ended by SIGKILL/);
+});
+
+test("an outcome that was not acknowledged when the runner was killed is delivered by the next", async () => {
+  await using world = new World();
+  const { api, process: coordinator } = await world.coordinator();
+  const run = await api.submit("anything");
+  const first = world.runner(api.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  await kill(coordinator);
+  await first.line(/is away/);
+  await Bun.write(world.path(`${run.run_id}.release`), "5");
+  await first.line(new RegExp(`Run ${run.run_id} failed`));
+  await kill(first);
+  await world.coordinator(Number(new URL(api.url).port));
+  world.runner(api.url, "waits-for-release");
+  await api.reached(run.run_id, "failed");
+});
+
+test("a stop that the killed runner had begun is carried through by the next, and reported as a stop", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const run = await api.submit("anything");
+  const first = world.runner(api.url, "ignores-sigterm");
+  await first.line(/Starting session/);
+  await until("the executor lives", () => pidsOf(run.run_id).length > 0);
+  await api.stop(run.run_id);
+  await first.line(new RegExp(`Stopping run ${run.run_id}`));
+  await kill(first);
+  world.runner(api.url, "ignores-sigterm");
+  await api.reached(run.run_id, "stopped", 20_000);
+  expect(pidsOf(run.run_id)).toEqual([]);
+});
+
+test("killed ten times while twenty runs are in flight: the same processes live on, each run is executed and reported once", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const runs = await Promise.all(Array.from({ length: 20 }, (_, i) => api.submit(`run ${i}`)));
+  let runner = world.runner(api.url, "waits-for-release");
+  for (const { run_id } of runs) await world.file(`${run_id}.ready`);
+  const pids = runs.map(({ run_id }) => lastingPidsOf(run_id));
+  for (let i = 0; i < 10; i++) {
+    await kill(runner);
+    runner = world.runner(api.url, "waits-for-release");
+    // At another moment of its start each time.
+    await runner.line([/Connecting/, /Took up run/, /Registered|Taking up/, /Runner started/][i % 4] ?? /./);
+  }
+  await runner.line(/Runner started/);
+  expect(runs.map(({ run_id }) => lastingPidsOf(run_id))).toEqual(pids);
+  expect(pids.flat().every(isAlive)).toBe(true);
+  for (const [i, { run_id }] of runs.entries()) await Bun.write(world.path(`${run_id}.release`), i % 2 === 0 ? "0" : "5");
+  for (const [i, { run_id }] of runs.entries()) await api.reached(run_id, i % 2 === 0 ? "completed" : "failed", 20_000);
+  const order = await world.file("order");
+  for (const { run_id } of runs) expect([...order.matchAll(new RegExp(`(begin|end) ${run_id}`, "g"))]).toHaveLength(2);
+});
+
+test("handover: the runner exits at once, nobody is told, and the next start takes up the run", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const first = world.runner(fake.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  const pids = lastingPidsOf(run.run_id);
+  const { code, stdout } = await world.run(["handover"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain(`pid ${first.pid}`);
+  expect(await first.exited).toBe(0);
+  expect(first.stdout()).toContain("Handing over 1 run(s) to the next start");
+  expect(fake.calls("DELETE /runners/:id")).toEqual([]);
+  expect(lastingPidsOf(run.run_id)).toEqual(pids);
+
+  world.runner(fake.url, "waits-for-release");
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
+  await until("completed", () => run.status === "completed");
+  expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+});
+
+test("handover: says that no runner is running", async () => {
+  await using world = new World();
+  const { code, stderr } = await world.run(["handover"]);
+  expect(code).toBe(1);
+  expect(stderr).toContain("No runner of this user is running");
+});

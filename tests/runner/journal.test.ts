@@ -1,0 +1,94 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Journal } from "../../src/runner/journal.ts";
+import { tempFolder } from "../harness/temp-folder.ts";
+import { assignedRun } from "./assigned-run.ts";
+import { recordedLog } from "./recorded-log.ts";
+
+const IDENTITY = { pid: 4711, startedAt: "123", bootId: "boot" };
+const ACTIVITY = { assistantMessageSent: true, sessionStopSent: false, resultSent: false, lastAssistantText: "so far" };
+
+function journalIn(folder: string): { journal: Journal; path: string; lines: string[] } {
+  const path = join(folder, "journals", "key.sqlite");
+  const { log, lines } = recordedLog();
+  return { journal: Journal.open(path, log), path, lines };
+}
+
+test("Journal: what was recorded is there after the process that recorded it", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.gatewayPort = 23_456;
+  journal.starting(assignedRun({ runId: "run_a" }), "token-a");
+  journal.spawning("run_a");
+  journal.running("run_a", IDENTITY);
+  journal.active("run_a", ACTIVITY);
+  journal.cancelled("run_a", { kind: "run-timeout", afterMs: 5_000 });
+  journal.starting(assignedRun({ runId: "run_b" }), "token-b");
+  journal.ended("run_b", { kind: "stopped", signal: "SIGKILL" });
+  // Not closed: as after SIGKILL.
+  const { journal: next, lines } = journalIn(folder.path);
+  const { log } = recordedLog();
+  expect(next.gatewayPort).toBe(23_456);
+  expect(next.unfinished(log)).toMatchObject([
+    { phase: "running", token: "token-a", identity: IDENTITY, activity: ACTIVITY, cancel: { kind: "run-timeout", afterMs: 5_000 }, outcome: null },
+    { phase: "ended", token: "token-b", identity: null, outcome: { kind: "stopped", signal: "SIGKILL" } },
+  ]);
+  expect(lines).toEqual([]);
+});
+
+test("Journal: a prompt is not in it", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ prompt: "a secret plan", parameters: { prompt: "a secret plan" } }), "t");
+  using db = new Database(path);
+  expect(JSON.stringify(db.query("SELECT * FROM runs").all())).not.toContain("secret");
+});
+
+test("Journal: runs that are through are remembered, and taken up no more", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.ended("run_a", { kind: "succeeded" });
+  journal.done("run_a");
+  journal.starting(assignedRun({ runId: "run_b" }), "t");
+  journal.forget("run_b");
+  expect(journal.unfinished(recordedLog().log)).toEqual([]);
+  expect(journal.doneIds()).toEqual(["run_a"]);
+});
+
+test.each([
+  ["damaged", (path: string) => writeFileSync(path, "this is no database at all, but long enough to be looked at")],
+  [
+    "of another version",
+    (path: string) => {
+      using db = new Database(path);
+      db.run("PRAGMA user_version = 99");
+    },
+  ],
+])("Journal.open: one that is %s is set aside with a loud message, and an empty one begun", (_, damage) => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({}), "t");
+  journal[Symbol.dispose]();
+  damage(path);
+  const { journal: next, lines } = journalIn(folder.path);
+  expect(next.unfinished(recordedLog().log)).toEqual([]);
+  expect(lines).toEqual([expect.stringMatching(/^\[ERROR\].*cannot be used.*set aside as/)]);
+  expect(readdirSync(join(folder.path, "journals")).filter((name) => name.includes("set-aside"))).not.toEqual([]);
+  next.starting(assignedRun({}), "t");
+  expect(next.unfinished(recordedLog().log)).toHaveLength(1);
+});
+
+test("Journal.unfinished: a record that makes no sense is told and left out", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.starting(assignedRun({ runId: "run_b" }), "t");
+  using db = new Database(path);
+  db.run("UPDATE runs SET assigned = '{\"runId\": 5}' WHERE run_id = 'run_a'");
+  const { log, lines } = recordedLog();
+  expect(journal.unfinished(log).map(({ assigned }) => assigned.runId)).toEqual(["run_b"]);
+  expect(lines).toEqual([expect.stringContaining("record of run run_a makes no sense")]);
+});
