@@ -70,10 +70,10 @@ function tell(error: unknown): number {
   return ExitCode.failed;
 }
 
-// A reader that goes away (`| head`) is no fault of ours.
-stdout.on("error", () => {});
-stderr.on("error", () => {});
+// A reader that goes away (`| head`) is no fault of ours; nothing more can be written then.
+const unwritable = [stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.on("error", () => resolve())));
 const exitCode = await main(argv.slice(2)).catch(tell);
-// What was written last may still be on its way into a pipe.
-await Promise.all([stdout, stderr].map((stream) => new Promise((resolve) => stream.write("", resolve))));
+// What was written may still be on its way into a pipe. (The callback of an empty write would not wait for it.)
+const written = [stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.end(() => resolve())));
+await Promise.all(written.map((end, i) => Promise.race([end, unwritable[i]])));
 exit(exitCode);

@@ -109,6 +109,16 @@ test("runs, sessions, runners: JSON arrays, and tables with headings", async () 
   expect(table.stdout).toMatch(new RegExp(`^RUN .*STATUS.*\\n${run_id} +completed`));
 });
 
+test("runs --json: whole, however much a pipe has to take", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const prompt = "x".repeat(2_000_000);
+  await api.submit(prompt);
+  const { code, stdout } = await world.run(["runs", "-c", api.url, "--json"]);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject([{ prompt }]);
+});
+
 test("a coordinator with a token: without it 1 and what to set, with it all goes well", async () => {
   await using world = new World();
   const coordinator = world.start(["coordinator", "--port", "0"], { env: { AGENT_COORDINATOR_TOKEN: "sesame-open" } });
