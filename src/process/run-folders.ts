@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { statusFileOf } from "./spawn.ts";
 
@@ -18,7 +18,7 @@ function runFolders(folder: string): { path: string; modifiedMs: number }[] {
   try {
     return readdirSync(folder)
       .map((name) => join(folder, name))
-      .map((path) => ({ path, modifiedMs: statSync(path).mtimeMs }))
+      .map((path) => ({ path, modifiedMs: lstatSync(path).mtimeMs }))
       .sort((a, b) => b.modifiedMs - a.modifiedMs);
   } catch {
     return [];

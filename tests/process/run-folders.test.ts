@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pruneRunFolders } from "../../src/process/run-folders.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
@@ -20,4 +20,12 @@ test("pruneRunFolders: a folder that is not there is nothing to do", () => {
   const missing = join(folder.path, "runs");
   pruneRunFolders(missing);
   expect(existsSync(missing)).toBe(false);
+});
+
+test("pruneRunFolders: a symbolic link that leads nowhere keeps nothing from being removed", () => {
+  using folder = tempFolder();
+  for (const name of ["run_a", "run_b"]) mkdirSync(join(folder.path, name));
+  symlinkSync(join(folder.path, "nowhere"), join(folder.path, "run_c"));
+  pruneRunFolders(folder.path, 0);
+  expect(readdirSync(folder.path)).toEqual([]);
 });
