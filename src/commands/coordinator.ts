@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
-import { ExitCode } from "../errors.ts";
+import { describeError, ExitCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command } from "./command.ts";
 import { commonOptions, coordinatorOptions, listenOptions, logOptions, stateDirOption } from "./options.ts";
@@ -32,7 +32,7 @@ export const coordinatorCommand: Command = {
 
 /** The embedded coordinator as the settings want it, its database in the state folder. */
 export async function startConfiguredCoordinator(config: Config, log: Log): Promise<Coordinator> {
-  mkdirSync(config.stateDir, { recursive: true, mode: 0o700 });
+  makeStateFolder(config.stateDir);
   return startCoordinator({
     host: config.host,
     port: config.port,
@@ -40,4 +40,12 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     log: log.scope("coordinator"),
   });
+}
+
+function makeStateFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new UserError(`The state folder cannot be made: ${describeError(error)}`, { hint: "Name a folder that you may write with --state-dir", cause: error });
+  }
 }
