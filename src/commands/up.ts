@@ -1,3 +1,4 @@
+import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command, CommandContext } from "./command.ts";
@@ -40,28 +41,27 @@ export const upCommand: Command = {
     using _signals = onInterrupts(runner, context);
     const ended = runner.run();
     if (args["sample"] !== true) {
-      void online.promise.then(() => log.info(`Submit a run from another terminal: ${submitLine(coordinator.port)}`));
+      void online.promise.then(() => log.info(`Submit a run from another terminal: ${submitLine(coordinator.url)}`));
       return exitCodeOf(await ended);
     }
     await Promise.race([online.promise, ended]);
-    const outcome = await showSample(connect(config), coordinator.port, context, log);
+    const outcome = await showSample(connect(config), context, log);
     if (args["once"] === true) runner.interrupt();
     return outcome === ExitCode.ok ? exitCodeOf(await ended) : (await ended, outcome);
   },
 };
 
 /** Submits the sample run and follows it. The runner's own log shows the way that it takes. */
-async function showSample(client: ReturnType<typeof connect>, port: number, context: CommandContext, log: Log): Promise<number> {
+async function showSample(client: CoordinatorClient, context: CommandContext, log: Log): Promise<number> {
   const { run_id, session_id } = await client.createRun({ type: "start_session", prompt: SAMPLE_PROMPT, execution_mode: "sync" });
   log.info(`Submitted the sample run ${run_id}`);
   const { run, result } = await followRun(client, run_id, session_id, { onEvent() {} });
   context.print(`\nThe sample run ${run_id} ${run.status}${result === null ? "" : `. Its result:\n\n  ${result}`}\n`);
-  context.print(`Next, in another terminal:\n\n  ${submitLine(port)}\n`);
+  context.print(`Next, in another terminal:\n\n  ${submitLine(client.baseUrl)}\n`);
   return exitCodeOfRun(run);
 }
 
-function submitLine(port: number): string {
-  const url = port === 8765 ? "" : `-c http://127.0.0.1:${port} `;
-  return `agent-runner submit ${url}--wait 'Hello'`;
+function submitLine(url: string): string {
+  const option = url === "http://127.0.0.1:8765" ? "" : `-c ${url} `;
+  return `agent-runner submit ${option}--wait 'Hello'`;
 }
-

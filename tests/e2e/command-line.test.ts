@@ -111,6 +111,27 @@ test("coordinator: a port that another coordinator has, and one that another pro
   expect(third.stderr).toContain(`port ${stranger.port} is in use by another program`);
 });
 
+const LISTENING: [string, string[]][] = [
+  ["coordinator", []],
+  ["up", ["-x", "test-executor"]],
+];
+test.each(LISTENING)("%s: a state folder that cannot be made is told, with what to do", async (command, args) => {
+  await using world = new World();
+  writeFileSync(world.path("file"), "");
+  const { code, stderr } = await world.run([command, ...args, "--port", "0", "--state-dir", world.path("file/state")]);
+  expect(code).toBe(1);
+  expect(stderr).toContain("--state-dir");
+  expect(stderr).not.toContain("    at ");
+});
+
+test("up --host: the command line that it shows names the address on which it listens", async () => {
+  await using world = new World();
+  const up = world.start(["up", "-x", "test-executor", "--host", "127.0.0.2", "--port", "0"]);
+  const [, url = ""] = await up.line(/agent-runner submit -c (\S+) --wait/);
+  expect(new URL(url).hostname).toBe("127.0.0.2");
+  expect((await world.run(["submit", "-c", url, "--wait", "good day"])).code).toBe(0);
+});
+
 test("coordinator: an address that others can reach needs a token", async () => {
   await using world = new World();
   const { code, stderr } = await world.run(["coordinator", "--host", "0.0.0.0", "--port", "0"]);
