@@ -5,7 +5,7 @@ import type { Command, CommandContext } from "./commands/command.ts";
 import { COMMANDS, rootCommand } from "./commands/command-table.ts";
 import { renderHelp } from "./commands/help.ts";
 import { bypassProxyForLoopback, processEnvironment } from "./config/environment.ts";
-import { ExitCode, UserError } from "./errors.ts";
+import { errorCode, ExitCode, UserError } from "./errors.ts";
 import { commit, version } from "./version.ts";
 
 /** From what was typed to an exit code: choose the command, parse for it, run it. */
@@ -14,8 +14,9 @@ async function main(words: readonly string[]): Promise<number> {
   if (words.length === 1 && words[0] === "--version") return printVersion();
   const { name, rest } = chooseCommand(wordsOfHelp(words), rootCommand.args, Object.keys(COMMANDS));
   const command = name === null ? rootCommand : await loadCommand(name);
-  if (rest.includes("--help") || rest.includes("-h")) return printHelp(command);
-  if (rest.includes("--version")) return printVersion();
+  const options = rest.slice(0, rest.includes("--") ? rest.indexOf("--") : undefined);
+  if (options.includes("--help") || options.includes("-h")) return printHelp(command);
+  if (options.includes("--version")) return printVersion();
 
   bypassProxyForLoopback();
   const rawArgs = normaliseArgs(command.name, rest, command.args);
@@ -71,9 +72,18 @@ function tell(error: unknown): number {
 }
 
 // A reader that goes away (`| head`) is no fault of ours; nothing more can be written then.
-const unwritable = [stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.on("error", () => resolve())));
+let isDiskFull = false;
+const unwritable = [stdout, stderr].map(
+  (stream) =>
+    new Promise<void>((resolve) =>
+      stream.on("error", (error) => {
+        isDiskFull ||= errorCode(error) === "ENOSPC";
+        resolve();
+      }),
+    ),
+);
 const exitCode = await main(argv.slice(2)).catch(tell);
 // What was written may still be on its way into a pipe. (The callback of an empty write would not wait for it.)
 const written = [stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.end(() => resolve())));
 await Promise.all(written.map((end, i) => Promise.race([end, unwritable[i]])));
-exit(exitCode);
+exit(exitCode === ExitCode.ok && isDiskFull ? ExitCode.failed : exitCode);

@@ -102,7 +102,9 @@ export class CoordinatorClient {
     throw new CoordinatorFailure("refused", `${v.getDotPath(issue) ?? "blueprint"}: ${issue.message}`);
   }
 
-  createRun(body: CreateRun): Promise<CreatedRun> {
+  /** The second generation reads the prompt from `parameters`, the first ignores them. */
+  createRun(run: CreateRun): Promise<CreatedRun> {
+    const body = { ...run, parameters: { prompt: run.prompt } };
     return this.#call({ method: "POST", path: "/runs", body, answer: CreatedRun });
   }
 

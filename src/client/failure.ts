@@ -24,6 +24,12 @@ export class CoordinatorFailure extends Error {
     super(message, cause === undefined ? undefined : { cause });
   }
 
+  /** Nobody listened: the request was certainly not carried out. */
+  get isConnectionRefused(): boolean {
+    const code = errorCode(this.cause);
+    return this.kind === "unreachable" && (code === "ECONNREFUSED" || code === "ConnectionRefused");
+  }
+
   /** A repetition can help. Everything that the runner sends is made to bear one: a lost answer looks like a lost request. */
   get isRetryable(): boolean {
     return this.kind === "unreachable" || this.kind === "unavailable";

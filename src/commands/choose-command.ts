@@ -9,7 +9,8 @@ const REPEATABLE: ReadonlySet<string> = new Set(["tag", "tags"]);
  * Which command was typed, and what is left for it. The command is the first word that is neither an option nor an option's value, so
  * that `-x test-executor` is the root command. Throws a usage error for a word that is no command.
  */
-export function chooseCommand(argv: readonly string[], rootArgs: ArgsDef, commands: readonly string[]): { name: string | null; rest: string[] } {
+export function chooseCommand(typed: readonly string[], rootArgs: ArgsDef, commands: readonly string[]): { name: string | null; rest: string[] } {
+  const argv = expandShort(typed, rootArgs);
   const index = argv.findIndex((word, i) => !word.startsWith("-") && !isValueOf(argv[i - 1], rootArgs));
   const end = argv.indexOf("--");
   const word = index < 0 || (end >= 0 && end < index) ? undefined : argv[index];
@@ -38,10 +39,11 @@ function isValueOf(option: string | undefined, args: ArgsDef): boolean {
 export function normaliseArgs(command: string, rest: readonly string[], args: ArgsDef): string[] {
   const values = new Map<string, string>();
   const positionals: string[] = [];
-  for (let i = 0; i < rest.length; i++) {
-    const word = rest[i] ?? "";
+  const words = expandShort(rest, args);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] ?? "";
     if (word === "--") {
-      positionals.push(...rest.slice(i + 1));
+      positionals.push(...words.slice(i + 1));
       break;
     }
     if (!word.startsWith("-") || word === "-") {
@@ -59,7 +61,7 @@ export function normaliseArgs(command: string, rest: readonly string[], args: Ar
       continue;
     }
     if (value === undefined) {
-      value = rest[++i];
+      value = words[++i];
       if (value === undefined || (value.startsWith("-") && value.length > 1)) {
         throw usageError(`${typed} needs a value`, `Write ${typed} ${found.arg.valueHint ?? "VALUE"}; see ${helpOf(command)}`);
       }
@@ -70,6 +72,19 @@ export function normaliseArgs(command: string, rest: readonly string[], args: Ar
   checkPositionals(command, positionals, args);
   const options = [...values].map(([name, value]) => toWord(name, value, args[name]));
   return positionals.length === 0 ? options : [...options, "--", ...positionals];
+}
+
+/** `-vx NAME` and `-xNAME`, as many type them: a word a letter, and what follows a letter that takes a value is that. */
+function expandShort(words: readonly string[], args: ArgsDef): string[] {
+  const end = words.includes("--") ? words.indexOf("--") : words.length;
+  return [...words.slice(0, end).flatMap((word) => expandWord(word, args)), ...words.slice(end)];
+}
+
+function expandWord(word: string, args: ArgsDef): string[] {
+  if (!/^-[A-Za-z]./.test(word) || word[2] === "=") return [word];
+  const first = findOption(word.slice(0, 2), args);
+  if (first === undefined) return [word];
+  return first.arg.type === "boolean" ? [word.slice(0, 2), ...expandWord(`-${word.slice(2)}`, args)] : [word.slice(0, 2), word.slice(2)];
 }
 
 function toWord(name: string, value: string, arg: ArgDef | undefined): string {

@@ -1,12 +1,12 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
-import { describeError, ExitCode, UserError } from "../errors.ts";
+import { ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command } from "./command.ts";
 import { commonOptions, coordinatorOptions, listenOptions, logOptions, stateDirOption } from "./options.ts";
 import { commandLog } from "./run-runner.ts";
+import { makeStateFolder } from "./state-folder.ts";
 
 export const coordinatorCommand: Command = {
   name: "coordinator",
@@ -22,8 +22,7 @@ export const coordinatorCommand: Command = {
     await using coordinator = await startConfiguredCoordinator(config, log);
     log.info(`Join it with: agent-runner -c ${coordinator.url} -x test-executor`);
     await new Promise<void>((resolve) => {
-      process.once("SIGINT", () => resolve());
-      process.once("SIGTERM", () => resolve());
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
     });
     log.info("Shutting down");
     return ExitCode.ok;
@@ -40,12 +39,4 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     log: log.scope("coordinator"),
   });
-}
-
-function makeStateFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new UserError(`The state folder cannot be made: ${describeError(error)}`, { hint: "Name a folder that you may write with --state-dir", cause: error });
-  }
 }

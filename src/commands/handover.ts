@@ -1,9 +1,8 @@
-import { join } from "node:path";
 import { delay } from "../async/delay.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
 import { processStartTime } from "../process/process-table.ts";
-import { type Holder, liveRunners } from "../runner/identity-lock.ts";
+import { type Holder, liveRunners, locksFolder } from "../runner/identity-lock.ts";
 import { type Command, textArg } from "./command.ts";
 import { HANDOVER_SIGNAL } from "./interrupts.ts";
 import { commonOptions, coordinatorOptions } from "./options.ts";
@@ -25,8 +24,7 @@ export const handoverCommand: Command = {
     ["agent-runner handover --pid 1234", "one of several runners"],
   ],
   async run(args, context) {
-    const locks = join(loadConfig(args, context.env).folders.state, "locks");
-    const holder = choose(liveRunners(locks), textArg(args, "pid"));
+    const holder = choose(liveRunners(locksFolder(loadConfig(args, context.env))), textArg(args, "pid"));
     if (processStartTime(holder.pid) !== holder.startedAt) throw new UserError(`Process ${holder.pid} is not the runner that held the lock`);
     process.kill(holder.pid, HANDOVER_SIGNAL);
     const endMs = performance.now() + EXIT_WAIT_MS;

@@ -5,9 +5,10 @@ import type { CommandContext } from "./command.ts";
 export const HANDOVER_SIGNAL = "SIGUSR2";
 const EXIT_AFTER_SIGNALS = 130;
 const ECHO_MS = 100;
+const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Ctrl+C or SIGTERM: the first drains, the second stops the runs, the third exits at once and leaves no executor behind. SIGUSR2 hands
+ * Ctrl+C, SIGTERM, or a terminal that is closed (SIGHUP): the first drains, the second stops the runs, the third exits at once and leaves no executor behind. SIGUSR2 hands
  * over: exits at once and leaves the executors to the next start.
  */
 export function onInterrupts(runner: Runner, context: CommandContext): Disposable {
@@ -27,13 +28,11 @@ export function onInterrupts(runner: Runner, context: CommandContext): Disposabl
     context.exitNow(ExitCode.ok);
   };
   if (process.platform !== "win32") process.on(HANDOVER_SIGNAL, onHandover);
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  for (const signal of INTERRUPTS) process.on(signal, onSignal);
   return {
     [Symbol.dispose]() {
       process.off(HANDOVER_SIGNAL, onHandover);
-      process.off("SIGINT", onSignal);
-      process.off("SIGTERM", onSignal);
+      for (const signal of INTERRUPTS) process.off(signal, onSignal);
     },
   };
 }

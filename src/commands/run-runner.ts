@@ -6,6 +6,7 @@ import { Runner, type RunnerEnd, type RunnerOptions } from "../runner/runner.ts"
 import type { CommandArgs, CommandContext } from "./command.ts";
 import { authorizationOf } from "./connect.ts";
 import { listOfExecutors, resolveExecutor } from "./resolve-executor.ts";
+import { makeStateFolder } from "./state-folder.ts";
 import { onInterrupts } from "./interrupts.ts";
 
 /** The root command. */
@@ -16,6 +17,7 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
     return ExitCode.ok;
   }
   const log = commandLog(config, context);
+  makeStateFolder(config.stateDir);
   const runner = makeRunner(config, context, log);
   using _signals = onInterrupts(runner, context);
   return exitCodeOf(await runner.run());

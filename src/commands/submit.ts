@@ -52,7 +52,7 @@ function connectionFlags(args: CommandArgs): CommandArgs {
 
 async function requestOf(args: CommandArgs): Promise<CreateRun> {
   const typed = textArg(args, "prompt") ?? "";
-  const prompt = typed === "-" ? await Bun.stdin.text() : typed;
+  const prompt = typed === "-" ? new TextDecoder().decode(await Bun.stdin.bytes()) : typed;
   if (prompt.trim() === "") throw usageError("The prompt is empty");
   const session = textArg(args, "session");
   const projectDir = textArg(args, "project-dir");

@@ -1,5 +1,5 @@
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
-import { ExitCode } from "../errors.ts";
+import { describeError, ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { connect } from "./connect.ts";
@@ -24,7 +24,7 @@ export const upCommand: Command = {
   examples: [
     ["agent-runner up -x test-executor", "then, in another terminal: agent-runner submit --wait 'Hello'"],
     ["agent-runner up -x test-executor --sample --once", "see one run from beginning to end"],
-    ["agent-runner up -p ~/project --max-concurrent 4", "Claude Code in a project directory, at most four runs at a time"],
+    ["agent-runner up -x my-executor -p ~/project --max-concurrent 4", "an executor of your own in a project directory, at most four runs at a time"],
   ],
   async run(args, context) {
     const configured = runnerConfig(args, context);
@@ -45,9 +45,15 @@ export const upCommand: Command = {
       return exitCodeOf(await ended);
     }
     await Promise.race([online.promise, ended]);
-    const outcome = await showSample(connect(config), context, log);
+    const shown = showSample(connect(config), context, log).catch((error: unknown) => {
+      log.error(`The sample run cannot be shown: ${describeError(error)}`);
+      return ExitCode.failed;
+    });
+    // Somebody may interrupt before it has ended.
+    const outcome = await Promise.race([shown, ended.then(() => ExitCode.failed)]);
     if (args["once"] === true) runner.interrupt();
-    return outcome === ExitCode.ok ? exitCodeOf(await ended) : (await ended, outcome);
+    const exitCode = exitCodeOf(await ended);
+    return outcome === ExitCode.ok ? exitCode : outcome;
   },
 };
 

@@ -67,10 +67,11 @@ export class RunTransitions {
   }
 
   /** The runner's last word on a run; `error` goes with `failed`. 401, 404, 409 as above. Repeating the same is fine. */
-  ended(runId: string, runnerId: string, ending: Ending, error: string | null = null): void {
-    this.#parts.store.write(() => {
+  ended(runId: string, runnerId: string, ending: Ending, error: string | null = null): RunRow {
+    return this.#parts.store.write(() => {
       const run = this.#owned(runId, runnerId);
       if (run.status !== ending) this.#end(run, ending, error);
+      return run;
     });
   }
 

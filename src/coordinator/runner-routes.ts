@@ -5,6 +5,7 @@ import { HttpError, invalid, readBody } from "./http.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 import type { Polls } from "./polls.ts";
 import type { Routes } from "./router.ts";
+import type { RunRow } from "./runs.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { type Runners, wireRunner } from "./runners.ts";
 import type { Store } from "./store.ts";
@@ -76,23 +77,27 @@ function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
     },
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
-      transitions.ended(params["run_id"] ?? "", body.runner_id, "completed");
-      log.info("run completed", { run: params["run_id"] ?? "" });
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, "completed");
+      log.info("run completed", contextOf(run));
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
       const body = await readBody(request, FailedReport);
-      transitions.ended(params["run_id"] ?? "", body.runner_id, "failed", body.error);
-      log.info("run failed", { run: params["run_id"] ?? "" });
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, "failed", body.error);
+      log.info("run failed", contextOf(run));
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
-      transitions.ended(params["run_id"] ?? "", body.runner_id, "stopped");
-      log.info("run stopped", { run: params["run_id"] ?? "", signal: body.signal ?? undefined });
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, "stopped");
+      log.info("run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
       return Response.json({ ok: true });
     },
   };
+}
+
+function contextOf(run: RunRow): { run: string; session: string } {
+  return { run: run.run_id, session: run.session_id };
 }
 
 /** The words that FastAPI takes for true. */

@@ -22,6 +22,7 @@ export interface AccessRequest {
   readonly log: Log;
 }
 
+const LOGGED_REFUSALS = 10;
 const READABLE_OF_A_SESSION = new Set(["status", "result", "affinity", "events"]);
 const READABLE_IN_COORDINATOR_SCOPE = new Set(["sessions", "runs", "events", "runners", "sse"]);
 
@@ -191,6 +192,8 @@ function passBody(access: AccessRequest, path: string, body: object): Promise<Re
 
 function denied({ request, segments, grant, log }: AccessRequest): Response {
   const what = `${request.method} /${segments.join("/")}`;
-  log.warn(`Refused to its executor: ${what.slice(0, 200)}`, { run: grant.runId, session: grant.sessionId });
+  // An executor that asks in a loop must not fill the log.
+  const level = ++grant.refusals <= LOGGED_REFUSALS ? "warn" : "debug";
+  log[level](`Refused to its executor: ${what.slice(0, 200)}`, { run: grant.runId, session: grant.sessionId });
   return detail(403, `${what} is not allowed here: a run may write its own session and use runs and sessions of its own tree`);
 }

@@ -29,7 +29,7 @@ export class Dispatcher {
       case "run":
         return this.#execute(message.run);
       case "bad-run":
-        this.#log.error(`Run ${message.runId} cannot be executed: ${message.fault}`, { run: message.runId });
+        this.#log.error(`Run ${message.runId} cannot be executed: ${message.fault}`, { run: message.runId, ...(message.sessionId === null ? {} : { session: message.sessionId }) });
         return this.track(this.#reportBadRun(message.runId, message.fault));
       case "stops":
         for (const runId of message.runIds) this.track(this.#stopById(runId));

@@ -6,7 +6,7 @@ import { type ExecutorProcess, spawnExecutor } from "../process/spawn.ts";
 import type { ActiveRun } from "./active-run.ts";
 import { type Attempt, concludeRun, notStarted, watchOutputs } from "./conclude-run.ts";
 import { deliver } from "./deliver.ts";
-import { type Outcome, outcomeBeforeStart } from "./outcome.ts";
+import { type Outcome, STOPPED_BEFORE_START } from "./outcome.ts";
 import { prepareRun } from "./prepare-run.ts";
 import type { TakenRun } from "./run-registry.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
@@ -42,7 +42,7 @@ function asFault(error: unknown): Attempt {
 async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Promise<Attempt> {
   const { journal } = parts;
   const log = parts.log.scope("executor");
-  if (run.cancelReason !== null) return notStarted(outcomeBeforeStart(run.cancelReason));
+  if (run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
   run.moveTo("starting");
   const prepared = await prepareRun(run, grant, parts);
   if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
@@ -50,7 +50,7 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   journal.starting(run.assigned, grant.token);
   const started = prepared.kind === "ready" ? await claimStart(run, parts) : "cancelled";
   if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null) {
-    return notStarted(outcomeBeforeStart(run.cancelReason ?? { kind: "shutdown" }));
+    return notStarted(STOPPED_BEFORE_START);
   }
   if (started !== "acknowledged") return notStarted({ kind: "claim-lost", reason: started.lost });
 

@@ -1,8 +1,10 @@
 import { Database } from "bun:sqlite";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
+import type { Config } from "../config/load-config.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import { processStartTime } from "../process/process-table.ts";
 
@@ -94,8 +96,40 @@ export function liveRunners(folder: string): Holder[] {
   });
 }
 
+/**
+ * Whether this is the only runner on the machine with this host, project directory and executor, whoever's home its locks are in and
+ * however its coordinator's URL is spelled: null if there is another. Only then may an identity that the coordinator calls online be
+ * taken up. (Linux: a name of the kernel's, which goes with the process; elsewhere a lock in the folder for temporary files.)
+ */
+export function claimMachine({ hostname, projectDir, executorType }: RunnerIdentity): Disposable | null {
+  const name = createHash("sha256").update(JSON.stringify([hostname, projectDir, executorType])).digest("hex").slice(0, 32);
+  try {
+    if (process.platform === "linux") {
+      const socket = Bun.listen({ unix: `\0agent-runner/${name}`, socket: { data() {} } });
+      return { [Symbol.dispose]: () => socket.stop(true) };
+    }
+    const folder = join(tmpdir(), "agent-runner-locks");
+    mkdirSync(folder, { recursive: true });
+    const database = tryLock(join(folder, `${name}.lock`));
+    return database === null ? null : { [Symbol.dispose]: () => database.close() };
+  } catch {
+    return null;
+  }
+}
+
 function normalised(identity: RunnerIdentity): RunnerIdentity {
   const url = new URL(identity.coordinatorUrl);
   if (url.hostname === "localhost" || url.hostname === "[::1]") url.hostname = "127.0.0.1";
   return { ...identity, coordinatorUrl: url.toString() };
+}
+
+/** Where this user's locks are: not in `--state-dir`, which differs from runner to runner; only where nothing else can be written. */
+export function locksFolder({ folders, stateDir }: Pick<Config, "folders" | "stateDir">): string {
+  const folder = join(folders.state, "locks");
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return folder;
+  } catch {
+    return join(stateDir, "locks");
+  }
 }

@@ -39,11 +39,8 @@ export function outcomeOfExit(
   return { kind: "failed", error: text === "" ? how : text };
 }
 
-/** The outcome of a run that was cancelled before its executor was started. */
-export function outcomeBeforeStart(reason: CancelReason): Outcome {
-  if (reason.kind !== "run-timeout") return { kind: "stopped", signal: "SIGTERM" };
-  return { kind: "not-started", error: `The run was not started within the run time-out of ${describeMs(reason.afterMs)}` };
-}
+/** The outcome of a run that was cancelled before its executor was started: the run time-out counts from the start only. */
+export const STOPPED_BEFORE_START: Outcome = { kind: "stopped", signal: "SIGTERM" };
 
 /** What the coordinator is told; null where there is nothing to tell. */
 export function reportOf(outcome: Outcome): Report | null {

@@ -1,6 +1,6 @@
 import { Backoff } from "../async/backoff.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
-import { CoordinatorFailure, failureOfThrown } from "../client/failure.ts";
+import { failureOfThrown } from "../client/failure.ts";
 import type { Log } from "../log.ts";
 import type { PollMessage } from "../protocol/poll.ts";
 import type { Link } from "./link.ts";
@@ -90,11 +90,10 @@ export class Poller {
       const failure = failureOfThrown("poll", error);
       if (failure.kind === "unregistered") {
         await registration.renew();
-        lostClaims.expect();
       } else {
         link.down(failure);
         // A refused connection carried nothing; any other poll that ended like this may have claimed.
-        if (mayClaim && !isConnectionRefused(failure)) lostClaims.expect({ isGhostPossible: true });
+        if (mayClaim && !failure.isConnectionRefused) lostClaims.expect({ isGhostPossible: true });
       }
       log.debug(`Poll failed: ${failure.message}`);
       await link.pause(backoff.nextMs(), this.#abandon.signal);
@@ -165,8 +164,4 @@ export class Poller {
     await Promise.race([change, promise]);
     for (const signal of signals) signal.removeEventListener("abort", onAbort);
   }
-}
-
-function isConnectionRefused(failure: CoordinatorFailure): boolean {
-  return failure.kind === "unreachable" && failure.message.endsWith("connection refused");
 }

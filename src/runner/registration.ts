@@ -16,6 +16,8 @@ export interface RegistrationOptions {
   /** The executor's command as the coordinator is told it (G2). */
   readonly executorCommand: string;
   readonly tags: readonly string[];
+  /** No other live runner on this machine has this identity: the one that the coordinator calls online is dead. */
+  readonly isAlone: () => boolean;
   /** What the user set; it beats what the coordinator answers. */
   readonly pollTimeoutSeconds: number | undefined;
   readonly heartbeatIntervalSeconds: number | undefined;
@@ -34,6 +36,8 @@ export class Registration {
   readonly #first = Promise.withResolvers<void>();
   #isTakenUp = false;
   #isClosed = false;
+  /** Called after each new registration: what was claimed before may have been lost. */
+  onRenewed: () => void = () => {};
 
   constructor(options: RegistrationOptions) {
     this.#options = options;
@@ -123,6 +127,7 @@ export class Registration {
       const before = this.#runnerId;
       await this.#attempt();
       link.up();
+      this.onRenewed();
       log.info(`Registered again as ${this.runnerId}${before === this.#runnerId ? "" : ` (before: ${before})`}`);
     } catch (error) {
       const failure = failureOfThrown("register", error);
@@ -146,13 +151,13 @@ export class Registration {
   }
 
   /**
-   * The coordinator says that this identity is online. The lock on it is ours, so the one that it means is dead: its id is taken up
+   * The coordinator says that this identity is online. Nobody else on this machine has it, so the one that it means is dead: its id is taken up
    * at once instead of waiting until it is called stale. The coordinator accepts the id on every call (protocol, section 0).
    */
   async #takeUp(failure: CoordinatorFailure): Promise<void> {
-    const { coordinator, log, hostname } = this.#options;
+    const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
-    if (duplicate === null || (duplicate.hostname !== null && duplicate.hostname !== hostname)) throw failure;
+    if (duplicate === null || !isAlone() || (duplicate.hostname !== null && duplicate.hostname !== hostname)) throw failure;
     try {
       await coordinator.heartbeat(duplicate.runner_id, []);
     } catch (error) {
@@ -192,6 +197,12 @@ function refusal(failure: CoordinatorFailure, url: string): UserError {
   if (failure.status === 404 || failure.status === 405) {
     return new UserError(`What answers at ${url} is not an Agent Coordinator: ${failure.message}`, {
       hint: "Check --coordinator-url, or start a coordinator here with: agent-runner coordinator",
+      cause: failure,
+    });
+  }
+  if (duplicateRunner(failure) !== null) {
+    return new UserError(`A runner with this host name, project directory and executor is online at ${url}: ${failure.message}`, {
+      hint: "Stop that one, or give this one another --project-dir or executor.",
       cause: failure,
     });
   }

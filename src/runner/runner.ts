@@ -15,7 +15,7 @@ import type { PollMessage } from "../protocol/poll.ts";
 import { adoptRuns } from "./adopt-runs.ts";
 import { Dispatcher, stopRun } from "./dispatcher.ts";
 import { startHeartbeat } from "./heartbeat.ts";
-import { lockIdentity } from "./identity-lock.ts";
+import { claimMachine, lockIdentity, locksFolder } from "./identity-lock.ts";
 import { Journal } from "./journal.ts";
 import { leave } from "./leave.ts";
 import { Link } from "./link.ts";
@@ -70,6 +70,7 @@ export class Runner {
   readonly #stopping = new AbortController();
   #state: RunnerState = "starting";
   #journal: Journal | undefined;
+  #isAlone = false;
   #reason: RunnerEnd["reason"] = "interrupted";
 
   constructor(options: RunnerOptions) {
@@ -88,6 +89,7 @@ export class Runner {
       executorType: executor.name,
       executorCommand: executor.path ?? `built-in ${executor.name}`,
       tags: config.tags,
+      isAlone: () => this.#isAlone,
       pollTimeoutSeconds: config.pollTimeoutSeconds,
       heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
     });
@@ -127,7 +129,9 @@ export class Runner {
     const { config, executor, log } = this.#options;
     this.#log.info(`Connecting to Agent Coordinator at ${config.coordinatorUrl}`);
     const identity = { coordinatorUrl: config.coordinatorUrl, hostname: hostname(), projectDir: config.projectDir, executorType: executor.name };
-    using lock = lockIdentity(identity, join(config.folders.state, "locks"));
+    using lock = lockIdentity(identity, locksFolder(config));
+    using machine = claimMachine(identity);
+    this.#isAlone = machine !== null;
     using journal = Journal.open(join(config.stateDir, "journals", `${lock.key}.sqlite`), this.#log);
     await using gateway = new Gateway({
       coordinator: this.#coordinator,
@@ -165,6 +169,7 @@ export class Runner {
     const onMessage = (message: PollMessage): void => dispatcher.take(message);
     const lostClaims = new LostClaims({ ...common, log, onMessage });
     if (common.registration.isTakenUp) lostClaims.expect({ isGhostPossible: true });
+    common.registration.onRenewed = () => lostClaims.expect();
     const poller = new Poller({ ...common, log, onMessage, lostClaims });
     const { registry, registration } = common;
     const done = new AbortController();

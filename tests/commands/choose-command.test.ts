@@ -95,3 +95,10 @@ test("normaliseArgs: positionals that are missing or too many", () => {
   expect(faultOf(() => normalise("say", "hello"))).toEqual({ message: "Unexpected word: hello", hint: "Put a text of several words in quotes", exitCode: 2 });
   expect(faultOf(() => normaliseArgs("up", ["x"], ROOT)).hint).toBe("See agent-runner up --help");
 });
+
+test("short options may be written together, and a value right behind its letter", () => {
+  expect(choose("-vx", "test-executor", "up")).toEqual({ name: "up", rest: ["-v", "-x", "test-executor"] });
+  expect(normaliseArgs("", ["-vxtest-executor"], ROOT)).toEqual(["--verbose", "--executor=test-executor"]);
+  expect(normaliseArgs("submit", ["--", "-vx"], { ...SUBMIT, ...ROOT })).toEqual(["--", "-vx"]);
+  expect(faultOf(() => normaliseArgs("", ["-vz"], ROOT)).message).toBe("Unknown option: -z");
+});

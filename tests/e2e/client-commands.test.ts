@@ -91,7 +91,7 @@ test("submit --wait goes on through an outage of the coordinator", async () => {
   process.signal("SIGKILL");
   await process.exited;
   await world.coordinator(Number(new URL(api.url).port));
-  await Bun.write(world.path(`${run_id}.release`), "");
+  await Bun.write(world.path(`${run_id}.release`), "0");
   expect(await submit.exited).toBe(0);
   expect(submit.stdout()).toBe("released\n");
 });

@@ -32,7 +32,7 @@ test("a wrong token, and none, is 401; the right one dies with its run", async (
   expect((await ask(`${origin}/wrong/sessions/${run.session_id}`)).status).toBe(401);
   expect((await ask(`${origin}/sessions/${run.session_id}`)).status).toBe(401);
   expect((await ask(`${api}/sessions/${run.session_id}`)).status).toBe(200);
-  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
   await until("completed", () => run.status === "completed");
   expect((await ask(`${api}/sessions/${run.session_id}`)).status).toBe(401);
 });
@@ -84,7 +84,7 @@ test("a run that an executor creates has its session as parent, whatever it says
   expect(fake.calls("POST /runs")[0]?.body).toMatchObject({ parent_session_id: run.session_id, execution_mode: "async_callback" });
   expect((await ask(`${api}/runs/${String(created.body["run_id"])}`)).status).toBe(200);
   expect((await ask(`${api}/sessions/${String(created.body["session_id"])}`)).status).toBe(200);
-  for (const child of fake.state.runs.values()) await Bun.write(world.path(`${child.run_id}.release`), "");
+  for (const child of fake.state.runs.values()) await Bun.write(world.path(`${child.run_id}.release`), "0");
 });
 
 test("a parent that the coordinator does not know is refused here: it would lock the database of the existing one", async () => {
@@ -99,7 +99,7 @@ test("lists hold only what belongs to the run's tree, unless the scope is the co
   await using world = new World();
   const { fake, run, api } = await running(world);
   const foreign = fake.queue();
-  await Bun.write(world.path(`${foreign.run_id}.release`), "");
+  await Bun.write(world.path(`${foreign.run_id}.release`), "0");
   const { body } = await ask(`${api}/sessions`);
   expect((body["sessions"] as { session_id: string }[]).map(({ session_id }) => session_id)).toEqual([run.session_id]);
   const runs = (await ask(`${api}/runs`)).body["runs"] as { run_id: string }[];

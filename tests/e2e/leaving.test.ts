@@ -62,7 +62,7 @@ test("draining: runs go on, one that slips in is executed, no further poll claim
   expect(openPolls(fake)).toBe(0);
   const never = fake.queue();
   for (const run of [late, first]) {
-    await Bun.write(world.path(`${run.run_id}.release`), "");
+    await Bun.write(world.path(`${run.run_id}.release`), "0");
     await until("completed", () => run.status === "completed");
   }
   expect(await runner.exited).toBe(0);
@@ -113,7 +113,7 @@ test("two signals in one breath count as one", async () => {
   runner.signal("SIGINT");
   runner.signal("SIGTERM");
   await runner.line(/Shutting down/);
-  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
   expect(await runner.exited).toBe(0);
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
 });
@@ -181,8 +181,29 @@ test("deregistered from outside with a run in flight: the run is finished and re
   const [runnerId = ""] = fake.state.runners.keys();
   fake.state.deregister(runnerId, false);
   await runner.line(/Deregistered by the coordinator: waiting for 1 run/);
-  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
   expect(await runner.exited).toBe(0);
   expect(run.status).toBe("completed");
   expect(fake.state.runners.size).toBe(0);
+});
+
+test("a terminal that is closed (SIGHUP) drains like Ctrl+C: the run is watched to its end", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const runner = world.runner(api.url, "waits-for-release");
+  const run = await api.submit("x");
+  await world.file(`${run.run_id}.ready`);
+  runner.signal("SIGHUP");
+  await runner.line(/waiting for 1 run/);
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
+  expect(await runner.exited).toBe(0);
+  expect((await api.run(run.run_id)).status).toBe("completed");
+});
+
+test("up --sample that is interrupted before its sample run was claimed leaves all the same", async () => {
+  await using world = new World();
+  const up = world.start(["up", "-x", "test-executor", "--port", "0", "--sample", "--max-concurrent", "1"]);
+  await up.line(/waiting for runs/);
+  up.signal("SIGINT");
+  expect(await Promise.race([up.exited.then(() => "left"), Bun.sleep(10_000).then(() => "stuck")])).toBe("left");
 });

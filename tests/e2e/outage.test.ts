@@ -51,7 +51,7 @@ test("the coordinator dies while runs go on: they are not disturbed, and new one
   const next = await api.submit("second");
   await world.file(`${next.run_id}.ready`, 20_000);
   for (const { run_id } of [next, run]) {
-    await Bun.write(world.path(`${run_id}.release`), "");
+    await Bun.write(world.path(`${run_id}.release`), "0");
     await api.reached(run_id, "completed");
   }
   expect((await world.file("order")).match(/^begin/gm)?.length).toBe(2);

@@ -85,12 +85,12 @@ test("a run that is delivered twice is executed once", async () => {
   await world.file(`${run.run_id}.ready`);
   run.status = "pending";
   await until("delivered again", () => run.status === "claimed");
-  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
   await until("completed", () => run.status === "completed");
   run.status = "pending";
   await until("delivered once more", () => run.status === "claimed");
   const next = fake.queue();
-  await Bun.write(world.path(`${next.run_id}.release`), "");
+  await Bun.write(world.path(`${next.run_id}.release`), "0");
   await until("the next one completed", () => next.status === "completed");
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
   expect(await world.file("order")).toBe([run, next].map(({ run_id }) => `begin ${run_id}\nend ${run_id}\n`).join(""));

@@ -50,7 +50,7 @@ test("409 of a runner on another machine is a refusal", async () => {
   fake.next(REGISTER, refuse(409, { error: "duplicate_runner", message: "already online", runner_id: "lnch_0123456789ab", hostname: "elsewhere" }));
   const runner = world.runner(fake.url, "prints-hello");
   expect(await runner.exited).toBe(1);
-  expect(runner.stderr()).toContain("refuses to register this runner");
+  expect(runner.stderr()).toContain("is online at");
 });
 
 test("a second runner of the same identity on this machine is refused", async () => {
@@ -115,4 +115,17 @@ test("a coordinator that is away at the start is waited for, with one line when 
   await runner.line(/Runner started/, 20_000);
   expect(runner.stdout().match(/is away/g)?.length).toBe(1);
   expect(runner.stdout().match(/is back after/g)?.length).toBe(1);
+});
+
+test("another live runner of the identity, whatever its home and its coordinator's spelling, is not taken for a dead one", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const first = world.runner(api.url, "sleeps");
+  await first.line(/waiting for runs/);
+  const second = world.runner(api.url.replace("127.0.0.1", "localhost"), "sleeps", [], { HOME: world.path("other"), XDG_STATE_HOME: world.path("other/state") });
+  expect(await second.exited).toBe(1);
+  expect(second.stderr()).toContain("is online at");
+  const run = await api.submit("x");
+  await world.file(`${run.run_id}.ready`);
+  expect(first.stdout()).not.toContain("Deregistered");
 });

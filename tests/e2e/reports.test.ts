@@ -29,6 +29,19 @@ for (const route of [STARTED, COMPLETED, "POST /sessions/:id/events"] satisfies 
   });
 }
 
+test("started: a run whose claim was lost (409) is not spawned, and executed when it is claimed anew", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  fake.next(STARTED, refuse(409));
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "prints-hello");
+  await runner.line(/given up/);
+  expect(fake.reportsOf(run)).toEqual([]);
+  run.status = "pending";
+  await until("completed", () => run.status === "completed");
+  expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+});
+
 test("completed: a coordinator that has forgotten the runner (401) is registered with again, then told", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
@@ -38,7 +51,7 @@ test("completed: a coordinator that has forgotten the runner (401) is registered
   fake.next("GET /runner/runs", () => new Promise(() => {}));
   await until("the poll that hangs", () => fake.calls("GET /runner/runs").some(({ answeredAt }) => answeredAt === undefined));
   fake.state.runners.clear();
-  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
   await until("completed", () => run.status === "completed");
   expect(fake.calls("POST /runner/register").length).toBe(2);
 });
@@ -50,10 +63,10 @@ test("completed: a coordinator that has forgotten the run (404) is told once, an
   const runner = world.runner(fake.url, "waits-for-release");
   await world.file(`${run.run_id}.ready`);
   fake.state.runs.delete(run.run_id);
-  await Bun.write(world.path(`${run.run_id}.release`), "");
+  await Bun.write(world.path(`${run.run_id}.release`), "0");
   await runner.line(new RegExp(`ERROR.*refused the report completed of run ${run.run_id}`));
   const next = fake.queue();
-  await Bun.write(world.path(`${next.run_id}.release`), "");
+  await Bun.write(world.path(`${next.run_id}.release`), "0");
   await until("the next run completed", () => next.status === "completed");
   expect(fake.calls(COMPLETED).filter(({ id }) => id === run.run_id).length).toBe(1);
 });

@@ -101,7 +101,7 @@ test("a stop of a run that waits for its session's turn: reported stopped, never
   const second = fake.queue({ type: "resume_session", session_id: first.session_id });
   await until("claimed", () => second.status === "claimed");
   await fake.stop(second);
-  await Bun.write(world.path(`${first.run_id}.release`), "");
+  await Bun.write(world.path(`${first.run_id}.release`), "0");
   await until("both ended", () => first.status === "completed" && second.status === "stopped");
   expect(fake.reportsOf(second)).toEqual(["stopped"]);
   expect(await world.file("order")).not.toContain(second.run_id);
@@ -130,10 +130,10 @@ test("two runs of one session take turns, in the order of their claims; other se
   const third = fake.queue({ type: "resume_session", session_id: first.session_id });
   const other = fake.queue();
   world.runner(fake.url, "waits-for-release");
-  for (const run of [other, third, second]) await Bun.write(world.path(`${run.run_id}.release`), "");
+  for (const run of [other, third, second]) await Bun.write(world.path(`${run.run_id}.release`), "0");
   await until("the other session's run completed", () => other.status === "completed");
   expect([second.status, third.status]).toEqual(["claimed", "claimed"]);
-  await Bun.write(world.path(`${first.run_id}.release`), "");
+  await Bun.write(world.path(`${first.run_id}.release`), "0");
   await until("all completed", () => third.status === "completed");
   const lines = (await world.file("order")).split("\n").filter((line) => !line.includes(other.run_id) && line !== "");
   expect(lines).toEqual([first, second, third].flatMap(({ run_id }) => [`begin ${run_id}`, `end ${run_id}`]));

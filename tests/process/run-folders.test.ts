@@ -24,8 +24,11 @@ test("pruneRunFolders: a folder that is not there is nothing to do", () => {
 
 test("pruneRunFolders: a symbolic link that leads nowhere keeps nothing from being removed", () => {
   using folder = tempFolder();
-  for (const name of ["run_a", "run_b"]) mkdirSync(join(folder.path, name));
+  for (const name of ["run_a", "run_b"]) {
+    mkdirSync(join(folder.path, name));
+    writeFileSync(join(folder.path, name, "exit"), "0\n");
+  }
   symlinkSync(join(folder.path, "nowhere"), join(folder.path, "run_c"));
   pruneRunFolders(folder.path, 0);
-  expect(readdirSync(folder.path)).toEqual([]);
+  expect(readdirSync(folder.path)).toEqual(["run_c"]);
 });

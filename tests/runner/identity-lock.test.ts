@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { UserError } from "../../src/errors.ts";
-import { lockIdentity, type RunnerIdentity } from "../../src/runner/identity-lock.ts";
+import { claimMachine, lockIdentity, type RunnerIdentity } from "../../src/runner/identity-lock.ts";
 import { isAlive } from "../harness/processes.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { until } from "../harness/until.ts";
@@ -87,4 +87,16 @@ test("lockIdentity: a folder that cannot be used is a UserError", () => {
   writeFileSync(file, "");
   expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(UserError);
   expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(`No lock can be held in ${join(file, "locks")}: `);
+});
+
+test("claimMachine: one at a time on this machine, whatever the coordinator is called; free again when it is given back", () => {
+  const identity = { ...IDENTITY, projectDir: `/p/${process.pid}` };
+  const claim = claimMachine(identity);
+  expect(claim).not.toBeNull();
+  expect(claimMachine({ ...identity, coordinatorUrl: "http://elsewhere:1" })).toBeNull();
+  claimMachine({ ...identity, executorType: "y" })?.[Symbol.dispose]();
+  claim?.[Symbol.dispose]();
+  const again = claimMachine(identity);
+  expect(again).not.toBeNull();
+  again?.[Symbol.dispose]();
 });

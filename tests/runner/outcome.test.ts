@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { describeMs, describeOutcome, type Outcome, outcomeBeforeStart, outcomeOfExit, reportOf } from "../../src/runner/outcome.ts";
+import { describeMs, describeOutcome, type Outcome, outcomeOfExit, reportOf } from "../../src/runner/outcome.ts";
 
 const stderr = (text: string) => () => text;
 const EXIT_0 = { code: 0, signal: null };
@@ -26,12 +26,6 @@ test.each(["stop-command", "shutdown"] as const)("outcomeOfExit: after a %s it i
 test("outcomeOfExit: after the run time-out it is a failure that tells the time-out", () => {
   const outcome = outcomeOfExit(EXIT_0, { kind: "run-timeout", afterMs: 90_000 }, "SIGKILL", stderr("x"));
   expect(outcome).toEqual({ kind: "timed-out", error: "The run took longer than the run time-out of 1 min 30 s and was ended (SIGKILL)" });
-});
-
-test("outcomeBeforeStart: stopped; or not started in time", () => {
-  expect(outcomeBeforeStart({ kind: "stop-command" })).toEqual({ kind: "stopped", signal: "SIGTERM" });
-  expect(outcomeBeforeStart({ kind: "shutdown" })).toEqual({ kind: "stopped", signal: "SIGTERM" });
-  expect(outcomeBeforeStart({ kind: "run-timeout", afterMs: 1_000 })).toMatchObject({ kind: "not-started", error: expect.stringContaining("1 s") });
 });
 
 test.each<[Outcome, unknown, string]>([

@@ -24,6 +24,7 @@ function registrationAt(server: StubServer, more: Partial<RegistrationOptions> =
     executorType: "test-executor",
     executorCommand: "/x/ao-test-exec",
     tags: [],
+    isAlone: () => true,
     pollTimeoutSeconds: undefined,
     heartbeatIntervalSeconds: undefined,
     ...more,
@@ -148,7 +149,10 @@ test("Registration.renew: once for all who ask meanwhile, and again for who asks
   await using coordinator = server();
   const { registration, lines } = registrationAt(coordinator);
   await registration.register(forever());
+  let told = 0;
+  registration.onRenewed = () => void told++;
   await Promise.all([registration.renew(), registration.renew(), registration.renew()]);
+  expect(told).toBe(1);
   expect(coordinator.received).toHaveLength(2);
   await registration.renew();
   expect(coordinator.received).toHaveLength(3);
@@ -172,4 +176,12 @@ test("Registration.renew: never rejects, whatever the coordinator says", async (
   expect(link.isDown).toBe(true);
   await registration.renew();
   expect(lines.at(-1)).toContain("refuses to register this runner");
+});
+
+test("Registration: an identity that another live runner of this machine has is not taken up", async () => {
+  await using coordinator = server(() => Response.json(DUPLICATE, { status: 409 }));
+  const { registration } = registrationAt(coordinator, { isAlone: () => false });
+  const fault = await faultOf(registration.register(forever()));
+  expect(fault.message).toContain("A runner with this host name, project directory and executor is online");
+  expect(pathsOf(coordinator)).toEqual(["/runner/register"]);
 });
