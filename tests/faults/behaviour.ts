@@ -1,0 +1,32 @@
+import type { SeededRandom } from "./seeded-random.ts";
+
+/** What the executor of a run is told to do (`does-as-told`). */
+export interface Behaviour {
+  readonly exitCode: 0 | 3;
+  readonly sleepMs: number;
+  /** Ignores SIGTERM and never ends by itself. */
+  readonly isStubborn: boolean;
+  /** Leaves processes behind when it ends. */
+  readonly leaves: boolean;
+  /** Speaks with the coordinator through the runner's gateway. Ends with 0. */
+  readonly talks: boolean;
+}
+
+export const ENDS_WELL: Behaviour = { exitCode: 0, sleepMs: 0, isStubborn: false, leaves: false, talks: false };
+
+export function promptOf({ exitCode, sleepMs, isStubborn, leaves, talks }: Behaviour): string {
+  if (isStubborn) return "stubborn";
+  const words = [`sleep=${(sleepMs / 1000).toFixed(3)}`, `exit=${exitCode}`, ...(leaves ? ["leaves"] : []), ...(talks ? ["talks"] : [])];
+  return words.join(" ");
+}
+
+export function randomBehaviour(random: SeededRandom, longestMs: number): Behaviour {
+  const talks = random.chance(0.2);
+  return {
+    exitCode: !talks && random.chance(0.35) ? 3 : 0,
+    sleepMs: random.whole(Math.min(50, longestMs), longestMs),
+    isStubborn: false,
+    leaves: random.chance(0.2),
+    talks,
+  };
+}

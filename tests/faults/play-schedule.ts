@@ -1,0 +1,77 @@
+import { Semaphore } from "../../src/async/semaphore.ts";
+import { describeError } from "../../src/errors.ts";
+import { NO_FAULT, randomFault } from "./fault.ts";
+import { FaultWorld, type OrderedRun } from "./fault-world.ts";
+import { type Action, planSchedule } from "./schedule.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { judge, sum, type Verdict } from "./verdict.ts";
+
+/** A look for a lost claim may have to wait until no poll of a dead runner can be open: 35 s; then a run, a stop and back-off. */
+const SETTLE_MS = 80_000;
+
+/** Plays schedules, several at a time, each in a world of its own. `onVerdict` hears of each as it ends. */
+export async function playSchedules(
+  seeds: readonly number[],
+  options: { readonly atOnce: number; readonly onVerdict?: (seed: number, verdict: Verdict) => void },
+): Promise<Verdict> {
+  const slots = new Semaphore(options.atOnce);
+  const play = async (seed: number): Promise<Verdict> => {
+    const verdict = await playSchedule(seed);
+    options.onVerdict?.(seed, verdict);
+    return verdict;
+  };
+  return sum(await Promise.all(seeds.map((seed) => slots.hold(() => play(seed)))));
+}
+
+/** Plays one schedule: its steps under faults, then calm, then the verdict. Complaints say the seed, which plays it again. */
+export async function playSchedule(seed: number): Promise<Verdict> {
+  const schedule = planSchedule(seed);
+  const faults = await FaultWorld.start();
+  try {
+    const random = new SeededRandom(~seed);
+    faults.proxy.spoil(() => (random.chance(schedule.faultShare) ? randomFault(random) : NO_FAULT));
+    faults.startRunner();
+    for (const { afterMs, action } of schedule.steps) {
+      await Bun.sleep(afterMs);
+      await take(faults, action);
+    }
+    await calmDown(faults);
+    const verdict = await judge(faults, SETTLE_MS);
+    const log = verdict.complaints.length === 0 || !faults.isRunnerUp ? "" : `\nthe last runner's log:\n${faults.runner.stdout()}`;
+    return { ...verdict, complaints: verdict.complaints.map((complaint) => `seed ${seed}: ${complaint}${log}`) };
+  } catch (error) {
+    await faults[Symbol.asyncDispose]().catch(() => {});
+    return { tried: faults.runs.length, lost: 1, duplicated: 0, leftBehind: 0, complaints: [`seed ${seed} could not be played: ${describeError(error)}`] };
+  }
+}
+
+async function take(faults: FaultWorld, action: Action): Promise<void> {
+  switch (action.do) {
+    case "submit":
+      if (!faults.isCoordinatorUp) await faults.startCoordinator();
+      await faults.submit(action.behaviour);
+      return;
+    case "stop": {
+      const run: OrderedRun | undefined = faults.runs[action.run];
+      if (run !== undefined && faults.isCoordinatorUp) await faults.stop(run);
+      return;
+    }
+    case "kill-runner":
+      return faults.killRunner();
+    case "start-runner":
+      if (!faults.isRunnerUp) faults.startRunner();
+      return;
+    case "kill-coordinator":
+      return faults.killCoordinator();
+    case "start-coordinator":
+      if (!faults.isCoordinatorUp) await faults.startCoordinator();
+  }
+}
+
+/** The end of all faults. What would never end by itself is stopped. */
+async function calmDown(faults: FaultWorld): Promise<void> {
+  faults.proxy.calm();
+  if (!faults.isCoordinatorUp) await faults.startCoordinator();
+  if (!faults.isRunnerUp) faults.startRunner();
+  for (const run of faults.runs) if (run.behaviour.isStubborn && !run.isStopAsked) await faults.stop(run);
+}
