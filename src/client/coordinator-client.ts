@@ -9,7 +9,8 @@ import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from 
 import { readEventStream } from "./event-stream.ts";
 import { type Call, callCoordinator } from "./http.ts";
 
-const Anything = v.unknown();
+/** What it is does not matter, but it has to come from a coordinator: a web page with status 200 acknowledges nothing. */
+const Acknowledgement = v.looseObject({});
 
 /** A terminal report, or `started`: the verb of the endpoint and its body beside `runner_id` (protocol, section 5). */
 export type Report =
@@ -45,7 +46,7 @@ export class CoordinatorClient {
 
   async heartbeat(runnerId: string, claimedRunIds: readonly string[], signal?: AbortSignal): Promise<void> {
     const body = { runner_id: runnerId, ...(claimedRunIds.length === 0 ? {} : { claimed_run_ids: claimedRunIds }) };
-    await this.#call({ method: "POST", path: "/runner/heartbeat", body, answer: Anything, timeoutMs: 15_000, signal });
+    await this.#call({ method: "POST", path: "/runner/heartbeat", body, answer: Acknowledgement, timeoutMs: 15_000, signal });
   }
 
   /**
@@ -84,13 +85,13 @@ export class CoordinatorClient {
   /** Bodies are the superset that both generations take. */
   async report(runnerId: string, runId: string, report: Report): Promise<void> {
     const body = reportBody(runnerId, report);
-    await this.#call({ method: "POST", path: `/runner/runs/${encodeURIComponent(runId)}/${report.verb}`, body, answer: Anything });
+    await this.#call({ method: "POST", path: `/runner/runs/${encodeURIComponent(runId)}/${report.verb}`, body, answer: Acknowledgement });
   }
 
   /** Leaves: `self` removes the registration at once; without it the open poll is answered `deregistered`, and removes it. */
   async deregister(runnerId: string, options: { self: boolean }): Promise<void> {
     const path = `/runners/${encodeURIComponent(runnerId)}${options.self ? "?self=true" : ""}`;
-    await this.#call({ method: "DELETE", path, answer: Anything, timeoutMs: 5_000 });
+    await this.#call({ method: "DELETE", path, answer: Acknowledgement, timeoutMs: 5_000 });
   }
 
   /** The blueprint of an agent; a `{"agent": {...}}` wrapper is tolerated. */
@@ -145,7 +146,7 @@ export class CoordinatorClient {
 
   async sendEvent(event: SessionEvent): Promise<void> {
     const path = `/sessions/${encodeURIComponent(event.session_id)}/events`;
-    await this.#call({ method: "POST", path, body: event, answer: Anything });
+    await this.#call({ method: "POST", path, body: event, answer: Acknowledgement });
   }
 
   /**

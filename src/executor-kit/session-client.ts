@@ -156,7 +156,8 @@ export class SessionClient {
     try {
       return text === "" ? null : JSON.parse(text);
     } catch (error) {
-      throw new SessionCallError(`${method} ${path} was answered ${status} and something that is not JSON`, status, error);
+      // Not the coordinator has said that, but something in between.
+      throw new SessionCallError(`${method} ${path} was answered ${status} and something that is not JSON`, 0, error);
     }
   }
 

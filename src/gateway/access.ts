@@ -3,7 +3,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import { RunList } from "../protocol/run.ts";
 import { SessionEvent, SessionList } from "../protocol/session.ts";
-import { detail, forward } from "./forward.ts";
+import { acknowledgement, detail, forward } from "./forward.ts";
 import type { Grant } from "./grant.ts";
 
 /** `tree`: a run reads its own tree of sessions only. `coordinator`: it reads everything that is not a runner's endpoint. */
@@ -184,10 +184,11 @@ function pass(access: AccessRequest): Promise<Response> {
 }
 
 /** A write that was received whole is carried through, even if its sender ends meanwhile: it may be the last thing that it said. */
-function passBody(access: AccessRequest, path: string, body: object): Promise<Response> {
+async function passBody(access: AccessRequest, path: string, body: object): Promise<Response> {
   const { coordinator, request } = access;
   const headers = new Headers({ "content-type": "application/json" });
-  return forward(coordinator, { method: request.method, path, headers, body: JSON.stringify(body), signal: null });
+  const response = await forward(coordinator, { method: request.method, path, headers, body: JSON.stringify(body), signal: null });
+  return response.ok ? acknowledgement(response) : response;
 }
 
 function denied({ request, segments, grant, log }: AccessRequest): Response {

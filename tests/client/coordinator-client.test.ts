@@ -30,6 +30,12 @@ test("CoordinatorClient.report: the bodies that both generations take", async ()
   ]);
 });
 
+test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])("CoordinatorClient.report: a 200 with %s acknowledges nothing", async (body) => {
+  await using server = stubServer(() => new Response(body));
+  const report = clientOf(server).report("r", "run_1", { verb: "completed" });
+  expect(await report.catch((error: unknown) => error)).toMatchObject({ kind: "unavailable", status: 200 });
+});
+
 test("CoordinatorClient.heartbeat: names claimed runs only where there are some", async () => {
   await using server = stubServer(() => Response.json({ ok: true }));
   await clientOf(server).heartbeat("r", []);

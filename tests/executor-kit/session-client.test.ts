@@ -54,6 +54,12 @@ describe("SessionClient", () => {
     expect(api.calls).toHaveLength(9);
   });
 
+  test("waits for the coordinator where something in between answers 200 with a page", async () => {
+    using api = fakeApi(() => (api.calls.length < 9 ? new Response("<html>log in</html>") : undefined));
+    await clientOf(api.url, undefined, 4, 10_000).message("user", "x");
+    expect(api.calls).toHaveLength(9);
+  });
+
   test("does not repeat what was refused, and goes on with the next call", async () => {
     using api = fakeApi(({ path }) => (path.endsWith("/bind") ? Response.json({ detail: "no session" }, { status: 404 }) : undefined));
     const session = clientOf(api.url);

@@ -24,6 +24,12 @@ test("Grant: what the coordinator did not acknowledge was not said", async () =>
   expect(fixture.grant.activity).toMatchObject({ sessionStopSent: false, assistantMessageSent: false });
 });
 
+test("Grant: what a web page with status 200 has answered was not said", async () => {
+  await using fixture = gatewayFixture({ answer: () => new Response("<html>log in</html>") });
+  expect((await fixture.call("POST", "/sessions/own/events", { event_type: "session_stop", session_id: "own" })).status).toBe(502);
+  expect(fixture.grant.activity.sessionStopSent).toBe(false);
+});
+
 test("Grant: keeps the end of a long message", async () => {
   await using fixture = gatewayFixture();
   await fixture.call("POST", "/sessions/own/events", message(`${"a".repeat(200_000)}end`));
