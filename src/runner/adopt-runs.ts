@@ -12,6 +12,7 @@ import { watchRun } from "./execute-run.ts";
 import type { JournalRun } from "./journal.ts";
 import type { RunRegistry, TakenRun } from "./run-registry.ts";
 import type { RunnerParts } from "./runner-parts.ts";
+import { endRemains } from "./supervise.ts";
 
 /** What no process answers to; for an executor of which nothing but its files may be left. */
 const NOBODY: ProcessIdentity = { pid: 0, startedAt: "", bootId: "" };
@@ -29,6 +30,11 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   if (unfinished.length === 0) return;
   const marked = await markedLeaders();
   for (const record of unfinished) {
+    if (record.phase === "reported") {
+      registry.remember([record.assigned.runId]);
+      dispatcher.track(lookAgain(record, parts));
+      continue;
+    }
     const identity = record.identity ?? marked.get(record.assigned.runId) ?? null;
     const isBegun = record.phase !== "starting" || identity !== null || readStatus(statusFileOf(folderOf(record, parts))) !== null;
     const taken = isBegun ? registry.add(record.assigned) : null;
@@ -56,6 +62,12 @@ async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessId
   } finally {
     taken.end({ remember: true });
   }
+}
+
+/** The run is through, but the runner died before it had ended what the run left behind. */
+async function lookAgain({ assigned: { runId, sessionId }, identity }: JournalRun, parts: RunnerParts): Promise<void> {
+  await endRemains({ runId, context: { run: runId, session: sessionId } }, identity ?? NOBODY, parts);
+  parts.journal.done(runId);
 }
 
 /** Before an end is made up the coordinator is asked: the record may be older than what was reported (a power cut). */

@@ -39,16 +39,19 @@ export async function concludeRun({ run, end }: TakenRun, grant: Grant, attempt:
   }
   const reported = report(run, outcome, parts);
   log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
-  const endedByItself = outcome.kind === "succeeded" || outcome.kind === "failed";
+  const endedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
   const looked = child !== null && endedByItself ? endRemains(run, child, parts) : undefined;
   attempt.unwatch();
   child?.close();
   await reported;
   // A claim that was lost may come back to us; any other run is through for good.
   if (outcome.kind === "claim-lost") parts.journal.forget(run.runId);
-  else parts.journal.done(run.runId);
+  else if (looked === undefined) parts.journal.done(run.runId);
+  else parts.journal.reported(run.runId);
   end({ remember: outcome.kind !== "claim-lost" });
+  if (looked === undefined) return;
   await looked;
+  parts.journal.done(run.runId);
 }
 
 /** Delivers how the run ended; resolves when that is acknowledged or refused for good. */

@@ -20,14 +20,15 @@ import type { CancelReason, Outcome } from "./outcome.ts";
  * - the pid with its start time and boot id after the spawn; until then the process is found by the run's mark in its environment
  * - the reason of a stop before the first signal: the exit status alone does not tell a stop from a crash
  * - what the executor has sent (message, `session_stop`) after the coordinator acknowledged it
- * - the outcome before its report; the acknowledgement after it
+ * - the outcome before its report; the acknowledgement after it (`reported`)
+ * - that nothing is left of a run that ended by itself after the look at what it left behind, which comes after the report (`done`)
  *
  * A record has to outlive the process, not the machine: after a power cut no executor is left that it could be about, and before an
  * outcome is made up ("vanished") the coordinator is asked what it knows. So the database does without an fsync a step
  * (`synchronous = NORMAL` in WAL mode), which would cost more than the rest of a dispatch.
  */
 
-export type Phase = "starting" | "spawning" | "running" | "ended" | "done";
+export type Phase = "starting" | "spawning" | "running" | "ended" | "reported" | "done";
 
 /** A run that an earlier start of the runner has not brought to its end. */
 export interface JournalRun {
@@ -100,6 +101,11 @@ export class Journal implements Disposable {
 
   ended(runId: string, outcome: Outcome): void {
     this.#set(runId, "phase = 'ended', outcome = ?", JSON.stringify(outcome));
+  }
+
+  /** Only the look at what the run left behind is outstanding. */
+  reported(runId: string): void {
+    this.#set(runId, "phase = 'reported', activity = NULL, cancel = NULL");
   }
 
   done(runId: string): void {

@@ -60,15 +60,19 @@ function timeoutReason(afterMs: number): { kind: "run-timeout"; afterMs: number 
   return { kind: "run-timeout", afterMs };
 }
 
-function remainsOf(run: ActiveRun, child: ExecutorProcess): { runId: string; leader: { pid: number; startedAt: string } } {
-  return { runId: run.runId, leader: { pid: child.pid, startedAt: child.startedAt } };
+/** An executor that is not known by name (its pid is 0) leads nobody: session 0 is that of the kernel, or of another pid namespace. */
+function remainsOf(run: RunName, child: Leader): { runId: string; leader: Leader | null } {
+  return { runId: run.runId, leader: child.pid > 0 ? { pid: child.pid, startedAt: child.startedAt } : null };
 }
+
+type RunName = Pick<ActiveRun, "runId" | "context">;
+type Leader = Pick<ExecutorProcess, "pid" | "startedAt">;
 
 /**
  * After a normal end: what the executor left behind is ended too. The report has gone out by then; the look at the process table
  * waits for other runs' to share it.
  */
-export async function endRemains(run: ActiveRun, child: ExecutorProcess, parts: RunnerParts): Promise<void> {
+export async function endRemains(run: RunName, child: Leader, parts: RunnerParts): Promise<void> {
   if (parts.config.keepBackground) return;
   const { ended, left } = await parts.remains.end({ ...remainsOf(run, child), graceMs: GRACE_MS }, { coalesce: true });
   const log = parts.log.scope("supervisor");
