@@ -10,6 +10,7 @@ import { deliver } from "./deliver.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { watchRun } from "./execute-run.ts";
 import type { JournalRun } from "./journal.ts";
+import type { Outcome } from "./outcome.ts";
 import type { RunRegistry, TakenRun } from "./run-registry.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 import { endRemains } from "./supervise.ts";
@@ -50,8 +51,7 @@ async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessId
   try {
     if (record.cancel !== null) run.cancel(record.cancel);
     run.moveTo("starting");
-    const hasChild = record.outcome === null || record.outcome.kind === "succeeded";
-    if (!hasChild && record.outcome !== null) return await concludeRun(taken, grant, notStarted(record.outcome), parts);
+    if (record.outcome !== null && !mayLeaveSomething(record.outcome)) return await concludeRun(taken, grant, notStarted(record.outcome), parts);
     const isAlive = lives(identity);
     log.info(isAlive ? `Took up run ${run.runId}, whose executor lives (pid ${identity.pid})` : `Took up run ${run.runId}, which ended meanwhile`, run.context);
     const child = adoptExecutor(identity, folderOf(record, parts), parts.config.outputLimitBytes);
@@ -62,6 +62,11 @@ async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessId
   } finally {
     taken.end({ remember: true });
   }
+}
+
+/** Runs that were stopped have been looked after before their outcome was recorded; of the others nothing was started. */
+function mayLeaveSomething({ kind }: Outcome): boolean {
+  return kind === "succeeded" || kind === "failed" || kind === "vanished";
 }
 
 /** The run is through, but the runner died before it had ended what the run left behind. */
@@ -79,11 +84,13 @@ async function isEndKnown(runId: string, parts: RunnerParts): Promise<boolean> {
 /** A run that was claimed, and perhaps reported as started, but certainly not spawned: it is begun now, if it is still ours. */
 async function beginAnew(record: JournalRun, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
   const { runId } = record.assigned;
-  parts.journal.forget(runId);
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
-  if (found.kind !== "answered" || found.value.runner_id !== (await parts.registration.id())) return;
-  if (found.value.status === "stopping") dispatcher.take({ kind: "stops", runIds: [runId], sessionIds: [] });
-  if (found.value.status === "claimed" || found.value.status === "running") dispatcher.take(parseAssignedRun(found.value));
+  const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());
+  // The record goes only when nothing is to be done any more: this runner may be killed too, and the coordinator tells a run that is
+  // "running" to nobody again.
+  if (!isOurs || isTerminal(found.value.status)) parts.journal.forget(runId);
+  else if (found.value.status === "stopping") dispatcher.take({ kind: "stops", runIds: [runId], sessionIds: [] });
+  else dispatcher.take(parseAssignedRun(found.value));
 }
 
 /** Leaders of executors that live, by their run's mark: for those that were spawned in the moment in which the runner died. */

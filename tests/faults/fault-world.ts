@@ -36,6 +36,7 @@ export class FaultWorld implements AsyncDisposable {
   readonly #runnerArgs: readonly string[];
   #coordinator: StartedBinary | null = null;
   #runner: StartedBinary | null = null;
+  readonly #runners: StartedBinary[] = [];
 
   private constructor(world: World, port: number, proxy: FaultProxy, runnerArgs: readonly string[]) {
     this.world = world;
@@ -82,12 +83,18 @@ export class FaultWorld implements AsyncDisposable {
 
   startRunner(): StartedBinary {
     this.#runner = this.world.runner(this.proxy.url, "does-as-told", this.#runnerArgs, { SELF: BINARY });
+    this.#runners.push(this.#runner);
     return this.#runner;
   }
 
   async killRunner(): Promise<void> {
     await kill(this.#runner);
     this.#runner = null;
+  }
+
+  /** The logs of all runners that there were. */
+  get runnerLogs(): string {
+    return this.#runners.map((runner) => runner.stdout() + runner.stderr()).join("--- killed ---\n");
   }
 
   async submit(behaviour: Behaviour): Promise<OrderedRun> {

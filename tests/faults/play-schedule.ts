@@ -37,8 +37,9 @@ export async function playSchedule(seed: number): Promise<Verdict> {
     }
     await calmDown(faults);
     const verdict = await judge(faults, SETTLE_MS);
-    const log = verdict.complaints.length === 0 || !faults.isRunnerUp ? "" : `\nthe last runner's log:\n${faults.runner.stdout()}`;
-    return { ...verdict, complaints: verdict.complaints.map((complaint) => `seed ${seed}: ${complaint}${log}`) };
+    if (verdict.complaints.length === 0) return verdict;
+    const complaints = verdict.complaints.map((complaint) => `seed ${seed}: ${complaint}`);
+    return { ...verdict, complaints: [...complaints, `seed ${seed}: the log:\n${faults.runnerLogs}`] };
   } catch (error) {
     await faults[Symbol.asyncDispose]().catch(() => {});
     return { tried: faults.runs.length, lost: 1, duplicated: 0, leftBehind: 0, complaints: [`seed ${seed} could not be played: ${describeError(error)}`] };
