@@ -3,6 +3,7 @@ import { loadConfig, type Config } from "../config/load-config.ts";
 import { describeError, ExitCode, UserError } from "../errors.ts";
 import type { Command, CommandContext } from "./command.ts";
 import { asking, connect } from "./connect.ts";
+import { folderBytes } from "../process/folder-bytes.ts";
 import { commonOptions, jsonOption, runnerOptions } from "./options.ts";
 import { catalogOptions, resolveExecutor } from "./resolve-executor.ts";
 import { listExecutors } from "../catalog/list-executors.ts";
@@ -31,7 +32,7 @@ export const doctorCommand: Command = {
       ...(await coordinatorChecks(config)),
       executorCheck(config, context),
       folderCheck("project directory", config.projectDir, "Name an existing folder that you may write with --project-dir"),
-      stateCheck(config),
+      await stateCheck(config),
     ];
     if (args["json"] === true) context.print(JSON.stringify(checks, null, 2));
     else for (const check of checks) context.print(describe(check));
@@ -84,7 +85,7 @@ function folderCheck(name: string, path: string, hint: string): Check {
   }
 }
 
-function stateCheck({ stateDir }: Config): Check {
+async function stateCheck({ stateDir }: Config): Promise<Check> {
   const hint = "Name a folder that you may write with --state-dir";
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -93,6 +94,14 @@ function stateCheck({ stateDir }: Config): Check {
   }
   const check = folderCheck("state folder", stateDir, hint);
   const isOpen = process.platform !== "win32" && (statSync(stateDir).mode & 0o077) !== 0;
-  if (!check.ok || !isOpen) return check;
+  if (check.ok && !isOpen) return { ...check, found: `${stateDir} (${describeBytes(await folderBytes(stateDir))})` };
+  if (!check.ok) return check;
   return { name: "state folder", ok: false, found: `${stateDir} can be read by other users`, hint: `chmod 700 ${stateDir}` };
+}
+
+/** `640 KiB`, `12.3 MiB`, `1.9 GiB`. */
+function describeBytes(bytes: number): string {
+  if (bytes < 1024 ** 2) return `${Math.ceil(bytes / 1024)} KiB`;
+  if (bytes < 1024 ** 3) return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 }

@@ -15,11 +15,13 @@ export interface ClientCredentials {
 }
 
 /** Everything that was set, parsed once and frozen. Paths are absolute. */
-export interface Config extends Omit<Settings, "auth0Domain" | "auth0ClientId" | "auth0ClientSecret" | "auth0Audience"> {
+export interface Config extends Omit<Settings, `auth0${string}` | `retention${string}`> {
   readonly projectDir: string;
   readonly stateDir: string;
   readonly folders: UserFolders;
   readonly credentials: ClientCredentials | null;
+  /** What is kept of the runs' folders; 0 is no limit. */
+  readonly retention: { readonly maxAgeMs: number; readonly maxBytes: number; readonly maxRuns: number };
   /** The settings file that was read, if there was one. */
   readonly configFile: string | null;
   /** What is strange but no fault, to be logged once. */
@@ -58,7 +60,8 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
 }
 
 function freeze(settings: Settings, folders: UserFolders, configFile: string | null, cwd: string): Config {
-  const { auth0Domain, auth0ClientId, auth0ClientSecret, auth0Audience, ...rest } = settings;
+  const { auth0Domain, auth0ClientId, auth0ClientSecret, auth0Audience, ...others } = settings;
+  const { retentionMaxAgeMs, retentionMaxBytes, retentionMaxRuns, ...rest } = others;
   const warnings: string[] = [];
   const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(cwd, path));
   return Object.freeze({
@@ -76,6 +79,7 @@ function freeze(settings: Settings, folders: UserFolders, configFile: string | n
       },
       warnings,
     ),
+    retention: { maxAgeMs: retentionMaxAgeMs, maxBytes: retentionMaxBytes, maxRuns: retentionMaxRuns },
     configFile,
     warnings,
   });

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
+import { Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
 
 /** Where a setting may come from. `file` is its dotted path in the TOML file. */
 interface Sources<Value> {
@@ -65,6 +65,9 @@ export const SETTINGS = {
     default: "text",
   }),
   stateDir: setting(Text, { flag: "state-dir", env: "AGENT_RUNNER_STATE_DIR", file: "state_dir" }),
+  retentionMaxAgeMs: setting(Age, { file: "retention.max_age", default: 30 * 86_400_000 }),
+  retentionMaxBytes: setting(Size, { file: "retention.max_size", default: 2 * 1024 ** 3 }),
+  retentionMaxRuns: setting(wholeNumber(0), { file: "retention.max_runs", default: 1000 }),
   auth0Domain: setting(v.string(), { env: "AUTH0_DOMAIN", file: "auth0.domain" }),
   auth0ClientId: setting(v.string(), { env: "AUTH0_RUNNER_CLIENT_ID", file: "auth0.client_id" }),
   auth0ClientSecret: setting(Secret, { env: "AUTH0_RUNNER_CLIENT_SECRET", file: "auth0.client_secret" }),

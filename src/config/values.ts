@@ -10,21 +10,28 @@ const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000,
 /** A timer that is set for longer fires at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** A time: a number of seconds (`90`) or a number with a unit (`500ms`, `30s`, `5m`, `2h`, `1d`); gives milliseconds, at most 24 days. */
-export const Duration = v.pipe(
-  v.union([v.string(), v.number()]),
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(String(dataset.value).trim());
-    if (!match) {
-      addIssue({ message: `"${dataset.value}" is not a time; write seconds (90) or a number with a unit (30s, 5m, 2h)` });
+function time(examples: string, longestMs = Number.MAX_SAFE_INTEGER) {
+  return v.pipe(
+    v.union([v.string(), v.number()]),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(String(dataset.value).trim());
+      if (!match) {
+        addIssue({ message: `"${dataset.value}" is not a time; write seconds (90) or a number with a unit (${examples})` });
+        return NEVER;
+      }
+      const ms = Number(match[1]) * (UNITS[match[2] ?? "s"] ?? 1000);
+      if (ms <= longestMs) return ms;
+      addIssue({ message: `"${dataset.value}" is too long a time; ${Math.floor(longestMs / 86_400_000)}d is the longest` });
       return NEVER;
-    }
-    const ms = Number(match[1]) * (UNITS[match[2] ?? "s"] ?? 1000);
-    if (ms <= LONGEST_MS) return ms;
-    addIssue({ message: `"${dataset.value}" is too long a time; 24d is the longest` });
-    return NEVER;
-  }),
-);
+    }),
+  );
+}
+
+/** A time to wait: a number of seconds (`90`) or a number with a unit (`500ms`, `30s`, `5m`, `2h`, `1d`); gives milliseconds, at most 24 days. */
+export const Duration = time("30s, 5m, 2h", LONGEST_MS);
+
+/** How old something may become, written like a `Duration` and of any length; gives milliseconds. */
+export const Age = time("12h, 30d");
 
 const SIZES: Record<string, number> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 

@@ -1,5 +1,6 @@
-import { type FSWatcher, mkdirSync, readFileSync, watch } from "node:fs";
+import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
+import { privateFolder } from "./private-folder.ts";
 import { processStartTime } from "./process-table.ts";
 import { RunOutput } from "./run-output.ts";
 import { type ExitStatus, readStatus, statusOfCode } from "./shim.ts";
@@ -28,20 +29,21 @@ function readBootId(): string {
   return result.stdout.toString().trim();
 }
 
-/** Whether that very process lives. */
+/** Whether that very process lives. Throws where the machine cannot tell. */
 export function lives(identity: ProcessIdentity): boolean {
   return identity.startedAt !== "" && identity.bootId === bootId() && processStartTime(identity.pid) === identity.startedAt;
 }
 
 /**
  * The executor that an earlier start of the runner began, as if it were our own. Its end is seen in its status file, at once, or by its
- * disappearance, within a quarter of a second; where it vanished without a status, both halves of the exit status are null.
+ * disappearance, within a quarter of a second; where it vanished without a status, both halves of the exit status are null. Throws where
+ * the run's files cannot be opened.
  */
 export function adoptExecutor(identity: ProcessIdentity, runFolder: string, outputLimitBytes: number): ExecutorProcess {
   // The executor may have removed its folder.
-  mkdirSync(runFolder, { recursive: true, mode: 0o700 });
+  privateFolder(runFolder);
   const stdout = new RunOutput(join(runFolder, "stdout"), outputLimitBytes, { continued: true });
-  const stderr = new RunOutput(join(runFolder, "stderr"), outputLimitBytes, { continued: true });
+  const stderr = openOrClose(stdout, () => new RunOutput(join(runFolder, "stderr"), outputLimitBytes, { continued: true }));
   return {
     pid: identity.pid,
     startedAt: identity.startedAt,
@@ -49,11 +51,10 @@ export function adoptExecutor(identity: ProcessIdentity, runFolder: string, outp
     stdout,
     stderr,
     signalGroup(signal) {
-      if (!lives(identity)) return;
       try {
-        process.kill(-identity.pid, signal);
+        if (lives(identity)) process.kill(-identity.pid, signal);
       } catch {
-        // It ended between the two lines.
+        // It ended between the two, or could not be told from another: what is left of it is looked for after this.
       }
     },
     close() {
@@ -63,13 +64,30 @@ export function adoptExecutor(identity: ProcessIdentity, runFolder: string, outp
   };
 }
 
+function openOrClose(first: RunOutput, open: () => RunOutput): RunOutput {
+  try {
+    return open();
+  } catch (error) {
+    first.close();
+    throw error;
+  }
+}
+
+function isKnownGone(identity: ProcessIdentity): boolean {
+  try {
+    return !lives(identity);
+  } catch {
+    return false;
+  }
+}
+
 function untilEnded(identity: ProcessIdentity, runFolder: string): Promise<ExitStatus> {
   const statusFile = statusFileOf(runFolder);
   const { promise, resolve } = Promise.withResolvers<ExitStatus>();
   let watcher: FSWatcher | undefined;
   const look = (): void => {
     // In this order: a process that is gone has written its status before.
-    const isGone = !lives(identity);
+    const isGone = isKnownGone(identity);
     const code = readStatus(statusFile);
     if (code === null && !isGone) return;
     clearInterval(timer);

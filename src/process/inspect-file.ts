@@ -1,5 +1,6 @@
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isShortage } from "./shortage.ts";
 
 /** What the system will make of a file that it is told to execute. */
 export type FileKind =
@@ -38,7 +39,8 @@ function readHead(path: string): Buffer | null {
     } finally {
       closeSync(file);
     }
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return null;
   }
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { isShortage } from "./shortage.ts";
 
 /** One live process, as far as it matters for ending what is left of a run. */
 export interface ProcessEntry {
@@ -18,14 +19,27 @@ export const RUN_MARKER = "AGENT_RUN_ID";
 
 const SLICE = 64;
 
-/** All live processes that can be seen. Gives the event loop a turn every few of them: a machine may have thousands. */
+/**
+ * All live processes that can be seen. Rejects where the machine cannot tell (no descriptors left): a process that was not looked at must
+ * not pass for one that is gone. Gives the event loop a turn every few of them: a machine may have thousands.
+ */
 export async function readProcessTable(): Promise<ProcessEntry[]> {
   if (process.platform === "linux") return readLinuxTable();
   if (process.platform === "win32") return [];
   return readPsTable();
 }
 
-/** When the live process `pid` started, or null if there is none (a zombie counts as none). */
+/** The earlier start first; of two in the same moment the lower pid, which was given out first but for a turn of the numbers. */
+export function byStart(a: ProcessEntry, b: ProcessEntry): number {
+  return startOrder(a) - startOrder(b) || a.pid - b.pid;
+}
+
+function startOrder({ startedAt }: ProcessEntry): number {
+  // Ticks on Linux, a date where `ps` tells it.
+  return /^\d+$/.test(startedAt) ? Number(startedAt) : Date.parse(startedAt);
+}
+
+/** When the live process `pid` started, or null if there is none (a zombie counts as none). Throws where the machine cannot tell. */
 export function processStartTime(pid: number): string | null {
   if (process.platform === "linux") return readLinuxStat(pid)?.startedAt ?? null;
   return psRows(["-p", String(pid)]).find((entry) => entry.pid === pid)?.startedAt ?? null;
@@ -33,8 +47,8 @@ export function processStartTime(pid: number): string | null {
 
 /** Signals one process, but only while it is the one that was seen: a pid may have been given to another since. */
 export function signalProcess(entry: ProcessEntry, signal: NodeJS.Signals): boolean {
-  if (entry.pid === process.pid || processStartTime(entry.pid) !== entry.startedAt) return false;
   try {
+    if (entry.pid === process.pid || processStartTime(entry.pid) !== entry.startedAt) return false;
     process.kill(entry.pid, signal);
     return true;
   } catch {
@@ -62,7 +76,8 @@ function readLinuxStat(pid: number): Omit<ProcessEntry, "runId"> | null {
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     if (fields[0] === "Z" || fields[0] === "X") return null;
     return { pid, ppid: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]), startedAt: fields[19] ?? "" };
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return null;
   }
 }
@@ -77,8 +92,9 @@ function readLinuxMarker(pid: number): string | null {
       const end = environ.indexOf(0, at);
       return environ.toString("latin1", at + MARKER_BYTES.length, end < 0 ? environ.length : end);
     }
-  } catch {
-    // Another user's process, or one that has just ended.
+  } catch (error) {
+    // Otherwise another user's process, or one that has just ended.
+    if (isShortage(error)) throw error;
   }
   return null;
 }

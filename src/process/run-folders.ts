@@ -1,26 +1,70 @@
-import { existsSync, lstatSync, readdirSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { lstat, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { folderBytes } from "./folder-bytes.ts";
+import { readProcessTable } from "./process-table.ts";
+import { readStatus } from "./shim.ts";
 import { statusFileOf } from "./spawn.ts";
 
-const KEPT = 200;
-const MAY_BE_IN_USE_MS = 30 * 86_400_000;
-
-/** Removes all but the newest run folders. A younger one without an exit status may be in use, by another runner too, and stays. */
-export function pruneRunFolders(folder: string, kept: number = KEPT): void {
-  for (const { path, modifiedMs } of runFolders(folder).slice(kept)) {
-    const isThrough = existsSync(statusFileOf(path)) || Date.now() - modifiedMs > MAY_BE_IN_USE_MS;
-    if (isThrough) rmSync(path, { recursive: true, force: true });
-  }
+/** What is kept of the runs' folders; 0 is no limit. */
+export interface Retention {
+  readonly maxAgeMs: number;
+  readonly maxBytes: number;
+  readonly maxRuns: number;
 }
 
-/** Newest first. */
-function runFolders(folder: string): { path: string; modifiedMs: number }[] {
-  try {
-    return readdirSync(folder)
-      .map((name) => join(folder, name))
-      .map((path) => ({ path, modifiedMs: lstatSync(path).mtimeMs }))
-      .sort((a, b) => b.modifiedMs - a.modifiedMs);
-  } catch {
-    return [];
+/** A run that is being prepared has no record in its folder yet. */
+const PREPARING_MS = 86_400_000;
+/** A runner that has not come back for its run in so long, while nothing of the run lives, is not waited for. */
+const ABANDONED_MS = 30 * 86_400_000;
+
+/** The runner's own file in a run's folder: there as long as some runner, dead or alive, has still to account for the run. */
+export function recordFileOf(runFolder: string): string {
+  return join(runFolder, "run.json");
+}
+
+/** Removes the oldest folders beyond any of the limits and returns how many; one that may be in use, by another runner too, stays. */
+export async function pruneRunFolders(folder: string, { maxAgeMs, maxBytes, maxRuns }: Retention): Promise<number> {
+  const now = Date.now();
+  let kept = 0;
+  let keptBytes = 0;
+  let removed = 0;
+  let live: ReadonlySet<string> | null = null;
+  for (const { name, path, modifiedMs } of await runFolders(folder)) {
+    const bytes = await folderBytes(path);
+    const ageMs = now - modifiedMs;
+    const isBeyond = (maxRuns > 0 && kept >= maxRuns) || (maxBytes > 0 && keptBytes + bytes > maxBytes) || (maxAgeMs > 0 && ageMs > maxAgeMs);
+    if (isBeyond && !mayBeInUse(path, ageMs) && !(live ??= await liveRuns()).has(name)) {
+      await rm(path, { recursive: true, force: true });
+      removed++;
+    } else {
+      kept++;
+      keptBytes += bytes;
+    }
   }
+  return removed;
+}
+
+function mayBeInUse(path: string, ageMs: number): boolean {
+  if (existsSync(recordFileOf(path))) return ageMs < ABANDONED_MS;
+  return readStatus(statusFileOf(path)) === null && ageMs < PREPARING_MS;
+}
+
+/** What an executor left in the background may still write there. */
+async function liveRuns(): Promise<ReadonlySet<string>> {
+  return new Set((await readProcessTable()).flatMap(({ runId }) => (runId === null ? [] : [runId])));
+}
+
+/** Newest first, by what was last written in them. */
+async function runFolders(folder: string): Promise<{ name: string; path: string; modifiedMs: number }[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const folders = await Promise.all(
+    entries.filter((entry) => entry.isDirectory()).map(async ({ name }) => ({ name, path: join(folder, name), modifiedMs: await lastWriteMs(join(folder, name)) })),
+  );
+  return folders.toSorted((a, b) => b.modifiedMs - a.modifiedMs);
+}
+
+async function lastWriteMs(path: string): Promise<number> {
+  const times = [path, join(path, "stdout"), join(path, "stderr")].map(async (name) => (await lstat(name)).mtimeMs);
+  return Math.max(0, ...(await Promise.all(times.map((time) => time.catch(() => 0)))));
 }

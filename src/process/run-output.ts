@@ -45,9 +45,13 @@ export class RunOutput {
       return size;
     }
     // No holes on this system: an append-mode writer goes on at the new end after a truncation.
-    ftruncateSync(this.fd, 0);
-    writeSync(this.fd, `[agent-runner: ${size} bytes of output dropped here]\n`);
     this.#droppedBytes = 0;
+    try {
+      ftruncateSync(this.fd, 0);
+      writeSync(this.fd, `[agent-runner: ${size} bytes of output dropped here]\n`);
+    } catch {
+      // A disk that is full even for that: the next look bounds it.
+    }
     return this.size();
   }
 

@@ -5,14 +5,15 @@ import { constants } from "node:os";
  * An executor outlives a runner that is killed, and its exit status is told to its parent only. So its parent is a small shell that
  * writes the status into a file before it ends itself: the next runner reads it there. The shell ignores what a stop sends to the
  * group (with a command as the trap, which the executor does not inherit as "ignored"), and keeps its own words ("Terminated") out of
- * the executor's stderr. The file is whole if it ends in a line feed.
+ * the executor's stderr. The file is whole if it ends in a line feed after digits; it is there from the beginning, filled with line feeds
+ * and written over in its place (`<>`), so that a disk that is full by then takes no status away.
  */
 const SCRIPT = `f=$1; shift
 trap : TERM INT HUP
 exec 4>&2 2>/dev/null
 (exec "$@" 2>&4 4>&-)
 c=$?
-printf '%s\\n' "$c" >"$f"
+printf '%s\\n' "$c" 1<>"$f"
 exit "$c"`;
 
 /** The command that runs `command` and leaves its exit status in `statusFile`. */
@@ -20,10 +21,13 @@ export function underShim(command: readonly string[], statusFile: string): strin
   return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, ...command];
 }
 
+/** What the status file holds before the executor has ended. */
+export const NO_STATUS = "\n\n\n\n";
+
 /** The status in the file, 0 to 255; null if there is none (yet). */
 export function readStatus(statusFile: string): number | null {
   try {
-    const match = /^(\d{1,3})\n$/.exec(readFileSync(statusFile, "latin1"));
+    const match = /^(\d{1,3})\n+$/.exec(readFileSync(statusFile, "latin1"));
     return match === null ? null : Number(match[1]);
   } catch {
     return null;

@@ -1,10 +1,12 @@
 import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
 import { hasInterpreter, inspectFile } from "./inspect-file.ts";
 import { processStartTime } from "./process-table.ts";
 import { RunOutput } from "./run-output.ts";
-import { type ExitStatus, statusOfCode, statusOfSignal, underShim } from "./shim.ts";
+import { type ExitStatus, NO_STATUS, statusOfCode, statusOfSignal, underShim } from "./shim.ts";
+import { isShortage } from "./shortage.ts";
 
 export interface SpawnRequest {
   readonly command: readonly string[];
@@ -21,6 +23,7 @@ export interface SpawnRequest {
 /** A started executor, under its shim: one session and process group. `pid` is that of their leader. */
 export interface ExecutorProcess {
   readonly pid: number;
+  /** Empty where the machine could not tell. */
   readonly startedAt: string;
   readonly exited: Promise<ExitStatus>;
   readonly stdout: RunOutput;
@@ -43,6 +46,7 @@ export type Spawned =
 /**
  * Starts an executor without a single pipe: stdin is a file of mode 0600 that is unlinked once it is open, stdout and stderr are
  * append-mode files. Nothing that the executor does or leaves undone can stall the runner, and a runner that dies takes no output away.
+ * Throws, with nothing started, where the machine has no room for it (`isShortage`).
  */
 export function spawnExecutor(request: SpawnRequest): Spawned {
   const fault = folderFault(request.projectDir) ?? programFault(request);
@@ -50,16 +54,18 @@ export function spawnExecutor(request: SpawnRequest): Spawned {
   let stdin: number | undefined;
   const outputs: RunOutput[] = [];
   try {
-    rmSync(statusFileOf(request.runFolder), { force: true });
+    writeFileSync(statusFileOf(request.runFolder), NO_STATUS, { mode: 0o600 });
     stdin = openUnlinked(join(request.runFolder, "stdin"), request.stdin);
     const stdout = new RunOutput(join(request.runFolder, "stdout"), request.outputLimitBytes);
     outputs.push(stdout);
     const stderr = new RunOutput(join(request.runFolder, "stderr"), request.outputLimitBytes);
     outputs.push(stderr);
+    requireDescriptors(2);
     return { kind: "started", process: start(request, stdin, stdout, stderr) };
   } catch (error) {
     for (const output of outputs) output.close();
-    return { kind: "not-started", reason: spawnFault(error) };
+    if (isShortage(error)) throw error;
+    return { kind: "not-started", reason: notStarted(describeError(error)) };
   } finally {
     if (stdin !== undefined) closeSync(stdin);
   }
@@ -85,12 +91,12 @@ function start(request: SpawnRequest, stdin: number, stdout: RunOutput, stderr: 
   });
   return {
     pid: child.pid,
-    startedAt: processStartTime(child.pid) ?? "",
+    startedAt: startOf(child.pid),
     exited: exit.promise,
     stdout,
     stderr,
     signalGroup(signal) {
-      // Once the leader is gone its number may be given to others.
+      // A child keeps its number until its end was taken notice of, which sets `ended` at once; afterwards others may be given it.
       if (!ended) signalTree(child.pid, signal);
     },
     close() {
@@ -98,6 +104,25 @@ function start(request: SpawnRequest, stdin: number, stdout: RunOutput, stderr: 
       stderr.close();
     },
   };
+}
+
+/** Nothing may go wrong once the executor lives. */
+function startOf(pid: number): string {
+  try {
+    return processStartTime(pid) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+/** What a spawn itself needs: the system's handle of the child, and a look at it. Without the first it would be started and ended again. */
+function requireDescriptors(count: number): void {
+  const descriptors: number[] = [];
+  try {
+    while (descriptors.length < count) descriptors.push(openSync(devNull, "r"));
+  } finally {
+    for (const descriptor of descriptors) closeSync(descriptor);
+  }
 }
 
 function signalTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
@@ -115,8 +140,8 @@ function signalTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
 }
 
 function openUnlinked(path: string, content: string): number {
-  writeFileSync(path, content, { mode: 0o600, flag: "wx" });
   try {
+    writeFileSync(path, content, { mode: 0o600, flag: "wx" });
     return openSync(path, constants.O_RDONLY);
   } finally {
     rmSync(path, { force: true });
@@ -145,10 +170,6 @@ function programFault({ command, env }: SpawnRequest): string | null {
   }
   if (!("runnable" in file) || !file.runnable) return notStarted(`${program} may not be executed`);
   return file.kind === "text" ? notStarted(`${program} is neither a program nor a script that begins with #!`) : null;
-}
-
-function spawnFault(error: unknown): string {
-  return notStarted(describeError(error));
 }
 
 function notStarted(why: string): string {

@@ -1,19 +1,21 @@
 import { join } from "node:path";
 import { adoptExecutor, bootId, lives, type ProcessIdentity } from "../process/adopt.ts";
-import { readProcessTable } from "../process/process-table.ts";
+import { byStart, readProcessTable } from "../process/process-table.ts";
 import { readStatus } from "../process/shim.ts";
 import { statusFileOf } from "../process/spawn.ts";
 import { parseAssignedRun } from "../protocol/poll.ts";
-import { isTerminal } from "../protocol/run.ts";
-import { concludeRun, notStarted } from "./conclude-run.ts";
+import type { ActiveRun } from "./active-run.ts";
+import { type Attempt, concludeRun, notStarted } from "./conclude-run.ts";
 import { deliver } from "./deliver.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { watchRun } from "./execute-run.ts";
+import { executeRun, watchRun } from "./execute-run.ts";
 import type { JournalRun } from "./journal.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RunRegistry, TakenRun } from "./run-registry.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 import { endRemains } from "./supervise.ts";
+
+const NEVER = new AbortController().signal;
 
 /** What no process answers to; for an executor of which nothing but its files may be left. */
 const NOBODY: ProcessIdentity = { pid: 0, startedAt: "", bootId: "" };
@@ -46,19 +48,12 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
 
 async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessIdentity, parts: RunnerParts): Promise<void> {
   const { run } = taken;
-  const log = parts.log.scope("supervisor");
   const grant = parts.gateway.restore(run.runId, run.sessionId, record, (activity) => parts.journal.active(run.runId, activity));
   try {
     if (record.cancel !== null) run.cancel(record.cancel);
     run.moveTo("starting");
-    if (record.outcome !== null && !mayLeaveSomething(record.outcome)) return await concludeRun(taken, grant, notStarted(record.outcome), parts);
-    const isAlive = lives(identity);
-    log.info(isAlive ? `Took up run ${run.runId}, whose executor lives (pid ${identity.pid})` : `Took up run ${run.runId}, which ended meanwhile`, run.context);
-    const child = adoptExecutor(identity, folderOf(record, parts), parts.config.outputLimitBytes);
-    const attempt = await watchRun(run, child, parts);
-    const outcome = record.outcome ?? attempt.outcome;
-    if (outcome.kind === "vanished" && (await isEndKnown(run.runId, parts))) return parts.journal.done(run.runId);
-    await concludeRun(taken, grant, { ...attempt, outcome }, parts);
+    const attempt = await takeUp(run, record, identity, parts);
+    await concludeRun(taken, grant, { ...attempt, outcome: record.outcome ?? attempt.outcome }, parts);
   } finally {
     taken.end({ remember: true });
   }
@@ -75,10 +70,18 @@ async function lookAgain({ assigned: { runId, sessionId }, identity }: JournalRu
   parts.journal.done(runId);
 }
 
-/** Before an end is made up the coordinator is asked: the record may be older than what was reported (a power cut). */
-async function isEndKnown(runId: string, parts: RunnerParts): Promise<boolean> {
-  const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
-  return found.kind === "refused" || (found.kind === "answered" && isTerminal(found.value.status));
+/** Watches the executor to its end, at once where it has ended. An outcome that is on record counts whatever is found now. */
+async function takeUp(run: ActiveRun, record: JournalRun, identity: ProcessIdentity, parts: RunnerParts): Promise<Attempt> {
+  const log = parts.log.scope("supervisor");
+  const mayHaveFiles = record.outcome === null || mayLeaveSomething(record.outcome) || identity !== NOBODY;
+  if (record.outcome !== null && !mayHaveFiles) return { ...notStarted(record.outcome), mayBeReported: true };
+  const folder = folderOf(record, parts);
+  const open = () => ({ isAlive: lives(identity), child: adoptExecutor(identity, folder, parts.config.outputLimitBytes) });
+  const taken = await parts.intake.whenThereIsRoom(open, NEVER);
+  if (taken === "cancelled") throw new Error(`the runner has left before it could take up run ${run.runId}`);
+  const { isAlive, child } = taken;
+  log.info(isAlive ? `Took up run ${run.runId}, whose executor lives (pid ${identity.pid})` : `Took up run ${run.runId}, which ended meanwhile`, run.context);
+  return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
 }
 
 /** A run that was claimed, and perhaps reported as started, but certainly not spawned: it is begun now, if it is still ours. */
@@ -86,18 +89,23 @@ async function beginAnew(record: JournalRun, dispatcher: Dispatcher, parts: Runn
   const { runId } = record.assigned;
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());
-  // The record goes only when nothing is to be done any more: this runner may be killed too, and the coordinator tells a run that is
-  // "running" to nobody again.
-  if (!isOurs || isTerminal(found.value.status)) parts.journal.forget(runId);
-  else if (found.value.status === "stopping") dispatcher.take({ kind: "stops", runIds: [runId], sessionIds: [] });
-  else dispatcher.take(parseAssignedRun(found.value));
+  const status = isOurs ? found.value.status : null;
+  // Its record stays until another takes its place: the coordinator shows it as running, and that alone would not tell that it is not.
+  if (isOurs && (status === "claimed" || status === "running")) return dispatcher.take(parseAssignedRun(found.value));
+  if (status !== "stopping") return parts.journal.forget(runId);
+  const taken = dispatcher.registry.add(record.assigned);
+  taken?.run.cancel({ kind: "stop-command" });
+  if (taken !== null) await executeRun(taken, parts);
 }
 
-/** Leaders of executors that live, by their run's mark: for those that were spawned in the moment in which the runner died. */
+/**
+ * Leaders of executors that live, by their run's mark: for those that were spawned in the moment in which the runner died. The first to
+ * start leads; others may have left its group, and lead one of their own.
+ */
 async function markedLeaders(): Promise<Map<string, ProcessIdentity>> {
   const leaders = new Map<string, ProcessIdentity>();
-  for (const { pid, group, runId, startedAt } of await readProcessTable()) {
-    if (runId !== null && pid === group) leaders.set(runId, { pid, startedAt, bootId: bootId() });
+  for (const { pid, group, runId, startedAt } of (await readProcessTable()).toSorted(byStart)) {
+    if (runId !== null && pid === group && !leaders.has(runId)) leaders.set(runId, { pid, startedAt, bootId: bootId() });
   }
   return leaders;
 }

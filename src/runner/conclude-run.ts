@@ -1,10 +1,13 @@
+import { join } from "node:path";
 import { describeError } from "../errors.ts";
 import type { Grant } from "../gateway/grant.ts";
 import type { ExecutorProcess } from "../process/spawn.ts";
+import { isTerminal } from "../protocol/run.ts";
 import type { ActiveRun } from "./active-run.ts";
 import { deliver } from "./deliver.ts";
 import { finishSession } from "./finish-session.ts";
 import { describeMs, describeOutcome, type Outcome, reportOf } from "./outcome.ts";
+import { dropRunRecord } from "./run-record.ts";
 import type { TakenRun } from "./run-registry.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
 import { endRemains } from "./supervise.ts";
@@ -14,6 +17,8 @@ export interface Attempt {
   readonly outcome: Outcome;
   readonly child: ExecutorProcess | null;
   readonly unwatch: () => void;
+  /** It ended before this start of the runner: an earlier one may have reported it, and died before it could note that. */
+  readonly mayBeReported?: boolean;
 }
 
 export function notStarted(outcome: Outcome): Attempt {
@@ -33,12 +38,14 @@ export async function concludeRun({ run, end }: TakenRun, grant: Grant, attempt:
   parts.journal.ended(run.runId, outcome);
   parts.gateway.revoke(grant);
   await grant.settled();
-  if (outcome.kind === "succeeded" && child !== null) {
+  const isReported = attempt.mayBeReported === true && (await isEndKnown(run.runId, parts));
+  if (!isReported && outcome.kind === "succeeded" && child !== null) {
     const finished = finishSession(run, grant, () => child.stdout.tail(STDOUT_TAIL_BYTES), parts);
     await finished.catch((error: unknown) => log.error(`Could not finish session ${run.sessionId}: ${describeError(error)}`, run.context));
   }
-  const reported = report(run, outcome, parts);
-  log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
+  const reported = isReported ? undefined : report(run, outcome, parts);
+  if (isReported) log.info(`The coordinator knows how run ${run.runId} ended`, run.context);
+  else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
   const endedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
   const looked = child !== null && endedByItself ? endRemains(run, child, parts) : undefined;
   attempt.unwatch();
@@ -48,10 +55,18 @@ export async function concludeRun({ run, end }: TakenRun, grant: Grant, attempt:
   if (outcome.kind === "claim-lost") parts.journal.forget(run.runId);
   else if (looked === undefined) parts.journal.done(run.runId);
   else parts.journal.reported(run.runId);
+  dropRunRecord(join(parts.runsFolder, run.runId));
   end({ remember: outcome.kind !== "claim-lost" });
   if (looked === undefined) return;
   await looked;
   parts.journal.done(run.runId);
+}
+
+/** An end that was reported already is not reported again, nor is one made up for a run that the coordinator knows more about. */
+async function isEndKnown(runId: string, parts: RunnerParts): Promise<boolean> {
+  const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
+  if (found.kind === "refused") return found.failure.status === 404;
+  return found.kind === "answered" && isTerminal(found.value.status);
 }
 
 /** Delivers how the run ended; resolves when that is acknowledged or refused for good. */

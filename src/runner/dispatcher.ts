@@ -29,7 +29,10 @@ export class Dispatcher {
       case "run":
         return this.#execute(message.run);
       case "bad-run":
+        if (this.registry.knows(message.runId)) return;
         this.#log.error(`Run ${message.runId} cannot be executed: ${message.fault}`, { run: message.runId, ...(message.sessionId === null ? {} : { session: message.sessionId }) });
+        // Its claim is accounted for: a look for lost ones must not bring it again while the report is on its way.
+        this.registry.remember([message.runId]);
         return this.track(this.#reportBadRun(message.runId, message.fault));
       case "stops":
         for (const runId of message.runIds) this.track(this.#stopById(runId));

@@ -2,13 +2,14 @@ import { aborted } from "../async/aborted.ts";
 import { describeError } from "../errors.ts";
 import type { Grant } from "../gateway/grant.ts";
 import { bootId } from "../process/adopt.ts";
-import { type ExecutorProcess, spawnExecutor } from "../process/spawn.ts";
+import { type ExecutorProcess, type Spawned, type SpawnRequest, spawnExecutor } from "../process/spawn.ts";
 import type { ActiveRun } from "./active-run.ts";
 import { type Attempt, concludeRun, notStarted, watchOutputs } from "./conclude-run.ts";
 import { deliver } from "./deliver.ts";
 import { type Outcome, STOPPED_BEFORE_START } from "./outcome.ts";
 import { prepareRun } from "./prepare-run.ts";
 import type { TakenRun } from "./run-registry.ts";
+import { writeRunRecord } from "./run-record.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
 import { supervise } from "./supervise.ts";
 
@@ -19,7 +20,8 @@ import { supervise } from "./supervise.ts";
  * (`concludeRun`). A run that an earlier start began joins the line at "watch" (`adoptRun`).
  *
  * `started` comes before the spawn: a claim whose lease ran out belongs to somebody else, and nothing must be spent on it. What the
- * journal has to know before which step is told there.
+ * journal has to know before which step is told there. Up to the spawn a step for which the machine has no room waits for it; after the
+ * spawn nothing does.
  */
 export async function executeRun(taken: TakenRun, parts: RunnerParts): Promise<void> {
   const { run, turn, end } = taken;
@@ -40,28 +42,40 @@ function asFault(error: unknown): Attempt {
 }
 
 async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Promise<Attempt> {
-  const { journal } = parts;
+  const { journal, intake } = parts;
   const log = parts.log.scope("executor");
   if (run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
   run.moveTo("starting");
   const prepared = await prepareRun(run, grant, parts);
   if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
 
-  journal.starting(run.assigned, grant.token);
-  const started = prepared.kind === "ready" ? await claimStart(run, parts) : "cancelled";
-  if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null) {
-    return notStarted(STOPPED_BEFORE_START);
-  }
+  const recorded = await intake.whenThereIsRoom(() => journal.starting(run.assigned, grant.token), run.cancelled);
+  const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
+  if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
   if (started !== "acknowledged") return notStarted({ kind: "claim-lost", reason: started.lost });
 
   log.info(startLine(run, prepared.agentName), run.context);
-  journal.spawning(run.runId);
-  const spawned = spawnExecutor(prepared.request);
+  const spawned = await intake.whenThereIsRoom(() => spawnOnRecord(run, prepared.request, grant, parts), run.cancelled);
+  if (spawned === "cancelled") return notStarted(STOPPED_BEFORE_START);
   if (spawned.kind === "not-started") return notStarted({ kind: "not-started", error: spawned.reason });
   const child = spawned.process;
-  journal.running(run.runId, { pid: child.pid, startedAt: child.startedAt, bootId: bootId() });
+  journal.running(run.runId, child.startedAt === "" ? null : { pid: child.pid, startedAt: child.startedAt, bootId: bootId() });
   log.debug(`Executor of run ${run.runId} has pid ${child.pid}`, run.context);
   return watchRun(run, child, parts);
+}
+
+/** The spawn, and what has to be on record before it. Throws, with nothing spawned, where there is no room for it. */
+function spawnOnRecord(run: ActiveRun, request: SpawnRequest, grant: Grant, { gateway, identityKey, journal }: RunnerParts): Spawned {
+  // Read now: nothing may fail once the executor lives.
+  bootId();
+  writeRunRecord(request.runFolder, identityKey, gateway.port, grant.token, run.assigned);
+  journal.spawning(run.runId);
+  try {
+    return spawnExecutor(request);
+  } catch (error) {
+    journal.notSpawned(run.runId);
+    throw error;
+  }
 }
 
 /** Watches an executor, whoever started it, to its end. */

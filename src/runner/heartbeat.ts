@@ -7,6 +7,8 @@ import type { RunRegistry } from "./run-registry.ts";
 
 /** After so long a silence a coordinator may call us stale, and a heartbeat does not undo that: only registering does. */
 const STALE_AFTER_MS = 120_000;
+/** Where heartbeats are closer together, so many that did not go out are a silence too: nobody asks for them without watching them. */
+const MISSED_HEARTBEATS = 4;
 
 export interface HeartbeatOptions {
   readonly coordinator: CoordinatorClient;
@@ -21,14 +23,17 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
   const { coordinator, registration, registry, link, log } = options;
   let lastHeardMs = Date.now();
   let underWay = false;
+  const intervalMs = registration.heartbeatIntervalSeconds * 1000;
+  const staleAfterMs = Math.min(STALE_AFTER_MS, intervalMs * MISSED_HEARTBEATS);
 
   const beat = async (): Promise<void> => {
     if (underWay) return;
     underWay = true;
-    // Wall clock on purpose: the machine may have slept.
-    const silentMs = Date.now() - lastHeardMs;
+    // Wall clock on purpose: the machine may have slept, in the middle of a heartbeat too, so the beginning of each counts.
+    const beganMs = Date.now();
+    const silentMs = beganMs - lastHeardMs;
     try {
-      if (silentMs > STALE_AFTER_MS) {
+      if (silentMs > staleAfterMs) {
         log.debug(`Silent for ${Math.round(silentMs / 1000)} s: registering again`);
         await registration.renew();
       } else {
@@ -36,7 +41,7 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
         await coordinator.heartbeat(registration.runnerId, claimed.map((run) => run.runId));
         link.up();
       }
-      if (!link.isDown) lastHeardMs = Date.now();
+      if (!link.isDown) lastHeardMs = beganMs;
     } catch (error) {
       const failure = failureOfThrown("heartbeat", error);
       if (failure.kind === "unregistered") await registration.renew();
@@ -46,6 +51,6 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
       underWay = false;
     }
   };
-  const timer = setInterval(() => void beat(), registration.heartbeatIntervalSeconds * 1000);
+  const timer = setInterval(() => void beat(), intervalMs);
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import * as v from "valibot";
 import type { Config } from "../config/load-config.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
+import { privateFolder } from "../process/private-folder.ts";
 import { processStartTime } from "../process/process-table.ts";
+import { isShortage } from "../process/shortage.ts";
 
 /** What makes a runner the same to a coordinator (protocol, section 2). */
 export interface RunnerIdentity {
@@ -28,7 +30,7 @@ export interface IdentityLock extends Disposable {
  */
 export function lockIdentity(identity: RunnerIdentity, folder: string): IdentityLock {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    privateFolder(folder);
     return lockIn(folder, identity);
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -46,9 +48,18 @@ function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
       { hint: "Stop that one, or give this one another --project-dir or executor." },
     );
   }
-  const holder: Holder = { ...identity, pid: process.pid, startedAt: processStartTime(process.pid) ?? "" };
-  writeFileSync(join(folder, `${key}.json`), JSON.stringify(holder), { mode: 0o600 });
+  writeHolder(join(folder, `${key}.json`), identity);
   return { key, [Symbol.dispose]: () => database.close() };
+}
+
+/** Only messages and `handover` need it: a disk that is full keeps no runner from coming back for its executors. */
+function writeHolder(path: string, identity: RunnerIdentity): void {
+  const holder: Holder = { ...identity, pid: process.pid, startedAt: processStartTime(process.pid) ?? "" };
+  try {
+    writeFileSync(path, JSON.stringify(holder), { mode: 0o600 });
+  } catch (error) {
+    if (!isShortage(error)) throw error;
+  }
 }
 
 /** Null if somebody holds it. */

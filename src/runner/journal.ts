@@ -1,12 +1,10 @@
-import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, renameSync } from "node:fs";
-import { dirname } from "node:path";
+import type { Database } from "bun:sqlite";
 import * as v from "valibot";
-import { describeError } from "../errors.ts";
 import type { Activity } from "../gateway/grant.ts";
 import type { Log } from "../log.ts";
 import type { ProcessIdentity } from "../process/adopt.ts";
 import type { AssignedRun } from "../protocol/poll.ts";
+import { openJournalDatabase } from "./journal-database.ts";
 import { ActivityEntry, AssignedEntry, CancelEntry, IdentityEntry, OutcomeEntry } from "./journal-entries.ts";
 import type { CancelReason, Outcome } from "./outcome.ts";
 
@@ -16,7 +14,8 @@ import type { CancelReason, Outcome } from "./outcome.ts";
  * - the claim: nothing. The coordinator has it on record; a run that it shows as claimed by us and that is not in here was never begun
  * - `starting` before the report `started`: a run that the coordinator shows as running may be begun by the next runner only if it is
  *   known that this one had not spawned yet
- * - `spawning` before the spawn: from here on the run is never executed again
+ * - `spawning` before the spawn: from here on the run is never executed again. The same is on record in the run's own folder
+ *   (`run-record.ts`), from which a journal that is lost is made anew
  * - the pid with its start time and boot id after the spawn; until then the process is found by the run's mark in its environment
  * - the reason of a stop before the first signal: the exit status alone does not tell a stop from a crash
  * - what the executor has sent (message, `session_stop`) after the coordinator acknowledged it
@@ -26,6 +25,11 @@ import type { CancelReason, Outcome } from "./outcome.ts";
  * A record has to outlive the process, not the machine: after a power cut no executor is left that it could be about, and before an
  * outcome is made up ("vanished") the coordinator is asked what it knows. So the database does without an fsync a step
  * (`synchronous = NORMAL` in WAL mode), which would cost more than the rest of a dispatch.
+ *
+ * A record that cannot be written (a full disk): before the spawn it holds up the run, nothing of which is begun. After the spawn it holds
+ * up nothing: the runner goes on with what it knows, the record is owed and written before the next one or as soon as there is room. A
+ * runner that dies owing one finds the executor by its mark or its status file, and asks the coordinator before it reports an end that it
+ * has not seen itself.
  */
 
 export type Phase = "starting" | "spawning" | "running" | "ended" | "reported" | "done";
@@ -41,66 +45,57 @@ export interface JournalRun {
   readonly outcome: Outcome | null;
 }
 
-const SCHEMA_VERSION = 1;
 /** So many runs that are through are remembered, so that one delivered again is known. */
 const KEPT_DONE = 10_000;
-
-const SCHEMA = `
-  CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, phase TEXT NOT NULL, assigned TEXT NOT NULL, token TEXT NOT NULL,
-    identity TEXT, cancel TEXT, activity TEXT, outcome TEXT, changed_ms INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX runs_open ON runs (changed_ms) WHERE phase <> 'done';
-  CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  PRAGMA user_version = ${SCHEMA_VERSION};`;
 
 /** The runner's memory across its own death: one SQLite file in the state folder. */
 export class Journal implements Disposable {
   readonly #db: Database;
+  readonly #onFault: (error: unknown) => void;
+  /** Records that could not be written yet, in their order, one for each thing that is said of a run. */
+  readonly #owed = new Map<string, () => void>();
 
-  private constructor(db: Database) {
+  private constructor(db: Database, onFault: (error: unknown) => void) {
     this.#db = db;
+    this.#onFault = onFault;
   }
 
-  /** Opens the journal; one that is damaged, or of another version, is set aside with a loud message, and an empty one is begun. */
-  static open(path: string, log: Log): Journal {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    try {
-      return new Journal(openChecked(path));
-    } catch (error) {
-      const aside = `${path}.set-aside-${Date.now()}`;
-      for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-      log.error(`The journal ${path} cannot be used (${describeError(error)}): set aside as ${aside}; going on without it`);
-      return new Journal(openChecked(path));
-    }
+  /** `onFault` is told whenever a record cannot be written. Throws a UserError where the file cannot be opened (`openJournalDatabase`). */
+  static open(path: string, log: Log, onFault: (error: unknown) => void = () => {}): Journal {
+    return new Journal(openJournalDatabase(path, log), onFault);
   }
 
+  /** Throws where it cannot be recorded. */
   starting(assigned: AssignedRun, token: string): void {
-    // Prompts stay out of it: an adopted run has been given its prompt.
-    const { prompt: _prompt, parameters: _parameters, resolvedBlueprint: _blueprint, ...kept } = assigned;
-    this.#db
-      .query("INSERT OR REPLACE INTO runs (run_id, phase, assigned, token, changed_ms) VALUES (?, 'starting', ?, ?, ?)")
-      .run(assigned.runId, JSON.stringify(kept), token, Date.now());
+    const query = "INSERT OR REPLACE INTO runs (run_id, phase, assigned, token, changed_ms) VALUES (?, 'starting', ?, ?, ?)";
+    this.#now(() => this.#run(query, assigned.runId, JSON.stringify(withoutPrompt(assigned)), token, Date.now()));
   }
 
+  /** Throws where it cannot be recorded. */
   spawning(runId: string): void {
-    this.#set(runId, "phase = 'spawning'");
+    this.#now(() => this.#set(runId, "phase = 'spawning'"));
   }
 
-  running(runId: string, identity: ProcessIdentity): void {
-    this.#set(runId, "phase = 'running', identity = ?", JSON.stringify(identity));
+  notSpawned(runId: string): void {
+    this.#soon(`phase ${runId}`, () => this.#set(runId, "phase = 'starting'"));
+  }
+
+  running(runId: string, identity: ProcessIdentity | null): void {
+    this.#soon(`phase ${runId}`, () => this.#set(runId, "phase = 'running', identity = ?", identity === null ? null : JSON.stringify(identity)));
   }
 
   cancelled(runId: string, reason: CancelReason): void {
-    this.#set(runId, "cancel = ?", JSON.stringify(reason));
+    this.#soon(`cancel ${runId}`, () => this.#set(runId, "cancel = ?", JSON.stringify(reason)));
   }
 
   active(runId: string, activity: Activity): void {
-    this.#set(runId, "activity = ?", JSON.stringify(activity));
+    // As it is now: the object goes on changing.
+    const entry = JSON.stringify(activity);
+    this.#soon(`activity ${runId}`, () => this.#set(runId, "activity = ?", entry));
   }
 
   ended(runId: string, outcome: Outcome): void {
-    this.#set(runId, "phase = 'ended', outcome = ?", JSON.stringify(outcome));
+    this.#soon(`outcome ${runId}`, () => this.#set(runId, "phase = 'ended', outcome = ?", JSON.stringify(outcome)));
   }
 
   /** Only the look at what the run left behind is outstanding. */
@@ -109,12 +104,12 @@ export class Journal implements Disposable {
   }
 
   done(runId: string): void {
-    this.#set(runId, "phase = 'done', activity = NULL, cancel = NULL");
+    this.#soon(`done ${runId}`, () => this.#set(runId, "phase = 'done', activity = NULL, cancel = NULL"));
   }
 
   /** The claim is the coordinator's again. */
   forget(runId: string): void {
-    this.#db.query("DELETE FROM runs WHERE run_id = ?").run(runId);
+    this.#soon(`done ${runId}`, () => this.#run("DELETE FROM runs WHERE run_id = ?", runId));
   }
 
   /** Runs that are not through, the oldest first. A row that makes no sense is told and left out. */
@@ -135,9 +130,8 @@ export class Journal implements Disposable {
 
   /** Drops what is long through. */
   prune(): void {
-    this.#db
-      .query("DELETE FROM runs WHERE phase = 'done' AND run_id NOT IN (SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms DESC LIMIT ?)")
-      .run(KEPT_DONE);
+    const through = "SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms DESC LIMIT ?";
+    this.#soon("prune", () => this.#run(`DELETE FROM runs WHERE phase = 'done' AND run_id NOT IN (${through})`, KEPT_DONE));
   }
 
   get gatewayPort(): number | null {
@@ -146,16 +140,65 @@ export class Journal implements Disposable {
   }
 
   set gatewayPort(port: number) {
-    this.#db.query("INSERT OR REPLACE INTO settings (name, value) VALUES ('gateway_port', ?)").run(String(port));
+    this.#soon("port", () => this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES ('gateway_port', ?)", String(port)));
+  }
+
+  /** Writes what is still to be written; throws, and keeps the rest, where something cannot be. */
+  settle(): void {
+    for (const [what, write] of this.#owed) {
+      write();
+      this.#owed.delete(what);
+    }
+  }
+
+  /** Throws where not even this can be written. */
+  requireRoom(): void {
+    this.settle();
+    this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES ('probe', ?)", String(Date.now()));
   }
 
   [Symbol.dispose](): void {
+    try {
+      this.settle();
+    } catch {
+      // Told when it could not be written first.
+    }
     this.#db.close();
   }
 
-  #set(runId: string, change: string, ...values: string[]): void {
-    this.#db.query(`UPDATE runs SET ${change}, changed_ms = ? WHERE run_id = ?`).run(...values, Date.now(), runId);
+  #now(write: () => void): void {
+    try {
+      this.settle();
+      write();
+    } catch (error) {
+      this.#onFault(error);
+      throw error;
+    }
   }
+
+  #soon(what: string, write: () => void): void {
+    this.#owed.delete(what);
+    this.#owed.set(what, write);
+    try {
+      this.settle();
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  #set(runId: string, change: string, ...values: (string | null)[]): void {
+    this.#run(`UPDATE runs SET ${change}, changed_ms = ? WHERE run_id = ?`, ...values, Date.now(), runId);
+  }
+
+  #run(query: string, ...values: (string | number | null)[]): void {
+    this.#db.query(query).run(...values);
+  }
+}
+
+/** What is put down of a run. Prompts stay out of it: a run that is taken up has been given its prompt. */
+export function withoutPrompt(assigned: AssignedRun): Omit<AssignedRun, "prompt" | "parameters" | "resolvedBlueprint"> {
+  const { prompt: _prompt, parameters: _parameters, resolvedBlueprint: _blueprint, ...kept } = assigned;
+  return kept;
 }
 
 interface JournalRow {
@@ -167,24 +210,6 @@ interface JournalRow {
   readonly cancel: string | null;
   readonly activity: string | null;
   readonly outcome: string | null;
-}
-
-function openChecked(path: string): Database {
-  const db = new Database(path, { create: true });
-  try {
-    db.run("PRAGMA busy_timeout = 2000");
-    db.run("PRAGMA journal_mode = WAL");
-    db.run("PRAGMA synchronous = NORMAL");
-    const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version;
-    if (version === 0) db.run(SCHEMA);
-    else if (version !== SCHEMA_VERSION) throw new Error(`its version is ${version}, this program writes ${SCHEMA_VERSION}`);
-    const check = db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check;
-    if (check !== "ok") throw new Error(`it is damaged: ${check}`);
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
 }
 
 function parseRow(row: JournalRow): JournalRun | null {

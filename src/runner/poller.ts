@@ -3,6 +3,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
 import type { Log } from "../log.ts";
 import type { PollMessage } from "../protocol/poll.ts";
+import type { Intake } from "./intake.ts";
 import type { Link } from "./link.ts";
 import type { LostClaims } from "./lost-claims.ts";
 import type { Registration } from "./registration.ts";
@@ -12,6 +13,7 @@ export interface PollerOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
   readonly registry: RunRegistry;
+  readonly intake: Intake;
   readonly lostClaims: LostClaims;
   readonly link: Link;
   readonly log: Log;
@@ -72,7 +74,11 @@ export class Poller {
   }
 
   get #mayClaim(): boolean {
-    return !this.#options.registry.isFull && !this.#leaving.signal.aborted;
+    return !this.#hasNoRoom && !this.#leaving.signal.aborted;
+  }
+
+  get #hasNoRoom(): boolean {
+    return this.#options.registry.isFull || this.#options.intake.isClosed;
   }
 
   async #pollOnce(mayClaim: boolean, backoff: Backoff): Promise<void> {
@@ -100,7 +106,7 @@ export class Poller {
     }
   }
 
-  /** Null when the look at lost claims took the last slot, or the runner began to leave during it. */
+  /** Null when the look at lost claims took the last slot, or found no room, or the runner began to leave during it. */
   async #claimingPoll(): Promise<PollMessage | null> {
     const { promise, resolve } = Promise.withResolvers<void>();
     // Whoever leaves waits for the look too: it may bring a run, like the poll.
@@ -114,13 +120,13 @@ export class Poller {
     }
   }
 
-  /** Null when it was dropped because a slot is free, or the runner leaves. */
+  /** Null when it was dropped because runs may be taken again, or the runner leaves. */
   async #stopsOnlyPoll(): Promise<PollMessage | null> {
     const { registry } = this.#options;
     const drop = new AbortController();
     const onAbandon = (): void => drop.abort();
     this.#abandon.signal.addEventListener("abort", onAbandon, { once: true });
-    const isWanted = (): boolean => registry.isFull || this.#leaving.signal.aborted;
+    const isWanted = (): boolean => this.#hasNoRoom || this.#leaving.signal.aborted;
     let isOpen = true;
     const dropWhenUnwanted = async (): Promise<void> => {
       while (isOpen && isWanted()) await registry.changed();

@@ -1,8 +1,8 @@
-import { mkdirSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { CoordinatorFailure } from "../client/failure.ts";
 import { describeError } from "../errors.ts";
 import type { Grant } from "../gateway/grant.ts";
+import { privateFolder } from "../process/private-folder.ts";
 import { RUN_MARKER } from "../process/process-table.ts";
 import type { SpawnRequest } from "../process/spawn.ts";
 import type { Blueprint } from "../protocol/agent.ts";
@@ -32,7 +32,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
   const values = { sessionId: run.sessionId, mcpUrl: gateway.mcpUrlOf(grant) };
   const runFolder = join(parts.runsFolder, run.runId);
   try {
-    mkdirSync(runFolder, { recursive: true, mode: 0o700 });
+    if ((await parts.intake.whenThereIsRoom(() => privateFolder(runFolder), run.cancelled)) === "cancelled") return { kind: "cancelled" };
   } catch (error) {
     return { kind: "fault", error: `The run's folder ${runFolder} cannot be made: ${describeError(error)}` };
   }

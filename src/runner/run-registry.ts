@@ -47,7 +47,7 @@ export class RunRegistry {
       this.#runs.delete(run.runId);
       if (this.#turns.get(run.sessionId) === next) this.#turns.delete(run.sessionId);
       resolve();
-      this.#wake();
+      this.wake();
     };
     return { run, turn, end };
   }
@@ -92,18 +92,18 @@ export class RunRegistry {
     return this.#limit > 0 && this.#slotsTaken >= this.#limit;
   }
 
-  /** Resolves at the next change of `size`, `executing` or `isFull`. */
+  /** Resolves at the next change of `size`, `executing` or `isFull`, or of what else decides whether runs are taken. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiters.add(resolve));
   }
 
   #onState(run: ActiveRun, from: string): void {
     if (run.state === "reporting" && from !== "reporting") this.#slotsTaken--;
-    this.#wake();
+    this.wake();
   }
 
-
-  #wake(): void {
+  /** Something else that decides whether runs are taken has changed: whoever waits for `changed` looks again. */
+  wake(): void {
     const waiters = [...this.#waiters];
     this.#waiters.clear();
     for (const wake of waiters) wake();

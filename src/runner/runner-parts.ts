@@ -6,6 +6,7 @@ import type { Log } from "../log.ts";
 import type { OutputWatch } from "../process/output-watch.ts";
 import type { Remains } from "../process/remains.ts";
 import type { DeliverOptions } from "./deliver.ts";
+import type { Intake } from "./intake.ts";
 import type { Journal } from "./journal.ts";
 import type { Registration } from "./registration.ts";
 
@@ -17,6 +18,9 @@ export interface RunnerParts {
   readonly registration: Registration;
   readonly gateway: Gateway;
   readonly journal: Journal;
+  readonly intake: Intake;
+  /** Names this runner's identity in files. */
+  readonly identityKey: string;
   readonly outputs: OutputWatch;
   readonly remains: Remains;
   readonly delivery: Omit<DeliverOptions, "context" | "signal">;

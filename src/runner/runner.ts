@@ -9,13 +9,15 @@ import type { Config } from "../config/load-config.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import { OutputWatch } from "../process/output-watch.ts";
+import { privateFolder } from "../process/private-folder.ts";
 import { Remains } from "../process/remains.ts";
-import { pruneRunFolders } from "../process/run-folders.ts";
+import { requireRoom } from "../process/shortage.ts";
 import type { PollMessage } from "../protocol/poll.ts";
 import { adoptRuns } from "./adopt-runs.ts";
 import { Dispatcher, stopRun } from "./dispatcher.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { claimMachine, lockIdentity, locksFolder } from "./identity-lock.ts";
+import { Intake } from "./intake.ts";
 import { Journal } from "./journal.ts";
 import { leave } from "./leave.ts";
 import { Link } from "./link.ts";
@@ -24,6 +26,8 @@ import { describeMs } from "./outcome.ts";
 import { Poller } from "./poller.ts";
 import { Registration } from "./registration.ts";
 import { RunRegistry } from "./run-registry.ts";
+import { keepRetention } from "./retention.ts";
+import { recoverJournal } from "./run-record.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 import { watchForStops } from "./stop-watch.ts";
 
@@ -132,7 +136,11 @@ export class Runner {
     using lock = lockIdentity(identity, locksFolder(config));
     using machine = claimMachine(identity);
     this.#isAlone = machine !== null;
-    using journal = Journal.open(join(config.stateDir, "journals", `${lock.key}.sqlite`), this.#log);
+    using intake = this.#makeIntake();
+    const journalPath = join(config.stateDir, "journals", `${lock.key}.sqlite`);
+    using journal = Journal.open(journalPath, this.#log, (error) => intake.close(error));
+    const runsFolder = privateFolder(join(config.stateDir, "runs"));
+    recoverJournal(journal, runsFolder, lock.key, this.#log);
     await using gateway = new Gateway({
       coordinator: this.#coordinator,
       scope: config.gatewayScope,
@@ -143,8 +151,8 @@ export class Runner {
     });
     journal.gatewayPort = gateway.port;
     this.#journal = journal;
-    const parts = this.#partsWith(gateway, journal);
-    pruneRunFolders(parts.runsFolder);
+    const parts = this.#partsWith({ gateway, journal, intake, runsFolder, identityKey: lock.key });
+    using _retention = keepRetention(runsFolder, config.retention, this.#log);
     const dispatcher = new Dispatcher(this.#registry, parts, this.#stopping.signal, () => this.#onDeregistered());
     // Before the coordinator is reached: executors that an earlier start left are watched, and heard, at once.
     await adoptRuns(this.#registry, dispatcher, parts);
@@ -154,7 +162,8 @@ export class Runner {
       await this.#registration.close();
       return this.#end();
     }
-    const common = { coordinator: this.#coordinator, registration: this.#registration, registry: this.#registry, link: this.#link };
+    const common = { coordinator: this.#coordinator, registration: this.#registration, registry: this.#registry, link: this.#link, intake };
+    await intake.look();
     using _heartbeat = startHeartbeat({ ...common, log: log.scope("heartbeat") });
     this.#log.info(`Registered as ${this.#registration.runnerId}`);
     this.#moveTo("online");
@@ -171,12 +180,12 @@ export class Runner {
     if (common.registration.isTakenUp) lostClaims.expect({ isGhostPossible: true });
     common.registration.onRenewed = () => lostClaims.expect();
     const poller = new Poller({ ...common, log, onMessage, lostClaims });
-    const { registry, registration } = common;
+    const { registry, registration, intake } = common;
     const done = new AbortController();
     const stops = watchForStops({
       ...common,
       log,
-      isNeeded: () => !registration.takesCapacity && (registry.isFull || this.#draining.signal.aborted),
+      isNeeded: () => !registration.takesCapacity && (registry.isFull || intake.isClosed || this.#draining.signal.aborted),
       onStop: stopRun,
       signal: done.signal,
     });
@@ -190,20 +199,26 @@ export class Runner {
     await Promise.all([polling, stops]);
   }
 
-  #partsWith(gateway: Gateway, journal: Journal): RunnerParts {
+  #makeIntake(): Intake {
+    const requireAllRoom = async (): Promise<void> => {
+      this.#journal?.requireRoom();
+      await requireRoom(this.#options.config.stateDir);
+    };
+    return new Intake({ log: this.#log, requireRoom: requireAllRoom, onChange: () => this.#registry.wake() });
+  }
+
+  #partsWith(own: Pick<RunnerParts, "gateway" | "journal" | "intake" | "runsFolder" | "identityKey">): RunnerParts {
     const { config, executor, inheritedEnv, log } = this.#options;
     return {
+      ...own,
       config,
       executor,
       coordinator: this.#coordinator,
       registration: this.#registration,
-      gateway,
-      journal,
       outputs: new OutputWatch(),
       remains: new Remains(),
       delivery: { link: this.#link, renew: () => this.#registration.renew(), log: log.scope("supervisor") },
       inheritedEnv,
-      runsFolder: join(config.stateDir, "runs"),
       log,
     };
   }
@@ -278,4 +293,5 @@ interface CommonParts {
   readonly registration: Registration;
   readonly registry: RunRegistry;
   readonly link: Link;
+  readonly intake: Intake;
 }

@@ -1,4 +1,5 @@
 import { withDeadline } from "../async/delay.ts";
+import type { RemainsOf } from "../process/remains.ts";
 import type { ExitStatus } from "../process/shim.ts";
 import type { ExecutorProcess } from "../process/spawn.ts";
 import type { ActiveRun } from "./active-run.ts";
@@ -60,9 +61,9 @@ function timeoutReason(afterMs: number): { kind: "run-timeout"; afterMs: number 
   return { kind: "run-timeout", afterMs };
 }
 
-/** An executor that is not known by name (its pid is 0) leads nobody: session 0 is that of the kernel, or of another pid namespace. */
-function remainsOf(run: RunName, child: Leader): { runId: string; leader: Leader | null } {
-  return { runId: run.runId, leader: child.pid > 0 ? { pid: child.pid, startedAt: child.startedAt } : null };
+/** Of an executor that was taken up without its process, or whose start could not be told, only the mark is known. */
+function remainsOf(run: RunName, { pid, startedAt }: Leader): Pick<RemainsOf, "runId" | "leader"> {
+  return { runId: run.runId, leader: startedAt === "" ? null : { pid, startedAt } };
 }
 
 type RunName = Pick<ActiveRun, "runId" | "context">;

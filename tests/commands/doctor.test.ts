@@ -105,3 +105,14 @@ test("doctor: a state folder that cannot be made", async () => {
   writeFileSync(join(here.path, "file"), "");
   expect((await here.check(server, { "state-dir": join(here.path, "file", "state") })).of("state folder")).toMatchObject({ ok: false, hint: expect.stringContaining("--state-dir") });
 });
+
+test("doctor: how much disk the state folder takes, with all that is in it", async () => {
+  using here = machine();
+  await using server = coordinator();
+  const state = join(here.path, "state");
+  const run = join(state, "runs", "run_1");
+  mkdirSync(run, { recursive: true, mode: 0o700 });
+  chmodSync(state, 0o700);
+  writeFileSync(join(run, "stdout"), Buffer.alloc(3 * 1024 * 1024, "x"));
+  expect((await here.check(server, { "state-dir": state })).of("state folder")).toMatchObject({ ok: true, found: expect.stringMatching(/state \(3\.\d MiB\)$/) });
+});

@@ -139,3 +139,10 @@ test("loadConfig: paths are absolute and the result is frozen", () => {
   expect(config).toMatchObject({ projectDir: join(person.cwd, "work"), stateDir: join(person.cwd, "state"), executorsDir: join(person.cwd, "own") });
   expect(Object.isFrozen(config)).toBe(true);
 });
+
+test("loadConfig: [retention] is what is kept of the run folders, 30 days, 2 GiB and 1,000 runs where nothing is said", () => {
+  using silent = user();
+  using outspoken = user("[retention]\nmax_age = '90d'\nmax_size = '500MiB'\nmax_runs = 0");
+  expect(silent.load().retention).toEqual({ maxAgeMs: 30 * 86_400_000, maxBytes: 2 * 1024 ** 3, maxRuns: 1000 });
+  expect(outspoken.load().retention).toEqual({ maxAgeMs: 90 * 86_400_000, maxBytes: 500 * 1024 ** 2, maxRuns: 0 });
+});

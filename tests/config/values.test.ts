@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
-import { Duration, Flag, HttpUrl, List, Seconds, Size, Text, wholeNumber } from "../../src/config/values.ts";
+import { Age, Duration, Flag, HttpUrl, List, Seconds, Size, Text, wholeNumber } from "../../src/config/values.ts";
 
 /** What the schema makes of each input; `undefined` where it refuses it. */
 function parsed<S extends v.GenericSchema>(schema: S, inputs: readonly unknown[]): unknown[] {
@@ -22,6 +22,10 @@ test("Duration: what is no time is refused", () => {
 
 test("Duration: a time that no timer can wait for is refused, not cut to nothing", () => {
   expect(parsed(Duration, ["24d", "25d", "100000h"])).toEqual([2_073_600_000, undefined, undefined]);
+});
+
+test("Age: like a time to wait, of any length", () => {
+  expect(parsed(Age, ["30d", "90d", 60, "400d", "soon", "5w"])).toEqual([2_592_000_000, 7_776_000_000, 60_000, 34_560_000_000, undefined, undefined]);
 });
 
 test("Size: bytes, or a number with a unit of 1024", () => {

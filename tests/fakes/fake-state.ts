@@ -12,12 +12,18 @@ export interface FakeTimings {
   readonly heartbeatIntervalSeconds: number;
 }
 
+/** A runner that is stale gets no runs, and only a new registration makes it another. */
+interface FakeRunner {
+  deregistered: boolean;
+  stale: boolean;
+}
+
 /** What the existing coordinator keeps, and what it does with a request: it checks no transitions, and a poll goes on when its client has gone. */
 export class FakeState {
   readonly runs = new Map<string, FakeRun>();
   readonly sessions = new Map<string, FakeSession>();
   readonly agents = new Map<string, object>();
-  readonly runners = new Map<string, { deregistered: boolean }>();
+  readonly runners = new Map<string, FakeRunner>();
   readonly stops: string[] = [];
   /** Messages for the poll that are none of the protocol's; each goes out once. */
   readonly messages: object[] = [];
@@ -48,10 +54,10 @@ export class FakeState {
     const { hostname, project_dir, executor_type, executor_profile } = body;
     const parts = this.generation === "G1" ? [hostname, project_dir, executor_type] : [hostname, project_dir, executor_profile, ""];
     const runner_id = `lnch_${createHash("sha256").update(parts.join(":")).digest("hex").slice(0, 12)}`;
-    if (this.runners.has(runner_id)) {
+    if (this.runners.get(runner_id)?.stale === false) {
       return detail(409, { error: "duplicate_runner", message: "Runner is already online", runner_id, hostname, project_dir, executor_type });
     }
-    this.runners.set(runner_id, { deregistered: false });
+    this.runners.set(runner_id, { deregistered: false, stale: false });
     const { pollTimeoutSeconds, heartbeatIntervalSeconds } = this.timings;
     return json(200, {
       runner_id,
@@ -59,6 +65,11 @@ export class FakeState {
       poll_timeout_seconds: pollTimeoutSeconds,
       heartbeat_interval_seconds: heartbeatIntervalSeconds,
     });
+  }
+
+  /** As the clean-up does it when no heartbeat has come for long. */
+  markStale(): void {
+    for (const runner of this.runners.values()) runner.stale = true;
   }
 
   async poll(runnerId: string): Promise<Answer> {
@@ -74,6 +85,7 @@ export class FakeState {
   #look(runnerId: string): Answer | null {
     const runner = this.runners.get(runnerId);
     if (runner === undefined) return detail(401, "Runner not registered");
+    if (runner.stale) return null;
     const message = this.messages.shift();
     if (message !== undefined) return json(200, message);
     const stops = this.stops.splice(0);

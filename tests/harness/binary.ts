@@ -25,12 +25,15 @@ export interface StartOptions {
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /** At most so many open files. */
+  readonly maxDescriptors?: number;
 }
 
 /** Starts the compiled binary. Disposing it kills it if it still lives: `await using runner = startBinary(...)`. */
 export function startBinary(args: readonly string[], options: StartOptions): StartedBinary {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: bun run build`);
-  const child = Bun.spawn([BINARY, ...args], {
+  const limit = options.maxDescriptors === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${options.maxDescriptors}; exec "$@"`, "sh"];
+  const child = Bun.spawn([...limit, BINARY, ...args], {
     cwd: options.cwd,
     env: {
       PATH: process.env["PATH"] ?? "",

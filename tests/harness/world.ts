@@ -21,6 +21,7 @@ const GONE_MS = 2_000;
 export interface StartInWorld {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  readonly maxDescriptors?: number;
 }
 
 /**
@@ -46,20 +47,26 @@ export class World implements AsyncDisposable {
     return join(this.home, "state", "agent-runner");
   }
 
-  start(args: readonly string[], { env = {}, stdin }: StartInWorld = {}): StartedBinary {
-    const options = { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...(stdin === undefined ? {} : { stdin }) };
+  start(args: readonly string[], { env = {}, ...more }: StartInWorld = {}): StartedBinary {
+    const options = { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...more };
     const started = startBinary(args, options);
     this.#started.push(started);
     return started;
   }
 
-  run(args: readonly string[], { env = {}, stdin }: StartInWorld = {}): Promise<{ code: number; stdout: string; stderr: string }> {
-    return runBinary(args, { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...(stdin === undefined ? {} : { stdin }) });
+  run(args: readonly string[], { env = {}, ...more }: StartInWorld = {}): Promise<{ code: number; stdout: string; stderr: string }> {
+    return runBinary(args, { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...more });
   }
 
   /** A runner with a fixture executor (or a built-in one) at a coordinator. */
-  runner(url: string, executor: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): StartedBinary {
-    return this.start(["-c", url, "-x", executor, "--executors-dir", FIXTURES, ...args], { env });
+  runner(
+    url: string,
+    executor: string,
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+    more: Omit<StartInWorld, "env"> = {},
+  ): StartedBinary {
+    return this.start(["-c", url, "-x", executor, "--executors-dir", FIXTURES, ...args], { env, ...more });
   }
 
   /** The embedded coordinator alone, listening. */

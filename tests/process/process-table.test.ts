@@ -26,7 +26,9 @@ test.if(isLinux)("readProcessTable: a name with spaces and parentheses misleads 
   const path = join(at.path, "a) Z 1 (b");
   copyFileSync("/bin/sleep", path);
   await using run = started(at.request([path, "300"], { env: { [RUN_MARKER]: "run_odd" } }));
-  expect(await entryOf(run.process.pid)).toMatchObject({ ppid: process.pid, group: run.process.pid, runId: "run_odd" });
+  // In the moment of its start a process has no environment yet.
+  await until("its mark", async () => (await entryOf(run.process.pid)).runId === "run_odd");
+  expect(await entryOf(run.process.pid)).toMatchObject({ ppid: process.pid, group: run.process.pid });
 });
 
 test.if(isLinux)("readProcessTable: a variable that only ends like the marker is none", async () => {
@@ -35,7 +37,8 @@ test.if(isLinux)("readProcessTable: a variable that only ends like the marker is
   await until("the program to begin", async () => (await entryOf(run.process.pid)).runId === null);
   const env = { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", [RUN_MARKER]: "run_z" };
   await using other = started(at.request(["sleep", "300"], { env }));
-  expect(await entryOf(other.process.pid)).toMatchObject({ runId: "run_z" });
+  // In the moment of its start a process has no environment yet.
+  await until("its mark", async () => (await entryOf(other.process.pid)).runId === "run_z");
 });
 
 test("readProcessTable: a zombie is not alive", async () => {

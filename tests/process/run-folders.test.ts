@@ -1,34 +1,96 @@
 import { expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pruneRunFolders } from "../../src/process/run-folders.ts";
+import { pruneRunFolders, recordFileOf } from "../../src/process/run-folders.ts";
+import { statusFileOf } from "../../src/process/spawn.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
-test("pruneRunFolders: keeps the newest, whatever they are called", () => {
+const NO_LIMITS = { maxAgeMs: 0, maxBytes: 0, maxRuns: 0 };
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+interface Folder {
+  readonly ageMs: number;
+  readonly bytes?: number;
+  readonly isThrough?: boolean;
+  readonly hasRecord?: boolean;
+}
+
+function runFolder(folder: string, name: string, { ageMs, bytes = 1, isThrough = true, hasRecord = false }: Folder): void {
+  const path = join(folder, name);
+  mkdirSync(path);
+  writeFileSync(statusFileOf(path), isThrough ? "0\n" : "\n\n\n\n");
+  writeFileSync(join(path, "stdout"), Buffer.alloc(bytes));
+  if (hasRecord) writeFileSync(recordFileOf(path), "{}");
+  const at = new Date(Date.now() - ageMs);
+  for (const written of [join(path, "stdout"), path]) utimesSync(written, at, at);
+}
+
+const namesIn = (folder: string): string[] => readdirSync(folder).toSorted();
+
+test("pruneRunFolders: keeps the newest by number, whatever they are called", async () => {
   using folder = tempFolder();
-  for (const [i, name] of ["run_c", "run_a", "run_b", "run_d"].entries()) {
-    mkdirSync(join(folder.path, name));
-    writeFileSync(join(folder.path, name, "stdout"), "x");
-    utimesSync(join(folder.path, name), 1_000 + i, 1_000 + i);
-  }
-  pruneRunFolders(folder.path, 2);
-  expect(readdirSync(folder.path).toSorted()).toEqual(["run_b", "run_d"]);
+  for (const [i, name] of ["run_d", "run_b", "run_a", "run_c"].entries()) runFolder(folder.path, name, { ageMs: i * HOUR_MS });
+  expect(await pruneRunFolders(folder.path, { ...NO_LIMITS, maxRuns: 2 })).toBe(2);
+  expect(namesIn(folder.path)).toEqual(["run_b", "run_d"]);
 });
 
-test("pruneRunFolders: a folder that is not there is nothing to do", () => {
+test("pruneRunFolders: by age, counted from the last write", async () => {
+  using folder = tempFolder();
+  runFolder(folder.path, "run_new", { ageMs: HOUR_MS });
+  runFolder(folder.path, "run_old", { ageMs: 40 * DAY_MS });
+  runFolder(folder.path, "run_writes", { ageMs: 40 * DAY_MS });
+  utimesSync(join(folder.path, "run_writes", "stdout"), new Date(), new Date());
+  await pruneRunFolders(folder.path, { ...NO_LIMITS, maxAgeMs: 30 * DAY_MS });
+  expect(namesIn(folder.path)).toEqual(["run_new", "run_writes"]);
+});
+
+test("pruneRunFolders: by size, the oldest first", async () => {
+  using folder = tempFolder();
+  for (const [i, name] of ["run_1", "run_2", "run_3"].entries()) runFolder(folder.path, name, { ageMs: i * HOUR_MS, bytes: 1024 * 1024 });
+  await pruneRunFolders(folder.path, { ...NO_LIMITS, maxBytes: 2.5 * 1024 * 1024 });
+  expect(namesIn(folder.path)).toEqual(["run_1", "run_2"]);
+});
+
+test("pruneRunFolders: no limit, nothing removed", async () => {
+  using folder = tempFolder();
+  runFolder(folder.path, "run_old", { ageMs: 4_000 * DAY_MS });
+  expect(await pruneRunFolders(folder.path, NO_LIMITS)).toBe(0);
+});
+
+test("pruneRunFolders: a folder that is in use stays, whatever the limits", async () => {
+  using folder = tempFolder();
+  runFolder(folder.path, "run_recorded", { ageMs: 20 * DAY_MS, hasRecord: true, isThrough: false });
+  runFolder(folder.path, "run_unreported", { ageMs: 20 * DAY_MS, hasRecord: true });
+  runFolder(folder.path, "run_prepared", { ageMs: HOUR_MS, isThrough: false });
+  runFolder(folder.path, "run_through", { ageMs: 20 * DAY_MS });
+  runFolder(folder.path, "run_alive", { ageMs: 40 * DAY_MS, hasRecord: true, isThrough: false });
+  const child = Bun.spawn(["sleep", "60"], { env: { ...process.env, AGENT_RUN_ID: "run_alive" }, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  try {
+    await pruneRunFolders(folder.path, { maxAgeMs: 1, maxBytes: 1, maxRuns: 1 });
+    expect(namesIn(folder.path)).toEqual(["run_alive", "run_prepared", "run_recorded", "run_unreported"]);
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+  await pruneRunFolders(folder.path, { maxAgeMs: 1, maxBytes: 1, maxRuns: 1 });
+  expect(namesIn(folder.path)).toEqual(["run_prepared", "run_recorded", "run_unreported"]);
+});
+
+test("pruneRunFolders: a folder that is not there is nothing to do", async () => {
   using folder = tempFolder();
   const missing = join(folder.path, "runs");
-  pruneRunFolders(missing);
+  expect(await pruneRunFolders(missing, { ...NO_LIMITS, maxRuns: 1 })).toBe(0);
   expect(existsSync(missing)).toBe(false);
 });
 
-test("pruneRunFolders: a symbolic link that leads nowhere keeps nothing from being removed", () => {
+test("pruneRunFolders: a symbolic link that leads nowhere keeps nothing from being removed", async () => {
   using folder = tempFolder();
   for (const name of ["run_a", "run_b"]) {
     mkdirSync(join(folder.path, name));
     writeFileSync(join(folder.path, name, "exit"), "0\n");
   }
   symlinkSync(join(folder.path, "nowhere"), join(folder.path, "run_c"));
-  pruneRunFolders(folder.path, 0);
+  await pruneRunFolders(folder.path, { ...NO_LIMITS, maxBytes: 1 });
   expect(readdirSync(folder.path)).toEqual(["run_c"]);
 });

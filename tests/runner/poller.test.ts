@@ -3,6 +3,7 @@ import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../src/client/credentials.ts";
 import { silentLog } from "../../src/log.ts";
 import type { PollMessage } from "../../src/protocol/poll.ts";
+import { Intake } from "../../src/runner/intake.ts";
 import { Link } from "../../src/runner/link.ts";
 import type { LostClaims } from "../../src/runner/lost-claims.ts";
 import { Poller } from "../../src/runner/poller.ts";
@@ -23,6 +24,8 @@ interface OpenPoll {
 interface Setup extends AsyncDisposable {
   readonly poller: Poller;
   readonly registry: RunRegistry;
+  readonly runOutOfRoom: () => void;
+  readonly findRoom: () => void;
   readonly messages: PollMessage[];
   readonly taken: TakenRun[];
   /** Everything of note in its order: looks, polls, registrations. */
@@ -35,6 +38,7 @@ interface Setup extends AsyncDisposable {
 function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => Promise<void> } = {}): Setup {
   const open: OpenPoll[] = [];
   const trace: string[] = [];
+  const room = Promise.withResolvers<void>();
   const messages: PollMessage[] = [];
   const taken: TakenRun[] = [];
   const server: StubServer = stubServer(({ url }, request) => {
@@ -46,6 +50,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     return promise;
   });
   const registry = new RunRegistry(options.limit ?? 0);
+  const intake = new Intake({ log: silentLog, requireRoom: () => room.promise, onChange: () => registry.wake(), lookEveryMs: 1 });
   const poller = new Poller({
     coordinator: new CoordinatorClient(server.url, noAuthorization),
     registration: {
@@ -56,6 +61,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
       lost: () => trace.push("lost"),
     } as unknown as Registration,
     registry,
+    intake,
     lostClaims: {
       lookIfDue: options.look ?? (() => Promise.resolve()),
       expect: (more?: { isGhostPossible: boolean }) => trace.push(more?.isGhostPossible ? "expect a ghost" : "expect"),
@@ -72,6 +78,8 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
   return {
     poller,
     registry,
+    runOutOfRoom: () => intake.close(new Error("no room")),
+    findRoom: () => room.resolve(),
     messages,
     taken,
     trace,
@@ -79,6 +87,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     next: () => until("a poll", () => open.shift()),
     async [Symbol.asyncDispose]() {
       poller.abandon();
+      intake[Symbol.dispose]();
       await polling;
       await server[Symbol.asyncDispose]();
     },
@@ -203,4 +212,28 @@ test("Poller.abandon: drops what is open and ends", async () => {
   made.poller.abandon();
   await made.polling;
   await until("the poll to be dropped", () => open.signal.aborted);
+});
+
+test("Poller: without room it polls for stops alone where that is understood, and for runs as soon as there is room", async () => {
+  await using at = setup({ takesCapacity: true });
+  const first = await at.next();
+  at.runOutOfRoom();
+  first.answer(null, 204);
+  const stops = await at.next();
+  expect(stops.stopsOnly).toBe(true);
+  at.findRoom();
+  expect((await at.next()).stopsOnly).toBe(false);
+  expect(stops.signal.aborted).toBe(true);
+});
+
+test("Poller: without room and a way to poll for stops alone it does not poll until there is room", async () => {
+  await using at = setup();
+  const first = await at.next();
+  at.runOutOfRoom();
+  first.answer(null, 204);
+  const second = at.next();
+  expect(await Promise.race([second, Bun.sleep(100).then(() => "no poll")])).toBe("no poll");
+  at.findRoom();
+  await second;
+  expect(at.trace).toEqual(["poll", "poll"]);
 });

@@ -1,0 +1,73 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { processesWith } from "../harness/processes.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const pidsOf = (runId: string): number[] => processesWith("AGENT_RUN_ID", runId);
+
+function spoil(world: World, how: "damaged" | "deleted"): void {
+  const folder = join(world.stateDir, "journals");
+  for (const name of readdirSync(folder)) {
+    // What is in the write-ahead log alone would heal the file.
+    if (how === "deleted" || !name.endsWith(".sqlite")) rmSync(join(folder, name));
+    else writeFileSync(join(folder, name), "this was a database once, and is no more");
+  }
+}
+
+test.each(["damaged", "deleted"] as const)("a journal that is %s: what lives is taken up with its token, what ended is reported as it ended, nothing is executed twice", async (how) => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const talks = await api.submit("!write talks.ready yes\n!wait go-on\nhello");
+  const first = world.runner(api.url, "test-executor");
+  await world.file("talks.ready");
+  const other = world.runner(api.url, "waits-for-release");
+  const [lives, failed] = [await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } }), await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } })];
+  for (const { run_id } of [lives, failed]) await world.file(`${run_id}.ready`);
+  for (const runner of [first, other]) {
+    runner.signal("SIGKILL");
+    await runner.exited;
+  }
+  await Bun.write(world.path(`${failed.run_id}.release`), "6");
+  await until("nothing of it lives", () => pidsOf(failed.run_id).length === 0);
+  spoil(world, how);
+
+  const next = world.runner(api.url, "waits-for-release");
+  await api.reached(failed.run_id, "failed");
+  expect((await api.run(failed.run_id)).error).toBe("Process exited with code 6");
+  await next.line(new RegExp(`Took up run ${lives.run_id}, whose executor lives`));
+  expect(next.stdout()).toContain("Found 2 run(s) that the journal does not know by their folders");
+  if (how === "damaged") expect(next.stdout()).toMatch(/\[ERROR\].*cannot be used.*set aside as/);
+  await Bun.write(world.path(`${lives.run_id}.release`), "0");
+  await api.reached(lives.run_id, "completed");
+  expect(await world.file("order")).toBe(`begin ${lives.run_id}\nbegin ${failed.run_id}\nend ${failed.run_id}\nend ${lives.run_id}\n`);
+
+  world.runner(api.url, "test-executor");
+  await Bun.write(world.path("go-on"), "");
+  await api.reached(talks.run_id, "completed", 20_000);
+  expect(await api.result(talks.session_id)).toContain("hello");
+  expect((await api.events(talks.session_id)).filter(({ event_type }) => event_type === "session_stop")).toHaveLength(1);
+});
+
+test("an end that was reported before the journal was lost is not reported again", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const run = await api.submit("anything");
+  const first = world.runner(api.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  const record = join(world.stateDir, "runs", run.run_id, "run.json");
+  const kept = await Bun.file(record).text();
+  await Bun.write(world.path(`${run.run_id}.release`), "5");
+  await api.reached(run.run_id, "failed");
+  first.signal("SIGKILL");
+  await first.exited;
+  spoil(world, "deleted");
+  writeFileSync(record, kept);
+  const second = world.runner(api.url, "waits-for-release");
+  await second.line(new RegExp(`The coordinator knows how run ${run.run_id} ended`));
+  await until("its record is dropped", async () => !(await Bun.file(record).exists()));
+  expect((await api.run(run.run_id)).error).toBe("Process exited with code 5");
+});

@@ -1,0 +1,116 @@
+import { expect, test } from "bun:test";
+import { Intake, type IntakeOptions } from "../../src/runner/intake.ts";
+import { until } from "../harness/until.ts";
+import { recordedLog } from "./recorded-log.ts";
+
+interface Machine extends Disposable {
+  readonly intake: Intake;
+  readonly lines: string[];
+  /** What is lacking; null: nothing. */
+  lacking: string | null;
+  looks: number;
+  changes: number;
+}
+
+function machine(more: Partial<IntakeOptions> = {}): Machine {
+  const { log, lines } = recordedLog();
+  const requireRoom = (): Promise<void> => {
+    made.looks++;
+    return made.lacking === null ? Promise.resolve() : Promise.reject(new Error(made.lacking));
+  };
+  const intake = new Intake({ log, requireRoom, onChange: () => void made.changes++, lookEveryMs: 2, ...more });
+  const made: Machine = { intake, lines, lacking: null, looks: 0, changes: 0, [Symbol.dispose]: () => intake[Symbol.dispose]() };
+  return made;
+}
+
+const full = (): Error => Object.assign(new Error("no space left"), { code: "ENOSPC" });
+const never = (): AbortSignal => new AbortController().signal;
+
+test("Intake: closes with one line and opens by itself with another", async () => {
+  using at = machine();
+  at.lacking = "no disk";
+  at.intake.close(full());
+  at.intake.close(full());
+  expect([at.intake.isClosed, at.changes]).toEqual([true, 1]);
+  await until("some looks", () => at.looks > 3);
+  expect(at.intake.isClosed).toBe(true);
+  at.lacking = null;
+  await until("open", () => !at.intake.isClosed);
+  expect(at.changes).toBe(2);
+  expect(at.lines).toEqual([
+    expect.stringMatching(/^\[ERROR\] test: No room for more runs on this machine \(no space left\): taking none/),
+    expect.stringMatching(/^\[INFO\] test: There is room again after .*: taking runs$/),
+  ]);
+});
+
+test("Intake.look: closes it where there is no room, and says what is lacking", async () => {
+  using at = machine();
+  await at.intake.look();
+  expect(at.intake.isClosed).toBe(false);
+  at.lacking = "only 1 MiB left";
+  await at.intake.look();
+  expect(at.intake.isClosed).toBe(true);
+  expect(at.lines[0]).toContain("only 1 MiB left");
+});
+
+test("Intake: closed again soon after an opening, it looks later each time", async () => {
+  using at = machine({ lookEveryMs: 10 });
+  const waits: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    const begunMs = performance.now();
+    at.intake.close(full());
+    await until("open", () => !at.intake.isClosed);
+    waits.push(performance.now() - begunMs);
+  }
+  expect(waits[3]).toBeGreaterThan(75);
+});
+
+test("Intake.whenThereIsRoom: a step that fails for want of room is done again when there is", async () => {
+  using at = machine();
+  let tries = 0;
+  const step = (): string => {
+    if (++tries < 3) throw full();
+    return "done";
+  };
+  expect(await at.intake.whenThereIsRoom(step, never())).toBe("done");
+  expect(tries).toBe(3);
+});
+
+test("Intake.whenThereIsRoom: another fault is none of its business", async () => {
+  using at = machine();
+  const step = (): never => {
+    throw new Error("a bug");
+  };
+  await expect(at.intake.whenThereIsRoom(step, never())).rejects.toThrow("a bug");
+  expect(at.intake.isClosed).toBe(false);
+});
+
+test("Intake.whenThereIsRoom: is given up when the run is cancelled", async () => {
+  using at = machine();
+  at.lacking = "no disk";
+  at.intake.close(full());
+  const cancel = new AbortController();
+  let tries = 0;
+  const waiting = at.intake.whenThereIsRoom(() => ++tries, cancel.signal);
+  cancel.abort();
+  expect(await waiting).toBe("cancelled");
+  expect(tries).toBe(0);
+});
+
+test("Intake.whenThereIsRoom: after the longest wait it says for how long, and what was lacking", async () => {
+  using at = machine({ maxWaitMs: 30 });
+  at.lacking = "no disk";
+  const step = (): never => {
+    throw full();
+  };
+  await expect(at.intake.whenThereIsRoom(step, never())).rejects.toThrow(/no room for it on the machine for 30 ms \(no space left\)/);
+});
+
+test("Intake: what waits is let go when the runner leaves", async () => {
+  const at = machine();
+  at.lacking = "no disk";
+  at.intake.close(full());
+  const waiting = at.intake.whenThereIsRoom(() => 1, never());
+  at[Symbol.dispose]();
+  expect(await waiting).toBe("cancelled");
+});
