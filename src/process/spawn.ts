@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFile
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
+import { beginMarkOf } from "./begin-mark.ts";
 import { hasInterpreter, inspectFile } from "./inspect-file.ts";
 import { processStartTime } from "./process-table.ts";
 import { RunOutput } from "./run-output.ts";
@@ -75,7 +76,7 @@ function start(request: SpawnRequest, stdin: number, stdout: RunOutput, stderr: 
   const exit = Promise.withResolvers<ExitStatus>();
   let ended = false;
   const isShimmed = process.platform !== "win32";
-  const command = isShimmed ? underShim(request.command, statusFileOf(request.runFolder)) : [...request.command];
+  const command = isShimmed ? underShim(request.command, statusFileOf(request.runFolder), beginMarkOf(request.runFolder)) : [...request.command];
   const child = Bun.spawn(command, {
     cwd: request.projectDir,
     env: { ...request.env },
@@ -140,6 +141,8 @@ function signalTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
 }
 
 function openUnlinked(path: string, content: string): number {
+  // An attempt that was cut off by a SIGKILL may have left one.
+  rmSync(path, { force: true });
   try {
     writeFileSync(path, content, { mode: 0o600, flag: "wx" });
     return openSync(path, constants.O_RDONLY);

@@ -1,8 +1,8 @@
 import { join } from "node:path";
+import type { Grant } from "../gateway/grant.ts";
 import { adoptExecutor, bootId, lives, type ProcessIdentity } from "../process/adopt.ts";
+import { preventBeginning } from "../process/begin-mark.ts";
 import { byStart, readProcessTable } from "../process/process-table.ts";
-import { readStatus } from "../process/shim.ts";
-import { statusFileOf } from "../process/spawn.ts";
 import { parseAssignedRun } from "../protocol/poll.ts";
 import type { ActiveRun } from "./active-run.ts";
 import { type Attempt, concludeRun, notStarted } from "./conclude-run.ts";
@@ -31,24 +31,35 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   registry.remember(journal.doneIds());
   const unfinished = journal.unfinished(log);
   if (unfinished.length === 0) return;
+  // Before anything is waited for: the gateway answers from the first turn of the event loop on, and 401 ends an executor.
+  const grants = new Map(unfinished.map((record) => [record, restoreGrant(record, parts)]));
+  // Before the look at the processes: what has begun by now is seen there.
+  const unbegun = unfinished.filter((record) => ["starting", "spawning"].includes(record.phase) && preventBeginning(folderOf(record, parts)));
   const marked = await markedLeaders();
-  for (const record of unfinished) {
-    if (record.phase === "reported") {
+  for (const [record, grant] of grants) {
+    if (grant === null) {
       registry.remember([record.assigned.runId]);
       dispatcher.track(lookAgain(record, parts));
       continue;
     }
-    const identity = record.identity ?? marked.get(record.assigned.runId) ?? null;
-    const isBegun = record.phase !== "starting" || identity !== null || readStatus(statusFileOf(folderOf(record, parts))) !== null;
-    const taken = isBegun ? registry.add(record.assigned) : null;
-    if (taken === null) dispatcher.track(beginAnew(record, dispatcher, parts));
-    else dispatcher.track(adoptRun(taken, record, identity ?? NOBODY, parts));
+    const taken = unbegun.includes(record) ? null : registry.add(record.assigned);
+    const identity = record.identity ?? marked.get(record.assigned.runId) ?? NOBODY;
+    if (taken !== null) dispatcher.track(adoptRun(taken, record, identity, grant, parts));
+    else {
+      parts.gateway.revoke(grant);
+      dispatcher.track(beginAnew(record, dispatcher, parts));
+    }
   }
 }
 
-async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessIdentity, parts: RunnerParts): Promise<void> {
+/** Null where only the look at what is left is outstanding. */
+function restoreGrant(record: JournalRun, { gateway, journal }: RunnerParts): Grant | null {
+  const { runId, sessionId } = record.assigned;
+  return record.phase === "reported" ? null : gateway.restore(runId, sessionId, record, (activity) => journal.active(runId, activity));
+}
+
+async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessIdentity, grant: Grant, parts: RunnerParts): Promise<void> {
   const { run } = taken;
-  const grant = parts.gateway.restore(run.runId, run.sessionId, record, (activity) => parts.journal.active(run.runId, activity));
   try {
     if (record.cancel !== null) run.cancel(record.cancel);
     run.moveTo("starting");
@@ -84,7 +95,7 @@ async function takeUp(run: ActiveRun, record: JournalRun, identity: ProcessIdent
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
 }
 
-/** A run that was claimed, and perhaps reported as started, but certainly not spawned: it is begun now, if it is still ours. */
+/** A run that was claimed, and perhaps reported as started, but whose executor has certainly not begun: it is begun now, if it is still ours. */
 async function beginAnew(record: JournalRun, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
   const { runId } = record.assigned;
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);

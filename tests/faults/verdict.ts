@@ -43,7 +43,8 @@ export async function judge(faults: FaultWorld, deadlineMs: number): Promise<Ver
 async function untruth(faults: FaultWorld, run: OrderedRun, seen: SeenRun | undefined): Promise<string[]> {
   const { runId, behaviour, isStopAsked } = run;
   const begun = countOf(faults, "begin", runId) > 0;
-  const complain = (why: string): string[] => [`run ${runId} (${JSON.stringify(behaviour)}, stop asked: ${isStopAsked}) is ${seen?.status}: ${why}`];
+  const ordered = `${JSON.stringify(behaviour)}, stop asked: ${isStopAsked}, begun: ${begun}`;
+  const complain = (why: string): string[] => [`run ${runId} (${ordered}) is ${seen?.status}: ${why}`];
   switch (seen?.status) {
     case "completed": {
       if (behaviour.isStubborn || behaviour.exitCode !== 0 || !begun) return complain("its executor did not end with 0");

@@ -33,7 +33,7 @@ test.if(isLinux)("spawnExecutor: stdin is a file of mode 0600 that has no name a
   await using run = startScript(at, "stat -L -c '%a %h' /dev/stdin; readlink /proc/self/fd/0", { stdin: "secret" });
   await run.process.exited;
   expect(run.stdout().split("\n")).toEqual(["600 0", expect.stringContaining("(deleted)")]);
-  expect(readdirSync(join(at.path, "run")).toSorted()).toEqual(["exit", "stderr", "stdout"]);
+  expect(readdirSync(join(at.path, "run")).toSorted()).toEqual(["begun.0", "exit", "stderr", "stdout"]);
 });
 
 test("spawnExecutor: an executor that never reads its stdin ends all the same", async () => {
