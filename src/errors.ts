@@ -40,3 +40,8 @@ export function errorCode(error: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** For what was sent by others and may be of any length, in a message that people read. */
+export function clip(text: string, longest = 200): string {
+  return text.length > longest ? `${text.slice(0, longest)}...` : text;
+}

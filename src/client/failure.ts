@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { describeError, errorCode } from "../errors.ts";
+import { clip, describeError, errorCode } from "../errors.ts";
 
 /**
  * Why a call to the coordinator did not succeed:
@@ -21,7 +21,7 @@ export class CoordinatorFailure extends Error {
     readonly body: unknown = undefined,
     cause?: unknown,
   ) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(clip(message, 500), cause === undefined ? undefined : { cause });
   }
 
   /** Nobody listened: the request was certainly not carried out. */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { clip } from "../errors.ts";
 import { Blueprint } from "./agent.ts";
 import { SessionId } from "./identifiers.ts";
 import { promptOfParameters } from "./parameters.ts";
@@ -53,7 +54,7 @@ export function parseInvocation(text: string): Invocation {
   if (version === "2.0") return fromV20(parseAs(InvocationV20, payload));
   if (version === "2.2") return fromV22(parseAs(InvocationV22, payload));
   if (version === undefined) throw new Error("the invocation has no schema_version");
-  throw new Error(`unsupported schema version ${JSON.stringify(version)}: this executor takes "2.0" and "2.2"`);
+  throw new Error(`unsupported schema version ${clip(JSON.stringify(version))}: this executor takes "2.0" and "2.2"`);
 }
 
 function parseJsonObject(text: string): Record<string, unknown> {
@@ -76,7 +77,7 @@ function parseAs<const S extends v.GenericSchema>(schema: S, payload: unknown): 
   const [issue] = result.issues;
   const path = v.getDotPath(issue) ?? "invocation";
   const isMissing = issue.received === "undefined";
-  throw new Error(isMissing ? `the invocation has no ${path}` : `the invocation's ${path} is wrong: ${issue.message}`);
+  throw new Error(isMissing ? `the invocation has no ${path}` : `the invocation's ${path} is wrong: ${clip(issue.message)}`);
 }
 
 function fromV20(payload: v.InferOutput<typeof InvocationV20>): Invocation {

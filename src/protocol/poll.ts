@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { clip } from "../errors.ts";
 import { Blueprint } from "./agent.ts";
 import { RunId, SessionId } from "./identifiers.ts";
 import { promptOfParameters } from "./parameters.ts";
@@ -69,7 +70,7 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
   const parsed = v.safeParse(WireRun, body);
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    const fault = `the coordinator sent a run that makes no sense: ${v.getDotPath(issue) ?? "run"}: ${issue.message}`;
+    const fault = `the coordinator sent a run that makes no sense: ${v.getDotPath(issue) ?? "run"}: ${clip(issue.message)}`;
     return { kind: "bad-run", runId: body.run_id, sessionId: typeof body.session_id === "string" ? body.session_id : null, fault };
   }
   const run = parsed.output;

@@ -1,4 +1,5 @@
-import { processesWith } from "../harness/processes.ts";
+import { readProcessTable } from "../../src/process/process-table.ts";
+import { promptOf } from "./behaviour.ts";
 import type { FaultWorld, OrderedRun, SeenRun } from "./fault-world.ts";
 import { isFree } from "./free-port.ts";
 
@@ -11,10 +12,8 @@ export interface Verdict {
   readonly complaints: readonly string[];
 }
 
-export const NOTHING_TRIED: Verdict = { tried: 0, lost: 0, duplicated: 0, leftBehind: 0, complaints: [] };
-
 export function sum(verdicts: readonly Verdict[]): Verdict {
-  const total = (count: (verdict: Verdict) => number): number => verdicts.reduce((so_far, verdict) => so_far + count(verdict), 0);
+  const total = (count: (verdict: Verdict) => number): number => verdicts.reduce((soFar, verdict) => soFar + count(verdict), 0);
   return {
     tried: total((verdict) => verdict.tried),
     lost: total((verdict) => verdict.lost),
@@ -27,22 +26,47 @@ export function sum(verdicts: readonly Verdict[]): Verdict {
 /** How long after the last report what runs left behind may take to end: SIGTERM, five seconds, SIGKILL. */
 const REMAINS_MS = 12_000;
 
+/** What executors and coordinator have seen of each run. */
+interface Evidence {
+  /** How often its executor has begun. */
+  readonly begun: ReadonlyMap<string, number>;
+  /** In which ways its end was reported, accepted or not. */
+  readonly verbs: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
 /**
  * Waits until every run has ended, ends the world, and holds what was ordered against what the coordinator, the executors and the
  * system say: one report each and a true one, one execution each, no process and no listener left.
  */
 export async function judge(faults: FaultWorld, deadlineMs: number): Promise<Verdict> {
   const seen = await faults.ended(deadlineMs);
-  const lost = (await Promise.all(faults.runs.map((run) => untruth(faults, run, seen.get(run.runId))))).flat();
-  const duplicated = faults.runs.flatMap((run) => repetition(faults, run));
+  const evidence = gather(faults);
+  const lost: string[] = [];
+  for (const run of faults.runs) lost.push(...(await untruth(faults, run, evidence, seen.get(run.runId))));
+  const duplicated = faults.runs.flatMap((run) => repetition(run, evidence));
   const leftBehind = await remains(faults);
-  return { tried: faults.runs.length, lost: lost.length, duplicated: duplicated.length, leftBehind: leftBehind.length, complaints: [...lost, ...duplicated, ...leftBehind] };
+  const complaints = [...lost, ...duplicated, ...leftBehind];
+  return { tried: faults.runs.length, lost: lost.length, duplicated: duplicated.length, leftBehind: leftBehind.length, complaints };
+}
+
+function gather(faults: FaultWorld): Evidence {
+  const begun = new Map<string, number>();
+  for (const line of faults.ledger()) {
+    const [what, runId = ""] = line.split(" ");
+    if (what === "begin") begun.set(runId, (begun.get(runId) ?? 0) + 1);
+  }
+  const verbs = new Map<string, Set<string>>();
+  for (const { target } of faults.proxy.deliveries) {
+    const [, runId = "", verb] = /^\/runner\/runs\/([^/]+)\/(completed|failed|stopped)$/.exec(target) ?? [];
+    if (verb !== undefined) verbs.set(runId, (verbs.get(runId) ?? new Set()).add(verb));
+  }
+  return { begun, verbs };
 }
 
 /** At most one complaint. */
-async function untruth(faults: FaultWorld, run: OrderedRun, seen: SeenRun | undefined): Promise<string[]> {
+async function untruth(faults: FaultWorld, run: OrderedRun, evidence: Evidence, seen: SeenRun | undefined): Promise<string[]> {
   const { runId, behaviour, isStopAsked } = run;
-  const begun = countOf(faults, "begin", runId) > 0;
+  const begun = evidence.begun.has(runId);
   const ordered = `${JSON.stringify(behaviour)}, stop asked: ${isStopAsked}, begun: ${begun}`;
   const complain = (why: string): string[] => [`run ${runId} (${ordered}) is ${seen?.status}: ${why}`];
   switch (seen?.status) {
@@ -62,44 +86,40 @@ async function untruth(faults: FaultWorld, run: OrderedRun, seen: SeenRun | unde
 }
 
 function expectedResult({ runId, sessionId, behaviour }: OrderedRun): string {
-  const { talks, sleepMs, exitCode, leaves } = behaviour;
-  if (!talks) return `result of ${runId}`;
-  const prompt = `sleep=${(sleepMs / 1000).toFixed(3)} exit=${exitCode}${leaves ? " leaves" : ""} talks`;
-  return `[test-executor] turn 1 of session ${sessionId}: ${prompt}`;
+  return behaviour.talks ? `[test-executor] turn 1 of session ${sessionId}: ${promptOf(behaviour)}` : `result of ${runId}`;
 }
 
 /** At most one complaint: executed twice, or reported in two ways. */
-function repetition(faults: FaultWorld, { runId }: OrderedRun): string[] {
-  const begun = countOf(faults, "begin", runId);
-  if (begun > 1) return [`run ${runId} was executed ${begun} times`];
-  const pattern = new RegExp(`^/runner/runs/${runId}/(completed|failed|stopped)$`);
-  const verbs = new Set(faults.proxy.deliveries.flatMap(({ target }) => pattern.exec(target)?.[1] ?? []));
-  return verbs.size > 1 ? [`run ${runId} was reported in two ways: ${[...verbs].join(", ")}`] : [];
-}
-
-function countOf(faults: FaultWorld, what: "begin" | "end", runId: string): number {
-  return faults.ledger().filter((line) => line.split(" ", 2).join(" ") === `${what} ${runId}`).length;
+function repetition({ runId }: OrderedRun, { begun, verbs }: Evidence): string[] {
+  const times = begun.get(runId) ?? 0;
+  if (times > 1) return [`run ${runId} was executed ${times} times`];
+  const ways = [...(verbs.get(runId) ?? [])];
+  return ways.length > 1 ? [`run ${runId} was reported in two ways: ${ways.join(", ")}`] : [];
 }
 
 /** Processes with a run's mark while the runner still lives; then whatever outlives the world. */
 async function remains(faults: FaultWorld): Promise<string[]> {
   const found: string[] = [];
-  if (!faults.isRunnerUp || (await hasExited(faults))) found.push(`the runner has ended by itself`);
+  if (!faults.isRunnerUp || (await hasExited(faults))) found.push("the runner has ended by itself");
+  const runIds = new Set(faults.runs.map(({ runId }) => runId));
   const end = performance.now() + REMAINS_MS;
-  let left = markedBy(faults);
+  let left = await markedBy(runIds);
   while (left.length > 0 && performance.now() < end) {
     await Bun.sleep(50);
-    left = markedBy(faults);
+    left = await markedBy(runIds);
   }
   found.push(...left);
-  const ports = new Set([faults.coordinatorPort, ...faults.ledger().flatMap((line) => /http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1] ?? []).map(Number)]);
+  const gatewayPorts = faults.ledger().flatMap((line) => /http:\/\/127\.0\.0\.1:(\d+)\//.exec(line)?.[1] ?? []);
   await faults[Symbol.asyncDispose]().catch((error: unknown) => found.push(String(error)));
-  for (const port of ports) if (!(await isFree(port))) found.push(`somebody listens on port ${port}`);
+  for (const port of new Set([faults.coordinatorPort, ...gatewayPorts.map(Number)])) {
+    if (!(await isFree(port))) found.push(`somebody listens on port ${port}`);
+  }
   return found;
 }
 
-function markedBy({ runs }: FaultWorld): string[] {
-  return runs.flatMap(({ runId }) => processesWith("AGENT_RUN_ID", runId).map((pid) => `process ${pid} of run ${runId} lives`));
+async function markedBy(runIds: ReadonlySet<string>): Promise<string[]> {
+  const table = await readProcessTable();
+  return table.flatMap(({ pid, runId }) => (runId !== null && runIds.has(runId) ? [`process ${pid} of run ${runId} lives`] : []));
 }
 
 function hasExited(faults: FaultWorld): Promise<boolean> {
