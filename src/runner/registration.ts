@@ -4,6 +4,7 @@ import { CoordinatorFailure, failureOfThrown } from "../client/failure.ts";
 import { UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Registered } from "../protocol/runner.ts";
+import { giveUpForOtherTags } from "./change-tags.ts";
 import type { Link } from "./link.ts";
 
 export interface RegistrationOptions {
@@ -137,14 +138,19 @@ export class Registration {
     }
   }
 
+  #agree(answer: Registered): void {
+    this.#answer = answer;
+    this.#runnerId = answer.runner_id;
+  }
+
   async #attempt(signal?: AbortSignal): Promise<void> {
-    const { coordinator } = this.#options;
+    const { coordinator, tags, log } = this.#options;
+    const isFirst = this.#runnerId === undefined;
     try {
-      const answer = await coordinator.register(this.#body(), signal);
-      this.#answer = answer;
-      this.#runnerId = answer.runner_id;
+      this.#agree(await coordinator.register(this.#body(), signal));
     } catch (error) {
-      await this.#takeUp(failureOfThrown("register", error));
+      const runnerId = await this.#takeUp(failureOfThrown("register", error));
+      if (isFirst && (await giveUpForOtherTags(coordinator, runnerId, tags, log))) this.#agree(await coordinator.register(this.#body(), signal));
     }
     this.#isRegistered = true;
     this.#first.resolve();
@@ -154,7 +160,7 @@ export class Registration {
    * The coordinator says that this identity is online. Nobody else on this machine has it, so the one that it means is dead: its id is taken up
    * at once instead of waiting until it is called stale. The coordinator accepts the id on every call (protocol, section 0).
    */
-  async #takeUp(failure: CoordinatorFailure): Promise<void> {
+  async #takeUp(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
     if (duplicate === null || !isAlone() || (duplicate.hostname !== null && duplicate.hostname !== hostname)) throw failure;
@@ -169,8 +175,8 @@ export class Registration {
       this.#isTakenUp = true;
       log.info(`Taking up the registration ${duplicate.runner_id} of an earlier start`);
     }
-    this.#runnerId = duplicate.runner_id;
-    this.#answer = { ...this.#answer, ...duplicate };
+    this.#agree({ ...this.#answer, ...duplicate });
+    return duplicate.runner_id;
   }
 
   /** The superset that both generations accept; what is empty is left out, as the Python runners do. */

@@ -95,3 +95,19 @@ test("parsePsTable: reads ids, start and marker; leaves out zombies and what is 
     row(505, 501, 504, "Tue Sep 30 23:59:59 2025", null),
   ]);
 });
+
+test.if(process.platform === "linux")("without descriptors a process that cannot be looked at does not pass for one that is gone", async () => {
+  const child = Bun.spawn(["/bin/sh", "-c", 'ulimit -n 48; exec "$@"', "sh", process.execPath, join(import.meta.dir, "without-descriptors.ts")], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  expect(await new Response(child.stdout).json()).toEqual({
+    processStartTime: "EMFILE",
+    lives: "EMFILE",
+    inspectFile: "EMFILE",
+    readProcessTable: "EMFILE",
+    adoptedHasEnded: false,
+  });
+  expect(await child.exited).toBe(0);
+});

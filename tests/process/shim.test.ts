@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { adoptExecutor, bootId, lives } from "../../src/process/adopt.ts";
 import { processStartTime } from "../../src/process/process-table.ts";
@@ -15,6 +15,14 @@ test("the shim leaves the exit status in a file, and ends with it", async () => 
   await using run = startScript(at, "exit 7");
   expect(await run.process.exited).toEqual({ code: 7, signal: null });
   expect(readStatus(statusFileOf(join(at.path, "run")))).toBe(7);
+});
+
+test("the shim writes the status over what is there, so that a full disk has room for it", async () => {
+  using at = place();
+  await using run = startScript(at, "cat ../run/exit; exit 12");
+  await run.process.exited;
+  expect(readStatus(statusFileOf(join(at.path, "run")))).toBe(12);
+  expect(readFileSync(statusFileOf(join(at.path, "run")), "latin1")).toBe("12\n\n");
 });
 
 test("the shim survives a SIGTERM to the group, and tells how its child took it", async () => {
@@ -37,7 +45,7 @@ test("readStatus: half a status is none", () => {
   using folder = tempFolder();
   const file = join(folder.path, "exit");
   expect(readStatus(file)).toBeNull();
-  for (const [text, status] of [["", null], ["1", null], ["12\n", 12], ["x\n", null], ["0\n", 0]] as const) {
+  for (const [text, status] of [["", null], ["1", null], ["12\n", 12], ["12\n\n", 12], ["\n\n\n\n", null], ["x\n", null], ["0\n", 0]] as const) {
     writeFileSync(file, text);
     expect(readStatus(file)).toBe(status);
   }

@@ -118,13 +118,49 @@ test.each([
 
 test("Registration: takes up the registration of an earlier start that is dead", async () => {
   await using coordinator = server(({ url }) =>
-    url === "/runner/register" ? Response.json({ ...DUPLICATE, detail: { ...DUPLICATE.detail, capabilities: ["capacity"] } }, { status: 409 }) : Response.json({ ok: true }),
+    url === "/runner/register" ? Response.json({ ...DUPLICATE, detail: { ...DUPLICATE.detail, capabilities: ["capacity"] } }, { status: 409 }) : Response.json({ runners: [] }),
   );
   const { registration, lines } = registrationAt(coordinator);
   await registration.register(forever());
   expect(registration).toMatchObject({ runnerId: "lnch_old", takesCapacity: true, isRegistered: true });
-  expect(pathsOf(coordinator)).toEqual(["/runner/register", "/runner/heartbeat"]);
+  expect(pathsOf(coordinator)).toEqual(["/runner/register", "/runner/heartbeat", "/runners"]);
   expect(lines).toEqual(["[INFO] test: Taking up the registration lnch_old of an earlier start"]);
+});
+
+/** A coordinator that knows `lnch_old` with the tag `old`, until that is deregistered. */
+function knowsOldTags(runs: readonly object[]): StubServer {
+  let isKnown = true;
+  return server(({ method, url }) => {
+    if (method === "DELETE") isKnown = false;
+    if (url === "/runner/register") return isKnown ? Response.json(DUPLICATE, { status: 409 }) : Response.json({ ...ANSWER, runner_id: "lnch_old" });
+    if (url === "/runners") return Response.json({ runners: [{ runner_id: "lnch_old", tags: ["old", "linux"] }] });
+    return Response.json(url.startsWith("/runs") ? { runs } : { ok: true });
+  });
+}
+
+const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", prompt: "p", runner_id: "lnch_old" };
+
+test("Registration: one that is taken up with other tags is made anew, so that the coordinator learns of them", async () => {
+  await using coordinator = knowsOldTags([{ ...RUN, status: "completed" }, { ...RUN, run_id: "run_2", runner_id: "lnch_other", status: "running" }]);
+  const { registration } = registrationAt(coordinator, { tags: ["new"] });
+  await registration.register(forever());
+  expect(pathsOf(coordinator).slice(-2)).toEqual(["/runners/lnch_old?self=true", "/runner/register"]);
+  expect(JSON.parse(coordinator.received.at(-1)?.body ?? "")).toMatchObject({ tags: ["new"] });
+  expect(registration).toMatchObject({ runnerId: "lnch_old", isRegistered: true, isTakenUp: true });
+});
+
+test("Registration: other tags cost no run that is in flight", async () => {
+  await using coordinator = knowsOldTags([{ ...RUN, status: "running" }]);
+  const { registration, lines } = registrationAt(coordinator, { tags: [] });
+  await registration.register(forever());
+  expect(coordinator.received.filter(({ method }) => method === "DELETE")).toEqual([]);
+  expect(lines.at(-1)).toMatch(/WARNING.*with other tags \(old, linux\) while it has runs/);
+});
+
+test("Registration: the same tags in another order are the same", async () => {
+  await using coordinator = knowsOldTags([]);
+  await registrationAt(coordinator, { tags: ["linux", "old"] }).registration.register(forever());
+  expect(pathsOf(coordinator)).toEqual(["/runner/register", "/runner/heartbeat", "/runners"]);
 });
 
 test("Registration: one that was removed between the two calls is made anew", async () => {
