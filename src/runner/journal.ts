@@ -100,7 +100,7 @@ export class Journal implements Disposable {
 
   /** Only the look at what the run left behind is outstanding. */
   reported(runId: string): void {
-    this.#set(runId, "phase = 'reported', activity = NULL, cancel = NULL");
+    this.#soon(`reported ${runId}`, () => this.#set(runId, "phase = 'reported', activity = NULL, cancel = NULL"));
   }
 
   done(runId: string): void {

@@ -1,0 +1,141 @@
+import { readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { CoordinatorApi } from "../harness/coordinator-api.ts";
+import type { StartedBinary } from "../harness/binary.ts";
+import { processesWith } from "../harness/processes.ts";
+import { until } from "../harness/until.ts";
+import { World } from "../harness/world.ts";
+import { mountSmallDisk } from "./small-disk.ts";
+
+/** What an executor does to the runner, and what has to become of it all the same. */
+export interface Hostility {
+  readonly name: string;
+  /** Rejects where something is not as it has to be; resolves to the reason where it cannot be tried on this machine. */
+  readonly endure: () => Promise<void | string>;
+}
+
+const FLOOD_BYTES = 1_000_000_000;
+const FLOOD_MS = 60_000;
+const MIB = 1024 ** 2;
+
+interface Place {
+  readonly world: World;
+  readonly api: CoordinatorApi;
+  readonly runner: StartedBinary;
+}
+
+/** With a runner for this executor; in the end nothing may be left of any run. */
+async function inPlace(executor: string, play: (place: Place) => Promise<void>, options: { env?: Record<string, string>; args?: string[] } = {}): Promise<void> {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const runner = world.runner(api.url, executor, options.args ?? [], { STATE: world.stateDir, ...options.env });
+  await play({ world, api, runner });
+  for (const { run_id } of await api.runs()) await nothingLeftOf(run_id);
+}
+
+async function nothingLeftOf(runId: string): Promise<void> {
+  await until(`nothing of run ${runId} lives`, () => processesWith("AGENT_RUN_ID", runId).length === 0, 15_000);
+}
+
+function check(what: string, isSo: boolean): void {
+  if (!isSo) throw new Error(`not so: ${what}`);
+}
+
+/** Started with "stay", then stopped: the report of the stop comes when nothing of the run lives any more. */
+async function stopped(executor: string, atLeast: number): Promise<void> {
+  await inPlace(executor, async ({ world, api }) => {
+    const { run_id } = await api.submit("stay");
+    await world.file(`${run_id}.ready`);
+    await until(`${atLeast} processes`, () => processesWith("AGENT_RUN_ID", run_id).length >= atLeast);
+    await api.stop(run_id);
+    await api.reached(run_id, "stopped", 20_000);
+    check("when a stop is reported, nothing of the run lives", processesWith("AGENT_RUN_ID", run_id).length === 0);
+  });
+}
+
+/** Ends by itself and leaves processes behind: they are ended after the report. */
+async function ended(executor: string, leaves: number): Promise<void> {
+  await inPlace(executor, async ({ api, runner }) => {
+    const { run_id } = await api.submit("go");
+    await api.reached(run_id, "completed", 20_000);
+    const [, count] = await runner.line(new RegExp(`Ended (\\d+) process\\(es\\) that run ${run_id} left behind`), 20_000);
+    check(`${leaves} processes were left and ended; it says ${count}`, Number(count) >= leaves);
+  });
+}
+
+async function completes(executor: string, prompt: string, result: string | null): Promise<void> {
+  await inPlace(executor, async ({ api }) => {
+    const { run_id, session_id } = await api.submit(prompt);
+    await api.reached(run_id, "completed", 20_000);
+    if (result === null) return;
+    const said = await api.result(session_id);
+    check(`the result is ${JSON.stringify(result)}; it is ${JSON.stringify(said)}`, said === result);
+  });
+}
+
+async function floods(): Promise<void> {
+  await inPlace(
+    "floods-stdout",
+    async ({ world, api, runner }) => {
+      const { run_id, session_id } = await api.submit("flood");
+      await api.reached(run_id, "completed", FLOOD_MS);
+      check("the end of the output is the result", (await api.result(session_id)).endsWith("the end of the flood"));
+      const onDisk = statSync(join(world.stateDir, "runs", run_id, "stdout")).blocks * 512;
+      check(`the output is kept within its bound; ${onDisk} bytes are on disk`, onDisk < 160 * MIB);
+      if (process.platform !== "linux") return;
+      const peak = Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${runner.pid}/status`, "latin1"))?.[1]) * 1024;
+      check(`no memory was filled; the peak was ${peak} bytes`, peak < 256 * MIB);
+    },
+    { env: { FLOOD_BYTES: String(FLOOD_BYTES) } },
+  );
+}
+
+async function writesHalfALine(): Promise<void> {
+  await completes("writes-half-a-line", "go", "half a line \ufffd\ufffd\ufffd");
+  await inPlace("writes-half-a-line", async ({ api }) => {
+    const { run_id } = await api.submit("fail");
+    await api.reached(run_id, "failed");
+    const { error } = await api.run(run_id);
+    check(`the error is what was written; it is ${JSON.stringify(error)}`, error === "half an error \ufffd\ufffd\ufffd");
+  });
+}
+
+/** The run that fills the disk ends while it is full, and is reported; one that comes when there is room again is executed. */
+async function fillsTheDisk(): Promise<void | string> {
+  await using world = new World();
+  const state = join(world.home, "small-disk");
+  const mounted = mountSmallDisk(state, 8);
+  if (mounted.disk === null) return mounted.reason;
+  using _disk = mounted.disk;
+  await using place = new AsyncDisposableStack();
+  const { api } = await world.coordinator();
+  const runner = world.runner(api.url, "fills-disk", ["--state-dir", state], { STATE: state });
+  place.defer(() => leave(runner));
+  const { run_id } = await api.submit("fill");
+  await world.file(`${run_id}.full`, 30_000);
+  await Bun.write(world.path(`${run_id}.release`), "");
+  await api.reached(run_id, "completed", 30_000);
+  rmSync(join(state, "filler"));
+  const later = await api.submit("nothing");
+  await api.reached(later.run_id, "completed", 60_000);
+}
+
+/** Before its state folder goes. */
+async function leave(runner: StartedBinary): Promise<void> {
+  runner.signal("SIGTERM");
+  await Promise.race([runner.exited, Bun.sleep(5_000)]);
+}
+
+export const HOSTILITIES: readonly Hostility[] = [
+  { name: "ignores SIGTERM", endure: () => stopped("ignores-sigterm", 2) },
+  { name: "forks 200 processes and ends", endure: () => ended("forks-200", 200) },
+  { name: "forks 200 processes and is stopped", endure: () => stopped("forks-200", 200) },
+  { name: "daemonises (double fork, setsid) and ends", endure: () => ended("daemonises", 1) },
+  { name: "daemonises (double fork, setsid) and is stopped", endure: () => stopped("daemonises", 3) },
+  { name: "closes its stdio", endure: () => completes("closes-stdio", "go", null) },
+  { name: "floods 1 GB", endure: floods },
+  { name: "never reads 1 MB on its stdin", endure: () => completes("never-reads-stdin", "x".repeat(MIB), null) },
+  { name: "writes half a line of invalid UTF-8", endure: writesHalfALine },
+  { name: "moves its working folder away and deletes the run's folder", endure: () => completes("deletes-its-folder", "go", "still here") },
+  { name: "fills the disk", endure: fillsTheDisk },
+];
