@@ -104,7 +104,7 @@ async function writesHalfALine(): Promise<void> {
 async function fillsTheDisk(): Promise<void | string> {
   await using world = new World();
   const state = join(world.home, "small-disk");
-  const mounted = mountSmallDisk(state, 8);
+  const mounted = mountSmallDisk(state, 48);
   if (mounted.disk === null) return mounted.reason;
   using _disk = mounted.disk;
   await using place = new AsyncDisposableStack();

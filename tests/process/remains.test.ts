@@ -98,7 +98,8 @@ test("Remains: another run's processes and those of no run are left alone", asyn
   using elsewhere = place();
   const runId = newRunId();
   await using other = startScript(elsewhere, "exec sleep 300", { runId: newRunId() });
-  await using unmarked = startScript(elsewhere, "exec sleep 300");
+  using elsewhereToo = place();
+  await using unmarked = startScript(elsewhereToo, "exec sleep 300");
   await using left = await leftBehind(at, runId, "sleep 300 & echo $!");
   await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE);
   expect([other, unmarked].map((run) => isAlive(run.process.pid))).toEqual([true, true]);
