@@ -94,7 +94,10 @@ export class Poller {
     } catch (error) {
       if (this.#abandon.signal.aborted) return;
       const failure = failureOfThrown("poll", error);
-      if (failure.kind === "unregistered") {
+      if (failure.kind === "unregistered" && this.#leaving.signal.aborted && this.#options.registry.size === 0) {
+        // That is what was asked for: another poll of ours has been told so.
+        registration.lost();
+      } else if (failure.kind === "unregistered") {
         await registration.renew();
       } else {
         link.down(failure);
