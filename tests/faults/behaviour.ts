@@ -6,18 +6,20 @@ export interface Behaviour {
   readonly sleepMs: number;
   /** Ignores SIGTERM and never ends by itself. */
   readonly isStubborn: boolean;
+  /** Waits for the file `release`, then sleeps. */
+  readonly waits: boolean;
   /** Leaves processes behind when it ends. */
   readonly leaves: boolean;
   /** Speaks with the coordinator through the runner's gateway. Ends with 0. */
   readonly talks: boolean;
 }
 
-export const ENDS_WELL: Behaviour = { exitCode: 0, sleepMs: 0, isStubborn: false, leaves: false, talks: false };
+export const ENDS_WELL: Behaviour = { exitCode: 0, sleepMs: 0, isStubborn: false, waits: false, leaves: false, talks: false };
 
-export function promptOf({ exitCode, sleepMs, isStubborn, leaves, talks }: Behaviour): string {
+export function promptOf({ exitCode, sleepMs, isStubborn, waits, leaves, talks }: Behaviour): string {
   if (isStubborn) return "stubborn";
-  const words = [`sleep=${(sleepMs / 1000).toFixed(3)}`, `exit=${exitCode}`, ...(leaves ? ["leaves"] : []), ...(talks ? ["talks"] : [])];
-  return words.join(" ");
+  const words = [`sleep=${(sleepMs / 1000).toFixed(3)}`, `exit=${exitCode}`, waits && "until-released", leaves && "leaves", talks && "talks"];
+  return words.filter(Boolean).join(" ");
 }
 
 export function randomBehaviour(random: SeededRandom, longestMs: number): Behaviour {
@@ -26,6 +28,7 @@ export function randomBehaviour(random: SeededRandom, longestMs: number): Behavi
     exitCode: !talks && random.chance(0.35) ? 3 : 0,
     sleepMs: random.whole(Math.min(50, longestMs), longestMs),
     isStubborn: false,
+    waits: false,
     leaves: random.chance(0.2),
     talks,
   };

@@ -3,19 +3,25 @@ import { join } from "node:path";
 import type { CoordinatorApi } from "../harness/coordinator-api.ts";
 import type { StartedBinary } from "../harness/binary.ts";
 import { processesWith } from "../harness/processes.ts";
+import { smallDisk } from "../harness/small-disk.ts";
 import { until } from "../harness/until.ts";
-import { World } from "../harness/world.ts";
-import { mountSmallDisk } from "./small-disk.ts";
+import { LeftBehind, World } from "../harness/world.ts";
+import { sum, type Verdict, verdictOf } from "./verdict.ts";
 
 /** What an executor does to the runner, and what has to become of it all the same. */
-export interface Hostility {
+interface Hostility {
   readonly name: string;
-  /** Rejects where something is not as it has to be; resolves to the reason where it cannot be tried on this machine. */
-  readonly endure: () => Promise<void | string>;
+  /** Rejects where something is not as it has to be, with a `LeftBehind` where processes are left or with an `ExecutedTwice`. */
+  readonly endure: () => Promise<void>;
+  /** Why it cannot be tried on this machine. */
+  readonly notHere?: string;
 }
+
+class ExecutedTwice extends Error {}
 
 const FLOOD_BYTES = 1_000_000_000;
 const FLOOD_MS = 60_000;
+const REMAINS_MS = 15_000;
 const MIB = 1024 ** 2;
 
 interface Place {
@@ -25,16 +31,22 @@ interface Place {
 }
 
 /** With a runner for this executor; in the end nothing may be left of any run. */
-async function inPlace(executor: string, play: (place: Place) => Promise<void>, options: { env?: Record<string, string>; args?: string[] } = {}): Promise<void> {
+async function inPlace(executor: string, play: (place: Place) => Promise<void>, options: { env?: Record<string, string>; stateDir?: string } = {}): Promise<void> {
   await using world = new World();
   const { api } = await world.coordinator();
-  const runner = world.runner(api.url, executor, options.args ?? [], { STATE: world.stateDir, ...options.env });
+  const stateDir = options.stateDir ?? world.stateDir;
+  const runner = world.runner(api.url, executor, ["--state-dir", stateDir], { STATE: stateDir, ...options.env });
   await play({ world, api, runner });
-  for (const { run_id } of await api.runs()) await nothingLeftOf(run_id);
+  for (const { run_id, session_id } of await api.runs()) {
+    await nothingLeftOf(run_id);
+    const starts = runner.stdout().split(`Starting session ${session_id}`).length - 1;
+    if (starts !== 1) throw new ExecutedTwice(`run ${run_id} was started ${starts} times`);
+  }
 }
 
 async function nothingLeftOf(runId: string): Promise<void> {
-  await until(`nothing of run ${runId} lives`, () => processesWith("AGENT_RUN_ID", runId).length === 0, 15_000);
+  const gone = (): boolean => processesWith("AGENT_RUN_ID", runId).length === 0;
+  await until(`nothing of run ${runId} lives`, gone, REMAINS_MS).catch((error: unknown) => Promise.reject(new LeftBehind(String(error))));
 }
 
 function check(what: string, isSo: boolean): void {
@@ -49,7 +61,8 @@ async function stopped(executor: string, atLeast: number): Promise<void> {
     await until(`${atLeast} processes`, () => processesWith("AGENT_RUN_ID", run_id).length >= atLeast);
     await api.stop(run_id);
     await api.reached(run_id, "stopped", 20_000);
-    check("when a stop is reported, nothing of the run lives", processesWith("AGENT_RUN_ID", run_id).length === 0);
+    const left = processesWith("AGENT_RUN_ID", run_id);
+    if (left.length > 0) throw new LeftBehind(`the stop of run ${run_id} was reported while ${left.length} processes of it lived`);
   });
 }
 
@@ -101,32 +114,21 @@ async function writesHalfALine(): Promise<void> {
 }
 
 /** The run that fills the disk ends while it is full, and is reported; one that comes when there is room again is executed. */
-async function fillsTheDisk(): Promise<void | string> {
-  await using world = new World();
-  const state = join(world.home, "small-disk");
-  const mounted = mountSmallDisk(state, 48);
-  if (mounted.disk === null) return mounted.reason;
-  using _disk = mounted.disk;
-  await using place = new AsyncDisposableStack();
-  const { api } = await world.coordinator();
-  const runner = world.runner(api.url, "fills-disk", ["--state-dir", state], { STATE: state });
-  place.defer(() => leave(runner));
-  const { run_id } = await api.submit("fill");
-  await world.file(`${run_id}.full`, 30_000);
-  await Bun.write(world.path(`${run_id}.release`), "");
-  await api.reached(run_id, "completed", 30_000);
-  rmSync(join(state, "filler"));
-  const later = await api.submit("nothing");
-  await api.reached(later.run_id, "completed", 60_000);
+async function fillsTheDisk(): Promise<void> {
+  using disk = smallDisk.mount(48);
+  const play = async ({ world, api }: Place): Promise<void> => {
+    const { run_id } = await api.submit("fill");
+    await world.file(`${run_id}.full`, 30_000);
+    await Bun.write(world.path(`${run_id}.release`), "");
+    await api.reached(run_id, "completed", 30_000);
+    rmSync(join(disk.path, "filler"));
+    const later = await api.submit("nothing");
+    await api.reached(later.run_id, "completed", 60_000);
+  };
+  await inPlace("fills-disk", play, { stateDir: disk.path });
 }
 
-/** Before its state folder goes. */
-async function leave(runner: StartedBinary): Promise<void> {
-  runner.signal("SIGTERM");
-  await Promise.race([runner.exited, Bun.sleep(5_000)]);
-}
-
-export const HOSTILITIES: readonly Hostility[] = [
+const HOSTILITIES: readonly Hostility[] = [
   { name: "ignores SIGTERM", endure: () => stopped("ignores-sigterm", 2) },
   { name: "forks 200 processes and ends", endure: () => ended("forks-200", 200) },
   { name: "forks 200 processes and is stopped", endure: () => stopped("forks-200", 200) },
@@ -137,5 +139,23 @@ export const HOSTILITIES: readonly Hostility[] = [
   { name: "never reads 1 MB on its stdin", endure: () => completes("never-reads-stdin", "x".repeat(MIB), null) },
   { name: "writes half a line of invalid UTF-8", endure: writesHalfALine },
   { name: "moves its working folder away and deletes the run's folder", endure: () => completes("deletes-its-folder", "go", "still here") },
-  { name: "fills the disk", endure: fillsTheDisk },
+  { name: "fills the disk", endure: fillsTheDisk, ...(smallDisk.isPossible ? {} : { notHere: "a small disk can be mounted by root on Linux only" }) },
 ];
+
+/** One after the other. `untried` says which could not be tried on this machine, and why. */
+export async function hostileExecutors(options: { readonly onEach?: (name: string) => void }): Promise<Verdict & { readonly untried: readonly string[] }> {
+  const verdicts: Verdict[] = [];
+  const untried: string[] = [];
+  for (const { name, endure, notHere } of HOSTILITIES) {
+    options.onEach?.(name);
+    if (notHere === undefined) verdicts.push(await endure().then(() => verdictOf(1, {}), (error: unknown) => asVerdict(name, error)));
+    else untried.push(`an executor that ${name}: ${notHere}`);
+  }
+  return { ...sum(verdicts), untried };
+}
+
+function asVerdict(name: string, error: unknown): Verdict {
+  const complaint = [`an executor that ${name}: ${String(error)}`];
+  if (error instanceof LeftBehind) return verdictOf(1, { leftBehind: complaint });
+  return verdictOf(1, error instanceof ExecutedTwice ? { duplicated: complaint } : { lost: complaint });
+}

@@ -1,13 +1,10 @@
 import { Semaphore } from "../../src/async/semaphore.ts";
-import { describeError } from "../../src/errors.ts";
 import { NO_FAULT, randomFault } from "./fault.ts";
-import { FaultWorld, type OrderedRun } from "./fault-world.ts";
+import type { FaultWorld, OrderedRun } from "./fault-world.ts";
+import { inFaultWorld } from "./in-fault-world.ts";
 import { type Action, planSchedule } from "./schedule.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { judge, sum, type Verdict } from "./verdict.ts";
-
-/** A look for a lost claim may have to wait until no poll of a dead runner can be open: 35 s; then a run, a stop and back-off. */
-const SETTLE_MS = 80_000;
+import { sum, type Verdict } from "./verdict.ts";
 
 /** Plays schedules, several at a time, each in a world of its own. `onVerdict` hears of each as it ends. */
 export async function playSchedules(
@@ -24,10 +21,9 @@ export async function playSchedules(
 }
 
 /** Plays one schedule: its steps under faults, then calm, then the verdict. Complaints say the seed, which plays it again. */
-export async function playSchedule(seed: number): Promise<Verdict> {
+async function playSchedule(seed: number): Promise<Verdict> {
   const schedule = planSchedule(seed);
-  const faults = await FaultWorld.start();
-  try {
+  const verdict = await inFaultWorld(async (faults) => {
     const random = new SeededRandom(~seed);
     faults.proxy.spoil(() => (random.chance(schedule.faultShare) ? randomFault(random) : NO_FAULT));
     faults.startRunner();
@@ -36,14 +32,8 @@ export async function playSchedule(seed: number): Promise<Verdict> {
       await take(faults, action);
     }
     await calmDown(faults);
-    const verdict = await judge(faults, SETTLE_MS);
-    if (verdict.complaints.length === 0) return verdict;
-    const complaints = verdict.complaints.map((complaint) => `seed ${seed}: ${complaint}`);
-    return { ...verdict, complaints: [...complaints, `seed ${seed}: the log:\n${faults.runnerLogs}`] };
-  } catch (error) {
-    await faults[Symbol.asyncDispose]().catch(() => {});
-    return { tried: faults.runs.length, lost: 1, duplicated: 0, leftBehind: 0, complaints: [`seed ${seed} could not be played: ${describeError(error)}`] };
-  }
+  });
+  return { ...verdict, complaints: verdict.complaints.map((complaint) => `seed ${seed}: ${complaint}`) };
 }
 
 async function take(faults: FaultWorld, action: Action): Promise<void> {

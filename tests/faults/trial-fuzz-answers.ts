@@ -7,7 +7,7 @@ import { Semaphore } from "../../src/async/semaphore.ts";
 import { mutateBytes, mutateValue } from "./mutate.ts";
 import { RequestReader } from "./request-reader.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import type { Verdict } from "./verdict.ts";
+import { type Verdict, verdictOf } from "./verdict.ts";
 
 const AT_ONCE = 16;
 const HANG_MS = 5_000;
@@ -49,7 +49,7 @@ export async function fuzzAnswers(options: { readonly count: number; readonly se
     return slots.hold(() => attempt(call, answer));
   };
   const complaints = (await Promise.all(Array.from({ length: options.count }, tryOne))).flat();
-  return { tried: options.count, lost: complaints.length, duplicated: 0, leftBehind: 0, complaints };
+  return verdictOf(options.count, { lost: complaints });
 }
 
 /** The bytes that go over the wire. */

@@ -4,7 +4,7 @@ import { parseInvocation } from "../../src/protocol/invocation.ts";
 import { BINARY } from "../harness/binary.ts";
 import { mutateBytes, mutateValue } from "./mutate.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import type { Verdict } from "./verdict.ts";
+import { type Verdict, verdictOf } from "./verdict.ts";
 
 const AT_ONCE = 4;
 const HANG_MS = 10_000;
@@ -17,22 +17,22 @@ const RIGHT: readonly [object, ...object[]] = [
 ];
 
 /**
- * Malformed invocations: our parser has to refuse each with one clear message, and the built-in executor, as a process, has to end with 1 and
- * one line on stderr. `lost` counts those of which that is not true.
+ * Malformed invocations: our parser has to refuse each with one clear message; and the built-in executor as a process, which gets every
+ * `processEach`-th of them, has to end with 1 and one line on stderr. `lost` counts those of which that is not true.
  */
-export async function fuzzInvocations(options: { readonly count: number; readonly seed: number }): Promise<Verdict> {
+export async function fuzzInvocations(options: { readonly count: number; readonly processEach: number; readonly seed: number; readonly onDone?: (done: number) => void }): Promise<Verdict> {
   const random = new SeededRandom(options.seed);
   const slots = new Semaphore(AT_ONCE);
-  const complaints = (
-    await Promise.all(
-      Array.from({ length: options.count }, async () => {
-        const { bytes, message } = nextMalformed(random);
-        const unclear = isClear(message) ? [] : [`the parser says ${JSON.stringify(message.slice(0, 300))} to ${shown(bytes)}`];
-        return [...unclear, ...(await slots.hold(() => asProcess(bytes)))];
-      }),
-    )
-  ).flat();
-  return { tried: options.count, lost: complaints.length, duplicated: 0, leftBehind: 0, complaints };
+  let done = 0;
+  const tryOne = async (_: unknown, i: number): Promise<string[]> => {
+    const { bytes, message } = nextMalformed(random);
+    const unclear = isClear(message) ? [] : [`the parser says ${JSON.stringify(message.slice(0, 300))} to ${shown(bytes)}`];
+    const wrong = i % options.processEach === 0 ? await slots.hold(() => asProcess(bytes)) : [];
+    options.onDone?.(++done);
+    return [...unclear, ...wrong];
+  };
+  const complaints = (await Promise.all(Array.from({ length: options.count }, tryOne))).flat();
+  return verdictOf(options.count, { lost: complaints });
 }
 
 /** A mutation that makes no difference is none. */

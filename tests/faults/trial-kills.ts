@@ -1,10 +1,10 @@
 import { groupOf, parentOf, processesWith } from "../harness/processes.ts";
-import { randomBehaviour } from "./behaviour.ts";
-import { FaultWorld } from "./fault-world.ts";
+import { ENDS_WELL, randomBehaviour } from "./behaviour.ts";
+import { inFaultWorld } from "./in-fault-world.ts";
 import { SeededRandom } from "./seeded-random.ts";
-import { judge, type Verdict } from "./verdict.ts";
+import type { Verdict } from "./verdict.ts";
 
-const SETTLE_MS = 80_000;
+const BEGIN_MS = 30_000;
 
 /** The executor and its shim; what the executor itself starts comes and goes. */
 function lastingPidsOf(runId: string): number[] {
@@ -14,41 +14,46 @@ function lastingPidsOf(runId: string): number[] {
 /** The runner is killed so many times while so many runs are in flight; the same processes have to live on. */
 export async function killInFlight(options: { readonly kills: number; readonly runs: number; readonly seed: number }): Promise<Verdict> {
   const random = new SeededRandom(options.seed);
-  const faults = await FaultWorld.start();
-  const runMs = 2_000 + options.kills * 400;
-  faults.startRunner();
-  for (let i = 0; i < options.runs; i++) await faults.submit({ exitCode: random.chance(0.5) ? 3 : 0, sleepMs: runMs, isStubborn: false, leaves: false, talks: false });
-  await faults.told("begin", options.runs);
-  const pids = (): number[] => faults.runs.flatMap(({ runId }) => lastingPidsOf(runId));
-  const before = pids();
-  for (let i = 0; i < options.kills; i++) {
-    await Bun.sleep(random.whole(0, 300));
-    await faults.killRunner();
+  const pids = { before: "", after: "" };
+  let count = 0;
+  const verdict = await inFaultWorld(async (faults) => {
     faults.startRunner();
-  }
-  const after = pids();
-  const verdict = await judge(faults, SETTLE_MS);
-  if (before.length === 2 * options.runs && before.join() === after.join()) return verdict;
-  const complaint = `executors (with their shims) before the kills: ${before.join()}; after: ${after.join()}`;
-  return { ...verdict, lost: verdict.lost + 1, complaints: [...verdict.complaints, complaint] };
+    for (let i = 0; i < options.runs; i++) await faults.submit({ ...ENDS_WELL, exitCode: random.chance(0.5) ? 3 : 0, waits: true });
+    await faults.told("begin", options.runs, BEGIN_MS);
+    const read = (): number[] => faults.runs.flatMap(({ runId }) => lastingPidsOf(runId));
+    const before = read();
+    count = before.length;
+    pids.before = before.join();
+    for (let i = 0; i < options.kills; i++) {
+      await Bun.sleep(random.whole(0, 300));
+      await faults.killRunner();
+      faults.startRunner();
+    }
+    pids.after = read().join();
+    await Bun.write(faults.world.path("release"), "");
+  });
+  if (count === 2 * options.runs && pids.before === pids.after) return verdict;
+  const complaint = `the executors with their shims before the kills: ${pids.before}; after: ${pids.after}`;
+  return { ...verdict, lost: verdict.lost + 1, complaints: [complaint, ...verdict.complaints] };
 }
 
 /** The runner is killed every one to three seconds under a stream of runs, and started again at once. */
-export async function killUnderStream(options: { readonly seconds: number; readonly seed: number }): Promise<Verdict & { readonly kills: number }> {
+export async function killUnderStream(options: { readonly seconds: number; readonly seed: number; readonly onKill?: (kills: number) => void }): Promise<Verdict & { readonly kills: number }> {
   const random = new SeededRandom(options.seed);
-  const faults = await FaultWorld.start();
-  faults.startRunner();
-  const endMs = performance.now() + options.seconds * 1_000;
   let kills = 0;
-  let nextKillMs = performance.now() + random.whole(1_000, 3_000);
-  while (performance.now() < endMs) {
-    await faults.submit(randomBehaviour(random, 1_500));
-    await Bun.sleep(random.whole(20, 200));
-    if (performance.now() < nextKillMs) continue;
-    await faults.killRunner();
+  const verdict = await inFaultWorld(async (faults) => {
     faults.startRunner();
-    kills++;
-    nextKillMs = performance.now() + random.whole(1_000, 3_000);
-  }
-  return { ...(await judge(faults, SETTLE_MS)), kills };
+    const endMs = performance.now() + options.seconds * 1_000;
+    let nextKillMs = performance.now() + random.whole(1_000, 3_000);
+    while (performance.now() < endMs) {
+      await faults.submit(randomBehaviour(random, 1_500));
+      await Bun.sleep(random.whole(20, 200));
+      if (performance.now() < nextKillMs) continue;
+      await faults.killRunner();
+      faults.startRunner();
+      options.onKill?.(++kills);
+      nextKillMs = performance.now() + random.whole(1_000, 3_000);
+    }
+  });
+  return { ...verdict, kills };
 }

@@ -12,6 +12,18 @@ export interface Verdict {
   readonly complaints: readonly string[];
 }
 
+/** What was found in a trial; each thing found is one complaint. */
+export interface Findings {
+  readonly lost?: readonly string[];
+  readonly duplicated?: readonly string[];
+  readonly leftBehind?: readonly string[];
+}
+
+export function verdictOf(tried: number, { lost = [], duplicated = [], leftBehind = [] }: Findings): Verdict {
+  const complaints = [...lost, ...duplicated, ...leftBehind];
+  return { tried, lost: lost.length, duplicated: duplicated.length, leftBehind: leftBehind.length, complaints };
+}
+
 export function sum(verdicts: readonly Verdict[]): Verdict {
   const total = (count: (verdict: Verdict) => number): number => verdicts.reduce((soFar, verdict) => soFar + count(verdict), 0);
   return {
@@ -45,8 +57,7 @@ export async function judge(faults: FaultWorld, deadlineMs: number): Promise<Ver
   for (const run of faults.runs) lost.push(...(await untruth(faults, run, evidence, seen.get(run.runId))));
   const duplicated = faults.runs.flatMap((run) => repetition(run, evidence));
   const leftBehind = await remains(faults);
-  const complaints = [...lost, ...duplicated, ...leftBehind];
-  return { tried: faults.runs.length, lost: lost.length, duplicated: duplicated.length, leftBehind: leftBehind.length, complaints };
+  return verdictOf(faults.runs.length, { lost, duplicated, leftBehind });
 }
 
 function gather(faults: FaultWorld): Evidence {

@@ -1,6 +1,7 @@
-import { rmSync, mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { endIfAbandoned } from "./abandon.ts";
 
 export interface SmallDisk extends Disposable {
   readonly path: string;
@@ -13,12 +14,17 @@ function mount(sizeMiB: number): SmallDisk {
     rmSync(path, { recursive: true });
     throw new Error("a tmpfs cannot be mounted here");
   }
+  const unmount = (): void => {
+    // Lazily: what is still open in it must not keep the test from ending.
+    Bun.spawnSync(["umount", "-l", path], { stdout: "ignore", stderr: "ignore" });
+    rmSync(path, { recursive: true, force: true });
+  };
+  const abandoned = endIfAbandoned(unmount);
   return {
     path,
     [Symbol.dispose]() {
-      // Lazily: what is still open in it must not keep the test from ending.
-      Bun.spawnSync(["umount", "-l", path], { stdout: "ignore", stderr: "ignore" });
-      rmSync(path, { recursive: true, force: true });
+      abandoned[Symbol.dispose]();
+      unmount();
     },
   };
 }

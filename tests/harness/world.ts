@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
+import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
 import { processesWith } from "./processes.ts";
@@ -18,6 +19,9 @@ const LEAVE_MS = 15_000;
 export const NOT_AN_ECHO_MS = 150;
 const GONE_MS = 2_000;
 
+/** Processes live that should not. */
+export class LeftBehind extends Error {}
+
 export interface StartInWorld {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
@@ -33,6 +37,7 @@ export class World implements AsyncDisposable {
   readonly #mark = randomHex12();
   readonly #started: StartedBinary[] = [];
   readonly #last: AsyncDisposable[] = [];
+  readonly #abandoned = endIfAbandoned(() => this.#destroy());
   readonly home: string;
   readonly projectDir: string;
 
@@ -100,15 +105,28 @@ export class World implements AsyncDisposable {
     const left = await this.#leftBehind();
     for (const { pid } of left) kill(pid);
     this.#folder[Symbol.dispose]();
+    this.#abandoned[Symbol.dispose]();
     if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
-    if (left.length > 0) throw new Error(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
+    if (left.length > 0) throw new LeftBehind(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
+  }
+
+  /** At once and without a word to anything: a killed program's executors may start others until they are killed too. */
+  #destroy(): void {
+    for (const started of this.#started) kill(started.pid);
+    const end = performance.now() + GONE_MS;
+    for (let left = this.#marked(); left.length > 0 && performance.now() < end; left = this.#marked()) for (const pid of left) kill(pid);
+    this.#folder[Symbol.dispose]();
+  }
+
+  #marked(): number[] {
+    return processesWith(MARKER, this.#mark);
   }
 
   /** A process that is just ending is given its moment. */
   async #leftBehind(): Promise<{ pid: number; command: string }[]> {
     const end = performance.now() + GONE_MS;
     for (;;) {
-      const left = processesWith(MARKER, this.#mark).map((pid) => ({ pid, command: commandOf(pid) }));
+      const left = this.#marked().map((pid) => ({ pid, command: commandOf(pid) }));
       if (left.length === 0 || performance.now() > end) return left;
       await Bun.sleep(20);
     }

@@ -1,0 +1,131 @@
+import { forgettingCoordinator } from "./trial-forgetting.ts";
+import { fuzzAnswers } from "./trial-fuzz-answers.ts";
+import { fuzzInvocations } from "./trial-fuzz-invocations.ts";
+import { hostileExecutors } from "./hostile-executors.ts";
+import { killInFlight, killUnderStream } from "./trial-kills.ts";
+import { outage } from "./trial-outage.ts";
+import { playSchedules } from "./play-schedule.ts";
+import { type Holdings, soak } from "./trial-soak.ts";
+import type { Verdict } from "./verdict.ts";
+
+export interface TrialOptions {
+  /** The short form, for the gate: the same, with smaller numbers. */
+  readonly isQuick: boolean;
+  /** Where the trial's chances begin. Null: as always. A number: those of that number; of the schedules only the one of this seed. */
+  readonly seed: number | null;
+  /** Hears how far it is. May be called very often. */
+  readonly onProgress: (line: string) => void;
+}
+
+export interface TrialResult {
+  readonly verdict: Verdict;
+  /** What was tried, with numbers. */
+  readonly tried: string;
+  /** What else there is to know. */
+  readonly notes: readonly string[];
+}
+
+export interface Trial {
+  readonly name: string;
+  readonly fault: string;
+  readonly run: (options: TrialOptions) => Promise<TrialResult>;
+}
+
+const FIRST_SEED = 1;
+const SCHEDULES_AT_ONCE = 8;
+
+/** Everything that `bun run faults` tries, and in its short form the gate. */
+export const TRIALS: readonly Trial[] = [
+  {
+    name: "kills-in-flight",
+    fault: "SIGKILL of the runner at random points while the same runs are in flight",
+    async run({ isQuick, seed }) {
+      const [kills, runs] = isQuick ? [4, 8] : [10, 20];
+      const verdict = await killInFlight({ kills, runs, seed: seed ?? FIRST_SEED });
+      return { verdict, tried: `${kills} kills, ${runs} runs`, notes: [] };
+    },
+  },
+  {
+    name: "kills-under-stream",
+    fault: "SIGKILL of the runner every 1-3 s under a stream of runs",
+    async run({ isQuick, seed, onProgress }) {
+      const seconds = isQuick ? 15 : 60;
+      const verdict = await killUnderStream({ seconds, seed: seed ?? FIRST_SEED, onKill: (kills) => onProgress(`${kills} kills`) });
+      return { verdict, tried: `${seconds} s: ${verdict.kills} kills, ${counted(verdict.tried)} runs`, notes: [] };
+    },
+  },
+  {
+    name: "outage",
+    fault: "the coordinator is away while the runs end, and the runner is killed meanwhile",
+    async run({ isQuick, onProgress }) {
+      const [seconds, runs] = isQuick ? [15, 20] : [600, 100];
+      const verdict = await outage({ seconds, runs, onSecond: (away) => onProgress(`away for ${away} of ${seconds} s`) });
+      return { verdict, tried: `${seconds} s, ${runs} runs`, notes: [] };
+    },
+  },
+  {
+    name: "forgetting",
+    fault: "the coordinator is restarted and has forgotten runner, runs and sessions",
+    async run({ isQuick }) {
+      const runs = isQuick ? 10 : 50;
+      const verdict = await forgettingCoordinator({ runs });
+      return { verdict, tried: `${runs} runs in flight, ${runs} later ones`, notes: [] };
+    },
+  },
+  {
+    name: "schedules",
+    fault: "random schedules: spoilt requests and answers, kills of runner and coordinator, stops",
+    async run({ isQuick, seed, onProgress }) {
+      const count = isQuick ? 40 : 1_000;
+      const seeds = seed === null ? Array.from({ length: count }, (_, i) => FIRST_SEED + i) : [seed];
+      let done = 0;
+      const verdict = await playSchedules(seeds, { atOnce: SCHEDULES_AT_ONCE, onVerdict: () => onProgress(`${counted(++done)} of ${counted(seeds.length)} schedules`) });
+      return { verdict, tried: `${counted(seeds.length)} schedules, ${counted(verdict.tried)} runs`, notes: [`seeds ${seeds[0]} to ${seeds.at(-1)}`] };
+    },
+  },
+  {
+    name: "hostile",
+    fault: "hostile executors: deaf to SIGTERM, 200 processes, daemons, 1 GB of output, a full disk and others",
+    async run({ onProgress }) {
+      const { untried, ...verdict } = await hostileExecutors({ onEach: (name) => onProgress(`an executor that ${name}`) });
+      return { verdict, tried: `${verdict.tried} executors`, notes: untried.map((what) => `not tried: ${what}`) };
+    },
+  },
+  {
+    name: "fuzz-answers",
+    fault: "malformed answers of the coordinator",
+    async run({ isQuick, seed }) {
+      const count = isQuick ? 1_000 : 10_000;
+      return { verdict: await fuzzAnswers({ count, seed: seed ?? FIRST_SEED }), tried: `${counted(count)} answers`, notes: [] };
+    },
+  },
+  {
+    name: "fuzz-invocations",
+    fault: "malformed invocations",
+    async run({ isQuick, seed, onProgress }) {
+      const [count, processEach] = isQuick ? [1_000, 10] : [10_000, 1];
+      const onDone = (done: number): void => onProgress(`${counted(done)} of ${counted(count)}`);
+      const verdict = await fuzzInvocations({ count, processEach, seed: seed ?? FIRST_SEED, onDone });
+      return { verdict, tried: `${counted(count)} invocations`, notes: processEach === 1 ? [] : [`one in ${processEach} to an executor's process as well`] };
+    },
+  },
+  {
+    name: "soak",
+    fault: "many runs: memory, virtual size, open files and processes as after a tenth of them",
+    async run({ isQuick, onProgress }) {
+      const runs = isQuick ? 500 : 20_000;
+      const { afterATenth, atTheEnd, ...verdict } = await soak({ runs, onBatch: (done) => onProgress(`${counted(done)} of ${counted(runs)} runs`) });
+      return { verdict, tried: `${counted(runs)} runs`, notes: [`after a tenth: ${described(afterATenth)}`, `at the end: ${described(atTheEnd)}`] };
+    },
+  },
+];
+
+function counted(number: number): string {
+  return number.toLocaleString("en-US");
+}
+
+function described(holdings: Holdings | null): string {
+  if (holdings === null) return "unknown";
+  const { residentMiB, virtualMiB, openFiles, children } = holdings;
+  return `${residentMiB} MiB resident, ${virtualMiB} MiB virtual, ${openFiles} open files, ${children} child processes`;
+}
