@@ -4,14 +4,14 @@ import { type Coordinator, startCoordinator } from "../coordinator/coordinator.t
 import { ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command } from "./command.ts";
-import { commonOptions, coordinatorOptions, listenOptions, logOptions, stateDirOption } from "./options.ts";
+import { commonOptions, coordinatorOnlyOptions, coordinatorOptions, listenOptions, logOptions, stateDirOption } from "./options.ts";
 import { commandLog } from "./run-runner.ts";
 import { makeStateFolder } from "./state-folder.ts";
 
 export const coordinatorCommand: Command = {
   name: "coordinator",
   description: "Runs the embedded Agent Coordinator alone: queues runs, hands them to runners, wakes parents when their children end.",
-  args: { ...listenOptions, ...stateDirOption, config: coordinatorOptions.config, ...logOptions, ...commonOptions },
+  args: { ...listenOptions, ...coordinatorOnlyOptions, ...stateDirOption, config: coordinatorOptions.config, ...logOptions, ...commonOptions },
   examples: [
     ["agent-runner coordinator", "listen on http://127.0.0.1:8765; runs and sessions are kept in your state folder"],
     ["AGENT_COORDINATOR_TOKEN=... agent-runner coordinator --host 0.0.0.0", "serve other machines; each client needs the token"],
@@ -35,6 +35,7 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
   return startCoordinator({
     host: config.host,
     port: config.port,
+    callbacks: config.callbacks,
     databasePath: join(config.stateDir, "coordinator.sqlite"),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     log: log.scope("coordinator"),

@@ -47,10 +47,19 @@ export const listenOptions = {
   token: { type: "string", valueHint: "TOKEN", description: "Token that clients must send (better: AGENT_COORDINATOR_TOKEN, which no process list shows)" },
 } as const satisfies ArgsDef;
 
+/** Of the coordinator itself. */
+export const coordinatorOnlyOptions = {
+  callbacks: {
+    type: "string",
+    valueHint: "together|each",
+    description: "When a parent is resumed: all children have ended (together, the default), or each has",
+  },
+} as const satisfies ArgsDef;
+
 export const runnerOptions = { ...coordinatorOptions, ...executorOptions, ...runOptions, ...logOptions } as const satisfies ArgsDef;
 
 const { "coordinator-url": _url, ...withoutUrl } = runnerOptions;
-export const upOptions = { ...listenOptions, ...withoutUrl } as const satisfies ArgsDef;
+export const upOptions = { ...listenOptions, ...coordinatorOnlyOptions, ...withoutUrl } as const satisfies ArgsDef;
 
 export const jsonOption = { json: { type: "boolean", description: "Print JSON instead of a table" } } as const satisfies ArgsDef;
 export const stateDirOption = { "state-dir": runOptions["state-dir"] } as const satisfies ArgsDef;

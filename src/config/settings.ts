@@ -24,6 +24,12 @@ export const SETTINGS = {
   coordinatorToken: setting(Secret, { flag: "token", env: "AGENT_COORDINATOR_TOKEN", file: "coordinator.token" }),
   host: setting(Text, { flag: "host", env: "AGENT_COORDINATOR_HOST", file: "coordinator.host", default: "127.0.0.1" }),
   port: setting(wholeNumber(0, 65535), { flag: "port", env: "AGENT_COORDINATOR_PORT", file: "coordinator.port", default: 8765 }),
+  callbacks: setting(v.picklist(["together", "each"], 'must be "together" or "each"'), {
+    flag: "callbacks",
+    env: "AGENT_COORDINATOR_CALLBACKS",
+    file: "coordinator.callbacks",
+    default: "together",
+  }),
   executor: setting(Text, { flag: "executor", file: "executor.name" }),
   executorPath: setting(Text, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
   executorsDir: setting(Text, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),

@@ -1,14 +1,21 @@
-/** What a dashboard is told of; see protocol section 1b for the payloads. */
-export type BroadcastType = "init" | "session_created" | "session_updated" | "session_deleted" | "event" | "run_failed";
+/** What a dashboard is told of; see protocol section 1b for the payloads. `run_ended {run_id, session_id, status}` is ours, and comes after each end. */
+export type BroadcastType = "init" | "session_created" | "session_updated" | "session_deleted" | "event" | "run_failed" | "run_ended";
 
 interface Message {
   readonly id: number;
+  readonly type: BroadcastType;
   readonly sessionId: string;
   readonly frame: string;
 }
 
+/** What a reader wants of it all; undefined is everything. */
+export interface Wanted {
+  readonly sessionId?: string;
+  readonly types?: ReadonlySet<string>;
+}
+
 interface Subscriber {
-  readonly sessionId: string | undefined;
+  readonly wanted: Wanted;
   readonly send: (text: string) => void;
   readonly end: () => void;
 }
@@ -35,18 +42,18 @@ export class Broadcast {
 
   send(type: BroadcastType, sessionId: string, data: unknown): void {
     const id = ++this.#lastId;
-    const message = { id, sessionId, frame: frame(type, id, data) };
+    const message = { id, type, sessionId, frame: frame(type, id, data) };
     this.#remember(message);
     for (const subscriber of this.#subscribers) {
-      if (subscriber.sessionId === undefined || subscriber.sessionId === sessionId) subscriber.send(message.frame);
+      if (isWanted(message, subscriber.wanted)) subscriber.send(message.frame);
     }
   }
 
   /**
-   * A stream of what happens from now on, to all sessions or to one. It begins with what came after `lastEventId`, or with
+   * A stream of what happens from now on, to all sessions or to one, of all types or of some. It begins with what came after `lastEventId`, or with
    * `init` where that is wanted or where what was missed is no longer known.
    */
-  subscribe(options: { sessionId?: string; lastEventId?: number; includeInit: boolean; init: () => unknown; signal: AbortSignal }): Response {
+  subscribe(options: { wanted: Wanted; lastEventId?: number; includeInit: boolean; init: () => unknown; signal: AbortSignal }): Response {
     const missed = options.lastEventId === undefined ? [] : this.#since(options.lastEventId);
     const wantsInit = missed === undefined || (options.includeInit && options.lastEventId === undefined);
     let subscriber: Subscriber | undefined;
@@ -54,11 +61,11 @@ export class Broadcast {
     const stream = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          subscriber = this.#join(controller, options.sessionId, leave);
+          subscriber = this.#join(controller, options.wanted, leave);
           controller.enqueue(bytes(": connected\n\n"));
           if (wantsInit) controller.enqueue(bytes(frame("init", this.#lastId, options.init())));
           for (const message of missed ?? []) {
-            if (options.sessionId === undefined || options.sessionId === message.sessionId) controller.enqueue(bytes(message.frame));
+            if (isWanted(message, options.wanted)) controller.enqueue(bytes(message.frame));
           }
           options.signal.addEventListener("abort", leave, { once: true });
         },
@@ -66,8 +73,15 @@ export class Broadcast {
       },
       new ByteLengthQueuingStrategy({ highWaterMark: MAX_BACKLOG_BYTES }),
     );
+    const { types } = options.wanted;
     return new Response(stream, {
-      headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
+      headers: {
+        "content-type": "text/event-stream",
+        "cache-control": "no-cache",
+        "x-accel-buffering": "no",
+        // By this a client knows a coordinator that has obeyed from one that does not know `types`.
+        ...(types === undefined ? {} : { "x-event-types": [...types].join(",") }),
+      },
     });
   }
 
@@ -77,7 +91,7 @@ export class Broadcast {
     this.#subscribers.clear();
   }
 
-  #join(controller: ReadableStreamDefaultController<Uint8Array>, sessionId: string | undefined, leave: () => void): Subscriber {
+  #join(controller: ReadableStreamDefaultController<Uint8Array>, wanted: Wanted, leave: () => void): Subscriber {
     const end = (): void => {
       leave();
       try {
@@ -90,7 +104,7 @@ export class Broadcast {
       if ((controller.desiredSize ?? 0) <= 0) end();
       else controller.enqueue(bytes(text));
     };
-    const subscriber = { sessionId, send, end };
+    const subscriber = { wanted, send, end };
     this.#subscribers.add(subscriber);
     return subscriber;
   }
@@ -109,6 +123,10 @@ export class Broadcast {
     const oldest = this.#ring[0]?.id ?? this.#lastId + 1;
     return id < oldest - 1 ? undefined : this.#ring.filter((message) => message.id > id);
   }
+}
+
+function isWanted(message: Message, { sessionId, types }: Wanted): boolean {
+  return (sessionId === undefined || sessionId === message.sessionId) && (types === undefined || types.has(message.type));
 }
 
 function frame(type: BroadcastType, id: number, data: unknown): string {

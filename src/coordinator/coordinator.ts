@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { agentRoutes } from "./agent-routes.ts";
 import { Agents } from "./agents.ts";
 import { Broadcast } from "./broadcast.ts";
-import { Callbacks } from "./callbacks.ts";
+import { Callbacks, type CallbackTiming } from "./callbacks.ts";
 import { Claims } from "./claims.ts";
 import { corsHeaders, guard, isLoopback } from "./guard.ts";
 import { HttpError } from "./http.ts";
@@ -32,6 +32,8 @@ export interface CoordinatorOptions {
   /** A file, created if it is missing; its folder exists. */
   readonly databasePath: string;
   readonly token?: string;
+  /** `together` unless it is said otherwise. */
+  readonly callbacks?: CallbackTiming;
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
 }
@@ -107,11 +109,12 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   const runs = new Runs(store, sessions, agents, waiters, timings.noMatchTimeoutMs);
   const runners = new Runners(store, termsOf(timings));
   const claims = new Claims(store, runs, sessions, timings.claimLeaseMs);
-  const callbacks = new Callbacks(store, runs, sessions, events);
+  const callbacks = new Callbacks(store, runs, sessions, events, options.callbacks ?? "together");
   const transitions = new RunTransitions({ store, runs, runners, sessions, claims, callbacks, waiters, broadcast });
   const { pollTimeoutMs, stopRedeliveryMs } = timings;
   const polls = new Polls({ runners, runs, claims, transitions, waiters, log, pollTimeoutMs, stopRedeliveryMs });
   claims.renewAll(timings.noMatchTimeoutMs);
+  callbacks.deliverAll();
   const sweep = startSweep(runners, transitions, timings, log);
   const router = new Router(
     { "GET /health": () => Response.json({ status: "healthy" }) },

@@ -48,7 +48,7 @@ export class RunTransitions {
 
   /** 401 unknown runner, 404 unknown run, 409 not this runner's run or not in a state to start. Repeating it is fine. */
   started(runId: string, runnerId: string): void {
-    const { store, sessions } = this.#parts;
+    const { store, sessions, callbacks } = this.#parts;
     store.write(() => {
       const run = this.#owned(runId, runnerId);
       const isNews = run.status === "claimed" || (run.status === "stopping" && run.started_at === null);
@@ -58,11 +58,13 @@ export class RunTransitions {
       store.db
         .query("UPDATE runs SET status = ?, started_at = ?, lease_until = NULL WHERE seq = ?")
         .run(run.status === "stopping" ? "stopping" : "running", now, run.seq);
+      const earlierParent = sessions.find(run.session_id)?.parent_session_id ?? null;
       if (run.parent_session_id !== null) sessions.setParent(run.session_id, run.parent_session_id, run.execution_mode);
       sessions.update(run.session_id, {
         ...(run.status === "stopping" ? {} : { status: "running" }),
         ...(run.type === "resume_session" ? { last_resumed_at: now } : {}),
       });
+      if (earlierParent !== null && earlierParent !== run.parent_session_id) callbacks.look(earlierParent);
     });
   }
 
@@ -105,11 +107,12 @@ export class RunTransitions {
 
   /** Removes a session; what still runs in it is stopped. 404. */
   deleteSession(sessionId: string): SessionRow {
-    const { store, runs, sessions } = this.#parts;
+    const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(() => {
       const session = sessions.get(sessionId);
       if (runs.openOf(sessionId).length > 0) this.stopSession(sessionId);
       sessions.delete(sessionId);
+      callbacks.sessionDeleted(session);
       return session;
     });
   }
@@ -178,10 +181,9 @@ export class RunTransitions {
     // A run that never began says nothing about a session that has been active before it.
     const sets = run.status !== "pending" || sessions.find(run.session_id)?.status === "pending";
     if (sets) sessions.update(run.session_id, { status: SESSION_STATUS_AFTER[ending] });
-    if (ending === "failed") {
-      const { run_id, session_id } = run;
-      store.afterCommit(() => broadcast.send("run_failed", session_id, { run_id, error, session_id }));
-    }
+    const { run_id, session_id } = run;
+    if (ending === "failed") store.afterCommit(() => broadcast.send("run_failed", session_id, { run_id, error, session_id }));
+    store.afterCommit(() => broadcast.send("run_ended", session_id, { run_id, session_id, status: ending }));
     callbacks.runEnded({ ...run, status: ending, error });
     runs.takeTurn(run.session_id);
   }

@@ -81,11 +81,12 @@ function broadcastRoutes(sessions: Sessions, broadcast: Broadcast): Routes {
   return {
     "GET /sse/sessions"({ request, query, keepOpen }) {
       const sessionId = query.get("session_id");
+      const types = query.get("types");
       const lastEventId = Number(request.headers.get("last-event-id") ?? Number.NaN);
       const only = sessionId === null ? undefined : sessions.find(sessionId);
       keepOpen();
       return broadcast.subscribe({
-        ...(sessionId === null ? {} : { sessionId }),
+        wanted: { ...(sessionId === null ? {} : { sessionId }), ...(types === null ? {} : { types: new Set(types.split(",")) }) },
         ...(Number.isSafeInteger(lastEventId) ? { lastEventId } : {}),
         includeInit: isTrue(query.get("include_init") ?? "true"),
         init: () => ({ sessions: only === undefined ? [...sessions.pages()].flat() : only === null ? [] : [wireSession(only)] }),

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Coordinator, startCoordinator } from "../../src/coordinator/coordinator.ts";
+import type { CallbackTiming } from "../../src/coordinator/callbacks.ts";
 import type { CoordinatorTimings } from "../../src/coordinator/timings.ts";
 import { silentLog } from "../../src/log.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
@@ -29,18 +30,18 @@ export class Fixture implements AsyncDisposable {
     this.coordinator = coordinator;
   }
 
-  static async start(timings: Partial<CoordinatorTimings> = {}): Promise<Fixture> {
+  static async start(timings: Partial<CoordinatorTimings> = {}, callbacks: CallbackTiming = "together"): Promise<Fixture> {
     const folder = tempFolder();
     const databasePath = join(folder.path, "coordinator.db");
-    const coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings });
+    const coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings, callbacks });
     return new Fixture(folder, timings, coordinator);
   }
 
   /** Closes the coordinator and starts another one on the same database. */
-  async restart(): Promise<void> {
+  async restart(callbacks: CallbackTiming = "together"): Promise<void> {
     await this.coordinator.close();
     const { databasePath } = this;
-    this.coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings: this.#timings });
+    this.coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings: this.#timings, callbacks });
   }
 
   async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> {

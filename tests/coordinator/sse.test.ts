@@ -61,12 +61,28 @@ test("a stream begins with init and tells of sessions, events and failed runs", 
   await c.report(run.run_id, "failed", runner);
   await c.call("DELETE", "/sessions/old");
   await until("the deletion has come", () => listener.types().includes("session_deleted"));
-  expect(listener.types()).toEqual(["init", "session_created", "session_updated", "event", "session_updated", "run_failed", "session_deleted"]);
+  expect(listener.types()).toEqual(["init", "session_created", "session_updated", "event", "session_updated", "run_failed", "run_ended", "session_deleted"]);
   expect(listener.told[1]?.data.session).toMatchObject({ session_id: "new", status: "pending" });
   expect(listener.told[2]?.data.session).toMatchObject({ session_id: "old", status: "running" });
   expect(listener.told[3]?.data.data).toMatchObject({ event_type: "message", session_id: "old" });
   expect(listener.told[5]?.data).toEqual({ run_id: run.run_id, error: "it broke", session_id: "old" });
-  expect(listener.told[6]?.data).toEqual({ session_id: "old" });
+  expect(listener.told[6]?.data).toEqual({ run_id: run.run_id, session_id: "old", status: "failed" });
+  expect(listener.told[7]?.data).toEqual({ session_id: "old" });
+});
+
+test("types= tells of those only, and the answer says that it does; a pending run's end is told too", async () => {
+  await using c = await Fixture.start();
+  const run = await c.start({ session_id: "a" });
+  const all = await fetch(`${c.coordinator.url}/sse/sessions?types=run_ended,session_deleted&include_init=false`);
+  expect(all.headers.get("x-event-types")).toBe("run_ended,session_deleted");
+  await all.body?.cancel();
+  using listener = await Listener.open(c, "?types=run_ended,session_deleted&include_init=false");
+  await c.say("a", "hi");
+  await c.post(`/runs/${run.run_id}/stop`);
+  await c.call("DELETE", "/sessions/a");
+  await until("the deletion has come", () => listener.types().includes("session_deleted"));
+  expect(listener.types()).toEqual(["run_ended", "session_deleted"]);
+  expect(listener.told[0]?.data).toEqual({ run_id: run.run_id, session_id: "a", status: "stopped" });
 });
 
 test("session_id= tells of that session only, include_init=false leaves init out", async () => {

@@ -27,6 +27,21 @@ test("two callback children that end while their parent is busy: it is resumed o
   expect(resume?.prompt).toContain("second child's task");
 });
 
+test("two callback children that end one after the other while their parent is idle: it is resumed once, with both results", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  world.runner(api.url, "test-executor");
+  const parent = await api.submit("!child !wait first-may-end\\nfirst child's task\n!child !wait second-may-end\\nsecond child's task\nover to you");
+  await api.reached(parent.run_id, "completed");
+  await Bun.write(world.path("first-may-end"), "");
+  await until("one child completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2);
+  await Bun.write(world.path("second-may-end"), "");
+  await until("all four completed", () => areCompleted(api, 4));
+  const resumes = await resumesOf(api, parent.session_id);
+  expect(resumes).toHaveLength(1);
+  for (const text of ['count="2"', "first child's task", "second child's task"]) expect(resumes[0]?.prompt).toContain(text);
+});
+
 test("results that wait for a busy parent outlive the coordinator's death", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
