@@ -3,7 +3,7 @@ import { Blueprint } from "../protocol/agent.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, Run, RunList, StopAnswer } from "../protocol/run.ts";
 import { DuplicateRunner, Registered, RunnerInfo, RunnerList } from "../protocol/runner.ts";
-import { type Session, SessionAnswer, type SessionEvent, SessionEvent as SessionEventSchema, SessionList, Session as SessionSchema } from "../protocol/session.ts";
+import { type Session, SessionAnswer, type SessionEvent, SessionEvent as SessionEventSchema, SessionList, Session as SessionSchema, TreeAnswer, type TreeShape } from "../protocol/session.ts";
 import type { Authorization } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 import { readEventStream } from "./event-stream.ts";
@@ -11,6 +11,8 @@ import { type Call, callCoordinator } from "./http.ts";
 
 /** What it is does not matter, but it has to come from a coordinator: a web page with status 200 acknowledges nothing. */
 const Acknowledgement = v.looseObject({});
+
+const RUN_ENDED = "run_ended";
 
 /** A terminal report, or `started`: the verb of the endpoint and its body beside `runner_id` (protocol, section 5). */
 export type Report =
@@ -137,6 +139,17 @@ export class CoordinatorClient {
     return keepValid(SessionSchema, answer.sessions);
   }
 
+  /** The session's place in its tree; null where the coordinator does not know the session, or cannot be asked for this. */
+  async tree(sessionId: string): Promise<TreeShape | null> {
+    try {
+      const path = `/sessions/${encodeURIComponent(sessionId)}/tree`;
+      return (await this.#call({ method: "GET", path, answer: TreeAnswer })).tree;
+    } catch (error) {
+      if (error instanceof CoordinatorFailure && error.status === 404) return null;
+      throw error;
+    }
+  }
+
   /** The result's text: G1's `result`, G2's `result_text` or its `result_data` as JSON. Refused with 400 or 404 where there is none. */
   async result(sessionId: string): Promise<string> {
     const schema = v.looseObject({ result: v.nullish(v.string()), result_text: v.nullish(v.string()), result_data: v.nullish(v.unknown()) });
@@ -154,16 +167,34 @@ export class CoordinatorClient {
    * it or the signal fires.
    */
   async *sessionStream(sessionId: string, signal: AbortSignal): AsyncGenerator<SessionEvent | null> {
-    const header = await this.authorization.header();
-    const url = `${this.baseUrl}/sse/sessions${query({ session_id: sessionId })}`;
-    const headers: Record<string, string> = header === null ? {} : { authorization: header };
-    const response = await fetch(url, { headers, signal });
-    if (response.status === 401 || response.status === 403) this.authorization.refused();
-    if (!response.ok || response.body === null) throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
+    const response = await this.#openStream({ session_id: sessionId }, signal);
     for await (const message of readEventStream(response.body)) {
       const parsed = v.safeParse(v.looseObject({ data: SessionEventSchema }), parseJson(message.data));
       yield message.event === "event" && parsed.success ? parsed.output.data : null;
     }
+  }
+
+  /**
+   * The sessions in which a run has ended, live; first a null, once the coordinator listens: what ended before it is not told. Ends at
+   * once, without anything, where the coordinator has no such stream; else when it ends it or the signal fires.
+   */
+  async *runEnds(signal: AbortSignal): AsyncGenerator<string | null> {
+    const response = await this.#openStream({ types: RUN_ENDED, include_init: "false" }, signal);
+    if (response.headers.get("x-event-types") !== RUN_ENDED) return response.body.cancel();
+    yield null;
+    for await (const message of readEventStream(response.body)) {
+      const parsed = v.safeParse(v.looseObject({ session_id: v.string() }), parseJson(message.data));
+      if (message.event === RUN_ENDED && parsed.success) yield parsed.output.session_id;
+    }
+  }
+
+  async #openStream(wanted: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
+    const header = await this.authorization.header();
+    const headers: Record<string, string> = header === null ? {} : { authorization: header };
+    const response = await fetch(`${this.baseUrl}/sse/sessions${query(wanted)}`, { headers, signal });
+    if (response.status === 401 || response.status === 403) this.authorization.refused();
+    if (!response.ok || response.body === null) throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
+    return response as Response & { readonly body: ReadableStream<Uint8Array> };
   }
 
   /** Whether the coordinator is healthy, and how far its clock is ahead of ours in ms (null if it does not tell the time). */

@@ -27,6 +27,16 @@ const runOptions = {
   "drain-timeout": { type: "string", valueHint: "TIME", description: "At shutdown, stop runs that take longer than this to end (default: wait)" },
   "max-offline": { type: "string", valueHint: "TIME", description: "Exit when the coordinator is away for longer (default: never)" },
   "keep-background": { type: "boolean", description: "Leave alone what an executor left running when it ended by itself" },
+  "max-depth": { type: "string", valueHint: "N", description: "Levels of child sessions that agents may start (default 5; 0: no limit)" },
+  "max-children": { type: "string", valueHint: "N", description: "Child sessions that one session may have (default 100; 0: no limit)" },
+  "max-tree-runs": { type: "string", valueHint: "N", description: "Runs that one tree of sessions may have (default 1000; 0: no limit)" },
+  "mcp-port": {
+    type: "string",
+    alias: "m",
+    valueHint: "PORT",
+    description: "Serve the orchestration tools to agents outside a run on this port of 127.0.0.1, under a token (0: any free port)",
+  },
+  "external-mcp-url": { type: "string", valueHint: "URL", description: "Have blueprints use this MCP server for orchestration instead of the runner's own" },
   "state-dir": { type: "string", valueHint: "DIR", description: "Folder for runs and database (default: your state folder)" },
 } as const satisfies ArgsDef;
 

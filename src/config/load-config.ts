@@ -15,13 +15,15 @@ export interface ClientCredentials {
 }
 
 /** Everything that was set, parsed once and frozen. Paths are absolute. */
-export interface Config extends Omit<Settings, `auth0${string}` | `retention${string}`> {
+export interface Config extends Omit<Settings, `auth0${string}` | `retention${string}` | `max${"Depth" | "Children" | "TreeRuns"}`> {
   readonly projectDir: string;
   readonly stateDir: string;
   readonly folders: UserFolders;
   readonly credentials: ClientCredentials | null;
   /** What is kept of the runs' folders; 0 is no limit. */
   readonly retention: { readonly maxAgeMs: number; readonly maxBytes: number; readonly maxRuns: number };
+  /** Of the tree of sessions that agents may start; 0 is no limit. */
+  readonly treeLimits: { readonly maxDepth: number; readonly maxChildren: number; readonly maxTreeRuns: number };
   /** The settings file that was read, if there was one. */
   readonly configFile: string | null;
   /** What is strange but no fault, to be logged once. */
@@ -48,6 +50,9 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
     settings[name] = readSetting(name, flags, env, file, faults);
   }
+  if (settings["mcpPort"] !== undefined && settings["externalMcpUrl"] !== undefined) {
+    faults.push("--mcp-port (RUNNER_MCP_PORT, mcp.port) and --external-mcp-url (RUNNER_EXTERNAL_MCP_URL, mcp.external_url) exclude each other");
+  }
   if (faults.length > 0) {
     throw new UserError(faults.length === 1 ? `Bad setting: ${faults[0]}` : `Bad settings:\n  ${faults.join("\n  ")}`, {
       exitCode: ExitCode.usage,
@@ -61,7 +66,7 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
 
 function freeze(settings: Settings, folders: UserFolders, configFile: string | null, cwd: string): Config {
   const { auth0Domain, auth0ClientId, auth0ClientSecret, auth0Audience, ...others } = settings;
-  const { retentionMaxAgeMs, retentionMaxBytes, retentionMaxRuns, ...rest } = others;
+  const { retentionMaxAgeMs, retentionMaxBytes, retentionMaxRuns, maxDepth, maxChildren, maxTreeRuns, ...rest } = others;
   const warnings: string[] = [];
   const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(cwd, path));
   return Object.freeze({
@@ -80,6 +85,7 @@ function freeze(settings: Settings, folders: UserFolders, configFile: string | n
       warnings,
     ),
     retention: { maxAgeMs: retentionMaxAgeMs, maxBytes: retentionMaxBytes, maxRuns: retentionMaxRuns },
+    treeLimits: { maxDepth, maxChildren, maxTreeRuns },
     configFile,
     warnings,
   });

@@ -63,6 +63,12 @@ export const SETTINGS = {
     file: "gateway.scope",
     default: "tree",
   }),
+  maxDepth: setting(wholeNumber(0), { flag: "max-depth", env: "RUNNER_MAX_DEPTH", file: "limits.max_depth", default: 5 }),
+  maxChildren: setting(wholeNumber(0), { flag: "max-children", env: "RUNNER_MAX_CHILDREN", file: "limits.max_children", default: 100 }),
+  maxTreeRuns: setting(wholeNumber(0), { flag: "max-tree-runs", env: "RUNNER_MAX_TREE_RUNS", file: "limits.max_tree_runs", default: 1000 }),
+  mcpPort: setting(wholeNumber(0, 65535), { flag: "mcp-port", env: "RUNNER_MCP_PORT", file: "mcp.port" }),
+  mcpToken: setting(v.pipe(Secret, v.minLength(16, "must have at least 16 characters")), { env: "AGENT_RUNNER_MCP_TOKEN", file: "mcp.token" }),
+  externalMcpUrl: setting(HttpUrl, { flag: "external-mcp-url", env: "RUNNER_EXTERNAL_MCP_URL", file: "mcp.external_url" }),
   verbose: setting(Flag, { flag: "verbose", file: "log.verbose", default: false }),
   logFormat: setting(v.picklist(["text", "json"], "must be text or json"), {
     flag: "log-format",

@@ -120,7 +120,7 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
     { "GET /health": () => Response.json({ status: "healthy" }) },
     runnerRoutes({ store, runners, polls, waiters, claims, transitions, timings, log }),
     runRoutes(runs, transitions),
-    sessionRoutes(sessions, events, transitions, broadcast),
+    sessionRoutes(store, sessions, events, transitions, broadcast),
     agentRoutes(agents),
   );
   const release = (): void => {

@@ -5,11 +5,20 @@ import type { Routes } from "./router.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { isTrue } from "./runner-routes.ts";
 import type { SessionEvents } from "./session-events.ts";
+import { shapeOf } from "./session-tree.ts";
 import { type Sessions, wireSession } from "./sessions.ts";
+import type { Store } from "./store.ts";
 
 /** Sessions, their events and results (protocol, sections 1b and 10). */
-export function sessionRoutes(sessions: Sessions, events: SessionEvents, transitions: RunTransitions, broadcast: Broadcast): Routes {
+export function sessionRoutes(
+  store: Store,
+  sessions: Sessions,
+  events: SessionEvents,
+  transitions: RunTransitions,
+  broadcast: Broadcast,
+): Routes {
   return {
+    "GET /sessions/:session_id/tree": ({ params }) => Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
     ...readRoutes(sessions, events),
     ...writeRoutes(sessions, transitions),
     ...eventRoutes(sessions, events),

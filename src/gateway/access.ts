@@ -3,8 +3,10 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import { RunList } from "../protocol/run.ts";
 import { SessionEvent, SessionList } from "../protocol/session.ts";
+import { createRun } from "./create-run.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
 import type { Grant } from "./grant.ts";
+import type { TreeLimits } from "./tree-limits.ts";
 
 /** `tree`: a run reads its own tree of sessions only. `coordinator`: it reads everything that is not a runner's endpoint. */
 export type GatewayScope = "tree" | "coordinator";
@@ -16,6 +18,7 @@ export interface AccessRequest {
   readonly search: string;
   readonly grant: Grant;
   readonly scope: GatewayScope;
+  readonly limits: TreeLimits;
   readonly coordinator: CoordinatorClient;
   readonly hostname: string;
   readonly executorType: string;
@@ -27,14 +30,13 @@ const READABLE_OF_A_SESSION = new Set(["status", "result", "affinity", "events"]
 const READABLE_IN_COORDINATOR_SCOPE = new Set(["sessions", "runs", "events", "runners", "sse"]);
 
 /**
- * What a run may do, all of it: write its own session; read agents; start, resume, read and stop runs and sessions of its own tree.
- * Everything else is 403.
+ * What a run may do, all of it: write its own session; read agents; start, resume, read and stop runs and sessions of its own tree, and
+ * delete sessions below its own. Everything else is 403. The orchestration tools (src/mcp/) come through here too.
  */
 export async function decide(access: AccessRequest): Promise<Response> {
   const { request, segments, grant } = access;
   const [head, id, action, ...more] = segments;
   const own = grant.sessionId;
-  if (head === "mcp") return detail(501, "This version of agent-runner has no orchestration MCP server yet");
   if (more.length > 0 || head === undefined) return denied(access);
 
   switch (`${request.method} ${head}`) {
@@ -45,11 +47,13 @@ export async function decide(access: AccessRequest): Promise<Response> {
     case "PATCH metadata":
       return id === undefined ? writeByBody(access, head as OwnWrite) : denied(access);
     case "POST runs":
-      if (id === undefined) return createRun(access);
+      if (id === undefined) return createOwnRun(access);
       return action === "stop" && (await isRunInTree(access, id)) ? pass(access) : denied(access);
     case "POST sessions":
       if (id === own && (action === "bind" || action === "events")) return writeOwn(access, action, await bodyOf(request));
       return action === "stop" && id !== undefined && (await grant.tree.has(id)) ? pass(access) : denied(access);
+    case "DELETE sessions":
+      return action === undefined && id !== undefined && id !== own && (await grant.tree.has(id)) ? pass(access) : denied(access);
     case "PATCH sessions":
       return id === own && action === "metadata" ? pass(access) : denied(access);
     default:
@@ -96,28 +100,15 @@ async function list(access: AccessRequest, head: "sessions" | "runs"): Promise<R
 }
 
 /** A run that an executor creates has the executor's session as its parent, whatever it says; a resume must stay in its tree. */
-async function createRun(access: AccessRequest): Promise<Response> {
-  const { grant, request, log } = access;
+async function createOwnRun(access: AccessRequest): Promise<Response> {
+  const { grant, request, coordinator, limits, log } = access;
+  const { runId: run, sessionId, tree } = grant;
   const body = await bodyOf(request);
   if (body instanceof Response) return body;
   const target = typeof body["session_id"] === "string" ? body["session_id"] : null;
-  if (body["type"] === "resume_session" && (target === null || !(await grant.tree.has(target)))) return denied(access);
-  if (!(await grant.tree.rootExists())) return detail(409, `The coordinator does not know the session ${grant.sessionId} of this run`);
-  // A session that resumes itself later is not its own parent.
-  const parent = target === grant.sessionId ? null : grant.sessionId;
-  const response = await passBody(access, "/runs", { ...body, parent_session_id: parent });
-  if (!response.ok) return response;
-  const text = await response.text();
-  const created = v.safeParse(v.looseObject({ session_id: v.string(), run_id: v.string() }), JSON.parse(text));
-  if (created.success) {
-    grant.tree.add(created.output.session_id);
-    const { run_id, session_id } = created.output;
-    log.info(`Run ${run_id} (${String(body["type"])}) of session ${session_id} created by run ${grant.runId}`, {
-      run: grant.runId,
-      session: grant.sessionId,
-    });
-  }
-  return new Response(text, { status: response.status, headers: { "content-type": "application/json" } });
+  if (body["type"] === "resume_session" && (target === null || !(await tree.has(target)))) return denied(access);
+  const creator = { sessionId, tree, turns: grant.creations, limits, coordinator, log, name: `run ${run}`, context: { run, session: sessionId } };
+  return createRun(creator, body);
 }
 
 type OwnWrite = "bind" | "events" | "metadata";

@@ -4,10 +4,12 @@ import type { Log } from "../log.ts";
 import { decide, type GatewayScope } from "./access.ts";
 import { answerOfFailure, detail } from "./forward.ts";
 import { type Activity, type Earlier, Grant } from "./grant.ts";
+import type { TreeLimits } from "./tree-limits.ts";
 
 export interface GatewayOptions {
   readonly coordinator: CoordinatorClient;
   readonly scope: GatewayScope;
+  readonly limits: TreeLimits;
   /** Added to what an executor says when it binds its session. */
   readonly hostname: string;
   readonly executorType: string;

@@ -35,6 +35,8 @@ export class Grant {
   readonly activity: Activity;
   /** Bounds what this run alone may have in flight: its streams must not keep others from being answered. */
   readonly slots = new Semaphore(MAX_IN_FLIGHT);
+  /** Its creations of runs take turns. */
+  readonly creations = new Semaphore(1);
   /** Calls that were refused so far. */
   refusals = 0;
   readonly #ended = new AbortController();

@@ -19,6 +19,16 @@ export const Session = v.looseObject({
 export type Session = v.InferOutput<typeof Session>;
 
 export const SessionAnswer = v.looseObject({ session: Session });
+/**
+ * Where a session stands in its tree: how many are above it, how many child sessions it has, how many runs the whole tree has had. The
+ * sessions that have been deleted do not count.
+ */
+export const TreeShape = v.object({ depth: v.number(), children: v.number(), runs: v.number() });
+export type TreeShape = v.InferOutput<typeof TreeShape>;
+
+/** Answer of `GET /sessions/{id}/tree`, which is ours. */
+export const TreeAnswer = v.looseObject({ tree: TreeShape });
+
 export const SessionList = v.looseObject({ sessions: v.array(v.unknown()) });
 
 /** Body of the legacy `POST /sessions`. */

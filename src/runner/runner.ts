@@ -144,6 +144,7 @@ export class Runner {
     await using gateway = new Gateway({
       coordinator: this.#coordinator,
       scope: config.gatewayScope,
+      limits: config.treeLimits,
       hostname: hostname(),
       executorType: executor.name,
       log: log.scope("gateway"),

@@ -2,6 +2,7 @@ import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { type Authorization, staticToken } from "../../src/client/credentials.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { GatewayScope } from "../../src/gateway/access.ts";
+import type { TreeLimits } from "../../src/gateway/tree-limits.ts";
 import type { Grant } from "../../src/gateway/grant.ts";
 import { silentLog } from "../../src/log.ts";
 import { type Received, type StubServer, stubServer } from "../client/stub-server.ts";
@@ -22,6 +23,7 @@ export interface GatewayFixture extends AsyncDisposable {
 export interface FixtureOptions {
   readonly scope?: GatewayScope;
   readonly authorization?: Authorization;
+  readonly limits?: Partial<TreeLimits>;
   /** Answers before the stand-in coordinator does. */
   readonly answer?: (received: Received, request: Request) => Response | Promise<Response> | undefined;
 }
@@ -33,6 +35,7 @@ export function gatewayFixture(options: FixtureOptions = {}): GatewayFixture {
   const gateway = new Gateway({
     coordinator: new CoordinatorClient(coordinator.url, authorization),
     scope: options.scope ?? "tree",
+    limits: { maxDepth: 0, maxChildren: 0, maxTreeRuns: 0, ...options.limits },
     hostname: "this-host",
     executorType: "test-executor",
     log: silentLog,

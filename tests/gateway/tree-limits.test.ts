@@ -1,0 +1,131 @@
+import { expect, test } from "bun:test";
+import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
+import { noAuthorization } from "../../src/client/credentials.ts";
+import { Gateway } from "../../src/gateway/gateway.ts";
+import type { TreeLimits } from "../../src/gateway/tree-limits.ts";
+import { silentLog } from "../../src/log.ts";
+import { Fixture } from "../coordinator/fixture.ts";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+
+interface Below {
+  readonly status: number;
+  readonly body: { readonly session_id?: string; readonly detail?: string };
+}
+
+interface Started extends AsyncDisposable {
+  readonly url: string;
+}
+
+const COORDINATORS: readonly (readonly [name: string, start: () => Promise<Started>])[] = [
+  ["our coordinator", startOurs],
+  ["the first generation", () => FakeCoordinator.start()],
+  ["the second generation", () => FakeCoordinator.start({ generation: "G2" })],
+];
+
+async function startOurs(): Promise<Started> {
+  const fixture = await Fixture.start();
+  return { url: fixture.coordinator.url, [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose]() };
+}
+
+function gatewayAt(url: string, limits: Partial<TreeLimits>): Gateway {
+  return new Gateway({
+    coordinator: new CoordinatorClient(url, noAuthorization),
+    scope: "tree",
+    limits: { maxDepth: 0, maxChildren: 0, maxTreeRuns: 0, ...limits },
+    hostname: "h",
+    executorType: "e",
+    log: silentLog,
+  });
+}
+
+async function submit(url: string, sessionId: string): Promise<void> {
+  const body = { type: "start_session", session_id: sessionId, prompt: "p", parameters: { prompt: "p" } };
+  const response = await fetch(`${url}/runs`, { method: "POST", body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(await response.text());
+}
+
+/** What the executor of a run of `sessionId` is told when it creates another. */
+async function create(gateway: Gateway, sessionId: string, more: object = {}): Promise<Below> {
+  const grant = gateway.grant(`run_of_${sessionId}`, sessionId);
+  return createWith(gateway.urlOf(grant), more);
+}
+
+async function createWith(url: string, more: object = {}): Promise<Below> {
+  const body = { type: "start_session", prompt: "p", parameters: { prompt: "p" }, ...more };
+  const response = await fetch(`${url}/runs`, { method: "POST", body: JSON.stringify(body) });
+  return { status: response.status, body: (await response.json()) as Below["body"] };
+}
+
+for (const [name, start] of COORDINATORS) {
+  test(`limits before ${name}: a session below the deepest level is refused, saying which limit and how to raise it`, async () => {
+    await using coordinator = await start();
+    await using gateway = gatewayAt(coordinator.url, { maxDepth: 2 });
+    await submit(coordinator.url, "root");
+    const first = await create(gateway, "root");
+    const second = await create(gateway, first.body.session_id ?? "");
+    expect([first.status < 300, second.status < 300]).toEqual([true, true]);
+    const third = await create(gateway, second.body.session_id ?? "");
+    expect(third.status).toBe(403);
+    for (const words of ["level 2", "--max-depth", "RUNNER_MAX_DEPTH", "limits.max_depth"]) expect(third.body.detail).toContain(words);
+  });
+
+  test(`limits before ${name}: a child session too many is refused, also to calls at the same time; a resume is not one`, async () => {
+    await using coordinator = await start();
+    await using gateway = gatewayAt(coordinator.url, { maxChildren: 3 });
+    await submit(coordinator.url, "root");
+    const url = gateway.urlOf(gateway.grant("run_1", "root"));
+    const all = await Promise.all(Array.from({ length: 6 }, () => createWith(url)));
+    const created = all.filter(({ status }) => status < 300);
+    expect(created).toHaveLength(3);
+    for (const { status, body } of all.filter((each) => !created.includes(each))) {
+      expect(status).toBe(403);
+      for (const words of ["3 child sessions", "--max-children", "RUNNER_MAX_CHILDREN", "limits.max_children"]) expect(body.detail).toContain(words);
+    }
+    const resume = { type: "resume_session", session_id: created[0]?.body.session_id };
+    expect((await createWith(url, resume)).status).toBeLessThan(300);
+  });
+
+  test(`limits before ${name}: the runs of the whole tree count, wherever in it one more is created; another tree's do not`, async () => {
+    await using coordinator = await start();
+    await using gateway = gatewayAt(coordinator.url, { maxTreeRuns: 4 });
+    await submit(coordinator.url, "root");
+    await submit(coordinator.url, "other");
+    const left = (await create(gateway, "root")).body.session_id ?? "";
+    const right = (await create(gateway, "root")).body.session_id ?? "";
+    expect((await create(gateway, left, { type: "resume_session", session_id: left })).status).toBeLessThan(300);
+    for (const more of [{}, { type: "resume_session", session_id: right }]) {
+      const refused = await create(gateway, right, more);
+      expect(refused.status).toBe(403);
+      for (const words of ["4 runs", "--max-tree-runs", "RUNNER_MAX_TREE_RUNS", "limits.max_tree_runs"]) expect(refused.body.detail).toContain(words);
+    }
+    expect((await create(gateway, "other")).status).toBeLessThan(300);
+  });
+}
+
+test("limits of 0 are none, and cost no question", async () => {
+  await using fake = await FakeCoordinator.start();
+  await using gateway = gatewayAt(fake.url, {});
+  await submit(fake.url, "root");
+  expect((await create(gateway, "root")).status).toBe(200);
+  expect(fake.requests.map(({ route }) => route)).toEqual(["POST /runs", "GET /sessions/:id", "POST /runs"]);
+});
+
+test("limits: while the coordinator cannot say how large the tree is, nothing is created and the answer is one that may pass", async () => {
+  await using fake = await FakeCoordinator.start();
+  await using gateway = gatewayAt(fake.url, { maxChildren: 3 });
+  await submit(fake.url, "root");
+  fake.always("GET /runs", () => Promise.resolve({ kind: "reply", status: 500, body: "{}", contentType: "application/json" }));
+  expect((await create(gateway, "root")).status).toBe(502);
+  expect(fake.calls("POST /runs")).toHaveLength(1);
+});
+
+test("GET /sessions/{id}/tree: the place in the tree, children, and the runs of all of it", async () => {
+  await using c = await Fixture.start();
+  for (const [session_id, parent] of [["root", null], ["a", "root"], ["b", "root"], ["leaf", "a"], ["other", null]] as const) {
+    await c.start({ session_id, parent_session_id: parent });
+  }
+  await c.resume("b");
+  expect((await c.get("/sessions/root/tree")).body).toEqual({ tree: { depth: 0, children: 2, runs: 5 } });
+  expect((await c.get("/sessions/leaf/tree")).body).toEqual({ tree: { depth: 2, children: 0, runs: 5 } });
+  expect((await c.get("/sessions/nobody/tree")).status).toBe(404);
+});
