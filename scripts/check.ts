@@ -38,7 +38,7 @@ async function gate(): Promise<boolean> {
   const env = gateEnvironment(scratch);
   for (const step of staticSteps(env)) await run(step);
   const built = await run({ name: "build", command: [bun, "run", "build.ts"], cwd: root, env, deadlineMs: 5 * minutes });
-  await run({ name: "tests", command: [bun, "test"], cwd: root, env, deadlineMs: 15 * minutes, tally: testTally });
+  await run({ name: "tests", command: [bun, "test", "--timeout", "30000"], cwd: root, env, deadlineMs: 15 * minutes, tally: testTally });
   for (const step of smokeSteps(env)) {
     if (built) {
       await run(step);
