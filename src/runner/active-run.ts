@@ -82,9 +82,14 @@ export class ActiveRun {
     return this.#reason;
   }
 
+  /** Nothing has asked for its end, and it has not ended. */
+  get isToGoOn(): boolean {
+    return this.#reason === null && this.#state !== "reporting" && this.#state !== "ended";
+  }
+
   /** Asks for the run's end. Only the first reason counts; false if there was one already or the executor has ended. */
   cancel(reason: CancelReason): boolean {
-    if (this.#reason !== null || this.#state === "reporting" || this.#state === "ended") return false;
+    if (!this.isToGoOn) return false;
     this.#reason = reason;
     this.#cancel.abort();
     return true;

@@ -69,10 +69,15 @@ export class Dispatcher {
     const { coordinator, delivery, remains } = this.parts;
     const found = await deliver("Reading the run", () => coordinator.run(runId), delivery);
     if (found.kind !== "answered" || found.value.status !== "stopping" || this.registry.knows(runId)) return;
-    this.#log.warn(`Run ${runId} is to be stopped but is not running here`, { run: runId, session: found.value.session_id });
-    await remains.end({ runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS }, { coalesce: false });
+    const context = { run: runId, session: found.value.session_id };
+    this.#log.warn(`Run ${runId} is to be stopped but is not running here`, context);
+    // It is accounted for: told twice to stop it, or reading of it elsewhere, nobody reports it a second time.
+    this.registry.remember([runId]);
+    const { ended, left } = await remains.end({ runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS }, { coalesce: false });
+    if (ended > 0) this.#log.info(`Ended ${ended} process(es) of run ${runId}`, context);
+    if (left.length > 0) this.#log.error(`Could not end pid ${left.join(", ")} of run ${runId}`, context);
     const report = { verb: "stopped", signal: "SIGTERM" } as const;
-    await deliver("The report stopped", () => sendReport(this.parts, runId, report), { ...delivery, isReport: true });
+    await deliver("The report stopped", () => sendReport(this.parts, runId, report), { ...delivery, context, isReport: true });
   }
 
   async #reportBadRun(runId: string, fault: string): Promise<void> {

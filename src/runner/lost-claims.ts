@@ -2,6 +2,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
 import type { Log } from "../log.ts";
 import { type PollMessage, parseAssignedRun } from "../protocol/poll.ts";
+import type { Run } from "../protocol/run.ts";
 import type { Registration } from "./registration.ts";
 import type { RunRegistry } from "./run-registry.ts";
 
@@ -18,9 +19,9 @@ const GHOST_MARGIN_MS = 5_000;
 const NOW_AND_THEN_MS = 5 * 60_000;
 
 /**
- * Finds runs that the coordinator counts as claimed by this runner and that never arrived: the answer to the poll was lost on the
- * way, or went to a start of this runner that is dead. Looks only while no poll is open that may claim: then every claim that this
- * runner knows of is in the registry, and any other is a lost one.
+ * Finds what a poll brought to nobody, because its answer was lost on the way or went to a start of this runner that is dead: runs that the
+ * coordinator counts as claimed by this runner and that never arrived, and runs that it was to stop and does not. Looks only while no poll is
+ * open that may claim: then every claim that this runner knows of is in the registry, and any other is a lost one.
  */
 export class LostClaims {
   readonly #options: LostClaimsOptions;
@@ -53,13 +54,25 @@ export class LostClaims {
   }
 
   async #look(): Promise<void> {
-    const { coordinator, registration, registry, log, onMessage } = this.#options;
-    const { runnerId } = registration;
-    const claimed = await coordinator.runs({ status: "claimed", runner_id: runnerId });
-    for (const run of claimed) {
-      if (run.status !== "claimed" || run.runner_id !== runnerId || registry.knows(run.run_id)) continue;
+    const { registry, log, onMessage } = this.#options;
+    for (const run of await this.#ownRuns("claimed")) {
+      if (registry.knows(run.run_id)) continue;
       log.info(`Found run ${run.run_id} that was claimed for this runner and did not arrive`, { run: run.run_id, session: run.session_id });
       onMessage(parseAssignedRun(run));
     }
+    for (const run of await this.#ownRuns("stopping")) {
+      // One that is not here, and was not, is the dispatcher's to tell of, and to have stopped.
+      if (registry.knows(run.run_id) && registry.get(run.run_id)?.isToGoOn !== true) continue;
+      log.info(`Found run ${run.run_id} that is to be stopped, of which nothing arrived`, { run: run.run_id, session: run.session_id });
+      onMessage({ kind: "stops", runIds: [run.run_id], sessionIds: [] });
+    }
+  }
+
+  /** Not every coordinator minds the filters. */
+  async #ownRuns(status: "claimed" | "stopping"): Promise<Run[]> {
+    const { coordinator, registration } = this.#options;
+    const { runnerId } = registration;
+    const runs = await coordinator.runs({ status, runner_id: runnerId });
+    return runs.filter((run) => run.status === status && run.runner_id === runnerId);
   }
 }

@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { handledAfter } from "../fakes/answers.ts";
+import { type Behaviour, cutShort, dropAfter, handledAfter } from "../fakes/answers.ts";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import { isAlive } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
@@ -8,6 +8,7 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
+const POLL = "GET /runner/runs";
 const STOPPED = "POST /runner/runs/:id/stopped";
 
 test("a stop: SIGTERM, and the report names it", async () => {
@@ -78,6 +79,55 @@ test("a stop of a run that is not here: it is reported stopped if the coordinato
   const next = fake.queue();
   await until("the next run completed", () => next.status === "completed");
   expect(running.status).toBe("running");
+});
+
+const LOST: [string, Behaviour][] = [
+  ["lost", dropAfter],
+  ["cut short", cutShort],
+];
+test.each(LOST)("a stop whose answer is %s is found, and carried out", async (_, behaviour) => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "sleeps");
+  await world.file(`${run.run_id}.ready`);
+  fake.next(POLL, behaviour);
+  const polls = fake.calls(POLL).length;
+  await until("the poll whose answer will not arrive", () => fake.calls(POLL).length > polls);
+  fake.state.stop(run);
+  await until("stopped", () => run.status === "stopped");
+  await runner.line(new RegExp(`Found run ${run.run_id} that is to be stopped`));
+  expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
+});
+
+test("a stop that a poll of a dead start took is found by the next, and carried out", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 10 }));
+  const run = fake.queue();
+  const first = world.runner(fake.url, "sleeps");
+  await world.file(`${run.run_id}.ready`);
+  await until("a poll is open", () => fake.calls(POLL).at(-1)?.answeredAt === undefined);
+  first.signal("SIGKILL");
+  await first.exited;
+  fake.state.stop(run);
+  await until("the ghost has taken it", () => fake.state.stops.length === 0);
+  world.runner(fake.url, "sleeps");
+  await until("stopped", () => run.status === "stopped");
+  expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
+});
+
+test("a stop of a run that is not here comes twice: it is reported once", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const runner = world.runner(fake.url, "prints-hello");
+  await runner.line(/Runner started/);
+  const strange = fake.queue();
+  strange.status = "stopping";
+  fake.state.messages.push({ stop_runs: [strange.run_id, strange.run_id] });
+  await until("stopped", () => strange.status === "stopped");
+  const next = fake.queue();
+  await until("the next run completed", () => next.status === "completed");
+  expect(fake.reportsOf(strange)).toEqual(["stopped"]);
 });
 
 test("a stop of a run that has ended meanwhile changes nothing", async () => {

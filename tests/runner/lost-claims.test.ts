@@ -27,6 +27,13 @@ function lostClaimsAt(coordinator: StubServer, registry = new RunRegistry(0)): {
   return { lostClaims, messages };
 }
 
+/** How often it has looked: once for claims and once for stops each time. */
+function looksAt(coordinator: StubServer): number {
+  const of = (status: string): number => coordinator.received.filter(({ url }) => url.includes(`status=${status}`)).length;
+  expect(of("stopping")).toBe(of("claimed"));
+  return of("claimed");
+}
+
 const empty = (): StubServer => stubServer(() => Response.json({ runs: [] }));
 
 test("LostClaims: hands out what is claimed for this runner and unknown to it, and nothing else", async () => {
@@ -47,34 +54,53 @@ test("LostClaims: hands out what is claimed for this runner and unknown to it, a
   expect(coordinator.received[0]?.url).toBe("/runs?status=claimed&runner_id=lnch_1");
 });
 
+test("LostClaims: hands out the stop of a run that goes on, or was never here, and of no other", async () => {
+  const registry = new RunRegistry(0);
+  registry.add(assignedRun({ runId: "run_goes_on" }));
+  registry.add(assignedRun({ runId: "run_told" }))?.run.cancel({ kind: "stop-command" });
+  registry.add(assignedRun({ runId: "run_reporting" }))?.run.moveTo("reporting");
+  registry.remember(["run_through"]);
+  const runIds = ["run_goes_on", "run_told", "run_reporting", "run_through", "run_unknown"];
+  const rows = [
+    ...runIds.map((run_id) => ({ ...RUN, run_id, status: "stopping" })),
+    { ...RUN, run_id: "run_other", status: "stopping", runner_id: "lnch_2" },
+    { ...RUN, run_id: "run_running", status: "running" },
+  ];
+  await using coordinator = stubServer(() => Response.json({ runs: rows }));
+  const { lostClaims, messages } = lostClaimsAt(coordinator, registry);
+  await lostClaims.lookIfDue();
+  expect(messages).toEqual(["run_goes_on", "run_unknown"].map((runId) => ({ kind: "stops", runIds: [runId], sessionIds: [] })));
+  expect(coordinator.received[1]?.url).toBe("/runs?status=stopping&runner_id=lnch_1");
+});
+
 test("LostClaims: looks at the start, then only when something was expected", async () => {
   await using coordinator = empty();
   const { lostClaims } = lostClaimsAt(coordinator);
   for (let i = 0; i < 3; i++) await lostClaims.lookIfDue();
-  expect(coordinator.received).toHaveLength(1);
+  expect(looksAt(coordinator)).toBe(1);
   lostClaims.expect();
   for (let i = 0; i < 3; i++) await lostClaims.lookIfDue();
-  expect(coordinator.received).toHaveLength(2);
+  expect(looksAt(coordinator)).toBe(2);
 });
 
 test("LostClaims: a look that failed is still due", async () => {
-  const answers = [new Response("", { status: 500 }), Response.json({ runs: [] })];
-  await using coordinator = stubServer(() => answers.shift() ?? new Response("", { status: 500 }));
+  const answers = [500, 200, 500, 200, 200];
+  await using coordinator = stubServer(() => Response.json({ runs: [] }, { status: answers.shift() ?? 500 }));
   const { lostClaims } = lostClaimsAt(coordinator);
-  for (let i = 0; i < 3; i++) await lostClaims.lookIfDue();
-  expect(coordinator.received).toHaveLength(2);
+  for (let i = 0; i < 5; i++) await lostClaims.lookIfDue();
+  expect(coordinator.received.map(({ url }) => /status=(\w+)/.exec(url)?.[1])).toEqual(["claimed", "claimed", "stopping", "claimed", "stopping"]);
 });
 
 /** How many looks there were in each minute of `minutes`; a poll, and so a question whether one is due, comes every 30 s. */
 async function looksPerMinute(lostClaims: LostClaims, coordinator: StubServer, minutes: number): Promise<number[]> {
   const looks: number[] = [];
   for (let minute = 0; minute < minutes; minute++) {
-    const before = coordinator.received.length;
+    const before = looksAt(coordinator);
     for (const halfMs of [30_000, 30_000]) {
       jest.advanceTimersByTime(halfMs);
       await lostClaims.lookIfDue();
     }
-    looks.push(coordinator.received.length - before);
+    looks.push(looksAt(coordinator) - before);
   }
   return looks;
 }
@@ -86,13 +112,13 @@ test("LostClaims: where a ghost is possible it looks once more when it must be g
   jest.useFakeTimers();
   lostClaims.expect({ isGhostPossible: true });
   await lostClaims.lookIfDue();
-  expect(coordinator.received).toHaveLength(2);
+  expect(looksAt(coordinator)).toBe(2);
   jest.advanceTimersByTime(34_000);
   await lostClaims.lookIfDue();
-  expect(coordinator.received).toHaveLength(2);
+  expect(looksAt(coordinator)).toBe(2);
   jest.advanceTimersByTime(1_100);
   await lostClaims.lookIfDue();
-  expect(coordinator.received).toHaveLength(3);
+  expect(looksAt(coordinator)).toBe(3);
 });
 
 test("LostClaims: looks every five minutes, not more often after it had to look out of turn", async () => {
