@@ -3,15 +3,17 @@ import { type Behaviour, ENDS_WELL } from "./behaviour.ts";
 import { inFaultWorld } from "./in-fault-world.ts";
 import type { Verdict } from "./verdict.ts";
 
-const RUN_MS = 3_000;
-const STEP_MS = 30_000;
+/** Long enough that all have begun before the first ends, on a busy machine too. */
+const LONGEST_RUN_MS = 30_000;
+const STEP_MS = 90_000;
 
 /**
  * The coordinator is away while all the runs end, and comes back with its database. The runner is killed in the middle of the outage and
  * started again, so that the outcomes come from two of its starts.
  */
 export function outage(options: { readonly seconds: number; readonly runs: number; readonly onSecond?: (away: number) => void }): Promise<Verdict> {
-  const behaviour = (i: number): Behaviour => ({ ...ENDS_WELL, exitCode: i % 3 === 0 ? 3 : 0, sleepMs: RUN_MS + i * 20, waits: true });
+  const runMs = Math.min(LONGEST_RUN_MS, options.seconds * 300);
+  const behaviour = (i: number): Behaviour => ({ ...ENDS_WELL, exitCode: i % 3 === 0 ? 3 : 0, sleepMs: runMs + i * 20 });
   return inFaultWorld(
     async (faults) => {
       faults.startRunner();
@@ -20,7 +22,6 @@ export function outage(options: { readonly seconds: number; readonly runs: numbe
       await faults.killCoordinator();
       const beganMs = performance.now();
       const away = (): number => Math.floor((performance.now() - beganMs) / 1_000);
-      await Bun.write(faults.world.path("release"), "");
       await faults.told("end", options.runs / 2, STEP_MS);
       await faults.killRunner();
       faults.startRunner();

@@ -67,7 +67,7 @@ export const TRIALS: readonly Trial[] = [
     name: "forgetting",
     fault: "the coordinator is restarted and has forgotten runner, runs and sessions",
     async run({ isQuick }) {
-      const runs = isQuick ? 10 : 50;
+      const runs = isQuick ? 10 : 20;
       const verdict = await forgettingCoordinator({ runs });
       return { verdict, tried: `${runs} runs in flight, ${runs} later ones`, notes: [] };
     },
