@@ -6,7 +6,7 @@ import { mutateBytes, mutateValue } from "./mutate.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
-const AT_ONCE = 4;
+const AT_ONCE = 8;
 const HANG_MS = 10_000;
 const LONGEST_MESSAGE = 1_000;
 
