@@ -155,7 +155,13 @@ export async function hostileExecutors(options: { readonly onEach?: (name: strin
 }
 
 function asVerdict(name: string, error: unknown): Verdict {
-  const complaint = [`an executor that ${name}: ${String(error)}`];
-  if (error instanceof LeftBehind) return verdictOf(1, { leftBehind: complaint });
-  return verdictOf(1, error instanceof ExecutedTwice ? { duplicated: complaint } : { lost: complaint });
+  const faults = faultsIn(error);
+  const complaint = [`an executor that ${name}: ${faults.map(String).join("; and ")}`];
+  if (faults.some((fault) => fault instanceof LeftBehind)) return verdictOf(1, { leftBehind: complaint });
+  return verdictOf(1, faults.some((fault) => fault instanceof ExecutedTwice) ? { duplicated: complaint } : { lost: complaint });
+}
+
+/** What went wrong, and what then went wrong at the end of the world. */
+function faultsIn(error: unknown): unknown[] {
+  return error instanceof SuppressedError ? [...faultsIn(error.suppressed), ...faultsIn(error.error)] : [error];
 }
