@@ -1,7 +1,11 @@
 import { delay } from "../async/delay.ts";
 import { type ProcessEntry, readProcessTable, signalProcess } from "./process-table.ts";
+import { killCgroup, pidsInCgroup, removeCgroup, type RunCgroups } from "./run-cgroups.ts";
 
-/** What is to be ended: everything that carries the run's marker, is in the group of its leader, or descends from one of those. */
+/**
+ * What is to be ended: everything that carries the run's marker, is in the session of its leader or in the run's cgroup, or descends from one
+ * of those.
+ */
 export interface RemainsOf {
   readonly runId: string;
   /** The executor, which has ended or is ending; null if it is not known. */
@@ -22,6 +26,8 @@ interface Target extends RemainsOf {
   readonly seen: Set<string>;
   readonly signalled: Set<string>;
   readonly deadlineMs: number;
+  /** The run's own; null when it is gone, or never was. */
+  cgroup: string | null;
   killAtMs: number | undefined;
   readonly done: PromiseWithResolvers<RemainsEnded>;
 }
@@ -29,15 +35,21 @@ interface Target extends RemainsOf {
 const RESCAN_MS = 50;
 const COALESCE_MS = 200;
 const GIVE_UP_MS = 10_000;
+const NOBODY: ReadonlySet<number> = new Set();
 
 /**
  * Ends what runs left behind. All runs that wait for a look share one scan of the process table; a look for a normal end waits a
- * moment for others to join it (`coalesce`), one for a stop does not.
+ * moment for others to join it (`coalesce`), one for a stop does not. What is left nothing of has no cgroup any more.
  */
 export class Remains {
+  readonly #cgroups: Pick<RunCgroups, "of"> | null;
   readonly #targets = new Set<Target>();
   #loop: Promise<void> | undefined;
   #hurry = Promise.withResolvers<void>();
+
+  constructor(cgroups: Pick<RunCgroups, "of"> | null = null) {
+    this.#cgroups = cgroups;
+  }
 
   /** Ends the remains and resolves when a scan finds none, or when it has given up. */
   end(of: RemainsOf, options: { coalesce: boolean }): Promise<RemainsEnded> {
@@ -46,6 +58,7 @@ export class Remains {
       seen: new Set(),
       signalled: new Set(),
       deadlineMs: performance.now() + of.graceMs + GIVE_UP_MS,
+      cgroup: this.#cgroups?.of(of.runId) ?? null,
       killAtMs: of.termedAtMs === undefined ? undefined : of.termedAtMs + of.graceMs,
       done: Promise.withResolvers(),
     };
@@ -67,23 +80,28 @@ export class Remains {
       const targets = [...this.#targets];
       // A table that cannot be read (no descriptors left, say) is a look that found nothing out: the next one may.
       const table = await readProcessTable().catch(() => null);
-      for (const target of targets) if (table !== null || performance.now() > target.deadlineMs) this.#step(target, remainsIn(table ?? [], target));
+      for (const target of targets) if (table !== null || performance.now() > target.deadlineMs) this.#step(target, table ?? []);
       if (this.#targets.size > 0) await delay(RESCAN_MS);
     }
     this.#hurry = Promise.withResolvers();
     this.#loop = undefined;
   }
 
-  #step(target: Target, remains: readonly ProcessEntry[]): void {
+  #step(target: Target, table: readonly ProcessEntry[]): void {
     const now = performance.now();
+    // The system refuses to remove one that a process is in: that nothing is left in it is certain then.
+    if (target.cgroup !== null && removeCgroup(target.cgroup)) target.cgroup = null;
+    // After the table was read: an entry that is in the cgroup now and has the start time that it had then is one and the same process.
+    const remains = remainsIn(table, target, target.cgroup === null ? undefined : pidsInCgroup(target.cgroup));
     for (const entry of remains) target.seen.add(nameOf(entry));
-    if (remains.length === 0 || now > target.deadlineMs) {
+    if ((remains.length === 0 && target.cgroup === null) || now > target.deadlineMs) {
       this.#targets.delete(target);
       target.done.resolve({ ended: target.seen.size - remains.length, left: remains.map((entry) => entry.pid) });
       return;
     }
     target.killAtMs ??= now + target.graceMs;
     const signal = now >= target.killAtMs ? "SIGKILL" : "SIGTERM";
+    if (signal === "SIGKILL" && target.cgroup !== null) killCgroup(target.cgroup);
     for (const entry of remains) {
       const name = `${nameOf(entry)} ${signal}`;
       if (signal === "SIGTERM" && target.signalled.has(name)) continue;
@@ -98,17 +116,21 @@ function nameOf(entry: ProcessEntry): string {
 }
 
 /**
- * The processes of `table` that belong to the run, by marker, session (or group) or parentage. This program itself never does, nor
- * do its other children because of it.
+ * The processes of `table` that belong to the run, by marker, session (or group), cgroup (`members`) or parentage. This program itself never
+ * does, nor do its other children because of it.
  */
-export function remainsIn(table: readonly ProcessEntry[], of: Pick<RemainsOf, "runId" | "leader">): ProcessEntry[] {
+export function remainsIn(
+  table: readonly ProcessEntry[],
+  of: Pick<RemainsOf, "runId" | "leader">,
+  members: ReadonlySet<number> = NOBODY,
+): ProcessEntry[] {
   const others = table.filter((entry) => entry.pid !== process.pid);
   // A number is not given to another process while a session bears it; one that leads it now and started later is somebody else.
   const isReused = others.some((entry) => entry.pid === of.leader?.pid && entry.startedAt !== of.leader.startedAt);
   const leaderPid = isReused ? undefined : of.leader?.pid;
   const found = new Map<number, ProcessEntry>();
   for (const entry of others) {
-    if (entry.runId === of.runId || isLedBy(entry, leaderPid)) found.set(entry.pid, entry);
+    if (entry.runId === of.runId || isLedBy(entry, leaderPid) || members.has(entry.pid)) found.set(entry.pid, entry);
   }
   for (let grew = found.size > 0; grew; ) {
     grew = false;

@@ -7,22 +7,27 @@ import { constants } from "node:os";
  * group (with a command as the trap, which the executor does not inherit as "ignored"), and keeps its own words ("Terminated") out of
  * the executor's stderr. The file is whole if it ends in a line feed after digits; it is there from the beginning, filled with line feeds
  * and written over in its place (`<>`), so that a disk that is full by then takes no status away. Before all else the shell creates the
- * mark of the beginning (begin-mark.ts), which no second one can ("set -C").
+ * mark of the beginning (begin-mark.ts), which no second one can ("set -C"). Then it puts itself, and with it all that comes of it, into the
+ * run's cgroup; where that fails the run goes on without.
  */
-const SCRIPT = `f=$1; b=$2; shift 2
+const SCRIPT = `f=$1; b=$2; g=$3; shift 3
 trap : TERM INT HUP
 exec 4>&2 2>/dev/null
 set -C
 true >"$b" || { echo "agent-runner: $b cannot be created" >&4; exit 1; }
 set +C
+[ -z "$g" ] || printf 0 >"$g/cgroup.procs"
 (exec "$@" 2>&4 4>&-)
 c=$?
 printf '%s\\n' "$c" 1<>"$f"
 exit "$c"`;
 
-/** The command that creates `beginMark`, runs `command` and leaves its exit status in `statusFile`; with a mark that is there it does nothing. */
-export function underShim(command: readonly string[], statusFile: string, beginMark: string): string[] {
-  return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, beginMark, ...command];
+/**
+ * The command that creates `beginMark`, runs `command`, in `cgroup` if there is one, and leaves its exit status in `statusFile`; with a mark that
+ * is there it does nothing.
+ */
+export function underShim(command: readonly string[], statusFile: string, beginMark: string, cgroup: string | null): string[] {
+  return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, beginMark, cgroup ?? "", ...command];
 }
 
 /** What the status file holds before the executor has ended. */

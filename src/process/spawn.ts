@@ -47,9 +47,9 @@ export type Spawned =
 /**
  * Starts an executor without a single pipe: stdin is a file of mode 0600 that is unlinked once it is open, stdout and stderr are
  * append-mode files. Nothing that the executor does or leaves undone can stall the runner, and a runner that dies takes no output away.
- * Throws, with nothing started, where the machine has no room for it (`isShortage`).
+ * `cgroup` is the run's own, if it has one. Throws, with nothing started, where the machine has no room for it (`isShortage`).
  */
-export function spawnExecutor(request: SpawnRequest): Spawned {
+export function spawnExecutor(request: SpawnRequest, cgroup: string | null = null): Spawned {
   const fault = folderFault(request.projectDir) ?? programFault(request);
   if (fault !== null) return { kind: "not-started", reason: fault };
   let stdin: number | undefined;
@@ -62,7 +62,7 @@ export function spawnExecutor(request: SpawnRequest): Spawned {
     const stderr = new RunOutput(join(request.runFolder, "stderr"), request.outputLimitBytes);
     outputs.push(stderr);
     requireDescriptors(2);
-    return { kind: "started", process: start(request, stdin, stdout, stderr) };
+    return { kind: "started", process: start(request, { stdin, stdout, stderr, cgroup }) };
   } catch (error) {
     for (const output of outputs) output.close();
     if (isShortage(error)) throw error;
@@ -72,11 +72,19 @@ export function spawnExecutor(request: SpawnRequest): Spawned {
   }
 }
 
-function start(request: SpawnRequest, stdin: number, stdout: RunOutput, stderr: RunOutput): ExecutorProcess {
+interface Opened {
+  readonly stdin: number;
+  readonly stdout: RunOutput;
+  readonly stderr: RunOutput;
+  readonly cgroup: string | null;
+}
+
+function start(request: SpawnRequest, { stdin, stdout, stderr, cgroup }: Opened): ExecutorProcess {
   const exit = Promise.withResolvers<ExitStatus>();
   let ended = false;
   const isShimmed = process.platform !== "win32";
-  const command = isShimmed ? underShim(request.command, statusFileOf(request.runFolder), beginMarkOf(request.runFolder)) : [...request.command];
+  const shimmed = (): string[] => underShim(request.command, statusFileOf(request.runFolder), beginMarkOf(request.runFolder), cgroup);
+  const command = isShimmed ? shimmed() : [...request.command];
   const child = Bun.spawn(command, {
     cwd: request.projectDir,
     env: { ...request.env },

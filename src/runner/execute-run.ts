@@ -65,16 +65,19 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
 }
 
 /** The spawn, and what has to be on record before it. Throws, with nothing spawned, where there is no room for it. */
-function spawnOnRecord(run: ActiveRun, request: SpawnRequest, grant: Grant, { gateway, identityKey, journal }: RunnerParts): Spawned {
+function spawnOnRecord(run: ActiveRun, request: SpawnRequest, grant: Grant, { cgroups, gateway, identityKey, journal }: RunnerParts): Spawned {
   // Read now: nothing may fail once the executor lives.
   bootId();
   writeRunRecord(request.runFolder, identityKey, gateway.port, grant.token, run.assigned);
   journal.spawning(run.runId);
+  let spawned: Spawned | undefined;
   try {
-    return spawnExecutor(request);
+    return (spawned = spawnExecutor(request, cgroups.make(run.runId)));
   } catch (error) {
     journal.notSpawned(run.runId);
     throw error;
+  } finally {
+    if (spawned?.kind !== "started") cgroups.drop(run.runId);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import type { OutputWatch } from "../process/output-watch.ts";
 import type { Remains } from "../process/remains.ts";
+import type { RunCgroups } from "../process/run-cgroups.ts";
 import type { DeliverOptions } from "./deliver.ts";
 import type { Intake } from "./intake.ts";
 import type { Journal } from "./journal.ts";
@@ -23,6 +24,7 @@ export interface RunnerParts {
   readonly identityKey: string;
   readonly outputs: OutputWatch;
   readonly remains: Remains;
+  readonly cgroups: RunCgroups;
   readonly delivery: Omit<DeliverOptions, "context" | "signal">;
   /** What executors inherit of this process's environment. */
   readonly inheritedEnv: Readonly<Record<string, string>>;

@@ -11,6 +11,7 @@ import type { Log } from "../log.ts";
 import { OutputWatch } from "../process/output-watch.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { Remains } from "../process/remains.ts";
+import { RunCgroups } from "../process/run-cgroups.ts";
 import { requireRoom } from "../process/shortage.ts";
 import type { PollMessage } from "../protocol/poll.ts";
 import { adoptRuns } from "./adopt-runs.ts";
@@ -74,6 +75,7 @@ export class Runner {
   readonly #stopping = new AbortController();
   #state: RunnerState = "starting";
   #journal: Journal | undefined;
+  #cgroups: RunCgroups | undefined;
   #isAlone = false;
   #reason: RunnerEnd["reason"] = "interrupted";
 
@@ -109,12 +111,13 @@ export class Runner {
     else if (this.#state === "draining") this.#stopRuns();
   }
 
-  /** SIGKILL to every executor, now: for a program that exits at once. */
+  /** SIGKILL to every executor and all that is in its cgroup, now: for a program that exits at once. */
   killAll(): void {
     for (const run of this.#registry.all()) {
       // The next start then knows why they ended.
       this.#journal?.cancelled(run.runId, { kind: "shutdown" });
       run.kill();
+      this.#cgroups?.kill(run.runId);
     }
   }
 
@@ -141,6 +144,9 @@ export class Runner {
     using journal = Journal.open(journalPath, this.#log, (error) => intake.close(error));
     const runsFolder = privateFolder(join(config.stateDir, "runs"));
     recoverJournal(journal, runsFolder, lock.key, this.#log);
+    // Before the gateway: from when it listens to when the runs' tokens are good again nothing may be waited for.
+    const cgroups = await RunCgroups.open(lock.key, this.#log);
+    this.#cgroups = cgroups;
     await using gateway = new Gateway({
       coordinator: this.#coordinator,
       scope: config.gatewayScope,
@@ -152,7 +158,7 @@ export class Runner {
     });
     journal.gatewayPort = gateway.port;
     this.#journal = journal;
-    const parts = this.#partsWith({ gateway, journal, intake, runsFolder, identityKey: lock.key });
+    const parts = this.#partsWith({ gateway, journal, intake, cgroups, runsFolder, identityKey: lock.key });
     using _retention = keepRetention(runsFolder, config.retention, this.#log);
     const dispatcher = new Dispatcher(this.#registry, parts, this.#stopping.signal, () => this.#onDeregistered());
     // Before the coordinator is reached: executors that an earlier start left are watched, and heard, at once.
@@ -208,7 +214,7 @@ export class Runner {
     return new Intake({ log: this.#log, requireRoom: requireAllRoom, onChange: () => this.#registry.wake() });
   }
 
-  #partsWith(own: Pick<RunnerParts, "gateway" | "journal" | "intake" | "runsFolder" | "identityKey">): RunnerParts {
+  #partsWith(own: Pick<RunnerParts, "gateway" | "journal" | "intake" | "cgroups" | "runsFolder" | "identityKey">): RunnerParts {
     const { config, executor, inheritedEnv, log } = this.#options;
     return {
       ...own,
@@ -217,7 +223,7 @@ export class Runner {
       coordinator: this.#coordinator,
       registration: this.#registration,
       outputs: new OutputWatch(),
-      remains: new Remains(),
+      remains: new Remains(own.cgroups),
       delivery: { link: this.#link, renew: () => this.#registration.renew(), log: log.scope("supervisor") },
       inheritedEnv,
       log,

@@ -74,7 +74,7 @@ type Leader = Pick<ExecutorProcess, "pid" | "startedAt">;
  * waits for other runs' to share it.
  */
 export async function endRemains(run: RunName, child: Leader, parts: RunnerParts): Promise<void> {
-  if (parts.config.keepBackground) return;
+  if (parts.config.keepBackground) return parts.cgroups.drop(run.runId);
   const { ended, left } = await parts.remains.end({ ...remainsOf(run, child), graceMs: GRACE_MS }, { coalesce: true });
   const log = parts.log.scope("supervisor");
   if (ended > 0) log.info(`Ended ${ended} process(es) that run ${run.runId} left behind`, run.context);

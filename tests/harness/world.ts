@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
 import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
+import { cgroupsOf, removeCgroups, type SeenCgroup } from "./cgroups.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
 import { processesWith } from "./processes.ts";
 import { tempFolder } from "./temp-folder.ts";
@@ -30,7 +31,7 @@ export interface StartInWorld {
 
 /**
  * A HOME, a project directory and all programs that one test starts. At its end the programs are asked to leave, and a process that is left
- * behind, an executor's grandchild included, fails the test: all of them carry the world's mark in their environment.
+ * behind, an executor's grandchild included, fails the test: they carry the world's mark in their environment, or are in a run's cgroup.
  */
 export class World implements AsyncDisposable {
   readonly #folder = tempFolder();
@@ -46,6 +47,11 @@ export class World implements AsyncDisposable {
     this.projectDir = join(this.#folder.path, "project");
     mkdirSync(this.home);
     mkdirSync(this.projectDir);
+  }
+
+  /** The cgroups of the runs of all runners here, where there are any. */
+  get cgroups(): SeenCgroup[] {
+    return cgroupsOf(join(this.stateDir, "locks"));
   }
 
   get stateDir(): string {
@@ -104,6 +110,7 @@ export class World implements AsyncDisposable {
     for (const resource of this.#last) await resource[Symbol.asyncDispose]();
     const left = await this.#leftBehind();
     for (const { pid } of left) kill(pid);
+    removeCgroups(this.cgroups);
     this.#folder[Symbol.dispose]();
     this.#abandoned[Symbol.dispose]();
     if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
@@ -115,6 +122,7 @@ export class World implements AsyncDisposable {
     for (const started of this.#started) kill(started.pid);
     const end = performance.now() + GONE_MS;
     for (let left = this.#marked(); left.length > 0 && performance.now() < end; left = this.#marked()) for (const pid of left) kill(pid);
+    removeCgroups(this.cgroups);
     this.#folder[Symbol.dispose]();
   }
 
@@ -126,7 +134,8 @@ export class World implements AsyncDisposable {
   async #leftBehind(): Promise<{ pid: number; command: string }[]> {
     const end = performance.now() + GONE_MS;
     for (;;) {
-      const left = this.#marked().map((pid) => ({ pid, command: commandOf(pid) }));
+const pids = new Set([...this.#marked(), ...this.cgroups.flatMap((cgroup) => cgroup.pids)]);
+      const left = [...pids].map((pid) => ({ pid, command: commandOf(pid) }));
       if (left.length === 0 || performance.now() > end) return left;
       await Bun.sleep(20);
     }

@@ -53,8 +53,9 @@ test("readProcessTable: a zombie is not alive", async () => {
 
 test("signalProcess: signals the process that was seen, and not another that has its number now", async () => {
   using at = place();
-  await using run = startScript(at, "exec sleep 300");
-  const entry = await entryOf(run.process.pid);
+  // The executor and not its shim, whose end would leave it behind.
+  await using run = startScript(at, "echo $$; exec sleep 300");
+  const entry = await entryOf(await until("the executor's pid", () => Number(run.stdout())));
   expect(signalProcess({ ...entry, startedAt: "1" }, "SIGKILL")).toBe(false);
   expect(isAlive(entry.pid)).toBe(true);
   expect(signalProcess(entry, "SIGKILL")).toBe(true);

@@ -43,8 +43,8 @@ export function startScript(at: Place, script: string, options: { runId?: string
   return started(at.request(["sh", "-c", script], { env, stdin: options.stdin ?? "" }));
 }
 
-export function started(request: SpawnRequest): Started {
-  const spawned = spawnExecutor(request);
+export function started(request: SpawnRequest, cgroup: string | null = null): Started {
+  const spawned = spawnExecutor(request, cgroup);
   if (spawned.kind !== "started") throw new Error(spawned.reason);
   const child = spawned.process;
   return {

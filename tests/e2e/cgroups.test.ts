@@ -1,0 +1,102 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import type { FakeRun } from "../fakes/fake-runs.ts";
+import type { StartedBinary } from "../harness/binary.ts";
+import { ownCgroup } from "../harness/cgroups.ts";
+import { isAlive, processesWith } from "../harness/processes.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const hasCgroups = ownCgroup !== null;
+
+/** The daemon that `clears-environment` leaves: nothing but the run's cgroup tells whose it is. */
+async function daemonOf(world: World, run: FakeRun): Promise<number> {
+  await world.file(`${run.run_id}.ready`);
+  return until("the daemon's pid", () => Number(readFileSync(world.path(`${run.run_id}.escaped`), "utf8")));
+}
+
+async function kill(runner: StartedBinary): Promise<void> {
+  runner.signal("SIGKILL");
+  await runner.exited;
+}
+
+test.if(hasCgroups)("a daemon with a cleared environment is ended after a normal end, and told; no cgroup is left", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue();
+  const runner = world.runner(fake.url, "clears-environment");
+  const daemon = await daemonOf(world, run);
+  await runner.line(/Ended 1 process\(es\) that run \w+ left behind/);
+  expect([isAlive(daemon), world.cgroups, fake.reportsOf(run)]).toEqual([false, [], ["started", "completed"]]);
+});
+
+test.if(hasCgroups)("a daemon with a cleared environment is ended by a stop, before that is reported; no cgroup is left", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue({ prompt: "stay" });
+  const runner = world.runner(fake.url, "clears-environment");
+  const daemon = await daemonOf(world, run);
+  expect(world.cgroups).toMatchObject([{ runId: run.run_id, pids: expect.arrayContaining([daemon]) }]);
+  fake.state.stop(run);
+  await until("stopped", () => run.status === "stopped");
+  expect([isAlive(daemon), world.cgroups]).toEqual([false, []]);
+  await runner.line(/Ended 1 more process\(es\) of run/);
+});
+
+test.if(hasCgroups).each(["lives on", "has ended meanwhile"])("a runner that is killed: where the executor %s, the next start ends the daemon and leaves no cgroup", async (how) => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue({ prompt: "stay" });
+  const first = world.runner(fake.url, "clears-environment");
+  const daemon = await daemonOf(world, run);
+  await kill(first);
+  const end = async (): Promise<void> => {
+    for (const pid of processesWith("AGENT_RUN_ID", run.run_id)) process.kill(pid, "SIGKILL");
+    await until("nothing else of it lives", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
+  };
+  if (how !== "lives on") await end();
+  expect(isAlive(daemon)).toBe(true);
+  const next = world.runner(fake.url, "clears-environment");
+  await next.line(/Took up run/);
+  if (how === "lives on") await end();
+  await until("failed", () => run.status === "failed");
+  await until("daemon and cgroup are gone", () => !isAlive(daemon) && world.cgroups.length === 0);
+});
+
+test.if(hasCgroups)("interrupted three times: what is in the runs' cgroups is killed too, and the next start leaves none", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const run = fake.queue({ prompt: "stay" });
+  const first = world.runner(fake.url, "clears-environment");
+  const daemon = await daemonOf(world, run);
+  for (const said of [/waiting for 1 run/, /Stopping 1 run/]) {
+    first.signal("SIGINT");
+    await first.line(said);
+    await Bun.sleep(200);
+  }
+  first.signal("SIGINT");
+  await first.exited;
+  await until("the daemon is gone", () => !isAlive(daemon));
+});
+
+test.if(hasCgroups)("--keep-background: the cgroup of what goes on stays with it, and is removed by a later start", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const [run, other] = [fake.queue(), fake.queue()];
+  const first = world.runner(fake.url, "clears-environment", ["--keep-background"]);
+  const daemons = [await daemonOf(world, run), await daemonOf(world, other)];
+  await until("completed", () => run.status === "completed" && other.status === "completed");
+  first.signal("SIGINT");
+  expect(await first.exited).toBe(0);
+  expect(daemons.map(isAlive)).toEqual([true, true]);
+  process.kill(daemons[0] ?? 0, "SIGKILL");
+  await until("it is gone", () => !isAlive(daemons[0] ?? 0));
+  const next = world.runner(fake.url, "clears-environment", ["--keep-background"]);
+  await next.line(/Runner started/);
+  expect(world.cgroups.map(({ runId }) => runId)).toEqual([other.run_id]);
+  expect(isAlive(daemons[1] ?? 0)).toBe(true);
+  process.kill(daemons[1] ?? 0, "SIGKILL");
+});
