@@ -4,9 +4,9 @@ import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import type { FakeRun } from "../fakes/fake-runs.ts";
 import type { StartedBinary } from "../harness/binary.ts";
 import { ownCgroup } from "../harness/cgroups.ts";
-import { isAlive, processesWith } from "../harness/processes.ts";
+import { groupOf, isAlive, processesWith } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
-import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+import { NOT_AN_ECHO_MS, TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
@@ -54,7 +54,8 @@ test.if(hasCgroups).each(["lives on", "has ended meanwhile"])("a runner that is 
   const daemon = await daemonOf(world, run);
   await kill(first);
   const end = async (): Promise<void> => {
-    for (const pid of processesWith("AGENT_RUN_ID", run.run_id)) process.kill(pid, "SIGKILL");
+    const [pid = 0] = processesWith("AGENT_RUN_ID", run.run_id);
+    process.kill(-groupOf(pid), "SIGKILL");
     await until("nothing else of it lives", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
   };
   if (how !== "lives on") await end();
@@ -66,19 +67,19 @@ test.if(hasCgroups).each(["lives on", "has ended meanwhile"])("a runner that is 
   await until("daemon and cgroup are gone", () => !isAlive(daemon) && world.cgroups.length === 0);
 });
 
-test.if(hasCgroups)("interrupted three times: what is in the runs' cgroups is killed too, and the next start leaves none", async () => {
+test.if(hasCgroups)("interrupted three times: what is in the runs' cgroups is killed too", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
-  const run = fake.queue({ prompt: "stay" });
-  const first = world.runner(fake.url, "clears-environment");
+  const run = fake.queue({ prompt: "stubborn" });
+  const runner = world.runner(fake.url, "clears-environment");
   const daemon = await daemonOf(world, run);
   for (const said of [/waiting for 1 run/, /Stopping 1 run/]) {
-    first.signal("SIGINT");
-    await first.line(said);
-    await Bun.sleep(200);
+    runner.signal("SIGINT");
+    await runner.line(said);
+    await Bun.sleep(NOT_AN_ECHO_MS);
   }
-  first.signal("SIGINT");
-  await first.exited;
+  runner.signal("SIGINT");
+  expect(await runner.exited).toBe(130);
   await until("the daemon is gone", () => !isAlive(daemon));
 });
 
