@@ -48,10 +48,12 @@ export class FaultWorld implements AsyncDisposable {
 
   /** With a coordinator; the runner is started by `startRunner`. */
   static async start(options: { readonly runnerArgs?: readonly string[] } = {}): Promise<FaultWorld> {
-    const world = new World();
+    await using started = new AsyncDisposableStack();
+    const world = started.use(new World());
     const port = await freePort();
     const created = new FaultWorld(world, port, await FaultProxy.start(port), options.runnerArgs ?? []);
     await created.startCoordinator();
+    started.move();
     return created;
   }
 
