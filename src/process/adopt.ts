@@ -1,7 +1,7 @@
 import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
 import { privateFolder } from "./private-folder.ts";
-import { processStartTime } from "./process-table.ts";
+import { ageMsOf, processStartTime } from "./process-table.ts";
 import { RunOutput } from "./run-output.ts";
 import { type ExitStatus, readStatus, statusOfCode } from "./shim.ts";
 import { type ExecutorProcess, statusFileOf } from "./spawn.ts";
@@ -47,6 +47,7 @@ export function adoptExecutor(identity: ProcessIdentity, runFolder: string, outp
   return {
     pid: identity.pid,
     startedAt: identity.startedAt,
+    ageMs: ageOf(identity),
     exited: untilEnded(identity, runFolder),
     stdout,
     stderr,
@@ -70,6 +71,15 @@ function openOrClose(first: RunOutput, open: () => RunOutput): RunOutput {
   } catch (error) {
     first.close();
     throw error;
+  }
+}
+
+/** Nothing may go wrong over it: with an age of 0 all its time-outs begin anew. */
+function ageOf(identity: ProcessIdentity): number {
+  try {
+    return lives(identity) ? ageMsOf(identity.startedAt) : 0;
+  } catch {
+    return 0;
   }
 }
 

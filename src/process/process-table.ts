@@ -34,9 +34,27 @@ export function byStart(a: ProcessEntry, b: ProcessEntry): number {
   return startOrder(a) - startOrder(b) || a.pid - b.pid;
 }
 
-function startOrder({ startedAt }: ProcessEntry): number {
-  // Ticks on Linux, a date where `ps` tells it.
-  return /^\d+$/.test(startedAt) ? Number(startedAt) : Date.parse(startedAt);
+function startOrder({ startedAt }: Pick<ProcessEntry, "startedAt">): number {
+  return isTicks(startedAt) ? Number(startedAt) : Date.parse(startedAt);
+}
+
+/** Ticks on Linux, a date where `ps` tells it. */
+function isTicks(startedAt: string): boolean {
+  return /^\d+$/.test(startedAt);
+}
+
+/** What Linux tells its programs times in, whatever it counts in itself. */
+const TICK_MS = 10;
+
+/**
+ * How long ago the process that started then did, in ms: by how much sooner it did than this program. On Linux both count from the machine's own
+ * start, so a clock that was set meanwhile changes nothing; elsewhere one that was set between the two starts does. 0 where nobody can tell.
+ */
+export function ageMsOf(startedAt: string): number {
+  const own = processStartTime(process.pid);
+  if (own === null || startedAt === "") return 0;
+  const soonerMs = (startOrder({ startedAt: own }) - startOrder({ startedAt })) * (isTicks(startedAt) ? TICK_MS : 1);
+  return Number.isFinite(soonerMs) ? Math.max(0, soonerMs + process.uptime() * 1000) : 0;
 }
 
 /** When the live process `pid` started, or null if there is none (a zombie counts as none). Throws where the machine cannot tell. */

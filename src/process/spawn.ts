@@ -26,6 +26,8 @@ export interface ExecutorProcess {
   readonly pid: number;
   /** Empty where the machine could not tell. */
   readonly startedAt: string;
+  /** How long it had been running when the watch over it began; 0 for one that was just started. */
+  readonly ageMs: number;
   readonly exited: Promise<ExitStatus>;
   readonly stdout: RunOutput;
   readonly stderr: RunOutput;
@@ -101,6 +103,7 @@ function start(request: SpawnRequest, { stdin, stdout, stderr, cgroup }: Opened)
   return {
     pid: child.pid,
     startedAt: startOf(child.pid),
+    ageMs: 0,
     exited: exit.promise,
     stdout,
     stderr,

@@ -25,7 +25,7 @@ export class ActiveRun {
   readonly #cancel = new AbortController();
   #state: RunState = "queued";
   #reason: CancelReason | null = null;
-  readonly #sinceMs = performance.now();
+  #sinceMs = performance.now();
   #child: ExecutorProcess | null = null;
 
   constructor(
@@ -48,6 +48,7 @@ export class ActiveRun {
   /** The executor is started. */
   startedAs(child: ExecutorProcess): void {
     this.#child = child;
+    this.#sinceMs -= child.ageMs;
     this.moveTo("running");
   }
 
@@ -56,7 +57,7 @@ export class ActiveRun {
     this.#child?.signalGroup("SIGKILL");
   }
 
-  /** How long the run has been here. */
+  /** How long the run has been here, an earlier start's time with its executor included. */
   get ageMs(): number {
     return performance.now() - this.#sinceMs;
   }

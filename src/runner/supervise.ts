@@ -16,7 +16,7 @@ const ERROR_TEXT_BYTES = 8 * 1024;
 export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: RunnerParts): Promise<Outcome> {
   const { config } = parts;
   const log = parts.log.scope("supervisor");
-  const timer = config.runTimeoutMs > 0 ? setTimeout(() => run.cancel(timeoutReason(config.runTimeoutMs)), config.runTimeoutMs) : undefined;
+  const timer = config.runTimeoutMs > 0 ? setTimeout(() => run.cancel(timeoutReason(config.runTimeoutMs)), leftMs(config.runTimeoutMs, child)) : undefined;
   const cancelled = Promise.withResolvers<"cancelled">();
   const onCancel = (): void => cancelled.resolve("cancelled");
   if (run.cancelled.aborted) onCancel();
@@ -55,6 +55,11 @@ async function stop(
   child.signalGroup("SIGKILL");
   const killed = await withDeadline(child.exited, KILL_WAIT_MS);
   return { exit: killed === "timeout" ? { code: null, signal: "SIGKILL" } : killed, usedSignal: "SIGKILL" };
+}
+
+/** The run time-out counts from the executor's own start, under whichever runner that was. */
+function leftMs(runTimeoutMs: number, child: ExecutorProcess): number {
+  return Math.max(0, runTimeoutMs - child.ageMs);
 }
 
 function timeoutReason(afterMs: number): { kind: "run-timeout"; afterMs: number } {

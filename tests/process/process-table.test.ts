@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { parsePsTable, processStartTime, type ProcessEntry, readProcessTable, RUN_MARKER, signalProcess } from "../../src/process/process-table.ts";
+import { ageMsOf, parsePsTable, type ProcessEntry, processStartTime, readProcessTable, RUN_MARKER, signalProcess } from "../../src/process/process-table.ts";
 import { isAlive } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { place, started, startScript } from "./started-process.ts";
@@ -111,4 +111,16 @@ test.if(process.platform === "linux")("without descriptors a process that cannot
     adoptedHasEnded: false,
   });
   expect(await child.exited).toBe(0);
+});
+
+test.if(process.platform === "linux")("ageMsOf: by the starts of both processes, never less than nothing", () => {
+  const own = Number(processStartTime(process.pid));
+  const beforeMs = process.uptime() * 1000;
+  const ages = [own, own - 1, 0, own + 360_000].map((ticks) => ageMsOf(String(ticks)));
+  const afterMs = process.uptime() * 1000;
+  for (const [i, soonerMs] of [0, 10, own * 10].entries()) {
+    expect(ages[i]).toBeGreaterThanOrEqual(soonerMs + beforeMs);
+    expect(ages[i]).toBeLessThanOrEqual(soonerMs + afterMs);
+  }
+  expect([ages[3], ageMsOf(""), ageMsOf("no date")]).toEqual([0, 0, 0]);
 });

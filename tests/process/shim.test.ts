@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { adoptExecutor, bootId, lives } from "../../src/process/adopt.ts";
-import { processStartTime } from "../../src/process/process-table.ts";
+import { ageMsOf, processStartTime } from "../../src/process/process-table.ts";
 import { readStatus, statusOfCode } from "../../src/process/shim.ts";
 import { statusFileOf } from "../../src/process/spawn.ts";
 import { isAlive } from "../harness/processes.ts";
@@ -96,4 +96,21 @@ test("adoptExecutor: one that vanishes leaves no status, and one that is another
   expect(await adopted.exited).toEqual({ code: null, signal: null });
   stranger.close();
   adopted.close();
+});
+
+test("adoptExecutor: knows since when the executor runs; of one that is gone nothing is known", async () => {
+  using at = place();
+  await using run = startScript(at, "sleep 300");
+  expect(run.process.ageMs).toBe(0);
+  const identity = { pid: run.process.pid, startedAt: run.process.startedAt, bootId: bootId() };
+  await until("a tenth of a second of its life", () => ageMsOf(identity.startedAt) > 100);
+  const adopted = adoptExecutor(identity, join(at.path, "run"), 0);
+  expect(adopted.ageMs).toBeGreaterThan(100);
+  const gone = adoptExecutor({ ...identity, startedAt: "1" }, join(at.path, "run"), 0);
+  expect(gone.ageMs).toBe(0);
+  run.process.signalGroup("SIGKILL");
+  for (const executor of [adopted, gone]) {
+    await executor.exited;
+    executor.close();
+  }
 });
