@@ -11,6 +11,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { executeRun, watchRun } from "./execute-run.ts";
 import type { JournalRun } from "./journal.ts";
 import type { Outcome } from "./outcome.ts";
+import { activityRecorder } from "./run-record.ts";
 import type { RunRegistry, TakenRun } from "./run-registry.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 import { endRemains } from "./supervise.ts";
@@ -53,9 +54,9 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
 }
 
 /** Null where only the look at what is left is outstanding. */
-function restoreGrant(record: JournalRun, { gateway, journal }: RunnerParts): Grant | null {
+function restoreGrant(record: JournalRun, parts: RunnerParts): Grant | null {
   const { runId, sessionId } = record.assigned;
-  return record.phase === "reported" ? null : gateway.restore(runId, sessionId, record, (activity) => journal.active(runId, activity));
+  return record.phase === "reported" ? null : parts.gateway.restore(runId, sessionId, record, activityRecorder(runId, parts));
 }
 
 async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessIdentity, grant: Grant, parts: RunnerParts): Promise<void> {

@@ -9,7 +9,7 @@ import { deliver } from "./deliver.ts";
 import { type Outcome, STOPPED_BEFORE_START } from "./outcome.ts";
 import { prepareRun } from "./prepare-run.ts";
 import type { TakenRun } from "./run-registry.ts";
-import { writeRunRecord } from "./run-record.ts";
+import { activityRecorder, writeRunRecord } from "./run-record.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
 import { supervise } from "./supervise.ts";
 
@@ -27,7 +27,7 @@ export async function executeRun(taken: TakenRun, parts: RunnerParts): Promise<v
   const { run, turn, end } = taken;
   await Promise.race([turn, aborted(run.cancelled)]);
   try {
-    const grant = parts.gateway.grant(run.runId, run.sessionId, (activity) => parts.journal.active(run.runId, activity));
+    const grant = parts.gateway.grant(run.runId, run.sessionId, activityRecorder(run.runId, parts));
     const attempt = await attemptRun(run, grant, parts).catch(asFault);
     await concludeRun(taken, grant, attempt, parts);
   } finally {

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { recordFileOf } from "../../src/process/run-folders.ts";
 import { Journal } from "../../src/runner/journal.ts";
-import { dropRunRecord, recoverJournal, writeRunRecord } from "../../src/runner/run-record.ts";
+import { activityRecorder, dropRunRecord, recoverJournal, writeRunRecord } from "../../src/runner/run-record.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { assignedRun } from "./assigned-run.ts";
 import { recordedLog } from "./recorded-log.ts";
@@ -48,6 +48,21 @@ test("recoverJournal: a run that only its folder knows was spawned, with its tok
   expect(at.journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "spawning", token: TOKEN, identity: null, assigned: { runId: "run_a", sessionId: "ses_1" } }]);
   expect(at.journal.gatewayPort).toBe(23_456);
   expect(at.lines).toEqual([expect.stringContaining("Found 1 run(s) that the journal does not know")]);
+});
+
+test("recoverJournal: what the executor had sent comes back; half a record of it is none", () => {
+  using at = state();
+  const activity = { assistantMessageSent: true, sessionStopSent: false, resultSent: false, lastAssistantText: "said" };
+  for (const runId of ["run_said", "run_cut", "run_gone"]) at.record(runId);
+  activityRecorder("run_said", { journal: at.journal, runsFolder: at.runs })(activity);
+  writeFileSync(join(at.runs, "run_cut", "activity.json"), '{"assistantMessageSent": tr');
+  // Nothing to write into, and no harm done.
+  activityRecorder("run_deleted", { journal: at.journal, runsFolder: at.runs })(activity);
+  at.recover();
+  const recovered = at.journal.unfinished(recordedLog().log).map((run) => [run.assigned.runId, run.activity]);
+  expect(new Map(recovered as [string, unknown][])).toEqual(new Map<string, unknown>([["run_said", activity], ["run_cut", null], ["run_gone", null]]));
+  dropRunRecord(join(at.runs, "run_said"));
+  expect(readdirSync(join(at.runs, "run_said"))).toEqual([]);
 });
 
 test("recoverJournal: what the journal knows is left as it is, and said nothing of", () => {
