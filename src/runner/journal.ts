@@ -47,11 +47,15 @@ export interface JournalRun {
 
 /** So many runs that are through are remembered, so that one delivered again is known. */
 const KEPT_DONE = 10_000;
+/** What is beyond is dropped now and then: each time it costs a look through all of them. */
+const PRUNE_EVERY = 1_000;
 
 /** The runner's memory across its own death: one SQLite file in the state folder. */
 export class Journal implements Disposable {
   readonly #db: Database;
   readonly #onFault: (error: unknown) => void;
+  /** So many runs have come to their end since it was opened. */
+  #through = 0;
   /** Records that could not be written yet, in their order, one for each thing that is said of a run. */
   readonly #owed = new Map<string, () => void>();
 
@@ -105,6 +109,7 @@ export class Journal implements Disposable {
 
   done(runId: string): void {
     this.#soon(`done ${runId}`, () => this.#set(runId, "phase = 'done', activity = NULL, cancel = NULL"));
+    if (++this.#through % PRUNE_EVERY === 0) this.prune();
   }
 
   /** The claim is the coordinator's again. */

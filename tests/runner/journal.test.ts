@@ -191,3 +191,17 @@ test.skipIf(!smallDisk.isPossible)("Journal: on a full disk nothing is lost that
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "ended", identity: IDENTITY, outcome: { kind: "succeeded" } }]);
   journal[Symbol.dispose]();
 });
+
+test("Journal: a runner that lives long keeps the newest 10,000 runs that are through, and all that are not", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_open" }), "token");
+  for (let i = 0; i < 12_500; i++) {
+    journal.starting(assignedRun({ runId: `run_${i}` }), "token");
+    journal.done(`run_${i}`);
+  }
+  const done = new Set(journal.doneIds());
+  expect([done.size, done.has("run_12499"), done.has("run_0")]).toEqual([10_500, true, false]);
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([{ assigned: { runId: "run_open" } }]);
+  journal[Symbol.dispose]();
+});
