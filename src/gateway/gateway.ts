@@ -2,8 +2,10 @@ import { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import { decide, type GatewayScope } from "./access.ts";
+import type { Caller, ServeTools } from "./caller.ts";
 import { answerOfFailure, detail } from "./forward.ts";
 import { type Activity, type Earlier, Grant } from "./grant.ts";
+import { answerOutside } from "./outside.ts";
 import type { TreeLimits } from "./tree-limits.ts";
 
 export interface GatewayOptions {
@@ -14,6 +16,8 @@ export interface GatewayOptions {
   readonly hostname: string;
   readonly executorType: string;
   readonly log: Log;
+  /** Answers what comes to `/mcp` under a run's token. */
+  readonly serveTools?: ServeTools;
   /** The port of an earlier start, whose executors have it in their environment; another is taken if it is not free. */
   readonly port?: number | null;
 }
@@ -25,6 +29,7 @@ const ATTEMPTS = 50;
 
 /** At most 256 requests of a process are in flight at once, bodies included: the runner's own reports must always find room. */
 const MAX_FORWARDED = 200;
+const NEVER = new AbortController().signal;
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**
@@ -106,6 +111,13 @@ export class Gateway implements AsyncDisposable {
     return `${this.urlOf(grant)}/mcp`;
   }
 
+  /** An agent outside of all runs that has shown a token of its own; `sessionId` is the session that it says is its own. */
+  outsideCaller(sessionId: string | null): Caller {
+    if (sessionId !== null) return { ...this.#callerOf(new Grant("outside", sessionId, this.#options.coordinator, () => {})), runId: null };
+    const call: Caller["call"] = (method, path, body) => this.#slots.hold(() => answerOutside(this.#options, method, path, body));
+    return { runId: null, sessionId, ended: NEVER, call };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#grants.clear();
     await this.#server.stop(true);
@@ -116,10 +128,25 @@ export class Gateway implements AsyncDisposable {
     const [, token = "", ...rest] = url.pathname.split("/");
     const grant = this.#grants.get(token);
     if (grant === undefined) return noSuchToken();
-    const segments = decodeSegments(rest);
+    // Not in a slot: it may wait for a run to end, and what it asks of the coordinator meanwhile takes one each time.
+    if (rest.join("/") === "mcp" && this.#options.serveTools !== undefined) return this.#options.serveTools(request, this.#callerOf(grant));
+    return this.#decide(grant, request, rest, url.search);
+  }
+
+  #callerOf(grant: Grant): Caller {
+    const call: Caller["call"] = (method, path, body) => {
+      const { pathname, search } = new URL(path, "http://gateway");
+      const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+      return this.#decide(grant, new Request(`http://gateway${path}`, init), pathname.split("/").slice(1), search);
+    };
+    return { runId: grant.runId, sessionId: grant.sessionId, ended: grant.ended, call };
+  }
+
+  async #decide(grant: Grant, request: Request, path: readonly string[], search: string): Promise<Response> {
+    const segments = decodeSegments(path);
     if (segments === null) return detail(400, "Bad path");
     try {
-      const access = { ...this.#options, request, segments, search: url.search, grant };
+      const access = { ...this.#options, request, segments, search, grant };
       const isRead = request.method === "GET";
       const answer = this.#withSlot(grant, isRead, () => decide(access));
       return await (isRead ? answer : grant.during(answer));

@@ -29,7 +29,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
 
   const { config, executor, gateway } = parts;
   const projectDir = absolute(assigned.projectDir ?? session.value?.project_dir ?? config.projectDir, config.projectDir);
-  const values = { sessionId: run.sessionId, mcpUrl: gateway.mcpUrlOf(grant) };
+  const values = { sessionId: run.sessionId, mcpUrl: config.externalMcpUrl ?? gateway.mcpUrlOf(grant) };
   const runFolder = join(parts.runsFolder, run.runId);
   try {
     if ((await parts.intake.whenThereIsRoom(() => privateFolder(runFolder), run.cancelled)) === "cancelled") return { kind: "cancelled" };

@@ -14,7 +14,8 @@ const REMEMBERED = 10_000;
 
 /**
  * The runs of this runner, from claim to acknowledged report. A run holds a slot until its executor has ended; runs of one session
- * take turns in the order in which they were claimed.
+ * take turns in the order in which they were claimed. A run whose agent waits for another run holds no slot meanwhile: at the limit, the one
+ * that it waits for would never begin. When the wait is over it goes on at once, so that for a moment more may run than the limit says.
  */
 export class RunRegistry {
   readonly #limit: number;
@@ -22,6 +23,8 @@ export class RunRegistry {
   readonly #ended = new Set<string>();
   readonly #turns = new Map<string, Promise<void>>();
   readonly #waiters = new Set<() => void>();
+  /** How many calls of a run's agent wait for another run. */
+  readonly #waiting = new Map<string, number>();
   #slotsTaken = 0;
 
   /** `limit` 0: no limit. */
@@ -89,7 +92,23 @@ export class RunRegistry {
   }
 
   get isFull(): boolean {
-    return this.#limit > 0 && this.#slotsTaken >= this.#limit;
+    return this.#limit > 0 && this.#slotsTaken - this.#waitingCount >= this.#limit;
+  }
+
+  get #waitingCount(): number {
+    return [...this.#waiting.keys()].filter((runId) => this.#runs.get(runId)?.state === "running").length;
+  }
+
+  /** The run's agent waits for another run, until this is disposed of. */
+  waits(runId: string): Disposable {
+    const add = (by: number): void => {
+      const calls = (this.#waiting.get(runId) ?? 0) + by;
+      if (calls > 0) this.#waiting.set(runId, calls);
+      else this.#waiting.delete(runId);
+      this.wake();
+    };
+    add(1);
+    return { [Symbol.dispose]: () => add(-1) };
   }
 
   /** Resolves at the next change of `size`, `executing` or `isFull`, or of what else decides whether runs are taken. */

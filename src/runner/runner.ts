@@ -23,6 +23,7 @@ import { Journal } from "./journal.ts";
 import { leave } from "./leave.ts";
 import { Link } from "./link.ts";
 import { LostClaims } from "./lost-claims.ts";
+import { listenForOutsiders, orchestrationTools } from "./orchestration.ts";
 import { describeMs } from "./outcome.ts";
 import { Poller } from "./poller.ts";
 import { Registration } from "./registration.ts";
@@ -144,9 +145,16 @@ export class Runner {
     using journal = Journal.open(journalPath, this.#log, (error) => intake.close(error));
     const runsFolder = privateFolder(join(config.stateDir, "runs"));
     recoverJournal(journal, runsFolder, lock.key, this.#log);
+    const serveTools = orchestrationTools({
+      coordinator: this.#coordinator,
+      draining: this.#draining.signal,
+      waits: (runId) => this.#registry.waits(runId),
+      log: log.scope("mcp"),
+    });
     // Before the gateway: from when it listens to when the runs' tokens are good again nothing may be waited for.
     const cgroups = await RunCgroups.open(lock.key, this.#log);
     this.#cgroups = cgroups;
+    await using _outsiders = await listenForOutsiders(config, serveTools, (sessionId) => gateway.outsideCaller(sessionId), log.scope("mcp"));
     await using gateway = new Gateway({
       coordinator: this.#coordinator,
       scope: config.gatewayScope,
@@ -154,6 +162,7 @@ export class Runner {
       hostname: hostname(),
       executorType: executor.name,
       log: log.scope("gateway"),
+      serveTools,
       port: journal.gatewayPort,
     });
     journal.gatewayPort = gateway.port;

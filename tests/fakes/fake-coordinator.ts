@@ -35,9 +35,14 @@ const ROUTES = [
   "GET /runs/:id",
   "GET /sessions",
   "GET /sessions/:id",
+  "GET /sessions/:id/status",
+  "GET /sessions/:id/result",
+  "POST /sessions/:id/stop",
+  "DELETE /sessions/:id",
   "POST /sessions/:id/bind",
   "POST /sessions/:id/events",
   "PATCH /sessions/:id/metadata",
+  "GET /agents",
   "GET /agents/:id",
 ] as const;
 export type Route = (typeof ROUTES)[number];
@@ -178,6 +183,16 @@ export class FakeCoordinator implements AsyncDisposable {
         return state.showRun(id);
       case "GET /sessions":
         return json(200, { sessions: [...state.sessions.values()] });
+      case "GET /sessions/:id/status":
+        return json(200, { status: state.sessions.get(id)?.status ?? "not_existent" });
+      case "GET /sessions/:id/result":
+        return state.result(id);
+      case "POST /sessions/:id/stop":
+        return state.stopSession(id);
+      case "DELETE /sessions/:id":
+        return state.deleteSession(id);
+      case "GET /agents":
+        return json(200, [...state.agents.values()]);
       case "GET /sessions/:id":
       case "POST /sessions/:id/bind":
       case "PATCH /sessions/:id/metadata":

@@ -28,6 +28,8 @@ export class FakeState {
   /** Messages for the poll that are none of the protocol's; each goes out once. */
   readonly messages: object[] = [];
 
+  isLocked = false;
+
   constructor(
     readonly generation: Generation,
     readonly timings: FakeTimings,
@@ -127,7 +129,13 @@ export class FakeState {
   }
 
   createRun(body: Body): Answer {
-    const run = this.queue({ ...(body as QueuedRun), extra: {} });
+    const { parent_session_id: parent, parameters } = body as { parent_session_id?: string | null; parameters?: { prompt?: string } };
+    if (this.isLocked) return detail(500, "database is locked");
+    // The trap of section 0: the database stays write-locked for good.
+    this.isLocked = parent != null && !this.sessions.has(parent);
+    if (this.isLocked) return detail(500, "FOREIGN KEY constraint failed");
+    if (this.generation === "G2" && typeof parameters?.prompt !== "string") return detail(400, { error: "parameter_validation_failed" });
+    const run = this.queue({ ...(body as QueuedRun), ...(this.generation === "G2" ? { prompt: parameters?.prompt ?? "" } : {}), extra: {} });
     return json(this.generation === "G1" ? 200 : 201, { run_id: run.run_id, session_id: run.session_id, status: "pending" });
   }
 
@@ -146,6 +154,45 @@ export class FakeState {
     session.events.push(event);
     if (this.generation === "G1" && event["event_type"] === "session_stop") session.status = "finished";
     return json(this.generation === "G1" ? 200 : 201, { ok: true });
+  }
+
+  /** The first generation has the last assistant message, the second the last `result` event. */
+  result(sessionId: string): Answer {
+    const session = this.sessions.get(sessionId);
+    if (session === undefined) return detail(404, "Session not found");
+    const isFinished = session.status === "finished" || (this.generation === "G2" && session.status === "idle");
+    if (!isFinished) return detail(400, `Session is not finished. Current status: ${session.status}`);
+    if (this.generation === "G1") {
+      const last = session.events.findLast(({ event_type, role }) => event_type === "message" && role === "assistant");
+      const [block] = (last?.["content"] ?? []) as { text: string }[];
+      return block === undefined ? detail(404, "No result found") : json(200, { result: block.text });
+    }
+    const last = session.events.findLast(({ event_type }) => event_type === "result");
+    if (last === undefined) return detail(404, "No result found");
+    return json(200, { result_text: last["result_text"] ?? null, result_data: last["result_data"] ?? null });
+  }
+
+  /** What runs goes on until its runner has ended it. */
+  stopSession(sessionId: string): Answer {
+    const run = [...this.runs.values()].findLast(({ session_id, status }) => session_id === sessionId && ["pending", "claimed", "running"].includes(status));
+    const session = this.sessions.get(sessionId);
+    if (run === undefined || session === undefined) return detail(400, "No run that can be stopped");
+    if (run.status === "pending") run.status = session.status = "stopped";
+    else {
+      session.status = "stopping";
+      this.stop(run);
+    }
+    return json(200, { ok: true, run_id: run.run_id, session_id: sessionId, status: run.status });
+  }
+
+  /** As the second generation does it; the first deletes in any state. */
+  deleteSession(sessionId: string): Answer {
+    const session = this.sessions.get(sessionId);
+    if (session === undefined) return detail(404, "Session not found");
+    const isBusy = ["running", "idle", "stopping"].includes(session.status);
+    if (this.generation === "G2" && isBusy) return detail(409, "Session is running. Stop session first");
+    this.sessions.delete(sessionId);
+    return json(200, { ok: true, session_id: sessionId, deleted: true });
   }
 
   showSession(sessionId: string): Answer {

@@ -1,0 +1,58 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import * as v from "valibot";
+import { describeError, errorCode, UserError } from "../errors.ts";
+import type { Caller, ServeTools } from "../gateway/caller.ts";
+import { SessionId } from "../protocol/identifiers.ts";
+
+export interface OutsideOptions {
+  /** 0: chosen by the system. */
+  readonly port: number;
+  readonly token: string;
+  readonly serveTools: ServeTools;
+  readonly callerOf: (sessionId: string | null) => Caller;
+}
+
+export interface OutsideListener extends AsyncDisposable {
+  readonly url: string;
+}
+
+/**
+ * The orchestration tools for agents outside of all runs: on 127.0.0.1 at `/mcp`, for whoever shows the token. A session that such an agent
+ * names by `X-Agent-Session-Id` is its own: parent of what it starts, and the bound of what it sees.
+ */
+export function listenOutside(options: OutsideOptions): OutsideListener {
+  const server = serve(options);
+  return { url: `http://127.0.0.1:${server.port}/mcp`, [Symbol.asyncDispose]: () => server.stop(true) };
+}
+
+function serve({ port, token, serveTools, callerOf }: OutsideOptions): Bun.Server<undefined> {
+  const fetch = async (request: Request): Promise<Response> => {
+    if (!showsToken(request, token)) {
+      const headers = { "www-authenticate": "Bearer" };
+      return Response.json({ detail: "A bearer token is needed; the runner's log says where it is" }, { status: 401, headers });
+    }
+    if (new URL(request.url).pathname !== "/mcp") return Response.json({ detail: "There is nothing but /mcp here" }, { status: 404 });
+    const named = request.headers.get("x-agent-session-id");
+    // A placeholder that nobody has filled names nothing.
+    if (!named || named.startsWith("${")) return serveTools(request, callerOf(null));
+    if (!v.is(SessionId, named)) return Response.json({ detail: "X-Agent-Session-Id is not a session's id" }, { status: 400 });
+    return serveTools(request, callerOf(named));
+  };
+  const error = (thrown: unknown): Response => Response.json({ detail: describeError(thrown) }, { status: 500 });
+  try {
+    return Bun.serve({ hostname: "127.0.0.1", port, idleTimeout: 0, fetch, error });
+  } catch (thrown) {
+    const why = errorCode(thrown) === "EADDRINUSE" ? "is taken by another program" : `cannot be listened on: ${describeError(thrown)}`;
+    throw new UserError(`Port ${port} (--mcp-port) ${why}`, { hint: "Give another port, or 0 for any free one", cause: thrown });
+  }
+}
+
+/** Compares digests, so that the time taken tells nothing about the token or its length. */
+function showsToken(request: Request, token: string): boolean {
+  const [, shown] = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
+  return shown !== undefined && timingSafeEqual(digest(shown), digest(token));
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

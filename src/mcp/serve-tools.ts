@@ -1,0 +1,59 @@
+import {
+  createMcpHandler,
+  hostHeaderValidationResponse,
+  isInitializeRequest,
+  localhostAllowedHostnames,
+  localhostAllowedOrigins,
+  originValidationResponse,
+} from "@modelcontextprotocol/server";
+import * as v from "valibot";
+import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import { parseJson } from "../client/failure.ts";
+import type { Caller, ServeTools } from "../gateway/caller.ts";
+import type { Log } from "../log.ts";
+import type { RunnerHooks } from "./call-context.ts";
+import { Cancellations, SESSION_HEADER } from "./cancellations.ts";
+import { orchestrationServer } from "./orchestration-server.ts";
+import { SessionWatch } from "./session-watch.ts";
+
+export interface ToolOptions extends Pick<RunnerHooks, "draining" | "waits"> {
+  readonly coordinator: CoordinatorClient;
+  readonly log: Log;
+}
+
+const Cancelled = v.looseObject({ method: v.literal("notifications/cancelled"), params: v.looseObject({ requestId: v.union([v.string(), v.number()]) }) });
+
+/**
+ * Serves the orchestration tools over MCP, both the current revision and those before it, without keeping anything between two requests. A
+ * session id is given to each client, and any is taken: a runner that was started again knows none.
+ */
+export function toolServer({ coordinator, log, draining, waits }: ToolOptions): ServeTools {
+  const watch = new SessionWatch({ coordinator, log });
+  const hooks: RunnerHooks = { watch, draining, waits, run: (runId) => coordinator.run(runId) };
+  const cancellations = new Cancellations();
+  return async (request, caller) => {
+    const refused = hostHeaderValidationResponse(request, localhostAllowedHostnames()) ?? originValidationResponse(request, localhostAllowedOrigins());
+    if (refused !== undefined) return refused;
+    noteForeignParent(request, caller, log);
+    const { headers } = request;
+    const handler = createMcpHandler(() => orchestrationServer({ caller, hooks, headers, cancellations }));
+    if (request.method !== "POST") return handler.fetch(request);
+    const text = await request.text();
+    const body = parseJson(text);
+    for (const message of Array.isArray(body) ? (body as unknown[]) : [body]) {
+      const cancelled = v.safeParse(Cancelled, message);
+      if (cancelled.success) cancellations.cancel(caller, headers, cancelled.output.params.requestId);
+    }
+    const { url, method, signal } = request;
+    const response = await handler.fetch(new Request(url, { method, headers, body: text, signal }), body === undefined ? {} : { parsedBody: body });
+    if (isInitializeRequest(body)) response.headers.set(SESSION_HEADER, crypto.randomUUID());
+    return response;
+  };
+}
+
+/** The run's token says who the parent is; a header that says otherwise does not count. */
+function noteForeignParent({ headers }: Request, { runId, sessionId }: Caller, log: Log): void {
+  const named = headers.get("x-agent-session-id");
+  if (runId === null || !named || named === sessionId || named.startsWith("${")) return;
+  log.debug("X-Agent-Session-Id names another session than the run's; the run's counts", { run: runId, ...(sessionId === null ? {} : { session: sessionId }) });
+}

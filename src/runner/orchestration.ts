@@ -1,0 +1,28 @@
+import type { Config } from "../config/load-config.ts";
+import type { Caller, ServeTools } from "../gateway/caller.ts";
+import type { Log } from "../log.ts";
+import type { ToolOptions } from "../mcp/serve-tools.ts";
+
+/** The orchestration tools, loaded when the first agent asks for them: most starts of this program never need them. */
+export function orchestrationTools(options: ToolOptions): ServeTools {
+  let loaded: Promise<ServeTools> | undefined;
+  return async (request, caller) => {
+    loaded ??= import("../mcp/serve-tools.ts").then(({ toolServer }) => toolServer(options));
+    return (await loaded)(request, caller);
+  };
+}
+
+/** The second listener, for agents outside of all runs; none unless a port is set. Throws a UserError where it cannot be. */
+export async function listenForOutsiders(
+  config: Config,
+  serveTools: ServeTools,
+  callerOf: (sessionId: string | null) => Caller,
+  log: Log,
+): Promise<AsyncDisposable | null> {
+  if (config.mcpPort === undefined) return null;
+  const [{ listenOutside }, { outsideToken }] = await Promise.all([import("../mcp/outside-listener.ts"), import("../mcp/outside-token.ts")]);
+  const token = outsideToken(config.mcpToken, config.stateDir);
+  const listener = listenOutside({ port: config.mcpPort, token: token.value, serveTools, callerOf });
+  log.info(`Orchestration tools for agents outside of runs: ${listener.url} (bearer token: ${token.source})`);
+  return listener;
+}
