@@ -78,6 +78,36 @@ test("RunRegistry: a slot is held from the claim to the end of the executor, the
   expect([registry.executing, registry.size]).toEqual([0, 0]);
 });
 
+test("RunRegistry: a run whose agent waits for another holds no slot until its last wait is over, and only while it runs", () => {
+  const registry = new RunRegistry(1);
+  const { run } = take(registry, "run_a", "ses_a");
+  run.moveTo("starting");
+  run.moveTo("running");
+  const [first, second] = [registry.waits("run_a"), registry.waits("run_a")];
+  expect([registry.isFull, registry.executing]).toEqual([false, 1]);
+  take(registry, "run_b", "ses_b");
+  expect(registry.isFull).toBe(true);
+  first[Symbol.dispose]();
+  expect(registry.isFull).toBe(true);
+  second[Symbol.dispose]();
+  expect([registry.isFull, registry.executing]).toEqual([true, 2]);
+  registry.waits("run_a");
+  expect(registry.isFull).toBe(true);
+  run.moveTo("reporting");
+  // Its slot is free for good, not twice.
+  expect([registry.isFull, registry.executing]).toEqual([true, 1]);
+});
+
+test("RunRegistry.changed: resolves when a wait begins and when it ends", async () => {
+  const registry = new RunRegistry(1);
+  const begun = registry.changed();
+  const wait = registry.waits("run_a");
+  await begun;
+  const over = registry.changed();
+  wait[Symbol.dispose]();
+  await over;
+});
+
 test("RunRegistry: 0 is no limit", () => {
   const registry = new RunRegistry(0);
   for (let i = 0; i < 500; i++) take(registry, `run_${i}`, `ses_${i}`);
