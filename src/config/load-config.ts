@@ -24,11 +24,15 @@ export interface Config extends Omit<Settings, `auth0${string}` | `retention${st
   readonly retention: { readonly maxAgeMs: number; readonly maxBytes: number; readonly maxRuns: number };
   /** Of the tree of sessions that agents may start; 0 is no limit. */
   readonly treeLimits: { readonly maxDepth: number; readonly maxChildren: number; readonly maxTreeRuns: number };
+  /** The tables `[executors.<name>]` of the settings file: what is handed to the executor of that name, as it stands there. */
+  readonly executors: Readonly<Record<string, ExecutorTable>>;
   /** The settings file that was read, if there was one. */
   readonly configFile: string | null;
   /** What is strange but no fault, to be logged once. */
   readonly warnings: readonly string[];
 }
+
+export type ExecutorTable = Readonly<Record<string, unknown>>;
 
 /** Flags as given on the command line, by their long name; what was not typed is not in it. */
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
@@ -61,10 +65,10 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
   // One of the two names the executor: a typed -x beats a path from the environment or the file, else a path beats a name.
   if (flags["executor"] !== undefined) settings["executorPath"] = undefined;
   if (settings["executorPath"] !== undefined) settings["executor"] = undefined;
-  return freeze(settings as Settings, folders, file?.path ?? null, cwd);
+  return freeze(settings as Settings, folders, file, cwd);
 }
 
-function freeze(settings: Settings, folders: UserFolders, configFile: string | null, cwd: string): Config {
+function freeze(settings: Settings, folders: UserFolders, file: SettingsFile | null, cwd: string): Config {
   const { auth0Domain, auth0ClientId, auth0ClientSecret, auth0Audience, ...others } = settings;
   const { retentionMaxAgeMs, retentionMaxBytes, retentionMaxRuns, maxDepth, maxChildren, maxTreeRuns, ...rest } = others;
   const warnings: string[] = [];
@@ -86,7 +90,8 @@ function freeze(settings: Settings, folders: UserFolders, configFile: string | n
     ),
     retention: { maxAgeMs: retentionMaxAgeMs, maxBytes: retentionMaxBytes, maxRuns: retentionMaxRuns },
     treeLimits: { maxDepth, maxChildren, maxTreeRuns },
-    configFile,
+    executors: file?.executors ?? {},
+    configFile: file?.path ?? null,
     warnings,
   });
 }
@@ -137,6 +142,7 @@ interface SettingsFile {
   readonly path: string;
   /** Dotted path to value. */
   readonly values: ReadonlyMap<string, unknown>;
+  readonly executors: Readonly<Record<string, ExecutorTable>>;
 }
 
 function readSettingsFile(
@@ -151,18 +157,28 @@ function readSettingsFile(
     return null;
   }
   try {
-    const values = flatten(Bun.TOML.parse(readFileSync(path, "utf8")));
+    const { executors = {}, ...ours } = Bun.TOML.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+    const values = flatten(ours);
     const known = Object.values(SETTINGS).flatMap((s: { file?: string }) => (s.file === undefined ? [] : [s.file]));
     for (const key of values.keys()) {
       if (known.includes(key)) continue;
       const meant = nearest(key, known);
       faults.push(`${key} (${path}): there is no such setting${meant === undefined ? "" : `; did you mean ${meant}?`}`);
     }
-    return { path, values };
+    return { path, values, executors: executorTables(executors, path, faults) };
   } catch (error) {
     faults.push(`${path}: ${describeError(error)}`);
     return null;
   }
+}
+
+/** What is in them is for their executors to judge. */
+function executorTables(executors: unknown, path: string, faults: string[]): Record<string, ExecutorTable> {
+  const parsed = v.safeParse(v.record(v.string(), v.record(v.string(), v.unknown())), executors);
+  if (parsed.success) return parsed.output;
+  const where = ["executors", v.getDotPath(parsed.issues[0])].filter(Boolean).join(".");
+  faults.push(`${where} (${path}): must be a table: [executors.<name of the executor>], and its settings below`);
+  return {};
 }
 
 function flatten(table: object, prefix = "", into = new Map<string, unknown>()): Map<string, unknown> {

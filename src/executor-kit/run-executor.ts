@@ -19,6 +19,8 @@ export interface ExecutorProgram {
   readonly env: Record<string, string | undefined>;
   /** Asked when a stop arrives; without it, every stop is obeyed. */
   readonly onSignal?: (signal: StopSignal) => "stop" | "ignore";
+  /** For how long after a stop calls about the session are still made, to tell what there is. By default they end with it. */
+  readonly lingerMs?: number;
   /**
    * The work itself; resolves to the exit code. After `signal` has fired it rejects soon, best by passing it to every wait;
    * work that was complete by then may still resolve to 0.
@@ -42,9 +44,9 @@ export async function runExecutor(program: ExecutorProgram): Promise<number> {
   if (option === "--schema") return await print(`${JSON.stringify(invocationJsonSchema(), null, 2)}\n`);
   if (option !== undefined) return await fail(program, `unknown argument ${option}; see --help`, 2);
 
-  const stop = listenForStop(program.onSignal ?? (() => "stop"));
+  const stop = listenForStop(program.onSignal ?? (() => "stop"), program.lingerMs ?? 0);
   try {
-    return await program.execute(await readContext(program, stop.signal));
+    return await program.execute(await readContext(program, stop));
   } catch (error) {
     return stop.exitCode() ?? (await fail(program, describeError(error), 1));
   } finally {
@@ -52,35 +54,43 @@ export async function runExecutor(program: ExecutorProgram): Promise<number> {
   }
 }
 
-async function readContext(program: ExecutorProgram, signal: AbortSignal): Promise<ExecutorContext> {
+async function readContext(program: ExecutorProgram, { signal, callsSignal }: Stop): Promise<ExecutorContext> {
   const invocation = parseInvocation(await readStdin(signal));
   const apiUrl = program.env["AGENT_ORCHESTRATOR_API_URL"];
   if (apiUrl === undefined || !URL.canParse(apiUrl)) {
     throw new Error("AGENT_ORCHESTRATOR_API_URL is not set to a URL: an executor is started by agent-runner");
   }
   bypassProxy(program.env, apiUrl);
-  return { invocation, signal, session: new SessionClient({ apiUrl, sessionId: invocation.sessionId, signal }) };
+  return { invocation, signal, session: new SessionClient({ apiUrl, sessionId: invocation.sessionId, signal: callsSignal }) };
 }
 
 interface Stop extends Disposable {
   readonly signal: AbortSignal;
+  /** Fires later by the time that calls may linger. */
+  readonly callsSignal: AbortSignal;
   exitCode(): number | null;
 }
 
-function listenForStop(onSignal: (signal: StopSignal) => "stop" | "ignore"): Stop {
+function listenForStop(onSignal: (signal: StopSignal) => "stop" | "ignore", lingerMs: number): Stop {
   const controller = new AbortController();
+  const calls = lingerMs === 0 ? controller : new AbortController();
+  let linger: Timer | undefined;
   let exitCode: number | null = null;
   const listen = (signal: StopSignal): void => {
     if (onSignal(signal) === "ignore") return;
     exitCode ??= 128 + constants.signals[signal];
-    controller.abort(new Error(`stopped by ${signal}`));
+    const reason = new Error(`stopped by ${signal}`);
+    controller.abort(reason);
+    linger ??= setTimeout(() => calls.abort(reason), lingerMs);
   };
   process.on("SIGTERM", listen);
   process.on("SIGINT", listen);
   return {
     signal: controller.signal,
+    callsSignal: calls.signal,
     exitCode: () => exitCode,
     [Symbol.dispose]() {
+      clearTimeout(linger);
       process.off("SIGTERM", listen);
       process.off("SIGINT", listen);
     },

@@ -4,7 +4,7 @@ import { delay } from "../async/delay.ts";
 import { describeError } from "../errors.ts";
 import { randomHex12 } from "../protocol/identifiers.ts";
 import { CreatedRun, type ExecutionMode, isTerminal, Run, RunList } from "../protocol/run.ts";
-import type { Bind, Metadata, SessionEvent } from "../protocol/session.ts";
+import { type Bind, type Metadata, type Session, SessionAnswer, type SessionEvent } from "../protocol/session.ts";
 
 /** A call to the API that was refused, or that got no answer however often it was made. `status` is 0 without an answer. */
 export class SessionCallError extends Error {
@@ -71,6 +71,11 @@ export class SessionClient {
 
   async metadata(metadata: Partial<Metadata>): Promise<void> {
     await this.#call("PATCH", `${this.#sessionPath}/metadata`, metadata);
+  }
+
+  /** What the coordinator knows of the session: where it ran before, and as which one of the executor's own. */
+  async session(): Promise<Session> {
+    return v.parse(SessionAnswer, await this.#call("GET", this.#sessionPath)).session;
   }
 
   /** Starts a session whose parent is this one. */

@@ -9,18 +9,22 @@ export type InvocationMode = v.InferOutput<typeof InvocationMode>;
 
 const Parameters = v.record(v.string(), v.unknown());
 
-/** What an executor of schema 2.0 gets on its stdin (protocol, section 7). `project_dir` is given on start only. */
+/**
+ * What an executor of schema 2.0 gets on its stdin (protocol, section 7). `project_dir` is given on start only; `executor_config` is
+ * what the runner's settings say about this executor, absent where they say nothing.
+ */
 export const InvocationV20 = v.looseObject({
   schema_version: v.literal("2.0"),
   mode: InvocationMode,
   session_id: SessionId,
   prompt: v.string(),
   project_dir: v.nullish(v.string()),
+  executor_config: v.nullish(v.record(v.string(), v.unknown())),
   agent_blueprint: v.nullish(Blueprint),
 });
 export type InvocationV20 = v.InferInput<typeof InvocationV20>;
 
-/** The same for schema 2.2: `parameters` takes the place of `prompt`, the executor's profile may add `executor_config`. */
+/** The same for schema 2.2: `parameters` takes the place of `prompt`. */
 export const InvocationV22 = v.looseObject({
   schema_version: v.literal("2.2"),
   mode: InvocationMode,
@@ -90,7 +94,7 @@ function fromV20(payload: v.InferOutput<typeof InvocationV20>): Invocation {
     projectDir: payload.project_dir ?? null,
     agentBlueprint: payload.agent_blueprint ?? null,
     agentName: payload.agent_blueprint?.name ?? null,
-    executorConfig: {},
+    executorConfig: payload.executor_config ?? {},
   };
 }
 
@@ -112,6 +116,7 @@ const jsonFields = {
   mode: { enum: ["start", "resume"], description: "start: a new session; resume: one that this executor knows" },
   session_id: { type: "string", minLength: 1, maxLength: 200 },
   project_dir: { type: ["string", "null"], description: "the working folder; given on start only" },
+  executor_config: { type: ["object", "null"], description: "what the runner's settings say about this executor" },
   agent_blueprint: {
     type: ["object", "null"],
     description: "the agent to be, its placeholders filled in",
@@ -145,7 +150,6 @@ export function invocationJsonSchema(): Record<string, unknown> {
           ...jsonFields,
           parameters: { type: "object", description: "`prompt`, or whatever the agent's own schema asks for" },
           agent_name: { type: ["string", "null"] },
-          executor_config: { type: ["object", "null"], description: "the `config` of the executor's profile" },
         },
       },
     ],

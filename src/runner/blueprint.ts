@@ -39,11 +39,17 @@ function mapStrings(value: unknown, map: (text: string) => string): unknown {
 
 /**
  * What the executor reads on its stdin (protocol, section 7). The version belongs to the executor: 2.0 has a prompt, 2.2 has
- * parameters. `project_dir` is sent on a start only.
+ * parameters. `project_dir` is sent on a start only, `executor_config` where the settings have something for the executor.
  */
 export function invocationOf(
   run: AssignedRun,
-  options: { schema: "2.0" | "2.2"; projectDir: string; agentName: string | null; blueprint: Blueprint | null },
+  options: {
+    schema: "2.0" | "2.2";
+    projectDir: string;
+    agentName: string | null;
+    executorConfig: Readonly<Record<string, unknown>>;
+    blueprint: Blueprint | null;
+  },
 ): string {
   const isStart = run.type === "start_session";
   const invocation = {
@@ -53,6 +59,7 @@ export function invocationOf(
     ...(options.schema === "2.0" ? { prompt: run.prompt } : { parameters: run.parameters }),
     ...(isStart ? { project_dir: options.projectDir } : {}),
     ...(options.schema === "2.2" && options.agentName !== null ? { agent_name: options.agentName } : {}),
+    ...(Object.keys(options.executorConfig).length === 0 ? {} : { executor_config: options.executorConfig }),
     ...(options.blueprint === null ? {} : { agent_blueprint: options.blueprint }),
   };
   return JSON.stringify(invocation);

@@ -52,6 +52,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
       schema: config.invocationSchema,
       projectDir,
       agentName,
+      executorConfig: config.executors[executor.name] ?? {},
       blueprint: blueprint.value === null ? null : resolvePlaceholders(blueprint.value, values),
     }),
     runFolder,

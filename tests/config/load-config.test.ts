@@ -146,3 +146,18 @@ test("loadConfig: [retention] is what is kept of the run folders, 30 days, 2 GiB
   expect(silent.load().retention).toEqual({ maxAgeMs: 30 * 86_400_000, maxBytes: 2 * 1024 ** 3, maxRuns: 1000 });
   expect(outspoken.load().retention).toEqual({ maxAgeMs: 90 * 86_400_000, maxBytes: 500 * 1024 ** 2, maxRuns: 0 });
 });
+
+test("loadConfig: the tables of executors are kept as they stand, by the executor's name", () => {
+  using person = user("[executors.claude-code]\nmodel = 'm'\nallowed_tools = ['a', 'b']\n[executors.mine]\ndeep = { er = 1 }\n[log]\nverbose = true");
+  expect(person.load()).toMatchObject({
+    verbose: true,
+    executors: { "claude-code": { model: "m", allowed_tools: ["a", "b"] }, mine: { deep: { er: 1 } } },
+  });
+  using other = user();
+  expect(other.load().executors).toEqual({});
+});
+
+test.each(["executors = 'claude-code'", "[executors]\nmodel = 'm'"])("loadConfig: %j is no table for an executor", (toml) => {
+  using person = user(toml);
+  expect(faultOf(() => person.load()).message).toMatch(/^Bad setting: executors(\.model)? \(.*\): must be a table: \[executors\.<name/);
+});

@@ -8,11 +8,16 @@ const ended = runExecutor({
   usage: "usage of the fixture\n",
   argv: process.argv.slice(2),
   env: process.env,
+  lingerMs: Number(process.env["FIXTURE_LINGER_MS"] ?? 0),
   async execute({ invocation, session, signal }) {
     if (invocation.prompt === "throw") throw new Error("first line\n  second line");
     await session.bind({ executor_session_id: "x" });
     await writeStdout("bound\n");
     if (invocation.prompt === "wait") await delay(60_000, signal);
+    if (invocation.prompt === "last words") {
+      await delay(60_000, signal);
+      await session.message("assistant", "last words");
+    }
     signal.throwIfAborted();
     return 7;
   },

@@ -27,10 +27,11 @@ describe("parseInvocation", () => {
     expect(parsed.agentName).toBe("helper");
   });
 
-  test("takes agent_name and executor_config of 2.2", () => {
-    const parsed = parseInvocation(JSON.stringify({ ...v22, agent_name: "a", executor_config: { model: "m" } }));
-    expect(parsed.agentName).toBe("a");
-    expect(parsed.executorConfig).toEqual({ model: "m" });
+  test("takes agent_name of 2.2, and executor_config of both", () => {
+    expect(parseInvocation(JSON.stringify({ ...v22, agent_name: "a" })).agentName).toBe("a");
+    for (const schema of [v20, v22]) {
+      expect(parseInvocation(JSON.stringify({ ...schema, executor_config: { model: "m" } })).executorConfig).toEqual({ model: "m" });
+    }
   });
 
   test("writes parameters other than a lone prompt out as inputs", () => {

@@ -53,6 +53,21 @@ describe("runExecutor", () => {
     expect(executor.stderr()).toBe("listening\n");
   });
 
+  test("makes calls after a stop for as long as it may linger, and no longer", async () => {
+    using folder = tempFolder();
+    using api = fakeApi(({ body }) => (body["role"] === undefined ? undefined : new Promise<never>(() => {})));
+    const stopped = async (lingerMs: string): Promise<void> => {
+      const executor = start(folder.path, api.url, invocation20("last words"), { FIXTURE_LINGER_MS: lingerMs });
+      await until("the executor to be bound", () => executor.stdout() === "bound\n");
+      executor.process.kill("SIGTERM");
+      expect(await executor.ended).toBe(143);
+    };
+    await stopped("0");
+    expect(api.outline()).not.toContain("message assistant");
+    await stopped("1500");
+    expect(api.outline()).toContain("message assistant");
+  });
+
   test("obeys SIGTERM while stdin stays open", async () => {
     const child = Bun.spawn(COMMAND, { stdin: "pipe", stdout: "ignore", stderr: "pipe" });
     await child.stdin.write("{");

@@ -39,6 +39,13 @@ describe("SessionClient", () => {
     expect(Date.parse(String(api.calls[2]?.body["timestamp"]))).toBeGreaterThan(0);
   });
 
+  test("reads what the coordinator knows of the session", async () => {
+    const known = { session_id: "ses_a", status: "finished", executor_session_id: "x", project_dir: "/p" };
+    using api = fakeApi(() => Response.json({ session: known }));
+    expect(await clientOf(api.url).session()).toMatchObject(known);
+    expect(api.outline()).toEqual(["GET /sessions/ses%20a"]);
+  });
+
   test("gives up after so many attempts, and its words hold no secret", async () => {
     using api = fakeApi(() => new Response("broken", { status: 500 }));
     const error = await clientOf(api.url).message("user", "x").catch((caught: unknown) => caught);

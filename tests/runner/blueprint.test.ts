@@ -53,7 +53,7 @@ test("resolvePlaceholders: leaves the blueprint that it was given as it was", ()
   expect(blueprint.mcp_servers.a.url).toBe(S);
 });
 
-const OPTIONS = { projectDir: "/p", agentName: "a", blueprint: { name: "a" } };
+const OPTIONS = { projectDir: "/p", agentName: "a", executorConfig: {}, blueprint: { name: "a" } };
 
 test("invocationOf: schema 2.0 has the prompt, and the project directory on a start only", () => {
   expect(JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema: "2.0" }))).toEqual({
@@ -84,4 +84,10 @@ test("invocationOf: schema 2.2 has parameters and the agent's name", () => {
     agent_blueprint: { name: "a" },
   });
   expect(JSON.parse(invocationOf(run, { ...OPTIONS, schema: "2.2", agentName: null, blueprint: null }))).not.toContainKeys(["agent_name"]);
+});
+
+test.each(["2.0", "2.2"] as const)("invocationOf: schema %s has what the settings say about the executor, where they do", (schema) => {
+  const said = JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema, executorConfig: { model: "m", tools: ["a"] } }));
+  expect(said.executor_config).toEqual({ model: "m", tools: ["a"] });
+  expect(JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema }))).not.toContainKeys(["executor_config"]);
 });
