@@ -1,23 +1,17 @@
-// `bun run scripts/claude-code.ts` prints the path of a Claude Code for tests, and installs it first if it is not there. It is the
-// program of the version that the Agent SDK was made for; `bun install` leaves it out (overrides in package.json).
+// `bun run scripts/claude-code.ts` prints the path of a Claude Code for tests, and installs it first if it is not there;
+// `bun install` leaves it out (overrides in package.json).
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import packageJson from "../package.json" with { type: "json" };
-
-const SDK = "@anthropic-ai/claude-agent-sdk";
-const version = packageJson.dependencies[SDK];
-const folder = join(import.meta.dir, "..", ".tool", "claude-code");
+import { developmentClaude } from "../executors/claude-code/development-claude.ts";
 
 /**
- * The path of the native program, about 380 MB. Installed by name, without scripts and without a lock file, into
- * `.tool/claude-code/<version>`, where it stays; several processes may ask at once. Throws with the installer's words if it fails.
+ * The path of the native program. Installed by name, without scripts and without a lock file, into `.tool/claude-code/<version>`, where
+ * it stays; several processes may ask at once. Throws with the installer's words if it fails.
  */
 export async function claudeCodeForTests(): Promise<string> {
-  const name = nativePackage();
-  const installed = join(folder, version);
-  const program = join(installed, "node_modules", name, process.platform === "win32" ? "claude.exe" : "claude");
-  if (!existsSync(program)) await install(`${name}@${version}`, installed);
-  if (!existsSync(program)) throw new Error(`${name}@${version} holds no program ${program}`);
+  const { spec, folder, program } = developmentClaude();
+  if (!existsSync(program)) await install(spec, folder);
+  if (!existsSync(program)) throw new Error(`${spec} holds no program ${program}`);
   return program;
 }
 
@@ -49,13 +43,6 @@ function moveInto(draft: string, place: string): void {
     // Another process was quicker; what it has put there is the same.
     if (!existsSync(join(place, "node_modules"))) throw error;
   }
-}
-
-/** One of the SDK's own optional dependencies. */
-function nativePackage(): string {
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
-  const isMusl = process.platform === "linux" && header.glibcVersionRuntime === undefined;
-  return `${SDK}-${process.platform}-${process.arch}${isMusl ? "-musl" : ""}`;
 }
 
 if (import.meta.main) process.stdout.write(`${await claudeCodeForTests()}\n`);

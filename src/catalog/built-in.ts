@@ -1,3 +1,4 @@
+import { checkNeeds as checkClaudeCode } from "../../executors/claude-code/readiness.ts";
 import { UserError } from "../errors.ts";
 import type { CatalogOptions, Executor, Readiness } from "./executor.ts";
 
@@ -8,7 +9,14 @@ interface BuiltIn {
   readonly checkNeeds?: (options: CatalogOptions) => Readiness;
 }
 
-const BUILT_IN: ReadonlyMap<string, BuiltIn> = new Map([
+const BUILT_IN: ReadonlyMap<string, BuiltIn> = new Map<string, BuiltIn>([
+  [
+    "claude-code",
+    {
+      load: async () => (await import("../../executors/claude-code/ao-claude-code-exec.ts")).main,
+      checkNeeds: ({ executorConfigs, env }) => checkClaudeCode(executorConfigs["claude-code"] ?? {}, env),
+    },
+  ],
   ["test-executor", { load: async () => (await import("../../executors/test-executor/ao-test-exec.ts")).main }],
 ]);
 

@@ -33,7 +33,7 @@ export function findExecutorByPath(path: string, options: CatalogOptions): Execu
   const builtIn = builtInName === undefined ? null : builtInExecutor(builtInName, options);
   if (builtIn) return builtIn;
   throw new UserError(`there is no executor at ${file}`, {
-    hint: `a relative path begins at ${options.binaryFolder}; executors by name: ${availableNames(options).join(", ")}`,
+    hint: `a relative path begins at ${options.binaryFolder}; executors by name: ${executorNames(options).join(", ")}`,
   });
 }
 
@@ -49,7 +49,7 @@ function executorOfFile(name: string, origin: ExecutorOrigin, path: string, opti
 }
 
 function notFound(name: string, options: CatalogOptions): never {
-  const names = availableNames(options);
+  const names = executorNames(options);
   const meant = nearest(name, names);
   const places = ["among the built-in ones", ...options.folders.map((folder) => `in ${folder} for ${name}/ao-*-exec*`)];
   const question = meant === undefined ? "" : `did you mean ${meant}? `;
@@ -58,7 +58,8 @@ function notFound(name: string, options: CatalogOptions): never {
   });
 }
 
-function availableNames(options: CatalogOptions): string[] {
+/** The names of all executors that can be asked for, in order. */
+export function executorNames(options: CatalogOptions): string[] {
   const inFolders = options.folders.flatMap((folder) => scanFolder(folder).map((found) => found.name));
   return [...new Set([...inFolders, ...builtInNames()])].sort();
 }

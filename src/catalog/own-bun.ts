@@ -29,7 +29,7 @@ export function runsOnOwnBun(path: string, options: CatalogOptions): boolean {
   if (file.kind === "text") return true;
   if (file.kind !== "script") return false;
   if (isWindows(options) || !file.runnable) return true;
-  return ["bun", "node"].includes(basename(file.interpreter)) && !hasInterpreter(file.interpreter, options.pathVariable);
+  return ["bun", "node"].includes(basename(file.interpreter)) && !hasInterpreter(file.interpreter, options.env["PATH"] ?? "");
 }
 
 /** How to run a file on this program's own Bun; writes what that needs into the state folder. */

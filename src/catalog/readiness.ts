@@ -26,7 +26,7 @@ function checkFile(path: string, options: CatalogOptions): Readiness {
   }
   if (!file.runnable) return notReady(`${path} has no run bit`, `chmod +x ${path}`);
   if (file.kind === "text") return notReady(`${path} has no #! line`, "begin it with a line such as #!/bin/sh");
-  if (file.kind === "script" && !hasInterpreter(file.interpreter, options.pathVariable)) return noInterpreter(path, file.interpreter);
+  if (file.kind === "script" && !hasInterpreter(file.interpreter, options.env["PATH"] ?? "")) return noInterpreter(path, file.interpreter);
   return { ok: true };
 }
 

@@ -64,12 +64,13 @@ async function coordinatorChecks(config: Config): Promise<Check[]> {
 }
 
 function executorCheck(config: Config, context: CommandContext): Check {
-  const others = listExecutors(catalogOptions(config, context.env)).filter(({ readiness }) => readiness.ok);
   try {
-    const executor = resolveExecutor(config, context.env);
-    return { name: "executor", ok: true, found: `${executor.name} (${executor.path ?? executor.origin}) can run` };
+    const { executor, note } = resolveExecutor(config, context.env);
+    const found = `${executor.name} (${executor.path ?? executor.origin}) can run${note === null ? "" : `: ${note}`}`;
+    return { name: "executor", ok: true, found };
   } catch (error) {
     const hint = error instanceof UserError ? error.hint : undefined;
+    const others = listExecutors(catalogOptions(config, context.env)).filter(({ readiness }) => readiness.ok);
     const usable = `Usable: ${others.map(({ name }) => name).join(", ")}`;
     return { name: "executor", ok: false, found: describeError(error), hint: hint === undefined ? usable : `${hint}. ${usable}` };
   }

@@ -42,9 +42,11 @@ export function commandLog(config: Config, context: CommandContext): Log {
 }
 
 export function makeRunner(config: Config, context: CommandContext, log: Log, onState?: RunnerOptions["onState"]): Runner {
+  const { executor, note } = resolveExecutor(config, context.env);
+  if (note !== null) log.info(`Executor ${executor.name}: ${note}`);
   return new Runner({
     config,
-    executor: resolveExecutor(config, context.env),
+    executor,
     authorization: authorizationOf(config),
     inheritedEnv: inheritableEnvironment(context.env),
     log,

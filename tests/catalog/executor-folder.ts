@@ -15,7 +15,8 @@ export function optionsFor(folder: string, more: Partial<CatalogOptions> = {}): 
   return {
     folders: [join(folder, "executors")],
     binaryFolder: folder,
-    pathVariable: process.env["PATH"] ?? "",
+    env: { PATH: process.env["PATH"] },
+    executorConfigs: {},
     selfCommand: [process.execPath, "main.ts"],
     stateDir: join(folder, "state"),
     ...more,

@@ -24,7 +24,7 @@ describe("checkReadiness", () => {
     using at = tempFolder();
     place(at.path, "bin/known");
     const path = place(at.path, file, text, mode);
-    const options = optionsFor(at.path, { pathVariable: `:${join(at.path, "bin")}` });
+    const options = optionsFor(at.path, { env: { PATH: `:${join(at.path, "bin")}` } });
     expect(checkReadiness({ name: "x", path }, options)).toEqual(ok);
   });
 
@@ -43,7 +43,7 @@ describe("checkReadiness", () => {
     place(at.path, "bin/known");
     place(at.path, "bin/closed", "", 0o644);
     const path = place(at.path, file, text, mode);
-    const readiness = checkReadiness({ name: "x", path }, optionsFor(at.path, { pathVariable: join(at.path, "bin") }));
+    const readiness = checkReadiness({ name: "x", path }, optionsFor(at.path, { env: { PATH: join(at.path, "bin") } }));
     if (readiness.ok) throw new Error("it was not refused");
     expect(readiness.reason).toContain(reason);
     expect(readiness.reason).toContain(path);

@@ -16,7 +16,8 @@ function start(name: string, folder: string, apiUrl: string, invocation: object)
   const executor = findExecutorByName(name, {
     folders: [join(EXECUTORS, "examples")],
     binaryFolder: folder,
-    pathVariable: process.env["PATH"] ?? "",
+    env: { PATH: process.env["PATH"] },
+    executorConfigs: {},
     selfCommand: [process.execPath],
     stateDir: folder,
   });

@@ -1,0 +1,125 @@
+#!/usr/bin/env bun
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { type ExecutorContext, runExecutor } from "../../src/executor-kit/run-executor.ts";
+import { writeStderr, writeStdout } from "../../src/executor-kit/write-output.ts";
+import { type Ending, endingOf } from "./endings.ts";
+import { environmentForClaude } from "./environment.ts";
+import { bindOf, closingEvents, eventsOf, NAME, openingEvents } from "./events.ts";
+import { findClaude } from "./find-claude.ts";
+import { credentialsIn, mcpServersOf } from "./mcp-servers.ts";
+import { type Allowance, allowanceOf, optionsOf } from "./options.ts";
+import { Outbox } from "./outbox.ts";
+import { runTurn } from "./run-turn.ts";
+import { redactor } from "./secrets.ts";
+import { type ClaudeSettings, parseSettings } from "./settings.ts";
+import type { Turn } from "./turn.ts";
+import usage from "./usage.txt" with { type: "text" };
+
+/** Of the 5 s that a stop leaves: a second is for ending. */
+const LINGER_MS = 4_000;
+const STDERR_KEPT = 4_000;
+
+/** Runs one turn of a session with Claude Code, as stdin tells; resolves to the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  return await runExecutor({ name: NAME, usage, argv, env: process.env, lingerMs: LINGER_MS, execute });
+}
+
+/** From invocation to result. */
+async function execute(context: ExecutorContext): Promise<number> {
+  const { invocation, session, signal } = context;
+  const settings = settingsOf(invocation.executorConfig);
+  const claudePath = pathOfClaude(settings);
+  const place = await placeOf(context);
+  const mcpServers = mcpServersOf(invocation.agentBlueprint?.mcp_servers, process.env);
+  const redact = redactor(process.env, credentialsIn(mcpServers));
+  const allows = allowanceOf(settings.permissionMode, process.env);
+  const env = environmentForClaude(process.env);
+  const options = optionsOf({ settings, claudePath, mcpServers, allows, env, blueprint: invocation.agentBlueprint, ...place });
+
+  const outbox = new Outbox(session);
+  let stderr = "";
+  const turn = await runTurn({
+    prompt: invocation.prompt,
+    options: { ...options, stderr: (text) => void (stderr = (stderr + text).slice(-STDERR_KEPT)) },
+    stallTimeoutMs: settings.stallTimeoutMs,
+    backgroundWaitMs: settings.backgroundWaitMs,
+    signal,
+    onMessage: (message, before) => {
+      if (message.kind === "init" && before.sessionId === null) {
+        outbox.bind(bindOf(message.sessionId, place.projectDir));
+        outbox.send(...openingEvents(invocation));
+      }
+      outbox.send(...eventsOf(message, before, redact));
+    },
+  });
+
+  const ending = redacted(endingOf(turn, { settings, stderr, otherHost: place.otherHost }), redact);
+  if (turn.sessionId === null) outbox.send(...openingEvents(invocation));
+  outbox.send(...closingEvents(ending, turn, notesOf(turn, allows, outbox)));
+  if (ending.kind !== "success") return await fail(ending.reason, outbox, signal);
+  await writeStdout(`${ending.text}\n`);
+  // The last event, and only on success: it finishes the session.
+  outbox.send({ event_type: "session_stop", exit_code: 0, reason: "completed" });
+  const refusal = await outbox.flush();
+  return refusal === null ? 0 : await fail(`the session did not take all that it was told: ${refusal}`, outbox, signal);
+}
+
+/** Throws an Error that tells all faults at once. */
+function settingsOf(table: Readonly<Record<string, unknown>>): ClaudeSettings {
+  const parsed = parseSettings(table, process.env);
+  if (!parsed.ok) throw new Error(`bad settings: ${parsed.faults.join("; ")}`);
+  return parsed.settings;
+}
+
+function pathOfClaude({ path }: ClaudeSettings): string {
+  const claude = findClaude(path, process.env);
+  if (!claude.ok) throw new Error(`${claude.reason}; ${claude.hint}`);
+  return claude.path;
+}
+
+interface Place {
+  readonly projectDir: string;
+  /** Claude Code's id of the session to go on with. */
+  readonly resume: string | null;
+  readonly otherHost: string | null;
+}
+
+/** Where the turn takes place. Claude Code finds a session again in the folder only that it was begun in, whatever the runner's folder is by now. */
+async function placeOf({ invocation, session }: ExecutorContext): Promise<Place> {
+  if (invocation.mode === "start") return existing({ projectDir: invocation.projectDir ?? process.cwd(), resume: null, otherHost: null });
+  const known = await session.session();
+  const other = known.executor_type ?? NAME;
+  if (other !== NAME) throw new Error(`cannot resume session ${invocation.sessionId}: it was executed by ${other}, not by ${NAME}`);
+  if (known.executor_session_id === null) throw new Error(`cannot resume session ${invocation.sessionId}: Claude Code has never begun it`);
+  const otherHost = known.hostname === hostname() ? null : known.hostname;
+  return existing({ projectDir: known.project_dir ?? process.cwd(), resume: known.executor_session_id, otherHost });
+}
+
+function existing(place: Place): Place {
+  if (!existsSync(place.projectDir)) throw new Error(`the session's project directory ${place.projectDir} does not exist on this machine`);
+  return place;
+}
+
+function redacted(ending: Ending, redact: (text: string) => string): Ending {
+  return ending.kind === "success" ? ending : { ...ending, reason: redact(ending.reason) };
+}
+
+/** What is worth knowing of a run besides how it ended. */
+function notesOf({ unconnected }: Turn, allows: Allowance, { leftOut }: Outbox): string[] {
+  return [
+    allows === "one-by-one" ? "As root Claude Code may not bypass permissions: the executor allowed each use of a tool" : "",
+    unconnected.length > 0 ? `MCP servers that were not connected: ${unconnected.join(", ")}` : "",
+    leftOut > 0 ? `${leftOut} tool events were left out: the coordinator was away for too long` : "",
+  ].filter(Boolean);
+}
+
+/** The reason becomes the run's error. A stop has its own exit code, which the frame knows. */
+async function fail(reason: string, outbox: Outbox, signal: AbortSignal): Promise<number> {
+  await outbox.flush();
+  signal.throwIfAborted();
+  await writeStderr(`${reason}\n`);
+  return 1;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

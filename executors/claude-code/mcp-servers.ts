@@ -1,0 +1,51 @@
+import type { McpHttpServerConfig, McpSSEServerConfig, McpStdioServerConfig } from "@anthropic-ai/claude-agent-sdk";
+import * as v from "valibot";
+import { clip } from "../../src/errors.ts";
+import type { Blueprint } from "../../src/protocol/agent.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type ServerConfig = McpStdioServerConfig | McpHttpServerConfig | McpSSEServerConfig;
+
+const Texts = v.nullish(v.record(v.string(), v.string()));
+const shared = { timeout: v.nullish(v.number()), alwaysLoad: v.nullish(v.boolean()) };
+const Remote = v.object({ type: v.nullish(v.picklist(["http", "sse"])), url: v.string(), headers: Texts, config: Texts, ...shared });
+const Stdio = v.object({ type: v.nullish(v.literal("stdio")), command: v.string(), args: v.nullish(v.array(v.string())), env: Texts, ...shared });
+
+/**
+ * A blueprint's MCP servers as Claude Code takes them. Both generations' forms: Claude's own, and `{url, config}`, where `config` are headers.
+ * `${NAME}` in headers and env is the variable of that name, where there is one (protocol, section 8). Their tools are there from the first
+ * turn, unless the blueprint says `alwaysLoad: false`: an agent was given them because it needs them. Throws an Error for one that is neither.
+ */
+export function mcpServersOf(servers: Blueprint["mcp_servers"], env: Environment): Record<string, ServerConfig> {
+  return Object.fromEntries(Object.entries(servers ?? {}).map(([name, server]) => [name, serverOf(name, server, env)]));
+}
+
+function serverOf(name: string, server: unknown, env: Environment): ServerConfig {
+  const remote = v.safeParse(Remote, server);
+  if (remote.success) {
+    const { type, url, headers, config, timeout, alwaysLoad } = remote.output;
+    return { type: type ?? "http", url, headers: filled({ ...config, ...headers }, env), ...sharedOf(timeout, alwaysLoad) };
+  }
+  const stdio = v.safeParse(Stdio, server);
+  if (stdio.success) {
+    const { command, args, env: variables, timeout, alwaysLoad } = stdio.output;
+    return { type: "stdio", command, args: args ?? [], env: filled(variables ?? {}, env), ...sharedOf(timeout, alwaysLoad) };
+  }
+  const isRemote = typeof server === "object" && server !== null && "url" in server && server.url !== null;
+  const [issue] = isRemote ? remote.issues : stdio.issues;
+  throw new Error(`the blueprint's MCP server ${name} is wrong: ${v.getDotPath(issue) ?? "server"}: ${clip(issue.message)}; it needs a url, or a command`);
+}
+
+function sharedOf(timeout: number | null | undefined, alwaysLoad: boolean | null | undefined): { timeout?: number; alwaysLoad: boolean } {
+  return { alwaysLoad: alwaysLoad ?? true, ...(timeout == null ? {} : { timeout }) };
+}
+
+function filled(texts: Readonly<Record<string, string>>, env: Environment): Record<string, string> {
+  const fill = (text: string): string => text.replace(/\$\{(\w+)\}/g, (whole, name: string) => env[name] ?? whole);
+  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, fill(text)]));
+}
+
+/** The values that must be in no text that others read. */
+export function credentialsIn(servers: Readonly<Record<string, ServerConfig>>): string[] {
+  return Object.values(servers).flatMap((server) => Object.values(("headers" in server ? server.headers : "env" in server ? server.env : {}) ?? {}));
+}

@@ -1,0 +1,216 @@
+import * as v from "valibot";
+
+/*
+ * What comes from Claude Code, as far as it matters here. It is the user's own program, of a version that we may never have seen: what does
+ * not have the form that is expected is `other`, and each field that may be missing has something in its place.
+ */
+
+export interface ToolUse {
+  readonly id: string;
+  readonly name: string;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+export interface ToolResult {
+  readonly id: string;
+  readonly output: string;
+  readonly isError: boolean;
+}
+export interface Usage {
+  readonly costUsd: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+}
+export interface TurnResult {
+  readonly subtype: string;
+  readonly isError: boolean;
+  readonly text: string;
+  readonly errors: readonly string[];
+  readonly structured: unknown;
+  /** The provider's answer, where it is what the turn ended with. */
+  readonly apiStatus: number | null;
+  readonly startFailure: string | null;
+  readonly turns: number;
+  readonly durationMs: number;
+  /** Since the result before this one, or since the start of the process. */
+  readonly usage: Usage;
+  readonly denials: readonly { readonly id: string; readonly tool: string }[];
+}
+
+export type Message =
+  | { readonly kind: "init"; readonly sessionId: string; readonly model: string; readonly version: string; readonly hasApiKey: boolean; readonly unconnected: readonly string[] }
+  /** `parent` is the tool use that started the subagent which says this; null for the agent itself. */
+  | { readonly kind: "assistant"; readonly parts: readonly (string | ToolUse)[]; readonly error: string | null; readonly parent: string | null }
+  | { readonly kind: "tool-results"; readonly results: readonly ToolResult[]; readonly parent: string | null }
+  /** The agent is being answered anew: what was written of an answer before and did not become whole is void. */
+  | { readonly kind: "answer" }
+  /** Something of an answer that is being written; `text` where it is text of the agent itself. */
+  | { readonly kind: "piece"; readonly text: string }
+  | { readonly kind: "retry"; readonly status: number | null; readonly error: string }
+  | { readonly kind: "rate-limit"; readonly isRejected: boolean; readonly type: string | null; readonly resetsAtMs: number | null }
+  | { readonly kind: "background"; readonly tasks: readonly string[] }
+  | { readonly kind: "result"; readonly result: TurnResult }
+  | { readonly kind: "other" };
+
+const count = v.nullish(v.number(), 0);
+const text = v.nullish(v.string(), "");
+const flag = v.nullish(v.boolean(), false);
+
+const Init = v.object({
+  type: v.literal("system"),
+  subtype: v.literal("init"),
+  session_id: v.string(),
+  model: text,
+  claude_code_version: text,
+  apiKeySource: v.nullish(v.string(), "none"),
+  mcp_servers: v.nullish(v.array(v.object({ name: v.string(), status: v.string() })), []),
+});
+const Assistant = v.object({
+  type: v.literal("assistant"),
+  message: v.object({ content: v.array(v.unknown()) }),
+  error: v.nullish(v.string(), null),
+  parent_tool_use_id: v.nullish(v.string(), null),
+});
+const TextBlock = v.object({ type: v.literal("text"), text: v.string() });
+const ToolUseBlock = v.object({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: v.fallback(v.record(v.string(), v.unknown()), {}) });
+const User = v.object({
+  type: v.literal("user"),
+  message: v.object({ content: v.array(v.unknown()) }),
+  parent_tool_use_id: v.nullish(v.string(), null),
+});
+const ToolResultBlock = v.object({ type: v.literal("tool_result"), tool_use_id: v.string(), content: v.nullish(v.unknown()), is_error: flag });
+const Streamed = v.object({
+  type: v.literal("stream_event"),
+  // The others are no sign of an answer: one that does not come is pinged by Claude Code itself, given up and asked for again.
+  event: v.variant("type", [
+    v.object({ type: v.literal("message_start") }),
+    v.object({ type: v.literal("content_block_delta"), delta: v.object({ text }) }),
+  ]),
+  parent_tool_use_id: v.nullish(v.string(), null),
+});
+const Retry = v.object({ type: v.literal("system"), subtype: v.literal("api_retry"), error_status: v.nullish(v.number(), null), error: text });
+const RateLimit = v.object({
+  type: v.literal("rate_limit_event"),
+  rate_limit_info: v.object({ status: v.string(), resetsAt: v.nullish(v.number(), null), rateLimitType: v.nullish(v.string(), null), isUsingOverage: flag }),
+});
+const Background = v.object({
+  type: v.literal("system"),
+  subtype: v.literal("background_tasks_changed"),
+  tasks: v.array(v.object({ description: text, ambient: flag })),
+});
+const ModelUsage = v.record(
+  v.string(),
+  v.object({ costUSD: count, inputTokens: count, outputTokens: count, cacheReadInputTokens: count, cacheCreationInputTokens: count }),
+);
+const Result = v.object({
+  type: v.literal("result"),
+  subtype: v.string(),
+  is_error: flag,
+  result: text,
+  errors: v.nullish(v.array(v.string()), []),
+  structured_output: v.nullish(v.unknown()),
+  api_error_status: v.nullish(v.number(), null),
+  startup_failure_reason: v.nullish(v.string(), null),
+  num_turns: count,
+  duration_ms: count,
+  modelUsage: v.nullish(ModelUsage, {}),
+  model_usage_since_last_result: v.nullish(ModelUsage),
+  permission_denials: v.nullish(v.array(v.object({ tool_use_id: v.string(), tool_name: v.string() })), []),
+});
+const Any = v.variant("type", [v.variant("subtype", [Init, Retry, Background]), Assistant, User, Streamed, RateLimit, Result]);
+
+/** Reads one message of the SDK's stream; never throws. */
+export function readMessage(message: unknown): Message {
+  const parsed = v.safeParse(Any, message);
+  if (!parsed.success) return { kind: "other" };
+  const seen = parsed.output;
+  switch (seen.type) {
+    case "system":
+      return readSystem(seen);
+    case "assistant":
+      return { kind: "assistant", parts: seen.message.content.flatMap(readPart), error: seen.error, parent: seen.parent_tool_use_id };
+    case "user":
+      return { kind: "tool-results", results: seen.message.content.flatMap(readToolResult), parent: seen.parent_tool_use_id };
+    case "stream_event":
+      if (seen.event.type === "message_start") return seen.parent_tool_use_id === null ? { kind: "answer" } : { kind: "other" };
+      return { kind: "piece", text: seen.parent_tool_use_id === null ? seen.event.delta.text : "" };
+    case "rate_limit_event": {
+      const { status, rateLimitType, resetsAt, isUsingOverage } = seen.rate_limit_info;
+      const isRejected = status === "rejected" && !isUsingOverage;
+      return { kind: "rate-limit", isRejected, type: rateLimitType, resetsAtMs: resetsAt === null ? null : resetsAt * 1000 };
+    }
+    case "result":
+      return { kind: "result", result: readResult(seen) };
+  }
+}
+
+function readSystem(seen: v.InferOutput<typeof Init | typeof Retry | typeof Background>): Message {
+  switch (seen.subtype) {
+    case "init": {
+      const unconnected = seen.mcp_servers.filter(({ status }) => status !== "connected" && status !== "pending").map(({ name, status }) => `${name} (${status})`);
+      const { session_id: sessionId, model, claude_code_version: version, apiKeySource } = seen;
+      return { kind: "init", sessionId, model, version, hasApiKey: apiKeySource !== "none", unconnected };
+    }
+    case "api_retry":
+      return { kind: "retry", status: seen.error_status, error: seen.error };
+    case "background_tasks_changed":
+      return { kind: "background", tasks: seen.tasks.filter(({ ambient }) => !ambient).map(({ description }) => description) };
+  }
+}
+
+function readPart(block: unknown): (string | ToolUse)[] {
+  const said = v.safeParse(TextBlock, block);
+  if (said.success) return said.output.text === "" ? [] : [said.output.text];
+  const used = v.safeParse(ToolUseBlock, block);
+  return used.success ? [{ id: used.output.id, name: used.output.name, input: used.output.input }] : [];
+}
+
+function readToolResult(block: unknown): ToolResult[] {
+  const parsed = v.safeParse(ToolResultBlock, block);
+  if (!parsed.success) return [];
+  const { tool_use_id: id, content, is_error: isError } = parsed.output;
+  return [{ id, output: outputOf(content), isError }];
+}
+
+/** A text, or blocks: those that are not text stand there by their kind. */
+function outputOf(content: unknown): string {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return "";
+  return content
+    .map((block: unknown) => {
+      const said = v.safeParse(TextBlock, block);
+      if (said.success) return said.output.text;
+      const other = v.safeParse(v.object({ type: v.string() }), block);
+      return other.success ? `[${other.output.type}]` : "";
+    })
+    .join("\n");
+}
+
+function readResult(seen: v.InferOutput<typeof Result>): TurnResult {
+  return {
+    subtype: seen.subtype,
+    isError: seen.is_error,
+    text: seen.result,
+    // Claude Code's notes to its own makers are no reasons.
+    errors: seen.errors.filter((error) => !error.startsWith("[ede_diagnostic]")),
+    structured: seen.structured_output,
+    apiStatus: seen.api_error_status,
+    startFailure: seen.startup_failure_reason,
+    turns: seen.num_turns,
+    durationMs: seen.duration_ms,
+    usage: sumOf(Object.values(seen.model_usage_since_last_result ?? seen.modelUsage)),
+    denials: seen.permission_denials.map(({ tool_use_id: id, tool_name: tool }) => ({ id, tool })),
+  };
+}
+
+function sumOf(models: readonly v.InferOutput<typeof ModelUsage>[string][]): Usage {
+  const sum = (field: keyof (typeof models)[number]): number => models.reduce((total, model) => total + model[field], 0);
+  return {
+    costUsd: sum("costUSD"),
+    inputTokens: sum("inputTokens"),
+    outputTokens: sum("outputTokens"),
+    cacheReadTokens: sum("cacheReadInputTokens"),
+    cacheWriteTokens: sum("cacheCreationInputTokens"),
+  };
+}
