@@ -36,6 +36,11 @@ const UNTOLD_BELOW = "EXISTS (SELECT 1 FROM below CROSS JOIN callbacks AS c ON c
  */
 const WAITS_FOR_CHILDREN = `${below("'stopped'")} SELECT ${OPEN_RUN_BELOW} OR ${UNTOLD_BELOW}) AS waits`;
 
+/** Whether a child's run is open: asked first, because the index knows it, however many children there are. */
+const HAS_OPEN_RUNS = `
+  SELECT EXISTS (SELECT 1 FROM runs WHERE parent_session_id = ?1 AND parent_session_id IS NOT NULL AND ${OPEN}
+                 AND execution_mode = 'async_callback') AS waits`;
+
 /**
  * Whether a child of a session has not come to its end: its run is open, or it waits in its turn for somebody below it. A child that failed
  * is told of as it is, whatever still runs below it.
@@ -136,7 +141,7 @@ export class Callbacks {
     if (!isUntold || this.#runs.openOf(sessionId).length > 0) return;
     const session = this.#sessions.find(sessionId);
     if (session === null || session.status === "stopped") return;
-    if (this.#timing === "together" && this.#holds(HAS_OPEN_CHILDREN, sessionId)) return;
+    if (this.#timing === "together" && (this.#holds(HAS_OPEN_RUNS, sessionId) || this.#holds(HAS_OPEN_CHILDREN, sessionId))) return;
     this.#resume(session);
   }
 
