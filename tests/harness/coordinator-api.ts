@@ -1,5 +1,18 @@
 import { until } from "./until.ts";
 
+/** An event of a session, as far as tests ask. */
+export interface ShownEvent {
+  readonly event_type: string;
+  readonly role?: string;
+  readonly content?: { text: string }[];
+  readonly tool_name?: string;
+  readonly tool_input?: object;
+  readonly tool_output?: unknown;
+  readonly error?: string;
+  readonly exit_code?: number;
+  readonly reason?: string;
+}
+
 /** What tests ask of a real coordinator, as its users would. */
 export class CoordinatorApi {
   constructor(readonly url: string) {}
@@ -29,8 +42,17 @@ export class CoordinatorApi {
     return ((await this.#json(`/sessions/${sessionId}/result`)) as { result: string }).result;
   }
 
-  async events(sessionId: string): Promise<{ event_type: string; role?: string }[]> {
-    return ((await this.#json(`/sessions/${sessionId}/events`)) as { events: { event_type: string; role?: string }[] }).events;
+  async events(sessionId: string): Promise<ShownEvent[]> {
+    return ((await this.#json(`/sessions/${sessionId}/events`)) as { events: ShownEvent[] }).events;
+  }
+
+  async session(sessionId: string): Promise<{ status: string; executor_session_id: string | null; parent_session_id: string | null }> {
+    const { session } = (await this.#json(`/sessions/${sessionId}`)) as { session: { status: string; executor_session_id: string | null; parent_session_id: string | null } };
+    return session;
+  }
+
+  async createAgent(agent: object): Promise<void> {
+    await this.#json("/agents", { method: "POST", body: JSON.stringify(agent), headers: { "content-type": "application/json" } });
   }
 
   /** Waits until the run has this status. */

@@ -125,7 +125,10 @@ export class MessagesApi implements AsyncDisposable {
         const { blocks, manner } = reply;
         if (!stream) {
           await manner.after;
-          response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(wholeMessage({ model, blocks, manner })));
+          const whole = JSON.stringify(wholeMessage({ model, blocks, manner }));
+          response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(whole) });
+          if (manner.cutAfterDeltas === undefined) response.end(whole);
+          else response.write(whole.slice(0, 50), drop);
           return;
         }
         let deltas = 0;
