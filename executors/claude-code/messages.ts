@@ -137,7 +137,8 @@ export function readMessage(message: unknown): Message {
       return { kind: "piece", text: seen.parent_tool_use_id === null ? seen.event.delta.text : "" };
     case "rate_limit_event": {
       const { status, rateLimitType, resetsAt, isUsingOverage } = seen.rate_limit_info;
-      const isRejected = status === "rejected" && !isUsingOverage;
+      // Any 429 is told so. That of a used-up limit says which one, or when it is over; without both the provider only wants fewer requests.
+      const isRejected = status === "rejected" && !isUsingOverage && (rateLimitType !== null || resetsAt !== null);
       return { kind: "rate-limit", isRejected, type: rateLimitType, resetsAtMs: resetsAt === null ? null : resetsAt * 1000 };
     }
     case "result":
