@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { placeOf } from "../../src/process/run-cgroups.ts";
+import { placeOf, removeCgroup } from "../../src/process/run-cgroups.ts";
+import { until } from "./until.ts";
 
 const PREFIX = "agent-runner.";
+const GONE_MS = 2_000;
 
 /** A cgroup of a run. */
 export interface SeenCgroup {
@@ -43,13 +45,10 @@ function pidsIn(path: string): number[] {
   }
 }
 
-/** A runner that was killed and not started again leaves those of its runs, empty if nothing lives. */
-export function removeCgroups(cgroups: readonly SeenCgroup[]): void {
-  for (const { path } of cgroups) {
-    try {
-      rmdirSync(path);
-    } catch {
-      // Something lives there: whoever left it fails.
-    }
-  }
+/**
+ * A runner that was killed and not started again leaves those of its runs, empty if nothing lives. What was killed a moment ago is waited for;
+ * whoever leaves something that lives on fails for that.
+ */
+export async function removeCgroups(cgroups: readonly SeenCgroup[]): Promise<void> {
+  for (const { path } of cgroups) await until(`${path} is gone`, () => removeCgroup(path), GONE_MS).catch(() => {});
 }

@@ -110,7 +110,7 @@ export class World implements AsyncDisposable {
     for (const resource of this.#last) await resource[Symbol.asyncDispose]();
     const left = await this.#leftBehind();
     for (const { pid } of left) kill(pid);
-    removeCgroups(this.cgroups);
+    await removeCgroups(this.cgroups);
     this.#folder[Symbol.dispose]();
     this.#abandoned[Symbol.dispose]();
     if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
