@@ -134,7 +134,7 @@ export class World implements AsyncDisposable {
   async #leftBehind(): Promise<{ pid: number; command: string }[]> {
     const end = performance.now() + GONE_MS;
     for (;;) {
-const pids = new Set([...this.#marked(), ...this.cgroups.flatMap((cgroup) => cgroup.pids)]);
+      const pids = new Set([...this.#marked(), ...this.cgroups.flatMap((cgroup) => cgroup.pids)]);
       const left = [...pids].map((pid) => ({ pid, command: commandOf(pid) }));
       if (left.length === 0 || performance.now() > end) return left;
       await Bun.sleep(20);
