@@ -1,10 +1,8 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { placeOf, removeCgroup } from "../../src/process/run-cgroups.ts";
-import { until } from "./until.ts";
 
 const PREFIX = "agent-runner.";
-const GONE_MS = 2_000;
 
 /** A cgroup of a run. */
 export interface SeenCgroup {
@@ -45,10 +43,7 @@ function pidsIn(path: string): number[] {
   }
 }
 
-/**
- * A runner that was killed and not started again leaves those of its runs, empty if nothing lives. What was killed a moment ago is waited for;
- * whoever leaves something that lives on fails for that.
- */
-export async function removeCgroups(cgroups: readonly SeenCgroup[]): Promise<void> {
-  for (const { path } of cgroups) await until(`${path} is gone`, () => removeCgroup(path), GONE_MS).catch(() => {});
+/** A runner that was killed and not started again leaves those of its runs. False while something lives in one. */
+export function removeCgroups(cgroups: readonly SeenCgroup[]): boolean {
+  return cgroups.map(({ path }) => removeCgroup(path)).every(Boolean);
 }

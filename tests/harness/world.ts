@@ -110,7 +110,9 @@ export class World implements AsyncDisposable {
     for (const resource of this.#last) await resource[Symbol.asyncDispose]();
     const left = await this.#leftBehind();
     for (const { pid } of left) kill(pid);
-    await removeCgroups(this.cgroups);
+    // What was killed a moment ago is waited for; whoever leaves something that lives on fails for that.
+    const { cgroups } = this;
+    await until("the cgroups are gone", () => removeCgroups(cgroups), GONE_MS).catch(() => {});
     this.#folder[Symbol.dispose]();
     this.#abandoned[Symbol.dispose]();
     if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
@@ -127,15 +129,14 @@ export class World implements AsyncDisposable {
   }
 
   #marked(): number[] {
-    return processesWith(MARKER, this.#mark);
+    return [...new Set([...processesWith(MARKER, this.#mark), ...this.cgroups.flatMap((cgroup) => cgroup.pids)])];
   }
 
   /** A process that is just ending is given its moment. */
   async #leftBehind(): Promise<{ pid: number; command: string }[]> {
     const end = performance.now() + GONE_MS;
     for (;;) {
-      const pids = new Set([...this.#marked(), ...this.cgroups.flatMap((cgroup) => cgroup.pids)]);
-      const left = [...pids].map((pid) => ({ pid, command: commandOf(pid) }));
+      const left = this.#marked().map((pid) => ({ pid, command: commandOf(pid) }));
       if (left.length === 0 || performance.now() > end) return left;
       await Bun.sleep(20);
     }
