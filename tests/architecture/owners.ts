@@ -37,6 +37,12 @@ export const OWNED: readonly Owned[] = [
     reason: "the coordinator's store, the runner's journal and its lock are the only databases",
   },
   {
+    what: "process.kill",
+    api: { code: /\bprocess\.kill\b/ },
+    owners: ["src/process/process-table.ts", "src/process/spawn.ts", "src/process/adopt.ts", "src/commands/handover.ts", "executors/"],
+    reason: "a pid is signalled only after its start time was checked (or by the parent that has not reaped it): others are given it in time",
+  },
+  {
     what: "consola",
     api: { module: "consola" },
     owners: ["src/log.ts"],
