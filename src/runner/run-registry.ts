@@ -13,9 +13,10 @@ export interface TakenRun {
 const REMEMBERED = 10_000;
 
 /**
- * The runs of this runner, from claim to acknowledged report. A run holds a slot until its executor has ended; runs of one session
- * take turns in the order in which they were claimed. A run whose agent waits for another run holds no slot meanwhile: at the limit, the one
- * that it waits for would never begin. When the wait is over it goes on at once, so that for a moment more may run than the limit says.
+ * The runs of this runner, from claim to acknowledged report. Runs of one session take turns in the order in which they were claimed, so it
+ * is sessions that hold slots: one each, from the claim of a run to the end of its executor, however many runs of it wait their turn. A run
+ * whose agent waits for another run holds none meanwhile: at the limit, the one that it waits for would never begin. When the wait is over it
+ * goes on at once, so that for a moment more may run than the limit says.
  */
 export class RunRegistry {
   readonly #limit: number;
@@ -25,7 +26,8 @@ export class RunRegistry {
   readonly #waiters = new Set<() => void>();
   /** How many calls of a run's agent wait for another run. */
   readonly #waiting = new Map<string, number>();
-  #slotsTaken = 0;
+  /** How many runs of a session have an executor that has not ended, or not begun. */
+  readonly #open = new Map<string, number>();
 
   /** `limit` 0: no limit. */
   constructor(limit: number) {
@@ -37,7 +39,7 @@ export class RunRegistry {
     if (this.#runs.has(assigned.runId) || this.#ended.has(assigned.runId)) return null;
     const run = new ActiveRun(assigned, (_, from) => this.#onState(run, from));
     this.#runs.set(run.runId, run);
-    this.#slotsTaken++;
+    this.#count(run.sessionId, 1);
     const turn = this.#turns.get(run.sessionId) ?? Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     const next = turn.then(() => promise);
@@ -86,9 +88,13 @@ export class RunRegistry {
     return this.#runs.size;
   }
 
-  /** Runs that hold a slot: those whose executor has not ended. */
+  /** Runs whose executor has not ended, or not begun. */
   get executing(): number {
-    return this.#slotsTaken;
+    return this.#open.values().reduce((sum, count) => sum + count, 0);
+  }
+
+  get #slotsTaken(): number {
+    return this.#open.size;
   }
 
   get isFull(): boolean {
@@ -117,8 +123,14 @@ export class RunRegistry {
   }
 
   #onState(run: ActiveRun, from: string): void {
-    if (run.state === "reporting" && from !== "reporting") this.#slotsTaken--;
+    if (run.state === "reporting" && from !== "reporting") this.#count(run.sessionId, -1);
     this.wake();
+  }
+
+  #count(sessionId: string, by: number): void {
+    const count = (this.#open.get(sessionId) ?? 0) + by;
+    if (count > 0) this.#open.set(sessionId, count);
+    else this.#open.delete(sessionId);
   }
 
   /** Something else that decides whether runs are taken has changed: whoever waits for `changed` looks again. */

@@ -67,6 +67,19 @@ test("at the limit no claiming poll goes out, and a stop takes effect within 3 s
   await world.file(`${second.run_id}.ready`);
 });
 
+test("runs that wait for their session's turn keep no other session from its own", async () => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const first = fake.queue();
+  const waiting = [1, 2, 3].map(() => fake.queue({ type: "resume_session", session_id: first.session_id }));
+  const other = fake.queue();
+  world.runner(fake.url, "waits-for-release", ["--max-concurrent", "2"]);
+  await world.file(`${other.run_id}.ready`);
+  expect(waiting.map(({ status }) => status)).toEqual(["claimed", "claimed", "claimed"]);
+  for (const run of [first, ...waiting, other]) await Bun.write(world.path(`${run.run_id}.release`), "0");
+  await until("all completed", () => [first, ...waiting, other].every(({ status }) => status === "completed"));
+});
+
 test("a poll is open for as long as the coordinator said, and the next follows at once", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 0.5 }));

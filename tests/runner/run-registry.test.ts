@@ -108,6 +108,22 @@ test("RunRegistry.changed: resolves when a wait begins and when it ends", async 
   await over;
 });
 
+test("RunRegistry: runs that wait for their session's turn hold no slot, and the one whose turn comes has that of the one before", () => {
+  const registry = new RunRegistry(2);
+  const [first, second, third] = ["run_a", "run_b", "run_c"].map((runId) => take(registry, runId)) as [TakenRun, TakenRun, TakenRun];
+  expect([registry.executing, registry.isFull]).toEqual([3, false]);
+  const other = take(registry, "run_d", "ses_d");
+  expect(registry.isFull).toBe(true);
+  // One that ends while it waits gives nothing back.
+  finish(second);
+  finish(first);
+  expect([registry.executing, registry.isFull]).toEqual([2, true]);
+  finish(third);
+  expect([registry.executing, registry.isFull]).toEqual([1, false]);
+  finish(other);
+  expect(registry.executing).toBe(0);
+});
+
 test("RunRegistry: 0 is no limit", () => {
   const registry = new RunRegistry(0);
   for (let i = 0; i < 500; i++) take(registry, `run_${i}`, `ses_${i}`);
