@@ -1,0 +1,55 @@
+import { createRun, postJson, START_RUN } from "./calls.ts";
+import type { Item } from "./figure.ts";
+import type { LineReader } from "./program.ts";
+import { Scene } from "./scene.ts";
+import { shimmedCommand } from "./shimmed.ts";
+import { summarise, takeTurns } from "./statistics.ts";
+
+/** How long it takes from the sending of `POST /runs` until the executor has done its first instruction. */
+export const dispatch: Item = {
+  name: "dispatch",
+  async measure({ quick }) {
+    await using scene = new Scene();
+    const bell = scene.bell();
+    const executor = scene.executor("rings", `echo "$AGENT_SESSION_ID" >${bell.path}`);
+    const { url, program } = await scene.coordinator();
+    await scene.runner(url, executor);
+    const server = await scene.limitServer();
+    const shim = shimmedCommand(scene, executor);
+
+    const throughRunner = async (): Promise<number> => {
+      const ended = program.lines.next((line) => line.includes("run completed") || null);
+      const ms = await untilRung(bell.lines, () => createRun(url));
+      await ended;
+      return ms;
+    };
+    const bySpawn = async (command: () => string[]): Promise<number> => {
+      let exited: Promise<number> | undefined;
+      const ms = await untilRung(bell.lines, async () => {
+        await postJson(`${server.url}/echo`, START_RUN);
+        exited = Bun.spawn(command(), { env: { ...scene.env, AGENT_SESSION_ID: "ses_limit" }, stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
+      });
+      await exited;
+      return ms;
+    };
+    const [measured = [], bare = [], shimmed = []] = await takeTurns(
+      { warmUp: 10, samples: quick ? 20 : 300 },
+      throughRunner,
+      () => bySpawn(() => [executor]),
+      () => bySpawn(shim),
+    );
+    const common = { item: "dispatch", unit: "ms", better: "lower", measured: summarise(measured) } as const;
+    const roundTrip = "a POST to a bare server on loopback and its answer, then one spawn of the same executor, until its first instruction";
+    return [
+      { ...common, what: "POST /runs to first instruction", limit: summarise(bare), limitIs: roundTrip, aim: { of: "ratio", bound: 2 } },
+      { ...common, what: "the same, against a spawn under the shim", limit: summarise(shimmed), limitIs: `${roundTrip}, the executor under the runner's shim` },
+    ];
+  },
+};
+
+async function untilRung(bell: LineReader, begin: () => Promise<unknown>): Promise<number> {
+  const rung = bell.next(() => true);
+  const begunMs = performance.now();
+  await begin();
+  return (await rung).atMs - begunMs;
+}

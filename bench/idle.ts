@@ -1,0 +1,72 @@
+import type { Figure, Item } from "./figure.ts";
+import { compiledLimit } from "./limits.ts";
+import { memoryOf, ownCpuSeconds, wakeUpsOf } from "./process-usage.ts";
+import { Scene } from "./scene.ts";
+import { summarise } from "./statistics.ts";
+
+/** What one process took in one window, CPU time and wake-ups for a minute of it. */
+interface Window {
+  readonly residentMiB: number;
+  readonly privateMiB: number;
+  readonly cpuSeconds: number;
+  readonly wakeUps: number;
+}
+
+/** A runner that waits for runs, and the coordinator that it waits at. */
+export const idle: Item = {
+  name: "idle",
+  needsLinux: true,
+  async measure({ quick }) {
+    await using scene = new Scene();
+    const { url, program: coordinator } = await scene.coordinator();
+    const runner = await scene.runner(url, scene.executor("nothing", "exit 0"));
+    const server = await scene.limitServer();
+    const limit = scene.start([await compiledLimit(), "fetch", `${server.url}/pending`]);
+    await Bun.sleep(quick ? 1_000 : 5_000);
+    const programs = [runner, coordinator, limit].map(({ pid }) => pid);
+    const windows = await watch(programs, quick ? { windows: 3, ms: 1_000 } : { windows: 6, ms: 10_000 });
+    const [ofRunner = [], ofCoordinator = [], ofLimit = []] = windows;
+    const pair = (what: string, unit: string, of: (window: Window) => number): Omit<Figure, "aim"> => ({
+      item: "idle",
+      what,
+      unit,
+      better: "lower",
+      measured: summarise(ofRunner.map(of)),
+      limit: summarise(ofLimit.map(of)),
+      limitIs: "a compiled Bun program with one pending fetch, in the same minute",
+    });
+    return [
+      { ...pair("memory of the runner, resident", "MiB", (window) => window.residentMiB), aim: { of: "ratio", bound: 1.3 } },
+      { ...pair("memory of the runner, private", "MiB", (window) => window.privateMiB), aim: { of: "ratio", bound: 1.3 } },
+      { ...pair("CPU time of the runner in a minute", "s", (window) => window.cpuSeconds), aim: { of: "median", bound: 0.1 } },
+      pair("wake-ups of the runner in a minute", "", (window) => window.wakeUps),
+      beside("memory of the coordinator, private", "MiB", ofCoordinator, (window) => window.privateMiB),
+      beside("CPU time of the coordinator in a minute", "s", ofCoordinator, (window) => window.cpuSeconds),
+    ];
+  },
+};
+
+function beside(what: string, unit: string, windows: readonly Window[], of: (window: Window) => number): Figure {
+  return { item: "idle", what, unit, better: "lower", measured: summarise(windows.map(of)), limit: null };
+}
+
+async function watch(pids: readonly number[], { windows, ms }: { windows: number; ms: number }): Promise<Window[][]> {
+  const seen = pids.map((): Window[] => []);
+  for (let window = 0; window < windows; window++) {
+    const before = pids.map((pid) => ({ cpu: ownCpuSeconds(pid), wakeUps: wakeUpsOf(pid), atMs: performance.now() }));
+    await Bun.sleep(ms);
+    for (const [index, pid] of pids.entries()) {
+      const begin = before[index];
+      if (begin === undefined) continue;
+      const perMinute = 60_000 / (performance.now() - begin.atMs);
+      const { residentKiB, privateKiB } = memoryOf(pid);
+      seen[index]?.push({
+        residentMiB: residentKiB / 1024,
+        privateMiB: privateKiB / 1024,
+        cpuSeconds: (ownCpuSeconds(pid) - begin.cpu) * perMinute,
+        wakeUps: (wakeUpsOf(pid) - begin.wakeUps) * perMinute,
+      });
+    }
+  }
+  return seen;
+}

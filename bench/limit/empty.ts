@@ -1,0 +1,2 @@
+// What every compiled Bun program costs before it does anything.
+void 0;

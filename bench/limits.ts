@@ -1,0 +1,19 @@
+import { join } from "node:path";
+import { type Built, buildBinary } from "../build.ts";
+
+const folder = join(import.meta.dir, "../dist/bench");
+
+let empty: Promise<Built> | undefined;
+let limit: Promise<Built> | undefined;
+
+/** An empty program, compiled as ours is: what every compiled Bun program costs. */
+export async function compiledEmpty(): Promise<string> {
+  empty ??= buildBinary({ outfile: join(folder, "empty"), entrypoint: join(import.meta.dir, "limit/empty.ts") });
+  return (await empty).file;
+}
+
+/** The program that does the bare work of each limit (`limit/limit.ts`), compiled as ours is. */
+export async function compiledLimit(): Promise<string> {
+  limit ??= buildBinary({ outfile: join(folder, "limit"), entrypoint: join(import.meta.dir, "limit/limit.ts") });
+  return (await limit).file;
+}

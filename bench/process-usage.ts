@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** What a process takes of the machine, as Linux tells it. */
+export interface Memory {
+  readonly residentKiB: number;
+  /** What it shares with nobody: what would be free if it ended. */
+  readonly privateKiB: number;
+}
+
+export function memoryOf(pid: number): Memory {
+  const fields = fieldsOf(`/proc/${pid}/smaps_rollup`);
+  const of = (name: string): number => Number.parseInt(fields.get(name) ?? "0", 10);
+  return { residentKiB: of("Rss"), privateKiB: of("Private_Clean") + of("Private_Dirty") };
+}
+
+/** CPU time of all threads, to the nanosecond; that of threads and children that have ended is not in it. */
+export function ownCpuSeconds(pid: number): number {
+  const times = threadsOf(pid).map((thread) => Number(readFileSync(`${thread}/schedstat`, "latin1").split(" ")[0]));
+  return times.reduce((sum, ns) => sum + ns, 0) / 1e9;
+}
+
+const TICKS_PER_SECOND = 100;
+
+/** CPU time of the process and of its children that have been waited for, to the hundredth of a second. */
+export function familyCpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+}
+
+/** How often its threads went to sleep so far, and so were woken. */
+export function wakeUpsOf(pid: number): number {
+  const counts = threadsOf(pid).map((thread) => Number(fieldsOf(`${thread}/status`).get("voluntary_ctxt_switches") ?? 0));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Pids of the children that live. */
+export function childrenOf(pid: number): number[] {
+  return threadsOf(pid).flatMap((thread) => readFileSync(`${thread}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number));
+}
+
+/** Pids of live processes that have `entry` (`NAME=value`) in their environment. */
+export function processesWith(entry: string): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid && environmentOf(pid).includes(entry));
+}
+
+function environmentOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+function threadsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
+}
+
+function fieldsOf(path: string): Map<string, string> {
+  const lines = readFileSync(path, "latin1").split("\n").slice(0, 200);
+  return new Map(lines.flatMap((line) => (line.includes(":") ? [[line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]] : [])));
+}

@@ -1,0 +1,122 @@
+import { chmodSync, constants, mkdirSync, mkdtempSync, openSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { binaryFile } from "../build.ts";
+import { randomHex12 } from "../src/protocol/identifiers.ts";
+import { compiledLimit } from "./limits.ts";
+import { processesWith } from "./process-usage.ts";
+import { LineReader, type Program, startProgram } from "./program.ts";
+
+const MARK = "AGENT_RUNNER_BENCH";
+const NOT_AN_ECHO_MS = 200;
+const LEAVE_MS = 60_000;
+
+export interface RunnerOptions {
+  readonly maxConcurrent?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A folder, and the programs that one item of the table starts in it. At its end they are asked to leave, and none is left behind. */
+export class Scene implements AsyncDisposable {
+  /** Those that are not disposed yet: a bench that is interrupted ends them too. */
+  static readonly open = new Set<Scene>();
+  readonly folder = realpathSync(mkdtempSync(join(tmpdir(), "agent-runner-bench-")));
+  readonly env: Readonly<Record<string, string>>;
+  readonly #mark = randomHex12();
+  readonly #programs: Program[] = [];
+  #count = 0;
+
+  constructor() {
+    this.env = { PATH: process.env["PATH"] ?? "", HOME: this.path("home"), [MARK]: this.#mark };
+    mkdirSync(this.path("home"));
+    mkdirSync(this.path("project"));
+    Scene.open.add(this);
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  start(command: readonly string[], options: { wantsLines?: boolean; env?: Readonly<Record<string, string>> } = {}): Program {
+    const program = startProgram(command, {
+      cwd: this.path("project"),
+      env: { ...this.env, ...options.env },
+      logFile: this.path(`log.${this.#count++}`),
+      wantsLines: options.wantsLines ?? false,
+    });
+    this.#programs.push(program);
+    return program;
+  }
+
+  /** The embedded coordinator alone, listening. Its log is what tells when something has arrived there. */
+  async coordinator(stateDir = this.path("coordinator")): Promise<{ url: string; program: Program }> {
+    const program = this.start([binaryFile, "coordinator", "--port", "0", "--state-dir", stateDir], { wantsLines: true });
+    const { value: url } = await program.lines.next((line) => /agent-runner -c (\S+)/.exec(line)?.[1] ?? null);
+    return { url, program };
+  }
+
+  /** A runner that has registered and waits for runs. */
+  async runner(url: string, executor: string, { maxConcurrent = 32, env = {} }: RunnerOptions = {}): Promise<Program> {
+    const program = this.startRunner(url, executor, { maxConcurrent, env }, true);
+    await program.lines.next((line) => (line.includes("Runner started") ? true : null));
+    return program;
+  }
+
+  startRunner(url: string, executor: string, { maxConcurrent = 32, env = {} }: RunnerOptions, wantsLines = false): Program {
+    const args = ["-c", url, "-e", executor, "--state-dir", this.path("runner"), "--max-concurrent", String(maxConcurrent)];
+    return this.start([binaryFile, ...args], { env, wantsLines });
+  }
+
+  /** The server of the limits: it does with a request what cannot be left out. */
+  async limitServer(): Promise<{ url: string; program: Program }> {
+    const program = this.start([await compiledLimit(), "serve", this.path("limit.sqlite")], { wantsLines: true });
+    const { value: url } = await program.lines.next((line) => /^listening (\S+)/.exec(line)?.[1] ?? null);
+    return { url, program };
+  }
+
+  /** An executor: the lines of a shell script. */
+  executor(name: string, ...lines: readonly string[]): string {
+    const folder = this.path(name);
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `ao-${name}-exec`);
+    writeFileSync(file, `#!/bin/sh\n${lines.join("\n")}\n`);
+    chmodSync(file, 0o755);
+    return file;
+  }
+
+  /** A named pipe: what a shell script writes to it (`echo x >path`) is read here in the same moment. */
+  bell(): { path: string; lines: LineReader } {
+    const path = this.path(`bell.${this.#count++}`);
+    const made = Bun.spawnSync(["mkfifo", path]);
+    if (!made.success) throw new Error(`mkfifo ${path}: ${made.stderr.toString()}`);
+    const lines = new LineReader(path);
+    // For writing too: it then never ends, however many have written and gone.
+    lines.follow(Bun.file(openSync(path, constants.O_RDWR | constants.O_NONBLOCK)).stream());
+    return { path, lines };
+  }
+
+  /** Asks a program to leave, and a runner that still has runs to stop them. */
+  async leave(program: Program): Promise<void> {
+    const exits = (ms: number): Promise<boolean> => Promise.race([program.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
+    program.signal("SIGINT");
+    if (await exits(NOT_AN_ECHO_MS)) return;
+    program.signal("SIGINT");
+    if (!(await exits(LEAVE_MS))) program.signal("SIGKILL");
+    await program.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!Scene.open.delete(this)) return;
+    for (const program of this.#programs.toReversed()) await this.leave(program);
+    if (process.platform === "linux") for (const pid of processesWith(`${MARK}=${this.#mark}`)) kill(pid);
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
+  }
+}

@@ -1,0 +1,16 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { NO_STATUS, underShim } from "../src/process/shim.ts";
+import type { Scene } from "./scene.ts";
+
+/** Gives the command that runs `program` under the runner's shim, each time with files of its own. */
+export function shimmedCommand(scene: Scene, program: string): () => string[] {
+  let count = 0;
+  return () => {
+    const folder = scene.path(`shim.${count++}`);
+    mkdirSync(folder);
+    const status = join(folder, "exit");
+    writeFileSync(status, NO_STATUS);
+    return underShim([program], status, join(folder, "begun.0"), null);
+  };
+}
