@@ -9,7 +9,7 @@ export interface LogContext {
   readonly [key: string]: string | number | boolean | undefined;
 }
 
-/** One scope's log (`poller`, `executor`, ...). Lines go to stdout. */
+/** One scope's log (`poller`, `executor`, ...). */
 export interface Log {
   debug(message: string, context?: LogContext): void;
   info(message: string, context?: LogContext): void;
@@ -22,7 +22,8 @@ export interface Log {
 export interface LogOptions {
   readonly format: LogFormat;
   readonly verbose: boolean;
-  readonly write?: (line: string) => void;
+  /** Takes a line with its line feed. */
+  readonly write: (line: string) => void;
   readonly colours?: boolean;
 }
 
@@ -30,7 +31,7 @@ const LABELS: Record<string, string> = { debug: "DEBUG", info: "INFO", warn: "WA
 const COLOURS: Record<string, string> = { debug: "2", warn: "33", error: "31" };
 
 export function createLog(scope: string, options: LogOptions): Log {
-  const write = options.write ?? ((line: string) => void process.stdout.write(line));
+  const { write } = options;
   const reporter = options.format === "json" ? jsonReporter(write) : textReporter(write, options.colours ?? false);
   const consola = createConsola({
     level: options.verbose ? LogLevels.debug : LogLevels.info,

@@ -1,47 +1,39 @@
-import { argv, exit, stderr, stdout } from "node:process";
-import { defineCommand, runCommand } from "citty";
-import { chooseCommand, normaliseArgs } from "./commands/choose-command.ts";
-import type { Command, CommandContext } from "./commands/command.ts";
-import { COMMANDS, rootCommand } from "./commands/command-table.ts";
-import { renderHelp } from "./commands/help.ts";
-import { bypassProxyForLoopback, processEnvironment } from "./config/environment.ts";
-import { errorCode, ExitCode, UserError } from "./errors.ts";
+import { fstatSync } from "node:fs";
+import { argv, exit } from "node:process";
+import type { CommandContext } from "./commands/command.ts";
+import { Output } from "./commands/output.ts";
+import { processEnvironment } from "./config/environment.ts";
+import { ExitCode, UserError } from "./errors.ts";
 import { commit, version } from "./version.ts";
 
-/** From what was typed to an exit code: choose the command, parse for it, run it. */
+/** From what was typed to an exit code. What only some of it needs is loaded by those: an executor that is built in is started a run. */
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
   if (words.length === 1 && words[0] === "--version") return printVersion();
-  const { name, rest } = chooseCommand(wordsOfHelp(words), rootCommand.args, Object.keys(COMMANDS));
-  const command = name === null ? rootCommand : await loadCommand(name);
-  const options = rest.slice(0, rest.includes("--") ? rest.indexOf("--") : undefined);
-  if (options.includes("--help") || options.includes("-h")) return printHelp(command);
-  if (options.includes("--version")) return printVersion();
-
-  bypassProxyForLoopback();
-  const rawArgs = normaliseArgs(command.name, rest, command.args);
-  const { args, run } = command;
-  const { result } = await runCommand(defineCommand({ args, run: ({ args }) => run(args as Record<string, string | boolean>, context) }), { rawArgs });
-  return result as number;
+  const { runCommandLine } = await import("./commands/run-command-line.ts");
+  return runCommandLine(words, context, printVersion);
 }
+
+const stdout = new Output(() => Bun.stdout.writer());
+const stderr = new Output(() => Bun.stderr.writer());
 
 const context: CommandContext = {
   env: processEnvironment(),
-  print: (text) => void stdout.write(`${text}\n`),
-  note: (text) => void stderr.write(`${text}\n`),
-  isTerminal: stdout.isTTY === true,
+  write: (text) => stdout.write(text),
+  print: (text) => stdout.write(`${text}\n`),
+  note: (text) => stderr.write(`${text}\n`),
+  isTerminal: isTerminal(),
   exitNow: (code) => exit(code),
 };
 
-/** `agent-runner help [COMMAND]` is what many type first. */
-function wordsOfHelp(words: readonly string[]): string[] {
-  return words[0] === "help" ? [...words.slice(1), "--help"] : [...words];
-}
-
-async function loadCommand(name: string): Promise<Command> {
-  const entry = COMMANDS[name];
-  if (entry === undefined) throw new Error(`no command ${name}`);
-  return entry.load();
+/** Whether stdout is one. Asked of node's stream, which is costly, only where it may be. */
+function isTerminal(): boolean {
+  try {
+    return fstatSync(1).isCharacterDevice() && process.stdout.isTTY === true;
+  } catch {
+    // It is closed.
+    return false;
+  }
 }
 
 /** Hidden: a built-in executor, started by this program itself. It gets no further than the executor. */
@@ -55,13 +47,6 @@ function printVersion(): number {
   return ExitCode.ok;
 }
 
-function printHelp(command: Command): number {
-  const commands = command === rootCommand ? Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const) : [];
-  const colours = stdout.isTTY === true && !context.env["NO_COLOR"];
-  stdout.write(renderHelp(command, { commands, colours, width: stdout.columns ?? 100 }));
-  return ExitCode.ok;
-}
-
 function tell(error: unknown): number {
   if (error instanceof UserError) {
     stderr.write(`agent-runner: ${error.message}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
@@ -71,19 +56,7 @@ function tell(error: unknown): number {
   return ExitCode.failed;
 }
 
-// A reader that goes away (`| head`) is no fault of ours; nothing more can be written then.
-let isDiskFull = false;
-const unwritable = [stdout, stderr].map(
-  (stream) =>
-    new Promise<void>((resolve) =>
-      stream.on("error", (error) => {
-        isDiskFull ||= errorCode(error) === "ENOSPC";
-        resolve();
-      }),
-    ),
-);
 const exitCode = await main(argv.slice(2)).catch(tell);
-// What was written may still be on its way into a pipe. (The callback of an empty write would not wait for it.)
-const written = [stdout, stderr].map((stream) => new Promise<void>((resolve) => stream.end(() => resolve())));
-await Promise.all(written.map((end, i) => Promise.race([end, unwritable[i]])));
-exit(exitCode === ExitCode.ok && isDiskFull ? ExitCode.failed : exitCode);
+// What was written may still be on its way into a pipe.
+await Promise.all([stdout.end(), stderr.end()]);
+exit(exitCode === ExitCode.ok && (stdout.isDiskFull || stderr.isDiskFull) ? ExitCode.failed : exitCode);

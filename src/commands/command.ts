@@ -5,9 +5,11 @@ import type { Flags } from "../config/load-config.ts";
 /** What a command may use of the process it runs in. */
 export interface CommandContext {
   readonly env: Environment;
-  /** To stdout: what the command was asked for. */
+  /** To stdout, as it is. */
+  readonly write: (text: string) => void;
+  /** A line to stdout: what the command was asked for. */
   readonly print: (text: string) => void;
-  /** To stderr: what a person may want to know beside it. */
+  /** A line to stderr: what a person may want to know beside it. */
   readonly note: (text: string) => void;
   /** stdout is a terminal. */
   readonly isTerminal: boolean;

@@ -35,6 +35,7 @@ export function commandLog(config: Config, context: CommandContext): Log {
   const log = createLog("agent-runner", {
     format: config.logFormat,
     verbose: config.verbose,
+    write: context.write,
     colours: context.isTerminal && !context.env["NO_COLOR"],
   });
   for (const warning of config.warnings) log.warn(warning);

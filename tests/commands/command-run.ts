@@ -13,6 +13,7 @@ export async function runOf(command: Command, args: CommandArgs, env: Environmen
   let stderr = "";
   const code = await command.run(args, {
     env,
+    write: (text) => void (stdout += text),
     print: (text) => void (stdout += `${text}\n`),
     note: (text) => void (stderr += `${text}\n`),
     isTerminal: false,
