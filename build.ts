@@ -84,6 +84,8 @@ function buildArguments(options: BuildOptions, { version, commit }: { version: s
     // Bytecode halves the start-up time, and exists only for this format.
     "--bytecode",
     "--format=esm",
+    // A part that is loaded by import() costs nothing until then; in one piece, its own imports would be loaded at every start.
+    "--splitting",
     // Runners are started in folders that they were not made for: nothing found there may run or configure this program.
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -49,6 +48,6 @@ export function saveSession(folder: string, session: StoredSession): void {
 
 /** A session id may hold characters that a file name may not. */
 function sessionFile(folder: string, sessionId: string): string {
-  const digest = createHash("sha256").update(sessionId).digest("hex").slice(0, 32);
+  const digest = new Bun.CryptoHasher("sha256").update(sessionId).digest("hex").slice(0, 32);
   return join(folder, `${digest}.json`);
 }

@@ -1,4 +1,3 @@
-import { get } from "node:http";
 import { UserError } from "../errors.ts";
 
 const PROBE_TIMEOUT_MS = 2_000;
@@ -17,8 +16,9 @@ export async function portInUse(url: string, port: number, cause: unknown): Prom
   });
 }
 
-/** Asked with node:http, which no proxy variable sends elsewhere. */
-function isCoordinator(url: string): Promise<boolean> {
+/** Asked with node:http, which no proxy variable sends elsewhere; loaded here, because it takes as long as the start of the program. */
+async function isCoordinator(url: string): Promise<boolean> {
+  const { get } = await import("node:http");
   return new Promise((resolve) => {
     const request = get(`${url}/health`, { timeout: PROBE_TIMEOUT_MS }, (response) => {
       let body = "";

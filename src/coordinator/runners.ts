@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Register } from "../protocol/runner.ts";
 import type { Offer } from "./demands.ts";
 import { HttpError, invalid } from "./http.ts";
@@ -121,7 +120,7 @@ export function offerOf(runner: RunnerRow): Offer {
 
 /** The same identity gives the same id in every coordinator of this generation (protocol, section 2). */
 function runnerIdOf(hostname: string, projectDir: string, executorType: string): string {
-  const digest = createHash("sha256").update(`${hostname}:${projectDir}:${executorType}`).digest("hex");
+  const digest = new Bun.CryptoHasher("sha256").update(`${hostname}:${projectDir}:${executorType}`).digest("hex");
   return `lnch_${digest.slice(0, 12)}`;
 }
 

@@ -1,5 +1,4 @@
 import { Database } from "bun:sqlite";
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,7 +38,7 @@ export function lockIdentity(identity: RunnerIdentity, folder: string): Identity
 }
 
 function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
-  const key = createHash("sha256").update(JSON.stringify(normalised(identity))).digest("hex").slice(0, 24);
+  const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(normalised(identity))).digest("hex").slice(0, 24);
   const database = tryLock(join(folder, `${key}.lock`));
   if (database === null) {
     const pid = readHolder(folder, key)?.pid ?? "unknown";
@@ -113,7 +112,7 @@ export function liveRunners(folder: string): Holder[] {
  * taken up. (Linux: a name of the kernel's, which goes with the process; elsewhere a lock in the folder for temporary files.)
  */
 export function claimMachine({ hostname, projectDir, executorType }: RunnerIdentity): Disposable | null {
-  const name = createHash("sha256").update(JSON.stringify([hostname, projectDir, executorType])).digest("hex").slice(0, 32);
+  const name = new Bun.CryptoHasher("sha256").update(JSON.stringify([hostname, projectDir, executorType])).digest("hex").slice(0, 32);
   try {
     if (process.platform === "linux") {
       const socket = Bun.listen({ unix: `\0agent-runner/${name}`, socket: { data() {} } });
