@@ -25,10 +25,13 @@ export interface RemainsEnded {
 interface Target extends RemainsOf {
   readonly seen: Set<string>;
   readonly signalled: Set<string>;
-  readonly deadlineMs: number;
+  /** When a process table that could not be read all the time counts as an empty one. */
+  readonly blindUntilMs: number;
   /** The run's own; null when it is gone, or never was. */
   cgroup: string | null;
   killAtMs: number | undefined;
+  /** When SIGKILL was first sent. It is given up from then on, not from the beginning: a runner that was suspended meanwhile has sent nothing. */
+  killedAtMs: number | undefined;
   readonly done: PromiseWithResolvers<RemainsEnded>;
 }
 
@@ -43,12 +46,14 @@ const NOBODY: ReadonlySet<number> = new Set();
  */
 export class Remains {
   readonly #cgroups: Pick<RunCgroups, "of"> | null;
+  readonly #giveUpMs: number;
   readonly #targets = new Set<Target>();
   #loop: Promise<void> | undefined;
   #hurry = Promise.withResolvers<void>();
 
-  constructor(cgroups: Pick<RunCgroups, "of"> | null = null) {
+  constructor(cgroups: Pick<RunCgroups, "of"> | null = null, options: { readonly giveUpMs: number } = { giveUpMs: GIVE_UP_MS }) {
     this.#cgroups = cgroups;
+    this.#giveUpMs = options.giveUpMs;
   }
 
   /** Ends the remains and resolves when a scan finds none, or when it has given up. */
@@ -57,9 +62,10 @@ export class Remains {
       ...of,
       seen: new Set(),
       signalled: new Set(),
-      deadlineMs: performance.now() + of.graceMs + GIVE_UP_MS,
+      blindUntilMs: performance.now() + of.graceMs + this.#giveUpMs,
       cgroup: this.#cgroups?.of(of.runId) ?? null,
       killAtMs: of.termedAtMs === undefined ? undefined : of.termedAtMs + of.graceMs,
+      killedAtMs: undefined,
       done: Promise.withResolvers(),
     };
     this.#targets.add(target);
@@ -80,7 +86,7 @@ export class Remains {
       const targets = [...this.#targets];
       // A table that cannot be read (no descriptors left, say) is a look that found nothing out: the next one may.
       const table = await readProcessTable().catch(() => null);
-      for (const target of targets) if (table !== null || performance.now() > target.deadlineMs) this.#step(target, table ?? []);
+      for (const target of targets) if (table !== null || performance.now() > target.blindUntilMs) this.#step(target, table ?? []);
       if (this.#targets.size > 0) await delay(RESCAN_MS);
     }
     this.#hurry = Promise.withResolvers();
@@ -94,13 +100,15 @@ export class Remains {
     // After the table was read: an entry that is in the cgroup now and has the start time that it had then is one and the same process.
     const remains = remainsIn(table, target, target.cgroup === null ? undefined : pidsInCgroup(target.cgroup));
     for (const entry of remains) target.seen.add(nameOf(entry));
-    if ((remains.length === 0 && target.cgroup === null) || now > target.deadlineMs) {
+    const isNothingLeft = remains.length === 0 && target.cgroup === null;
+    if (isNothingLeft || (target.killedAtMs !== undefined && now > target.killedAtMs + this.#giveUpMs)) {
       this.#targets.delete(target);
       target.done.resolve({ ended: target.seen.size - remains.length, left: remains.map((entry) => entry.pid) });
       return;
     }
     target.killAtMs ??= now + target.graceMs;
     const signal = now >= target.killAtMs ? "SIGKILL" : "SIGTERM";
+    if (signal === "SIGKILL") target.killedAtMs ??= now;
     if (signal === "SIGKILL" && target.cgroup !== null) killCgroup(target.cgroup);
     for (const entry of remains) {
       const name = `${nameOf(entry)} ${signal}`;

@@ -36,6 +36,16 @@ test("Remains: ends a child that stayed in the executor's group", async () => {
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
 
+test("Remains: a runner that was suspended before it had sent a signal does not give up without one", async () => {
+  using at = place();
+  const runId = newRunId();
+  await using left = await leftBehind(at, runId, "trap '' TERM; sleep 300 & echo $!");
+  const ended = new Remains(null, { giveUpMs: 100 }).end({ runId, leader: left.leader, graceMs: 0 }, AT_ONCE);
+  Bun.sleepSync(300);
+  expect(await ended).toEqual({ ended: 1, left: [] });
+  expect(left.pids.map(isAlive)).toEqual([false]);
+});
+
 test.if(isLinux)("Remains: ends a child that left group and session by setsid", async () => {
   using at = place();
   const runId = newRunId();
