@@ -21,7 +21,7 @@ class ExecutedTwice extends Error {}
 
 const FLOOD_BYTES = 1_000_000_000;
 const FLOOD_MS = 60_000;
-const REMAINS_MS = 15_000;
+const REMAINS_MS = 60_000;
 const MIB = 1024 ** 2;
 
 interface Place {

@@ -2,8 +2,8 @@ import { describeError } from "../../src/errors.ts";
 import { FaultWorld } from "./fault-world.ts";
 import { judge, type Verdict, verdictOf } from "./verdict.ts";
 
-/** A look for a lost claim may have to wait until no poll of a dead runner can be open: 35 s; then a run, a stop and back-off. */
-const SETTLE_MS = 80_000;
+/** A look for a lost claim may have to wait until no poll of a dead runner can be open: 35 s; then a run, a stop and back-off; on a busy machine. */
+const SETTLE_MS = 240_000;
 const LOG_LINES = 2_000;
 
 /**

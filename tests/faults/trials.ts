@@ -32,7 +32,7 @@ export interface Trial {
 }
 
 const FIRST_SEED = 1;
-const SCHEDULES_AT_ONCE = 12;
+const SCHEDULES_AT_ONCE = 8;
 
 /** Everything that `bun run faults` tries, and in its short form the gate. */
 export const TRIALS: readonly Trial[] = [

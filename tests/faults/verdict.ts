@@ -35,8 +35,8 @@ export function sum(verdicts: readonly Verdict[]): Verdict {
   };
 }
 
-/** How long after the last report what runs left behind may take to end: SIGTERM, five seconds, SIGKILL. */
-const REMAINS_MS = 12_000;
+/** How long after the last report what runs left behind may take to end: SIGTERM, five seconds, SIGKILL; on a busy machine. */
+const REMAINS_MS = 60_000;
 
 /** What executors and coordinator have seen of each run. */
 interface Evidence {

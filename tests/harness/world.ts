@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { removeCgroup } from "../../src/process/run-cgroups.ts";
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
 import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
@@ -15,7 +16,9 @@ const MARKER = "E2E_WORLD";
 /** Of a whole test; what it waits for has shorter deadlines, which say what did not come. */
 export const TEST_TIMEOUT_MS = 60_000;
 
-const LEAVE_MS = 15_000;
+/** Deadlines only: a machine that is slow fails nothing. */
+const START_MS = 60_000;
+const LEAVE_MS = 30_000;
 /** A signal that comes sooner after another counts as the same one. */
 export const NOT_AN_ECHO_MS = 150;
 const GONE_MS = 2_000;
@@ -83,7 +86,7 @@ export class World implements AsyncDisposable {
   /** The embedded coordinator alone, listening. */
   async coordinator(port = 0): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
     const process = this.start(["coordinator", "--port", String(port)]);
-    const [, url = ""] = await process.line(/agent-runner -c (\S+)/);
+    const [, url = ""] = await process.line(/agent-runner -c (\S+)/, START_MS);
     return { api: new CoordinatorApi(url), process };
   }
 
@@ -124,7 +127,7 @@ export class World implements AsyncDisposable {
     for (const started of this.#started) kill(started.pid);
     const end = performance.now() + GONE_MS;
     for (let left = this.#marked(); left.length > 0 && performance.now() < end; left = this.#marked()) for (const pid of left) kill(pid);
-    removeCgroups(this.cgroups);
+    while (!this.cgroups.map(({ path }) => removeCgroup(path)).every(Boolean) && performance.now() < end) Bun.sleepSync(10);
     this.#folder[Symbol.dispose]();
   }
 
