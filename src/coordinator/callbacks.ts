@@ -1,5 +1,6 @@
 import { callbackMessage } from "./callback-message.ts";
-import type { RunRow, Runs } from "./runs.ts";
+import type { RunRow } from "./run-row.ts";
+import type { Runs } from "./runs.ts";
 import { OPEN } from "./schema.ts";
 import type { SessionEvents } from "./session-events.ts";
 import type { SessionRow, Sessions } from "./sessions.ts";

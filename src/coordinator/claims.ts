@@ -1,39 +1,60 @@
+import type { Deadlines } from "./deadlines.ts";
 import { satisfies } from "./demands.ts";
-import { demandsOf, type RunRow, type Runs } from "./runs.ts";
+import type { RunQueue } from "./run-queue.ts";
+import { demandsOf, type RunRow } from "./run-row.ts";
 import { offerOf, type RunnerRow } from "./runners.ts";
-import { OPEN } from "./schema.ts";
+import { DEMAND_CLASS } from "./schema.ts";
 import type { Sessions } from "./sessions.ts";
 import { isoTime, type Store } from "./store.ts";
 
-/**
- * Pending runs in order of creation, only the first of each session and only where no other run of it is active: the runs
- * of one session are executed one after the other, and a run that waits for its turn holds up nobody else.
- */
-const CLAIMABLE = `
-  SELECT * FROM runs AS r WHERE status = 'pending'
-    AND NOT EXISTS (SELECT 1 FROM runs INDEXED BY runs_open_by_session
-                    WHERE session_id = r.session_id AND ${OPEN} AND (status <> 'pending' OR seq < r.seq))
-  ORDER BY seq`;
+/** The different demands of the runs that wait for a runner, found by jumping from one to the next in the index. */
+const DEMAND_CLASSES = `
+  WITH RECURSIVE classes(demands) AS (
+    SELECT min(${DEMAND_CLASS}) FROM runs WHERE waiting_for = 'runner'
+    UNION ALL
+    SELECT (SELECT min(${DEMAND_CLASS}) FROM runs WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} > classes.demands)
+    FROM classes WHERE classes.demands IS NOT NULL
+  )
+  SELECT demands FROM classes WHERE demands IS NOT NULL`;
+
+/** The first of those that demand the same. */
+const FIRST_OF_CLASS = `
+  SELECT seq, priority FROM runs INDEXED BY runs_for_runners WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
+  ORDER BY priority DESC, seq LIMIT 1`;
+
+interface Candidate {
+  readonly seq: number;
+  readonly priority: number;
+}
 
 /** Hands runs to runners. A claim is a lease until the runner says `started`. */
 export class Claims {
   readonly #store: Store;
-  readonly #runs: Runs;
+  readonly #queue: RunQueue;
   readonly #sessions: Sessions;
+  readonly #deadlines: Deadlines;
   readonly #leaseMs: number;
 
-  constructor(store: Store, runs: Runs, sessions: Sessions, leaseMs: number) {
+  constructor(store: Store, queue: RunQueue, sessions: Sessions, deadlines: Deadlines, leaseMs: number) {
     this.#store = store;
-    this.#runs = runs;
+    this.#queue = queue;
     this.#sessions = sessions;
+    this.#deadlines = deadlines;
     this.#leaseMs = leaseMs;
   }
 
-  /** The oldest run that this runner may take, claimed for it; null if there is none. */
+  /** The run of the highest priority that this runner may take, the oldest of several, claimed for it; null if there is none. */
   claim(runner: RunnerRow): RunRow | null {
+    const { db } = this.#store;
     const offer = offerOf(runner);
-    const run = this.#firstClaimable((candidate) => satisfies(offer, demandsOf(candidate)));
-    return run === null ? null : this.#give(run, runner);
+    const firstOfClass = db.query<Candidate, [string]>(FIRST_OF_CLASS);
+    let best: Candidate | null = null;
+    for (const { demands } of db.query<{ demands: string }, []>(DEMAND_CLASSES).all()) {
+      if (!satisfies(offer, demandsOf({ demands: demands === "" ? null : demands }))) continue;
+      const first = firstOfClass.get(demands);
+      if (first !== null && (best === null || isBefore(first, best))) best = first;
+    }
+    return best === null ? null : this.#give(best.seq, runner);
   }
 
   /** The runner has these and is about to start them. Runs that are not its own are left as they are. */
@@ -51,7 +72,7 @@ export class Claims {
     this.#store.write(() => {
       this.#store.db.query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL").run(isoTime(this.#leaseMs));
       this.#store.db
-        .query("UPDATE runs SET timeout_at = ? WHERE status = 'pending' AND timeout_at IS NOT NULL")
+        .query("UPDATE runs SET timeout_at = ? WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL")
         .run(isoTime(noMatchTimeoutMs));
     });
   }
@@ -68,27 +89,29 @@ export class Claims {
       if (this.#sessions.find(run.session_id)?.status === "running") {
         this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
       }
-      this.#runs.offerNext(run.session_id);
+      this.#queue.offer(run);
     });
   }
 
-  #firstClaimable(fits: (run: RunRow) => boolean): RunRow | null {
-    for (const run of this.#store.db.query<RunRow, []>(CLAIMABLE).iterate()) if (fits(run)) return run;
-    return null;
-  }
-
-  #give(run: RunRow, runner: RunnerRow): RunRow {
+  #give(seq: number, runner: RunnerRow): RunRow {
     return this.#store.write(() => {
-      this.#store.db
-        .query(
-          `UPDATE runs SET status = 'claimed', runner_id = ?, claimed_at = ?, lease_until = ?,
+      const { db } = this.#store;
+      const run = db
+        .query<RunRow, [string, string, string, number]>(
+          `UPDATE runs SET status = 'claimed', waiting_for = NULL, runner_id = ?, claimed_at = ?, lease_until = ?,
              session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
              events_before = (SELECT coalesce(max(seq), 0) FROM events)
-           WHERE seq = ?`,
+           WHERE seq = ? RETURNING *`,
         )
-        .run(runner.runner_id, isoTime(), isoTime(this.#leaseMs), run.seq);
+        .get(runner.runner_id, isoTime(), isoTime(this.#leaseMs), seq);
+      if (run === null) throw new Error("the run to be claimed is gone");
+      this.#deadlines.expect(Date.now() + this.#leaseMs);
       this.#sessions.update(run.session_id, { status: "running" });
-      return this.#runs.get(run.run_id);
+      return run;
     });
   }
+}
+
+function isBefore(a: Candidate, b: Candidate): boolean {
+  return a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority;
 }

@@ -6,12 +6,16 @@ import { Agents } from "./agents.ts";
 import { Broadcast } from "./broadcast.ts";
 import { Callbacks, type CallbackTiming } from "./callbacks.ts";
 import { Claims } from "./claims.ts";
+import { Deadlines } from "./deadlines.ts";
 import { corsHeaders, guard, isLoopback } from "./guard.ts";
 import { HttpError } from "./http.ts";
+import { IdempotencyKeys } from "./idempotency-keys.ts";
 import { PollWaiters } from "./poll-waiters.ts";
 import { Polls } from "./polls.ts";
 import { portInUse } from "./port-in-use.ts";
+import { Retries } from "./retries.ts";
 import { Router } from "./router.ts";
+import { RunQueue } from "./run-queue.ts";
 import { runRoutes } from "./run-routes.ts";
 import { RunTransitions } from "./run-transitions.ts";
 import { runnerRoutes } from "./runner-routes.ts";
@@ -19,10 +23,13 @@ import { Runners } from "./runners.ts";
 import { Runs } from "./runs.ts";
 import { SessionEvents } from "./session-events.ts";
 import { sessionRoutes } from "./session-routes.ts";
+import { SessionTrees } from "./session-trees.ts";
 import { Sessions } from "./sessions.ts";
+import { Statistics } from "./statistics.ts";
 import { Store } from "./store.ts";
-import { startSweep } from "./sweep.ts";
-import { type CoordinatorTimings, DEFAULT_TIMINGS, termsOf } from "./timings.ts";
+import { sweepOf } from "./sweep.ts";
+import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./timings.ts";
+import { UsageLedger } from "./usage-ledger.ts";
 
 export interface CoordinatorOptions {
   /** The address to listen on; one that other machines can reach needs a token. */
@@ -103,28 +110,34 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   const store = new Store(databasePath, log);
   const broadcast = new Broadcast(timings.sseHeartbeatMs);
   const waiters = new PollWaiters();
+  const deadlines = new Deadlines(log);
+  const { noMatchTimeoutMs, pollTimeoutMs, stopRedeliveryMs } = timings;
   const agents = new Agents(store);
   const sessions = new Sessions(store, broadcast);
-  const events = new SessionEvents(store, sessions, broadcast);
-  const runs = new Runs(store, sessions, agents, waiters, timings.noMatchTimeoutMs);
-  const runners = new Runners(store, termsOf(timings));
-  const claims = new Claims(store, runs, sessions, timings.claimLeaseMs);
+  const usage = new UsageLedger(store, sessions);
+  const events = new SessionEvents(store, sessions, usage, broadcast);
+  const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
+  const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
+  const runners = new Runners(store, deadlines, timings);
+  const claims = new Claims(store, queue, sessions, deadlines, timings.claimLeaseMs);
   const callbacks = new Callbacks(store, runs, sessions, events, options.callbacks ?? "together");
-  const transitions = new RunTransitions({ store, runs, runners, sessions, claims, callbacks, waiters, broadcast });
-  const { pollTimeoutMs, stopRedeliveryMs } = timings;
+  const retries = new Retries(store, queue);
+  const statistics = new Statistics(store);
+  const parts = { store, runs, runners, sessions, claims, queue, retries, statistics, callbacks, waiters, broadcast };
+  const transitions = new RunTransitions(parts);
   const polls = new Polls({ runners, runs, claims, transitions, waiters, log, pollTimeoutMs, stopRedeliveryMs });
-  claims.renewAll(timings.noMatchTimeoutMs);
+  claims.renewAll(noMatchTimeoutMs);
   callbacks.deliverAll();
-  const sweep = startSweep(runners, transitions, timings, log);
+  deadlines.start(sweepOf({ store, queue, runners, transitions, timings, log }));
   const router = new Router(
     { "GET /health": () => Response.json({ status: "healthy" }) },
     runnerRoutes({ store, runners, polls, waiters, claims, transitions, timings, log }),
-    runRoutes(runs, transitions),
-    sessionRoutes(store, sessions, events, transitions, broadcast),
+    runRoutes(store, runs, transitions, new IdempotencyKeys(store)),
+    sessionRoutes({ store, sessions, events, trees: new SessionTrees(store), transitions, broadcast }),
     agentRoutes(agents),
   );
   const release = (): void => {
-    sweep[Symbol.dispose]();
+    deadlines[Symbol.dispose]();
     waiters.endAll();
     broadcast.close();
   };

@@ -4,7 +4,8 @@ import type { Claims } from "./claims.ts";
 import type { PollWaiters, Waiter } from "./poll-waiters.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { offerOf, type Runners } from "./runners.ts";
-import { type Runs, wireRun } from "./runs.ts";
+import { wireRun } from "./run-row.ts";
+import type { Runs } from "./runs.ts";
 
 /** What a poll brings (protocol, section 3); null is 204. */
 export type PollAnswer = { run: unknown } | { stop_runs: string[] } | { deregistered: true } | null;

@@ -1,18 +1,23 @@
-import type { RunStatus } from "../protocol/run.ts";
+import type { FailureReason, RunStatus } from "../protocol/run.ts";
 import type { Broadcast } from "./broadcast.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { Claims } from "./claims.ts";
 import { HttpError } from "./http.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
+import type { Retries } from "./retries.ts";
+import type { RunQueue } from "./run-queue.ts";
+import type { RunRow } from "./run-row.ts";
 import type { Runners } from "./runners.ts";
-import type { RunRow, Runs } from "./runs.ts";
+import type { Runs } from "./runs.ts";
 import type { SessionRow, Sessions } from "./sessions.ts";
+import { runMsOf, type Statistics } from "./statistics.ts";
 import { isoTime, type Store } from "./store.ts";
 
 /**
  * The life of a run. It is created pending; a poll claims it; its runner says `started` (running) and in the end how it
  * ended. A claim whose `started` never comes goes back to pending. Somebody may stop it: a pending run is stopped at once,
- * a claimed or running one is stopping until its runner has reported an end, whichever it was. An ended run never changes.
+ * a claimed or running one is stopping until its runner has reported an end, whichever it was. An ended run never changes; one
+ * that is to be tried again has another run as its next attempt.
  */
 const LEGAL: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   pending: ["claimed", "stopped", "failed"],
@@ -24,8 +29,18 @@ const LEGAL: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   stopped: [],
 };
 
-export type Ending = "completed" | "failed" | "stopped";
-const SESSION_STATUS_AFTER: Readonly<Record<Ending, string>> = { completed: "finished", failed: "failed", stopped: "stopped" };
+/** How a run ended. `reason` goes with a failure, where it is known. */
+export type Ending =
+  | { readonly status: "completed" | "stopped" }
+  | { readonly status: "failed"; readonly error: string; readonly reason: FailureReason | null };
+
+const SESSION_STATUS_AFTER: Readonly<Record<Ending["status"], string>> = { completed: "finished", failed: "failed", stopped: "stopped" };
+
+const RUNNER_LEFT: Ending = { status: "failed", error: "The runner deregistered before it reported how the run ended", reason: "runner_lost" };
+const GIVEN_UP = {
+  no_match: "No matching runner available within timeout",
+  expired: "The run was not started within its time to live",
+} as const;
 
 export interface Parts {
   readonly store: Store;
@@ -33,6 +48,9 @@ export interface Parts {
   readonly runners: Runners;
   readonly sessions: Sessions;
   readonly claims: Claims;
+  readonly queue: RunQueue;
+  readonly retries: Retries;
+  readonly statistics: Statistics;
   readonly callbacks: Callbacks;
   readonly waiters: PollWaiters;
   readonly broadcast: Broadcast;
@@ -68,23 +86,24 @@ export class RunTransitions {
     });
   }
 
-  /** The runner's last word on a run; `error` goes with `failed`. 401, 404, 409 as above. Repeating the same is fine. */
-  ended(runId: string, runnerId: string, ending: Ending, error: string | null = null): RunRow {
+  /** The runner's last word on a run. 401, 404, 409 as above. Repeating the same is fine. */
+  ended(runId: string, runnerId: string, ending: Ending): RunRow {
     return this.#parts.store.write(() => {
       const run = this.#owned(runId, runnerId);
-      if (run.status !== ending) this.#end(run, ending, error);
+      if (run.status !== ending.status) this.#end(run, ending);
       return run;
     });
   }
 
-  /** Stops a run, or asks its runner to. 404 unknown, 400 if it has ended. */
+  /** Stops a run, or asks its runner to; of one that is tried again, the last attempt. 404 unknown, 400 if it has ended. */
   stop(runId: string): RunRow {
     const { store, runs } = this.#parts;
     return store.write(() => {
-      const run = runs.get(runId);
+      let run = runs.get(runId);
+      while (run.retried_by !== null) run = runs.get(run.retried_by);
       if (!LEGAL[run.status].includes("stopped")) throw new HttpError(400, `Run cannot be stopped: it is ${run.status}`);
       if (run.status !== "stopping") this.#stopOpen(run);
-      return runs.get(runId);
+      return runs.get(run.run_id);
     });
   }
 
@@ -93,7 +112,7 @@ export class RunTransitions {
     const { store, runs, sessions } = this.#parts;
     return store.write(() => {
       sessions.get(sessionId);
-      const open = runs.openOf(sessionId);
+      const open = runs.allOpenOf(sessionId);
       const main = open.find((run) => run.status !== "pending") ?? open[0];
       if (!main) throw new HttpError(400, "Session has no run that could be stopped");
       // On purpose stopped, whatever it was before: set first, so that no callback wakes it between two of its runs.
@@ -110,7 +129,7 @@ export class RunTransitions {
     const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(() => {
       const session = sessions.get(sessionId);
-      if (runs.openOf(sessionId).length > 0) this.stopSession(sessionId);
+      if (runs.allOpenOf(sessionId).length > 0) this.stopSession(sessionId);
       sessions.delete(sessionId);
       callbacks.sessionDeleted(session);
       return session;
@@ -127,30 +146,25 @@ export class RunTransitions {
       runners.delete(runnerId);
       for (const run of runs.activeOf(runnerId)) {
         if (run.status === "claimed") claims.release(run);
-        else if (run.status === "stopping") this.#end(run, "stopped", null);
-        else if (byItself) this.#end(run, "failed", "The runner deregistered before it reported how the run ended");
+        else if (run.status === "stopping") this.#end(run, { status: "stopped" });
+        else if (byItself) this.#end(run, RUNNER_LEFT);
       }
       store.afterCommit(() => waiters.wake(runnerId));
     });
   }
 
-  /** What time alone does to runs: leases and matching run out. */
-  expire(): void {
-    const { store, claims } = this.#parts;
-    const now = isoTime();
-    const due = (where: string): RunRow[] => store.db.query<RunRow, [string]>(`SELECT * FROM runs WHERE ${where}`).all(now);
-    for (const run of due("lease_until IS NOT NULL AND lease_until < ?")) {
-      store.write(() => {
-        if (run.status === "claimed") claims.release(run);
-        // It was to be stopped and has never begun: its runner has never heard of it.
-        else this.#end(run, "stopped", null);
-      });
-    }
-    for (const run of due("status = 'pending' AND timeout_at IS NOT NULL AND timeout_at < ?")) {
-      // One that waits for its turn in its session has not been offered to anyone yet; its time begins then.
-      if (this.#parts.runs.openOf(run.session_id)[0]?.seq !== run.seq) continue;
-      store.write(() => this.#end(run, "failed", "No matching runner available within timeout"));
-    }
+  /** A claim was not followed by `started` in time. */
+  leaseRanOut(run: RunRow): void {
+    this.#parts.store.write(() => {
+      if (run.status === "claimed") this.#parts.claims.release(run);
+      // It was to be stopped and has never begun: its runner has never heard of it.
+      else this.#end(run, { status: "stopped" });
+    });
+  }
+
+  /** A pending run is given up. */
+  giveUp(run: RunRow, reason: "no_match" | "expired"): void {
+    this.#parts.store.write(() => this.#end(run, { status: "failed", error: GIVEN_UP[reason], reason }));
   }
 
   #owned(runId: string, runnerId: string): RunRow {
@@ -164,7 +178,7 @@ export class RunTransitions {
     const { store, sessions, runners, waiters } = this.#parts;
     const runnerId = run.runner_id;
     if (run.status === "pending" || runnerId === null || runners.find(runnerId) === null) {
-      this.#end(run, "stopped", null);
+      this.#end(run, { status: "stopped" });
       return;
     }
     store.db.query("UPDATE runs SET status = 'stopping' WHERE seq = ?").run(run.seq);
@@ -172,20 +186,35 @@ export class RunTransitions {
     store.afterCommit(() => waiters.wake(runnerId));
   }
 
-  #end(run: RunRow, ending: Ending, error: string | null): void {
-    const { store, runs, sessions, callbacks, broadcast } = this.#parts;
-    if (!LEGAL[run.status].includes(ending)) throw illegal(run, ending);
+  #end(run: RunRow, ending: Ending): void {
+    const { store, sessions, callbacks, queue, retries, statistics } = this.#parts;
+    const { status } = ending;
+    if (!LEGAL[run.status].includes(status)) throw illegal(run, status);
+    const { error, reason } = status === "failed" ? ending : { error: null, reason: null };
+    const completedAt = isoTime();
     store.db
-      .query("UPDATE runs SET status = ?, error = ?, completed_at = ?, lease_until = NULL WHERE seq = ?")
-      .run(ending, error, isoTime(), run.seq);
+      .query("UPDATE runs SET status = ?, waiting_for = NULL, error = ?, reason = ?, completed_at = ?, lease_until = NULL WHERE seq = ?")
+      .run(status, error, reason, completedAt, run.seq);
+    statistics.ended({ run, status, completedAt });
+    const next = retries.next(run, reason);
     // A run that never began says nothing about a session that has been active before it.
     const sets = run.status !== "pending" || sessions.find(run.session_id)?.status === "pending";
-    if (sets) sessions.update(run.session_id, { status: SESSION_STATUS_AFTER[ending] });
-    const { run_id, session_id } = run;
-    if (ending === "failed") store.afterCommit(() => broadcast.send("run_failed", session_id, { run_id, error, session_id }));
-    store.afterCommit(() => broadcast.send("run_ended", session_id, { run_id, session_id, status: ending }));
-    callbacks.runEnded({ ...run, status: ending, error });
-    runs.takeTurn(run.session_id);
+    const sessionStatus = next === null ? SESSION_STATUS_AFTER[status] : "pending";
+    if (sets) sessions.update(run.session_id, { status: sessionStatus }, { run_ms: runMsOf(run, completedAt) ?? 0 });
+    this.#tellEnd(run, ending, next?.run_id ?? null);
+    if (next !== null) return;
+    callbacks.runEnded({ ...run, status, error });
+    queue.advance(run.session_id);
+  }
+
+  /** The end of an attempt that is followed by another is no failure to those who look for failures. */
+  #tellEnd({ run_id, session_id }: RunRow, ending: Ending, retriedBy: string | null): void {
+    const { store, broadcast } = this.#parts;
+    const { status } = ending;
+    store.afterCommit(() => {
+      if (status === "failed" && retriedBy === null) broadcast.send("run_failed", session_id, { run_id, error: ending.error, session_id });
+      broadcast.send("run_ended", session_id, { run_id, session_id, status, retried_by: retriedBy });
+    });
   }
 }
 

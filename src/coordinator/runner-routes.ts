@@ -5,7 +5,7 @@ import { HttpError, invalid, readBody } from "./http.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 import type { Polls } from "./polls.ts";
 import type { Routes } from "./router.ts";
-import type { RunRow } from "./runs.ts";
+import type { RunRow } from "./run-row.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { type Runners, wireRunner } from "./runners.ts";
 import type { Store } from "./store.ts";
@@ -77,19 +77,19 @@ function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
     },
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
-      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, "completed");
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "completed" });
       log.info("run completed", contextOf(run));
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
       const body = await readBody(request, FailedReport);
-      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, "failed", body.error);
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "failed", error: body.error, reason: body.reason ?? null });
       log.info("run failed", contextOf(run));
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
-      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, "stopped");
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "stopped" });
       log.info("run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
       return Response.json({ ok: true });
     },

@@ -1,8 +1,9 @@
 import type { Register } from "../protocol/runner.ts";
+import type { Deadlines } from "./deadlines.ts";
 import type { Offer } from "./demands.ts";
 import { HttpError, invalid } from "./http.ts";
 import { isoTime, type Store } from "./store.ts";
-import type { Terms } from "./timings.ts";
+import { type CoordinatorTimings, type Terms, termsOf } from "./timings.ts";
 
 export interface RunnerRow {
   readonly runner_id: string;
@@ -22,11 +23,15 @@ export interface RunnerRow {
 export class Runners {
   readonly #store: Store;
   readonly #terms: Terms;
+  readonly #deadlines: Deadlines;
+  readonly #staleAfterMs: number;
   readonly #since = Date.now();
 
-  constructor(store: Store, terms: Terms) {
+  constructor(store: Store, deadlines: Deadlines, timings: CoordinatorTimings) {
     this.#store = store;
-    this.#terms = terms;
+    this.#terms = termsOf(timings);
+    this.#deadlines = deadlines;
+    this.#staleAfterMs = timings.staleAfterMs;
   }
 
   find(runnerId: string): RunnerRow | null {
@@ -68,6 +73,7 @@ export class Runners {
           now,
         );
     });
+    this.#expectSilence();
     return runnerId;
   }
 
@@ -79,6 +85,7 @@ export class Runners {
         .query("UPDATE runners SET last_heartbeat = ?, status = 'online' WHERE runner_id = ?")
         .run(isoTime(), runnerId);
     });
+    this.#expectSilence();
   }
 
   /** Its next poll tells the runner to go. 404 if unknown. */
@@ -99,6 +106,11 @@ export class Runners {
 
   all(): RunnerRow[] {
     return this.#store.db.query<RunnerRow, []>("SELECT * FROM runners ORDER BY registered_at, runner_id").all();
+  }
+
+  /** Unless it is heard of again, the runner that was heard of now will be stale then. */
+  #expectSilence(): void {
+    this.#deadlines.expect(Date.now() + this.#staleAfterMs);
   }
 
   /** How long a runner has not been heard of while this coordinator could have heard it. */

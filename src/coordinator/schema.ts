@@ -10,6 +10,12 @@ export const APPLICATION_ID = 0x4152636f;
 export const ACTIVE = "status IN ('claimed','running','stopping')";
 export const OPEN = "status IN ('pending','claimed','running','stopping')";
 
+/** The run of a session whose turn it is: there is one at most, which `runs_at_head` ensures. */
+export const AT_HEAD = `(${ACTIVE} OR waiting_for IN ('runner','retry'))`;
+
+/** What a run demands, as text that compares: runs of the same demands stand in one queue. */
+export const DEMAND_CLASS = "ifnull(demands, '')";
+
 /** Times are ISO 8601 in UTC with milliseconds, so that they compare as text. `seq` is the order of creation. */
 const VERSION_1 = `
   CREATE TABLE sessions (
@@ -102,5 +108,79 @@ const VERSION_1 = `
   ) STRICT;
 `;
 
+/**
+ * Priorities, schedules, retries, costs, statistics, idempotency keys. The queue of `waiting_for = 'runner'` takes the place of
+ * `runs_pending`: a claim looks only at runs that may be claimed, however many wait for something else.
+ * Statistics begin with this version; they are kept by the hour, so that no question about them reads the runs.
+ */
+const VERSION_2 = `
+  ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN waiting_for TEXT;
+  ALTER TABLE runs ADD COLUMN not_before TEXT;
+  ALTER TABLE runs ADD COLUMN expires_at TEXT;
+  ALTER TABLE runs ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE runs ADD COLUMN max_attempts INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE runs ADD COLUMN retry_delay_seconds REAL;
+  ALTER TABLE runs ADD COLUMN retry_of TEXT;
+  ALTER TABLE runs ADD COLUMN retried_by TEXT;
+  ALTER TABLE runs ADD COLUMN reason TEXT;
+  ALTER TABLE runs ADD COLUMN total_cost_usd REAL;
+  ALTER TABLE runs ADD COLUMN num_turns INTEGER;
+  ALTER TABLE runs ADD COLUMN input_tokens INTEGER;
+  ALTER TABLE runs ADD COLUMN output_tokens INTEGER;
+
+  ALTER TABLE sessions ADD COLUMN total_cost_usd REAL NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN num_turns INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN input_tokens INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN output_tokens INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN run_ms INTEGER NOT NULL DEFAULT 0;
+
+  UPDATE runs SET waiting_for = 'turn' WHERE status = 'pending';
+  UPDATE runs SET waiting_for = 'runner' WHERE status = 'pending'
+    AND NOT EXISTS (SELECT 1 FROM runs AS r INDEXED BY runs_open_by_session
+                    WHERE r.session_id = runs.session_id AND r.${OPEN} AND (r.status <> 'pending' OR r.seq < runs.seq));
+
+  DROP INDEX runs_pending;
+  DROP INDEX runs_open;
+  DROP INDEX runs_timing_out;
+  CREATE UNIQUE INDEX runs_at_head ON runs(session_id) WHERE ${AT_HEAD};
+  CREATE INDEX runs_for_runners ON runs(${DEMAND_CLASS}, priority DESC, seq) WHERE waiting_for = 'runner';
+  CREATE INDEX runs_in_turn ON runs(session_id, seq) WHERE waiting_for = 'turn';
+  CREATE INDEX runs_scheduled ON runs(not_before) WHERE waiting_for IN ('time','retry');
+  CREATE INDEX runs_timing_out ON runs(timeout_at) WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL;
+  CREATE INDEX runs_expiring ON runs(expires_at) WHERE status = 'pending' AND expires_at IS NOT NULL;
+  CREATE INDEX runs_ended ON runs(completed_at) WHERE completed_at IS NOT NULL;
+  CREATE INDEX runs_by_status ON runs(status, seq);
+  CREATE INDEX runs_by_runner ON runs(runner_id, seq) WHERE runner_id IS NOT NULL;
+  CREATE INDEX sessions_by_status ON sessions(status, seq);
+  CREATE INDEX sessions_at_top ON sessions(seq) WHERE parent_session_id IS NULL;
+
+  CREATE TABLE run_hours (
+    hour TEXT NOT NULL,
+    status TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    wait_ms INTEGER NOT NULL,
+    run_ms INTEGER NOT NULL,
+    total_cost_usd REAL NOT NULL,
+    PRIMARY KEY (hour, status)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE run_times (
+    hour TEXT NOT NULL,
+    what TEXT NOT NULL,
+    up_to_ms INTEGER NOT NULL,
+    runs INTEGER NOT NULL,
+    PRIMARY KEY (hour, what, up_to_ms)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE idempotency_keys (
+    key TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    created_at TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX idempotency_keys_by_age ON idempotency_keys(created_at);
+`;
+
 /** The n-th step leads from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];

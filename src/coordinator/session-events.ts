@@ -1,25 +1,27 @@
 import { messageText, type SessionEvent } from "../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { HttpError } from "./http.ts";
+import type { Sought } from "./paging.ts";
 import type { Sessions } from "./sessions.ts";
 import { isoTime, type Store } from "./store.ts";
+import type { UsageLedger } from "./usage-ledger.ts";
 
-interface EventRow {
+export interface EventRow {
   readonly seq: number;
   readonly body: string;
 }
-
-const PAGE = 500;
 
 /** What executors tell about their sessions. An assistant's message is the session's result so far. */
 export class SessionEvents {
   readonly #store: Store;
   readonly #sessions: Sessions;
+  readonly #usage: UsageLedger;
   readonly #broadcast: Broadcast;
 
-  constructor(store: Store, sessions: Sessions, broadcast: Broadcast) {
+  constructor(store: Store, sessions: Sessions, usage: UsageLedger, broadcast: Broadcast) {
     this.#store = store;
     this.#sessions = sessions;
+    this.#usage = usage;
     this.#broadcast = broadcast;
   }
 
@@ -30,10 +32,12 @@ export class SessionEvents {
       this.#sessions.get(sessionId);
       const stored = { ...event, timestamp: event.timestamp ?? isoTime() };
       const isAnswer = event.event_type === "message" && event.role === "assistant";
-      this.#store.db
+      const { lastInsertRowid } = this.#store.db
         .query("INSERT INTO events (session_id, is_answer, body) VALUES (?, ?, ?)")
         .run(sessionId, isAnswer ? 1 : 0, JSON.stringify(stored));
-      this.#store.afterCommit(() => this.#broadcast.send("event", sessionId, { data: stored }));
+      const data = { ...stored, event_id: Number(lastInsertRowid) };
+      this.#store.afterCommit(() => this.#broadcast.send("event", sessionId, { data }));
+      this.#usage.note(event);
       if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
     });
   }
@@ -47,19 +51,13 @@ export class SessionEvents {
       .get(sessionId, since);
     return row === null ? null : messageText(JSON.parse(row.body) as SessionEvent);
   }
+}
 
-  /** A session's events in order, a page at a time. */
-  *pages(sessionId: string): Generator<unknown[]> {
-    for (let after = 0; ; ) {
-      const rows = this.#store.db
-        .query<EventRow, [string, number]>(
-          `SELECT seq, body FROM events WHERE session_id = ? AND seq > ? ORDER BY seq LIMIT ${PAGE}`,
-        )
-        .all(sessionId, after);
-      const last = rows.at(-1);
-      if (!last) return;
-      yield rows.map((row) => JSON.parse(row.body) as unknown);
-      after = last.seq;
-    }
-  }
+export function soughtEvents(sessionId: string): Sought {
+  return { table: "events", index: "events_by_session", where: [["session_id = ?", sessionId]] };
+}
+
+/** An event as it was sent, with a number by which readers tell one from another. */
+export function wireEvent({ seq, body }: EventRow): Record<string, unknown> {
+  return { ...(JSON.parse(body) as SessionEvent), event_id: seq };
 }

@@ -1,34 +1,39 @@
 import { Bind, CreateSession, Metadata, SessionEvent } from "../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
-import { HttpError, listResponse, readBody } from "./http.ts";
+import { type Call, HttpError, readBody } from "./http.ts";
+import { answerList, nextCursor, type Page, pageOf, rowsOfPage } from "./paging.ts";
 import type { Routes } from "./router.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { isTrue } from "./runner-routes.ts";
-import type { SessionEvents } from "./session-events.ts";
+import { type EventRow, type SessionEvents, soughtEvents, wireEvent } from "./session-events.ts";
+import { soughtSessions } from "./session-lists.ts";
 import { shapeOf } from "./session-tree.ts";
-import { type Sessions, wireSession } from "./sessions.ts";
+import type { SessionTrees } from "./session-trees.ts";
+import { type SessionRow, type Sessions, wireSession } from "./sessions.ts";
 import type { Store } from "./store.ts";
 
-/** Sessions, their events and results (protocol, sections 1b and 10). */
-export function sessionRoutes(
-  store: Store,
-  sessions: Sessions,
-  events: SessionEvents,
-  transitions: RunTransitions,
-  broadcast: Broadcast,
-): Routes {
-  return {
-    "GET /sessions/:session_id/tree": ({ params }) => Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
-    ...readRoutes(sessions, events),
-    ...writeRoutes(sessions, transitions),
-    ...eventRoutes(sessions, events),
-    ...broadcastRoutes(sessions, broadcast),
-  };
+/** A dashboard that wants older ones asks `GET /sessions`. */
+const SESSIONS_OF_INIT = 1_000;
+const USUAL_TREES: Page = { limit: 50, order: "desc", after: null };
+
+export interface SessionRouteParts {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly events: SessionEvents;
+  readonly trees: SessionTrees;
+  readonly transitions: RunTransitions;
+  readonly broadcast: Broadcast;
 }
 
-function readRoutes(sessions: Sessions, events: SessionEvents): Routes {
+/** Sessions, their events and results (protocol, sections 1b and 10). */
+export function sessionRoutes(parts: SessionRouteParts): Routes {
+  return { ...readRoutes(parts), ...treeRoutes(parts), ...writeRoutes(parts), ...eventRoutes(parts), ...broadcastRoutes(parts) };
+}
+
+function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   return {
-    "GET /sessions": () => listResponse("sessions", sessions.pages()),
+    "GET /sessions": ({ query }) =>
+      answerList<SessionRow>({ key: "sessions", store, sought: soughtSessions(query, isTrue(query.get("top"))), show: wireSession }, pageOf(query)),
     "GET /sessions/:session_id": ({ params }) => Response.json({ session: wireSession(sessions.get(params["session_id"] ?? "")) }),
     "GET /sessions/:session_id/status": ({ params }) =>
       Response.json({ status: sessions.find(params["session_id"] ?? "")?.status ?? "not_existent" }),
@@ -46,7 +51,20 @@ function readRoutes(sessions: Sessions, events: SessionEvents): Routes {
   };
 }
 
-function writeRoutes(sessions: Sessions, transitions: RunTransitions): Routes {
+function treeRoutes({ store, sessions, trees }: SessionRouteParts): Routes {
+  return {
+    "GET /sessions/:session_id/tree": ({ params }) => Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
+    "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params["session_id"] ?? "")),
+    "GET /trees"({ query }) {
+      const page = pageOf(query) ?? USUAL_TREES;
+      const rows = rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
+      const shown = rows.map((row) => ({ ...wireSession(row), roll_up: trees.rollUp(row.session_id), last_event: trees.lastEvent(row.session_id) }));
+      return Response.json({ trees: shown, next_cursor: nextCursor(rows, page) });
+    },
+  };
+}
+
+function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
   return {
     async "POST /sessions"({ request }) {
       return Response.json({ ok: true, session: wireSession(sessions.create(await readBody(request, CreateSession))) });
@@ -66,27 +84,27 @@ function writeRoutes(sessions: Sessions, transitions: RunTransitions): Routes {
   };
 }
 
-function eventRoutes(sessions: Sessions, events: SessionEvents): Routes {
-  const list = (sessionId: string): Response => {
-    sessions.get(sessionId);
-    return listResponse("events", events.pages(sessionId));
+function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
+  const list = ({ params, query }: Call): Response => {
+    const { session_id } = sessions.get(params["session_id"] ?? "");
+    return answerList<EventRow>({ key: "events", store, sought: soughtEvents(session_id), show: wireEvent }, pageOf(query, "asc"));
   };
   return {
     async "POST /sessions/:session_id/events"({ request, params }) {
       events.add(params["session_id"] ?? "", await readBody(request, SessionEvent));
       return Response.json({ ok: true });
     },
-    "GET /sessions/:session_id/events": ({ params }) => list(params["session_id"] ?? ""),
+    "GET /sessions/:session_id/events": list,
     async "POST /events"({ request }) {
       const event = await readBody(request, SessionEvent);
       events.add(event.session_id, event);
       return Response.json({ ok: true });
     },
-    "GET /events/:session_id": ({ params }) => list(params["session_id"] ?? ""),
+    "GET /events/:session_id": list,
   };
 }
 
-function broadcastRoutes(sessions: Sessions, broadcast: Broadcast): Routes {
+function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
   return {
     "GET /sse/sessions"({ request, query, keepOpen }) {
       const sessionId = query.get("session_id");
@@ -98,7 +116,7 @@ function broadcastRoutes(sessions: Sessions, broadcast: Broadcast): Routes {
         wanted: { ...(sessionId === null ? {} : { sessionId }), ...(types === null ? {} : { types: new Set(types.split(",")) }) },
         ...(Number.isSafeInteger(lastEventId) ? { lastEventId } : {}),
         includeInit: isTrue(query.get("include_init") ?? "true"),
-        init: () => ({ sessions: only === undefined ? [...sessions.pages()].flat() : only === null ? [] : [wireSession(only)] }),
+        init: () => ({ sessions: only === undefined ? sessions.newest(SESSIONS_OF_INIT).map(wireSession) : only === null ? [] : [wireSession(only)] }),
         signal: request.signal,
       });
     },

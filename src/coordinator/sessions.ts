@@ -16,10 +16,16 @@ export interface SessionRow {
   readonly executor_type: string | null;
   readonly hostname: string | null;
   readonly execution_mode: string | null;
+  readonly total_cost_usd: number;
+  readonly num_turns: number;
+  /** Tokens read from a cache or written into one are among them. */
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  /** How long its runs have run altogether. */
+  readonly run_ms: number;
 }
-type Changes = Partial<Omit<SessionRow, "seq" | "session_id" | "created_at">>;
-
-const PAGE = 500;
+type Sums = Pick<SessionRow, "total_cost_usd" | "num_turns" | "input_tokens" | "output_tokens" | "run_ms">;
+type Changes = Partial<Omit<SessionRow, "seq" | "session_id" | "created_at" | keyof Sums>>;
 
 /** The sessions. Every change is told to the dashboards once it is committed. */
 export class Sessions {
@@ -69,13 +75,14 @@ export class Sessions {
     if (parentId && !this.find(parentId)) throw new HttpError(404, `Parent session not found: ${parentId}`);
   }
 
-  /** Changes the given columns; a session that is gone is left alone. */
-  update(sessionId: string, changes: Changes): void {
+  /** Changes the given columns and adds to the given sums; a session that is gone is left alone. */
+  update(sessionId: string, changes: Changes, added: Partial<Sums> = {}): void {
     const given = Object.entries(changes).filter(([, value]) => value !== undefined);
-    if (given.length === 0) return;
+    const sums = Object.entries(added).filter(([, value]) => value !== 0);
+    if (given.length + sums.length === 0) return;
     this.#store.write(() => {
-      const columns = given.map(([column]) => `${column} = ?`).join(", ");
-      const values = given.map(([, value]) => value);
+      const columns = [...given.map(([column]) => `${column} = ?`), ...sums.map(([column]) => `${column} = ${column} + ?`)].join(", ");
+      const values = [...given, ...sums].map(([, value]) => value);
       const { changes: hit } = this.#store.db
         .query(`UPDATE sessions SET ${columns} WHERE session_id = ?`)
         .run(...values, sessionId);
@@ -132,17 +139,9 @@ export class Sessions {
     });
   }
 
-  /** All sessions in order of creation, a page at a time. */
-  *pages(): Generator<unknown[]> {
-    for (let after = 0; ; ) {
-      const rows = this.#store.db
-        .query<SessionRow, [number]>(`SELECT * FROM sessions WHERE seq > ? ORDER BY seq LIMIT ${PAGE}`)
-        .all(after);
-      const last = rows.at(-1);
-      if (!last) return;
-      yield rows.map(wireSession);
-      after = last.seq;
-    }
+  /** The newest sessions, in order of creation. */
+  newest(most: number): SessionRow[] {
+    return this.#store.db.query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?").all(most).reverse();
   }
 
   #tell(type: "session_created" | "session_updated", sessionId: string): void {

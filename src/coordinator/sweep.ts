@@ -1,36 +1,92 @@
-import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Clockwork } from "./deadlines.ts";
+import type { RunQueue } from "./run-queue.ts";
+import type { RunRow } from "./run-row.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import type { Runners } from "./runners.ts";
+import { isoTime, type Store } from "./store.ts";
 import type { CoordinatorTimings } from "./timings.ts";
 
-/** What happens by the passing of time alone: leases that run out, runs nobody can take, runners that fall silent. */
-export function startSweep(runners: Runners, transitions: RunTransitions, timings: CoordinatorTimings, log: Log): Disposable {
-  const { claimLeaseMs, noMatchTimeoutMs, staleAfterMs, removeAfterMs } = timings;
-  const shortest = Math.min(claimLeaseMs, noMatchTimeoutMs, staleAfterMs, removeAfterMs);
-  const sweep = (): void => {
-    try {
-      transitions.expire();
-      sweepRunners(runners, transitions, timings, log);
-    } catch (error) {
-      log.error(`sweep: ${describeError(error)}`);
-    }
-  };
-  // Often enough that a deadline is missed by a tenth of it at most.
-  const timer = setInterval(sweep, Math.min(1_000, Math.max(10, shortest / 10)));
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+export interface SweepParts {
+  readonly store: Store;
+  readonly queue: RunQueue;
+  readonly runners: Runners;
+  readonly transitions: RunTransitions;
+  readonly timings: CoordinatorTimings;
+  readonly log: Log;
 }
 
-function sweepRunners(runners: Runners, transitions: RunTransitions, timings: CoordinatorTimings, log: Log): void {
+/** So many of each kind at a time: a hundred thousand that are due at once hold up no request for long. */
+const MOST_AT_ONCE = 100;
+
+/** Each condition is that of an index, so that the earliest is found without looking at the others. */
+const DUE = {
+  lease: { column: "lease_until", where: "lease_until IS NOT NULL" },
+  match: { column: "timeout_at", where: "waiting_for = 'runner' AND timeout_at IS NOT NULL" },
+  life: { column: "expires_at", where: "status = 'pending' AND expires_at IS NOT NULL" },
+  start: { column: "not_before", where: "waiting_for IN ('time','retry')" },
+} as const;
+const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
+  .map(({ column, where }) => `SELECT min(${column}) AS at FROM runs WHERE ${where}`)
+  .join(" UNION ALL ")})`;
+
+/** What happens by the passing of time alone: scheduled starts, leases and lives that run out, runs nobody can take, silent runners. */
+export function sweepOf(parts: SweepParts): Clockwork {
+  return {
+    nextAt: () => earliest(nextOfRuns(parts.store), ...parts.runners.all().map((runner) => nextOfRunner(runner.status, parts.runners.silenceMs(runner), parts.timings))),
+    act: () => sweepRuns(parts) + sweepRunners(parts),
+  };
+}
+
+function nextOfRuns({ db }: Store): number | null {
+  const at = db.query<{ at: string | null }, []>(EARLIEST).get()?.at ?? null;
+  return at === null ? null : Date.parse(at);
+}
+
+function nextOfRunner(status: string, silenceMs: number, { staleAfterMs, removeAfterMs }: CoordinatorTimings): number {
+  const limits = status === "online" ? [staleAfterMs, removeAfterMs] : [removeAfterMs];
+  // The silence has to be longer than the limit.
+  return Date.now() + Math.min(...limits) - silenceMs + 1;
+}
+
+function earliest(...moments: readonly (number | null)[]): number | null {
+  const given = moments.filter((moment) => moment !== null);
+  return given.length === 0 ? null : Math.min(...given);
+}
+
+function sweepRuns({ store, queue, transitions }: SweepParts): number {
+  const due = ({ column, where }: (typeof DUE)[keyof typeof DUE]): RunRow[] =>
+    store.db.query<RunRow, [string]>(`SELECT * FROM runs WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${MOST_AT_ONCE}`).all(isoTime());
+  let done = queue.admitDue(MOST_AT_ONCE);
+  for (const run of due(DUE.lease)) {
+    transitions.leaseRanOut(run);
+    done++;
+  }
+  for (const run of due(DUE.life)) {
+    transitions.giveUp(run, "expired");
+    done++;
+  }
+  for (const run of due(DUE.match)) {
+    transitions.giveUp(run, "no_match");
+    done++;
+  }
+  return done;
+}
+
+function sweepRunners({ runners, transitions, timings, log }: SweepParts): number {
+  let done = 0;
   for (const runner of runners.all()) {
     const silence = runners.silenceMs(runner);
     const context = { runner: runner.runner_id, host: runner.hostname };
     if (silence > timings.removeAfterMs) {
       transitions.removeRunner(runner.runner_id, false);
       log.warn("runner removed: it has been silent for too long", context);
+      done++;
     } else if (silence > timings.staleAfterMs && runner.status === "online") {
       runners.markStale(runner.runner_id);
       log.warn("runner stale: no heartbeat", context);
+      done++;
     }
   }
+  return done;
 }

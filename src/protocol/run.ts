@@ -26,6 +26,21 @@ export const Demands = v.object({
 });
 export type Demands = v.InferOutput<typeof Demands>;
 
+/** Why a run failed, in one word, where somebody knew. The runner says the first four, the coordinator the others. */
+export const FailureReason = v.picklist(["temporary", "interrupted", "not_started", "timed_out", "runner_lost", "no_match", "expired"]);
+export type FailureReason = v.InferOutput<typeof FailureReason>;
+
+/** What a pending run waits for: its scheduled time, its turn in its session, a runner, the pause before another attempt. */
+export const WaitingFor = v.picklist(["time", "turn", "runner", "retry"]);
+export type WaitingFor = v.InferOutput<typeof WaitingFor>;
+
+/** A moment with its time zone (`2026-01-31T08:00:00Z`, `2026-01-31T09:00:00.000+01:00`). */
+const Moment = v.pipe(
+  v.string(),
+  v.isoTimestamp("not a time such as 2026-01-31T08:00:00Z"),
+  v.check((text) => !Number.isNaN(Date.parse(text)), "there is no such day or time"),
+);
+
 /** A run as `GET /runs`, `GET /runs/{id}` and the poll show it (protocol, section 3). Times are ISO 8601. */
 export const Run = v.looseObject({
   run_id: RunId,
@@ -45,6 +60,14 @@ export const Run = v.looseObject({
   started_at: v.nullish(v.string(), null),
   completed_at: v.nullish(v.string(), null),
   timeout_at: v.nullish(v.string(), null),
+  // What follows is ours: another coordinator does not send it.
+  priority: v.nullish(v.number(), 0),
+  waiting_for: v.nullish(v.string(), null),
+  not_before: v.nullish(v.string(), null),
+  attempt: v.nullish(v.number(), 1),
+  max_attempts: v.nullish(v.number(), 1),
+  reason: v.nullish(v.string(), null),
+  retried_by: v.nullish(v.string(), null),
 });
 export type Run = v.InferOutput<typeof Run>;
 
@@ -58,6 +81,16 @@ export const CreateRun = v.object({
   parent_session_id: v.nullish(SessionId),
   execution_mode: v.nullish(ExecutionMode, "sync"),
   additional_demands: v.nullish(Demands),
+  /** Of the runs that a runner may take it gets that of the highest priority, then the oldest. */
+  priority: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(-1000), v.maxValue(1000))),
+  /** It is not handed out earlier. */
+  not_before: v.nullish(Moment),
+  /** It fails if no runner has taken it for so long after it might have started; at most ten years. */
+  ttl_seconds: v.nullish(v.pipe(v.number(), v.minValue(0.001), v.maxValue(315_360_000))),
+  /** How often it is tried at most, where it fails for a reason that another attempt may not meet. */
+  max_attempts: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100))),
+  /** The pause before the second attempt; each further one is twice as long. */
+  retry_delay_seconds: v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400))),
 });
 export type CreateRun = v.InferOutput<typeof CreateRun>;
 

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { RunId } from "./identifiers.ts";
+import { FailureReason } from "./run.ts";
 
 const nonEmpty = v.pipe(v.string(), v.minLength(1));
 
@@ -41,7 +42,8 @@ export const CompletedReport = v.looseObject({
   status: v.nullish(v.string(), "success"),
   session_status: v.nullish(v.string()),
 });
-export const FailedReport = v.looseObject({ runner_id: v.string(), error: v.string() });
+/** `reason` is ours; a word that we do not know counts as none. */
+export const FailedReport = v.looseObject({ runner_id: v.string(), error: v.string(), reason: v.fallback(v.nullish(FailureReason), null) });
 export const StoppedReport = v.looseObject({ runner_id: v.string(), signal: v.nullish(v.string(), "SIGTERM") });
 
 /** A runner as `GET /runners` shows it. */

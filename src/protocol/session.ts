@@ -85,3 +85,41 @@ export type SessionEvent = v.InferOutput<typeof SessionEvent>;
 export function messageText(event: SessionEvent): string {
   return (event.content ?? []).map((block) => block.text ?? "").join("");
 }
+
+/** What a run has used so far. Tokens that were read from a cache or written into one are among the input tokens. */
+export interface Usage {
+  readonly total_cost_usd: number | null;
+  readonly num_turns: number | null;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+}
+
+const amount = v.fallback(v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))), null);
+const count = v.fallback(v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))), null);
+const UsageFields = v.looseObject({
+  total_cost_usd: amount,
+  num_turns: count,
+  usage: v.fallback(
+    v.nullish(
+      v.looseObject({ input_tokens: count, output_tokens: count, cache_creation_input_tokens: count, cache_read_input_tokens: count }),
+    ),
+    null,
+  ),
+});
+
+/** A message carries the usage of one call at most; these tell the run's totals. */
+const TELL_USAGE: ReadonlySet<string> = new Set(["usage", "result", "session_stop"]);
+
+/**
+ * The usage that an event tells: `total_cost_usd`, `num_turns` and `usage {input_tokens, output_tokens, cache_creation_input_tokens,
+ * cache_read_input_tokens}` of an event `usage`, `result` or `session_stop`, each of them optional. What is no number counts as not
+ * given; null where nothing is.
+ */
+export function usageOf(event: SessionEvent): Usage | null {
+  if (!TELL_USAGE.has(event.event_type)) return null;
+  const { total_cost_usd, num_turns, usage } = v.parse(UsageFields, event);
+  const read = [usage?.input_tokens, usage?.cache_creation_input_tokens, usage?.cache_read_input_tokens].filter((tokens) => tokens != null);
+  const input_tokens = read.length === 0 ? null : read.reduce((sum, tokens) => sum + tokens, 0);
+  const told = { total_cost_usd: total_cost_usd ?? null, num_turns: num_turns ?? null, input_tokens, output_tokens: usage?.output_tokens ?? null };
+  return Object.values(told).every((value) => value === null) ? null : told;
+}

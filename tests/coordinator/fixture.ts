@@ -30,9 +30,15 @@ export class Fixture implements AsyncDisposable {
     this.coordinator = coordinator;
   }
 
-  static async start(timings: Partial<CoordinatorTimings> = {}, callbacks: CallbackTiming = "together"): Promise<Fixture> {
+  /** `prepare` may write the database that the coordinator will find. */
+  static async start(
+    timings: Partial<CoordinatorTimings> = {},
+    callbacks: CallbackTiming = "together",
+    prepare?: (databasePath: string) => void,
+  ): Promise<Fixture> {
     const folder = tempFolder();
     const databasePath = join(folder.path, "coordinator.db");
+    prepare?.(databasePath);
     const coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings, callbacks });
     return new Fixture(folder, timings, coordinator);
   }

@@ -29,6 +29,20 @@ describe("poll", () => {
       started_at: null,
       completed_at: null,
       timeout_at: null,
+      reason: null,
+      priority: 0,
+      waiting_for: null,
+      not_before: null,
+      expires_at: null,
+      attempt: 1,
+      max_attempts: 1,
+      retry_delay_seconds: null,
+      retry_of: null,
+      retried_by: null,
+      total_cost_usd: null,
+      num_turns: null,
+      input_tokens: null,
+      output_tokens: null,
     });
     expect(run_id).toMatch(/^run_[0-9a-f]{12}$/);
     expect(session_id).toMatch(/^ses_[0-9a-f]{12}$/);

@@ -204,7 +204,7 @@ describe("stop", () => {
   });
 
   test("of a run whose runner is gone counts as done", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 20, removeAfterMs: 40 });
+    await using c = await Fixture.start({ staleAfterMs: 200, removeAfterMs: 400 });
     const { run_id } = await runIn("running", c, await c.register());
     await until("the runner is removed", async () => (await c.get("/runners")).body.runners.length === 0);
     expect((await c.post(`/runs/${run_id}/stop`)).body.status).toBe("stopped");

@@ -20,6 +20,11 @@ describe("POST /runs", () => {
       executor_type: null,
       hostname: null,
       execution_mode: "async_poll",
+      total_cost_usd: 0,
+      num_turns: 0,
+      input_tokens: 0,
+      output_tokens: 0,
+      run_ms: 0,
     });
   });
 
@@ -68,7 +73,7 @@ describe("POST /runs", () => {
 });
 
 describe("GET /runs", () => {
-  test("filters by status, runner and session, and limits to the newest", async () => {
+  test("filters by status, runner and session; with a limit the newest come first", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const ids: string[] = [];
@@ -80,12 +85,17 @@ describe("GET /runs", () => {
     expect(await list("")).toEqual([0, 1, 2, 3]);
     expect(await list("status=pending")).toEqual([2, 3]);
     expect(await list("status=claimed,completed")).toEqual([0, 1]);
-    expect(await list("status=claimed,pending&limit=2")).toEqual([2, 3]);
+    expect(await list("status=claimed,pending&limit=2")).toEqual([3, 2]);
+    expect(await list("status=claimed,pending&limit=2&order=asc")).toEqual([1, 2]);
     expect(await list(`runner_id=${runner}&status=claimed`)).toEqual([1]);
+    expect(await list(`runner_id=${runner}`)).toEqual([0, 1]);
+    expect(await list(`runner_id=${runner}&status=completed,pending`)).toEqual([0]);
     expect(await list("session_id=s3")).toEqual([3]);
+    expect(await list("session=s3&status=pending")).toEqual([3]);
+    expect(await list("session=s3&status=claimed")).toEqual([]);
     expect(await list("limit=1")).toEqual([3]);
     expect((await c.get("/runs?status=odd")).status).toBe(422);
-    expect((await c.get("/runs?limit=0")).status).toBe(422);
+    for (const bad of ["limit=0", "limit=1001", "limit=x", "cursor=x", "order=up"]) expect((await c.get(`/runs?${bad}`)).status).toBe(422);
     expect((await c.get("/runs/run_0")).status).toBe(404);
   });
 
@@ -161,8 +171,8 @@ describe("session", () => {
     await c.post("/events", { event_type: "odd", session_id: "s" });
     const { events } = (await c.get("/sessions/s/events")).body;
     expect(events).toEqual([
-      { event_type: "post_tool", session_id: "s", timestamp: "t1", tool_name: "Bash", extra: 1 },
-      { event_type: "odd", session_id: "s", timestamp: expect.any(String) },
+      { event_type: "post_tool", session_id: "s", timestamp: "t1", tool_name: "Bash", extra: 1, event_id: expect.any(Number) },
+      { event_type: "odd", session_id: "s", timestamp: expect.any(String), event_id: expect.any(Number) },
     ]);
     expect((await c.get("/events/s")).body.events).toEqual(events);
     expect((await c.post("/sessions/s/events", { event_type: "x", session_id: "t" })).status).toBe(400);

@@ -1,0 +1,18 @@
+import type { Sought } from "./paging.ts";
+
+/** What `status` (several, separated by commas), `agent`, `parent` and `top=true` of a request ask for. */
+export function soughtSessions(query: URLSearchParams, isTop: boolean): Sought {
+  const status = query.get("status");
+  const parent = query.get("parent");
+  const agent = query.get("agent");
+  const statuses = status === null ? null : [...new Set(status.split(","))];
+  const where: (readonly [string, ...string[]])[] = [];
+  if (agent !== null) where.push(["agent_name = ?", agent]);
+  if (parent !== null) where.push(["parent_session_id = ?", parent]);
+  if (isTop) where.push(["parent_session_id IS NULL"]);
+  if (statuses !== null && (parent !== null || isTop)) where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);
+  if (parent !== null) return { table: "sessions", index: "sessions_by_parent", where };
+  if (isTop) return { table: "sessions", index: "sessions_at_top", where };
+  if (statuses === null) return { table: "sessions", where };
+  return { table: "sessions", index: "sessions_by_status", where, anyOf: { column: "status", values: statuses } };
+}
