@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { Blueprint } from "../protocol/agent.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
-import { CreatedRun, type CreateRun, Run, RunList, StopAnswer } from "../protocol/run.ts";
+import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";
 import { DuplicateRunner, Registered, RunnerInfo, RunnerList } from "../protocol/runner.ts";
 import { type Session, SessionAnswer, type SessionEvent, SessionEvent as SessionEventSchema, SessionList, Session as SessionSchema, TreeAnswer, type TreeShape } from "../protocol/session.ts";
 import type { Authorization } from "./credentials.ts";
@@ -18,7 +18,7 @@ const RUN_ENDED = "run_ended";
 export type Report =
   | { readonly verb: "started" }
   | { readonly verb: "completed" }
-  | { readonly verb: "failed"; readonly error: string }
+  | { readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason }
   | { readonly verb: "stopped"; readonly signal: string };
 
 /** The coordinator seen from outside, one method a verb. Every method rejects with a CoordinatorFailure and none retries. */
@@ -230,7 +230,7 @@ function reportBody(runnerId: string, report: Report): object {
     case "completed":
       return { runner_id: runnerId, status: "success", session_status: "finished" };
     case "failed":
-      return { runner_id: runnerId, error: report.error };
+      return { runner_id: runnerId, error: report.error, ...(report.reason === undefined ? {} : { reason: report.reason }) };
     case "stopped":
       return { runner_id: runnerId, signal: report.signal };
   }

@@ -20,8 +20,11 @@ export interface FollowOptions {
 const LOOK_EVERY_MS = 500;
 const STREAM_RETRY_MS = 2_000;
 
-/** Follows a run to its end: events as they come, the status whenever it changes. An outage of the coordinator is waited out. */
-export async function followRun(client: CoordinatorClient, runId: string, sessionId: string, options: FollowOptions): Promise<Followed> {
+/**
+ * Follows a run to its end: events as they come, the status whenever it changes. A run that is tried again is followed to the end of its
+ * last attempt. An outage of the coordinator is waited out.
+ */
+export async function followRun(client: CoordinatorClient, firstRunId: string, sessionId: string, options: FollowOptions): Promise<Followed> {
   const done = new AbortController();
   let wake = new AbortController();
   const streaming = streamEvents(client, sessionId, done.signal, (event) => {
@@ -29,6 +32,7 @@ export async function followRun(client: CoordinatorClient, runId: string, sessio
     wake.abort();
   });
   try {
+    let runId = firstRunId;
     let lastStatus = "";
     for (;;) {
       // New before the look: what comes during it wakes the wait that follows.
@@ -36,6 +40,10 @@ export async function followRun(client: CoordinatorClient, runId: string, sessio
       const run = await lookAt(client, runId);
       if (run !== null && run.status !== lastStatus) options.onStatus?.(run);
       lastStatus = run?.status ?? lastStatus;
+      if (run?.retried_by != null) {
+        runId = run.retried_by;
+        continue;
+      }
       if (run !== null && isTerminal(run.status)) return { run, result: await resultOf(client, run) };
       await delay(LOOK_EVERY_MS, wake.signal);
     }

@@ -31,7 +31,8 @@ export const ActivityEntry = v.object({
 
 export const OutcomeEntry = v.variant("kind", [
   v.object({ kind: v.literal("succeeded") }),
-  v.object({ kind: v.picklist(["failed", "timed-out", "not-started", "vanished"]), error: v.string() }),
+  v.object({ kind: v.literal("failed"), error: v.string(), reason: v.optional(v.picklist(["temporary", "interrupted"])) }),
+  v.object({ kind: v.picklist(["timed-out", "not-started", "vanished"]), error: v.string() }),
   v.object({ kind: v.literal("stopped"), signal: v.string() }),
   v.object({ kind: v.literal("claim-lost"), reason: v.string() }),
 ]);

@@ -10,7 +10,8 @@ export type CancelReason =
 /** How a run ended: data, never an exception. */
 export type Outcome =
   | { readonly kind: "succeeded" }
-  | { readonly kind: "failed"; readonly error: string }
+  /** `reason` where the end itself says that another attempt may go better. */
+  | { readonly kind: "failed"; readonly error: string; readonly reason?: "temporary" | "interrupted" | undefined }
   | { readonly kind: "timed-out"; readonly error: string }
   | { readonly kind: "stopped"; readonly signal: string }
   | { readonly kind: "not-started"; readonly error: string }
@@ -18,6 +19,9 @@ export type Outcome =
   | { readonly kind: "vanished"; readonly error: string }
   /** The coordinator gave the run to somebody else, or knows it no more: nothing was spawned, nothing is reported. */
   | { readonly kind: "claim-lost"; readonly reason: string };
+
+/** EX_TEMPFAIL of sysexits.h: by this exit code an executor says that the same run may succeed later (a usage limit, a service that is down). */
+const TEMPORARY_FAILURE = 75;
 
 /** The outcome of an executor that has ended. `usedSignal` is the last one that was sent to it because of `reason`. */
 export function outcomeOfExit(
@@ -36,7 +40,9 @@ export function outcomeOfExit(
   }
   const how = exit.code === null ? `The executor was ended by ${exit.signal}` : `Process exited with code ${exit.code}`;
   const text = errorText();
-  return { kind: "failed", error: text === "" ? how : text };
+  const error = text === "" ? how : text;
+  if (exit.code === null) return { kind: "failed", error, reason: "interrupted" };
+  return exit.code === TEMPORARY_FAILURE ? { kind: "failed", error, reason: "temporary" } : { kind: "failed", error };
 }
 
 /** The outcome of a run that was cancelled before its executor was started: the run time-out counts from the start only. */
@@ -48,10 +54,13 @@ export function reportOf(outcome: Outcome): Report | null {
     case "succeeded":
       return { verb: "completed" };
     case "failed":
+      return outcome.reason === undefined ? { verb: "failed", error: outcome.error } : { verb: "failed", error: outcome.error, reason: outcome.reason };
     case "timed-out":
+      return { verb: "failed", error: outcome.error, reason: "timed_out" };
     case "not-started":
+      return { verb: "failed", error: outcome.error, reason: "not_started" };
     case "vanished":
-      return { verb: "failed", error: outcome.error };
+      return { verb: "failed", error: outcome.error, reason: "interrupted" };
     case "stopped":
       return { verb: "stopped", signal: outcome.signal };
     case "claim-lost":

@@ -50,6 +50,18 @@ test("followRun: tells events and changes of status as they come, and the result
   expect(events).toEqual([{ event_type: "message", session_id: "ses_1" }]);
 });
 
+test("followRun: a run that is tried again is followed to the end of its last attempt", async () => {
+  await using server = stubServer(({ url }) => {
+    if (url.startsWith("/sse/")) return new Response(new ReadableStream());
+    if (url.endsWith("/result")) return result();
+    if (url === "/runs/run_1") return Response.json({ run_id: "run_1", session_id: "ses_1", status: "failed", retried_by: "run_2" });
+    return Response.json({ run_id: "run_2", session_id: "ses_1", status: "completed", retried_by: null });
+  });
+  const statuses: string[] = [];
+  const { run } = await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {}, onStatus: (each) => statuses.push(each.status) });
+  expect([run.run_id, run.status, statuses]).toEqual(["run_2", "completed", ["failed", "completed"]]);
+});
+
 test("followRun: an outage of the coordinator is waited out", async () => {
   const { server } = coordinatorOf({ status: "completed", troubles: [503, 500], result });
   await using _server = server;

@@ -14,8 +14,20 @@ test("outcomeOfExit: another code is a failure with the end of stderr, or with t
   expect(outcomeOfExit({ code: 3, signal: null }, null, "SIGTERM", stderr(""))).toEqual({ kind: "failed", error: "Process exited with code 3" });
 });
 
+test("outcomeOfExit: 75 is a failure that may pass", () => {
+  expect(outcomeOfExit({ code: 75, signal: null }, null, "SIGTERM", stderr("limit reached"))).toEqual({
+    kind: "failed",
+    error: "limit reached",
+    reason: "temporary",
+  });
+});
+
 test("outcomeOfExit: a signal that nobody here sent is a failure that names it", () => {
-  expect(outcomeOfExit(KILLED, null, "SIGTERM", stderr(""))).toEqual({ kind: "failed", error: "The executor was ended by SIGKILL" });
+  expect(outcomeOfExit(KILLED, null, "SIGTERM", stderr(""))).toEqual({
+    kind: "failed",
+    error: "The executor was ended by SIGKILL",
+    reason: "interrupted",
+  });
 });
 
 test.each(["stop-command", "shutdown"] as const)("outcomeOfExit: after a %s it is stopped, with the signal that was used, however it exited", (kind) => {
@@ -31,8 +43,10 @@ test("outcomeOfExit: after the run time-out it is a failure that tells the time-
 test.each<[Outcome, unknown, string]>([
   [{ kind: "succeeded" }, { verb: "completed" }, "completed"],
   [{ kind: "failed", error: "e" }, { verb: "failed", error: "e" }, "failed"],
-  [{ kind: "timed-out", error: "e" }, { verb: "failed", error: "e" }, "failed (run time-out)"],
-  [{ kind: "not-started", error: "e" }, { verb: "failed", error: "e" }, "failed (not started: e)"],
+  [{ kind: "failed", error: "e", reason: "temporary" }, { verb: "failed", error: "e", reason: "temporary" }, "failed"],
+  [{ kind: "vanished", error: "e" }, { verb: "failed", error: "e", reason: "interrupted" }, "failed (the executor vanished)"],
+  [{ kind: "timed-out", error: "e" }, { verb: "failed", error: "e", reason: "timed_out" }, "failed (run time-out)"],
+  [{ kind: "not-started", error: "e" }, { verb: "failed", error: "e", reason: "not_started" }, "failed (not started: e)"],
   [{ kind: "stopped", signal: "SIGKILL" }, { verb: "stopped", signal: "SIGKILL" }, "stopped (SIGKILL)"],
   [{ kind: "claim-lost", reason: "r" }, null, "given up (r)"],
 ])("reportOf, describeOutcome: of %j", (outcome, report, words) => {
