@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { AgentName, CreateAgent, UpdateAgent, UpdateAgentStatus } from "../protocol/agent.ts";
 import type { Agents } from "./agents.ts";
 import { HttpError, readBody } from "./http.ts";
+import { namedPage } from "./paging.ts";
 import type { Routes } from "./router.ts";
 
 /** A name of the wrong form is 400, not 422: the name is checked by itself. */
@@ -12,7 +13,9 @@ export function agentRoutes(agents: Agents): Routes {
   return {
     "GET /agents"({ query }) {
       const tags = (query.get("tags") ?? "").split(",").map((tag) => tag.trim());
-      return Response.json(agents.list(tags.filter((tag) => tag !== "")));
+      const { rows, next } = namedPage(query, agents.list(tags.filter((tag) => tag !== "")), (agent) => agent.name);
+      // The list is a bare array, as in the seed generation: where the next page begins has no place in it.
+      return Response.json(rows, { headers: next === null ? {} : { "x-next-cursor": next } });
     },
     "GET /agents/:name": ({ params }) => Response.json(agents.get(params["name"] ?? "")),
     async "POST /agents"({ request }) {

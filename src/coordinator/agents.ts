@@ -11,6 +11,8 @@ interface AgentRow {
   readonly modified_at: string;
 }
 type Definition = Omit<CreateAgent, "name">;
+/** An agent as the API shows it (protocol, section 1b): nulls left out. */
+export type WireAgent = Readonly<Record<string, unknown>> & { readonly name: string };
 
 /** The blueprints. */
 export class Agents {
@@ -21,7 +23,7 @@ export class Agents {
   }
 
   /** All agents by name, or those that have every one of `tags`. */
-  list(tags: readonly string[]): unknown[] {
+  list(tags: readonly string[]): WireAgent[] {
     const rows = this.#store.db.query<AgentRow, []>("SELECT * FROM agents ORDER BY name").all();
     return rows.filter((row) => tags.every((tag) => definitionOf(row).tags?.includes(tag))).map(wireAgent);
   }
@@ -90,7 +92,7 @@ function definitionOf(row: AgentRow): Definition {
   return JSON.parse(row.definition) as Definition;
 }
 
-function wireAgent(row: AgentRow): unknown {
+function wireAgent(row: AgentRow): WireAgent {
   const { name, status, created_at, modified_at } = row;
   return { name, tags: [], ...definitionOf(row), status, created_at, modified_at };
 }

@@ -8,6 +8,7 @@ import { Callbacks, type CallbackTiming } from "./callbacks.ts";
 import { Claims } from "./claims.ts";
 import { Deadlines } from "./deadlines.ts";
 import { corsHeaders, guard, isLoopback } from "./guard.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { HttpError } from "./http.ts";
 import { IdempotencyKeys } from "./idempotency-keys.ts";
 import { PollWaiters } from "./poll-waiters.ts";
@@ -26,6 +27,7 @@ import { sessionRoutes } from "./session-routes.ts";
 import { SessionTrees } from "./session-trees.ts";
 import { Sessions } from "./sessions.ts";
 import { Statistics } from "./statistics.ts";
+import { statsRoutes } from "./stats-routes.ts";
 import { Store } from "./store.ts";
 import { sweepOf } from "./sweep.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./timings.ts";
@@ -41,6 +43,8 @@ export interface CoordinatorOptions {
   readonly token?: string;
   /** `together` unless it is said otherwise. */
   readonly callbacks?: CallbackTiming;
+  /** Runs that ended longer ago are removed, and sessions of which none is left; 0 or nothing: all are kept. */
+  readonly keepMs?: number;
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
 }
@@ -129,15 +133,19 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   claims.renewAll(noMatchTimeoutMs);
   callbacks.deliverAll();
   deadlines.start(sweepOf({ store, queue, runners, transitions, timings, log }));
+  const keys = new IdempotencyKeys(store);
+  const housekeeping = new Housekeeping({ store, sessions, keys, statistics, keepMs: options.keepMs ?? 0, everyMs: timings.housekeepingEveryMs, log });
   const router = new Router(
     { "GET /health": () => Response.json({ status: "healthy" }) },
-    runnerRoutes({ store, runners, polls, waiters, claims, transitions, timings, log }),
-    runRoutes(store, runs, transitions, new IdempotencyKeys(store)),
+    runnerRoutes({ store, runs, runners, polls, waiters, claims, transitions, timings, log }),
+    runRoutes(store, runs, transitions, keys),
     sessionRoutes({ store, sessions, events, trees: new SessionTrees(store), transitions, broadcast }),
     agentRoutes(agents),
+    statsRoutes(store, runners, statistics),
   );
   const release = (): void => {
     deadlines[Symbol.dispose]();
+    housekeeping[Symbol.dispose]();
     waiters.endAll();
     broadcast.close();
   };
@@ -155,7 +163,7 @@ async function answer(
   try {
     const url = new URL(request.url);
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
-    guard(request, url.pathname, token);
+    guard(request, url, token);
     if (!service) throw new HttpError(503, "The coordinator is closing");
     const { handler, params } = service.router.find(request.method, url.pathname);
     response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });

@@ -10,13 +10,15 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Who may call. With a token: whoever shows it (`GET /health` is open). Without one the coordinator listens on loopback
+ * Who may call. With a token: whoever shows it (`GET /health` is open; a browser's EventSource cannot send headers, so the stream takes it
+ * as `api_key` too, as the seed generation does). Without one the coordinator listens on loopback
  * only, and the danger is a web page in this machine's browser: a page of another origin is known by its `Origin`, one
  * that has rebound its own name to 127.0.0.1 by its `Host`. Throws 401 or 403.
  */
-export function guard(request: Request, path: string, token: string | undefined): void {
+export function guard(request: Request, { pathname, searchParams }: URL, token: string | undefined): void {
   if (token !== undefined) {
-    if (path === "/health" || showsToken(request, token)) return;
+    const inQuery = pathname === "/sse/sessions" ? searchParams.get("api_key") : null;
+    if (pathname === "/health" || showsToken(request, inQuery, token)) return;
     throw new HttpError(401, "A bearer token is required");
   }
   const origin = request.headers.get("origin");
@@ -32,15 +34,17 @@ export function corsHeaders(request: Request): Record<string, string> {
   return {
     "access-control-allow-origin": origin,
     "access-control-allow-methods": "GET, POST, PATCH, DELETE",
-    "access-control-allow-headers": "authorization, content-type, last-event-id",
+    "access-control-allow-headers": "authorization, content-type, last-event-id, idempotency-key",
+    "access-control-expose-headers": "x-next-cursor, idempotent-replayed",
     vary: "Origin",
   };
 }
 
 /** Compares digests, so that the time taken tells nothing about the token or its length. */
-function showsToken(request: Request, token: string): boolean {
-  const [, shown] = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
-  return shown !== undefined && crypto.timingSafeEqual(digest(shown), digest(token));
+function showsToken(request: Request, inQuery: string | null, token: string): boolean {
+  const [, inHeader] = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
+  const shown = inHeader ?? inQuery;
+  return shown !== null && crypto.timingSafeEqual(digest(shown), digest(token));
 }
 
 function digest(text: string): Uint8Array {

@@ -17,14 +17,29 @@ const DEFAULT_OF_A_PAGE = 100;
 export function pageOf(query: URLSearchParams, usualOrder: Page["order"] = "desc"): Page | null {
   const order = query.get("order") ?? usualOrder;
   if (order !== "asc" && order !== "desc") throw invalid(["query", "order"], "Expected asc or desc");
-  const limit = query.get("limit");
+  const limit = limitOf(query);
   const cursor = query.get("cursor");
   if (limit === null && cursor === null) return null;
-  if (limit !== null && (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MOST_OF_A_PAGE)) {
-    throw invalid(["query", "limit"], `Expected a whole number from 1 to ${MOST_OF_A_PAGE}`);
-  }
   if (cursor !== null && !/^\d{1,15}$/.test(cursor)) throw invalid(["query", "cursor"], "Expected the next_cursor of another page");
-  return { limit: limit === null ? DEFAULT_OF_A_PAGE : Number(limit), order, after: cursor === null ? null : Number(cursor) };
+  return { limit: limit ?? DEFAULT_OF_A_PAGE, order, after: cursor === null ? null : Number(cursor) };
+}
+
+/** A page of a short list whose rows have names: in order of the names, after that of the cursor. Without `limit` and `cursor` all of it. */
+export function namedPage<Row>(query: URLSearchParams, rows: readonly Row[], nameOf: (row: Row) => string): { rows: readonly Row[]; next: string | null } {
+  const cursor = query.get("cursor");
+  const limit = limitOf(query) ?? (cursor === null ? null : DEFAULT_OF_A_PAGE);
+  if (limit === null) return { rows, next: null };
+  const sorted = rows.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  const rest = cursor === null ? sorted : sorted.filter((row) => nameOf(row) > cursor);
+  const last = rest[limit - 1];
+  return { rows: rest.slice(0, limit), next: last === undefined || rest.length === limit ? null : nameOf(last) };
+}
+
+function limitOf(query: URLSearchParams): number | null {
+  const limit = query.get("limit");
+  if (limit === null) return null;
+  if (/^\d{1,4}$/.test(limit) && Number(limit) >= 1 && Number(limit) <= MOST_OF_A_PAGE) return Number(limit);
+  throw invalid(["query", "limit"], `Expected a whole number from 1 to ${MOST_OF_A_PAGE}`);
 }
 
 /** What is sought in a table whose `seq` is the order of creation. */

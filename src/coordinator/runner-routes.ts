@@ -2,17 +2,20 @@ import type { Log } from "../log.ts";
 import { CompletedReport, FailedReport, Heartbeat, Register, StartedReport, StoppedReport } from "../protocol/runner.ts";
 import type { Claims } from "./claims.ts";
 import { HttpError, invalid, readBody } from "./http.ts";
+import { namedPage } from "./paging.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 import type { Polls } from "./polls.ts";
 import type { Routes } from "./router.ts";
 import type { RunRow } from "./run-row.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { type Runners, wireRunner } from "./runners.ts";
+import type { Runs } from "./runs.ts";
 import type { Store } from "./store.ts";
 import { type CoordinatorTimings, termsOf } from "./timings.ts";
 
 export interface RunnerRouteParts {
   readonly store: Store;
+  readonly runs: Runs;
   readonly runners: Runners;
   readonly polls: Polls;
   readonly waiters: PollWaiters;
@@ -27,7 +30,7 @@ export function runnerRoutes(parts: RunnerRouteParts): Routes {
   return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
 }
 
-function lifecycleRoutes({ store, runners, polls, waiters, claims, transitions, timings, log }: RunnerRouteParts): Routes {
+function lifecycleRoutes({ store, runs, runners, polls, waiters, claims, transitions, timings, log }: RunnerRouteParts): Routes {
   return {
     async "POST /runner/register"({ request }) {
       const body = await readBody(request, Register);
@@ -52,7 +55,10 @@ function lifecycleRoutes({ store, runners, polls, waiters, claims, transitions, 
       });
       return Response.json({ ok: true });
     },
-    "GET /runners": () => Response.json({ runners: runners.all().map(wireRunner) }),
+    "GET /runners"({ query }) {
+      const { rows, next } = namedPage(query, runners.all(), (runner) => runner.runner_id);
+      return Response.json({ runners: rows.map((runner) => wireRunner(runner, runs.activeCount(runner.runner_id))), next_cursor: next });
+    },
     "DELETE /runners/:runner_id"({ params, query }) {
       const runnerId = params["runner_id"] ?? "";
       if (!isTrue(query.get("self"))) {

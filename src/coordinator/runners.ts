@@ -119,11 +119,11 @@ export class Runners {
   }
 }
 
-/** A runner as `GET /runners` shows it (protocol, section 1b). */
-export function wireRunner(runner: RunnerRow): unknown {
+/** A runner as `GET /runners` shows it (protocol, section 1b), and how many runs it has under way. */
+export function wireRunner(runner: RunnerRow, activeRuns: number): unknown {
   const { deregistered: _, tags, ...shown } = runner;
   const seconds = Math.max(0, (Date.now() - Date.parse(runner.last_heartbeat)) / 1_000);
-  return { ...shown, tags: JSON.parse(tags) as unknown, seconds_since_heartbeat: seconds };
+  return { ...shown, tags: JSON.parse(tags) as unknown, seconds_since_heartbeat: seconds, active_runs: activeRuns };
 }
 
 export function offerOf(runner: RunnerRow): Offer {

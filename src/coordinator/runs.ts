@@ -72,6 +72,14 @@ export class Runs {
       .all(runnerId);
   }
 
+  /** How many those are. */
+  activeCount(runnerId: string): number {
+    const row = this.#parts.store.db
+      .query<{ n: number }, [string]>(`SELECT count(*) AS n FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE}`)
+      .get(runnerId);
+    return row?.n ?? 0;
+  }
+
   #startSession(body: CreateRun): SessionFields {
     const { agent_name, project_dir, parent_session_id, execution_mode } = body;
     const session_id = body.session_id ?? `ses_${randomHex12()}`;

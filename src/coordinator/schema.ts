@@ -146,7 +146,7 @@ const VERSION_2 = `
   CREATE UNIQUE INDEX runs_at_head ON runs(session_id) WHERE ${AT_HEAD};
   CREATE INDEX runs_for_runners ON runs(${DEMAND_CLASS}, priority DESC, seq) WHERE waiting_for = 'runner';
   CREATE INDEX runs_in_turn ON runs(session_id, seq) WHERE waiting_for = 'turn';
-  CREATE INDEX runs_scheduled ON runs(not_before) WHERE waiting_for IN ('time','retry');
+  CREATE INDEX runs_scheduled ON runs(not_before, waiting_for) WHERE waiting_for IN ('time','retry');
   CREATE INDEX runs_timing_out ON runs(timeout_at) WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL;
   CREATE INDEX runs_expiring ON runs(expires_at) WHERE status = 'pending' AND expires_at IS NOT NULL;
   CREATE INDEX runs_ended ON runs(completed_at) WHERE completed_at IS NOT NULL;

@@ -15,6 +15,8 @@ export interface CoordinatorTimings {
   readonly heartbeatIntervalSeconds: number;
   /** A stop that was handed out is repeated after this long, until the run's end is reported. */
   readonly stopRedeliveryMs: number;
+  /** What ended longer ago than is kept is looked for so often. */
+  readonly housekeepingEveryMs: number;
   /** A connection with nothing under way is cut after this many seconds; polls and streams are not. */
   readonly idleTimeoutSeconds: number;
 }
@@ -39,5 +41,6 @@ export const DEFAULT_TIMINGS: CoordinatorTimings = {
   sseHeartbeatMs: 30_000,
   heartbeatIntervalSeconds: 60,
   stopRedeliveryMs: 2_000,
+  housekeepingEveryMs: 3_600_000,
   idleTimeoutSeconds: 30,
 };

@@ -185,7 +185,7 @@ describe("callbacks together", () => {
     await using _ = c;
     await end(c, runner, at(children, 0));
     expect(await told(c)).toEqual([]);
-    await c.restart("each");
+    await c.restart({ callbacks: "each" });
     expect(await told(c)).toHaveLength(1);
   });
 });

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Coordinator, startCoordinator } from "../../src/coordinator/coordinator.ts";
+import { type Coordinator, type CoordinatorOptions, startCoordinator } from "../../src/coordinator/coordinator.ts";
 import type { CallbackTiming } from "../../src/coordinator/callbacks.ts";
 import type { CoordinatorTimings } from "../../src/coordinator/timings.ts";
 import { silentLog } from "../../src/log.ts";
@@ -43,11 +43,12 @@ export class Fixture implements AsyncDisposable {
     return new Fixture(folder, timings, coordinator);
   }
 
-  /** Closes the coordinator and starts another one on the same database. */
-  async restart(callbacks: CallbackTiming = "together"): Promise<void> {
+  /** Closes the coordinator and starts another one on the same database; `meanwhile` has it for itself. */
+  async restart(options: Partial<CoordinatorOptions> = {}, meanwhile?: () => void): Promise<void> {
     await this.coordinator.close();
+    meanwhile?.();
     const { databasePath } = this;
-    this.coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings: this.#timings, callbacks });
+    this.coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings: this.#timings, ...options });
   }
 
   async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> {

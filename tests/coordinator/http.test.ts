@@ -122,6 +122,12 @@ describe("with a token", () => {
     for (const wrong of ["Bearer", "Bearer ", "Bearer wrong", "Basic s3cret", "s3cret"]) expect(await statusOf("/runs", wrong)).toBe(401);
     expect(await statusOf("/runs", "Bearer s3cret")).toBe(200);
     expect(await statusOf("/runs", "bearer s3cret")).toBe(200);
+    // A browser's EventSource sends no headers.
+    expect(await statusOf("/runs?api_key=s3cret")).toBe(401);
+    expect(await statusOf("/sse/sessions?api_key=wrong")).toBe(401);
+    const stream = await fetch(`${coordinator.url}/sse/sessions?api_key=s3cret`);
+    expect(stream.status).toBe(200);
+    await stream.body?.cancel();
     const refused = await fetch(`${coordinator.url}/runs`);
     expect(await refused.json()).toEqual({ detail: expect.any(String) });
   });

@@ -73,6 +73,7 @@ describe("GET /runners", () => {
         status: "online",
         registered_at: expect.any(String),
         last_heartbeat: expect.any(String),
+        active_runs: 0,
         seconds_since_heartbeat: expect.any(Number),
       },
     ]);
