@@ -1,7 +1,8 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
-import { ExitCode } from "../errors.ts";
+import { ExitCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command } from "./command.ts";
 import { commonOptions, coordinatorOnlyOptions, coordinatorOptions, listenOptions, logOptions, stateDirOption } from "./options.ts";
@@ -14,6 +15,7 @@ export const coordinatorCommand: Command = {
   args: { ...listenOptions, ...coordinatorOnlyOptions, ...stateDirOption, config: coordinatorOptions.config, ...logOptions, ...commonOptions },
   examples: [
     ["agent-runner coordinator", "listen on http://127.0.0.1:8765; runs and sessions are kept in your state folder"],
+    ["agent-runner coordinator --agents-dir ~/project/agents", "with the agents that live there as files"],
     ["AGENT_COORDINATOR_TOKEN=... agent-runner coordinator --host 0.0.0.0", "serve other machines; each client needs the token"],
   ],
   async run(args, context) {
@@ -38,6 +40,13 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
     callbacks: config.callbacks,
     databasePath: join(config.stateDir, "coordinator.sqlite"),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
+    keepMs: config.coordinatorKeepMs,
+    ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir) }),
     log: log.scope("coordinator"),
   });
+}
+
+function requireFolder(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
+  throw new UserError(`The folder of agents ${path} does not exist`, { hint: "Make it, or name another one with --agents-dir", exitCode: ExitCode.usage });
 }

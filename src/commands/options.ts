@@ -55,6 +55,7 @@ export const listenOptions = {
   host: { type: "string", valueHint: "ADDRESS", description: "Address to listen on (default 127.0.0.1; any other needs a token)" },
   port: { type: "string", valueHint: "PORT", description: "Port to listen on (default 8765; 0: any free one)" },
   token: { type: "string", valueHint: "TOKEN", description: "Token that clients must send (better: AGENT_COORDINATOR_TOKEN, which no process list shows)" },
+  "agents-dir": { type: "string", valueHint: "DIR", description: "Folder of agents as files, NAME/agent.json (overrides AGENT_ORCHESTRATOR_AGENTS_DIR)" },
 } as const satisfies ArgsDef;
 
 /** Of the coordinator itself. */

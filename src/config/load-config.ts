@@ -77,6 +77,7 @@ function freeze(settings: Settings, folders: UserFolders, file: SettingsFile | n
     ...rest,
     projectDir: absolute(rest.projectDir ?? cwd),
     stateDir: absolute(rest.stateDir ?? folders.state),
+    agentsDir: rest.agentsDir === undefined ? undefined : absolute(rest.agentsDir),
     executorsDir: rest.executorsDir === undefined ? undefined : absolute(rest.executorsDir),
     folders,
     credentials: credentialsOf(

@@ -30,6 +30,8 @@ export const SETTINGS = {
     file: "coordinator.callbacks",
     default: "together",
   }),
+  agentsDir: setting(Text, { flag: "agents-dir", env: "AGENT_ORCHESTRATOR_AGENTS_DIR", file: "coordinator.agents_dir" }),
+  coordinatorKeepMs: setting(Age, { env: "AGENT_COORDINATOR_RETENTION", file: "coordinator.retention", default: 90 * 86_400_000 }),
   executor: setting(Text, { flag: "executor", file: "executor.name" }),
   executorPath: setting(Text, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
   executorsDir: setting(Text, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),

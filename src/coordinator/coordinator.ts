@@ -1,6 +1,7 @@
 import { withDeadline } from "../async/delay.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { AgentFolder } from "./agent-folder.ts";
 import { agentRoutes } from "./agent-routes.ts";
 import { Agents } from "./agents.ts";
 import { Broadcast } from "./broadcast.ts";
@@ -45,6 +46,8 @@ export interface CoordinatorOptions {
   readonly callbacks?: CallbackTiming;
   /** Runs that ended longer ago are removed, and sessions of which none is left; 0 or nothing: all are kept. */
   readonly keepMs?: number;
+  /** A folder of agents that live as files; it exists. */
+  readonly agentsDir?: string;
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
 }
@@ -116,7 +119,8 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   const waiters = new PollWaiters();
   const deadlines = new Deadlines(log);
   const { noMatchTimeoutMs, pollTimeoutMs, stopRedeliveryMs } = timings;
-  const agents = new Agents(store);
+  const files = options.agentsDir === undefined ? null : new AgentFolder(options.agentsDir, log);
+  const agents = new Agents(store, files);
   const sessions = new Sessions(store, broadcast);
   const usage = new UsageLedger(store, sessions);
   const events = new SessionEvents(store, sessions, usage, broadcast);
@@ -146,6 +150,7 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   const release = (): void => {
     deadlines[Symbol.dispose]();
     housekeeping[Symbol.dispose]();
+    files?.[Symbol.dispose]();
     waiters.endAll();
     broadcast.close();
   };

@@ -16,19 +16,21 @@ const McpServer = v.looseObject({
   env: v.nullish(v.record(v.string(), v.string())),
 });
 
+export const McpServers = v.record(v.string(), McpServer);
+
 /** An agent blueprint. `mcp_servers` maps a name to a server; unknown fields are passed through to the executor. */
 export const Blueprint = v.looseObject({
   name: v.nullish(v.string()),
   description: v.nullish(v.string()),
   system_prompt: v.nullish(v.string()),
-  mcp_servers: v.nullish(v.record(v.string(), McpServer)),
+  mcp_servers: v.nullish(McpServers),
 });
 export type Blueprint = v.InferOutput<typeof Blueprint>;
 
 const agentFields = {
   description: v.string(),
   system_prompt: v.nullish(v.string()),
-  mcp_servers: v.nullish(v.record(v.string(), McpServer)),
+  mcp_servers: v.nullish(McpServers),
   skills: v.nullish(v.array(v.string())),
   tags: v.nullish(v.array(v.string())),
   demands: v.nullish(Demands),
