@@ -139,8 +139,8 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   deadlines.start(sweepOf({ store, queue, runners, transitions, timings, log }));
   const keys = new IdempotencyKeys(store);
   const housekeeping = new Housekeeping({ store, sessions, keys, statistics, keepMs: options.keepMs ?? 0, everyMs: timings.housekeepingEveryMs, log });
-  const router = new Router(
-    { "GET /health": () => Response.json({ status: "healthy" }) },
+  const router: Router = new Router(
+    { "GET /health": () => Response.json({ status: "healthy" }), "GET /openapi.json": () => describeApi(router.names) },
     runnerRoutes({ store, runs, runners, polls, waiters, claims, transitions, timings, log }),
     runRoutes(store, runs, transitions, keys),
     sessionRoutes({ store, sessions, events, trees: new SessionTrees(store), transitions, broadcast }),
@@ -155,6 +155,12 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
     broadcast.close();
   };
   return { router, release, close: () => store.close() };
+}
+
+/** Loaded when it is asked for: nothing else needs what makes JSON Schemas. */
+async function describeApi(routes: readonly string[]): Promise<Response> {
+  const { openApiDocument } = await import("./openapi.ts");
+  return Response.json(openApiDocument(routes));
 }
 
 async function answer(

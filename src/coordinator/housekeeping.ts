@@ -49,7 +49,9 @@ export class Housekeeping implements Disposable {
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts;
-    this.#timer = setInterval(() => (this.#pass = this.#pass.then(() => this.#tidy())), parts.everyMs);
+    this.#timer = setInterval(() => {
+      this.#pass = this.#pass.then(() => this.#tidy());
+    }, parts.everyMs);
     this.#pass = this.#tidy();
   }
 

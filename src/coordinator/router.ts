@@ -14,9 +14,12 @@ interface Route {
 
 /** Finds the route of a request. 404 for an unknown path, 405 for a known path with another method. */
 export class Router {
+  /** `"GET /runs/:run_id"` and so on: all of them. */
+  readonly names: readonly string[];
   readonly #routes: readonly Route[];
 
   constructor(...tables: readonly Routes[]) {
+    this.names = tables.flatMap((table) => Object.keys(table));
     this.#routes = tables.flatMap((table) =>
       Object.entries(table).map(([key, handler]) => {
         const [method = "", path = ""] = key.split(" ");

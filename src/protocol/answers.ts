@@ -1,0 +1,178 @@
+import * as v from "valibot";
+import { McpServers } from "./agent.ts";
+import { Demands, ExecutionMode, FailureReason, RunStatus, RunType, WaitingFor } from "./run.ts";
+
+/*
+ * What our coordinator answers, to the letter; `/openapi.json` shows it. The schemas beside these (`Run`, `Session`, ...) are those of a
+ * reader, who takes what other coordinators send as well.
+ */
+
+const text = v.string();
+const textOrNull = v.nullable(text);
+const time = v.pipe(text, v.isoTimestamp());
+const timeOrNull = v.nullable(time);
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const amount = v.pipe(v.number(), v.minValue(0));
+const list = <S extends v.GenericSchema>(key: string, row: S) => v.looseObject({ [key]: v.array(row), next_cursor: v.optional(textOrNull) });
+
+export const RunAnswer = v.object({
+  run_id: text,
+  type: RunType,
+  session_id: text,
+  agent_name: textOrNull,
+  prompt: text,
+  project_dir: textOrNull,
+  parent_session_id: textOrNull,
+  execution_mode: ExecutionMode,
+  demands: v.nullable(Demands),
+  status: RunStatus,
+  runner_id: textOrNull,
+  error: textOrNull,
+  reason: v.nullable(FailureReason),
+  created_at: time,
+  claimed_at: timeOrNull,
+  started_at: timeOrNull,
+  completed_at: timeOrNull,
+  timeout_at: timeOrNull,
+  priority: v.pipe(v.number(), v.integer()),
+  waiting_for: v.nullable(WaitingFor),
+  not_before: timeOrNull,
+  expires_at: timeOrNull,
+  attempt: count,
+  max_attempts: count,
+  retry_delay_seconds: v.nullable(amount),
+  retry_of: textOrNull,
+  retried_by: textOrNull,
+  total_cost_usd: v.nullable(amount),
+  num_turns: v.nullable(count),
+  input_tokens: v.nullable(count),
+  output_tokens: v.nullable(count),
+});
+export const RunsAnswer = list("runs", RunAnswer);
+export const CreatedRunAnswer = v.object({ run_id: text, session_id: text, status: v.literal("pending") });
+export const StopRunAnswer = v.object({ ok: v.literal(true), run_id: text, session_id: text, status: v.picklist(["stopping", "stopped"]), message: text });
+
+const sessionFields = {
+  session_id: text,
+  status: v.picklist(["pending", "running", "idle", "finished", "failed", "stopping", "stopped"]),
+  created_at: time,
+  project_dir: textOrNull,
+  agent_name: textOrNull,
+  last_resumed_at: textOrNull,
+  parent_session_id: textOrNull,
+  executor_session_id: textOrNull,
+  executor_type: textOrNull,
+  hostname: textOrNull,
+  execution_mode: textOrNull,
+  total_cost_usd: amount,
+  num_turns: count,
+  input_tokens: count,
+  output_tokens: count,
+  run_ms: count,
+};
+export const SessionShown = v.object(sessionFields);
+export const SessionsAnswer = list("sessions", SessionShown);
+export const OneSessionAnswer = v.object({ session: SessionShown });
+export const SessionWrittenAnswer = v.object({ ok: v.literal(true), session: SessionShown });
+export const SessionStatusAnswer = v.object({ status: v.picklist([...sessionFields.status.options, "not_existent"]) });
+export const ResultAnswer = v.object({ result: text });
+export const AffinityAnswer = v.object({
+  affinity: v.object({
+    session_id: text,
+    executor_session_id: textOrNull,
+    hostname: textOrNull,
+    project_dir: textOrNull,
+    executor_type: textOrNull,
+  }),
+});
+export const SessionDeletedAnswer = v.object({ ok: v.literal(true), session_id: text, deleted: v.literal(true) });
+
+export const EventShown = v.looseObject({ event_type: text, session_id: text, timestamp: text, event_id: count });
+export const EventsAnswer = list("events", EventShown);
+
+const RollUpShown = v.object({
+  sessions: count,
+  by_status: v.record(text, count),
+  total_cost_usd: amount,
+  num_turns: count,
+  input_tokens: count,
+  output_tokens: count,
+  run_ms: count,
+});
+const LastEventShown = v.object({ event_id: count, event_type: textOrNull, tool_name: textOrNull, timestamp: textOrNull });
+const inTree = { ...sessionFields, roll_up: RollUpShown, last_event: v.nullable(LastEventShown) };
+export const TreesAnswer = v.object({ trees: v.array(v.object(inTree)), next_cursor: textOrNull });
+export const TreeAnswer = v.object({ sessions: v.array(v.object({ ...inTree, depth: count })), is_cut: v.boolean() });
+
+export const AgentShown = v.object({
+  name: text,
+  description: text,
+  system_prompt: v.optional(text),
+  mcp_servers: v.optional(McpServers),
+  skills: v.optional(v.array(text)),
+  tags: v.array(text),
+  demands: v.optional(Demands),
+  status: v.picklist(["active", "inactive"]),
+  created_at: time,
+  modified_at: time,
+  source: v.optional(v.literal("file")),
+});
+export const AgentsAnswer = v.array(AgentShown);
+
+export const RunnerShown = v.object({
+  runner_id: text,
+  registered_at: time,
+  last_heartbeat: time,
+  hostname: text,
+  project_dir: text,
+  executor_type: text,
+  executor_profile: textOrNull,
+  tags: v.array(text),
+  status: v.picklist(["online", "stale"]),
+  seconds_since_heartbeat: amount,
+  active_runs: count,
+});
+export const RunnersAnswer = list("runners", RunnerShown);
+export const RunnerRemovedAnswer = v.object({ ok: v.literal(true), message: text, initiated_by: v.picklist(["self", "external"]) });
+
+export const RegisteredAnswer = v.object({
+  runner_id: text,
+  poll_endpoint: v.literal("/runner/runs"),
+  poll_timeout_seconds: amount,
+  heartbeat_interval_seconds: amount,
+  capabilities: v.array(text),
+});
+export const PollAnswer = v.union([
+  v.object({ run: RunAnswer }),
+  v.object({ stop_runs: v.array(text) }),
+  v.object({ deregistered: v.literal(true) }),
+]);
+
+const steps = v.array(v.object({ up_to_ms: v.nullable(count), runs: count }));
+export const StatsAnswer = v.object({
+  since: time,
+  runs: v.object({
+    pending: v.object({ time: count, retry: count, turn: count, runner: count }),
+    claimed: count,
+    running: count,
+    stopping: count,
+  }),
+  runners: v.object({ online: count, stale: count }),
+  hours: v.array(
+    v.object({ hour: time, completed: count, failed: count, stopped: count, wait_ms: count, run_ms: count, total_cost_usd: amount }),
+  ),
+  wait: steps,
+  run: steps,
+});
+
+export const HealthAnswer = v.object({ status: v.literal("healthy") });
+export const OkAnswer = v.object({ ok: v.literal(true) });
+
+/** Every refusal: words, fields with their faults, or an object with `error` and `message`. */
+export const FaultAnswer = v.object({
+  detail: v.union([
+    text,
+    v.array(v.object({ type: text, loc: v.array(v.union([text, v.number()])), msg: text })),
+    v.looseObject({ error: text, message: text }),
+  ]),
+});
