@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Blueprint } from "../protocol/agent.ts";
+import { AgentInfo, Blueprint, type CreateAgent } from "../protocol/agent.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";
 import { DuplicateRunner, Registered, RunnerInfo, RunnerList } from "../protocol/runner.ts";
@@ -105,10 +105,24 @@ export class CoordinatorClient {
     throw new CoordinatorFailure("refused", `${v.getDotPath(issue) ?? "blueprint"}: ${issue.message}`);
   }
 
-  /** The second generation reads the prompt from `parameters`, the first ignores them. */
-  createRun(run: CreateRun): Promise<CreatedRun> {
+  /** All agents. Rows that make no sense are left out. */
+  async agents(): Promise<AgentInfo[]> {
+    return keepValid(AgentInfo, await this.#call({ method: "GET", path: "/agents", answer: v.array(v.unknown()) }));
+  }
+
+  async createAgent(agent: CreateAgent): Promise<void> {
+    await this.#call({ method: "POST", path: "/agents", body: agent, answer: Acknowledgement });
+  }
+
+  async deleteAgent(name: string): Promise<void> {
+    await this.#call({ method: "DELETE", path: `/agents/${encodeURIComponent(name)}`, answer: Acknowledgement });
+  }
+
+  /** The second generation reads the prompt from `parameters`, the first ignores them. A key makes it safe to repeat, at our coordinator. */
+  createRun(run: CreateRun, idempotencyKey?: string): Promise<CreatedRun> {
     const body = { ...run, parameters: { prompt: run.prompt } };
-    return this.#call({ method: "POST", path: "/runs", body, answer: CreatedRun });
+    const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
+    return this.#call({ method: "POST", path: "/runs", body, headers, answer: CreatedRun });
   }
 
   run(runId: string): Promise<Run> {
@@ -119,6 +133,36 @@ export class CoordinatorClient {
   async runs(filter: Readonly<Record<string, string>> = {}): Promise<Run[]> {
     const answer = await this.#call({ method: "GET", path: `/runs${query(filter)}`, answer: RunList });
     return keepValid(Run, answer.runs);
+  }
+
+  /** The newest runs that the filter lets through, in order of creation. */
+  newestRuns(filter: ListFilter, most: number): Promise<Newest<Run>> {
+    return this.#newest(filter, most, (query_) => this.#call({ method: "GET", path: `/runs${query_}`, answer: RunList }), (answer) => keepValid(Run, answer.runs));
+  }
+
+  newestSessions(filter: ListFilter, most: number): Promise<Newest<Session>> {
+    return this.#newest(filter, most, (query_) => this.#call({ method: "GET", path: `/sessions${query_}`, answer: SessionList }), (answer) => keepValid(SessionSchema, answer.sessions));
+  }
+
+  /** Page by page from the newest. A coordinator that knows no pages answers with everything, oldest first and whatever the filter. */
+  async #newest<Answer extends { readonly next_cursor?: string | null | undefined }, Row extends { readonly status: string; readonly session_id: string }>(
+    filter: ListFilter,
+    most: number,
+    ask: (query_: string) => Promise<Answer>,
+    rowsOf: (answer: Answer) => Row[],
+  ): Promise<Newest<Row>> {
+    const statuses = filter.status?.split(",");
+    const passes = (row: Row): boolean => statuses?.includes(row.status) !== false && (filter.session === undefined || row.session_id === filter.session);
+    const found: Row[] = [];
+    for (let cursor: string | null = null; ; ) {
+      const limit = String(Math.min(most - found.length, MOST_OF_A_PAGE));
+      const answer: Answer = await ask(query({ ...definedOf(filter), limit, ...(cursor === null ? {} : { cursor }) }));
+      const rows = rowsOf(answer).filter(passes);
+      if (answer.next_cursor === undefined) return { rows: rows.slice(-most), isCut: rows.length > most };
+      found.push(...rows);
+      cursor = answer.next_cursor;
+      if (cursor === null || found.length >= most) return { rows: found.toReversed(), isCut: cursor !== null };
+    }
   }
 
   stopRun(runId: string): Promise<StopAnswer> {
@@ -217,6 +261,20 @@ export class CoordinatorClient {
   }
 }
 
+/** What a list is narrowed to; several statuses are separated by commas. */
+export interface ListFilter {
+  readonly status?: string | undefined;
+  readonly session?: string | undefined;
+}
+
+export interface Newest<Row> {
+  readonly rows: readonly Row[];
+  /** There are older ones. */
+  readonly isCut: boolean;
+}
+
+const MOST_OF_A_PAGE = 1_000;
+
 /** What a 409 to `register` says, if it is the one of a duplicate: the identity is registered and online. */
 export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | null {
   const parsed = v.safeParse(DuplicateRunner, failure.body);
@@ -241,6 +299,10 @@ function keepValid<S extends v.GenericSchema>(schema: S, rows: readonly unknown[
     const parsed = v.safeParse(schema, row);
     return parsed.success ? [parsed.output] : [];
   });
+}
+
+function definedOf(filter: ListFilter): Record<string, string> {
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)) as Record<string, string>;
 }
 
 function query(filter: Readonly<Record<string, string>>): string {

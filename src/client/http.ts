@@ -8,6 +8,7 @@ export interface Call<S extends v.GenericSchema> {
   /** Path and query, beginning with a slash. */
   readonly path: string;
   readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
   /** What the answer has to be. */
   readonly answer: S;
   readonly timeoutMs?: number;
@@ -32,7 +33,7 @@ export async function callCoordinator<S extends v.GenericSchema>(
     const header = await authorization.header();
     const response = await ofetch.raw(`${baseUrl}${call.path}`, {
       method: call.method,
-      headers: header === null ? {} : { authorization: header },
+      headers: { ...call.headers, ...(header === null ? {} : { authorization: header }) },
       ...(call.body === undefined ? {} : { body: call.body }),
       signal: abort.signal,
       retry: false,

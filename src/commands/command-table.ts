@@ -23,6 +23,7 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   runs: { summary: "List runs", load: async () => (await import("./lists.ts")).runsCommand },
   sessions: { summary: "List sessions", load: async () => (await import("./lists.ts")).sessionsCommand },
   runners: { summary: "List runners", load: async () => (await import("./lists.ts")).runnersCommand },
+  agents: { summary: "List, show, add and remove agents", load: async () => (await import("./agents.ts")).agentsCommand },
   stop: { summary: "Stop a run, or what runs in a session", load: async () => (await import("./stop.ts")).stopCommand },
   handover: { summary: "End a runner and leave its executors to the next start", load: async () => (await import("./handover.ts")).handoverCommand },
   doctor: { summary: "Check coordinator, executors, folders and clock", load: async () => (await import("./doctor.ts")).doctorCommand },

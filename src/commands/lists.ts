@@ -1,5 +1,6 @@
+import type { ArgsDef } from "citty";
 import { loadConfig } from "../config/load-config.ts";
-import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import type { CoordinatorClient, Newest } from "../client/coordinator-client.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import { type Command, type CommandArgs, textArg } from "./command.ts";
 import { asking, connect } from "./connect.ts";
@@ -9,20 +10,33 @@ import { printTable } from "./table.ts";
 const SHOWN = 50;
 
 const limitOption = { limit: { type: "string", valueHint: "N", description: `Show so many, the newest (default ${SHOWN}; 0: all)` } } as const;
+const statusOption = { status: { type: "string", valueHint: "A,B", description: "Only those with one of these statuses" } } as const;
+const sessionOption = { session: { type: "string", valueHint: "ID", description: "Only the runs of this session" } } as const;
 
 export const runsCommand = listCommand({
   name: "runs",
-  description: "Lists runs, the newest last.",
+  description: "Lists runs, the newest last. Of a pending run it is told what it waits for: a runner, its turn in the session, its time, another attempt.",
+  args: { ...statusOption, ...sessionOption },
+  examples: [["agent-runner runs --status failed --limit 10", "the last ten that failed"]],
   headings: ["RUN", "STATUS", "SESSION", "AGENT", "CREATED", "ERROR"],
-  read: (client) => client.runs(),
-  row: (run) => [run.run_id, run.status, run.session_id, run.agent_name ?? "-", run.created_at ?? "-", run.error ?? ""],
+  read: (client, args, most) => client.newestRuns({ status: textArg(args, "status"), session: textArg(args, "session") }, most),
+  row: (run) => [
+    run.run_id,
+    run.waiting_for == null ? run.status : `${run.status} (${run.waiting_for})`,
+    run.session_id,
+    run.agent_name ?? "-",
+    run.created_at ?? "-",
+    run.error ?? "",
+  ],
 });
 
 export const sessionsCommand = listCommand({
   name: "sessions",
   description: "Lists sessions, the newest last.",
+  args: statusOption,
+  examples: [["agent-runner sessions --status running,pending", "what is not over"]],
   headings: ["SESSION", "STATUS", "AGENT", "PARENT", "CREATED", "PROJECT DIR"],
-  read: (client) => client.sessions(),
+  read: (client, args, most) => client.newestSessions({ status: textArg(args, "status") }, most),
   row: (session) => [
     session.session_id,
     session.status,
@@ -37,7 +51,10 @@ export const runnersCommand = listCommand({
   name: "runners",
   description: "Lists the runners that are registered.",
   headings: ["RUNNER", "STATUS", "HOST", "EXECUTOR", "TAGS", "LAST HEARTBEAT", "PROJECT DIR"],
-  read: (client) => client.runners(),
+  read: async (client, _args, most) => {
+    const rows = await client.runners();
+    return { rows: rows.slice(-most), isCut: rows.length > most };
+  },
   row: (runner) => [
     runner.runner_id,
     runner.status ?? "-",
@@ -53,25 +70,28 @@ function listCommand<Row>(list: {
   readonly name: string;
   readonly description: string;
   readonly headings: readonly string[];
-  readonly read: (client: CoordinatorClient) => Promise<readonly Row[]>;
+  readonly args?: ArgsDef;
+  readonly examples?: Command["examples"];
+  /** At most so many, the newest, in order of creation. */
+  readonly read: (client: CoordinatorClient, args: CommandArgs, most: number) => Promise<Newest<Row>>;
   readonly row: (row: Row) => readonly string[];
 }): Command {
   return {
     name: list.name,
     description: list.description,
-    args: { ...limitOption, ...jsonOption, ...coordinatorOptions, ...commonOptions },
+    args: { ...list.args, ...limitOption, ...jsonOption, ...coordinatorOptions, ...commonOptions },
     examples: [
       [`agent-runner ${list.name}`, "a table"],
+      ...(list.examples ?? []),
       [`agent-runner ${list.name} --json`, "a JSON array, for scripts"],
     ],
     async run(args, context) {
       const limit = limitOf(args);
       const client = connect(loadConfig(args, context.env));
-      const rows = await asking(client, list.read(client));
-      const shown = limit === 0 ? rows : rows.slice(-limit);
+      const { rows, isCut } = await asking(client, list.read(client, args, limit === 0 ? Number.MAX_SAFE_INTEGER : limit));
       const width = context.isTerminal ? process.stdout.columns : undefined;
-      context.print(args["json"] === true ? JSON.stringify(shown, null, 2) : printTable(list.headings, shown.map(list.row), width));
-      if (shown.length < rows.length) context.note(`${rows.length - shown.length} older not shown; --limit 0 shows all`);
+      context.print(args["json"] === true ? JSON.stringify(rows, null, 2) : printTable(list.headings, rows.map(list.row), width));
+      if (isCut) context.note("Older ones are not shown; --limit N shows so many, --limit 0 all");
       return ExitCode.ok;
     },
   };

@@ -46,3 +46,13 @@ export const UpdateAgent = v.partial(v.object(agentFields));
 export type UpdateAgent = v.InferOutput<typeof UpdateAgent>;
 
 export const UpdateAgentStatus = v.object({ status: AgentStatus });
+
+/** An agent as a list shows it. */
+export const AgentInfo = v.looseObject({
+  name: v.string(),
+  description: v.nullish(v.string(), null),
+  tags: v.nullish(v.array(v.string()), []),
+  status: v.nullish(v.string(), null),
+  source: v.nullish(v.string(), null),
+});
+export type AgentInfo = v.InferOutput<typeof AgentInfo>;

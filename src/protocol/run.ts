@@ -107,4 +107,4 @@ export const StopAnswer = v.looseObject({
 });
 export type StopAnswer = v.InferOutput<typeof StopAnswer>;
 
-export const RunList = v.looseObject({ runs: v.array(v.unknown()) });
+export const RunList = v.looseObject({ runs: v.array(v.unknown()), next_cursor: v.optional(v.nullable(v.string())) });

@@ -29,7 +29,7 @@ export type TreeShape = v.InferOutput<typeof TreeShape>;
 /** Answer of `GET /sessions/{id}/tree`, which is ours. */
 export const TreeAnswer = v.looseObject({ tree: TreeShape });
 
-export const SessionList = v.looseObject({ sessions: v.array(v.unknown()) });
+export const SessionList = v.looseObject({ sessions: v.array(v.unknown()), next_cursor: v.optional(v.nullable(v.string())) });
 
 /** Body of the legacy `POST /sessions`. */
 export const CreateSession = v.object({

@@ -13,8 +13,8 @@ const RUNNER = { runner_id: "lnch_1", status: "online", hostname: "h", executor_
 async function list(command: Command, args: CommandArgs = {}): Promise<CommandRun> {
   using folder = tempFolder();
   await using server = stubServer(({ url }) => {
-    if (url === "/runs") return Response.json({ runs: RUNS });
-    return Response.json(url === "/sessions" ? { sessions: [SESSION] } : { runners: [RUNNER] });
+    if (url.startsWith("/runs?")) return Response.json({ runs: RUNS });
+    return Response.json(url.startsWith("/sessions?") ? { sessions: [SESSION] } : { runners: [RUNNER] });
   });
   return await runOf(command, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url });
 }
@@ -23,7 +23,7 @@ test("runs: the newest 50, and how many more there are", async () => {
   const { code, stdout, stderr } = await list(runsCommand);
   const lines = stdout.trimEnd().split("\n");
   expect([code, lines.length, lines[1]?.split(/\s+/)[0], lines.at(-1)?.split(/\s+/)[0]]).toEqual([0, 51, "run_10", "run_59"]);
-  expect(stderr).toBe("10 older not shown; --limit 0 shows all\n");
+  expect(stderr).toBe("Older ones are not shown; --limit N shows so many, --limit 0 all\n");
 });
 
 test("runs --limit: so many, or all", async () => {
@@ -31,6 +31,33 @@ test("runs --limit: so many, or all", async () => {
   const all = await list(runsCommand, { limit: "0" });
   expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([61, ""]);
   expect(await list(runsCommand, { limit: "few" }).catch((error: unknown) => error)).toMatchObject({ exitCode: 2 });
+});
+
+test("runs: a coordinator that has pages is asked for so many only, with what they are narrowed to", async () => {
+  const asked: string[] = [];
+  await using server = stubServer(({ url }) => {
+    asked.push(url);
+    const query = new URL(url, "http://x").searchParams;
+    const before = Number(query.get("cursor") ?? 60);
+    const runs = RUNS.slice(Math.max(0, before - Number(query.get("limit"))), before).reverse();
+    return Response.json({ runs, next_cursor: before > runs.length ? String(before - runs.length) : null });
+  });
+  using folder = tempFolder();
+  const env = { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url };
+  const { stdout, stderr } = await runOf(runsCommand, { limit: "2", status: "completed,failed" }, env);
+  expect(stdout.trimEnd().split("\n").map((line) => line.split(/\s+/)[0])).toEqual(["RUN", "run_58", "run_59"]);
+  expect([asked, stderr]).toEqual([["/runs?status=completed%2Cfailed&limit=2"], expect.stringContaining("Older ones")]);
+  const all = await runOf(runsCommand, { limit: "0" }, env);
+  expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([61, ""]);
+});
+
+test("runs: of a pending run it is told what it waits for; another coordinator's list is narrowed here", async () => {
+  const runs = [{ run_id: "run_1", session_id: "s", status: "pending", waiting_for: "turn" }, ...RUNS];
+  await using server = stubServer(() => Response.json({ runs }));
+  using folder = tempFolder();
+  const env = { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url };
+  expect((await runOf(runsCommand, { status: "pending" }, env)).stdout).toMatch(/^RUN .*\nrun_1 +pending \(turn\) +s /);
+  expect((await runOf(runsCommand, { session: "ses_7" }, env)).stdout.trimEnd().split("\n")).toHaveLength(2);
 });
 
 test("runs --json: an array, for programs", async () => {
