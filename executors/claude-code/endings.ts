@@ -6,7 +6,7 @@ import type { Turn } from "./turn.ts";
 /** How a run of Claude Code ended. `reason` is one line for people: what happened and, where something can be done, what. */
 export type Ending =
   /** `data` is not null where the blueprint asked for data; `text` is then its JSON. */
-  | { readonly kind: "success"; readonly text: string; readonly data: NonNullable<unknown> | null }
+  | { readonly kind: "success"; readonly text: string; readonly data: unknown }
   | { readonly kind: "usage-limit"; readonly reason: string; /** ISO 8601, where it is known. */ readonly resetsAt: string | null }
   | { readonly kind: FailureKind; readonly reason: string };
 
@@ -105,7 +105,7 @@ function ofFailedAnswer(turn: Turn, { text, apiStatus }: TurnResult): Ending {
 
 function ofError({ errors, startFailure }: TurnResult, otherHost: string | null): Ending {
   const words = oneLine(errors.join("; "));
-  if (/^No conversation found/.test(words)) {
+  if (words.startsWith("No conversation found")) {
     const where = otherHost === null ? "" : `; it ran on ${otherHost}, and a conversation stays on its machine`;
     return { kind: "conversation-lost", reason: `Claude Code cannot go on with the session: ${words}${where}` };
   }

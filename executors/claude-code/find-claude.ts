@@ -20,7 +20,7 @@ export interface ClaudeFault {
  * The oldest Claude Code that takes MCP servers over its stdin (measured: 2.1.325 does not). An older one would have to be given them on
  * its command line, where every user of the machine reads the credentials in their headers.
  */
-export const MINIMUM_VERSION = "2.1.326";
+const MINIMUM_VERSION = "2.1.326";
 
 const PROGRAM = process.platform === "win32" ? "claude.exe" : "claude";
 const INSTALL = "install it (https://code.claude.com/docs/en/setup), or say where it is: CLAUDE_CODE_PATH, or path in [executors.claude-code]";

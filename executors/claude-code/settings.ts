@@ -89,7 +89,7 @@ export function parseSettings(table: Readonly<Record<string, unknown>>, env: Env
     const value = variable || table[key];
     if (value === undefined || value === null) return undefined;
     const parsed = v.safeParse(SCHEMAS[key], value);
-    if (parsed.success) return parsed.output as v.InferOutput<(typeof SCHEMAS)[K]>;
+    if (parsed.success) return parsed.output;
     faults.push(`${variable ? variableOf(key) : key}: ${parsed.issues[0].message}`);
     return undefined;
   };

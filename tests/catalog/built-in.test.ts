@@ -51,6 +51,6 @@ describe("runBuiltIn", () => {
   });
 
   test("refuses a name that is not built in", async () => {
-    await expect(runBuiltIn("claude-code", [])).rejects.toThrow('there is no built-in executor "claude-code"');
+    await expect(runBuiltIn("gemini", [])).rejects.toThrow('there is no built-in executor "gemini"');
   });
 });

@@ -16,7 +16,8 @@ export function optionsFor(folder: string, more: Partial<CatalogOptions> = {}): 
     folders: [join(folder, "executors")],
     binaryFolder: folder,
     env: { PATH: process.env["PATH"] },
-    executorConfigs: {},
+    // Whatever Claude Code there is on the machine takes no part.
+    executorConfigs: { "claude-code": { path: join(folder, "no-claude") } },
     selfCommand: [process.execPath, "main.ts"],
     stateDir: join(folder, "state"),
     ...more,

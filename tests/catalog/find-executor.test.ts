@@ -73,12 +73,12 @@ describe("findExecutorByName", () => {
     const error = errorOf(() => findExecutorByName("reseacher", optionsFor(at.path)));
     expect(error.message).toContain('there is no executor "reseacher"');
     expect(error.message).toContain(join(at.path, "executors"));
-    expect(error.hint).toBe("did you mean researcher? available: researcher, test-executor");
+    expect(error.hint).toBe("did you mean researcher? available: claude-code, researcher, test-executor");
   });
 
-  test("has no claude-code yet, and suggests nothing far-fetched", () => {
+  test("suggests nothing far-fetched", () => {
     using at = tempFolder();
-    expect(errorOf(() => findExecutorByName("claude-code", optionsFor(at.path))).hint).toBe("available: test-executor");
+    expect(errorOf(() => findExecutorByName("gemini", optionsFor(at.path))).hint).toBe("available: claude-code, test-executor");
   });
 
   test("refuses a folder with two, and names it", () => {
@@ -120,6 +120,12 @@ describe("findExecutorByPath", () => {
     },
   );
 
+  test("takes the seed's default path for the built-in claude-code", () => {
+    using at = tempFolder();
+    const executor = findExecutorByPath("executors/claude-code/ao-claude-code-exec", optionsFor(at.path));
+    expect(executor).toMatchObject({ name: "claude-code", origin: "built-in" });
+  });
+
   test("takes the file itself where there is one", () => {
     using at = tempFolder();
     const path = place(at.path, "executors/test-executor/ao-test-exec");
@@ -128,8 +134,8 @@ describe("findExecutorByPath", () => {
 
   test("says where it looked when nothing is there", () => {
     using at = tempFolder();
-    const error = errorOf(() => findExecutorByPath("executors/claude-code/ao-claude-code-exec", optionsFor(at.path)));
-    expect(error.message).toBe(`there is no executor at ${join(at.path, "executors/claude-code/ao-claude-code-exec")}`);
+    const error = errorOf(() => findExecutorByPath("executors/gemini/ao-gemini-exec", optionsFor(at.path)));
+    expect(error.message).toBe(`there is no executor at ${join(at.path, "executors/gemini/ao-gemini-exec")}`);
     expect(error.hint).toContain(at.path);
     expect(error.hint).toContain("test-executor");
   });

@@ -15,7 +15,7 @@ test("listExecutors lists by name, the one that is taken first, and says what sh
   const hidden = place(at.path, "b/test-executor/ao-test-exec");
   place(at.path, "b/no-executor/README.md");
   place(at.path, "b/.hidden/ao-h-exec");
-  expect(listExecutors(optionsFor(at.path, { folders }))).toEqual([
+  expect(listExecutors(optionsFor(at.path, { folders })).filter(({ name }) => name !== "claude-code")).toEqual([
     { name: "test-executor", origin: "folder", path: mine, readiness: ok, shadowedBy: null },
     { name: "test-executor", origin: "folder", path: hidden, readiness: ok, shadowedBy: mine },
     { name: "test-executor", origin: "built-in", path: null, readiness: ok, shadowedBy: mine },
@@ -28,7 +28,9 @@ test("listExecutors shows an executor that is not ready and a folder with two, e
   place(at.path, "executors/closed/ao-c-exec", "#!/bin/sh\n", 0o644);
   place(at.path, "executors/two/ao-a-exec");
   place(at.path, "executors/two/ao-b-exec");
-  const [closed, builtIn, two] = listExecutors(optionsFor(at.path));
+  const [claude, closed, builtIn, two] = listExecutors(optionsFor(at.path));
+  const reason = `there is no Claude Code at ${join(at.path, "no-claude")}: it does not exist`;
+  expect(claude).toMatchObject({ name: "claude-code", origin: "built-in", readiness: { ok: false, reason } });
   expect(closed).toMatchObject({ name: "closed", readiness: { ok: false, hint: expect.stringContaining("chmod +x") } });
   expect(builtIn).toMatchObject({ name: "test-executor", readiness: ok });
   expect(two).toMatchObject({

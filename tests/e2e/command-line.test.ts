@@ -80,6 +80,17 @@ test("without -x, a default executor that is not there is told of at the start",
   expect(stderr).toContain("claude-code");
 });
 
+test("--executor-list and doctor: which Claude Code is used, and its version", async () => {
+  await using world = new World();
+  const claude = world.path("my-claude");
+  writeFileSync(claude, '#!/bin/sh\ncase "$1" in --version) echo "2.1.330 (Claude Code)" ;; auth) echo \'{ "loggedIn": true }\' ;; esac\n', { mode: 0o755 });
+  const env = { CLAUDE_CODE_PATH: claude };
+  expect((await world.run(["-l"], { env })).stdout).toMatch(new RegExp(`^claude-code +built-in +ready: Claude Code 2\\.1\\.330 at ${claude} `, "m"));
+  expect((await world.run(["doctor"], { env })).stdout).toContain(`ok    executor: claude-code (built-in) can run: Claude Code 2.1.330 at ${claude} `);
+  const broken = { CLAUDE_CODE_PATH: world.path("no-claude") };
+  expect((await world.run(["-l"], { env: broken })).stdout).toMatch(/^claude-code .* cannot run: there is no Claude Code at .*no-claude: it does not exist; install it/m);
+});
+
 test("--executor-list: the built-in ones and those of the folder, with what those lack that cannot run", async () => {
   await using world = new World();
   const fixtures = join(import.meta.dir, "../fixtures/executors");
