@@ -1,0 +1,123 @@
+import { describe, expect, test } from "bun:test";
+import { bindOf, closingEvents, eventsOf, openingEvents } from "../../../executors/claude-code/events.ts";
+import { readMessage } from "../../../executors/claude-code/messages.ts";
+import { SessionEvent } from "../../../src/protocol/session.ts";
+import * as v from "valibot";
+import { gave, init, piece, result, said, turnOf, used } from "./sdk-messages.ts";
+
+const plain = (text: string): string => text;
+
+/** What the session is told of the last of these messages. */
+function events(messages: readonly Readonly<Record<string, unknown>>[], redact = plain): Record<string, unknown>[] {
+  const [last, ...before] = messages.toReversed();
+  return eventsOf(readMessage(last), turnOf(...before.toReversed()), redact);
+}
+
+describe("eventsOf", () => {
+  test("the agent's words", () => {
+    expect(events([said("Hi.")])).toEqual([{ event_type: "message", role: "assistant", content: [{ type: "text", text: "Hi." }] }]);
+  });
+
+  test("not those of a subagent, nor those that stand for the provider's error", () => {
+    expect(events([said("Hi.", { parent_tool_use_id: "t1" })])).toEqual([]);
+    expect(events([said("API Error: 529", { error: "server_error" })])).toEqual([]);
+    for (const message of [init(), piece("Hi"), result("Hi"), { type: "news" }, null]) expect(eventsOf(readMessage(message), turnOf(), plain)).toEqual([]);
+  });
+
+  test("a tool before and after its use", () => {
+    const tool = { tool_name: "Bash", tool_use_id: "t1", tool_input: { command: "ls" } };
+    expect(events([used("t1", "Bash", { command: "ls" })])).toEqual([{ event_type: "pre_tool", ...tool }]);
+    expect(events([used("t1", "Bash", { command: "ls" }), gave("t1", "a\nb")])).toEqual([{ event_type: "post_tool", ...tool, tool_output: "a\nb" }]);
+  });
+
+  test("a tool that failed, one of a subagent, and one whose output is not text", () => {
+    const child = { parent_tool_use_id: "t0" };
+    expect(events([used("t1", "Bash", {}, child), gave("t1", "no", { is_error: true, ...child })])).toMatchObject([
+      { event_type: "post_tool", tool_output: "no", error: "no", parent_tool_use_id: "t0" },
+    ]);
+    const blocks = [{ type: "text", text: "see" }, { type: "image", source: {} }];
+    expect(events([used("t1", "Read"), gave("t1", blocks)])).toMatchObject([{ tool_output: "see\n[image]" }]);
+    expect(events([gave("unknown", "x")])).toEqual([]);
+  });
+
+  test("long inputs and outputs are cut in the middle, with a note", () => {
+    const long = `${"a".repeat(15_000)}${"z".repeat(15_000)}`;
+    const [event] = events([used("t1", "Write", { file: "f", content: [long] }), gave("t1", long)]);
+    expect(event?.["tool_output"]).toStartWith("aaa");
+    expect(event?.["tool_output"]).toEndWith("zzz");
+    expect(event?.["tool_output"]).toContain("\n[... 14000 of 30000 characters left out ...]\n");
+    expect(JSON.stringify(event?.["tool_input"]).length).toBeLessThan(17_000);
+    expect(events([used("t1", "Bash"), gave("t1", "x".repeat(16_000))])).toMatchObject([{ tool_output: "x".repeat(16_000) }]);
+  });
+
+  test("no secrets of what tools were given and gave", () => {
+    const redact = (text: string): string => text.replaceAll("s3cret", "***");
+    const [event] = events([used("t1", "Bash", { command: "echo s3cret" }), gave("t1", "s3cret", { is_error: true })], redact);
+    expect(JSON.stringify(event)).not.toContain("s3cret");
+  });
+});
+
+describe("openingEvents, closingEvents and bindOf", () => {
+  test("a resumed session says that it goes on", () => {
+    expect(openingEvents({ mode: "start", prompt: "Do." }).map(({ event_type }) => event_type)).toEqual(["message"]);
+    expect(openingEvents({ mode: "resume", prompt: "Do." })).toEqual([
+      { event_type: "session_start" },
+      { event_type: "message", role: "user", content: [{ type: "text", text: "Do." }] },
+    ]);
+    expect(bindOf("c0ffee", "/p")).toMatchObject({ executor_session_id: "c0ffee", executor_type: "claude-code", executor_profile: "claude-code", project_dir: "/p" });
+  });
+
+  test("success: the result, which is the last message too, and the figures", () => {
+    const turn = turnOf(init(), said("Hi."), result("Hi."));
+    const [first, ending, ...more] = closingEvents({ kind: "success", text: "Hi.", data: null }, turn, ["a note"]);
+    expect(more).toEqual([]);
+    expect(first).toEqual({ event_type: "result", result_text: "Hi." });
+    expect(ending).toEqual({
+      event_type: "ending",
+      reason: "success",
+      turns: 2,
+      duration_ms: 300,
+      cost_usd: 0.25,
+      tokens: { input: 11, output: 7, cache_read: 3, cache_write: 2 },
+      model: "opus",
+      claude_code_version: "2.1.330",
+      notes: ["a note"],
+    });
+  });
+
+  test("success: a result that is not the last message is sent as one", () => {
+    const turn = turnOf(init(), said("Thinking."), result("The answer."));
+    expect(closingEvents({ kind: "success", text: "The answer.", data: null }, turn, [])).toMatchObject([
+      { event_type: "message", role: "assistant", content: [{ type: "text", text: "The answer." }] },
+      { event_type: "result" },
+      { event_type: "ending" },
+    ]);
+  });
+
+  test("success: data is an object, and its JSON the last message", () => {
+    const turn = turnOf(init(), result(""));
+    expect(closingEvents({ kind: "success", text: '{"a":1}', data: { a: 1 } }, turn, [])).toMatchObject([
+      { event_type: "message", content: [{ text: '{"a":1}' }] },
+      { event_type: "result", result_data: { a: 1 } },
+      { event_type: "ending" },
+    ]);
+    expect(closingEvents({ kind: "success", text: "[1]", data: [1] }, turn, [])[1]).toEqual({ event_type: "result", result_data: { value: [1] } });
+  });
+
+  test("failure: what there is of an unfinished text, the reason, and no result", () => {
+    const turn = turnOf(init(), said("First."), piece("Now I "), piece("wri"));
+    const events = closingEvents({ kind: "usage-limit", reason: "used up", resetsAt: "2027-01-15T08:00:00.000Z" }, turn, []);
+    expect(events).toMatchObject([
+      { event_type: "message", role: "assistant", content: [{ type: "text", text: "Now I wri" }] },
+      { event_type: "ending", reason: "usage-limit", error: "used up", resets_at: "2027-01-15T08:00:00.000Z" },
+    ]);
+    expect(events).toHaveLength(2);
+    for (const event of events) expect(v.is(SessionEvent, { ...event, session_id: "ses_1" })).toBe(true);
+  });
+
+  test("tools that were refused are named, and figures of several turns are one sum", () => {
+    const denied = result("b", { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] });
+    const [, , ending] = closingEvents({ kind: "success", text: "b", data: null }, turnOf(init(), result("a"), init(), denied), []);
+    expect(ending).toMatchObject({ refused_tools: ["Bash"], turns: 4, duration_ms: 600, cost_usd: 0.5, tokens: { input: 22 } });
+  });
+});

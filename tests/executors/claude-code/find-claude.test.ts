@@ -1,0 +1,115 @@
+import { describe, expect, test } from "bun:test";
+import { homedir } from "node:os";
+import { join, relative } from "node:path";
+import { askLoggedIn, askVersion, findClaude } from "../../../executors/claude-code/find-claude.ts";
+import { checkNeeds } from "../../../executors/claude-code/readiness.ts";
+import { place } from "../../catalog/executor-folder.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
+
+const PROGRAM = process.platform === "win32" ? "claude.exe" : "claude";
+const env = { PATH: process.env["PATH"] };
+
+/** A program that says what Claude Code says of itself. */
+function saying(folder: string, version: string, loggedIn = "true"): string {
+  const script = `#!/bin/sh\ncase "$1" in --version) echo "${version}" ;; auth) echo '{ "loggedIn": ${loggedIn} }' ;; esac\n`;
+  return place(folder, PROGRAM, script);
+}
+
+describe("findClaude", () => {
+  test("takes the setting before what is on PATH", () => {
+    using at = tempFolder();
+    const onPath = place(at.path, `bin/${PROGRAM}`);
+    const mine = place(at.path, "mine/my-claude");
+    expect(findClaude(mine, { PATH: join(at.path, "bin") })).toEqual({ ok: true, path: mine, from: "the setting" });
+    expect(findClaude("my-claude", { PATH: join(at.path, "mine") })).toEqual({ ok: true, path: mine, from: "the setting" });
+    expect(findClaude("~/mine/my-claude", { HOME: at.path })).toEqual({ ok: true, path: mine, from: "the setting" });
+    expect(findClaude(undefined, { PATH: join(at.path, "bin") })).toEqual({ ok: true, path: onPath, from: "PATH" });
+  });
+
+  test("takes the first of PATH that can be run, and none from a folder that is relative", () => {
+    using at = tempFolder();
+    place(at.path, `closed/${PROGRAM}`, "#!/bin/sh\n", 0o644);
+    const second = place(at.path, `second/${PROGRAM}`);
+    const here = relative(process.cwd(), join(at.path, "second"));
+    expect(findClaude(undefined, { PATH: [here, join(at.path, "closed"), join(at.path, "second")].join(":") })).toMatchObject({ path: second });
+    expect(findClaude(PROGRAM, { PATH: here })).toMatchObject({ ok: false });
+  });
+
+  test.each([
+    ["/no/such/claude", "there is no Claude Code at /no/such/claude: it does not exist"],
+    [homedir(), `there is no Claude Code at ${homedir()}: it is not a file`],
+    ["bin/claude", "the path of Claude Code, bin/claude, is not absolute"],
+    ["no-such-claude", "there is no Claude Code: no-such-claude is not on PATH"],
+  ])("says what is wrong with the setting %s, and what to do", (setting, reason) => {
+    const found = findClaude(setting, env);
+    expect(found).toMatchObject({ ok: false, reason });
+    expect("hint" in found && found.hint).toMatch(/CLAUDE_CODE_PATH|begin it with/);
+  });
+
+  test("takes JavaScript without a run bit, and no other file", () => {
+    using at = tempFolder();
+    const script = place(at.path, "cli.js", "", 0o644);
+    expect(findClaude(script, {})).toMatchObject({ ok: true, path: script });
+    if (process.getuid?.() === 0) return;
+    expect(findClaude(place(at.path, "closed", "", 0o644), {})).toMatchObject({ ok: false, reason: expect.stringContaining("may not be run") });
+  });
+});
+
+describe.skipIf(process.platform === "win32")("what Claude Code says of itself", () => {
+  test.each(["2.1.326 (Claude Code)", "2.1.330", "2.2.0", "3.0.0"])("%s is new enough", (said) => {
+    using at = tempFolder();
+    expect(askVersion(saying(at.path, said), env)).toEqual({ ok: true, version: said.split(" ")[0] as string });
+  });
+
+  test.each(["2.1.325 (Claude Code)", "1.9.999"])("%s is too old, and it says why", (said) => {
+    using at = tempFolder();
+    const asked = askVersion(saying(at.path, said), env);
+    expect(asked).toMatchObject({ ok: false, reason: expect.stringMatching(/is too old: 2\.1\.326 is needed, as .*command line/), hint: "update it: claude update" });
+  });
+
+  test("a program that tells no version is none", () => {
+    using at = tempFolder();
+    const path = place(at.path, PROGRAM, "#!/bin/sh\necho broken >&2; exit 3\n");
+    expect(askVersion(path, env)).toMatchObject({ ok: false, reason: `${path} does not tell its version: broken` });
+    expect(askVersion(join(at.path, "gone"), env)).toMatchObject({ ok: false, reason: expect.stringContaining("ENOENT") });
+  });
+
+  test.each([
+    ["true", true],
+    ["false", false],
+    ["maybe", null],
+  ])("loggedIn %s", (said, expected) => {
+    using at = tempFolder();
+    expect(askLoggedIn(saying(at.path, "2.1.330", said), env)).toBe(expected);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("checkNeeds", () => {
+  test("says with which Claude Code", () => {
+    using at = tempFolder();
+    const path = saying(at.path, "2.1.330 (Claude Code)");
+    const checked = checkNeeds({ path }, { ...env, IS_SANDBOX: "1" });
+    expect(checked).toEqual({ ok: true, note: `Claude Code 2.1.330 at ${path} (the setting)` });
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("says how permissions are dealt with as root", () => {
+    using at = tempFolder();
+    const note = (permission_mode: string): unknown => {
+      const checked = checkNeeds({ path: saying(at.path, "2.1.330"), permission_mode }, env);
+      return checked.ok && checked.note;
+    };
+    expect(note("bypassPermissions")).toContain("as root it may not bypass permissions");
+    expect(note("dontAsk")).not.toContain("root");
+  });
+
+  test("tells faults of the settings, a Claude Code that is not there, and one that is not logged in", () => {
+    using at = tempFolder();
+    expect(checkNeeds({ max_turns: 0, x: 1 }, env)).toMatchObject({ ok: false, reason: expect.stringMatching(/^bad settings: x: .*; max_turns: must/) });
+    expect(checkNeeds({ path: "/no/claude" }, env)).toMatchObject({ ok: false, reason: expect.stringContaining("/no/claude") });
+    expect(checkNeeds({ path: saying(at.path, "2.1.330", "false") }, env)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining("is not logged in"),
+      hint: "claude auth login, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN",
+    });
+  });
+});

@@ -1,0 +1,49 @@
+import { expect, test } from "bun:test";
+import { credentialsIn, mcpServersOf } from "../../../executors/claude-code/mcp-servers.ts";
+
+const env = { API_TOKEN: "t0ken", HOME: "/home/me" };
+
+test("mcpServersOf: both generations' forms, their tools there from the first turn", () => {
+  const servers = mcpServersOf(
+    {
+      seed: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, args: [] },
+      second: { url: "http://127.0.0.1:1/mcp", config: { "X-Agent-Session-Id": "ses_1" } },
+      old: { type: "sse", url: "http://127.0.0.1:1/sse" },
+      local: { type: "stdio", command: "serve", args: ["--fast"], env: { A: "b" } },
+      bare: { command: "serve" },
+    },
+    env,
+  );
+  expect(servers).toEqual({
+    seed: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, alwaysLoad: true },
+    second: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, alwaysLoad: true },
+    old: { type: "sse", url: "http://127.0.0.1:1/sse", headers: {}, alwaysLoad: true },
+    local: { type: "stdio", command: "serve", args: ["--fast"], env: { A: "b" }, alwaysLoad: true },
+    bare: { type: "stdio", command: "serve", args: [], env: {}, alwaysLoad: true },
+  });
+});
+
+test("mcpServersOf: variables in headers and env, the time-out and the wish for later loading", () => {
+  const servers = mcpServersOf(
+    {
+      a: { url: "http://x/${HOME}", headers: { Authorization: "Bearer ${API_TOKEN}", B: "${UNKNOWN} $HOME" }, timeout: 5000, alwaysLoad: false },
+      b: { command: "${HOME}/x", env: { TOKEN: "${API_TOKEN}" } },
+    },
+    env,
+  );
+  expect(servers["a"]).toEqual({
+    type: "http",
+    url: "http://x/${HOME}",
+    headers: { Authorization: "Bearer t0ken", B: "${UNKNOWN} $HOME" },
+    timeout: 5000,
+    alwaysLoad: false,
+  });
+  expect(servers["b"]).toMatchObject({ command: "${HOME}/x", env: { TOKEN: "t0ken" } });
+  expect(credentialsIn(servers)).toEqual(["Bearer t0ken", "${UNKNOWN} $HOME", "t0ken"]);
+});
+
+test("mcpServersOf: no servers, and one that is none", () => {
+  expect(mcpServersOf(null, env)).toEqual({});
+  expect(() => mcpServersOf({ odd: { type: "http", headers: {} } }, env)).toThrow(/^the blueprint's MCP server odd is wrong: .*; it needs a url, or a command$/);
+  expect(() => mcpServersOf({ odd: { type: "ws", url: "ws://x" } }, env)).toThrow("the blueprint's MCP server odd is wrong: type");
+});
