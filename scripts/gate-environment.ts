@@ -1,9 +1,9 @@
 import { join } from "node:path";
 
 /**
- * What the commands of the gate see: this environment without the user's own runner settings (a test must never reach a
- * coordinator that happens to be configured on the machine), with state, configuration and data under `scratch`, and
- * with loopback outside any proxy.
+ * What the commands of the gate see: this environment without the user's own settings (a test must never reach a coordinator or a
+ * provider that happens to be configured on the machine), with state, configuration and data under `scratch`, and with loopback
+ * outside any proxy.
  */
 export function gateEnvironment(scratch: string, inherited: Record<string, string | undefined> = process.env): Record<string, string> {
   const env: Record<string, string> = {};
@@ -16,7 +16,7 @@ export function gateEnvironment(scratch: string, inherited: Record<string, strin
   return { ...env, NO_PROXY: direct, no_proxy: direct, NO_COLOR: "1" };
 }
 
-const DROPPED_PREFIXES = ["AGENT_", "AUTH0_", "RUNNER_", "COORDINATOR_"];
+const DROPPED_PREFIXES = ["AGENT_", "AUTH0_", "RUNNER_", "COORDINATOR_", "CLAUDE", "ANTHROPIC_"];
 const DROPPED = new Set([
   "PROJECT_DIR",
   "POLL_TIMEOUT",

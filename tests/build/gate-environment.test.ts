@@ -7,6 +7,9 @@ test("gateEnvironment drops the user's own runner settings and keeps the rest", 
     AGENT_ORCHESTRATOR_API_URL: "http://real.invalid",
     PROJECT_DIR: "/home/me",
     AUTH0_DOMAIN: "real.invalid",
+    ANTHROPIC_API_KEY: "real",
+    CLAUDE_CODE_OAUTH_TOKEN: "real",
+    CLAUDECODE: "1",
     BUN_OPTIONS: "--smol",
   });
   expect(Object.keys(env).sort()).toEqual(["NO_COLOR", "NO_PROXY", "PATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "no_proxy"]);
