@@ -55,7 +55,9 @@ export function endingOf(turn: Turn, context: EndingContext): Ending {
     case null:
       break;
   }
-  if (turn.result === null || (turn.thrown !== null && !isFailure(turn.result))) return withoutResult(turn, context);
+  // An answer stands whatever becomes of the process then, unless it has died with something of the agent's still running.
+  const hasDiedAtWork = turn.thrown !== null && turn.background.length > 0;
+  if (turn.result === null || (hasDiedAtWork && !isFailure(turn.result))) return withoutResult(turn, context);
   return ofResult(turn, turn.result, context);
 }
 

@@ -113,6 +113,7 @@ describe("endingOf", () => {
   test("a process that died after an answer, when it went on for a background task", () => {
     const turn = turnOf(init(), background("sleep 5"), result("Started."));
     expect(afterThrow(turn, new Error("died"))).toMatchObject({ kind: "process-died" });
+    expect(afterThrow(turnOf(init(), result("Done.")), new Error("exited with code 1"))).toMatchObject({ kind: "success", text: "Done." });
     expect(end(turnOf(init(), background("sleep 5"), result("Started."), background(), init()))).toMatchObject({ kind: "no-result" });
   });
 });
