@@ -6,6 +6,11 @@ import type { StartedBinary } from "./binary.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
 import { type StartInWorld, World } from "./world.ts";
 
+/** Claude Code alone takes a second or two to start, and many times that on a machine that is busy with other things. */
+export const CLAUDE_TEST_TIMEOUT_MS = 180_000;
+/** Of one run of it. */
+export const RUN_MS = 60_000;
+
 /** The key that Claude Code is given here: it must be found nowhere but in requests to the provider. */
 export const API_KEY = "sk-ant-api03-only-for-tests";
 

@@ -23,11 +23,31 @@ export function processesWith(name: string, value: string): number[] {
     .filter((pid) => Number.isInteger(pid) && isAlive(pid) && hasVariable(pid, `${name}=${value}`));
 }
 
+/** The value of a variable in a process's environment; undefined if it is gone, or has none (Linux). */
+export function variableOf(pid: number, name: string): string | undefined {
+  return variablesOf(pid)
+    .find((variable) => variable.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
+}
+
 function hasVariable(pid: number, wanted: string): boolean {
+  return variablesOf(pid).includes(wanted);
+}
+
+function variablesOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(wanted);
+    return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
   } catch {
-    return false;
+    return [];
+  }
+}
+
+/** What a process was started as, its arguments apart by a space; "gone" if it is. */
+export function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim();
+  } catch {
+    return "gone";
   }
 }
 

@@ -6,7 +6,7 @@ import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
 import { cgroupsOf, removeCgroups, type SeenCgroup } from "./cgroups.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
-import { processesWith } from "./processes.ts";
+import { commandLineOf, processesWith } from "./processes.ts";
 import { tempFolder } from "./temp-folder.ts";
 import { until } from "./until.ts";
 
@@ -139,7 +139,7 @@ export class World implements AsyncDisposable {
   async #leftBehind(): Promise<{ pid: number; command: string }[]> {
     const end = performance.now() + GONE_MS;
     for (;;) {
-      const left = this.#marked().map((pid) => ({ pid, command: commandOf(pid) }));
+      const left = this.#marked().map((pid) => ({ pid, command: commandLineOf(pid) }));
       if (left.length === 0 || performance.now() > end) return left;
       await Bun.sleep(20);
     }
@@ -154,14 +154,6 @@ async function hasLeft(started: StartedBinary): Promise<boolean> {
   const hasExited = await exits(LEAVE_MS);
   await started[Symbol.asyncDispose]();
   return hasExited;
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim();
-  } catch {
-    return "gone";
-  }
 }
 
 function kill(pid: number): void {

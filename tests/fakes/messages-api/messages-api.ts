@@ -147,11 +147,12 @@ async function streamUntil(
   isOver: (event: { type: string; isDelta: boolean }) => boolean,
 ): Promise<boolean> {
   response.writeHead(200, { "content-type": "text/event-stream" });
+  let deltas = 0;
   for (const event of messageEvents(whole)) {
     if (isOver(event)) return false;
     await new Promise((resolve) => response.write(event.frame, resolve));
     if (event.type === "message_start") await whole.manner.after;
-    if (event.isDelta && whole.manner.pauseMs !== undefined) await Bun.sleep(whole.manner.pauseMs);
+    if (event.isDelta) await whole.manner.pause?.(++deltas);
     if (response.destroyed) return false;
   }
   return true;

@@ -7,8 +7,8 @@ export type Block =
 export interface Manner {
   /** The message has begun, and its first block comes when this resolves: the assistant thinks. */
   readonly after?: Promise<unknown>;
-  /** Between two deltas. */
-  readonly pauseMs?: number;
+  /** Waited for after each delta, the first of which is 1: the assistant writes slowly, or stops in the middle of it. */
+  readonly pause?: (deltas: number) => Promise<unknown>;
   /** The connection is dropped after so many deltas. */
   readonly cutAfterDeltas?: number;
   readonly inputTokens?: number;
