@@ -1,0 +1,85 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { inTurn } from "../fakes/messages-api/messages-api.ts";
+import { message, says, text, toolUse, uses } from "../fakes/messages-api/reply.ts";
+import { API_KEY, CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS } from "../harness/claude-world.ts";
+import { until } from "../harness/until.ts";
+
+setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
+
+const ANSWER = "Grüße,\n\n  two  spaces, 🎉 and a \"quote\".\n```sh\necho $HOME\n```";
+
+test("a plain answer: its text to the letter, the session bound and finished, and the blueprint's system prompt appended to the preset", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation("say it", inTurn(says(ANSWER)));
+  const { api, process } = await world.up();
+  await api.createAgent({ name: "poet", description: "says it", system_prompt: "Rhyme, always: ZEBRA-4711." });
+  const run = await api.submit("say it", { agent_name: "poet" });
+  await api.reached(run.run_id, "completed", RUN_MS);
+  expect(await api.result(run.session_id)).toBe(ANSWER);
+  const [asked, ...more] = world.provider.requests;
+  expect(more).toEqual([]);
+  expect(asked?.history.prompts).toEqual(["say it"]);
+  expect(asked?.history.system).toContain("ZEBRA-4711");
+  expect(asked?.history.system).toContain("Claude Agent SDK");
+  const { status, executor_session_id } = await api.session(run.session_id);
+  expect([status, executor_session_id]).toEqual(["finished", asked?.sessionId ?? ""]);
+  const events = await api.events(run.session_id);
+  expect(events.map(({ event_type, role }) => (role === undefined ? event_type : `${event_type} ${role}`))).toEqual(["message user", "message assistant", "result", "ending", "session_stop"]);
+  expect(events[3]).toMatchObject({ reason: "success", turns: 1, cost_usd: expect.any(Number), tokens: { input: 10, output: 5 }, model: expect.stringContaining("claude") });
+  expect(process.stdout()).not.toContain(API_KEY);
+  expect(JSON.stringify(events)).not.toContain(API_KEY);
+});
+
+test("tools: each call is told before and after, with input, output and error, and the agent goes on from what they answered", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation(
+    "work",
+    inTurn(
+      message([text("I look around."), toolUse("Bash", { command: "echo from-the-tool; pwd" })]),
+      uses("Bash", { command: "echo broken >&2; exit 3" }),
+      ({ toolResults }) => says(toolResults.map(({ text, isError }) => `${isError}: ${text}`).join("\n---\n")),
+    ),
+  );
+  const { api } = await world.up();
+  const run = await api.submit("work");
+  await api.reached(run.run_id, "completed", RUN_MS);
+  const result = await api.result(run.session_id);
+  expect(result).toContain(`false: from-the-tool\n${world.projectDir}`);
+  expect(result).toContain("true: Exit code 3\nbroken");
+  const events = await api.events(run.session_id);
+  const tools = events.filter(({ event_type }) => event_type.endsWith("_tool"));
+  expect(tools.map(({ event_type, tool_name }) => `${event_type} ${tool_name}`)).toEqual(["pre_tool Bash", "post_tool Bash", "pre_tool Bash", "post_tool Bash"]);
+  expect(tools[0]?.tool_input).toMatchObject({ command: "echo from-the-tool; pwd" });
+  expect(JSON.stringify(tools[1]?.tool_output)).toContain("from-the-tool");
+  expect(tools[1]?.error ?? null).toBeNull();
+  expect(tools[3]?.error).toContain("Exit code 3");
+  const said = events.filter(({ role }) => role === "assistant").map(({ content }) => content?.[0]?.text);
+  expect(said).toEqual(["I look around.", result]);
+});
+
+test("a session is resumed in the same Claude Code session, with all that was said before", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation("remember 17", inTurn(says("noted"), ({ prompts }) => says(prompts.join(" | "))));
+  const { api } = await world.up();
+  const first = await api.submit("remember 17");
+  await api.reached(first.run_id, "completed", RUN_MS);
+  const second = await api.submit("which number?", { type: "resume_session", session_id: first.session_id });
+  await api.reached(second.run_id, "completed", RUN_MS);
+  expect(await api.result(first.session_id)).toBe("remember 17 | which number?");
+  const [before, after] = world.provider.requests;
+  expect(after?.sessionId).toBe(before?.sessionId);
+});
+
+test("work that goes on in the background is waited for, and what the agent says after it is the result", async () => {
+  await using world = await ClaudeWorld.open();
+  const build = "until [ -e go-on ]; do sleep 0.1; done; echo built > built";
+  world.provider.conversation("build it", inTurn(uses("Bash", { command: build, run_in_background: true }), says("It is being built."), says("It is built.")));
+  const { api } = await world.up();
+  const run = await api.submit("build it");
+  await until("the turn is over", async () => JSON.stringify(await api.events(run.session_id)).includes("It is being built."), RUN_MS);
+  expect((await api.run(run.run_id)).status).toBe("running");
+  await Bun.write(world.path("go-on"), "");
+  await api.reached(run.run_id, "completed", RUN_MS);
+  expect(await world.file("built")).toBe("built\n");
+  expect(await api.result(run.session_id)).toBe("It is built.");
+});

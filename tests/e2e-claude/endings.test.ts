@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { inTurn, type Script } from "../fakes/messages-api/messages-api.ts";
+import { refuses, says, uses } from "../fakes/messages-api/reply.ts";
+import { API_KEY, CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS } from "../harness/claude-world.ts";
+import type { CoordinatorApi, ShownEvent } from "../harness/coordinator-api.ts";
+
+setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
+
+const TOKEN = "sk-ant-oat01-only-for-tests";
+const RESETS_AT = "2026-12-24T18:00:00.000Z";
+const RESET_S = String(Date.parse(RESETS_AT) / 1000);
+const USAGE_LIMIT = {
+  "anthropic-ratelimit-unified-status": "rejected",
+  "anthropic-ratelimit-unified-reset": RESET_S,
+  "anthropic-ratelimit-unified-representative-claim": "five_hour",
+  "anthropic-ratelimit-unified-5h-status": "rejected",
+  "anthropic-ratelimit-unified-5h-reset": RESET_S,
+  "anthropic-ratelimit-unified-5h-utilization": "1.0",
+  "retry-after": "3600",
+};
+/** Claude Code with a subscription, as only there usage limits are told; it tries once more, and may only `echo`. */
+const SETTINGS = {
+  ANTHROPIC_API_KEY: "",
+  CLAUDE_CODE_OAUTH_TOKEN: TOKEN,
+  CLAUDE_CODE_MAX_RETRIES: "1",
+  CLAUDE_CODE_PERMISSION_MODE: "dontAsk",
+  CLAUDE_CODE_ALLOWED_TOOLS: "Bash(echo:*)",
+  CLAUDE_CODE_MAX_TURNS: "3",
+  CLAUDE_CODE_MAX_BUDGET_USD: "1",
+};
+
+let world: ClaudeWorld;
+let api: CoordinatorApi;
+let log: () => string;
+beforeAll(async () => {
+  world = await ClaudeWorld.open();
+  const { api: opened, process } = await world.up([], SETTINGS);
+  api = opened;
+  log = process.stdout;
+});
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const endingIn = (events: readonly ShownEvent[]): ShownEvent | undefined => events.find(({ event_type }) => event_type === "ending");
+
+const FAILURES: readonly [what: string, script: Script, kind: string, error: RegExp][] = [
+  ["its turns are used up", ({ replies }) => uses("Bash", { command: `echo ${replies}` }), "max-turns", /not done after 3 turns/],
+  ["its budget is used up", inTurn(uses("Bash", { command: "echo rich" }, { outputTokens: 1_000_000 })), "max-budget", /its budget of \$1 /],
+  ["the request was wrong", inTurn(refuses(400, "messages: too odd")), "execution-error", /400 messages: too odd/],
+  ["the provider wants fewer requests", inTurn(refuses(429, "slow down", { "retry-after": "1" })), "provider-unavailable", /could not answer.*slow down/],
+  ["the provider is overloaded", inTurn(refuses(529, "Overloaded")), "provider-unavailable", /could not answer.*529/],
+  ["the provider has an error", inTurn(refuses(500, "Internal server error")), "provider-unavailable", /could not answer.*500/],
+  ["the connection breaks off", inTurn(says("never the whole of it", { cutAfterDeltas: 2 })), "provider-unavailable", /could not answer.*[Cc]onnection/],
+  ["the usage limit is met", inTurn(refuses(429, "No more.", USAGE_LIMIT)), "usage-limit", new RegExp(`usage limit.*five_hour.*reset at ${RESETS_AT}`)],
+  ["the credit is used up", inTurn(refuses(400, "Your credit balance is too low to access the Anthropic API.")), "usage-limit", /Credit balance is too low/],
+  ["what it last tried was not allowed", inTurn(uses("Bash", { command: "touch forbidden" }), says("I may not.")), "refused-permissions", /refused a permission \(Bash\)/],
+];
+
+test.each(FAILURES)("when %s the run fails, with that reason, and its session is not finished", async (what, script, kind, error) => {
+  world.provider.conversation(what, script);
+  const run = await api.submit(what);
+  await api.reached(run.run_id, "failed", RUN_MS);
+  expect((await api.run(run.run_id)).error).toMatch(error);
+  const events = await api.events(run.session_id);
+  expect(endingIn(events)?.reason).toBe(kind);
+  expect(events.map(({ event_type }) => event_type)).not.toContain("session_stop");
+  expect((await api.session(run.session_id)).status).not.toBe("finished");
+  expect(JSON.stringify(events) + log()).not.toContain(TOKEN);
+});
+
+test("a refused tool is told to the agent, and what it does then counts", async () => {
+  const [refused, allowed] = ["touch forbidden", "echo instead"].map((command) => uses("Bash", { command }));
+  world.provider.conversation("touch it", inTurn(refused!, allowed!, ({ toolResults }) => says(toolResults.map(({ isError }) => isError).join())));
+  const run = await api.submit("touch it");
+  await api.reached(run.run_id, "completed", RUN_MS);
+  expect(await api.result(run.session_id)).toBe("true,false");
+});
+
+const RECOVERIES: readonly [string, Script][] = [
+  ["overloaded", inTurn(({ attempt }) => (attempt === 1 ? refuses(529, "Overloaded") : says("at last")))],
+  ["cut off", inTurn(({ attempt }) => (attempt === 1 ? says("not this one", { cutAfterDeltas: 2 }) : says("at last")))],
+];
+
+test.each(RECOVERIES)("a provider that is %s once costs no run, and leaves nothing in the result", async (what, script) => {
+  world.provider.conversation(`once ${what}`, script);
+  const run = await api.submit(`once ${what}`);
+  await api.reached(run.run_id, "completed", RUN_MS);
+  expect(await api.result(run.session_id)).toBe("at last");
+  expect((await api.events(run.session_id)).filter(({ role }) => role === "assistant")).toHaveLength(1);
+});
+
+test("a key that the provider does not take ends the run at its first answer", async () => {
+  await using other = await ClaudeWorld.open();
+  other.provider.conversation("who am I?", inTurn(refuses(401, "invalid x-api-key")));
+  const { api: coordinator, process } = await other.up();
+  const run = await coordinator.submit("who am I?");
+  await coordinator.reached(run.run_id, "failed", RUN_MS);
+  const { error } = await coordinator.run(run.run_id);
+  expect(error).toMatch(/does not accept its credentials \(401\).*ANTHROPIC_API_KEY/);
+  expect(other.provider.requests).toHaveLength(1);
+  expect(error + process.stdout()).not.toContain(API_KEY);
+});
+
+test("a Claude Code that nobody has logged in on this machine: the runner does not start, and says what to do", async () => {
+  await using other = await ClaudeWorld.open();
+  const started = other.start(["up", "--port", "0", "-x", "claude-code"], { env: { ANTHROPIC_API_KEY: "" } });
+  expect(await started.exited).not.toBe(0);
+  expect(started.stderr()).toMatch(/is not logged in\n.*claude auth login, or set ANTHROPIC_API_KEY/);
+  expect(other.provider.requests).toEqual([]);
+});
