@@ -1,17 +1,23 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { inTurn } from "../fakes/messages-api/messages-api.ts";
 import { message, refuses, says, toolUse, uses } from "../fakes/messages-api/reply.ts";
 import { API_KEY, CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS } from "../harness/claude-world.ts";
+import type { CoordinatorApi } from "../harness/coordinator-api.ts";
 import { commandLineOf, processesWith, variableOf } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 
 setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 
-/** The one that users are told to copy. */
-const ORCHESTRATOR = JSON.parse(readFileSync(join(import.meta.dir, "../../docs/examples/orchestrator/agent.json"), "utf8")) as { name: string };
+/** The blueprint that users are told to copy. */
+const ORCHESTRATOR = "orchestrator";
+const FOLDER = join(import.meta.dir, "../../docs/examples", ORCHESTRATOR);
 const START = "mcp__orchestrator__start_agent_session";
+
+async function addOrchestrator(world: ClaudeWorld, { url }: CoordinatorApi): Promise<void> {
+  const added = world.start(["agents", "add", FOLDER, "-c", url]);
+  expect({ code: await added.exited, said: added.stderr() }).toEqual({ code: 0, said: expect.stringContaining(ORCHESTRATOR) });
+}
 
 test("the callback flow: an orchestrator starts two children, ends its turn, is resumed once with both results, and finishes", async () => {
   await using world = await ClaudeWorld.open();
@@ -25,8 +31,8 @@ test("the callback flow: an orchestrator starts two children, ends its turn, is 
   provider.conversation("Buy drinks", inTurn(says("SHOPPED: 6 bottles")));
   provider.conversation("Bake a cake", inTurn(says("BAKED: one cake", { after: tail.promise })));
   const { api } = await world.up();
-  await api.createAgent(ORCHESTRATOR);
-  const run = await api.submit("Plan the party", { agent_name: ORCHESTRATOR.name });
+  await addOrchestrator(world, api);
+  const run = await api.submit("Plan the party", { agent_name: ORCHESTRATOR });
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("Both are on their way.");
   // One child is through while the other still works: that wakes nobody.
@@ -38,8 +44,10 @@ test("the callback flow: an orchestrator starts two children, ends its turn, is 
   expect(await api.result(run.session_id)).toBe("All done. Both were told.");
   const children = (await api.runs()).filter(({ session_id }) => session_id !== run.session_id);
   for (const { session_id } of children) expect((await api.session(session_id)).parent_session_id).toBe(run.session_id);
+  const [asked] = provider.requestsOf("Plan the party");
+  expect(asked?.history.system).toContain("You are an orchestrator");
   // No tool had to be searched for first.
-  expect(provider.requestsOf("Plan the party")[0]?.history.tools).toContain(START);
+  expect(asked?.history.tools).toContain(START);
 });
 
 test("a child that fails, and a runner that is killed while another works: their parent is told of both all the same", async () => {
@@ -55,8 +63,8 @@ test("a child that fails, and a runner that is killed while another works: their
   provider.conversation("Bake a cake", inTurn(says("BAKED: one cake", { after: thought.promise })));
   const { api } = await world.coordinator();
   const first = world.runner(api.url, "claude-code");
-  await api.createAgent(ORCHESTRATOR);
-  const run = await api.submit("Plan the party", { agent_name: ORCHESTRATOR.name });
+  await addOrchestrator(world, api);
+  const run = await api.submit("Plan the party", { agent_name: ORCHESTRATOR });
   await api.reached(run.run_id, "completed", RUN_MS);
   await until("one child failed", async () => (await api.runs()).some(({ status }) => status === "failed"), RUN_MS);
   await until("the other thinks", () => provider.requestsOf("Bake a cake").length === 1, RUN_MS);
@@ -80,8 +88,8 @@ test("a sync child runs although only one run may, and its result is what the to
   provider.conversation("Ask somebody", inTurn(uses(START, { prompt: "What is 6 times 7?", mode: "sync" }), ({ toolResults }) => says(`I was told: ${toolResults[0]?.text}`)));
   provider.conversation("What is 6 times 7?", inTurn(says("It is 42.", { after: thought.promise })));
   const { api } = await world.up(["--max-concurrent", "1"]);
-  await api.createAgent(ORCHESTRATOR);
-  const run = await api.submit("Ask somebody", { agent_name: ORCHESTRATOR.name });
+  await addOrchestrator(world, api);
+  const run = await api.submit("Ask somebody", { agent_name: ORCHESTRATOR });
   await until("the child thinks", () => provider.requestsOf("What is 6 times 7?").length === 1, RUN_MS);
   const processes = processesWith("AGENT_SESSION_ID", run.session_id);
   const token = new URL(variableOf(processes[0] ?? 0, "AGENT_ORCHESTRATOR_API_URL") ?? "").pathname.slice(1);
@@ -99,10 +107,10 @@ test("an MCP tool of the blueprint is called with its arguments, told as an even
   await using world = await ClaudeWorld.open();
   world.provider.conversation("Who is there?", inTurn(uses("mcp__orchestrator__list_agent_blueprints"), ({ toolResults }) => says(toolResults[0]?.text ?? "")));
   const { api } = await world.up();
-  await api.createAgent(ORCHESTRATOR);
-  const run = await api.submit("Who is there?", { agent_name: ORCHESTRATOR.name });
+  await addOrchestrator(world, api);
+  const run = await api.submit("Who is there?", { agent_name: ORCHESTRATOR });
   await api.reached(run.run_id, "completed", RUN_MS);
-  expect(await api.result(run.session_id)).toContain(ORCHESTRATOR.name);
+  expect(await api.result(run.session_id)).toContain(ORCHESTRATOR);
   const [before] = (await api.events(run.session_id)).filter(({ event_type }) => event_type === "pre_tool");
   expect(before?.tool_name).toBe("mcp__orchestrator__list_agent_blueprints");
 });
