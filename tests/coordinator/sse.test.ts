@@ -66,7 +66,7 @@ test("a stream begins with init and tells of sessions, events and failed runs", 
   expect(listener.told[2]?.data.session).toMatchObject({ session_id: "old", status: "running" });
   expect(listener.told[3]?.data.data).toMatchObject({ event_type: "message", session_id: "old" });
   expect(listener.told[5]?.data).toEqual({ run_id: run.run_id, error: "it broke", session_id: "old" });
-  expect(listener.told[6]?.data).toEqual({ run_id: run.run_id, session_id: "old", status: "failed" });
+  expect(listener.told[6]?.data).toEqual({ run_id: run.run_id, session_id: "old", status: "failed", retried_by: null });
   expect(listener.told[7]?.data).toEqual({ session_id: "old" });
 });
 
@@ -82,7 +82,23 @@ test("types= tells of those only, and the answer says that it does; a pending ru
   await c.call("DELETE", "/sessions/a");
   await until("the deletion has come", () => listener.types().includes("session_deleted"));
   expect(listener.types()).toEqual(["run_ended", "session_deleted"]);
-  expect(listener.told[0]?.data).toEqual({ run_id: run.run_id, session_id: "a", status: "stopped" });
+  expect(listener.told[0]?.data).toEqual({ run_id: run.run_id, session_id: "a", status: "stopped", retried_by: null });
+});
+
+test("an attempt that is followed by another has ended, and names it, but is no failed run", async () => {
+  await using c = await Fixture.start();
+  const runner = await c.register();
+  const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0 });
+  using listener = await Listener.open(c, "?types=run_failed,run_ended&include_init=false");
+  await c.claim(runner);
+  await c.report(run_id, "failed", runner, { reason: "temporary" });
+  const second = await c.execute(runner, "failed");
+  await until("both ends have come", () => listener.told.length === 3);
+  expect(listener.told.map(({ type, data }) => ({ type, ...data }))).toEqual([
+    { type: "run_ended", run_id, session_id, status: "failed", retried_by: second.run_id },
+    { type: "run_failed", run_id: second.run_id, error: "it broke", session_id },
+    { type: "run_ended", run_id: second.run_id, session_id, status: "failed", retried_by: null },
+  ]);
 });
 
 test("session_id= tells of that session only, include_init=false leaves init out", async () => {
