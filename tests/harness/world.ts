@@ -84,8 +84,8 @@ export class World implements AsyncDisposable {
   }
 
   /** The embedded coordinator alone, listening. */
-  async coordinator(port = 0): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
-    const process = this.start(["coordinator", "--port", String(port)]);
+  async coordinator(port = 0, args: readonly string[] = []): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
+    const process = this.start(["coordinator", "--port", String(port), ...args]);
     const [, url = ""] = await process.line(/agent-runner -c (\S+)/, START_MS);
     return { api: new CoordinatorApi(url), process };
   }
