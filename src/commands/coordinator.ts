@@ -5,14 +5,15 @@ import { type Coordinator, startCoordinator } from "../coordinator/coordinator.t
 import { ExitCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command } from "./command.ts";
-import { commonOptions, coordinatorOnlyOptions, coordinatorOptions, listenOptions, logOptions, stateDirOption } from "./options.ts";
+import { startConfiguredTelemetry } from "./configured-telemetry.ts";
+import { commonOptions, coordinatorOnlyOptions, coordinatorOptions, listenOptions, logOptions, metricsOption, stateDirOption } from "./options.ts";
 import { commandLog } from "./run-runner.ts";
 import { makeStateFolder } from "./state-folder.ts";
 
 export const coordinatorCommand: Command = {
   name: "coordinator",
   description: "Runs the embedded Agent Coordinator alone: queues runs, hands them to runners, wakes parents when their children end.",
-  args: { ...listenOptions, ...coordinatorOnlyOptions, ...stateDirOption, config: coordinatorOptions.config, ...logOptions, ...commonOptions },
+  args: { ...listenOptions, ...coordinatorOnlyOptions, ...stateDirOption, config: coordinatorOptions.config, ...metricsOption, ...logOptions, ...commonOptions },
   examples: [
     ["agent-runner coordinator", "listen on http://127.0.0.1:8765; runs and sessions are kept in your state folder"],
     ["agent-runner coordinator --agents-dir ~/project/agents", "with the agents that live there as files"],
@@ -22,6 +23,7 @@ export const coordinatorCommand: Command = {
     const config = loadConfig(args, context.env);
     const log = commandLog(config, context);
     await using coordinator = await startConfiguredCoordinator(config, log);
+    await using _telemetry = await startConfiguredTelemetry("coordinator", { ...config, coordinatorUrl: coordinator.url }, context, log);
     log.info(`Join it with: agent-runner -c ${coordinator.url} -x test-executor`);
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());

@@ -40,6 +40,10 @@ const runOptions = {
   "state-dir": { type: "string", valueHint: "DIR", description: "Folder for runs and database (default: your state folder)" },
 } as const satisfies ArgsDef;
 
+export const metricsOption = {
+  metrics: { type: "string", valueHint: "ADDRESS", description: "Serve /metrics, /healthz, /readyz and /status.json there, e.g. 127.0.0.1:9464 (default: nowhere)" },
+} as const satisfies ArgsDef;
+
 export const logOptions = {
   "log-format": { type: "string", valueHint: "text|json", description: "Form of log lines (default text)" },
   verbose: { type: "boolean", alias: "v", description: "Enable verbose logging" },
@@ -67,7 +71,7 @@ export const coordinatorOnlyOptions = {
   },
 } as const satisfies ArgsDef;
 
-export const runnerOptions = { ...coordinatorOptions, ...executorOptions, ...runOptions, ...logOptions } as const satisfies ArgsDef;
+export const runnerOptions = { ...coordinatorOptions, ...executorOptions, ...runOptions, ...metricsOption, ...logOptions } as const satisfies ArgsDef;
 
 const { "coordinator-url": _url, ...withoutUrl } = runnerOptions;
 export const upOptions = { ...listenOptions, ...coordinatorOnlyOptions, ...withoutUrl } as const satisfies ArgsDef;

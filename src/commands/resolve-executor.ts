@@ -10,7 +10,7 @@ import { nearest } from "../config/nearest.ts";
 import { ExitCode, UserError } from "../errors.ts";
 import { printTable } from "./table.ts";
 
-const DEFAULT_EXECUTOR = "claude-code";
+export const DEFAULT_EXECUTOR = "claude-code";
 
 /** Where executors are looked for, in this order: the folder that was set, beside the binary, the user's data folder. */
 export function catalogOptions(config: Config, env: Environment): CatalogOptions {

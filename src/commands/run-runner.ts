@@ -3,11 +3,13 @@ import { type Config, loadConfig } from "../config/load-config.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import { createLog, type Log } from "../log.ts";
 import { Runner, type RunnerEnd, type RunnerOptions } from "../runner/runner.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { CommandArgs, CommandContext } from "./command.ts";
 import { authorizationOf } from "./connect.ts";
 import { listOfExecutors, resolveExecutor } from "./resolve-executor.ts";
 import { makeStateFolder } from "./state-folder.ts";
 import { onInterrupts } from "./interrupts.ts";
+import { startConfiguredTelemetry } from "./configured-telemetry.ts";
 
 /** The root command. */
 export async function runRunner(args: CommandArgs, context: CommandContext): Promise<number> {
@@ -18,7 +20,8 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
   }
   const log = commandLog(config, context);
   makeStateFolder(config.stateDir);
-  const runner = makeRunner(config, context, log);
+  await using telemetry = await startConfiguredTelemetry("runner", config, context, log);
+  const runner = makeRunner(config, context, log, telemetry);
   using _signals = onInterrupts(runner, context);
   return exitCodeOf(await runner.run());
 }
@@ -42,17 +45,20 @@ export function commandLog(config: Config, context: CommandContext): Log {
   return log;
 }
 
-export function makeRunner(config: Config, context: CommandContext, log: Log, onState?: RunnerOptions["onState"]): Runner {
+export function makeRunner(config: Config, context: CommandContext, log: Log, telemetry: Telemetry, onState?: RunnerOptions["onState"]): Runner {
   const { executor, note } = resolveExecutor(config, context.env);
   if (note !== null) log.info(`Executor ${executor.name}: ${note}`);
-  return new Runner({
+  const runner = new Runner({
     config,
     executor,
     authorization: authorizationOf(config),
     inheritedEnv: inheritableEnvironment(context.env),
     log,
+    observer: telemetry.observer,
     ...(onState === undefined ? {} : { onState }),
   });
+  telemetry.show(runner);
+  return runner;
 }
 
 export function exitCodeOf(end: RunnerEnd): number {

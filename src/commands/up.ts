@@ -2,6 +2,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { describeError, ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command, CommandContext } from "./command.ts";
+import { startConfiguredTelemetry } from "./configured-telemetry.ts";
 import { connect } from "./connect.ts";
 import { startConfiguredCoordinator } from "./coordinator.ts";
 import { exitCodeOfRun, followRun } from "./follow-run.ts";
@@ -37,7 +38,8 @@ export const upCommand: Command = {
     // The coordinator inside knows its own token only; OIDC credentials are for another one.
     const config = { ...configured, coordinatorUrl: coordinator.url, credentials: null };
     const online = Promise.withResolvers<void>();
-    const runner = makeRunner(config, context, log, (state) => state === "online" && online.resolve());
+    await using telemetry = await startConfiguredTelemetry("up", config, context, log);
+    const runner = makeRunner(config, context, log, telemetry, (state) => state === "online" && online.resolve());
     using _signals = onInterrupts(runner, context);
     const ended = runner.run();
     if (args["sample"] !== true) {

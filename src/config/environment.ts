@@ -49,7 +49,7 @@ export function bypassProxyForLoopback(): void {
   process.env["no_proxy"] = value;
 }
 
-/** The runner's own credentials and Bun's control variables: no executor inherits them. */
+/** The runner's own credentials and Bun's control variables, the trace that the runner was started in, and its service manager's: no executor inherits them. */
 const WITHHELD: ReadonlySet<string> = new Set([
   "AUTH0_DOMAIN",
   "AUTH0_RUNNER_CLIENT_ID",
@@ -57,12 +57,19 @@ const WITHHELD: ReadonlySet<string> = new Set([
   "AUTH0_AUDIENCE",
   "AGENT_COORDINATOR_TOKEN",
   "AGENT_RUNNER_MCP_TOKEN",
+  "OTEL_EXPORTER_OTLP_HEADERS",
+  "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
   "BUN_OPTIONS",
   "BUN_BE_BUN",
   "BUN_INSPECT",
   "BUN_INSPECT_CONNECT_TO",
   "BUN_INSPECT_NOTIFY",
   "BUN_CONFIG_MAX_HTTP_REQUESTS",
+  "TRACEPARENT",
+  "TRACESTATE",
+  "NOTIFY_SOCKET",
+  "WATCHDOG_USEC",
+  "WATCHDOG_PID",
 ]);
 
 /** What an executor inherits: the runner's environment without {@link WITHHELD}. */

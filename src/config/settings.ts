@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
+import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
 
 /** Where a setting may come from. `file` is its dotted path in the TOML file. */
 interface Sources<Value> {
@@ -78,6 +78,7 @@ export const SETTINGS = {
     file: "log.format",
     default: "text",
   }),
+  metrics: setting(Address, { flag: "metrics", env: "RUNNER_METRICS", file: "metrics.listen" }),
   stateDir: setting(Text, { flag: "state-dir", env: "AGENT_RUNNER_STATE_DIR", file: "state_dir" }),
   retentionMaxAgeMs: setting(Age, { file: "retention.max_age", default: 30 * 86_400_000 }),
   retentionMaxBytes: setting(Size, { file: "retention.max_size", default: 2 * 1024 ** 3 }),

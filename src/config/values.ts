@@ -94,6 +94,25 @@ export const List = v.pipe(
   v.transform((value) => (typeof value === "string" ? value.split(",") : value).map((s) => s.trim()).filter(Boolean)),
 );
 
+/** Where to listen. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `127.0.0.1:9464`, `[::1]:9464`, or a port alone, which is one of this machine only. */
+export const Address = v.pipe(
+  v.union([v.string(), v.number()]),
+  v.rawTransform(({ dataset, addIssue, NEVER }): Address => {
+    const text = String(dataset.value).trim();
+    const match = /^(?:(?:\[([0-9a-f:.]+)\]|([^\s:[\]]+))?:)?(\d{1,5})$/i.exec(text);
+    const port = Number(match?.[3]);
+    if (match !== null && port <= 65_535) return { host: match[1] ?? match[2] ?? "127.0.0.1", port };
+    addIssue({ message: `"${dataset.value}" is not an address such as 127.0.0.1:9464` });
+    return NEVER;
+  }),
+);
+
 /** An http(s) URL without a trailing slash. */
 export const HttpUrl = v.pipe(
   v.string(),

@@ -4,6 +4,7 @@ import { Blueprint } from "./agent.ts";
 import { RunId, SessionId } from "./identifiers.ts";
 import { promptOfParameters } from "./parameters.ts";
 import { RunType } from "./run.ts";
+import { traceFields, Traceparent, Tracestate } from "./trace-context.ts";
 
 /** A run that was assigned to this runner, in one form for both generations (protocol, section 15). */
 export interface AssignedRun {
@@ -20,6 +21,9 @@ export interface AssignedRun {
   /** G2 sends blueprints resolved (null where there is none); G1 never does: undefined. */
   readonly resolvedBlueprint: Blueprint | null | undefined;
   readonly generation: "G1" | "G2";
+  /** The trace that the run belongs to (W3C Trace Context), where whoever created it said so. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
 }
 
 /** What one answer to the poll says. */
@@ -43,6 +47,9 @@ const WireRun = v.looseObject({
   project_dir: v.nullish(v.string(), null),
   parent_session_id: v.nullish(v.string(), null),
   resolved_agent_blueprint: v.nullish(Blueprint),
+  // What is no trace context is none: it must not keep a run from being executed.
+  traceparent: v.fallback(v.optional(Traceparent), undefined),
+  tracestate: v.fallback(v.optional(Tracestate), undefined),
 });
 
 const Envelope = v.looseObject({
@@ -89,6 +96,7 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
       parentSessionId: run.parent_session_id,
       resolvedBlueprint: isG2 ? (run.resolved_agent_blueprint ?? null) : undefined,
       generation: isG2 ? "G2" : "G1",
+      ...traceFields(run),
     },
   };
 }

@@ -26,7 +26,10 @@ export class ActiveRun {
   #state: RunState = "queued";
   #reason: CancelReason | null = null;
   #sinceMs = performance.now();
+  readonly #enteredAtMs = new Map<RunState, number>([["queued", nowMs()]]);
   #child: ExecutorProcess | null = null;
+  /** An earlier start of the runner began it: when it was claimed and spawned is not known here. */
+  isTakenUp = false;
 
   constructor(
     readonly assigned: AssignedRun,
@@ -62,6 +65,11 @@ export class ActiveRun {
     return performance.now() - this.#sinceMs;
   }
 
+  /** When the run came into this state, in milliseconds since the epoch on a clock that never goes back; undefined if it never did. */
+  enteredAtMs(state: RunState): number | undefined {
+    return this.#enteredAtMs.get(state);
+  }
+
   /** For log lines. */
   get context(): { run: string; session: string } {
     return { run: this.runId, session: this.sessionId };
@@ -71,6 +79,7 @@ export class ActiveRun {
     const from = this.#state;
     if (!NEXT[from].includes(next)) throw new Error(`run ${this.runId}: no way from ${from} to ${next}`);
     this.#state = next;
+    this.#enteredAtMs.set(next, nowMs());
     this.onState(this, from);
   }
 
@@ -95,4 +104,8 @@ export class ActiveRun {
     this.#cancel.abort();
     return true;
   }
+}
+
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
 }

@@ -63,6 +63,7 @@ async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessId
   const { run } = taken;
   try {
     if (record.cancel !== null) run.cancel(record.cancel);
+    run.isTakenUp = true;
     run.moveTo("starting");
     const attempt = await takeUp(run, record, identity, parts);
     await concludeRun(taken, grant, { ...attempt, outcome: record.outcome ?? attempt.outcome }, parts);

@@ -57,6 +57,7 @@ export async function concludeRun({ run, end }: TakenRun, grant: Grant, attempt:
   else parts.journal.reported(run.runId);
   dropRunRecord(join(parts.runsFolder, run.runId));
   end({ remember: outcome.kind !== "claim-lost" });
+  parts.observer.runEnded(run, outcome);
   if (looked === undefined) return;
   await looked;
   parts.journal.done(run.runId);

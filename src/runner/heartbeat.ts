@@ -16,6 +16,8 @@ export interface HeartbeatOptions {
   readonly registry: RunRegistry;
   readonly link: Link;
   readonly log: Log;
+  /** Called after each heartbeat that the coordinator did not accept. */
+  readonly onFailure?: () => void;
 }
 
 /** Sends heartbeats until disposed. They name the runs that are claimed and not started yet, which renews their leases. */
@@ -43,6 +45,7 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
       }
       if (!link.isDown) lastHeardMs = beganMs;
     } catch (error) {
+      options.onFailure?.();
       const failure = failureOfThrown("heartbeat", error);
       if (failure.kind === "unregistered") await registration.renew();
       else if (failure.kind === "unreachable") link.down(failure);

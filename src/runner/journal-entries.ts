@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { RunId, SessionId } from "../protocol/identifiers.ts";
 import { RunType } from "../protocol/run.ts";
+import { Traceparent, Tracestate } from "../protocol/trace-context.ts";
 
 /* The columns of the journal that hold JSON: written by this program, perhaps by another version of it, read as if by a stranger. */
 
@@ -12,6 +13,8 @@ export const AssignedEntry = v.object({
   projectDir: v.nullable(v.string()),
   parentSessionId: v.nullable(v.string()),
   generation: v.picklist(["G1", "G2"]),
+  traceparent: v.exactOptional(Traceparent),
+  tracestate: v.exactOptional(Tracestate),
 });
 
 export const IdentityEntry = v.object({ pid: v.pipe(v.number(), v.integer(), v.minValue(2)), startedAt: v.string(), bootId: v.string() });

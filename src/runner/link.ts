@@ -13,6 +13,8 @@ export class Link {
   readonly #onOfflineTooLong: () => void;
   readonly #waiters = new Set<() => void>();
   #downSinceMs: number | null = null;
+  #lastAnswerAtMs: number | null = null;
+  #lastCallAtMs: number | null = null;
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** `maxOfflineMs` 0: being away is never too long. */
@@ -26,8 +28,19 @@ export class Link {
     return this.#downSinceMs !== null;
   }
 
+  /** When a call was last answered (`performance.now()`); null before the first. */
+  get lastAnswerAtMs(): number | null {
+    return this.#lastAnswerAtMs;
+  }
+
+  /** When a call last came to its end, answered or not (`performance.now()`): as long as that goes on, this runner is at work. */
+  get lastCallAtMs(): number | null {
+    return this.#lastCallAtMs;
+  }
+
   /** A call was answered. */
   up(): void {
+    this.#lastAnswerAtMs = this.#lastCallAtMs = performance.now();
     if (this.#downSinceMs === null) return;
     const awayMs = performance.now() - this.#downSinceMs;
     this.#downSinceMs = null;
@@ -40,6 +53,7 @@ export class Link {
 
   /** A call was not answered. */
   down(failure: CoordinatorFailure): void {
+    this.#lastCallAtMs = performance.now();
     if (this.#downSinceMs !== null) return;
     this.#downSinceMs = performance.now();
     this.#log.warn(`Agent Coordinator is away (${failure.message}); trying again until it is back`);

@@ -46,6 +46,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
       AGENT_SESSION_ID: run.sessionId,
       [RUN_MARKER]: run.runId,
       AGENT_ORCHESTRATOR_API_URL: gateway.urlOf(grant),
+      ...parts.observer.executorVariables(run),
     },
     projectDir,
     stdin: invocationOf(assigned, {

@@ -9,6 +9,7 @@ import type { RunCgroups } from "../process/run-cgroups.ts";
 import type { DeliverOptions } from "./deliver.ts";
 import type { Intake } from "./intake.ts";
 import type { Journal } from "./journal.ts";
+import type { RunnerObserver } from "./observer.ts";
 import type { Registration } from "./registration.ts";
 
 /** What the execution of a run needs of the runner; made once, at its start. */
@@ -25,6 +26,7 @@ export interface RunnerParts {
   readonly outputs: OutputWatch;
   readonly remains: Remains;
   readonly cgroups: RunCgroups;
+  readonly observer: RunnerObserver;
   readonly delivery: Omit<DeliverOptions, "context" | "signal">;
   /** What executors inherit of this process's environment. */
   readonly inheritedEnv: Readonly<Record<string, string>>;

@@ -30,20 +30,11 @@ import { Registration } from "./registration.ts";
 import { RunRegistry } from "./run-registry.ts";
 import { keepRetention } from "./retention.ts";
 import { recoverJournal } from "./run-record.ts";
+import { type RunnerObserver, unobserved } from "./observer.ts";
+import { ORDER_OF_STATES, type RunnerState } from "./runner-state.ts";
+import type { RunnerStatus } from "./runner-status.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 import { watchForStops } from "./stop-watch.ts";
-
-/**
- * The states of a runner:
- * - `starting`: not registered yet; the coordinator may be away
- * - `online`: takes runs
- * - `draining`: takes no more runs, waits for those it has; reached by the first `interrupt()` or by a deregistration from outside
- * - `stopping`: ends the runs it has; reached by the second `interrupt()`, the drain time-out, or a coordinator away for too long
- * - `left`: nothing of it is left but what could not be delivered
- */
-export type RunnerState = "starting" | "online" | "draining" | "stopping" | "left";
-
-const ORDER: readonly RunnerState[] = ["starting", "online", "draining", "stopping", "left"];
 
 /** `unreported`: runs whose end the coordinator was not told, because it was away until the end; the next start does it. */
 export interface RunnerEnd {
@@ -58,6 +49,7 @@ export interface RunnerOptions {
   readonly inheritedEnv: Readonly<Record<string, string>>;
   readonly log: Log;
   readonly onState?: (state: RunnerState) => void;
+  readonly observer?: RunnerObserver;
 }
 
 const TELL_WAITING_MS = 30_000;
@@ -77,6 +69,7 @@ export class Runner {
   #state: RunnerState = "starting";
   #journal: Journal | undefined;
   #cgroups: RunCgroups | undefined;
+  #intake: Intake | undefined;
   #isAlone = false;
   #reason: RunnerEnd["reason"] = "interrupted";
 
@@ -104,6 +97,18 @@ export class Runner {
 
   get state(): RunnerState {
     return this.#state;
+  }
+
+  status(): RunnerStatus {
+    return {
+      state: this.#state,
+      runnerId: this.#registration.isRegistered ? this.#registration.runnerId : null,
+      isCoordinatorUp: this.#link.lastAnswerAtMs !== null && !this.#link.isDown,
+      lastAnswerAtMs: this.#link.lastAnswerAtMs,
+      lastCallAtMs: this.#link.lastCallAtMs,
+      hasRoom: this.#intake?.isClosed !== true,
+      runs: this.#registry.all(),
+    };
   }
 
   /** The first call drains, the second stops the runs. A third is the caller's: see `killAll`. */
@@ -141,6 +146,7 @@ export class Runner {
     using machine = claimMachine(identity);
     this.#isAlone = machine !== null;
     using intake = this.#makeIntake();
+    this.#intake = intake;
     const journalPath = join(config.stateDir, "journals", `${lock.key}.sqlite`);
     using journal = Journal.open(journalPath, this.#log, (error) => intake.close(error));
     const runsFolder = privateFolder(join(config.stateDir, "runs"));
@@ -180,7 +186,7 @@ export class Runner {
     }
     const common = { coordinator: this.#coordinator, registration: this.#registration, registry: this.#registry, link: this.#link, intake };
     await intake.look();
-    using _heartbeat = startHeartbeat({ ...common, log: log.scope("heartbeat") });
+    using _heartbeat = startHeartbeat({ ...common, log: log.scope("heartbeat"), onFailure: () => this.#observer.heartbeatFailed() });
     this.#log.info(`Registered as ${this.#registration.runnerId}`);
     this.#moveTo("online");
     this.#log.info("Runner started - waiting for runs");
@@ -215,6 +221,10 @@ export class Runner {
     await Promise.all([polling, stops]);
   }
 
+  get #observer(): RunnerObserver {
+    return this.#options.observer ?? unobserved;
+  }
+
   #makeIntake(): Intake {
     const requireAllRoom = async (): Promise<void> => {
       this.#journal?.requireRoom();
@@ -233,6 +243,7 @@ export class Runner {
       registration: this.#registration,
       outputs: new OutputWatch(),
       remains: new Remains(own.cgroups),
+      observer: this.#observer,
       delivery: { link: this.#link, renew: () => this.#registration.renew(), log: log.scope("supervisor") },
       inheritedEnv,
       log,
@@ -297,7 +308,7 @@ export class Runner {
   }
 
   #moveTo(next: RunnerState): void {
-    if (ORDER.indexOf(next) <= ORDER.indexOf(this.#state)) throw new Error(`no way from ${this.#state} to ${next}`);
+    if (ORDER_OF_STATES.indexOf(next) <= ORDER_OF_STATES.indexOf(this.#state)) throw new Error(`no way from ${this.#state} to ${next}`);
     this.#log.debug(`${this.#state} -> ${next}`);
     this.#state = next;
     this.#options.onState?.(next);

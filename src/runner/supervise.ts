@@ -32,6 +32,7 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
       { ...remainsOf(run, child), graceMs: GRACE_MS, termedAtMs },
       { coalesce: false },
     );
+    parts.observer.remainsEnded(ended.ended);
     if (ended.ended > 0) log.info(`Ended ${ended.ended} more process(es) of run ${run.runId}`, run.context);
     if (ended.left.length > 0) log.error(`Could not end pid ${ended.left.join(", ")} of run ${run.runId}`, run.context);
     return outcomeOfExit(exit, run.cancelReason, usedSignal, () => "");
@@ -82,6 +83,7 @@ export async function endRemains(run: RunName, child: Leader, parts: RunnerParts
   if (parts.config.keepBackground) return parts.cgroups.drop(run.runId);
   const { ended, left } = await parts.remains.end({ ...remainsOf(run, child), graceMs: GRACE_MS }, { coalesce: true });
   const log = parts.log.scope("supervisor");
+  parts.observer.remainsEnded(ended);
   if (ended > 0) log.info(`Ended ${ended} process(es) that run ${run.runId} left behind`, run.context);
   if (left.length > 0) log.error(`Could not end pid ${left.join(", ")} that run ${run.runId} left behind`, run.context);
 }

@@ -55,6 +55,18 @@ export const OWNED: readonly Owned[] = [
     reason: "what was typed becomes a command in one place",
   },
   {
+    what: "prom-client",
+    api: { module: "prom-client" },
+    owners: ["src/telemetry/"],
+    reason: "what is counted is told to an observer; a runner that nobody watches does not even load it",
+  },
+  {
+    what: "OpenTelemetry",
+    api: { module: "@opentelemetry" },
+    owners: ["src/telemetry/"],
+    reason: "as prom-client",
+  },
+  {
     what: "process.env",
     api: { code: /\b(?:process|Bun|import\.meta)\.env\b/ },
     owners: ["src/config/", "executors/"],

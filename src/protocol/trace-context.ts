@@ -1,0 +1,19 @@
+import * as v from "valibot";
+
+/** `00-<trace id>-<span id>-<flags>`; ids of zeros are none (W3C Trace Context, section 3.2). */
+export const Traceparent = v.pipe(v.string(), v.regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/, "is no traceparent"));
+
+/** What tracing systems add for themselves; passed on as it is. */
+// oxlint-disable-next-line no-control-regex
+export const Tracestate = v.pipe(v.string(), v.regex(/^[\x20-\x7e]{1,512}$/, "is no tracestate"));
+
+export interface TraceFields {
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+}
+
+/** Only what is there; a state without a parent says nothing. */
+export function traceFields({ traceparent, tracestate }: { readonly traceparent?: string | undefined; readonly tracestate?: string | undefined }): TraceFields {
+  if (traceparent === undefined) return {};
+  return tracestate === undefined ? { traceparent } : { traceparent, tracestate };
+}

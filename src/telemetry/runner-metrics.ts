@@ -1,0 +1,120 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { ActiveRun, RunState } from "../runner/active-run.ts";
+import type { Outcome } from "../runner/outcome.ts";
+import type { RunnerStatus } from "../runner/runner-status.ts";
+import { commit, version } from "../version.ts";
+import { addProcessMetrics } from "./process-metrics.ts";
+
+const OUTCOMES: readonly Outcome["kind"][] = ["succeeded", "failed", "timed-out", "stopped", "not-started", "vanished", "claim-lost"];
+const STATES_IN_FLIGHT: readonly RunState[] = ["queued", "starting", "running", "reporting"];
+
+/** Upper bounds in seconds: delays of this program's own, and how long agents work. */
+const DELAY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800];
+
+export interface MetricsOptions {
+  /** Null as long as there is no runner, and for good in a program that has none. */
+  readonly status: () => RunnerStatus | null;
+  readonly labels: { readonly command: string; readonly executor: string };
+  readonly startedAtMs: number;
+}
+
+/** What Prometheus reads: counted as it happens, or read from the runner's status when it asks. */
+export class RunnerMetrics {
+  readonly #registry = new Registry();
+  readonly #runs: Counter<"outcome">;
+  readonly #startDelay: Histogram;
+  readonly #duration: Histogram<"outcome">;
+  readonly #reportDelay: Histogram;
+  readonly #heartbeatFailures: Counter;
+  readonly #remains: Counter;
+
+  constructor({ status, labels, startedAtMs }: MetricsOptions) {
+    const registers = [this.#registry];
+    const info = new Gauge({ name: "agent_runner_info", help: "Always 1; what runs is in the labels.", labelNames: ["version", "commit", "command", "executor"], registers });
+    info.set({ version, commit, ...labels }, 1);
+    this.#runs = new Counter({ name: "agent_runner_runs_total", help: "Runs that are through, by how they ended.", labelNames: ["outcome"], registers });
+    // From the first scrape on, so that the first failure is an increase.
+    for (const outcome of OUTCOMES) this.#runs.inc({ outcome }, 0);
+    this.#startDelay = new Histogram({
+      name: "agent_runner_run_start_delay_seconds",
+      help: "From the claim of a run to the start of its executor. Runs that were taken up after a restart are in no histogram.",
+      buckets: DELAY_BUCKETS,
+      registers,
+    });
+    this.#duration = new Histogram({
+      name: "agent_runner_run_duration_seconds",
+      help: "From the start of a run's executor to its end.",
+      labelNames: ["outcome"],
+      buckets: DURATION_BUCKETS,
+      registers,
+    });
+    this.#reportDelay = new Histogram({
+      name: "agent_runner_report_delay_seconds",
+      help: "From the end of a run's executor to the acknowledgement of the report.",
+      buckets: DELAY_BUCKETS,
+      registers,
+    });
+    this.#heartbeatFailures = new Counter({ name: "agent_runner_heartbeat_failures_total", help: "Heartbeats that the coordinator did not accept.", registers });
+    this.#remains = new Counter({ name: "agent_runner_reaped_processes_total", help: "Processes that runs left behind and that were ended.", registers });
+    addStatusGauges(this.#registry, status);
+    addProcessMetrics(this.#registry, startedAtMs);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  runEnded(run: ActiveRun, { kind }: Outcome): void {
+    this.#runs.inc({ outcome: kind });
+    if (run.isTakenUp) return;
+    const [claimed, started, ended, through] = (["queued", "running", "reporting", "ended"] as const).map((state) => run.enteredAtMs(state));
+    if (claimed !== undefined && started !== undefined) this.#startDelay.observe((started - claimed) / 1000);
+    if (started !== undefined && ended !== undefined) this.#duration.observe({ outcome: kind }, (ended - started) / 1000);
+    if (ended !== undefined && through !== undefined) this.#reportDelay.observe((through - ended) / 1000);
+  }
+
+  heartbeatFailed(): void {
+    this.#heartbeatFailures.inc();
+  }
+
+  remainsEnded(count: number): void {
+    this.#remains.inc(count);
+  }
+}
+
+function addStatusGauges(registry: Registry, status: () => RunnerStatus | null): void {
+  const gauge = (name: string, help: string, read: (status: RunnerStatus) => number): void => {
+    const collect = function (this: Gauge): void {
+      const now = status();
+      if (now !== null) this.set(read(now));
+    };
+    registry.registerMetric(new Gauge({ name, help, registers: [], collect }));
+  };
+  const inFlight = new Gauge({
+    name: "agent_runner_runs_in_flight",
+    help: "Runs that are not through, by their state.",
+    labelNames: ["state"],
+    registers: [],
+    collect() {
+      for (const state of STATES_IN_FLIGHT) this.set({ state }, countOf(status(), state));
+    },
+  });
+  registry.registerMetric(inFlight);
+  gauge("agent_runner_outbox_depth", "Runs whose end the coordinator has not acknowledged yet.", (now) => countOf(now, "reporting"));
+  gauge("agent_runner_online", "1 while runs are taken (state online).", ({ state }) => Number(state === "online"));
+  gauge("agent_runner_registered", "1 while the coordinator counts this runner as registered, as far as is known here.", ({ runnerId }) => Number(runnerId !== null));
+  gauge("agent_runner_coordinator_up", "1 while the coordinator answers.", ({ isCoordinatorUp }) => Number(isCoordinatorUp));
+  gauge("agent_runner_coordinator_last_answer_age_seconds", "Seconds since the coordinator's last answer, or since the start of this program.", ({ lastAnswerAtMs }) =>
+    (performance.now() - (lastAnswerAtMs ?? 0)) / 1000,
+  );
+  gauge("agent_runner_room", "0 while the machine has no room for more runs.", ({ hasRoom }) => Number(hasRoom));
+}
+
+function countOf(status: RunnerStatus | null, state: RunState): number {
+  return status?.runs.filter((run) => run.state === state).length ?? 0;
+}

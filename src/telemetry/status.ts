@@ -1,0 +1,77 @@
+import * as v from "valibot";
+import { isReady, type RunnerStatus } from "../runner/runner-status.ts";
+import { commit, version } from "../version.ts";
+
+/** Who is asked: what does not change while the program runs. */
+export interface Identity {
+  readonly command: "runner" | "up" | "coordinator";
+  readonly coordinatorUrl: string;
+  readonly executor: string | null;
+  readonly projectDir: string | null;
+  readonly tags: readonly string[];
+}
+
+/** Body of `/status.json`. Times are ISO 8601, ages seconds. No prompt, no error text and no credential is in it. */
+export const Status = v.object({
+  version: v.string(),
+  commit: v.string(),
+  pid: v.number(),
+  started_at: v.string(),
+  command: v.picklist(["runner", "up", "coordinator"]),
+  coordinator_url: v.string(),
+  executor: v.nullable(v.string()),
+  project_dir: v.nullable(v.string()),
+  tags: v.array(v.string()),
+  ready: v.boolean(),
+  /** Null where there is no runner in the program. */
+  runner: v.nullable(
+    v.object({
+      state: v.picklist(["starting", "online", "draining", "stopping", "left"]),
+      runner_id: v.nullable(v.string()),
+      coordinator_up: v.boolean(),
+      seconds_since_answer: v.nullable(v.number()),
+      has_room: v.boolean(),
+      runs: v.array(
+        v.object({
+          run_id: v.string(),
+          session_id: v.string(),
+          state: v.picklist(["queued", "starting", "running", "reporting", "ended"]),
+          age_seconds: v.number(),
+        }),
+      ),
+    }),
+  ),
+});
+export type Status = v.InferOutput<typeof Status>;
+
+/** `runner` is null where the program has none. */
+export function statusOf(identity: Identity, runner: RunnerStatus | null, startedAtMs: number): Status {
+  return {
+    version,
+    commit,
+    pid: process.pid,
+    started_at: new Date(startedAtMs).toISOString(),
+    command: identity.command,
+    coordinator_url: identity.coordinatorUrl,
+    executor: identity.executor,
+    project_dir: identity.projectDir,
+    tags: [...identity.tags],
+    ready: runner === null || isReady(runner),
+    runner: runner === null ? null : runnerOf(runner),
+  };
+}
+
+function runnerOf(status: RunnerStatus): NonNullable<Status["runner"]> {
+  return {
+    state: status.state,
+    runner_id: status.runnerId,
+    coordinator_up: status.isCoordinatorUp,
+    seconds_since_answer: status.lastAnswerAtMs === null ? null : seconds(performance.now() - status.lastAnswerAtMs),
+    has_room: status.hasRoom,
+    runs: status.runs.map((run) => ({ run_id: run.runId, session_id: run.sessionId, state: run.state, age_seconds: seconds(run.ageMs) })),
+  };
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms) / 1000;
+}

@@ -1,0 +1,79 @@
+import type { TraceSettings } from "../config/trace-settings.ts";
+import type { Address } from "../config/values.ts";
+import type { Log } from "../log.ts";
+import { type RunnerObserver, unobserved } from "../runner/observer.ts";
+import type { RunnerStatus } from "../runner/runner-status.ts";
+import type { RunnerMetrics } from "./runner-metrics.ts";
+import type { RunSpans } from "./run-spans.ts";
+import { type Identity, statusOf } from "./status.ts";
+
+export interface TelemetryOptions {
+  /** Where metrics are served; undefined: nowhere. */
+  readonly metrics: Address | undefined;
+  /** Null: no traces. */
+  readonly traces: TraceSettings | null;
+  readonly identity: Identity;
+  readonly log: Log;
+}
+
+export interface Telemetry extends AsyncDisposable {
+  readonly observer: RunnerObserver;
+  /** Where it is served; null: nowhere. */
+  readonly url: string | null;
+  /** From now on this runner is what is asked about. */
+  show(runner: { status(): RunnerStatus }): void;
+}
+
+const NOTHING: Telemetry = { observer: unobserved, url: null, show() {}, async [Symbol.asyncDispose]() {} };
+
+/** Serves metrics and sends traces as far as either is asked for. What is not asked for is not even loaded. Throws a UserError where it cannot. */
+export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  const { metrics: address, traces, log } = options;
+  if (address === undefined && traces === null) return NOTHING;
+  let runner: { status(): RunnerStatus } | null = null;
+  const status = (): RunnerStatus | null => runner?.status() ?? null;
+  const served = address === undefined ? null : await serve(address, status, options);
+  const spans = traces === null ? null : await startSpans(traces, log);
+  return {
+    observer: observe(served?.metrics ?? null, spans),
+    url: served?.url ?? null,
+    show: (shown) => void (runner = shown),
+    async [Symbol.asyncDispose]() {
+      await spans?.[Symbol.asyncDispose]();
+      await served?.server.stop(true);
+    },
+  };
+}
+
+async function serve(address: Address, status: () => RunnerStatus | null, { identity, log }: TelemetryOptions) {
+  const [{ RunnerMetrics }, { isLoopback, serveObservation }] = await Promise.all([import("./runner-metrics.ts"), import("./observation-server.ts")]);
+  const startedAtMs = performance.timeOrigin;
+  const metrics = new RunnerMetrics({ status, labels: { command: identity.command, executor: identity.executor ?? "" }, startedAtMs });
+  const server = serveObservation({
+    address,
+    status: () => statusOf(identity, status(), startedAtMs),
+    metrics: async () => new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } }),
+  });
+  const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${server.port}`;
+  log.info(`Metrics at ${url}/metrics`);
+  if (!isLoopback(address.host)) log.warn("Metrics and status can be read by everyone who reaches that address; they hold no prompts and no credentials");
+  return { metrics, server, url };
+}
+
+async function startSpans(settings: TraceSettings, log: Log): Promise<RunSpans> {
+  if (settings.otherProtocol !== null) log.warn(`Traces are sent as http/json; ${settings.otherProtocol} is not spoken here`);
+  const { RunSpans } = await import("./run-spans.ts");
+  return new RunSpans(settings, log.scope("telemetry"));
+}
+
+function observe(metrics: RunnerMetrics | null, spans: RunSpans | null): RunnerObserver {
+  return {
+    executorVariables: (run) => (spans ?? unobserved).executorVariables(run),
+    runEnded(run, outcome) {
+      metrics?.runEnded(run, outcome);
+      spans?.runEnded(run, outcome);
+    },
+    heartbeatFailed: () => metrics?.heartbeatFailed(),
+    remainsEnded: (count) => metrics?.remainsEnded(count),
+  };
+}

@@ -1,0 +1,91 @@
+import { expect, test } from "bun:test";
+import { ActiveRun } from "../../src/runner/active-run.ts";
+import type { RunnerStatus } from "../../src/runner/runner-status.ts";
+import { RunnerMetrics } from "../../src/telemetry/runner-metrics.ts";
+import { assignedRun } from "../runner/assigned-run.ts";
+
+const STATUS: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: performance.now(), lastCallAtMs: null, hasRoom: true, runs: [] };
+
+function metricsOf(status: RunnerStatus | null = STATUS): { metrics: RunnerMetrics; lines: () => Promise<string[]> } {
+  const metrics = new RunnerMetrics({ status: () => status, labels: { command: "runner", executor: "x" }, startedAtMs: 1_000_000 });
+  return { metrics, lines: async () => (await metrics.text()).split("\n") };
+}
+
+function endedRun(): ActiveRun {
+  const run = new ActiveRun(assignedRun());
+  for (const state of ["starting", "running", "reporting", "ended"] as const) run.moveTo(state);
+  return run;
+}
+
+test("RunnerMetrics: an ended run is counted by its outcome and is in the three histograms", async () => {
+  const { metrics, lines } = metricsOf();
+  metrics.runEnded(endedRun(), { kind: "failed", error: "no" });
+  const seen = await lines();
+  expect(seen).toContain('agent_runner_runs_total{outcome="failed"} 1');
+  expect(seen).toContain('agent_runner_runs_total{outcome="succeeded"} 0');
+  expect(seen).toContain("agent_runner_run_start_delay_seconds_count 1");
+  expect(seen).toContain('agent_runner_run_duration_seconds_count{outcome="failed"} 1');
+  expect(seen).toContain("agent_runner_report_delay_seconds_count 1");
+});
+
+test("RunnerMetrics: a run that was taken up is counted, and in no histogram: its times are not known", async () => {
+  const { metrics, lines } = metricsOf();
+  const run = endedRun();
+  run.isTakenUp = true;
+  metrics.runEnded(run, { kind: "succeeded" });
+  const seen = await lines();
+  expect(seen).toContain('agent_runner_runs_total{outcome="succeeded"} 1');
+  expect(seen).toContain("agent_runner_run_start_delay_seconds_count 0");
+  expect(seen).toContain("agent_runner_report_delay_seconds_count 0");
+});
+
+test("RunnerMetrics: a run that was never started has no duration", async () => {
+  const { metrics, lines } = metricsOf();
+  const run = new ActiveRun(assignedRun());
+  run.moveTo("reporting");
+  run.moveTo("ended");
+  metrics.runEnded(run, { kind: "not-started", error: "no" });
+  const seen = await lines();
+  expect(seen.filter((line) => line.startsWith("agent_runner_run_duration_seconds_count"))).toEqual([]);
+  expect(seen).toContain("agent_runner_report_delay_seconds_count 1");
+});
+
+test("RunnerMetrics: gauges show the status of the moment", async () => {
+  const running = new ActiveRun(assignedRun());
+  running.moveTo("starting");
+  running.moveTo("running");
+  const reporting = new ActiveRun(assignedRun({ runId: "run_2" }));
+  reporting.moveTo("reporting");
+  const { lines } = metricsOf({ ...STATUS, isCoordinatorUp: false, runnerId: null, hasRoom: false, runs: [running, reporting] });
+  const seen = await lines();
+  expect(seen).toContain('agent_runner_runs_in_flight{state="running"} 1');
+  expect(seen).toContain('agent_runner_runs_in_flight{state="queued"} 0');
+  expect(seen).toContain("agent_runner_outbox_depth 1");
+  expect(seen).toContain("agent_runner_coordinator_up 0");
+  expect(seen).toContain("agent_runner_registered 0");
+  expect(seen).toContain("agent_runner_room 0");
+});
+
+test("RunnerMetrics: counts heartbeats that failed and processes that were ended, and has the process's figures", async () => {
+  const { metrics, lines } = metricsOf();
+  metrics.heartbeatFailed();
+  metrics.remainsEnded(3);
+  const seen = await lines();
+  expect(seen).toContain("agent_runner_heartbeat_failures_total 1");
+  expect(seen).toContain("agent_runner_reaped_processes_total 3");
+  expect(seen).toContain("process_start_time_seconds 1000");
+  for (const name of ["process_resident_memory_bytes", "process_cpu_seconds_total"]) {
+    expect(Number(seen.find((line) => line.startsWith(`${name} `))?.split(" ")[1])).toBeGreaterThan(0);
+  }
+});
+
+const promtool = Bun.which("promtool");
+
+test.skipIf(promtool === null)("RunnerMetrics: Prometheus' own check finds nothing to say about it", async () => {
+  const { metrics } = metricsOf();
+  metrics.runEnded(endedRun(), { kind: "succeeded" });
+  const check = Bun.spawn([promtool ?? "", "check", "metrics"], { stdin: Buffer.from(await metrics.text()), stdout: "pipe", stderr: "pipe" });
+  const said = (await new Response(check.stdout).text()) + (await new Response(check.stderr).text());
+  expect(said).toBe("");
+  expect(await check.exited).toBe(0);
+});
