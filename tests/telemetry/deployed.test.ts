@@ -1,0 +1,35 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { RunnerMetrics } from "../../src/telemetry/runner-metrics.ts";
+
+/* What lies in deploy/ asks for metrics by name: a name that the program does not have would be an empty panel, or an alert that never comes. */
+
+const DEPLOY = join(import.meta.dir, "../../deploy");
+const promtool = Bun.which("promtool");
+
+async function servedNames(): Promise<Set<string>> {
+  const text = await new RunnerMetrics({ status: () => null, labels: { command: "runner", executor: "" }, startedAtMs: 0 }).text();
+  const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
+  return new Set(types.flatMap(([, name = "", type]) => (type === "histogram" ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name])));
+}
+
+function namesIn(text: string): string[] {
+  return [...new Set(text.match(/\b(?:agent_runner|process)_[a-z_]+/g))];
+}
+
+test.each(["prometheus/alerts.yml", "grafana/agent-runner.json"])("deploy/%s asks only for metrics that there are", async (file) => {
+  const names = namesIn(readFileSync(join(DEPLOY, file), "utf8"));
+  const served = await servedNames();
+  expect(names.length).toBeGreaterThan(5);
+  expect(names.filter((name) => !served.has(name))).toEqual([]);
+});
+
+test.skipIf(promtool === null).each([
+  ["check", "config", "prometheus.yml"],
+  ["test", "rules", "alerts.test.yml"],
+])("deploy/prometheus: promtool %s %s %s", async (verb, what, file) => {
+  const child = Bun.spawn([promtool ?? "", verb, what, file], { cwd: join(DEPLOY, "prometheus"), stdout: "pipe", stderr: "pipe" });
+  const said = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+  expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
+});
