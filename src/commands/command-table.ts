@@ -26,5 +26,6 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   agents: { summary: "List, show, add and remove agents", load: async () => (await import("./agents.ts")).agentsCommand },
   stop: { summary: "Stop a run, or what runs in a session", load: async () => (await import("./stop.ts")).stopCommand },
   handover: { summary: "End a runner and leave its executors to the next start", load: async () => (await import("./handover.ts")).handoverCommand },
+  service: { summary: "Install the runner as a service, or look after it", load: async () => (await import("./service.ts")).serviceCommand },
   doctor: { summary: "Check coordinator, executors, folders and clock", load: async () => (await import("./doctor.ts")).doctorCommand },
 };

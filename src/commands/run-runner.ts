@@ -3,6 +3,7 @@ import { type Config, loadConfig } from "../config/load-config.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import { createLog, type Log } from "../log.ts";
 import { Runner, type RunnerEnd, type RunnerOptions } from "../runner/runner.ts";
+import { tellServiceManager } from "./tell-service-manager.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { CommandArgs, CommandContext } from "./command.ts";
 import { authorizationOf } from "./connect.ts";
@@ -21,7 +22,9 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
   const log = commandLog(config, context);
   makeStateFolder(config.stateDir);
   await using telemetry = await startConfiguredTelemetry("runner", config, context, log);
-  const runner = makeRunner(config, context, log, telemetry);
+  using manager = tellServiceManager(context.env);
+  const runner = makeRunner(config, context, log, telemetry, (state) => manager.onState(state));
+  manager.watch(runner);
   using _signals = onInterrupts(runner, context);
   return exitCodeOf(await runner.run());
 }

@@ -9,6 +9,7 @@ import { exitCodeOfRun, followRun } from "./follow-run.ts";
 import { onInterrupts } from "./interrupts.ts";
 import { commonOptions, upOptions } from "./options.ts";
 import { listOfExecutors } from "./resolve-executor.ts";
+import { tellServiceManager } from "./tell-service-manager.ts";
 import { commandLog, exitCodeOf, makeRunner, runnerConfig } from "./run-runner.ts";
 
 const SAMPLE_PROMPT = "Hello from agent-runner: this run was queued, claimed, executed and reported.";
@@ -39,7 +40,12 @@ export const upCommand: Command = {
     const config = { ...configured, coordinatorUrl: coordinator.url, credentials: null };
     const online = Promise.withResolvers<void>();
     await using telemetry = await startConfiguredTelemetry("up", config, context, log);
-    const runner = makeRunner(config, context, log, telemetry, (state) => state === "online" && online.resolve());
+    using manager = tellServiceManager(context.env);
+    const runner = makeRunner(config, context, log, telemetry, (state) => {
+      manager.onState(state);
+      if (state === "online") online.resolve();
+    });
+    manager.watch(runner);
     using _signals = onInterrupts(runner, context);
     const ended = runner.run();
     if (args["sample"] !== true) {

@@ -1,8 +1,8 @@
 import { dlopen, FFIType } from "bun:ffi";
+import { C_LIBRARIES } from "./c-library.ts";
 
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-const LIBRARIES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
 
 type Fallocate = (fd: number, mode: number, offset: number, length: number) => number;
 let fallocate: Fallocate | null | undefined;
@@ -15,7 +15,7 @@ export function punchHole(fd: number, offset: number, length: number): boolean {
 
 function loadFallocate(): Fallocate | null {
   if (process.platform !== "linux") return null;
-  for (const library of LIBRARIES) {
+  for (const library of C_LIBRARIES) {
     try {
       const { symbols } = dlopen(library, {
         fallocate: { args: [FFIType.i32, FFIType.i32, FFIType.i64, FFIType.i64], returns: FFIType.i32 },

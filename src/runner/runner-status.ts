@@ -12,6 +12,7 @@ export interface RunnerStatus {
   readonly lastAnswerAtMs: number | null;
   /** `performance.now()` of the last call to it that came to an end, answered or not; null before the first. */
   readonly lastCallAtMs: number | null;
+  readonly heartbeatIntervalMs: number;
   /** False where the machine has no room for more runs. */
   readonly hasRoom: boolean;
   readonly runs: readonly ActiveRun[];

@@ -48,6 +48,7 @@ export interface RunnerOptions {
   readonly authorization: Authorization;
   readonly inheritedEnv: Readonly<Record<string, string>>;
   readonly log: Log;
+  /** Called with `starting` when this runner is the only one of its identity, then with each state that it comes to. */
   readonly onState?: (state: RunnerState) => void;
   readonly observer?: RunnerObserver;
 }
@@ -106,6 +107,7 @@ export class Runner {
       isCoordinatorUp: this.#link.lastAnswerAtMs !== null && !this.#link.isDown,
       lastAnswerAtMs: this.#link.lastAnswerAtMs,
       lastCallAtMs: this.#link.lastCallAtMs,
+      heartbeatIntervalMs: this.#registration.heartbeatIntervalSeconds * 1000,
       hasRoom: this.#intake?.isClosed !== true,
       runs: this.#registry.all(),
     };
@@ -143,6 +145,7 @@ export class Runner {
     this.#log.info(`Connecting to Agent Coordinator at ${config.coordinatorUrl}`);
     const identity = { coordinatorUrl: config.coordinatorUrl, hostname: hostname(), projectDir: config.projectDir, executorType: executor.name };
     using lock = lockIdentity(identity, locksFolder(config));
+    this.#options.onState?.(this.#state);
     using machine = claimMachine(identity);
     this.#isAlone = machine !== null;
     using intake = this.#makeIntake();

@@ -5,7 +5,7 @@ import { serveObservation } from "../../src/telemetry/observation-server.ts";
 import { statusOf } from "../../src/telemetry/status.ts";
 
 const IDENTITY = { command: "runner", coordinatorUrl: "http://c", executor: "x", projectDir: "/p", tags: [] } as const;
-const ONLINE: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: 0, lastCallAtMs: 0, hasRoom: true, runs: [] };
+const ONLINE: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: 0, lastCallAtMs: 0, heartbeatIntervalMs: 60_000, hasRoom: true, runs: [] };
 
 function served(runner: RunnerStatus | null): { url: string } & AsyncDisposable {
   const server = serveObservation({

@@ -4,7 +4,7 @@ import type { RunnerStatus } from "../../src/runner/runner-status.ts";
 import { RunnerMetrics } from "../../src/telemetry/runner-metrics.ts";
 import { assignedRun } from "../runner/assigned-run.ts";
 
-const STATUS: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: performance.now(), lastCallAtMs: null, hasRoom: true, runs: [] };
+const STATUS: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: performance.now(), lastCallAtMs: null, heartbeatIntervalMs: 60_000, hasRoom: true, runs: [] };
 
 function metricsOf(status: RunnerStatus | null = STATUS): { metrics: RunnerMetrics; lines: () => Promise<string[]> } {
   const metrics = new RunnerMetrics({ status: () => status, labels: { command: "runner", executor: "x" }, startedAtMs: 1_000_000 });

@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { planService } from "../../src/service/plan-service.ts";
+import { UserError } from "../../src/errors.ts";
+import { serviceRequest } from "./service-request.ts";
+
+/* These two service managers are not on the machines that the tests run on: only what is written for them is looked at. */
+
+test("launchd: the executors of a runner that ends are left alone, and a stop has time to drain", () => {
+  const plist = planService(serviceRequest({ command: ["/opt/agent-runner", "--tags", "a&b<c"] }), "darwin").files[0]?.content ?? "";
+  expect(plist).toContain("<key>AbandonProcessGroup</key><true/>");
+  expect(plist).toContain("<key>ExitTimeOut</key><integer>90</integer>");
+  expect(plist).toContain("<string>a&amp;b&lt;c</string>");
+});
+
+test("launchd: its shell gives the runner the lines of the environment file as they are", async () => {
+  const plan = planService(serviceRequest({ command: ["/usr/bin/env"] }), "darwin");
+  const words = [...(plan.files[0]?.content ?? "").matchAll(/ {4}<string>([^<]*)<\/string>/g)].map(([, text = ""]) => text.replaceAll("&lt;", "<").replaceAll("&quot;", '"').replaceAll("&amp;", "&"));
+  const file = `${import.meta.dir}/environment.env`;
+  const child = Bun.spawn(words.map((word) => (word.endsWith(".env") ? file : word)), { env: {}, stdout: "pipe" });
+  expect((await new Response(child.stdout).text()).split("\n")).toContain("QUOTED=it's $HOME and \"more\" ");
+});
+
+test("Task Scheduler: arguments are quoted as Windows programs take them apart", () => {
+  const xml = planService(serviceRequest({ command: ["C:\\agent-runner.exe", "--project-dir", "C:\\my folder\\", "--tags", 'a"b'], home: "C:\\Users\\a" }), "win32").files[0]?.content ?? "";
+  expect(xml).toContain("<Arguments>--project-dir &quot;C:\\my folder\\\\&quot; --tags &quot;a\\&quot;b&quot;</Arguments>");
+});
+
+test("planService: another platform is a UserError", () => {
+  expect(() => planService(serviceRequest(), "freebsd")).toThrow(UserError);
+});
