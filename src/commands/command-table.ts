@@ -27,5 +27,12 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   stop: { summary: "Stop a run, or what runs in a session", load: async () => (await import("./stop.ts")).stopCommand },
   handover: { summary: "End a runner and leave its executors to the next start", load: async () => (await import("./handover.ts")).handoverCommand },
   service: { summary: "Install the runner as a service, or look after it", load: async () => (await import("./service.ts")).serviceCommand },
+  completion: { summary: "Print completions for bash, zsh or fish, or the manual page", load: async () => (await import("./completion.ts")).completionCommand(allCommands) },
   doctor: { summary: "Check coordinator, executors, folders and clock", load: async () => (await import("./doctor.ts")).doctorCommand },
 };
+
+/** All of them with their one line, the root command first. */
+async function allCommands(): Promise<(readonly [Command, summary: string])[]> {
+  const loaded = await Promise.all(Object.values(COMMANDS).map(async ({ summary, load }) => [await load(), summary] as const));
+  return [[rootCommand, ""], ...loaded];
+}

@@ -9,7 +9,7 @@ export interface HelpOptions {
   readonly width: number;
 }
 
-const EXIT_CODES = [
+export const EXIT_CODES = [
   ["0", "all went well"],
   ["1", "it failed; for submit --wait: the run failed"],
   ["2", "a fault in what was typed or set"],

@@ -59,6 +59,8 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
     "# A restart hands over: the runner exits at once, executors go on, and the next start takes them up.",
     "RestartKillSignal=SIGUSR2",
     "KillMode=process",
+    "# Each run gets a cgroup of its own below the service's.",
+    "Delegate=yes",
     "Restart=on-failure",
     "RestartSec=2",
     "# Faults in what was typed or set do not go away by themselves.",
@@ -79,7 +81,8 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
 
 /**
  * What no agent needs. Not among it: PrivateTmp and other private folders (they are made anew at each start, and executors outlive those),
- * MemoryDenyWriteExecute (JavaScript is compiled as it runs), RestrictNamespaces and SystemCallFilter (agents' own sandboxes use them).
+ * MemoryDenyWriteExecute (JavaScript is compiled as it runs), RestrictNamespaces and SystemCallFilter (agents' own sandboxes use them),
+ * ProtectControlGroups (each run gets a cgroup).
  */
 function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
   const everywhere = ["# Hardening: what no agent needs", "NoNewPrivileges=yes", "LockPersonality=yes", "RestrictRealtime=yes", "RestrictSUIDSGID=yes"];
@@ -92,7 +95,6 @@ function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
     "ProtectSystem=strict",
     `ReadWritePaths=${[...new Set([home, projectDir])].map((path) => quote(`-${path}`)).join(" ")} -/tmp -/var/tmp`,
     "ProtectClock=yes",
-    "ProtectControlGroups=yes",
     "ProtectHostname=yes",
     "ProtectKernelLogs=yes",
     "ProtectKernelModules=yes",
