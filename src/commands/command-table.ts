@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { type CommandModel, commandModel } from "./command-model.ts";
 import { commonOptions, runnerOptions } from "./options.ts";
 
 /** The runner itself: what `agent-runner` without a command does. */
@@ -27,12 +28,12 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   stop: { summary: "Stop a run, or what runs in a session", load: async () => (await import("./stop.ts")).stopCommand },
   handover: { summary: "End a runner and leave its executors to the next start", load: async () => (await import("./handover.ts")).handoverCommand },
   service: { summary: "Install the runner as a service, or look after it", load: async () => (await import("./service.ts")).serviceCommand },
-  completion: { summary: "Print completions for bash, zsh or fish, or the manual page", load: async () => (await import("./completion.ts")).completionCommand(allCommands) },
+  completion: { summary: "Print completions for bash, zsh or fish, or the manual page", load: async () => (await import("./completion.ts")).completionCommand(allCommandModels) },
   doctor: { summary: "Check coordinator, executors, folders and clock", load: async () => (await import("./doctor.ts")).doctorCommand },
 };
 
-/** All of them with their one line, the root command first. */
-async function allCommands(): Promise<(readonly [Command, summary: string])[]> {
-  const loaded = await Promise.all(Object.values(COMMANDS).map(async ({ summary, load }) => [await load(), summary] as const));
-  return [[rootCommand, ""], ...loaded];
+/** All of them as completions and the manual page show them, the root command first. */
+export async function allCommandModels(): Promise<CommandModel[]> {
+  const others = Object.values(COMMANDS).map(async ({ summary, load }) => commandModel(await load(), summary));
+  return [commandModel(rootCommand, ""), ...(await Promise.all(others))];
 }

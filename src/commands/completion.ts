@@ -4,7 +4,7 @@ import { ExitCode, usageError } from "../errors.ts";
 import { version } from "../version.ts";
 import { bashCompletion } from "./bash-completion.ts";
 import { type Command, type CommandArgs, type CommandContext, textArg } from "./command.ts";
-import { type CommandModel, commandModel } from "./command-model.ts";
+import type { CommandModel } from "./command-model.ts";
 import { connect } from "./connect.ts";
 import { fishCompletion } from "./fish-completion.ts";
 import { manPage } from "./man-page.ts";
@@ -14,9 +14,8 @@ import { zshCompletion } from "./zsh-completion.ts";
 
 const SHOWN_RUNS = 50;
 
-/** Made from the same table as `--help`: `commands` gives the root command first. */
-export function completionCommand(commands: () => Promise<readonly (readonly [Command, summary: string])[]>): Command {
-  const models = async (): Promise<CommandModel[]> => (await commands()).map(([command, summary]) => commandModel(command, summary));
+/** Made from the same table as `--help`: `models` gives the root command first. */
+export function completionCommand(models: () => Promise<CommandModel[]>): Command {
   const scripts: Readonly<Record<string, () => Promise<string>>> = {
     bash: async () => bashCompletion(await models()),
     zsh: async () => zshCompletion(await models()),

@@ -1,0 +1,110 @@
+#!/bin/sh
+# Installs agent-runner: finds out the platform, downloads the archive of a release, checks it, and puts the program into a folder of yours.
+#   sh install.sh [--version VERSION] [--dir DIR]
+# Needs curl or wget, tar, and sha256sum or shasum; no root. AGENT_RUNNER_RELEASES_URL names another place to download from.
+set -eu
+
+# Both are filled in when a release is made.
+version='@VERSION@'
+releases='@RELEASES_URL@'
+dir="${HOME:-}/.local/bin"
+
+fail() {
+  printf 'install.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+usage() {
+  sed -n '2,4s/^# \{0,1\}//p' "$0"
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --version | --dir)
+      [ $# -ge 2 ] || fail "$1 needs a value"
+      if [ "$1" = --dir ]; then dir=$2; else version=${2#v}; fi
+      shift 2
+      ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *) fail "unknown option: $1 (see --help)" ;;
+  esac
+done
+releases=${AGENT_RUNNER_RELEASES_URL:-$releases}
+case $releases in @*) fail 'this copy was not made by a release: set AGENT_RUNNER_RELEASES_URL' ;; esac
+case $version in @*) fail 'this copy was not made by a release: say --version' ;; esac
+[ "$dir" != /.local/bin ] || fail 'HOME is not set: say --dir'
+
+is_musl() {
+  ! [ -e /lib64/ld-linux-x86-64.so.2 ] && ! [ -e /lib/ld-linux-aarch64.so.1 ] && ls /lib/ld-musl-* >/dev/null 2>&1
+}
+
+platform() {
+  system=$(uname -s)
+  machine=$(uname -m)
+  case $machine in
+    x86_64 | amd64) arch=x64 ;;
+    aarch64 | arm64) arch=arm64 ;;
+    *) fail "there is no release for the processor $machine" ;;
+  esac
+  case $system in
+    Linux)
+      suffix=''
+      if is_musl; then suffix=-musl; fi
+      # The usual build needs AVX2.
+      if [ "$arch" = x64 ] && ! grep -qw avx2 /proc/cpuinfo 2>/dev/null; then suffix=$suffix-baseline; fi
+      printf 'linux-%s%s' "$arch" "$suffix"
+      ;;
+    Darwin)
+      # A shell under Rosetta says x86_64 on a machine that is not.
+      if [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || echo 0)" = 1 ]; then arch=arm64; fi
+      printf 'darwin-%s' "$arch"
+      ;;
+    *) fail "there is no installation by this script for $system: unpack the archive of the release by hand" ;;
+  esac
+}
+
+download() {
+  if command -v curl >/dev/null 2>&1; then
+    curl --fail --silent --show-error --location --output "$2" "$1"
+  elif command -v wget >/dev/null 2>&1; then
+    wget -q -O "$2" "$1"
+  else
+    fail 'neither curl nor wget is there to download with'
+  fi || fail "cannot download $1"
+}
+
+sum_of() {
+  if command -v sha256sum >/dev/null 2>&1; then
+    sha256sum "$1"
+  elif command -v shasum >/dev/null 2>&1; then
+    shasum -a 256 "$1"
+  else
+    fail 'neither sha256sum nor shasum is there to check the download with'
+  fi | cut -d ' ' -f 1
+}
+
+platform=$(platform)
+name=agent-runner-$version-$platform
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+
+download "$releases/v$version/SHA256SUMS" "$scratch/SHA256SUMS"
+expected=$(awk -v file="$name.tar.gz" '$2 == file { print $1 }' "$scratch/SHA256SUMS")
+[ -n "$expected" ] || fail "release $version has no archive for $platform"
+download "$releases/v$version/$name.tar.gz" "$scratch/archive.tar.gz"
+actual=$(sum_of "$scratch/archive.tar.gz")
+[ "$actual" = "$expected" ] || fail "the download is damaged or was changed: its SHA-256 is $actual, not $expected"
+
+tar -xzf "$scratch/archive.tar.gz" -C "$scratch"
+"$scratch/$name/agent-runner" --version >/dev/null || fail "the program for $platform does not run on this machine"
+mkdir -p "$dir"
+# Beside the old one and then over it: a program that is running is not written into.
+cp "$scratch/$name/agent-runner" "$dir/.agent-runner.new"
+chmod 755 "$dir/.agent-runner.new"
+mv -f "$dir/.agent-runner.new" "$dir/agent-runner"
+printf 'installed %s\n' "$("$dir/agent-runner" --version) in $dir"
+case :$PATH: in *":$dir:"*) ;; *) printf '%s\n' "$dir is not in your PATH: add it, or call $dir/agent-runner" ;; esac

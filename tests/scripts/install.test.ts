@@ -1,0 +1,139 @@
+import { expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { tarGz } from "../../scripts/release/tar-archive.ts";
+import { stubServer, type StubServer } from "../client/stub-server.ts";
+import { tempFolder } from "../harness/temp-folder.ts";
+
+const SCRIPT = join(import.meta.dir, "../../scripts/install.sh");
+const isLinux = process.platform === "linux";
+
+interface Setup extends AsyncDisposable {
+  readonly home: string;
+  readonly server: StubServer;
+  /** What `uname`, `grep` and others are to say instead of the machine. */
+  tool(name: string, script: string): void;
+  install(args?: readonly string[], env?: Record<string, string>): Promise<{ code: number; out: string }>;
+}
+
+/** A release 1.2.3 on a file server; its programs are scripts that say their platform. */
+function setup(options: { damage?: boolean } = {}): Setup {
+  const folder = tempFolder();
+  const files = new Map<string, Uint8Array>();
+  const sums: string[] = [];
+  for (const platform of ["linux-x64", "linux-x64-baseline", "linux-x64-musl", "linux-arm64", "darwin-arm64"]) {
+    const program = Buffer.from(`#!/bin/sh\necho "agent-runner 1.2.3 for ${platform}"\n`);
+    const name = `agent-runner-1.2.3-${platform}`;
+    const archive = tarGz([{ path: `${name}/agent-runner`, content: program, isExecutable: true }], 0);
+    sums.push(`${new Bun.CryptoHasher("sha256").update(archive).digest("hex")}  ${name}.tar.gz\n`);
+    files.set(`/v1.2.3/${name}.tar.gz`, options.damage === true ? archive.subarray(1) : archive);
+  }
+  files.set("/v1.2.3/SHA256SUMS", Buffer.from(sums.join("")));
+  const server = stubServer(({ url }) => (files.has(url) ? new Response(Buffer.from(files.get(url) ?? [])) : new Response("no", { status: 404 })));
+  const tools = join(folder.path, "tools");
+  const home = join(folder.path, "home");
+  mkdirSync(tools);
+  mkdirSync(home);
+  const setUp: Setup = {
+    home,
+    server,
+    tool: (name, script) => writeFileSync(join(tools, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 }),
+    async install(args = ["--version", "1.2.3"], env = {}) {
+      const child = Bun.spawn(["sh", SCRIPT, ...args], {
+        cwd: home,
+        env: { HOME: home, PATH: `${tools}:/usr/local/bin:/usr/bin:/bin`, AGENT_RUNNER_RELEASES_URL: server.url, ...env },
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const out = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+      return { code: await child.exited, out };
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+  setUp.tool("uname", '[ "$1" = -m ] && echo x86_64 || echo Linux');
+  setUp.tool("grep", "exit 0");
+  return setUp;
+}
+
+const has = (tool: string): boolean => Bun.which(tool) !== null;
+const canInstall = isLinux && (has("curl") || has("wget")) && has("sha256sum");
+
+test.if(canInstall)("install.sh: downloads, checks and installs, and says that the folder is not in the PATH", async () => {
+  await using setUp = setup();
+  const { code, out } = await setUp.install();
+  expect({ code, out }).toMatchObject({ code: 0 });
+  expect(out).toContain("installed agent-runner 1.2.3 for linux-x64 in ");
+  expect(out).toContain("is not in your PATH");
+  expect(readFileSync(join(setUp.home, ".local/bin/agent-runner"), "utf8")).toContain("linux-x64");
+});
+
+test.if(canInstall)("install.sh: takes the place of an older program in the folder that is named", async () => {
+  await using setUp = setup();
+  const dir = join(setUp.home, "my programs");
+  mkdirSync(dir);
+  writeFileSync(join(dir, "agent-runner"), "old");
+  const { code } = await setUp.install(["--version", "v1.2.3", "--dir", dir]);
+  expect(code).toBe(0);
+  expect(readFileSync(join(dir, "agent-runner"), "utf8")).toContain("1.2.3");
+  expect(existsSync(join(dir, ".agent-runner.new"))).toBe(false);
+});
+
+test.if(canInstall).each([
+  ["a processor without AVX2", "Linux", "x86_64", "exit 1", "linux-x64-baseline"],
+  ["an arm64 machine", "Linux", "aarch64", "exit 0", "linux-arm64"],
+  ["a Mac", "Darwin", "arm64", "exit 0", "darwin-arm64"],
+])("install.sh: %s gets its own archive", async (_, system, machine, grep, platform) => {
+  await using setUp = setup();
+  setUp.tool("uname", `[ "$1" = -m ] && echo ${machine} || echo ${system}`);
+  setUp.tool("grep", grep);
+  const { out } = await setUp.install();
+  expect(setUp.server.received.at(-1)?.url).toBe(`/v1.2.3/agent-runner-1.2.3-${platform}.tar.gz`);
+  expect(out).toContain(`for ${platform}`);
+});
+
+test.if(canInstall)("install.sh: a download that was changed is not installed", async () => {
+  await using setUp = setup({ damage: true });
+  const { code, out } = await setUp.install();
+  expect(code).toBe(1);
+  expect(out).toContain("the download is damaged or was changed");
+  expect(existsSync(join(setUp.home, ".local/bin/agent-runner"))).toBe(false);
+});
+
+test.if(canInstall).each([
+  [["--version", "9.9.9"], "cannot download"],
+  [["--version"], "--version needs a value"],
+  [["--frobnicate"], "unknown option: --frobnicate"],
+  [[], "this copy was not made by a release: say --version"],
+])("install.sh %p is refused, and leaves nothing behind", async (args, message) => {
+  await using setUp = setup();
+  const { code, out } = await setUp.install(args);
+  expect(out).toContain(message);
+  expect(code).toBe(1);
+  expect(existsSync(join(setUp.home, ".local"))).toBe(false);
+});
+
+test.if(canInstall)("install.sh: a system or processor without a release is told", async () => {
+  await using setUp = setup();
+  setUp.tool("uname", '[ "$1" = -m ] && echo riscv64 || echo Linux');
+  expect((await setUp.install()).out).toContain("there is no release for the processor riscv64");
+  setUp.tool("uname", '[ "$1" = -m ] && echo x86_64 || echo MINGW64_NT');
+  expect((await setUp.install()).out).toContain("unpack the archive of the release by hand");
+});
+
+test.if(canInstall && has("wget"))("install.sh: wget will do where there is no curl", async () => {
+  await using setUp = setup();
+  const bare = join(setUp.home, "bare");
+  mkdirSync(bare);
+  for (const tool of ["sh", "wget", "tar", "gzip", "sha256sum", "cut", "awk", "mktemp", "rm", "cp", "mv", "mkdir", "chmod", "ls", "sed", "cat"]) symlinkSync(Bun.which(tool) ?? "", join(bare, tool));
+  setUp.tool("uname", '[ "$1" = -m ] && echo x86_64 || echo Linux');
+  const { code, out } = await setUp.install(["--version", "1.2.3"], { PATH: `${join(setUp.home, "..", "tools")}:${bare}` });
+  expect({ code, out }).toMatchObject({ code: 0 });
+});
+
+test.skipIf(Bun.which("shellcheck") === null)("install.sh: shellcheck finds nothing wrong with it", () => {
+  const checked = Bun.spawnSync(["shellcheck", SCRIPT]);
+  expect(checked.stdout.toString()).toBe("");
+});

@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import { bundledPackages } from "../../scripts/release/bundled-packages.ts";
+import { changelogFault } from "../../scripts/release/changelog.ts";
+import { thirdPartyNotices } from "../../scripts/release/notices.ts";
+import { cycloneDx } from "../../scripts/release/sbom.ts";
+
+const root = join(import.meta.dir, "../..");
+
+test.each([
+  ["a section with a date", "## [1.2.3] - 2025-01-15\n\n- something\n\n## [1.2.2] - 2025-01-01\n", null],
+  ["only another version", "## [1.2.30] - 2025-01-15\n\n- something\n", 'CHANGELOG.md has no section "## [1.2.3] - <date>"'],
+  ["a section without a date", "## [1.2.3]\n\n- something\n", 'CHANGELOG.md has no section "## [1.2.3] - <date>"'],
+  ["an empty section", "## [1.2.3] - 2025-01-15\n\n## [1.2.2] - 2025-01-01\n\n- old\n", "the section of 1.2.3 in CHANGELOG.md is empty"],
+])("changelogFault: %s", (_, changelog, fault) => {
+  expect(changelogFault(changelog, "1.2.3")).toBe(fault);
+});
+
+test("changelogFault: a version that is none", () => {
+  expect(changelogFault("", "1.2")).toContain("no version of Semantic Versioning");
+});
+
+test("bundledPackages: every dependency and what it leads to, each with a license, and no tool of the developers'", () => {
+  const packages = bundledPackages(root);
+  const names = packages.map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining([...Object.keys(packageJson.dependencies), "tdigest"]));
+  expect(names).not.toContain("typescript");
+  expect(names).not.toContain("not-installed");
+  expect(packages.filter(({ license }) => license === "not stated")).toEqual([]);
+});
+
+test("thirdPartyNotices and cycloneDx name every package with its version", () => {
+  const packages = bundledPackages(root);
+  const notices = thirdPartyNotices(packages, "1.4.5");
+  const sbom = JSON.parse(cycloneDx({ version: "1.2.3", commit: "abc", bunVersion: "1.4.5", mtimeSeconds: 0, packages })) as { components: { name: string; version: string; purl: string }[] };
+  for (const { name, version } of packages) {
+    expect(notices).toContain(`## ${name} ${version}\n`);
+    expect(sbom.components.find((component) => component.name === name)).toMatchObject({ version, purl: `pkg:npm/${name.replace("@", "%40")}@${version}` });
+  }
+});
