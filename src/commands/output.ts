@@ -22,8 +22,8 @@ export class Output {
   /** Returns at once, whether there is a reader or not; what a pipe does not take yet is kept. */
   write(text: string): void {
     const sink = (this.#sink ??= this.#open());
-    this.#attempt(() => sink.write(text));
-    this.#attempt(() => sink.flush());
+    void this.#attempt(() => sink.write(text));
+    void this.#attempt(() => sink.flush());
   }
 
   /** Resolves when the system has taken all of it, or nobody ever will. */
