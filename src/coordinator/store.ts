@@ -26,6 +26,8 @@ export class Store {
       this.db.run("PRAGMA locking_mode = EXCLUSIVE");
       this.db.run("PRAGMA journal_mode = WAL");
       this.db.run("PRAGMA synchronous = NORMAL");
+      // 16 MiB. Carrying the log into the file waits for the disk; pages that were written several times are carried once.
+      this.db.run("PRAGMA wal_autocheckpoint = 4000");
       this.write(() => this.#migrate(path));
     } catch (error) {
       this.db.close();
