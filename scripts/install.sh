@@ -100,7 +100,10 @@ actual=$(sum_of "$scratch/archive.tar.gz")
 [ "$actual" = "$expected" ] || fail "the download is damaged or was changed: its SHA-256 is $actual, not $expected"
 
 tar -xzf "$scratch/archive.tar.gz" -C "$scratch"
-"$scratch/$name/agent-runner" --version >/dev/null || fail "the program for $platform does not run on this machine"
+if ! "$scratch/$name/agent-runner" --version >/dev/null; then
+  case $platform in *-musl*) fail "the program for $platform does not run here: it needs libstdc++ (Alpine: apk add libstdc++)" ;; esac
+  fail "the program for $platform does not run on this machine"
+fi
 mkdir -p "$dir"
 # Beside the old one and then over it: a program that is running is not written into.
 cp "$scratch/$name/agent-runner" "$dir/.agent-runner.new"

@@ -10,6 +10,7 @@ export const REFERENCE_FILE = join(import.meta.dir, "..", "docs", "configuration
 
 /** Of settings that no flag describes. */
 const ABOUT: Partial<Record<SettingName, string>> = {
+  coordinatorKeepMs: "How long the embedded coordinator keeps what has ended",
   invocationSchema: "Version of the invocation that executors read; 2.2 for those of the second generation",
   outputLimitBytes: "What is kept of an executor's stdout, and of its stderr; the oldest part is dropped",
   pollTimeoutSeconds: "How long a poll may stay open. The coordinator's own value where it is longer, or where none is set",
@@ -103,7 +104,7 @@ function kindOf(schema: v.GenericSchema): string {
 function shown(name: SettingName, value: unknown): string | undefined {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined;
   if (name.endsWith("Bytes")) return `${Number(value) / 1024 ** 2}MiB`;
-  if (name === "retentionMaxAgeMs") return `${Number(value) / 86_400_000}d`;
+  if (name === "retentionMaxAgeMs" || name === "coordinatorKeepMs") return `${Number(value) / 86_400_000}d`;
   return String(value);
 }
 

@@ -1,0 +1,39 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { BINARY } from "../harness/binary.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+const root = join(import.meta.dir, "../..");
+
+/** The shell blocks with `<!-- run -->` above them. */
+function marked(page: string): string[] {
+  const text = readFileSync(join(root, page), "utf8");
+  return [...text.matchAll(/<!-- run -->\n+```sh\n([\s\S]*?)```/g)].map(([, script = ""]) => script);
+}
+
+const blocks = ["docs/getting-started.md"].flatMap((page) => marked(page).map((script, i) => [`${page}, block ${i + 1}`, script] as const));
+
+test("there are blocks to run", () => {
+  expect(blocks.length).toBeGreaterThan(3);
+});
+
+// Job control (%1) is what a person's shell has.
+test.skipIf(Bun.which("bash") === null || process.platform === "win32").each(blocks)("%s: every command ends with 0", async (_, script) => {
+  await using world = new World();
+  const folder = join(world.home, "bin");
+  mkdirSync(folder);
+  symlinkSync(BINARY, join(folder, "agent-runner"));
+  const env = {
+    PATH: `${folder}:${process.env["PATH"] ?? ""}`,
+    HOME: world.home,
+    XDG_STATE_HOME: join(world.home, "state"),
+    XDG_CONFIG_HOME: join(world.home, "config"),
+    XDG_DATA_HOME: join(world.home, "data"),
+  };
+  const child = Bun.spawn(["bash", "--norc", "-mec", script], { cwd: world.projectDir, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const said = (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
+  expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
+});
