@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { ExecutorProcess } from "../../src/process/spawn.ts";
 import { silentLog } from "../../src/log.ts";
 import { ActiveRun } from "../../src/runner/active-run.ts";
+import { unobserved } from "../../src/runner/observer.ts";
 import type { RunnerParts } from "../../src/runner/runner-parts.ts";
 import { supervise } from "../../src/runner/supervise.ts";
 import type { ExitStatus } from "../../src/process/shim.ts";
@@ -13,6 +14,7 @@ const parts = {
   log: silentLog,
   journal: { cancelled() {} },
   remains: { end: () => Promise.resolve({ ended: 0, left: [] }) },
+  observer: unobserved,
 } as unknown as RunnerParts;
 
 /** An executor of such an age that ends, if not by itself, by the first signal. */
