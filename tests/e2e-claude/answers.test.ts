@@ -1,22 +1,22 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { inTurn } from "../fakes/messages-api/messages-api.ts";
 import { message, says, text, toolUse, uses } from "../fakes/messages-api/reply.ts";
-import { API_KEY, CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS } from "../harness/claude-world.ts";
+import { API_KEY, CLAUDE_TEST_TIMEOUT_MS, RUN_MS, sharedClaudeWorld } from "../harness/claude-world.ts";
 import { until } from "../harness/until.ts";
 
 setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 
+const shared = sharedClaudeWorld();
 const ANSWER = "Grüße,\n\n  two  spaces, 🎉 and a \"quote\".\n```sh\necho $HOME\n```";
 
-test("a plain answer: its text to the letter, the session bound and finished, and the blueprint's system prompt appended to the preset", async () => {
-  await using world = await ClaudeWorld.open();
-  world.provider.conversation("say it", inTurn(says(ANSWER)));
-  const { api, process } = await world.up();
+test.concurrent("a plain answer: its text to the letter, the session bound and finished, and the blueprint's system prompt appended to the preset", async () => {
+  const { provider, api } = shared;
+  provider.conversation("say it", inTurn(says(ANSWER)));
   await api.createAgent({ name: "poet", description: "says it", system_prompt: "Rhyme, always: ZEBRA-4711." });
   const run = await api.submit("say it", { agent_name: "poet" });
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe(ANSWER);
-  const [asked, ...more] = world.provider.requests;
+  const [asked, ...more] = provider.requestsOf("say it");
   expect(more).toEqual([]);
   expect(asked?.history.prompts).toEqual(["say it"]);
   expect(asked?.history.system).toContain("ZEBRA-4711");
@@ -26,22 +26,21 @@ test("a plain answer: its text to the letter, the session bound and finished, an
   const events = await api.events(run.session_id);
   expect(events.map(({ event_type, role }) => (role === undefined ? event_type : `${event_type} ${role}`))).toEqual(["message user", "message assistant", "result", "ending", "session_stop"]);
   expect(events[3]).toMatchObject({ reason: "success", turns: 1, cost_usd: expect.any(Number), tokens: { input: 10, output: 5 }, model: expect.stringContaining("claude") });
-  expect(process.stdout()).not.toContain(API_KEY);
+  expect(shared.log()).not.toContain(API_KEY);
   expect(JSON.stringify(events)).not.toContain(API_KEY);
 });
 
-test("tools: each call is told before and after, with input, output and error, and the agent goes on from what they answered", async () => {
-  await using world = await ClaudeWorld.open();
-  world.provider.conversation(
-    "work",
+test.concurrent("tools: each call is told before and after, with input, output and error, and the agent goes on from what they answered", async () => {
+  const { world, provider, api } = shared;
+  provider.conversation(
+    "look around",
     inTurn(
       message([text("I look around."), toolUse("Bash", { command: "echo from-the-tool; pwd" })]),
       uses("Bash", { command: "echo broken >&2; exit 3" }),
       ({ toolResults }) => says(toolResults.map(({ text, isError }) => `${isError}: ${text}`).join("\n---\n")),
     ),
   );
-  const { api } = await world.up();
-  const run = await api.submit("work");
+  const run = await api.submit("look around");
   await api.reached(run.run_id, "completed", RUN_MS);
   const result = await api.result(run.session_id);
   expect(result).toContain(`false: from-the-tool\n${world.projectDir}`);
@@ -57,24 +56,22 @@ test("tools: each call is told before and after, with input, output and error, a
   expect(said).toEqual(["I look around.", result]);
 });
 
-test("a session is resumed in the same Claude Code session, with all that was said before", async () => {
-  await using world = await ClaudeWorld.open();
-  world.provider.conversation("remember 17", inTurn(says("noted"), ({ prompts }) => says(prompts.join(" | "))));
-  const { api } = await world.up();
+test.concurrent("a session is resumed in the same Claude Code session, with all that was said before", async () => {
+  const { provider, api } = shared;
+  provider.conversation("remember 17", inTurn(says("noted"), ({ prompts }) => says(prompts.join(" | "))));
   const first = await api.submit("remember 17");
   await api.reached(first.run_id, "completed", RUN_MS);
   const second = await api.submit("which number?", { type: "resume_session", session_id: first.session_id });
   await api.reached(second.run_id, "completed", RUN_MS);
   expect(await api.result(first.session_id)).toBe("remember 17 | which number?");
-  const [before, after] = world.provider.requests;
+  const [before, after] = provider.requestsOf("remember 17");
   expect(after?.sessionId).toBe(before?.sessionId);
 });
 
-test("work that goes on in the background is waited for, and what the agent says after it is the result", async () => {
-  await using world = await ClaudeWorld.open();
+test.concurrent("work that goes on in the background is waited for, and what the agent says after it is the result", async () => {
+  const { world, provider, api } = shared;
   const build = "until [ -e go-on ]; do sleep 0.1; done; echo built > built";
-  world.provider.conversation("build it", inTurn(uses("Bash", { command: build, run_in_background: true }), says("It is being built."), says("It is built.")));
-  const { api } = await world.up();
+  provider.conversation("build it", inTurn(uses("Bash", { command: build, run_in_background: true }), says("It is being built."), says("It is built.")));
   const run = await api.submit("build it");
   await until("the turn is over", async () => JSON.stringify(await api.events(run.session_id)).includes("It is being built."), RUN_MS);
   expect((await api.run(run.run_id)).status).toBe("running");

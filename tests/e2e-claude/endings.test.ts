@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { inTurn, type Script } from "../fakes/messages-api/messages-api.ts";
 import { refuses, says, uses } from "../fakes/messages-api/reply.ts";
-import { API_KEY, CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS } from "../harness/claude-world.ts";
-import type { CoordinatorApi, ShownEvent } from "../harness/coordinator-api.ts";
+import { API_KEY, CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS, sharedClaudeWorld } from "../harness/claude-world.ts";
+import type { ShownEvent } from "../harness/coordinator-api.ts";
 
 setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 
@@ -29,18 +29,7 @@ const SETTINGS = {
   CLAUDE_CODE_MAX_BUDGET_USD: "1",
 };
 
-let world: ClaudeWorld;
-let api: CoordinatorApi;
-let log: () => string;
-beforeAll(async () => {
-  world = await ClaudeWorld.open();
-  const { api: opened, process } = await world.up([], SETTINGS);
-  api = opened;
-  log = process.stdout;
-});
-afterAll(async () => {
-  await world[Symbol.asyncDispose]();
-});
+const shared = sharedClaudeWorld([], SETTINGS);
 
 const endingIn = (events: readonly ShownEvent[]): ShownEvent | undefined => events.find(({ event_type }) => event_type === "ending");
 
@@ -57,8 +46,9 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
   ["what it last tried was not allowed", inTurn(uses("Bash", { command: "touch forbidden" }), says("I may not.")), "refused-permissions", /refused a permission \(Bash\)/],
 ];
 
-test.each(FAILURES)("when %s the run fails, with that reason, and its session is not finished", async (what, script, kind, error) => {
-  world.provider.conversation(what, script);
+test.concurrent.each(FAILURES)("when %s the run fails, with that reason, and its session is not finished", async (what, script, kind, error) => {
+  const { provider, api } = shared;
+  provider.conversation(what, script);
   const run = await api.submit(what);
   await api.reached(run.run_id, "failed", RUN_MS);
   expect((await api.run(run.run_id)).error).toMatch(error);
@@ -66,12 +56,13 @@ test.each(FAILURES)("when %s the run fails, with that reason, and its session is
   expect(endingIn(events)?.reason).toBe(kind);
   expect(events.map(({ event_type }) => event_type)).not.toContain("session_stop");
   expect((await api.session(run.session_id)).status).not.toBe("finished");
-  expect(JSON.stringify(events) + log()).not.toContain(TOKEN);
+  expect(JSON.stringify(events) + shared.log()).not.toContain(TOKEN);
 });
 
-test("a refused tool is told to the agent, and what it does then counts", async () => {
+test.concurrent("a refused tool is told to the agent, and what it does then counts", async () => {
   const [refused, allowed] = ["touch forbidden", "echo instead"].map((command) => uses("Bash", { command }));
-  world.provider.conversation("touch it", inTurn(refused!, allowed!, ({ toolResults }) => says(toolResults.map(({ isError }) => isError).join())));
+  const { provider, api } = shared;
+  provider.conversation("touch it", inTurn(refused!, allowed!, ({ toolResults }) => says(toolResults.map(({ isError }) => isError).join())));
   const run = await api.submit("touch it");
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("true,false");
@@ -82,8 +73,9 @@ const RECOVERIES: readonly [string, Script][] = [
   ["cut off", inTurn(({ attempt }) => (attempt === 1 ? says("not this one", { cutAfterDeltas: 2 }) : says("at last")))],
 ];
 
-test.each(RECOVERIES)("a provider that is %s once costs no run, and leaves nothing in the result", async (what, script) => {
-  world.provider.conversation(`once ${what}`, script);
+test.concurrent.each(RECOVERIES)("a provider that is %s once costs no run, and leaves nothing in the result", async (what, script) => {
+  const { provider, api } = shared;
+  provider.conversation(`once ${what}`, script);
   const run = await api.submit(`once ${what}`);
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("at last");
