@@ -25,8 +25,13 @@ test.each(["damaged", "deleted"] as const)("a journal that is %s: what lives is 
   const first = world.runner(api.url, "test-executor");
   await world.file("talks.ready");
   const other = world.runner(api.url, "waits-for-release");
-  const [lives, failed] = [await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } }), await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } })];
-  for (const { run_id } of [lives, failed]) await world.file(`${run_id}.ready`);
+  const begun = async (): Promise<{ run_id: string }> => {
+    const run = await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } });
+    await world.file(`${run.run_id}.ready`);
+    return run;
+  };
+  // One after the other: the order in which they began is told below.
+  const [lives, failed] = [await begun(), await begun()];
   for (const runner of [first, other]) {
     runner.signal("SIGKILL");
     await runner.exited;
