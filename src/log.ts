@@ -45,22 +45,24 @@ export function createLog(scope: string, options: LogOptions): Log {
 /** A log that writes nothing, for parts that are used without one. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, scope: () => silentLog };
 
+/** The scope goes along with each line: an instance of consola for each, as it has them, takes longer than a line, and runs ask for several. */
 function scoped(consola: ConsolaInstance, scope: string): Log {
-  const tagged = consola.withTag(scope);
   return {
-    debug: (message, context) => tagged.debug(message, context ?? {}),
-    info: (message, context) => tagged.info(message, context ?? {}),
-    warn: (message, context) => tagged.warn(message, context ?? {}),
-    error: (message, context) => tagged.error(message, context ?? {}),
+    debug: (message, context) => consola.debug(message, context ?? {}, scope),
+    info: (message, context) => consola.info(message, context ?? {}, scope),
+    warn: (message, context) => consola.warn(message, context ?? {}, scope),
+    error: (message, context) => consola.error(message, context ?? {}, scope),
     scope: (name) => scoped(consola, name),
   };
 }
 
+type Line = readonly [message: string, context: LogContext, scope: string];
+
 function textReporter(write: (line: string) => void, colours: boolean): ConsolaReporter {
   return {
-    log({ date, type, tag, args }) {
-      const [message, context] = args as [string, LogContext];
-      const line = oneLine(`${timestamp(date)} [${LABELS[type] ?? type}] ${tag}: ${message}${suffix(message, context)}`);
+    log({ date, type, args }) {
+      const [message, context, scope] = args as unknown as Line;
+      const line = oneLine(`${timestamp(date)} [${LABELS[type] ?? type}] ${scope}: ${message}${suffix(message, context)}`);
       const colour = colours ? COLOURS[type] : undefined;
       write(colour === undefined ? `${line}\n` : `\x1b[${colour}m${line}\x1b[0m\n`);
     },
@@ -69,13 +71,13 @@ function textReporter(write: (line: string) => void, colours: boolean): ConsolaR
 
 function jsonReporter(write: (line: string) => void): ConsolaReporter {
   return {
-    log({ date, type, tag, args }) {
-      const [message, context] = args as [string, LogContext];
+    log({ date, type, args }) {
+      const [message, context, scope] = args as unknown as Line;
       const { run, session, ...rest } = context;
       const line = {
         time: date.toISOString(),
         level: type,
-        scope: tag,
+        scope,
         message,
         ...(run === undefined ? {} : { run_id: run }),
         ...(session === undefined ? {} : { session_id: session }),
