@@ -1,5 +1,4 @@
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
 import type { Log } from "../log.ts";
@@ -25,13 +24,13 @@ export class RunCgroups {
     this.#log = log;
   }
 
-  /** `owner` names the runner's identity, of which one runner lives: its cgroups that are empty are removed. Never rejects. */
-  static async open(owner: string, log: Log): Promise<RunCgroups> {
+  /** `owner` names the runner's identity, of which one runner lives: its cgroups that are empty are removed. Never throws. */
+  static open(owner: string, log: Log): RunCgroups {
     const prefix = `agent-runner.${owner}.`;
     try {
       const { mount, own } = ownCgroup();
       const cgroups = new RunCgroups(prefix, writableBase(own, prefix, log), log);
-      await cgroups.#findEarlier(mount, own);
+      cgroups.#findEarlier(mount, own);
       return cgroups;
     } catch (error) {
       log.debug(`Runs get no cgroup: ${describeError(error)}`);
@@ -39,8 +38,8 @@ export class RunCgroups {
     }
   }
 
-  async #findEarlier(mount: string, own: string): Promise<void> {
-    for await (const path of cgroupsBelow(mount)) {
+  #findEarlier(mount: string, own: string): void {
+    for (const path of cgroupsBelow(mount)) {
       const name = basename(path);
       // A runner that an executor started is in the cgroup of that run, and does not end itself.
       const isAround = `${own}/`.startsWith(`${path}/`);
@@ -131,10 +130,8 @@ function foldersIn(path: string): string[] {
   }
 }
 
-async function* cgroupsBelow(path: string): AsyncGenerator<string> {
-  for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
-    if (!entry.isDirectory()) continue;
-    const inside = join(path, entry.name);
+function* cgroupsBelow(path: string): Generator<string> {
+  for (const inside of foldersIn(path)) {
     // Before the look into it, which finds nothing if it was removed.
     yield inside;
     yield* cgroupsBelow(inside);

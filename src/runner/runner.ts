@@ -161,7 +161,7 @@ export class Runner {
       log: log.scope("mcp"),
     });
     // Before the gateway: from when it listens to when the runs' tokens are good again nothing may be waited for.
-    const cgroups = await RunCgroups.open(lock.key, this.#log);
+    const cgroups = RunCgroups.open(lock.key, this.#log);
     this.#cgroups = cgroups;
     await using _outsiders = await listenForOutsiders(config, serveTools, (sessionId) => gateway.outsideCaller(sessionId), log.scope("mcp"));
     await using gateway = new Gateway({
@@ -181,6 +181,8 @@ export class Runner {
     const dispatcher = new Dispatcher(this.#registry, parts, this.#stopping.signal, () => this.#onDeregistered());
     // Before the coordinator is reached: executors that an earlier start left are watched, and heard, at once.
     await adoptRuns(this.#registry, dispatcher, parts);
+    // Meanwhile: neither needs the other, and both take milliseconds.
+    const looked = intake.look();
     await this.#registration.register(this.#draining.signal);
     if (this.#draining.signal.aborted) {
       // The interrupt may have come while the registration was succeeding.
@@ -188,7 +190,7 @@ export class Runner {
       return this.#end();
     }
     const common = { coordinator: this.#coordinator, registration: this.#registration, registry: this.#registry, link: this.#link, intake };
-    await intake.look();
+    await looked;
     using _heartbeat = startHeartbeat({ ...common, log: log.scope("heartbeat"), onFailure: () => this.#observer.heartbeatFailed() });
     this.#log.info(`Registered as ${this.#registration.runnerId}`);
     this.#moveTo("online");

@@ -29,7 +29,7 @@ async function own(): Promise<Own> {
   return {
     owner,
     lines,
-    cgroups: await RunCgroups.open(owner, log),
+    cgroups: RunCgroups.open(owner, log),
     pathOf,
     async [Symbol.asyncDispose]() {
       killCgroup(pathOf(RUN));
@@ -90,7 +90,7 @@ test.if(hasCgroups)("RunCgroups: the next start removes what is empty, knows wha
   await using run = sleeping(folder, moved);
   await until("it is in there", () => pidsInCgroup(moved).has(run.process.pid));
 
-  const next = await RunCgroups.open(at.owner, recordedLog().log);
+  const next = RunCgroups.open(at.owner, recordedLog().log);
   expect([at.pathOf(RUN), at.pathOf("run_2"), other.pathOf(RUN), moved].map(existsSync)).toEqual([false, false, true, true]);
   expect([next.of(RUN), next.of("run_3")]).toEqual([at.pathOf(RUN), moved]);
   next.kill("run_3");
@@ -105,7 +105,7 @@ test.if(hasCgroups)("RunCgroups: a runner within a run of its own identity does 
   const source = new URL("../../src/process/run-cgroups.ts", import.meta.url).pathname;
   const script = `const { RunCgroups } = await import(${JSON.stringify(source)});
     const log = { debug() {} };
-    const own = await RunCgroups.open(${JSON.stringify(at.owner)}, log);
+    const own = RunCgroups.open(${JSON.stringify(at.owner)}, log);
     console.log(own.of(${JSON.stringify(RUN)}));`;
   await using run = started(folder.request([process.execPath, "-e", script]), cgroup);
   expect(await run.process.exited).toEqual({ code: 0, signal: null });
