@@ -1,5 +1,4 @@
-// `bun run bench`: how near the program is to what this machine can do. `--quick` tries all of it with few samples, `--only NAME` measures
-// one item (may be repeated), `--json FILE` keeps the figures. Exit code 1 only if an item could not be measured: no figure is a fault.
+// `bun run bench`: how near the program is to what this machine can do. No figure is a fault.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { buildForThisMachine, isUpToDate } from "../build.ts";
@@ -21,16 +20,33 @@ import { throughput } from "./throughput.ts";
 
 const ITEMS: readonly Item[] = [startUp, dispatch, completion, throughput, manyRuns, idle, output, gateway, coordinator, size];
 
+const HELP = `Usage: bun run bench [--quick] [--only ITEM ...] [--json FILE]
+
+Measures the compiled binary beside the least that this machine can do for the same work, and prints a table (docs/performance.md).
+
+  --quick      few samples, small loads: whether all of it still works
+  --only ITEM  one of ${ITEMS.map((item) => item.name).join(", ")}; may be repeated
+  --json FILE  writes the figures and the machine
+
+The exit code is 1 only if something could not be measured.
+`;
+
 interface Choice extends Effort {
   readonly items: readonly Item[];
   readonly jsonFile: string | undefined;
 }
 
-function choose(words: readonly string[]): Choice {
-  const { values } = parseArgs({
-    args: [...words],
-    options: { quick: { type: "boolean", default: false }, only: { type: "string", multiple: true, default: [] }, json: { type: "string" } },
-  });
+const OPTIONS = {
+  quick: { type: "boolean", default: false },
+  only: { type: "string", multiple: true, default: [] as string[] },
+  json: { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+/** Null where help was asked for. */
+function choose(words: readonly string[]): Choice | null {
+  const { values } = parseArgs({ args: [...words], options: OPTIONS });
+  if (values.help) return null;
   const names = ITEMS.map((item) => item.name);
   const unknown = values.only.filter((name) => !names.includes(name));
   if (unknown.length > 0) throw new Error(`there is no item ${unknown.join(", ")}; there are ${names.join(", ")}`);
@@ -82,7 +98,9 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 try {
-  process.exitCode = (await bench(choose(process.argv.slice(2)))) ? 0 : 1;
+  const choice = choose(process.argv.slice(2));
+  if (choice === null) process.stdout.write(HELP);
+  else process.exitCode = (await bench(choice)) ? 0 : 1;
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;

@@ -5,6 +5,7 @@ const folder = join(import.meta.dir, "../dist/bench");
 
 let empty: Promise<Built> | undefined;
 let limit: Promise<Built> | undefined;
+let packages: Promise<Built> | undefined;
 
 /** An empty program, compiled as ours is: what every compiled Bun program costs. */
 export async function compiledEmpty(): Promise<string> {
@@ -16,4 +17,10 @@ export async function compiledEmpty(): Promise<string> {
 export async function compiledLimit(): Promise<string> {
   limit ??= buildBinary({ outfile: join(folder, "limit"), entrypoint: join(import.meta.dir, "limit/limit.ts") });
   return (await limit).file;
+}
+
+/** A program of nothing but the packages of others that ours has in it. */
+export async function compiledPackages(): Promise<string> {
+  packages ??= buildBinary({ outfile: join(folder, "packages"), entrypoint: join(import.meta.dir, "limit/packages.ts") });
+  return (await packages).file;
 }

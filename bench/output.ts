@@ -18,31 +18,22 @@ export const output: Item = {
     const flood = `dd if=/dev/zero bs=${BLOCK_BYTES} count=${(mebibytes * 1024 ** 2) / BLOCK_BYTES} 2>/dev/null`;
     const executor = scene.executor("floods", `echo "begin $AGENT_ORCHESTRATOR_API_URL" >${bell.path}`, flood, `echo end >${bell.path}`);
     const { url, program } = await scene.coordinator();
-    await scene.runner(url, executor);
+    const runner = await scene.runner(url, executor);
     const server = await scene.limitServer();
     const delays = new LoopDelays(server.url);
 
-    const [measured = [], limit = []] = await takeTurns(
-      { warmUp: quick ? 0 : 1, samples: quick ? 2 : 10 },
-      async () => {
-        const ended = program.lines.next((line) => line.includes("run completed") || null);
-        const ms = await floodTime(bell.lines, () => createRun(url), delays);
-        await ended;
-        return ms;
-      },
-      async () => {
-        const file = scene.path("flood");
-        const fd = openSync(file, "a");
-        const spawned: { exited?: Promise<number> } = {};
-        const ms = await floodTime(bell.lines, async () => {
-          spawned.exited = Bun.spawn([executor], { env: { ...scene.env }, stdin: "ignore", stdout: fd, stderr: "ignore" }).exited;
-        });
-        await spawned.exited;
-        closeSync(fd);
-        rmSync(file);
-        return ms;
-      },
-    );
+    const throughRunner = async (probed?: LoopDelays): Promise<number> => {
+      const ended = program.lines.next((line) => line.includes("run completed") || null);
+      const ms = await floodTime(bell.lines, () => createRun(url), probed);
+      await ended;
+      return ms;
+    };
+    const rounds = { warmUp: quick ? 0 : 1, samples: quick ? 2 : 10 };
+    const [measured = [], limit = []] = await takeTurns(rounds, () => throughRunner(delays), () => byItself(scene, executor, bell.lines));
+    await scene.leave(runner);
+    await scene.runner(url, executor, { env: { RUNNER_OUTPUT_LIMIT: "0" } });
+    const [unbounded = [], limitThen = []] = await takeTurns(rounds, () => throughRunner(), () => byItself(scene, executor, bell.lines));
+    const limitIs = "the same executor by itself, its output a file in append mode";
     const common = { item: "output", unit: "ms", better: "lower" } as const;
     return [
       {
@@ -50,8 +41,15 @@ export const output: Item = {
         what: `an executor writes ${mebibytes} MiB`,
         measured: summarise(measured),
         limit: summarise(limit),
-        limitIs: "the same executor by itself, its output a file in append mode",
+        limitIs,
         aim: { of: "ratio", bound: 1.2 },
+      },
+      {
+        ...common,
+        what: "the same, nothing of it dropped",
+        measured: summarise(unbounded),
+        limit: summarise(limitThen),
+        limitIs: `${limitIs}; the runner with RUNNER_OUTPUT_LIMIT=0`,
       },
       {
         ...common,
@@ -64,6 +62,19 @@ export const output: Item = {
     ];
   },
 };
+
+async function byItself(scene: Scene, executor: string, bell: LineReader): Promise<number> {
+  const file = scene.path("flood");
+  const fd = openSync(file, "a");
+  let exited: Promise<number> | undefined;
+  const ms = await floodTime(bell, async () => {
+    exited = Bun.spawn([executor], { env: { ...scene.env }, stdin: "ignore", stdout: fd, stderr: "ignore" }).exited;
+  });
+  await exited;
+  closeSync(fd);
+  rmSync(file);
+  return ms;
+}
 
 /** From the moment before the first byte to the moment after the last, as the executor itself tells it. */
 async function floodTime(bell: LineReader, begin: () => Promise<unknown>, delays?: LoopDelays): Promise<number> {

@@ -3,14 +3,14 @@ import { readdirSync, readFileSync } from "node:fs";
 /** What a process takes of the machine, as Linux tells it. */
 export interface Memory {
   readonly residentKiB: number;
-  /** What it shares with nobody: what would be free if it ended. */
+  /** What it has written to and shares with nobody. (Pages of the program's file, of which most of the rest is, are given back when they are needed.) */
   readonly privateKiB: number;
 }
 
 export function memoryOf(pid: number): Memory {
   const fields = fieldsOf(`/proc/${pid}/smaps_rollup`);
   const of = (name: string): number => Number.parseInt(fields.get(name) ?? "0", 10);
-  return { residentKiB: of("Rss"), privateKiB: of("Private_Clean") + of("Private_Dirty") };
+  return { residentKiB: of("Rss"), privateKiB: of("Private_Dirty") };
 }
 
 /** CPU time of all threads, to the nanosecond; that of threads and children that have ended is not in it. */

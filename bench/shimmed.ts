@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { NO_STATUS, underShim } from "../src/process/shim.ts";
 import type { Scene } from "./scene.ts";
 
+let count = 0;
+
 /** Gives the command that runs `program` under the runner's shim, each time with files of its own. */
 export function shimmedCommand(scene: Scene, program: string): () => string[] {
-  let count = 0;
   return () => {
     const folder = scene.path(`shim.${count++}`);
     mkdirSync(folder);
