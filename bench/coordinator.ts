@@ -4,6 +4,7 @@ import type { Figure, Item } from "./figure.ts";
 import { fillDatabase } from "./fill-database.ts";
 import { Scene } from "./scene.ts";
 import { summarise, takeTurns, timed } from "./statistics.ts";
+import { waitingRunnersFigures } from "./waiting-runners.ts";
 
 const AT_ONCE = 16;
 const OPERATIONS = ["creates", "claims", "events"] as const;
@@ -26,7 +27,8 @@ export const coordinator: Item = {
       ...sides.map((side) => () => side.measure(block)),
     );
     const figures = behind.flatMap((runs, index) => figuresOf(runs, rates[index] ?? [], index === 0 ? limit : (rates[0] ?? []), index === 0));
-    return [...figures, await fanOutFigure(sides[0]?.url ?? "", server.url, { warmUp: 5, samples: quick ? 20 : 200 })];
+    const rounds = { warmUp: 5, samples: quick ? 20 : 200 };
+    return [...figures, await fanOutFigure(sides[0]?.url ?? "", server.url, rounds), ...(await waitingRunnersFigures(scene, rounds))];
   },
 };
 
