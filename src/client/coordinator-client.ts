@@ -8,6 +8,7 @@ import type { Authorization } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 import { readEventStream } from "./event-stream.ts";
 import { type Call, callCoordinator } from "./http.ts";
+import { type ListFilter, type Newest, newestRows } from "./newest-rows.ts";
 
 /** What it is does not matter, but it has to come from a coordinator: a web page with status 200 acknowledges nothing. */
 const Acknowledgement = v.looseObject({});
@@ -137,32 +138,17 @@ export class CoordinatorClient {
 
   /** The newest runs that the filter lets through, in order of creation. */
   newestRuns(filter: ListFilter, most: number): Promise<Newest<Run>> {
-    return this.#newest(filter, most, (query_) => this.#call({ method: "GET", path: `/runs${query_}`, answer: RunList }), (answer) => keepValid(Run, answer.runs));
+    return newestRows(filter, most, async (wanted) => {
+      const { runs, next_cursor } = await this.#call({ method: "GET", path: `/runs${query(wanted)}`, answer: RunList });
+      return { rows: keepValid(Run, runs), nextCursor: next_cursor };
+    });
   }
 
   newestSessions(filter: ListFilter, most: number): Promise<Newest<Session>> {
-    return this.#newest(filter, most, (query_) => this.#call({ method: "GET", path: `/sessions${query_}`, answer: SessionList }), (answer) => keepValid(SessionSchema, answer.sessions));
-  }
-
-  /** Page by page from the newest. A coordinator that knows no pages answers with everything, oldest first and whatever the filter. */
-  async #newest<Answer extends { readonly next_cursor?: string | null | undefined }, Row extends { readonly status: string; readonly session_id: string }>(
-    filter: ListFilter,
-    most: number,
-    ask: (query_: string) => Promise<Answer>,
-    rowsOf: (answer: Answer) => Row[],
-  ): Promise<Newest<Row>> {
-    const statuses = filter.status?.split(",");
-    const passes = (row: Row): boolean => statuses?.includes(row.status) !== false && (filter.session === undefined || row.session_id === filter.session);
-    const found: Row[] = [];
-    for (let cursor: string | null = null; ; ) {
-      const limit = String(Math.min(most - found.length, MOST_OF_A_PAGE));
-      const answer: Answer = await ask(query({ ...definedOf(filter), limit, ...(cursor === null ? {} : { cursor }) }));
-      const rows = rowsOf(answer).filter(passes);
-      if (answer.next_cursor === undefined) return { rows: rows.slice(-most), isCut: rows.length > most };
-      found.push(...rows);
-      cursor = answer.next_cursor;
-      if (cursor === null || found.length >= most) return { rows: found.toReversed(), isCut: cursor !== null };
-    }
+    return newestRows(filter, most, async (wanted) => {
+      const { sessions, next_cursor } = await this.#call({ method: "GET", path: `/sessions${query(wanted)}`, answer: SessionList });
+      return { rows: keepValid(SessionSchema, sessions), nextCursor: next_cursor };
+    });
   }
 
   stopRun(runId: string): Promise<StopAnswer> {
@@ -261,20 +247,6 @@ export class CoordinatorClient {
   }
 }
 
-/** What a list is narrowed to; several statuses are separated by commas. */
-export interface ListFilter {
-  readonly status?: string | undefined;
-  readonly session?: string | undefined;
-}
-
-export interface Newest<Row> {
-  readonly rows: readonly Row[];
-  /** There are older ones. */
-  readonly isCut: boolean;
-}
-
-const MOST_OF_A_PAGE = 1_000;
-
 /** What a 409 to `register` says, if it is the one of a duplicate: the identity is registered and online. */
 export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | null {
   const parsed = v.safeParse(DuplicateRunner, failure.body);
@@ -299,10 +271,6 @@ function keepValid<S extends v.GenericSchema>(schema: S, rows: readonly unknown[
     const parsed = v.safeParse(schema, row);
     return parsed.success ? [parsed.output] : [];
   });
-}
-
-function definedOf(filter: ListFilter): Record<string, string> {
-  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)) as Record<string, string>;
 }
 
 function query(filter: Readonly<Record<string, string>>): string {

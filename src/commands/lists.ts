@@ -1,6 +1,7 @@
 import type { ArgsDef } from "citty";
 import { loadConfig } from "../config/load-config.ts";
-import type { CoordinatorClient, Newest } from "../client/coordinator-client.ts";
+import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import type { Newest } from "../client/newest-rows.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import { type Command, type CommandArgs, textArg } from "./command.ts";
 import { asking, connect } from "./connect.ts";

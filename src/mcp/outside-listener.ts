@@ -1,7 +1,7 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import type { Caller, ServeTools } from "../gateway/caller.ts";
+import { bearerTokenOf, isToken } from "../protocol/bearer-token.ts";
 import { SessionId } from "../protocol/identifiers.ts";
 
 export interface OutsideOptions {
@@ -27,7 +27,7 @@ export function listenOutside(options: OutsideOptions): OutsideListener {
 
 function serve({ port, token, serveTools, callerOf }: OutsideOptions): Bun.Server<undefined> {
   const fetch = async (request: Request): Promise<Response> => {
-    if (!showsToken(request, token)) {
+    if (!isToken(bearerTokenOf(request), token)) {
       const headers = { "www-authenticate": "Bearer" };
       return Response.json({ detail: "A bearer token is needed; the runner's log says where it is" }, { status: 401, headers });
     }
@@ -45,14 +45,4 @@ function serve({ port, token, serveTools, callerOf }: OutsideOptions): Bun.Serve
     const why = errorCode(thrown) === "EADDRINUSE" ? "is taken by another program" : `cannot be listened on: ${describeError(thrown)}`;
     throw new UserError(`Port ${port} (--mcp-port) ${why}`, { hint: "Give another port, or 0 for any free one", cause: thrown });
   }
-}
-
-/** Compares digests, so that the time taken tells nothing about the token or its length. */
-function showsToken(request: Request, token: string): boolean {
-  const [, shown] = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
-  return shown !== undefined && timingSafeEqual(digest(shown), digest(token));
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

@@ -6,6 +6,7 @@ import type { Executor } from "../catalog/executor.ts";
 import { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Authorization } from "../client/credentials.ts";
 import type { Config } from "../config/load-config.ts";
+import type { ServeTools } from "../gateway/caller.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import { OutputWatch } from "../process/output-watch.ts";
@@ -164,16 +165,7 @@ export class Runner {
     const cgroups = RunCgroups.open(lock.key, this.#log);
     this.#cgroups = cgroups;
     await using _outsiders = await listenForOutsiders(config, serveTools, (sessionId) => gateway.outsideCaller(sessionId), log.scope("mcp"));
-    await using gateway = new Gateway({
-      coordinator: this.#coordinator,
-      scope: config.gatewayScope,
-      limits: config.treeLimits,
-      hostname: hostname(),
-      executorType: executor.name,
-      log: log.scope("gateway"),
-      serveTools,
-      port: journal.gatewayPort,
-    });
+    await using gateway = this.#openGateway(serveTools, journal.gatewayPort);
     journal.gatewayPort = gateway.port;
     this.#journal = journal;
     const parts = this.#partsWith({ gateway, journal, intake, cgroups, runsFolder, identityKey: lock.key });
@@ -228,6 +220,20 @@ export class Runner {
 
   get #observer(): RunnerObserver {
     return this.#options.observer ?? unobserved;
+  }
+
+  #openGateway(serveTools: ServeTools, port: number | null): Gateway {
+    const { config, executor, log } = this.#options;
+    return new Gateway({
+      coordinator: this.#coordinator,
+      scope: config.gatewayScope,
+      limits: config.treeLimits,
+      hostname: hostname(),
+      executorType: executor.name,
+      log: log.scope("gateway"),
+      serveTools,
+      port,
+    });
   }
 
   #makeIntake(): Intake {
