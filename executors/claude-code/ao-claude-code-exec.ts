@@ -19,6 +19,8 @@ import usage from "./usage.txt" with { type: "text" };
 /** Of the 5 s that a stop leaves: a second is for ending. */
 const LINGER_MS = 4_000;
 const STDERR_KEPT = 4_000;
+/** EX_TEMPFAIL of sysexits.h: another attempt may be made, where the run's creator allowed that. */
+const TEMPORARY_FAILURE = 75;
 
 /** Runs one turn of a session with Claude Code, as stdin tells; resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -57,7 +59,7 @@ async function execute(context: ExecutorContext): Promise<number> {
   const ending = redacted(endingOf(turn, { settings, stderr, otherHost: place.otherHost }), redact);
   if (turn.sessionId === null) outbox.send(...openingEvents(invocation));
   outbox.send(...closingEvents(ending, turn, notesOf(turn, allows, outbox)));
-  if (ending.kind !== "success") return await fail(ending.reason, outbox, signal);
+  if (ending.kind !== "success") return await fail(ending.reason, outbox, signal, isPassing(ending) ? TEMPORARY_FAILURE : 1);
   await writeStdout(`${ending.text}\n`);
   // The last event, and only on success: it finishes the session.
   outbox.send({ event_type: "session_stop", exit_code: 0, reason: "completed" });
@@ -115,11 +117,16 @@ function notesOf({ unconnected }: Turn, allows: Allowance, { leftOut }: Outbox):
 }
 
 /** The reason becomes the run's error. A stop has its own exit code, which the frame knows. */
-async function fail(reason: string, outbox: Outbox, signal: AbortSignal): Promise<number> {
+async function fail(reason: string, outbox: Outbox, signal: AbortSignal, exitCode = 1): Promise<number> {
   await outbox.flush();
   signal.throwIfAborted();
   await writeStderr(`${reason}\n`);
-  return 1;
+  return exitCode;
+}
+
+/** Nothing is wrong with the task: the same run may succeed later. */
+function isPassing({ kind }: Ending): boolean {
+  return kind === "usage-limit" || kind === "provider-unavailable";
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -51,7 +51,8 @@ test.concurrent.each(FAILURES)("when %s the run fails, with that reason, and its
   provider.conversation(what, script);
   const run = await api.submit(what);
   await api.reached(run.run_id, "failed", RUN_MS);
-  expect((await api.run(run.run_id)).error).toMatch(error);
+  const isPassing = kind === "provider-unavailable" || kind === "usage-limit";
+  expect(await api.run(run.run_id)).toMatchObject({ error: expect.stringMatching(error), reason: isPassing ? "temporary" : null });
   const events = await api.events(run.session_id);
   expect(endingIn(events)?.reason).toBe(kind);
   expect(events.map(({ event_type }) => event_type)).not.toContain("session_stop");
@@ -80,6 +81,18 @@ test.concurrent.each(RECOVERIES)("a provider that is %s once costs no run, and l
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("at last");
   expect((await api.events(run.session_id)).filter(({ role }) => role === "assistant")).toHaveLength(1);
+});
+
+test.concurrent("a provider that is down for a whole run costs one attempt, where another is allowed", async () => {
+  const { provider, api } = shared;
+  let asked = 0;
+  // Each attempt asks twice (CLAUDE_CODE_MAX_RETRIES).
+  provider.conversation("try again", () => (++asked <= 2 ? refuses(529, "Overloaded") : says("at last")));
+  const run = await api.submit("try again", { max_attempts: 2, retry_delay_seconds: 0 });
+  await api.reached(run.run_id, "failed", RUN_MS);
+  const { retried_by } = await api.run(run.run_id);
+  await api.reached(retried_by ?? "none", "completed", RUN_MS);
+  expect(await api.result(run.session_id)).toBe("at last");
 });
 
 test("a key that the provider does not take ends the run at its first answer", async () => {

@@ -13,6 +13,15 @@ export interface ShownEvent {
   readonly reason?: string;
 }
 
+export interface ShownRun {
+  readonly status: string;
+  readonly error: string | null;
+  readonly session_id: string;
+  readonly type: string;
+  readonly reason: string | null;
+  readonly retried_by: string | null;
+}
+
 /** What tests ask of a real coordinator, as its users would. */
 export class CoordinatorApi {
   constructor(readonly url: string) {}
@@ -26,8 +35,8 @@ export class CoordinatorApi {
     };
   }
 
-  async run(runId: string): Promise<{ status: string; error: string | null; session_id: string; type: string }> {
-    return (await this.#json(`/runs/${runId}`)) as { status: string; error: string | null; session_id: string; type: string };
+  async run(runId: string): Promise<ShownRun> {
+    return (await this.#json(`/runs/${runId}`)) as ShownRun;
   }
 
   async runs(): Promise<{ run_id: string; status: string; session_id: string; type: string; prompt: string }[]> {

@@ -136,7 +136,8 @@ describe("a turn that does not succeed", () => {
   ] as const)("%s: has its own reason on stderr and among the events, and does not finish the session", async (kind, replies, env, reason) => {
     await using at = await ClaudePlace.open(replies);
     const executor = await at.start(invocation20("Go."), env);
-    expect({ exit: await executor.ended, stderr: executor.stderr() }).toEqual({ exit: 1, stderr: expect.stringMatching(startingWith(reason)) });
+    const exit = kind === "provider-unavailable" ? 75 : 1;
+    expect({ exit: await executor.ended, stderr: executor.stderr() }).toEqual({ exit, stderr: expect.stringMatching(startingWith(reason)) });
     expect(at.events("ending")).toMatchObject([{ reason: kind, error: executor.stderr().trimEnd() }]);
     expect(at.api.outline()).not.toContain("session_stop");
     expect(at.api.outline()).not.toContain("result");
