@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { GATE_MARKER } from "./left-behind.ts";
 
 /**
  * What the commands of the gate see: this environment without the user's own settings (a test must never reach a coordinator or a
@@ -13,7 +14,7 @@ export function gateEnvironment(scratch: string, inherited: Record<string, strin
   for (const kind of ["STATE", "CONFIG", "DATA"]) env[`XDG_${kind}_HOME`] = join(scratch, `xdg-${kind.toLowerCase()}`);
   // One spelling wins over the other in some programs: both get the union.
   const direct = [env.NO_PROXY, env.no_proxy, "127.0.0.1,localhost,::1"].filter(Boolean).join(",");
-  return { ...env, NO_PROXY: direct, no_proxy: direct, NO_COLOR: "1" };
+  return { ...env, [GATE_MARKER]: scratch, NO_PROXY: direct, no_proxy: direct, NO_COLOR: "1" };
 }
 
 const DROPPED_PREFIXES = ["AGENT_", "AUTH0_", "RUNNER_", "COORDINATOR_", "CLAUDE", "ANTHROPIC_"];

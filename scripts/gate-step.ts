@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { endLeftBehind } from "./left-behind.ts";
 
 export interface Tally {
   passed: number;
@@ -19,28 +20,38 @@ export interface Step {
   readonly expected?: RegExp;
   /** How many things the step counts for, from its exit code and output; by default it counts for one. */
   readonly tally?: (exitCode: number, output: string) => Tally;
+  /** How long what it has started may take to end after it; some seconds by default. */
+  readonly graceMs?: number;
 }
 
 const KILL_AFTER_MS = 10_000;
 let steps = 0;
 
 /**
- * Runs the step, prints its heading and duration, and its output if something failed. `scratch` takes the output file.
- * Throws once `interrupted` has fired and the command has ended.
+ * Runs the step, prints its heading and duration, and its output if something failed. `scratch` takes the output file, and is the mark of
+ * what the step has started: what it leaves behind is ended, and a failure. Throws once `interrupted` has fired and the command has ended.
  */
 export async function runStep(step: Step, scratch: string, interrupted: AbortSignal): Promise<Tally> {
   console.log(`\n== ${step.name}`);
   const begun = performance.now();
   const { exitCode, output } = await execute(step, join(scratch, `step-${++steps}.txt`), interrupted);
+  const leftBehind = await endLeftBehind(scratch, step.graceMs);
   interrupted.throwIfAborted();
-  const complaint = exitCode === 0 && step.expected?.test(output) === false ? `output does not match ${step.expected}` : undefined;
+  const complaint = complaintOf(step, exitCode, output, leftBehind);
   const succeeded = exitCode === 0 && complaint === undefined;
   const tally = step.tally?.(exitCode, output) ?? { passed: succeeded ? 1 : 0, failed: succeeded ? 0 : 1 };
+  if (!succeeded && tally.failed === 0) tally.failed = 1;
   if (tally.failed > 0) console.log(output.trimEnd());
   const counts = step.tally === undefined ? "" : `, ${tally.passed} passed, ${tally.failed} failed`;
   const verdict = tally.failed === 0 ? "ok" : `FAILED (${complaint ?? `exit code ${exitCode}`})`;
   console.log(`   ${verdict}${counts} in ${((performance.now() - begun) / 1000).toFixed(2)} s`);
   return tally;
+}
+
+function complaintOf({ expected }: Step, exitCode: number, output: string, leftBehind: readonly string[]): string | undefined {
+  if (exitCode !== 0) return undefined;
+  if (expected?.test(output) === false) return `output does not match ${expected}`;
+  return leftBehind.length === 0 ? undefined : `processes were left behind, and ended: ${leftBehind.join("; ")}`;
 }
 
 /**

@@ -12,7 +12,7 @@ test("gateEnvironment drops the user's own runner settings and keeps the rest", 
     CLAUDECODE: "1",
     BUN_OPTIONS: "--smol",
   });
-  expect(Object.keys(env).sort()).toEqual(["NO_COLOR", "NO_PROXY", "PATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "no_proxy"]);
+  expect(Object.keys(env).sort()).toEqual(["GATE_SCRATCH", "NO_COLOR", "NO_PROXY", "PATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "no_proxy"]);
 });
 
 test("gateEnvironment keeps state, configuration and data out of the user's folders", () => {
