@@ -161,6 +161,8 @@ export class Callbacks {
       // A parent that has been deleted cannot be told any more.
       parent_session_id: parentId !== null && this.#sessions.find(parentId) !== null ? parentId : null,
       execution_mode: executionModeOf(session.execution_mode),
+      // What goes on because of its children is part of the trace in which it started them.
+      ...this.#runs.traceOf(session.session_id),
     });
     const mark = this.#store.db.query("UPDATE callbacks SET delivered_in = ? WHERE seq = ?");
     for (const row of untold) mark.run(run.run_id, row.seq);

@@ -54,7 +54,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /runs": {
     summary: "Creates a run, and its session where it starts one",
     tag: "runs",
-    headers: { "Idempotency-Key": "the same request with the same key within 24 hours is answered as before and creates nothing" },
+    headers: {
+      "Idempotency-Key": "the same request with the same key within 24 hours is answered as before and creates nothing",
+      traceparent: "the trace that the run belongs to (W3C Trace Context), where the body says none",
+      tracestate: "goes with `traceparent`",
+    },
     body: CreateRun,
     answers: { 200: a.CreatedRunAnswer },
     faults: [400, 404, 409, 413, 422],

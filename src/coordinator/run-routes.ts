@@ -1,4 +1,5 @@
 import { CreateRun } from "../protocol/run.ts";
+import { traceFields, traceOfHeaders } from "../protocol/trace-context.ts";
 import { readBody } from "./http.ts";
 import type { IdempotencyKeys } from "./idempotency-keys.ts";
 import { answerList, pageOf } from "./paging.ts";
@@ -13,9 +14,11 @@ import type { Store } from "./store.ts";
 export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions, keys: IdempotencyKeys): Routes {
   return {
     async "POST /runs"({ request }) {
-      const body = await readBody(request, CreateRun);
+      // The same request, sent again, may come as another span of its sender: the trace is not what makes it the same.
+      const { traceparent, tracestate, ...asked } = await readBody(request, CreateRun);
+      const create = (): RunRow => runs.create({ ...asked, ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) });
       const key = request.headers.get("idempotency-key");
-      const { answer, isRepeated } = key === null ? { answer: runs.create(body), isRepeated: false } : keys.once(key, body, () => runs.create(body));
+      const { answer, isRepeated } = key === null ? { answer: create(), isRepeated: false } : keys.once(key, asked, create);
       const headers = isRepeated ? { "idempotent-replayed": "true" } : {};
       // As it was created; a waiting runner may have claimed it by now.
       return Response.json({ run_id: answer.run_id, session_id: answer.session_id, status: "pending" }, { headers });

@@ -37,6 +37,9 @@ export interface RunRow {
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
+  /** The trace that it belongs to (W3C Trace Context). */
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
   /** Until when a claim holds without a `started`. */
   readonly lease_until: string | null;
   /** What the session's status was before the claim, for a claim that is lost. */

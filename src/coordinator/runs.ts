@@ -1,5 +1,6 @@
 import { randomHex12 } from "../protocol/identifiers.ts";
 import type { CreateRun } from "../protocol/run.ts";
+import { type TraceFields, traceFields } from "../protocol/trace-context.ts";
 import type { Agents } from "./agents.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { mergeDemands } from "./demands.ts";
@@ -65,6 +66,13 @@ export class Runs {
       .all(sessionId);
   }
 
+  /** The trace of a session's newest run. */
+  traceOf(sessionId: string): TraceFields {
+    const { db } = this.#parts.store;
+    const newest = db.query<Pick<RunRow, "traceparent" | "tracestate">, [string]>("SELECT traceparent, tracestate FROM runs WHERE session_id = ? ORDER BY seq DESC LIMIT 1").get(sessionId);
+    return newest === null ? {} : traceFields(newest);
+  }
+
   /** What a runner has been given and has not ended. */
   activeOf(runnerId: string): RunRow[] {
     return this.#parts.store.db
@@ -97,11 +105,12 @@ export class Runs {
     const notBefore = body.not_before == null ? null : new Date(body.not_before).toISOString();
     const expiresAt = body.ttl_seconds == null ? null : expiryOf(notBefore, body.ttl_seconds * 1_000);
     const runId = `run_${randomHex12()}`;
+    const trace = traceFields(body);
     store.db
       .query(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id, execution_mode, demands, status,
-           created_at, timeout_at, priority, not_before, expires_at, max_attempts, retry_delay_seconds)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?)`,
+           created_at, timeout_at, priority, not_before, expires_at, max_attempts, retry_delay_seconds, traceparent, tracestate)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         runId,
@@ -120,6 +129,8 @@ export class Runs {
         expiresAt,
         body.max_attempts ?? 1,
         body.retry_delay_seconds ?? null,
+        trace.traceparent ?? null,
+        trace.tracestate ?? null,
       );
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
     queue.enter(this.get(runId));

@@ -182,5 +182,11 @@ const VERSION_2 = `
   CREATE INDEX idempotency_keys_by_age ON idempotency_keys(created_at);
 `;
 
+/** The trace that a run belongs to. */
+const VERSION_3 = `
+  ALTER TABLE runs ADD COLUMN traceparent TEXT;
+  ALTER TABLE runs ADD COLUMN tracestate TEXT;
+`;
+
 /** The n-th step leads from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];

@@ -3,6 +3,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import { RunList } from "../protocol/run.ts";
 import { SessionEvent, SessionList } from "../protocol/session.ts";
+import { traceOfHeaders } from "../protocol/trace-context.ts";
 import { createRun } from "./create-run.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
 import type { Grant } from "./grant.ts";
@@ -107,7 +108,9 @@ async function createOwnRun(access: AccessRequest): Promise<Response> {
   if (body instanceof Response) return body;
   const target = typeof body["session_id"] === "string" ? body["session_id"] : null;
   if (body["type"] === "resume_session" && (target === null || !(await tree.has(target)))) return denied(access);
-  const creator = { sessionId, tree, turns: grant.creations, limits, coordinator, log, name: `run ${run}`, context: { run, session: sessionId } };
+  const asked = traceOfHeaders(request.headers);
+  const trace = asked.traceparent === undefined ? grant.trace : asked;
+  const creator = { sessionId, tree, turns: grant.creations, limits, trace, coordinator, log, name: `run ${run}`, context: { run, session: sessionId } };
   return createRun(creator, body);
 }
 

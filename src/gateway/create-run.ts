@@ -3,6 +3,7 @@ import type { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log, LogContext } from "../log.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
+import type { TraceFields } from "../protocol/trace-context.ts";
 import type { SessionTree } from "./session-tree.ts";
 import { exceededLimit, type TreeLimits } from "./tree-limits.ts";
 
@@ -15,6 +16,8 @@ export interface Creator {
   /** One after the other, so that each sees what the one before has created. */
   readonly turns: Semaphore;
   readonly limits: TreeLimits;
+  /** The trace that the run becomes part of, where the request's body names none: sent as headers, which no coordinator minds. */
+  readonly trace: TraceFields;
   readonly coordinator: CoordinatorClient;
   readonly log: Log;
   /** Who it is, for a log line. */
@@ -48,8 +51,8 @@ export function createRun(creator: Creator, body: Readonly<Record<string, unknow
 }
 
 /** A run whose creation was asked for whole is created, even if the one who asked ends meanwhile. */
-async function post({ coordinator, tree, log, name, context }: Creator, body: Readonly<Record<string, unknown>>): Promise<Response> {
-  const headers = new Headers({ "content-type": "application/json" });
+async function post({ coordinator, tree, trace, log, name, context }: Creator, body: Readonly<Record<string, unknown>>): Promise<Response> {
+  const headers = new Headers({ "content-type": "application/json", ...trace });
   const forwarded = await forward(coordinator, { method: "POST", path: "/runs", headers, body: JSON.stringify(body), signal: null });
   const response = forwarded.ok ? await acknowledgement(forwarded) : forwarded;
   if (!response.ok) return response;

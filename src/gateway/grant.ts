@@ -1,6 +1,7 @@
 import { withDeadline } from "../async/delay.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import type { TraceFields } from "../protocol/trace-context.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { SessionTree } from "./session-tree.ts";
 
@@ -37,6 +38,8 @@ export class Grant {
   readonly slots = new Semaphore(MAX_IN_FLIGHT);
   /** Its creations of runs take turns. */
   readonly creations = new Semaphore(1);
+  /** The trace that the run is part of, and with it what it starts. */
+  trace: TraceFields = {};
   /** Calls that were refused so far. */
   refusals = 0;
   readonly #ended = new AbortController();

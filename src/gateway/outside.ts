@@ -22,7 +22,7 @@ export async function answerOutside(parts: OutsideParts, method: string, path: s
   const head = path.split(/[/?]/)[1] ?? "";
   if (method === "GET" && READABLE.has(head)) return forward(coordinator, { method, path, headers: new Headers(), body: null, signal: null });
   if (method === "POST" && path === "/runs" && body !== undefined) {
-    const creator = { sessionId: null, tree: null, turns: new Semaphore(1), limits, coordinator, log, name: "an agent outside of all runs", context: {} };
+    const creator = { sessionId: null, tree: null, turns: new Semaphore(1), limits, trace: {}, coordinator, log, name: "an agent outside of all runs", context: {} };
     return createRun(creator, { ...body });
   }
   return detail(403, `${method} ${path} is not allowed to an agent that has named no session as its own`);

@@ -47,6 +47,8 @@ export const RunAnswer = v.object({
   num_turns: v.nullable(count),
   input_tokens: v.nullable(count),
   output_tokens: v.nullable(count),
+  traceparent: textOrNull,
+  tracestate: textOrNull,
 });
 export const RunsAnswer = list("runs", RunAnswer);
 export const CreatedRunAnswer = v.object({ run_id: text, session_id: text, status: v.literal("pending") });

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { RunId, SessionId } from "./identifiers.ts";
+import { Traceparent, Tracestate } from "./trace-context.ts";
 
 export const RunType = v.picklist(["start_session", "resume_session"]);
 export type RunType = v.InferOutput<typeof RunType>;
@@ -91,6 +92,9 @@ export const CreateRun = v.object({
   max_attempts: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100))),
   /** The pause before the second attempt; each further one is twice as long. */
   retry_delay_seconds: v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400))),
+  /** The trace that it belongs to, else what the header `traceparent` says. What is none is left out: no run is refused for it. */
+  traceparent: v.fallback(v.nullish(Traceparent), undefined),
+  tracestate: v.fallback(v.nullish(Tracestate), undefined),
 });
 export type CreateRun = v.InferOutput<typeof CreateRun>;
 

@@ -12,8 +12,17 @@ export interface TraceFields {
   readonly tracestate?: string;
 }
 
+/** What a request's headers say; a header that makes no sense says nothing (W3C Trace Context, section 3.2.2). */
+export function traceOfHeaders(headers: Headers): TraceFields {
+  const read = (name: string, schema: typeof Traceparent | typeof Tracestate): string | undefined => {
+    const parsed = v.safeParse(schema, headers.get(name));
+    return parsed.success ? parsed.output : undefined;
+  };
+  return traceFields({ traceparent: read("traceparent", Traceparent), tracestate: read("tracestate", Tracestate) });
+}
+
 /** Only what is there; a state without a parent says nothing. */
-export function traceFields({ traceparent, tracestate }: { readonly traceparent?: string | undefined; readonly tracestate?: string | undefined }): TraceFields {
-  if (traceparent === undefined) return {};
-  return tracestate === undefined ? { traceparent } : { traceparent, tracestate };
+export function traceFields({ traceparent, tracestate }: { readonly traceparent?: string | null | undefined; readonly tracestate?: string | null | undefined }): TraceFields {
+  if (traceparent == null) return {};
+  return tracestate == null ? { traceparent } : { traceparent, tracestate };
 }

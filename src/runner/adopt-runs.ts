@@ -64,6 +64,7 @@ async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessId
   try {
     if (record.cancel !== null) run.cancel(record.cancel);
     run.isTakenUp = true;
+    grant.trace = parts.observer.traceOf(run);
     run.moveTo("starting");
     const attempt = await takeUp(run, record, identity, parts);
     await concludeRun(taken, grant, { ...attempt, outcome: record.outcome ?? attempt.outcome }, parts);

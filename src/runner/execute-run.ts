@@ -28,6 +28,7 @@ export async function executeRun(taken: TakenRun, parts: RunnerParts): Promise<v
   await Promise.race([turn, aborted(run.cancelled)]);
   try {
     const grant = parts.gateway.grant(run.runId, run.sessionId, activityRecorder(run.runId, parts));
+    grant.trace = parts.observer.traceOf(run);
     const attempt = await attemptRun(run, grant, parts).catch(asFault);
     await concludeRun(taken, grant, attempt, parts);
   } finally {

@@ -1,11 +1,11 @@
-import type { TraceFields } from "../protocol/trace-context.ts";
+import { type TraceFields, traceFields } from "../protocol/trace-context.ts";
 import type { ActiveRun } from "./active-run.ts";
 import type { Outcome } from "./outcome.ts";
 
 /** Is told what happens, to count it and to trace it. Nothing waits for it, nothing depends on it, and none of it throws. */
 export interface RunnerObserver {
-  /** Variables for the executor that tie what it does to the run's trace. */
-  executorVariables(run: ActiveRun): Readonly<Record<string, string>>;
+  /** What its executor's own spans, and the runs that it starts, belong to. */
+  traceOf(run: ActiveRun): TraceFields;
   /** The run is through: acknowledged, or refused for good. When it came into which state, it tells itself. */
   runEnded(run: ActiveRun, outcome: Outcome): void;
   heartbeatFailed(): void;
@@ -15,7 +15,7 @@ export interface RunnerObserver {
 
 /** For a runner that nobody watches: a trace that a run belongs to is handed on to its executor all the same. */
 export const unobserved: RunnerObserver = {
-  executorVariables: ({ assigned }) => traceVariables(assigned),
+  traceOf: ({ assigned }) => traceFields(assigned),
   runEnded() {},
   heartbeatFailed() {},
   remainsEnded() {},

@@ -10,6 +10,7 @@ import type { Session } from "../protocol/session.ts";
 import type { ActiveRun } from "./active-run.ts";
 import { invocationOf, resolvePlaceholders } from "./blueprint.ts";
 import { deliver } from "./deliver.ts";
+import { traceVariables } from "./observer.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
 /** `cancelled`: the run was to be ended before it was prepared. */
@@ -46,7 +47,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
       AGENT_SESSION_ID: run.sessionId,
       [RUN_MARKER]: run.runId,
       AGENT_ORCHESTRATOR_API_URL: gateway.urlOf(grant),
-      ...parts.observer.executorVariables(run),
+      ...traceVariables(grant.trace),
     },
     projectDir,
     stdin: invocationOf(assigned, {

@@ -7,7 +7,7 @@ import { withDeadline } from "../async/delay.ts";
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Log } from "../log.ts";
 import type { ActiveRun, RunState } from "../runner/active-run.ts";
-import { traceVariables } from "../runner/observer.ts";
+import { type TraceFields, traceFields } from "../protocol/trace-context.ts";
 import type { Outcome } from "../runner/outcome.ts";
 import { version } from "../version.ts";
 import { samplerOf } from "./sampler.ts";
@@ -48,12 +48,12 @@ export class RunSpans implements AsyncDisposable {
     this.#tracer = this.#provider.getTracer("agent-runner", version);
   }
 
-  /** What ties the executor's own spans to the run's. */
-  executorVariables(run: ActiveRun): Readonly<Record<string, string>> {
+  /** The run's own span, as the parent of what comes of it. */
+  traceOf(run: ActiveRun): TraceFields {
     const { traceId, spanId, traceFlags, traceState } = this.#spanOf(run).spanContext();
     const tracestate = traceState?.serialize() || run.assigned.tracestate;
     const traceparent = `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
-    return traceVariables(tracestate === undefined ? { traceparent } : { traceparent, tracestate });
+    return traceFields({ traceparent, tracestate });
   }
 
   runEnded(run: ActiveRun, { kind }: Outcome): void {

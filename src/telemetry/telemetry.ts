@@ -68,7 +68,7 @@ async function startSpans(settings: TraceSettings, log: Log): Promise<RunSpans> 
 
 function observe(metrics: RunnerMetrics | null, spans: RunSpans | null): RunnerObserver {
   return {
-    executorVariables: (run) => (spans ?? unobserved).executorVariables(run),
+    traceOf: (run) => (spans ?? unobserved).traceOf(run),
     runEnded(run, outcome) {
       metrics?.runEnded(run, outcome);
       spans?.runEnded(run, outcome);

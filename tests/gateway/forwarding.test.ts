@@ -237,3 +237,15 @@ test("gateway: what the coordinator refuses goes back as it is; 401 makes the cr
   expect(await fixture.call("GET", "/agents")).toEqual({ status: 401, body: { detail: "expired" } });
   expect(refused).toBe(1);
 });
+
+test.each([
+  ["of its own run", {}, "aa"],
+  ["of the span that asks, where the executor traces itself", { traceparent: `00-${"bb".repeat(16)}-${"1".repeat(16)}-01` }, "bb"],
+])("gateway: a run that an executor creates is part of the trace %s", async (_, headers, id) => {
+  await using fixture = gatewayFixture();
+  fixture.grant.trace = { traceparent: `00-${"aa".repeat(16)}-${"1".repeat(16)}-01`, tracestate: "vendor=1" };
+  await fixture.call("POST", "/runs", { type: "start_session", prompt: "p" }, headers);
+  const created = fixture.forwarded().find(({ method }) => method === "POST");
+  expect(created?.headers.get("traceparent")).toBe(`00-${id.repeat(16)}-${"1".repeat(16)}-01`);
+  expect(created?.headers.get("tracestate")).toBe(id === "aa" ? "vendor=1" : null);
+});

@@ -8,7 +8,7 @@ const SETTINGS = { otherProtocol: null, sampler: "parentbased_always_on", sample
 
 function parentGiven(assigned: Parameters<typeof assignedRun>[0], settings: ConstructorParameters<typeof RunSpans>[0] = SETTINGS): string {
   const spans = new RunSpans(settings, silentLog);
-  return spans.executorVariables(new ActiveRun(assignedRun(assigned)))["TRACEPARENT"] ?? "";
+  return spans.traceOf(new ActiveRun(assignedRun(assigned))).traceparent ?? "";
 }
 
 test("RunSpans: a run without a trace gets one of its own, which the next start of a runner goes on with", () => {
@@ -30,7 +30,7 @@ test("RunSpans: a run that carries a trace is a span of that trace, sampled as i
 test("RunSpans: what the trace's creator added for itself is handed on", () => {
   const spans = new RunSpans(SETTINGS, silentLog);
   const run = new ActiveRun(assignedRun({ traceparent: `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`, tracestate: "vendor=1" }));
-  expect(spans.executorVariables(run)["TRACESTATE"]).toBe("vendor=1");
+  expect(spans.traceOf(run).tracestate).toBe("vendor=1");
 });
 
 test.each([
