@@ -53,8 +53,6 @@ platform() {
     Linux)
       suffix=''
       if is_musl; then suffix=-musl; fi
-      # The usual build needs AVX2.
-      if [ "$arch" = x64 ] && ! grep -qw avx2 /proc/cpuinfo 2>/dev/null; then suffix=$suffix-baseline; fi
       printf 'linux-%s%s' "$arch" "$suffix"
       ;;
     Darwin)
@@ -76,15 +74,13 @@ download() {
   fi || fail "cannot download $1"
 }
 
-sum_of() {
-  if command -v sha256sum >/dev/null 2>&1; then
-    sha256sum "$1"
-  elif command -v shasum >/dev/null 2>&1; then
-    shasum -a 256 "$1"
-  else
-    fail 'neither sha256sum nor shasum is there to check the download with'
-  fi | cut -d ' ' -f 1
-}
+if command -v sha256sum >/dev/null 2>&1; then
+  sum_of() { sha256sum "$1" | cut -d ' ' -f 1; }
+elif command -v shasum >/dev/null 2>&1; then
+  sum_of() { shasum -a 256 "$1" | cut -d ' ' -f 1; }
+else
+  fail 'neither sha256sum nor shasum is there to check the download with'
+fi
 
 platform=$(platform)
 name=agent-runner-$version-$platform

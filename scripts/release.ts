@@ -21,18 +21,18 @@ import { cycloneDx } from "./release/sbom.ts";
 import { tarGz } from "./release/tar-archive.ts";
 import { zip } from "./release/zip-archive.ts";
 
-/** Platform in the archive's name, target of the compiler. Baseline: processors without AVX2. */
+/**
+ * Platform in the archive's name, target of the compiler. x64 is the baseline runtime everywhere, which needs no AVX2 (but SSE4.2): one archive
+ * for all processors, and in Bun 1.4 both runtimes are the same bytes.
+ */
 const PLATFORMS: Readonly<Record<string, string>> = {
-  "linux-x64": "bun-linux-x64",
-  "linux-x64-baseline": "bun-linux-x64-baseline",
-  "linux-x64-musl": "bun-linux-x64-musl",
-  "linux-x64-musl-baseline": "bun-linux-x64-musl-baseline",
+  "linux-x64": "bun-linux-x64-baseline",
+  "linux-x64-musl": "bun-linux-x64-musl-baseline",
   "linux-arm64": "bun-linux-arm64",
   "linux-arm64-musl": "bun-linux-arm64-musl",
   "darwin-x64": "bun-darwin-x64",
   "darwin-arm64": "bun-darwin-arm64",
-  "windows-x64": "bun-windows-x64",
-  "windows-x64-baseline": "bun-windows-x64-baseline",
+  "windows-x64": "bun-windows-x64-baseline",
   "windows-arm64": "bun-windows-arm64",
 };
 
