@@ -1,12 +1,19 @@
 import type { Config } from "../config/load-config.ts";
 import { traceSettings } from "../config/trace-settings.ts";
+import type { Coordinator } from "../coordinator/coordinator.ts";
 import type { Log } from "../log.ts";
 import { startTelemetry, type Telemetry } from "../telemetry/telemetry.ts";
 import type { CommandContext } from "./command.ts";
 import { DEFAULT_EXECUTOR } from "./resolve-executor.ts";
 
 /** Metrics and traces as settings and environment want them. */
-export function startConfiguredTelemetry(command: "runner" | "up" | "coordinator", config: Config, context: CommandContext, log: Log): Promise<Telemetry> {
+export function startConfiguredTelemetry(
+  command: "runner" | "up" | "coordinator",
+  config: Config,
+  context: CommandContext,
+  log: Log,
+  coordinator: Coordinator | null = null,
+): Promise<Telemetry> {
   const hasRunner = command !== "coordinator";
   return startTelemetry({
     metrics: config.metrics,
@@ -18,6 +25,7 @@ export function startConfiguredTelemetry(command: "runner" | "up" | "coordinator
       projectDir: hasRunner ? config.projectDir : null,
       tags: hasRunner ? config.tags : [],
     },
+    coordinator,
     log,
   });
 }

@@ -23,7 +23,7 @@ export const coordinatorCommand: Command = {
     const config = loadConfig(args, context.env);
     const log = commandLog(config, context);
     await using coordinator = await startConfiguredCoordinator(config, log);
-    await using _telemetry = await startConfiguredTelemetry("coordinator", { ...config, coordinatorUrl: coordinator.url }, context, log);
+    await using _telemetry = await startConfiguredTelemetry("coordinator", { ...config, coordinatorUrl: coordinator.url }, context, log, coordinator);
     log.info(`Join it with: agent-runner -c ${coordinator.url} -x test-executor`);
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());

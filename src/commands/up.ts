@@ -39,7 +39,7 @@ export const upCommand: Command = {
     // The coordinator inside knows its own token only; OIDC credentials are for another one.
     const config = { ...configured, coordinatorUrl: coordinator.url, credentials: null };
     const online = Promise.withResolvers<void>();
-    await using telemetry = await startConfiguredTelemetry("up", config, context, log);
+    await using telemetry = await startConfiguredTelemetry("up", config, context, log, coordinator);
     using manager = tellServiceManager(context.env);
     const runner = makeRunner(config, context, log, telemetry, (state) => {
       manager.onState(state);

@@ -7,6 +7,7 @@ import { Agents } from "./agents.ts";
 import { Broadcast } from "./broadcast.ts";
 import { Callbacks, type CallbackTiming } from "./callbacks.ts";
 import { Claims } from "./claims.ts";
+import { type AnswerClass, type CoordinatorCounts, runnersNow, runsNow } from "./counts.ts";
 import { Deadlines } from "./deadlines.ts";
 import { corsHeaders, guard, isLoopback } from "./guard.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -55,6 +56,8 @@ export interface CoordinatorOptions {
 export interface Coordinator extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
+  /** Throws once it is closed. */
+  counts(): CoordinatorCounts;
   /** Answers open polls with nothing, ends the streams, closes the database. Takes two seconds at most; may be repeated. */
   close(): Promise<void>;
 }
@@ -64,6 +67,7 @@ const CLOSE_DEADLINE_MS = 1_000;
 /** The part behind HTTP: the database, who waits for what, and the routes. */
 interface Service {
   readonly router: Router;
+  readonly counts: () => Omit<CoordinatorCounts, "answers">;
   /** Ends what waits, so that the server can stop. */
   release(): void;
   close(): void;
@@ -79,7 +83,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   }
   // The port first: whoever starts a second coordinator is told of the first, not of its locked database.
   let service: Service | undefined;
-  const server = await listen(options, (request, srv) => answer(request, srv, options, service));
+  const answers: Record<AnswerClass, number> = { "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0 };
+  const server = await listen(options, async (request, srv) => {
+    const response = await answer(request, srv, options, service);
+    answers[classOf(response)]++;
+    return response;
+  });
   try {
     service = createService(options);
   } catch (error) {
@@ -94,7 +103,14 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     closing ??= shutDown(server, running);
     return closing;
   };
-  return { url: urlOf(options.host, port), port, close, [Symbol.asyncDispose]: close };
+  const counts = (): CoordinatorCounts => ({ ...running.counts(), answers });
+  return { url: urlOf(options.host, port), port, counts, close, [Symbol.asyncDispose]: close };
+}
+
+function classOf({ status }: Response): AnswerClass {
+  if (status < 300) return "2xx";
+  if (status < 400) return "3xx";
+  return status < 500 ? "4xx" : "5xx";
 }
 
 async function listen(
@@ -154,7 +170,8 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
     waiters.endAll();
     broadcast.close();
   };
-  return { router, release, close: () => store.close() };
+  const counts: Service["counts"] = () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart });
+  return { router, counts, release, close: () => store.close() };
 }
 
 /** Loaded when it is asked for: nothing else needs what makes JSON Schemas. */

@@ -43,6 +43,7 @@ interface HourRow {
 /** What has become of the runs, counted as they end: by the hour, so that a question costs the same with ten runs and a million. */
 export class Statistics {
   readonly #store: Store;
+  readonly #sinceStart = { completed: 0, failed: 0, stopped: 0 };
 
   constructor(store: Store) {
     this.#store = store;
@@ -53,6 +54,7 @@ export class Statistics {
     const hour = `${completedAt.slice(0, 13)}:00:00.000Z`;
     const waitMs = waitOf(run);
     const runMs = runMsOf(run, completedAt);
+    this.#store.afterCommit(() => void this.#sinceStart[status]++);
     this.#store.db
       .query(
         `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
@@ -62,6 +64,11 @@ export class Statistics {
       .run(hour, status, waitMs ?? 0, runMs ?? 0, run.total_cost_usd ?? 0);
     if (waitMs !== null) this.#count(hour, "wait", waitMs);
     if (runMs !== null) this.#count(hour, "run", runMs);
+  }
+
+  /** How many runs have ended since this program started. */
+  get sinceStart(): Readonly<Record<EndedRun["status"], number>> {
+    return this.#sinceStart;
   }
 
   /** The hours in which something ended, the oldest first. */

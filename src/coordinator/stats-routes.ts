@@ -1,7 +1,7 @@
+import { runnersNow, runsNow } from "./counts.ts";
 import { invalid } from "./http.ts";
 import type { Routes } from "./router.ts";
 import type { Runners } from "./runners.ts";
-import { ACTIVE } from "./schema.ts";
 import type { Statistics } from "./statistics.ts";
 import { isoTime, type Store } from "./store.ts";
 
@@ -29,27 +29,4 @@ export function statsRoutes(store: Store, runners: Runners, statistics: Statisti
       });
     },
   };
-}
-
-/** Counted in the indexes of what has not ended: a hundred thousand are counted in a few milliseconds. */
-function runsNow({ db }: Store): object {
-  const count = (where: string): number => db.query<{ n: number }, []>(`SELECT count(*) AS n FROM runs WHERE ${where}`).get()?.n ?? 0;
-  const byStatus = db.query<{ status: string; n: number }, []>(`SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`).all();
-  const active = (status: string): number => byStatus.find((row) => row.status === status)?.n ?? 0;
-  return {
-    pending: {
-      time: count("waiting_for IN ('time','retry') AND waiting_for = 'time'"),
-      retry: count("waiting_for IN ('time','retry') AND waiting_for = 'retry'"),
-      turn: count("waiting_for = 'turn'"),
-      runner: count("waiting_for = 'runner'"),
-    },
-    claimed: active("claimed"),
-    running: active("running"),
-    stopping: active("stopping"),
-  };
-}
-
-function runnersNow(runners: Runners): object {
-  const all = runners.all();
-  return { online: all.filter((runner) => runner.status === "online").length, stale: all.filter((runner) => runner.status === "stale").length };
 }

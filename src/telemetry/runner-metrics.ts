@@ -1,9 +1,7 @@
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ActiveRun, RunState } from "../runner/active-run.ts";
 import type { Outcome } from "../runner/outcome.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
-import { commit, version } from "../version.ts";
-import { addProcessMetrics } from "./process-metrics.ts";
 
 const OUTCOMES: readonly Outcome["kind"][] = ["succeeded", "failed", "timed-out", "stopped", "not-started", "vanished", "claim-lost"];
 const STATES_IN_FLIGHT: readonly RunState[] = ["queued", "starting", "running", "reporting"];
@@ -12,16 +10,8 @@ const STATES_IN_FLIGHT: readonly RunState[] = ["queued", "starting", "running", 
 const DELAY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800];
 
-export interface MetricsOptions {
-  /** Null as long as there is no runner, and for good in a program that has none. */
-  readonly status: () => RunnerStatus | null;
-  readonly labels: { readonly command: string; readonly executor: string };
-  readonly startedAtMs: number;
-}
-
 /** What Prometheus reads: counted as it happens, or read from the runner's status when it asks. */
 export class RunnerMetrics {
-  readonly #registry = new Registry();
   readonly #runs: Counter<"outcome">;
   readonly #startDelay: Histogram;
   readonly #duration: Histogram<"outcome">;
@@ -29,10 +19,9 @@ export class RunnerMetrics {
   readonly #heartbeatFailures: Counter;
   readonly #remains: Counter;
 
-  constructor({ status, labels, startedAtMs }: MetricsOptions) {
-    const registers = [this.#registry];
-    const info = new Gauge({ name: "agent_runner_info", help: "Always 1; what runs is in the labels.", labelNames: ["version", "commit", "command", "executor"], registers });
-    info.set({ version, commit, ...labels }, 1);
+  /** `status`: null as long as there is no runner. */
+  constructor(registry: Registry, status: () => RunnerStatus | null) {
+    const registers = [registry];
     this.#runs = new Counter({ name: "agent_runner_runs_total", help: "Runs that are through, by how they ended.", labelNames: ["outcome"], registers });
     // From the first scrape on, so that the first failure is an increase.
     for (const outcome of OUTCOMES) this.#runs.inc({ outcome }, 0);
@@ -57,16 +46,7 @@ export class RunnerMetrics {
     });
     this.#heartbeatFailures = new Counter({ name: "agent_runner_heartbeat_failures_total", help: "Heartbeats that the coordinator did not accept.", registers });
     this.#remains = new Counter({ name: "agent_runner_reaped_processes_total", help: "Processes that runs left behind and that were ended.", registers });
-    addStatusGauges(this.#registry, status);
-    addProcessMetrics(this.#registry, startedAtMs);
-  }
-
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
-  text(): Promise<string> {
-    return this.#registry.metrics();
+    addStatusGauges(registry, status);
   }
 
   runEnded(run: ActiveRun, { kind }: Outcome): void {

@@ -1,5 +1,6 @@
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Address } from "../config/values.ts";
+import type { CoordinatorCounts } from "../coordinator/counts.ts";
 import type { Log } from "../log.ts";
 import { type RunnerObserver, unobserved } from "../runner/observer.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
@@ -13,6 +14,8 @@ export interface TelemetryOptions {
   /** Null: no traces. */
   readonly traces: TraceSettings | null;
   readonly identity: Identity;
+  /** The coordinator in this program; null where there is none. */
+  readonly coordinator: { counts(): CoordinatorCounts } | null;
   readonly log: Log;
 }
 
@@ -45,19 +48,20 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   };
 }
 
-async function serve(address: Address, status: () => RunnerStatus | null, { identity, log }: TelemetryOptions) {
-  const [{ RunnerMetrics }, { isLoopback, serveObservation }] = await Promise.all([import("./runner-metrics.ts"), import("./observation-server.ts")]);
+async function serve(address: Address, status: () => RunnerStatus | null, { identity, coordinator, log }: TelemetryOptions) {
+  const [{ ProgramMetrics }, { isLoopback, serveObservation }] = await Promise.all([import("./program-metrics.ts"), import("./observation-server.ts")]);
   const startedAtMs = performance.timeOrigin;
-  const metrics = new RunnerMetrics({ status, labels: { command: identity.command, executor: identity.executor ?? "" }, startedAtMs });
+  const labels = { command: identity.command, executor: identity.executor ?? "" };
+  const metrics = new ProgramMetrics({ labels, startedAtMs }, { runner: identity.command === "coordinator" ? null : status, coordinator });
   const server = serveObservation({
     address,
     status: () => statusOf(identity, status(), startedAtMs),
-    metrics: async () => new Response(await metrics.text(), { headers: { "content-type": metrics.contentType } }),
+    metrics: () => metrics.answer(),
   });
   const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${server.port}`;
   log.info(`Metrics at ${url}/metrics`);
   if (!isLoopback(address.host)) log.warn("Metrics and status can be read by everyone who reaches that address; they hold no prompts and no credentials");
-  return { metrics, server, url };
+  return { metrics: metrics.runner, server, url };
 }
 
 async function startSpans(settings: TraceSettings, log: Log): Promise<RunSpans> {

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { RunnerMetrics } from "../../src/telemetry/runner-metrics.ts";
+import { ProgramMetrics } from "../../src/telemetry/program-metrics.ts";
+import { NO_COUNTS } from "./no-counts.ts";
 
 /* What lies in deploy/ asks for metrics by name: a name that the program does not have would be an empty panel, or an alert that never comes. */
 
@@ -9,13 +10,14 @@ const DEPLOY = join(import.meta.dir, "../../deploy");
 const promtool = Bun.which("promtool");
 
 async function servedNames(): Promise<Set<string>> {
-  const text = await new RunnerMetrics({ status: () => null, labels: { command: "runner", executor: "" }, startedAtMs: 0 }).text();
+  const metrics = new ProgramMetrics({ labels: { command: "up", executor: "" }, startedAtMs: 0 }, { runner: () => null, coordinator: { counts: () => NO_COUNTS } });
+  const text = await (await metrics.answer()).text();
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
   return new Set(types.flatMap(([, name = "", type]) => (type === "histogram" ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name])));
 }
 
 function namesIn(text: string): string[] {
-  return [...new Set(text.match(/\b(?:agent_runner|process)_[a-z_]+/g))];
+  return [...new Set(text.match(/\b(?:agent_runner|agent_coordinator|process)_[a-z_]+/g))];
 }
 
 test.each(["prometheus/alerts.yml", "grafana/agent-runner.json"])("deploy/%s asks only for metrics that there are", async (file) => {
@@ -25,8 +27,26 @@ test.each(["prometheus/alerts.yml", "grafana/agent-runner.json"])("deploy/%s ask
   expect(names.filter((name) => !served.has(name))).toEqual([]);
 });
 
+interface Dashboard {
+  readonly templating: { readonly list: readonly { readonly name: string }[] };
+  readonly panels: readonly { readonly id: number; readonly title: string; readonly type: string; readonly gridPos: Record<"x" | "y" | "w" | "h", number>; readonly targets: readonly { readonly expr: string }[] }[];
+}
+
+test("deploy/grafana: every panel asks something, none lies over another, and only variables that there are stand in them", async () => {
+  const { templating, panels } = (await Bun.file(join(DEPLOY, "grafana/agent-runner.json")).json()) as Dashboard;
+  const known = new Set([...templating.list.map(({ name }) => name), "__rate_interval"]);
+  const used = [...JSON.stringify(panels).matchAll(/\$\{?(\w+)/g)].map(([, name = ""]) => name);
+  expect(used.filter((name) => !known.has(name))).toEqual([]);
+  expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
+  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`));
+  expect(new Set(cells).size).toBe(cells.length);
+  expect(panels.filter(({ gridPos: { x, w } }) => x + w > 24).map(({ title }) => title)).toEqual([]);
+  expect(panels.filter(({ targets }) => targets.length === 0).map(({ title }) => title)).toEqual([]);
+});
+
 test.skipIf(promtool === null).each([
   ["check", "config", "prometheus.yml"],
+  ["check", "rules", "alerts.yml"],
   ["test", "rules", "alerts.test.yml"],
 ])("deploy/prometheus: promtool %s %s %s", async (verb, what, file) => {
   const child = Bun.spawn([promtool ?? "", verb, what, file], { cwd: join(DEPLOY, "prometheus"), stdout: "pipe", stderr: "pipe" });

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { Registry } from "prom-client";
 import { ActiveRun } from "../../src/runner/active-run.ts";
 import type { RunnerStatus } from "../../src/runner/runner-status.ts";
 import { RunnerMetrics } from "../../src/telemetry/runner-metrics.ts";
@@ -7,8 +8,9 @@ import { assignedRun } from "../runner/assigned-run.ts";
 const STATUS: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: performance.now(), lastCallAtMs: null, heartbeatIntervalMs: 60_000, hasRoom: true, runs: [] };
 
 function metricsOf(status: RunnerStatus | null = STATUS): { metrics: RunnerMetrics; lines: () => Promise<string[]> } {
-  const metrics = new RunnerMetrics({ status: () => status, labels: { command: "runner", executor: "x" }, startedAtMs: 1_000_000 });
-  return { metrics, lines: async () => (await metrics.text()).split("\n") };
+  const registry = new Registry();
+  const metrics = new RunnerMetrics(registry, () => status);
+  return { metrics, lines: async () => (await registry.metrics()).split("\n") };
 }
 
 function endedRun(): ActiveRun {
@@ -66,26 +68,11 @@ test("RunnerMetrics: gauges show the status of the moment", async () => {
   expect(seen).toContain("agent_runner_room 0");
 });
 
-test("RunnerMetrics: counts heartbeats that failed and processes that were ended, and has the process's figures", async () => {
+test("RunnerMetrics: counts heartbeats that failed and processes that were ended", async () => {
   const { metrics, lines } = metricsOf();
   metrics.heartbeatFailed();
   metrics.remainsEnded(3);
   const seen = await lines();
   expect(seen).toContain("agent_runner_heartbeat_failures_total 1");
   expect(seen).toContain("agent_runner_reaped_processes_total 3");
-  expect(seen).toContain("process_start_time_seconds 1000");
-  for (const name of ["process_resident_memory_bytes", "process_cpu_seconds_total"]) {
-    expect(Number(seen.find((line) => line.startsWith(`${name} `))?.split(" ")[1])).toBeGreaterThan(0);
-  }
-});
-
-const promtool = Bun.which("promtool");
-
-test.skipIf(promtool === null)("RunnerMetrics: Prometheus' own check finds nothing to say about it", async () => {
-  const { metrics } = metricsOf();
-  metrics.runEnded(endedRun(), { kind: "succeeded" });
-  const check = Bun.spawn([promtool ?? "", "check", "metrics"], { stdin: Buffer.from(await metrics.text()), stdout: "pipe", stderr: "pipe" });
-  const said = (await new Response(check.stdout).text()) + (await new Response(check.stderr).text());
-  expect(said).toBe("");
-  expect(await check.exited).toBe(0);
 });

@@ -1,0 +1,33 @@
+import { Registry } from "prom-client";
+import type { CoordinatorCounts } from "../coordinator/counts.ts";
+import type { RunnerStatus } from "../runner/runner-status.ts";
+import { CoordinatorMetrics } from "./coordinator-metrics.ts";
+import { addProcessMetrics, type Program } from "./process-metrics.ts";
+import { RunnerMetrics } from "./runner-metrics.ts";
+
+export interface Parts {
+  /** Null in a program without a runner; it answers null as long as there is none yet. */
+  readonly runner: (() => RunnerStatus | null) | null;
+  /** Null in a program without a coordinator. */
+  readonly coordinator: { counts(): CoordinatorCounts } | null;
+}
+
+/** Everything that this program serves at `/metrics`. */
+export class ProgramMetrics {
+  /** Is told what happens to runs; null where the program has no runner. */
+  readonly runner: RunnerMetrics | null;
+  readonly #registry = new Registry();
+  readonly #readCoordinator: () => void;
+
+  constructor(program: Program, { runner, coordinator }: Parts) {
+    addProcessMetrics(this.#registry, program);
+    this.runner = runner === null ? null : new RunnerMetrics(this.#registry, runner);
+    const metrics = coordinator === null ? null : new CoordinatorMetrics(this.#registry);
+    this.#readCoordinator = () => coordinator !== null && metrics?.set(coordinator.counts());
+  }
+
+  async answer(): Promise<Response> {
+    this.#readCoordinator();
+    return new Response(await this.#registry.metrics(), { headers: { "content-type": this.#registry.contentType } });
+  }
+}
