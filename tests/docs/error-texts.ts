@@ -1,17 +1,18 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const THROWN = /(?:new UserError|\blog\.error|#log\.error)\(\s*(`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\])*")/g;
+const LITERAL = /(`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\])*")/;
+/** What the program says on stderr, in its log as a warning or an error, as an answer of its servers, and as the error of a run. */
+const WAYS_TO_TELL = [/(?:new UserError|usageError|\.warn|\.error)\(/, /(?:HttpError|detail)\(\d+,/, /\binvalid\(\[[^\]]*\],/, /\berror:/];
+const TOLD = new RegExp(`(?:${WAYS_TO_TELL.map(({ source }) => source).join("|")})\\s*${LITERAL.source}`, "g");
 
-/**
- * The longest part of each error text of the program that is always the same, with the file that it stands in. Faults in what was typed are
- * not among them (`usageError`): those say themselves what to type.
- */
+/** The longest part of each text of the program that tells of a fault which is always the same, with the file that it stands in. */
 export function errorTexts(root: string): { text: string; file: string }[] {
-  const files = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: root })].sort();
+  // In the log's own file `error` is a level.
+  const files = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: root })].filter((file) => file !== "src/log.ts").sort();
   return files.flatMap((file) => {
     const code = readFileSync(join(root, file), "utf8");
-    return [...code.matchAll(THROWN)].map(([, literal = ""]) => ({ text: longestPart(literal.slice(1, -1)), file }));
+    return [...code.matchAll(TOLD)].map(([, literal = ""]) => ({ text: longestPart(literal.slice(1, -1)), file }));
   });
 }
 

@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { isRun, shellBlocks } from "../docs/shell-blocks.ts";
 import { BINARY } from "../harness/binary.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
@@ -8,13 +9,13 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const root = join(import.meta.dir, "../..");
 
-/** The shell blocks with `<!-- run -->` above them. */
-function marked(page: string): string[] {
-  const text = readFileSync(join(root, page), "utf8");
-  return [...text.matchAll(/<!-- run -->\n+```sh\n([\s\S]*?)```/g)].map(([, script = ""]) => script);
-}
+const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort());
 
-const blocks = ["docs/getting-started.md"].flatMap((page) => marked(page).map((script, i) => [`${page}, block ${i + 1}`, script] as const));
+const blocks = pages.flatMap((page) =>
+  shellBlocks(readFileSync(join(root, page), "utf8"))
+    .filter(isRun)
+    .map(({ script }, i) => [`${page}, block ${i + 1}`, script] as const),
+);
 
 test("there are blocks to run", () => {
   expect(blocks.length).toBeGreaterThan(3);

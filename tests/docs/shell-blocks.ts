@@ -1,0 +1,20 @@
+export interface ShellBlock {
+  readonly script: string;
+  /** The HTML comment above it, which no reader sees; empty where there is none. */
+  readonly mark: string;
+}
+
+/** The shell blocks of a page. */
+export function shellBlocks(page: string): ShellBlock[] {
+  return [...page.matchAll(/(?:<!-- (.*?) -->\n+)?```(?:sh|bash)\n([\s\S]*?)```/g)].map(([, mark = "", script = ""]) => ({ script, mark }));
+}
+
+/** `<!-- run -->` above a block: a test runs it as it stands there. */
+export function isRun({ mark }: ShellBlock): boolean {
+  return mark === "run";
+}
+
+/** `<!-- not run: REASON -->`. */
+export function reasonNotToRun({ mark }: ShellBlock): string | null {
+  return /^not run: (.+)$/.exec(mark)?.[1] ?? null;
+}
