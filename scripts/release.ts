@@ -8,17 +8,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildBinary } from "../build.ts";
 import packageJson from "../package.json" with { type: "json" };
-import { bashCompletion } from "../src/commands/bash-completion.ts";
-import { allCommandModels } from "../src/commands/command-table.ts";
-import { fishCompletion } from "../src/commands/fish-completion.ts";
-import { manPage } from "../src/commands/man-page.ts";
-import { zshCompletion } from "../src/commands/zsh-completion.ts";
-import type { ArchiveEntry } from "./release/archive-entry.ts";
 import { bundledPackages } from "./release/bundled-packages.ts";
 import { changelogFault } from "./release/changelog.ts";
-import { thirdPartyNotices } from "./release/notices.ts";
 import { cycloneDx } from "./release/sbom.ts";
 import { tarGz } from "./release/tar-archive.ts";
+import { textEntries } from "./release/text-entries.ts";
 import { zip } from "./release/zip-archive.ts";
 
 /**
@@ -74,7 +68,7 @@ async function makeRelease(folder: string): Promise<Made[]> {
   mkdirSync(folder, { recursive: true });
   const mtimeSeconds = Number(git("log", "-1", "--format=%ct"));
   const packages = bundledPackages(root);
-  const texts = await textEntries(thirdPartyNotices(packages, bunVersion));
+  const texts = await textEntries({ root, version, bunVersion, packages });
   const only = flags.only?.split(",") ?? Object.keys(PLATFORMS);
   const files: Made[] = [];
   const put = (name: string, content: Uint8Array): void => {
@@ -101,22 +95,6 @@ async function makeRelease(folder: string): Promise<Made[]> {
   put("install.sh", Buffer.from(installer.replace("@RELEASES_URL@", flags["releases-url"] ?? "@RELEASES_URL@")));
   writeFileSync(join(folder, "SHA256SUMS"), files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join(""));
   return files;
-}
-
-/** What lies beside the program in every archive. */
-async function textEntries(notices: string): Promise<ArchiveEntry[]> {
-  const models = await allCommandModels();
-  const texts: Readonly<Record<string, string>> = {
-    "README.md": readFileSync(join(root, "README.md"), "utf8"),
-    "CHANGELOG.md": readFileSync(join(root, "CHANGELOG.md"), "utf8"),
-    LICENSE: readFileSync(join(root, "LICENSE"), "utf8"),
-    "THIRD-PARTY-NOTICES.md": notices,
-    "completions/agent-runner.bash": bashCompletion(models),
-    "completions/_agent-runner": zshCompletion(models),
-    "completions/agent-runner.fish": fishCompletion(models),
-    "man/agent-runner.1": manPage(models, version),
-  };
-  return Object.entries(texts).map(([path, text]) => ({ path, content: Buffer.from(text), isExecutable: false }));
 }
 
 function git(...args: string[]): string {

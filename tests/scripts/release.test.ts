@@ -1,5 +1,9 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import Ajv from "ajv";
+import addFormats from "ajv-formats";
 import packageJson from "../../package.json" with { type: "json" };
 import { bundledPackages } from "../../scripts/release/bundled-packages.ts";
 import { changelogFault } from "../../scripts/release/changelog.ts";
@@ -38,4 +42,26 @@ test("thirdPartyNotices and cycloneDx name every package with its version", () =
     expect(notices).toContain(`## ${name} ${version}\n`);
     expect(sbom.components.find((component) => component.name === name)).toMatchObject({ version, purl: `pkg:npm/${name.replace("@", "%40")}@${version}` });
   }
+});
+
+/** The published schema of CycloneDX 1.6, with the two that it refers to. */
+function sbomSchema(): (bom: unknown) => string[] {
+  const folder = join(dirname(fileURLToPath(import.meta.resolve("@cyclonedx/cyclonedx-library/package.json"))), "res/schema");
+  const read = (name: string): object => JSON.parse(readFileSync(join(folder, name), "utf8")) as object;
+  const ajv = new Ajv({ strict: false, formats: { "idn-email": true, "iri-reference": true } });
+  addFormats(ajv);
+  for (const name of ["spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json"]) ajv.addSchema(read(name), `http://cyclonedx.org/schema/${name}`);
+  const validate = ajv.compile(read("bom-1.6.SNAPSHOT.schema.json"));
+  return (bom) => (validate(bom) ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`));
+}
+
+test("cycloneDx: the SBOM is valid by the schema of CycloneDX 1.6", () => {
+  const faultsOf = sbomSchema();
+  const bom = JSON.parse(cycloneDx({ version: "1.2.3", commit: "abc", bunVersion: "1.4.5", mtimeSeconds: 0, packages: bundledPackages(root) })) as { components: object[] };
+  expect(faultsOf(bom)).toEqual([]);
+  expect(faultsOf({ ...bom, components: [...bom.components, { type: "nonsense", name: "x" }] })).not.toEqual([]);
+});
+
+test("CHANGELOG.md: the version of package.json can be released", () => {
+  expect(changelogFault(readFileSync(join(root, "CHANGELOG.md"), "utf8"), packageJson.version)).toBeNull();
 });

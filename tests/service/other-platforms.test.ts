@@ -20,10 +20,33 @@ test("launchd: its shell gives the runner the lines of the environment file as t
   expect((await new Response(child.stdout).text()).split("\n")).toContain("QUOTED=it's $HOME and \"more\" ");
 });
 
+const python = Bun.which("python3");
+
+test.skipIf(python === null).each(["user", "system"] as const)("launchd: a reader of property lists finds in that of a %s service what was written", (scope) => {
+  const plist = planService(serviceRequest({ scope, runAs: scope === "system" ? "agents" : null, command: ["/opt/agent-runner", "--tags", 'a&b<c"'] }), "darwin").files[0]?.content ?? "";
+  const read = JSON.parse(askPython("import json, plistlib, sys; print(json.dumps(plistlib.load(sys.stdin.buffer)))", plist)) as { ProgramArguments: string[]; UserName?: string };
+  expect(read).toMatchObject({ Label: "io.agent-runner.agent-runner", RunAtLoad: true, KeepAlive: { SuccessfulExit: false }, ExitTimeOut: 90 });
+  expect(read.ProgramArguments.slice(-3)).toEqual(["/opt/agent-runner", "--tags", 'a&b<c"']);
+  expect(read.UserName).toBe(scope === "system" ? "agents" : undefined);
+});
+
+test.skipIf(python === null)("Task Scheduler: the file is XML, whatever stands in the options", () => {
+  const xml = planService(serviceRequest({ command: ["C:\\a&b\\agent-runner.exe", "--tags", "<a>"], home: "C:\\Users\\a" }), "win32").files[0]?.content ?? "";
+  const arguments_ = askPython("import sys, xml.dom.minidom as m; print(m.parse(sys.stdin.buffer).getElementsByTagName('Arguments')[0].firstChild.data)", xml);
+  expect(arguments_.trim()).toBe("--tags <a>");
+});
+
 test("Task Scheduler: arguments are quoted as Windows programs take them apart", () => {
   const xml = planService(serviceRequest({ command: ["C:\\agent-runner.exe", "--project-dir", "C:\\my folder\\", "--tags", 'a"b'], home: "C:\\Users\\a" }), "win32").files[0]?.content ?? "";
   expect(xml).toContain("<Arguments>--project-dir &quot;C:\\my folder\\\\&quot; --tags &quot;a\\&quot;b&quot;</Arguments>");
 });
+
+/** What a program in Python says that is given `text`. */
+function askPython(program: string, text: string): string {
+  const { success, stdout, stderr } = Bun.spawnSync([python ?? "", "-c", program], { stdin: Buffer.from(text) });
+  if (!success) throw new Error(stderr.toString());
+  return stdout.toString();
+}
 
 test("planService: another platform is a UserError", () => {
   expect(() => planService(serviceRequest(), "freebsd")).toThrow(UserError);

@@ -53,16 +53,3 @@ test.skipIf(promtool === null).each([
   const said = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
   expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
 });
-
-test("deploy/kubernetes: a stop has more time than the drain takes, the probes ask what there is, and nothing runs as root", () => {
-  const [service, set] = Bun.YAML.parse(readFileSync(join(DEPLOY, "kubernetes/agent-runner.yaml"), "utf8")) as Record<string, never>[];
-  expect(service).toMatchObject({ apiVersion: "v1", kind: "Service" });
-  expect(set).toMatchObject({
-    apiVersion: "apps/v1",
-    kind: "StatefulSet",
-    spec: { template: { spec: { terminationGracePeriodSeconds: 90, securityContext: { runAsNonRoot: true } } } },
-  });
-  const text = JSON.stringify(set);
-  expect(text).toContain('"RUNNER_DRAIN_TIMEOUT","value":"60s"');
-  for (const path of ["/healthz", "/readyz"]) expect(text).toContain(`"path":"${path}"`);
-});
