@@ -84,6 +84,24 @@ test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree a run, in the run's trace, and 
   expect(environment.filter((line) => line.includes("secret"))).toEqual([]);
 });
 
+test("a trace goes from whoever creates a run through the coordinator to its child, and back to the run that the child resumes", async () => {
+  await using world = new World();
+  const receiver = world.own(stubServer(() => Response.json({})));
+  const { api } = await world.coordinator();
+  const runner = world.runner(api.url, "test-executor", [], { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+  await fetch(`${api.url}/runs`, { method: "POST", headers: { traceparent: PARENT }, body: JSON.stringify({ type: "start_session", prompt: "!child hello" }) });
+  await until("three runs completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 3);
+  runner.signal("SIGINT");
+  expect(await runner.exited).toBe(0);
+
+  const spans = receiver.received.flatMap(({ body }) => spansOf(body)).filter(({ name }) => name.startsWith("run "));
+  const parent = spans.find(({ name, parentSpanId }) => name === "run start_session" && parentSpanId === "b7ad6b7169203331");
+  const child = spans.find(({ parentSpanId }) => parentSpanId === parent?.spanId);
+  expect(spans.map(({ traceId }) => traceId)).toEqual([TRACE_ID, TRACE_ID, TRACE_ID]);
+  expect(child?.name).toBe("run start_session");
+  expect(spans.find(({ name }) => name === "run resume_session")?.parentSpanId).toBe("b7ad6b7169203331");
+});
+
 test("without OTEL variables a run's trace is handed to its executor as it is, and none is made up", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
