@@ -44,6 +44,11 @@ test("buildBinary puts version and commit into the program", async () => {
   expect(commit).toBe(built.commit);
 });
 
+test("buildBinary: the same sources give the same bytes, in another folder, too", async () => {
+  const again = await buildBinary({ outfile: join(output.path, "again", "program"), entrypoint: program });
+  expect(Buffer.from(await Bun.file(again.file).bytes()).equals(await Bun.file(built.file).bytes())).toBe(true);
+}, BUILD_DEADLINE_MS);
+
 test("a program that was not built says so in place of its commit", async () => {
   const { version, commit } = await printed([process.execPath, "--no-env-file", program], output.path);
   expect(version).toBe(packageJson.version);
