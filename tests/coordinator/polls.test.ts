@@ -43,6 +43,8 @@ describe("poll", () => {
       num_turns: null,
       input_tokens: null,
       output_tokens: null,
+      traceparent: null,
+      tracestate: null,
     });
     expect(run_id).toMatch(/^run_[0-9a-f]{12}$/);
     expect(session_id).toMatch(/^ses_[0-9a-f]{12}$/);
