@@ -28,6 +28,8 @@ export class Store {
       this.db.run("PRAGMA synchronous = NORMAL");
       // 16 MiB. Carrying the log into the file waits for the disk; pages that were written several times are carried once.
       this.db.run("PRAGMA wal_autocheckpoint = 4000");
+      // What one statement would undo (a claim changes a dozen indexes) goes into a file in /var/tmp otherwise: as many writes again, of prompts.
+      this.db.run("PRAGMA temp_store = MEMORY");
       this.write(() => this.#migrate(path));
     } catch (error) {
       this.db.close();
