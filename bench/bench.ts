@@ -6,6 +6,7 @@ import packageJson from "../package.json" with { type: "json" };
 import { completion } from "./completion.ts";
 import { coordinator } from "./coordinator.ts";
 import { dispatch } from "./dispatch.ts";
+import { explain } from "./explain.ts";
 import { type Effort, type Figure, type Item, meetsAim, ratioOf } from "./figure.ts";
 import { gateway } from "./gateway.ts";
 import { idle } from "./idle.ts";
@@ -18,7 +19,7 @@ import { startUp } from "./start-up.ts";
 import { renderLimits, renderTable } from "./table.ts";
 import { throughput } from "./throughput.ts";
 
-const ITEMS: readonly Item[] = [startUp, dispatch, completion, throughput, manyRuns, idle, output, gateway, coordinator, size];
+const ITEMS: readonly Item[] = [startUp, dispatch, completion, throughput, manyRuns, idle, output, gateway, coordinator, size, explain];
 
 const HELP = `Usage: bun run bench [--quick] [--only ITEM ...] [--json FILE]
 
@@ -68,6 +69,7 @@ async function bench({ items, quick, jsonFile }: Choice): Promise<boolean> {
       continue;
     }
     const begunMs = performance.now();
+    say(`${item.name} ...`);
     try {
       figures.push(...(await item.measure({ quick })));
       say(`${item.name}: measured in ${((performance.now() - begunMs) / 1000).toFixed(0)} s`);

@@ -7,8 +7,10 @@ import { summarise, takeTurns, timed } from "./statistics.ts";
 import { waitingRunnersFigures } from "./waiting-runners.ts";
 
 const AT_ONCE = 16;
-const OPERATIONS = ["creates", "claims", "events"] as const;
-type Rates = Readonly<Record<(typeof OPERATIONS)[number], number>>;
+export const OPERATIONS = ["creates", "claims", "events"] as const;
+export type Rates = Readonly<Record<(typeof OPERATIONS)[number], number>>;
+/** Does `work`, which is `count` operations, and gives a figure of one of them or of all. */
+type Gauge = (count: number, work: () => Promise<unknown>) => Promise<number>;
 
 /** What the embedded coordinator carries, by how many runs it has behind it. */
 export const coordinator: Item = {
@@ -43,11 +45,12 @@ function figuresOf(runs: number, rates: readonly Rates[], limit: readonly Rates[
 }
 
 /** One coordinator with so many runs behind it, and runners that claim from it. */
-class Side {
+export class Side {
   readonly #runnerIds: readonly string[];
 
   private constructor(
     readonly url: string,
+    readonly pid: number,
     runnerIds: readonly string[],
   ) {
     this.#runnerIds = runnerIds;
@@ -59,22 +62,22 @@ class Side {
       await scene.leave((await scene.coordinator(stateDir)).program);
       fillDatabase(`${stateDir}/coordinator.sqlite`, runs);
     }
-    const { url } = await scene.coordinator(stateDir);
+    const { url, program } = await scene.coordinator(stateDir);
     const register = async (_: unknown, index: number): Promise<string> => {
       const body = { hostname: "bench", project_dir: `/project/${index}`, executor_type: "nothing" };
       return ((await postJson(`${url}/runner/register`, body)) as { runner_id: string }).runner_id;
     };
-    return new Side(url, await Promise.all(Array.from({ length: AT_ONCE }, register)));
+    return new Side(url, program.pid, await Promise.all(Array.from({ length: AT_ONCE }, register)));
   }
 
-  /** Creates, claims and ends a block of runs, and sends as many events. */
-  async measure(block: number): Promise<Rates> {
+  /** Creates, claims and ends a block of runs, and sends as many events. `gauge` is handed each of the three and gives its figure. */
+  async measure(block: number, gauge: Gauge = rateOf): Promise<Rates> {
     const { url } = this;
     const created = await createRun(url);
-    const creates = await rateOf(block, () => inLanes(block - 1, AT_ONCE, () => createRun(url)));
+    const creates = await gauge(block, () => inLanes(block - 1, AT_ONCE, () => createRun(url)));
     const claimed: { runId: string; runnerId: string }[] = [];
-    const claims = await rateOf(block, () => this.#claim(block, claimed));
-    const events = await rateOf(block, () =>
+    const claims = await gauge(block, () => this.#claim(block, claimed));
+    const events = await gauge(block, () =>
       inLanes(block, AT_ONCE, () => postJson(`${url}/sessions/${created.session_id}/events`, eventOf(created.session_id))),
     );
     await inLanes(block, AT_ONCE, async (index) => {

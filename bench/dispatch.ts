@@ -23,20 +23,12 @@ export const dispatch: Item = {
       await ended;
       return ms;
     };
-    const bySpawn = async (command: () => string[]): Promise<number> => {
-      let exited: Promise<number> | undefined;
-      const ms = await untilRung(bell.lines, async () => {
-        await postJson(`${server.url}/echo`, START_RUN);
-        exited = Bun.spawn(command(), { env: { ...scene.env, AGENT_SESSION_ID: "ses_limit" }, stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
-      });
-      await exited;
-      return ms;
-    };
+    const limits = { scene, bell, serverUrl: server.url };
     const [measured = [], bare = [], shimmed = []] = await takeTurns(
       { warmUp: 10, samples: quick ? 20 : 300 },
       throughRunner,
-      () => bySpawn(() => [executor]),
-      () => bySpawn(shim),
+      () => untilFirstInstruction(limits, [executor]),
+      () => untilFirstInstruction(limits, shim()),
     );
     const common = { item: "dispatch", unit: "ms", better: "lower", measured: summarise(measured) } as const;
     const roundTrip = "a POST to a bare server on loopback and its answer, then one spawn of the same executor, until its first instruction";
@@ -46,6 +38,24 @@ export const dispatch: Item = {
     ];
   },
 };
+
+/** Where the limits spawn, ring and post. */
+export interface SpawnLimits {
+  readonly scene: Scene;
+  readonly bell: ReturnType<Scene["bell"]>;
+  readonly serverUrl: string;
+}
+
+/** So many round trips to a bare server, one after the other, and the spawn of `command`, until its executor has done its first instruction. */
+export async function untilFirstInstruction({ scene, bell, serverUrl }: SpawnLimits, command: string[], posts = 1): Promise<number> {
+  let exited: Promise<number> | undefined;
+  const ms = await untilRung(bell.lines, async () => {
+    for (let sent = 0; sent < posts; sent++) await postJson(`${serverUrl}/echo`, START_RUN);
+    exited = Bun.spawn(command, { env: { ...scene.env, AGENT_SESSION_ID: "ses_limit" }, stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
+  });
+  await exited;
+  return ms;
+}
 
 async function untilRung(bell: LineReader, begin: () => Promise<unknown>): Promise<number> {
   const rung = bell.next(() => true);

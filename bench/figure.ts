@@ -43,7 +43,7 @@ export interface Effort {
   readonly quick: boolean;
 }
 
-/** One of the ten items of the table. */
+/** One item of the table. */
 export interface Item {
   readonly name: string;
   /** Only where the system tells what it needs (`/proc`). */

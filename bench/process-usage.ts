@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** What a process takes of the machine, as Linux tells it. */
 export interface Memory {
@@ -23,9 +23,33 @@ const TICKS_PER_SECOND = 100;
 
 /** CPU time of the process and of its children that have been waited for, to the hundredth of a second. */
 export function familyCpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+  return statOf(pid).slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+}
+
+/** How often it touched a page of memory that it had not got yet. Each time the kernel has to step in. */
+export function pageFaultsOf(pid: number): number {
+  return Number(statOf(pid)[7]);
+}
+
+/** How often it has read from or written to files; sockets are not counted. */
+export function fileCallsOf(pid: number): number {
+  const fields = fieldsOf(`/proc/${pid}/io`);
+  return Number(fields.get("syscr")) + Number(fields.get("syscw"));
+}
+
+/** KiB that are resident of the program's own file, and of memory that belongs to no file. */
+export function residentPartsOf(pid: number): { readonly programKiB: number; readonly anonymousKiB: number } {
+  const program = readlinkSync(`/proc/${pid}/exe`);
+  let isProgram = false;
+  let programKiB = 0;
+  let anonymousKiB = 0;
+  for (const line of readFileSync(`/proc/${pid}/smaps`, "latin1").split("\n")) {
+    const [name = "", value = ""] = line.split(/:? +/, 2);
+    if (name.includes("-")) isProgram = line.endsWith(program);
+    if (name === "Rss" && isProgram) programKiB += Number(value);
+    if (name === "Anonymous") anonymousKiB += Number(value);
+  }
+  return { programKiB, anonymousKiB };
 }
 
 /** How often its threads went to sleep so far, and so were woken. */
@@ -52,6 +76,12 @@ function environmentOf(pid: number): string[] {
   } catch {
     return [];
   }
+}
+
+/** The fields of `/proc/PID/stat` from the state on. */
+function statOf(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function threadsOf(pid: number): string[] {
