@@ -63,6 +63,7 @@ async function bench({ items, quick, jsonFile }: Choice): Promise<boolean> {
   say(renderMachine(machine));
   const figures: Figure[] = [];
   let isWhole = true;
+  const allBegunMs = performance.now();
   for (const item of items) {
     if (item.needsLinux === true && process.platform !== "linux") {
       say(`${item.name}: left out, it needs /proc`);
@@ -78,6 +79,7 @@ async function bench({ items, quick, jsonFile }: Choice): Promise<boolean> {
       say(`${item.name}: could not be measured: ${error instanceof Error ? error.stack : String(error)}`);
     }
   }
+  say(`all of it: ${((performance.now() - allBegunMs) / 1000).toFixed(0)} s`);
   process.stdout.write(`\n${renderMachine(machine)}\n\n${renderTable(figures)}\n\nThe limits:\n\n${renderLimits(figures)}\n`);
   if (jsonFile !== undefined) writeFileSync(jsonFile, toJson(machine, quick, figures));
   return isWhole;
