@@ -101,7 +101,7 @@ export class Polls {
 
   /** The runs that this runner is to stop and was not told of just now. The state counts, not the request: a lost answer is repeated. */
   #dueStops(runnerId: string): string[] {
-    const stopping = this.#stopping(runnerId);
+    const stopping = this.#parts.runs.stoppingOf(runnerId);
     const sentAt = this.#stopsSentAt.get(runnerId);
     const now = performance.now();
     const due = stopping.filter((runId) => now - (sentAt?.get(runId) ?? -Infinity) >= this.#parts.stopRedeliveryMs);
@@ -114,10 +114,5 @@ export class Polls {
     const sentAt = this.#stopsSentAt.get(runnerId);
     if (!sentAt || sentAt.size === 0) return null;
     return Math.max(1, Math.min(...sentAt.values()) + this.#parts.stopRedeliveryMs - performance.now());
-  }
-
-  #stopping(runnerId: string): string[] {
-    const active = this.#parts.runs.activeOf(runnerId);
-    return active.filter((run) => run.status === "stopping").map((run) => run.run_id);
   }
 }

@@ -80,7 +80,15 @@ export class Runs {
       .all(runnerId);
   }
 
-  /** How many those are. */
+  /** The ids of those that its runner is to stop. Of all runs few are at a time: found by their status, however many the runner has. */
+  stoppingOf(runnerId: string): string[] {
+    return this.#parts.store.db
+      .query<{ run_id: string }, [string]>("SELECT run_id FROM runs INDEXED BY runs_by_status WHERE status = 'stopping' AND runner_id = ? ORDER BY seq")
+      .all(runnerId)
+      .map((row) => row.run_id);
+  }
+
+  /** How many the runner has been given and has not ended. */
   activeCount(runnerId: string): number {
     const row = this.#parts.store.db
       .query<{ n: number }, [string]>(`SELECT count(*) AS n FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE}`)
