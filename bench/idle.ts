@@ -1,6 +1,6 @@
 import type { Figure, Item } from "./figure.ts";
 import { compiledLimit } from "./limits.ts";
-import { memoryOf, ownCpuSeconds, wakeUpsOf } from "./process-usage.ts";
+import { memoryOf, threadUsageOf, usageBetween } from "./process-usage.ts";
 import { Scene } from "./scene.ts";
 import { summarise } from "./statistics.ts";
 
@@ -53,18 +53,19 @@ function beside(what: string, unit: string, windows: readonly Window[], of: (win
 async function watch(pids: readonly number[], { windows, ms }: { windows: number; ms: number }): Promise<Window[][]> {
   const seen = pids.map((): Window[] => []);
   for (let window = 0; window < windows; window++) {
-    const before = pids.map((pid) => ({ cpu: ownCpuSeconds(pid), wakeUps: wakeUpsOf(pid), atMs: performance.now() }));
+    const before = pids.map((pid) => ({ usage: threadUsageOf(pid), atMs: performance.now() }));
     await Bun.sleep(ms);
     for (const [index, pid] of pids.entries()) {
       const begin = before[index];
       if (begin === undefined) continue;
       const perMinute = 60_000 / (performance.now() - begin.atMs);
+      const { cpuSeconds, wakeUps } = usageBetween(begin.usage, threadUsageOf(pid));
       const { residentKiB, privateKiB } = memoryOf(pid);
       seen[index]?.push({
         residentMiB: residentKiB / 1024,
         privateMiB: privateKiB / 1024,
-        cpuSeconds: (ownCpuSeconds(pid) - begin.cpu) * perMinute,
-        wakeUps: (wakeUpsOf(pid) - begin.wakeUps) * perMinute,
+        cpuSeconds: cpuSeconds * perMinute,
+        wakeUps: wakeUps * perMinute,
       });
     }
   }

@@ -13,10 +13,34 @@ export function memoryOf(pid: number): Memory {
   return { residentKiB: of("Rss"), privateKiB: of("Private_Dirty") };
 }
 
-/** CPU time of all threads, to the nanosecond; that of threads and children that have ended is not in it. */
-export function ownCpuSeconds(pid: number): number {
-  const times = threadsOf(pid).map((thread) => Number(readFileSync(`${thread}/schedstat`, "latin1").split(" ")[0]));
-  return times.reduce((sum, ns) => sum + ns, 0) / 1e9;
+/** What a thread took so far: CPU time to the nanosecond, and how often it went to sleep and so was woken. */
+export interface ThreadUsage {
+  readonly cpuSeconds: number;
+  readonly wakeUps: number;
+}
+
+/** Of each thread of a process, by its path. That of children is not in it. */
+export function threadUsageOf(pid: number): ReadonlyMap<string, ThreadUsage> {
+  return new Map(
+    threadsOf(pid).map((thread) => [
+      thread,
+      {
+        cpuSeconds: Number(readFileSync(`${thread}/schedstat`, "latin1").split(" ")[0]) / 1e9,
+        wakeUps: Number(fieldsOf(`${thread}/status`).get("voluntary_ctxt_switches") ?? 0),
+      },
+    ]),
+  );
+}
+
+/** What the threads took between two looks. One that has ended meanwhile takes what it took along: it is left out, not taken off. */
+export function usageBetween(before: ReadonlyMap<string, ThreadUsage>, after: ReadonlyMap<string, ThreadUsage>): ThreadUsage {
+  let [cpuSeconds, wakeUps] = [0, 0];
+  for (const [thread, now] of after) {
+    const then = before.get(thread) ?? { cpuSeconds: 0, wakeUps: 0 };
+    cpuSeconds += now.cpuSeconds - then.cpuSeconds;
+    wakeUps += now.wakeUps - then.wakeUps;
+  }
+  return { cpuSeconds, wakeUps };
 }
 
 const TICKS_PER_SECOND = 100;
@@ -50,12 +74,6 @@ export function residentPartsOf(pid: number): { readonly programKiB: number; rea
     if (name === "Anonymous") anonymousKiB += Number(value);
   }
   return { programKiB, anonymousKiB };
-}
-
-/** How often its threads went to sleep so far, and so were woken. */
-export function wakeUpsOf(pid: number): number {
-  const counts = threadsOf(pid).map((thread) => Number(fieldsOf(`${thread}/status`).get("voluntary_ctxt_switches") ?? 0));
-  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Pids of the children that live. */
