@@ -129,6 +129,21 @@ describe("poll", () => {
     expect((await waiting).body).toEqual({ stop_runs: [run_id] });
   });
 
+  test("brings a runner the stops of its own runs only, in the order in which these were created", async () => {
+    await using c = await Fixture.start({ pollTimeoutMs: 50 });
+    const [runner, other] = [await c.register(), await c.register({ project_dir: "/other" })];
+    const mine: string[] = [];
+    for (let count = 0; count < 3; count++) {
+      await c.start();
+      mine.push((await c.claim(runner)).run_id);
+    }
+    await c.start();
+    const others = (await c.claim(other)).run_id;
+    for (const runId of [mine[2], others, mine[0]]) await c.post(`/runs/${runId}/stop`);
+    expect((await c.poll(runner, "&capacity=0")).body).toEqual({ stop_runs: [mine[0], mine[2]] });
+    expect((await c.poll(other, "&capacity=0")).body).toEqual({ stop_runs: [others] });
+  });
+
   test("with capacity=0 does not take a run that is created meanwhile", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 60 });
     const runner = await c.register();

@@ -61,3 +61,9 @@ test("afterCommit runs after the outermost commit, at once without one, and cann
     expect(told).toEqual(["in transaction: false", "at once"]);
   });
 });
+
+test("what one statement would undo is kept in memory: the database's contents are in no other folder", () => {
+  withStore((store) => {
+    expect(store.db.query("PRAGMA temp_store").get()).toEqual({ temp_store: 2 });
+  });
+});
