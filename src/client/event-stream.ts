@@ -2,6 +2,8 @@
 export interface StreamMessage {
   readonly event: string;
   readonly data: string;
+  /** The last `id` that was sent, with this message or before it; "" if none was. */
+  readonly id: string;
 }
 
 /** A longer message than this is dropped unread. */
@@ -13,14 +15,15 @@ export async function* readEventStream(body: ReadableStream<Uint8Array>): AsyncG
   let buffered = "";
   let event = "message";
   let data: string[] = [];
-  for await (const chunk of body) {
+  let id = "";
+  for await (const chunk of chunksOf(body)) {
     buffered += decoder.decode(chunk, { stream: true });
     const lines = buffered.split(/\r\n|\n|\r(?!$)/);
     buffered = lines.pop() ?? "";
     if (buffered.length > MAX_MESSAGE_CHARACTERS) buffered = "";
     for (const line of lines) {
       if (line === "") {
-        if (data.length > 0) yield { event, data: data.join("\n") };
+        if (data.length > 0) yield { event, data: data.join("\n"), id };
         event = "message";
         data = [];
       } else {
@@ -29,7 +32,22 @@ export async function* readEventStream(body: ReadableStream<Uint8Array>): AsyncG
         const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
         if (field === "event") event = value;
         if (field === "data") data.push(value);
+        if (field === "id") id = value;
       }
     }
+  }
+}
+
+/** Not every browser can iterate over a stream. */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
   }
 }

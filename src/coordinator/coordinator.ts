@@ -13,6 +13,7 @@ import { corsHeaders, guard, isLoopback } from "./guard.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { HttpError } from "./http.ts";
 import { IdempotencyKeys } from "./idempotency-keys.ts";
+import { answerPage, isOfPage } from "./page.ts";
 import { PollWaiters } from "./poll-waiters.ts";
 import { Polls } from "./polls.ts";
 import { portInUse } from "./port-in-use.ts";
@@ -193,6 +194,8 @@ async function answer(
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
     guard(request, url, token);
     if (!service) throw new HttpError(503, "The coordinator is closing");
+    const page = isOfPage(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
+    if (page !== null) return page;
     const { handler, params } = service.router.find(request.method, url.pathname);
     response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });
   } catch (error) {

@@ -1,5 +1,6 @@
 import { bearerTokenOf, isToken } from "../protocol/bearer-token.ts";
 import { HttpError } from "./http.ts";
+import { isOfPage } from "./page.ts";
 
 /** In a URL the parser has made sure that what looks like an address is one. */
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
@@ -11,7 +12,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Who may call. With a token: whoever shows it (`GET /health` is open; a browser's EventSource cannot send headers, so the stream takes it
+ * Who may call. With a token: whoever shows it (`GET /health` and the dashboard's own files are open; a browser's EventSource cannot send headers, so the stream takes it
  * as `api_key` too, as the seed generation does). Without one the coordinator listens on loopback
  * only, and the danger is a web page in this machine's browser: a page of another origin is known by its `Origin`, one
  * that has rebound its own name to 127.0.0.1 by its `Host`. Throws 401 or 403.
@@ -19,7 +20,7 @@ export function isLoopback(host: string): boolean {
 export function guard(request: Request, { pathname, searchParams }: URL, token: string | undefined): void {
   if (token !== undefined) {
     const inQuery = pathname === "/sse/sessions" ? searchParams.get("api_key") : null;
-    if (pathname === "/health" || isToken(bearerTokenOf(request) ?? inQuery, token)) return;
+    if (pathname === "/health" || isOfPage(request.method, pathname) || isToken(bearerTokenOf(request) ?? inQuery, token)) return;
     throw new HttpError(401, "A bearer token is required");
   }
   const origin = request.headers.get("origin");

@@ -111,6 +111,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: a.TreesAnswer },
     faults: [422],
   },
+  "POST /trees/:session_id/stop": { summary: "Stops all open runs of a session and of all below it", tag: "sessions", answers: { 200: a.TreeStoppedAnswer }, faults: [404] },
   "GET /trees/:session_id": {
     summary: "A session and all below it, with their sums; of more than 10,000 the deepest are left out (`is_cut`)",
     tag: "sessions",

@@ -107,6 +107,17 @@ export class RunTransitions {
     });
   }
 
+  /** Stops what is open in any of these sessions, in one step; those among them that only wait for others are stopped with them, and not woken. */
+  stopSessions(sessionIds: readonly string[]): RunRow[] {
+    const { store, runs, sessions } = this.#parts;
+    return store.write(() => {
+      const open = sessionIds.filter((id) => runs.allOpenOf(id).length > 0);
+      // First, so that no child's end wakes one of them.
+      for (const id of open.length === 0 ? [] : sessionIds) if (sessions.get(id).status === "idle") sessions.update(id, { status: "stopped" });
+      return open.map((id) => this.stopSession(id));
+    });
+  }
+
   /** Stops all of a session's open runs, also those that wait for their turn; the one that was under way is returned. 404, 400. */
   stopSession(sessionId: string): RunRow {
     const { store, runs, sessions } = this.#parts;

@@ -10,9 +10,9 @@ export function soughtSessions(query: URLSearchParams, isTop: boolean): Sought {
   if (agent !== null) where.push(["agent_name = ?", agent]);
   if (parent !== null) where.push(["parent_session_id = ?", parent]);
   if (isTop) where.push(["parent_session_id IS NULL"]);
-  if (statuses !== null && (parent !== null || isTop)) where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);
+  if (statuses !== null && parent !== null) where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);
   if (parent !== null) return { table: "sessions", index: "sessions_by_parent", where };
-  if (isTop) return { table: "sessions", index: "sessions_at_top", where };
-  if (statuses === null) return { table: "sessions", where };
-  return { table: "sessions", index: "sessions_by_status", where, anyOf: { column: "status", values: statuses } };
+  if (statuses === null) return { table: "sessions", where, ...(isTop ? { index: "sessions_at_top" } : {}) };
+  const index = isTop ? "top_sessions_by_status" : "sessions_by_status";
+  return { table: "sessions", index, where, anyOf: { column: "status", values: statuses } };
 }

@@ -51,15 +51,18 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   };
 }
 
-function treeRoutes({ store, sessions, trees }: SessionRouteParts): Routes {
+function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts): Routes {
   return {
+    "POST /trees/:session_id/stop"({ params }) {
+      const stopped = transitions.stopSessions(trees.members(params["session_id"] ?? ""));
+      return Response.json({ ok: true, stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })) });
+    },
     "GET /sessions/:session_id/tree": ({ params }) => Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
     "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params["session_id"] ?? "")),
     "GET /trees"({ query }) {
       const page = pageOf(query) ?? USUAL_TREES;
       const rows = rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
-      const shown = rows.map((row) => ({ ...wireSession(row), roll_up: trees.rollUp(row.session_id), last_event: trees.lastEvent(row.session_id) }));
-      return Response.json({ trees: shown, next_cursor: nextCursor(rows, page) });
+      return Response.json({ trees: rows.map((row) => trees.summary(row)), next_cursor: nextCursor(rows, page) });
     },
   };
 }

@@ -23,6 +23,9 @@ export interface LastEvent {
   readonly timestamp: string | null;
 }
 
+/** The first words of what a session was started for. */
+const TITLE = "SELECT substr(prompt, 1, 300) AS title FROM runs INDEXED BY runs_by_session WHERE session_id = ? ORDER BY seq LIMIT 1";
+
 /** No tree is followed beyond so many sessions: what is written about it has to stay quick. */
 const MOST_OF_A_TREE = 10_000;
 
@@ -77,16 +80,29 @@ export class SessionTrees {
       if (parent !== null && row.depth > 0) sums.set(parent, added(sums.get(parent) ?? NOTHING, own));
     }
     const sessions = shown.map(({ depth, ...row }) => ({
-      ...wireSession(row),
+      ...this.#shown(row),
       depth,
       roll_up: sums.get(row.session_id) ?? NOTHING,
-      last_event: this.lastEvent(row.session_id),
     }));
     return { sessions, is_cut: rows.length > shown.length };
   }
 
-  lastEvent(sessionId: string): LastEvent | null {
-    return this.#store.db.query<LastEvent, [string]>(LAST_EVENT).get(sessionId);
+  /** A tree as a list shows it: its first session with the sums over all. */
+  summary(row: SessionRow): object {
+    return { ...this.#shown(row), roll_up: this.rollUp(row.session_id) };
+  }
+
+  /** The ids of a session and of all below it, parents first. 404 unknown. */
+  members(sessionId: string): string[] {
+    const rows = this.#store.db.query<{ session_id: string }, [string]>(`${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`).all(sessionId);
+    if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
+    return rows.map((row) => row.session_id);
+  }
+
+  #shown(row: SessionRow): object {
+    const { db } = this.#store;
+    const title = db.query<{ title: string }, [string]>(TITLE).get(row.session_id)?.title ?? null;
+    return { ...wireSession(row), title, last_event: db.query<LastEvent, [string]>(LAST_EVENT).get(row.session_id) };
   }
 }
 

@@ -102,9 +102,15 @@ const RollUpShown = v.object({
   run_ms: count,
 });
 const LastEventShown = v.object({ event_id: count, event_type: textOrNull, tool_name: textOrNull, timestamp: textOrNull });
-const inTree = { ...sessionFields, roll_up: RollUpShown, last_event: v.nullable(LastEventShown) };
+/** `title`: the first words of what it was started for. */
+const inTree = { ...sessionFields, title: textOrNull, roll_up: RollUpShown, last_event: v.nullable(LastEventShown) };
 export const TreesAnswer = v.object({ trees: v.array(v.object(inTree)), next_cursor: textOrNull });
 export const TreeAnswer = v.object({ sessions: v.array(v.object({ ...inTree, depth: count })), is_cut: v.boolean() });
+
+export const TreeStoppedAnswer = v.object({
+  ok: v.literal(true),
+  stopped: v.array(v.object({ session_id: text, run_id: text, status: v.picklist(["stopping", "stopped"]) })),
+});
 
 export const AgentShown = v.object({
   name: text,

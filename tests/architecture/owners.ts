@@ -55,6 +55,12 @@ export const OWNED: readonly Owned[] = [
     reason: "what was typed becomes a command in one place",
   },
   {
+    what: "preact",
+    api: { module: "preact" },
+    owners: ["src/dashboard/"],
+    reason: "what draws the page is for the browser only",
+  },
+  {
     what: "prom-client",
     api: { module: "prom-client" },
     owners: ["src/telemetry/"],
@@ -89,7 +95,7 @@ export const OWNED: readonly Owned[] = [
     // A call, and not a method of this name: `fetch(request) {` is how Bun.serve's handler is written.
     api: { code: /(?<![.\w$#])fetch\s*\((?![^()]*\)\s*(?::[^{=;]+)?\{)|\bglobalThis\.fetch\b/ },
     // The examples show executors that use nothing of ours.
-    owners: ["src/client/", "src/gateway/", "src/executor-kit/", "executors/examples/"],
+    owners: ["src/client/", "src/gateway/", "src/executor-kit/", "src/dashboard/api.ts", "executors/examples/"],
     reason: "what may be repeated, and for how long, is decided where the requests are made",
   },
 ];

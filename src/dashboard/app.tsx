@@ -1,0 +1,98 @@
+import type { VNode } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { StartRun } from "./actions/start-run.tsx";
+import { HomePage } from "./home/home-page.tsx";
+import { Login } from "./login.tsx";
+import { Outage } from "./outage.tsx";
+import type { Services } from "./query.ts";
+import { linkTo, type Route, useRoute } from "./route.ts";
+import { RunnersPage } from "./runners/runners-page.tsx";
+import { SessionPage } from "./session/session-page.tsx";
+import { SessionsPage } from "./sessions/sessions-page.tsx";
+import { StatisticsPage } from "./statistics/statistics-page.tsx";
+
+const PLACES: readonly { readonly view: "home" | "sessions" | "runners" | "statistics"; readonly name: string }[] = [
+  { view: "home", name: "Overview" },
+  { view: "sessions", name: "Sessions" },
+  { view: "runners", name: "Runners" },
+  { view: "statistics", name: "Statistics" },
+];
+
+/** The page: where one can go, what is wrong with the connection, and the view that is open. */
+export function App({ services }: { readonly services: Services }): VNode {
+  const route = useRoute();
+  const [needsToken, setNeedsToken] = useState(false);
+  const [isStarting, setIsStarting] = useState(false);
+  const main = useViewFocus(route);
+  useEffect(() => {
+    services.api.onTokenWanted = () => setNeedsToken(true);
+  }, [services]);
+  if (needsToken) {
+    const onToken = (): void => {
+      setNeedsToken(false);
+      services.live.start();
+    };
+    return <Login api={services.api} onToken={onToken} />;
+  }
+  return (
+    <>
+      <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
+        Skip to the content
+      </a>
+      <header class="frame-head">
+        <a class="brand" href={linkTo({ view: "home" })}>
+          <span class="brand-mark" aria-hidden="true" /> agent-runner
+        </a>
+        <nav aria-label="Views">
+          {PLACES.map(({ view, name }) => (
+            <a key={view} href={linkTo({ view })} aria-current={isAt(route, view) ? "page" : undefined}>
+              {name}
+            </a>
+          ))}
+        </nav>
+        <button type="button" class="primary" onClick={() => setIsStarting(true)}>
+          Start a run
+        </button>
+      </header>
+      <Outage live={services.live} />
+      <main id="main" ref={main} tabIndex={-1}>
+        <View services={services} route={route} onStart={() => setIsStarting(true)} />
+      </main>
+      {isStarting && <StartRun services={services} onClose={() => setIsStarting(false)} />}
+    </>
+  );
+}
+
+function View({ services, route, onStart }: { readonly services: Services; readonly route: Route; readonly onStart: () => void }): VNode {
+  switch (route.view) {
+    case "home":
+      return <HomePage services={services} onStart={onStart} />;
+    case "sessions":
+      return <SessionsPage services={services} />;
+    case "session":
+      return <SessionPage key={route.sessionId} services={services} sessionId={route.sessionId} />;
+    case "runners":
+      return <RunnersPage services={services} />;
+    case "statistics":
+      return <StatisticsPage services={services} />;
+  }
+}
+
+function isAt(route: Route, view: string): boolean {
+  return route.view === view || (route.view === "session" && view === "sessions");
+}
+
+/** Whoever follows a link with the keyboard is then in the view, not where the link was; the window's title says where. */
+function useViewFocus(route: Route): { readonly current: HTMLElement | null } {
+  const main = useRef<HTMLElement>(null);
+  const isFirst = useRef(true);
+  const where = route.view === "session" ? route.sessionId : route.view;
+  useEffect(() => {
+    const name = PLACES.find(({ view }) => view === route.view)?.name ?? where;
+    document.title = `${name} · agent-runner`;
+    if (!isFirst.current) main.current?.focus({ preventScroll: true });
+    if (!isFirst.current) scrollTo(0, 0);
+    isFirst.current = false;
+  }, [where]);
+  return main;
+}
