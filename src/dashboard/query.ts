@@ -19,15 +19,22 @@ export interface Answer<T> {
 const BETWEEN_READS_MS = 500;
 const SHARE = 4;
 
+export interface QueryOptions {
+  /** What news is about it: all by default. That some news was missed concerns everything. */
+  readonly concerns?: (news: NonNullable<News>) => boolean;
+  /** Read again so often as well, for what changes without news. */
+  readonly everyMs?: number;
+}
+
 /**
  * Reads a path, and reads it again when something has happened that may have changed it. However much happens, there is one read at a time.
- * `concerns` says what news is about it; news of null concerns everything. A path of null reads nothing.
+ * A path of null reads nothing.
  */
 export function useQuery<S extends v.GenericSchema>(
   { api, live }: Services,
   path: string | null,
   schema: S,
-  concerns: (news: NonNullable<News>) => boolean = always,
+  { concerns, everyMs }: QueryOptions = {},
 ): Answer<v.InferOutput<S>> {
   const [answer, setAnswer] = useState<Answer<v.InferOutput<S>> & { readonly path: string | null }>({ ...NONE, path: null });
   useEffect(() => {
@@ -60,10 +67,12 @@ export function useQuery<S extends v.GenericSchema>(
     };
     void read();
     const leave = live.onNews((news) => {
-      if (news === null || concerns(news)) void read();
+      if (news === null || concerns === undefined || concerns(news)) void read();
     });
+    const timer = everyMs === undefined ? undefined : setInterval(() => void read(), everyMs);
     return () => {
       leave();
+      clearInterval(timer);
       end.abort();
     };
     // What concerns it goes with the path.
@@ -73,7 +82,6 @@ export function useQuery<S extends v.GenericSchema>(
 }
 
 const NONE = { value: null, fault: null } as const;
-const always = (): boolean => true;
 
 export function wordsFor(error: unknown): string {
   if (v.isValiError(error)) return "the coordinator's answer makes no sense to this page";

@@ -13,7 +13,8 @@ const time = v.pipe(text, v.isoTimestamp());
 const timeOrNull = v.nullable(time);
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.minValue(0));
-const list = <S extends v.GenericSchema>(key: string, row: S) => v.looseObject({ [key]: v.array(row), next_cursor: v.optional(textOrNull) });
+/** Every list may be a page of it. */
+const page = { next_cursor: v.optional(textOrNull) };
 
 export const RunAnswer = v.object({
   run_id: text,
@@ -50,7 +51,7 @@ export const RunAnswer = v.object({
   traceparent: textOrNull,
   tracestate: textOrNull,
 });
-export const RunsAnswer = list("runs", RunAnswer);
+export const RunsAnswer = v.looseObject({ runs: v.array(RunAnswer), ...page });
 export const CreatedRunAnswer = v.object({ run_id: text, session_id: text, status: v.literal("pending") });
 export const StopRunAnswer = v.object({ ok: v.literal(true), run_id: text, session_id: text, status: v.picklist(["stopping", "stopped"]), message: text });
 
@@ -73,7 +74,7 @@ const sessionFields = {
   run_ms: count,
 };
 export const SessionShown = v.object(sessionFields);
-export const SessionsAnswer = list("sessions", SessionShown);
+export const SessionsAnswer = v.looseObject({ sessions: v.array(SessionShown), ...page });
 export const OneSessionAnswer = v.object({ session: SessionShown });
 export const SessionWrittenAnswer = v.object({ ok: v.literal(true), session: SessionShown });
 export const SessionStatusAnswer = v.object({ status: v.picklist([...sessionFields.status.options, "not_existent"]) });
@@ -90,7 +91,7 @@ export const AffinityAnswer = v.object({
 export const SessionDeletedAnswer = v.object({ ok: v.literal(true), session_id: text, deleted: v.literal(true) });
 
 export const EventShown = v.looseObject({ event_type: text, session_id: text, timestamp: text, event_id: count });
-export const EventsAnswer = list("events", EventShown);
+export const EventsAnswer = v.looseObject({ events: v.array(EventShown), ...page });
 
 const RollUpShown = v.object({
   sessions: count,
@@ -140,7 +141,7 @@ export const RunnerShown = v.object({
   seconds_since_heartbeat: amount,
   active_runs: count,
 });
-export const RunnersAnswer = list("runners", RunnerShown);
+export const RunnersAnswer = v.looseObject({ runners: v.array(RunnerShown), ...page });
 export const RunnerRemovedAnswer = v.object({ ok: v.literal(true), message: text, initiated_by: v.picklist(["self", "external"]) });
 
 export const RegisteredAnswer = v.object({

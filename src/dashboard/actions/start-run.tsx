@@ -8,7 +8,7 @@ import { type Services, useQuery } from "../query.ts";
 import { linkTo } from "../route.ts";
 import { commandLine } from "./command-line.ts";
 
-const NEVER = (): boolean => false;
+const NEVER = { concerns: (): boolean => false };
 
 /** Asks what an agent is to do, and goes to its session. */
 export function StartRun({ services, onClose }: { readonly services: Services; readonly onClose: () => void }): VNode {

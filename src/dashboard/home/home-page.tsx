@@ -1,6 +1,143 @@
-import type { VNode } from "preact";
-import type { Services } from "../query.ts";
+import type { ComponentChildren, VNode } from "preact";
+import { RunnersAnswer, RunsAnswer, TreesAnswer } from "../../protocol/answers.ts";
+import { counted, duration } from "../parts/figures.ts";
+import { Words } from "../parts/words.tsx";
+import { type Services, useNow, useQuery } from "../query.ts";
+import { linkTo } from "../route.ts";
+import { type Concern, groupsOf, type Tree, waitsFor } from "./grouping.ts";
+import { TreeCard } from "./tree-card.tsx";
 
-export function HomePage(_: { readonly services: Services; readonly onStart: () => void }): VNode {
-  return <h1>Overview</h1>;
+const OPEN_TREES = "/trees?status=pending,running,stopping,idle&limit=200";
+const FAILED_TREES = "/trees?status=failed&limit=50";
+const DONE_TREES = "/trees?status=finished,stopped&limit=20";
+const OPEN_RUNS = "/runs?status=pending,claimed,running,stopping&limit=500";
+const FAILED_RUNS = "/runs?status=failed&limit=100";
+
+/** Everything at a glance, in the order in which it may need somebody. */
+export function HomePage({ services, onStart }: { readonly services: Services; readonly onStart: () => void }): VNode {
+  const nowMs = useNow(1_000);
+  const trees = [useQuery(services, OPEN_TREES, TreesAnswer), useQuery(services, FAILED_TREES, TreesAnswer), useQuery(services, DONE_TREES, TreesAnswer)];
+  const runs = [useQuery(services, OPEN_RUNS, RunsAnswer), useQuery(services, FAILED_RUNS, RunsAnswer)];
+  const fault = [...trees, ...runs].find((answer) => answer.fault !== null)?.fault ?? null;
+  const isLoaded = [...trees, ...runs].every((answer) => answer.value !== null);
+  const allRuns = runs.flatMap((answer) => answer.value?.runs ?? []);
+  const groups = groupsOf({ trees: unique(trees.flatMap((answer) => answer.value?.trees ?? [])), runs: allRuns }, nowMs);
+  const card = (tree: Tree, note?: string): VNode => <TreeCard key={tree.session_id} services={services} tree={tree} nowMs={nowMs} {...(note === undefined ? {} : { note })} />;
+  if (!isLoaded) return <p class="quiet">{fault === null ? "Loading…" : `The coordinator cannot be asked: ${fault}`}</p>;
+  const isEmpty = groups.attention.length + groups.running.length + groups.waiting.length + groups.done.length === 0;
+  return (
+    <>
+      <h1 class="unseen">Overview</h1>
+      <RunnersLine services={services} />
+      {fault !== null && <p role="alert" class="fault">Some of this is out of date: {fault}</p>}
+      {isEmpty && <Welcome onStart={onStart} />}
+      <Group name="Needs attention" tone="failed" count={groups.attention.length}>
+        {groups.attention.map((concern) => (
+          <ConcernCard key={keyOf(concern)} services={services} concern={concern} nowMs={nowMs} />
+        ))}
+      </Group>
+      <Group name="Running" tone="running" count={groups.running.length}>
+        {groups.running.map((tree) => card(tree))}
+      </Group>
+      <Group name="Waiting" tone="waiting" count={groups.waiting.length}>
+        {groups.waiting.map((tree) => card(tree, waitsFor(tree, allRuns)))}
+      </Group>
+      <Group name="Done" tone="done" count={groups.done.length}>
+        {groups.done.map((tree) => card(tree))}
+      </Group>
+      {!isEmpty && (
+        <p class="quiet">
+          The newest are shown; <a href={linkTo({ view: "sessions" })}>all sessions</a>.
+        </p>
+      )}
+    </>
+  );
+}
+
+function Group({ name, tone, count, children }: { readonly name: string; readonly tone: string; readonly count: number; readonly children: ComponentChildren }): VNode | null {
+  if (count === 0) return null;
+  return (
+    <section class={`group group-${tone}`} aria-label={name}>
+      <h2>
+        {name} <span class="count">{count}</span>
+      </h2>
+      <ul class="cards">{children}</ul>
+    </section>
+  );
+}
+
+function ConcernCard({ services, concern, nowMs }: { readonly services: Services; readonly concern: Concern; readonly nowMs: number }): VNode {
+  switch (concern.kind) {
+    case "failed":
+      return (
+        <TreeCard services={services} tree={concern.tree} nowMs={nowMs} lastRun={concern.run}>
+          <p class="why">{concern.error === null ? "It does not say why." : <Words text={concern.error} most={300} />}</p>
+        </TreeCard>
+      );
+    case "stalled":
+      return (
+        <TreeCard services={services} tree={concern.tree} nowMs={nowMs}>
+          <p class="why">Nothing has come from its agent for {duration(concern.silentMs)}: it may hang.</p>
+        </TreeCard>
+      );
+    case "no-runner":
+      return <NoRunner concern={concern} />;
+  }
+}
+
+function NoRunner({ concern: { run, waitedMs } }: { readonly concern: Extract<Concern, { kind: "no-runner" }> }): VNode {
+  const wanted = Object.entries(run.demands ?? {}).filter(([, value]) => value != null && String(value) !== "");
+  return (
+    <li class="card">
+      <a class="tree-title" href={linkTo({ view: "session", sessionId: run.session_id })}>
+        <Words text={run.prompt} />
+      </a>
+      <p class="why">
+        No runner has taken it for {duration(waitedMs)}.{" "}
+        {wanted.length === 0 ? "Either none is online, or all are busy." : <>It wants a runner with <Words text={wanted.map(([name, value]) => `${name} ${String(value)}`).join(", ")} />.</>}{" "}
+        <a href={linkTo({ view: "runners" })}>Runners</a>
+      </p>
+    </li>
+  );
+}
+
+function RunnersLine({ services }: { readonly services: Services }): VNode | null {
+  // Runners come and go without news.
+  const { value } = useQuery(services, "/runners", RunnersAnswer, { everyMs: 5_000 });
+  if (value === null) return null;
+  const online = value.runners.filter(({ status }) => status === "online");
+  const busy = online.reduce((sum, { active_runs }) => sum + active_runs, 0);
+  if (online.length === 0) {
+    return (
+      <p class="notice">
+        <strong>No runner is online:</strong> nothing will be started. Start one with <code>agent-runner -x test-executor -c {location.origin}</code>
+      </p>
+    );
+  }
+  return (
+    <p class="summary">
+      <a href={linkTo({ view: "runners" })}>{counted(online.length, "runner")} online</a>, {counted(busy, "run")} at work
+    </p>
+  );
+}
+
+function Welcome({ onStart }: { readonly onStart: () => void }): VNode {
+  return (
+    <section class="welcome">
+      <h2>Nothing has run yet</h2>
+      <p>A run gives an agent something to do. Start one, and watch here what becomes of it.</p>
+      <button type="button" class="primary" onClick={onStart}>
+        Start the first run
+      </button>
+    </section>
+  );
+}
+
+/** One that has just changed its state may be in two of the lists. */
+function unique(trees: readonly Tree[]): readonly Tree[] {
+  return [...new Map(trees.toReversed().map((tree) => [tree.session_id, tree])).values()].reverse();
+}
+
+function keyOf(concern: Concern): string {
+  return concern.kind === "no-runner" ? concern.run.run_id : concern.tree.session_id;
 }

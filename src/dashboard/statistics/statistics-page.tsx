@@ -1,6 +1,67 @@
 import type { VNode } from "preact";
-import type { Services } from "../query.ts";
+import { useState } from "preact/hooks";
+import type * as v from "valibot";
+import { StatsAnswer } from "../../protocol/answers.ts";
+import { cost, duration } from "../parts/figures.ts";
+import { type Services, useQuery } from "../query.ts";
+import { HoursChart } from "./hours-chart.tsx";
+import { TimesChart } from "./times-chart.tsx";
 
-export function StatisticsPage(_: { readonly services: Services }): VNode {
-  return <h1>Statistics</h1>;
+const SPANS = [
+  { hours: 24, name: "24 hours" },
+  { hours: 72, name: "3 days" },
+  { hours: 336, name: "2 weeks" },
+] as const;
+
+/** What has become of the runs, and how long they took. */
+export function StatisticsPage({ services }: { readonly services: Services }): VNode {
+  const [hours, setHours] = useState<number>(24);
+  const { value, fault } = useQuery(services, `/stats?hours=${hours}`, StatsAnswer, { everyMs: 60_000, concerns: ({ type }) => type === "run_ended" });
+  return (
+    <>
+      <div class="page-head">
+        <h1>Statistics</h1>
+        <fieldset class="choice">
+          <legend class="unseen">Time</legend>
+          {SPANS.map((span) => (
+            <label key={span.hours}>
+              <input type="radio" name="span" checked={hours === span.hours} onChange={() => setHours(span.hours)} /> {span.name}
+            </label>
+          ))}
+        </fieldset>
+      </div>
+      {fault !== null && <p role="alert" class="fault">The statistics cannot be read: {fault}</p>}
+      {value !== null && <Charts stats={value} hours={hours} />}
+    </>
+  );
+}
+
+function Charts({ stats, hours }: { readonly stats: v.InferOutput<typeof StatsAnswer>; readonly hours: number }): VNode {
+  const sum = (pick: (hour: (typeof stats.hours)[number]) => number): number => stats.hours.reduce((total, hour) => total + pick(hour), 0);
+  const [completed, failed, stopped] = [sum((hour) => hour.completed), sum((hour) => hour.failed), sum((hour) => hour.stopped)];
+  const ended = completed + failed + stopped;
+  return (
+    <>
+      <dl class="totals">
+        <Total name="Runs ended" value={ended.toLocaleString("en")} />
+        <Total name="Completed" value={completed.toLocaleString("en")} />
+        <Total name="Failed" value={failed.toLocaleString("en")} />
+        <Total name="Stopped" value={stopped.toLocaleString("en")} />
+        <Total name="Time at work" value={duration(sum((hour) => hour.run_ms))} />
+        <Total name="Cost" value={cost(sum((hour) => hour.total_cost_usd)) || "–"} />
+      </dl>
+      <HoursChart stats={stats} hours={hours} />
+      <TimesChart name="How long runs ran" steps={stats.run} />
+      <TimesChart name="How long runs waited for a runner" steps={stats.wait} />
+    </>
+  );
+}
+
+function Total({ name, value }: { readonly name: string; readonly value: string }): VNode {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
 }
