@@ -25,6 +25,7 @@ export const coordinatorCommand: Command = {
     await using coordinator = await startConfiguredCoordinator(config, log);
     await using _telemetry = await startConfiguredTelemetry("coordinator", { ...config, coordinatorUrl: coordinator.url }, context, log, coordinator);
     log.info(`Join it with: agent-runner -c ${coordinator.url} -x test-executor`);
+    log.info(`Watch it in a browser: ${coordinator.url}/`);
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
     });

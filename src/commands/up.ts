@@ -49,7 +49,10 @@ export const upCommand: Command = {
     using _signals = onInterrupts(runner, context);
     const ended = runner.run();
     if (args["sample"] !== true) {
-      void online.promise.then(() => log.info(`Submit a run from another terminal: ${submitLine(coordinator.url)}`));
+      void online.promise.then(() => {
+        log.info(`Submit a run from another terminal: ${submitLine(coordinator.url)}`);
+        log.info(`Or start one in a browser, and watch it: ${coordinator.url}/`);
+      });
       return exitCodeOf(await ended);
     }
     await Promise.race([online.promise, ended]);

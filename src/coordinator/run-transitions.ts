@@ -107,13 +107,17 @@ export class RunTransitions {
     });
   }
 
-  /** Stops what is open in any of these sessions, in one step; those among them that only wait for others are stopped with them, and not woken. */
-  stopSessions(sessionIds: readonly string[]): RunRow[] {
+  /** Stops what is open in a tree, in one step; those in it that only wait for what is below them are stopped too, so that no end wakes them. */
+  stopTree(sessionIds: readonly string[]): RunRow[] {
     const { store, runs, sessions } = this.#parts;
     return store.write(() => {
       const open = sessionIds.filter((id) => runs.allOpenOf(id).length > 0);
-      // First, so that no child's end wakes one of them.
-      for (const id of open.length === 0 ? [] : sessionIds) if (sessions.get(id).status === "idle") sessions.update(id, { status: "stopped" });
+      const members = new Set(sessionIds);
+      for (const id of open) {
+        for (let above = sessions.get(id).parent_session_id; above !== null && members.delete(above); above = sessions.get(above).parent_session_id) {
+          if (!open.includes(above)) sessions.update(above, { status: "stopped" });
+        }
+      }
       return open.map((id) => this.stopSession(id));
     });
   }

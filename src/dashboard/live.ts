@@ -3,21 +3,25 @@ import { delay } from "../async/delay.ts";
 import { readEventStream, type StreamMessage } from "../client/event-stream.ts";
 import { type Api, ApiError } from "./api.ts";
 
-/** What has happened: to which session, and what is told of it. `null`: anything may have, for some of it was missed. */
-export type News = { readonly type: string; readonly sessionId: string; readonly data: Readonly<Record<string, unknown>> } | null;
+/** What has happened, and to which session. `null`: anything may have, for some of it was missed. */
+export type News = { readonly type: string; readonly sessionId: string } | null;
 export type Listener = (news: News) => void;
 
-const Told = v.looseObject({ session_id: v.optional(v.string()), session: v.optional(v.looseObject({ session_id: v.string() })) });
+/** Where a message names its session: at its top, in what it shows of the session, or in the event that it brings. */
+const Named = v.looseObject({ session_id: v.optional(v.string()) });
+const Told = v.looseObject({ session_id: v.optional(v.string()), session: v.optional(Named), data: v.optional(Named) });
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
+/** The coordinator gives a sign of life twice a minute. After a machine has slept, a connection that is none any more would be waited on for hours. */
+const SILENCE_MS = 75_000;
 
 /**
  * The one stream of what happens at the coordinator. It is only ever a sign that something is to be read again, or what is shown anyway: who
  * missed some of it reads all again.
  */
 export class Live {
-  readonly #api: Api;
+  readonly #api: Pick<Api, "open">;
   readonly #listeners = new Set<Listener>();
   readonly #watchers = new Set<() => void>();
   #lastId = "";
@@ -25,7 +29,7 @@ export class Live {
   #hasBeenConnected = false;
   #run = new AbortController();
 
-  constructor(api: Api) {
+  constructor(api: Pick<Api, "open">) {
     this.#api = api;
   }
 
@@ -51,9 +55,13 @@ export class Live {
 
   /** Begins, or begins anew with another token. */
   start(): void {
-    this.#run.abort();
+    this.stop();
     this.#run = new AbortController();
     void this.#keepReading(this.#run.signal);
+  }
+
+  stop(): void {
+    this.#run.abort();
   }
 
   async #keepReading(signal: AbortSignal): Promise<void> {
@@ -74,13 +82,15 @@ export class Live {
 
   async #read(signal: AbortSignal, onOpen: () => void): Promise<void> {
     const headers: Record<string, string> = this.#lastId === "" ? {} : { "last-event-id": this.#lastId };
-    const response = await this.#api.open("/sse/sessions?include_init=false", { signal, headers });
+    using silence = new Silence(signal);
+    const response = await this.#api.open("/sse/sessions?include_init=false", { signal: silence.signal, headers });
     if (response.body === null) return;
     onOpen();
     this.#setConnected(true);
     // What happened before the first stream is not known either.
     if (this.#lastId === "") this.#tell(null);
-    for await (const message of readEventStream(response.body)) this.#take(message);
+    const heard = response.body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>({ transform: (chunk, to) => (silence.end(), to.enqueue(chunk)) }));
+    for await (const message of readEventStream(heard)) this.#take(message);
   }
 
   #take({ event, data, id }: StreamMessage): void {
@@ -89,8 +99,8 @@ export class Live {
     if (event === "init") return this.#tell(null);
     const parsed = v.safeParse(Told, parseJson(data));
     if (!parsed.success) return;
-    const { session_id, session, ...rest } = parsed.output;
-    this.#tell({ type: event, sessionId: session_id ?? session?.session_id ?? "", data: { ...rest, session_id, session } });
+    const { session_id, session, data: content } = parsed.output;
+    this.#tell({ type: event, sessionId: session_id ?? session?.session_id ?? content?.session_id ?? "" });
   }
 
   #tell(news: News): void {
@@ -110,5 +120,34 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return null;
+  }
+}
+
+/** Its signal fires when nothing has been heard for too long, or with another signal. */
+class Silence implements Disposable {
+  readonly #over = new AbortController();
+  readonly #give = (): void => this.#over.abort();
+  readonly #outer: AbortSignal;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(outer: AbortSignal) {
+    this.#outer = outer;
+    outer.addEventListener("abort", this.#give, { once: true });
+    this.end();
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** Something was heard. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#give, SILENCE_MS);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#outer.removeEventListener("abort", this.#give);
   }
 }

@@ -1,5 +1,6 @@
 import type * as v from "valibot";
 import type { RunAnswer, TreesAnswer } from "../../protocol/answers.ts";
+import { duration } from "../parts/figures.ts";
 
 export type Tree = v.InferOutput<typeof TreesAnswer>["trees"][number];
 type ShownRun = v.InferOutput<typeof RunAnswer>;
@@ -26,7 +27,7 @@ export interface Groups {
 /** A failure is news for so long; then it is among what is done. */
 const NEWS_MS = 3 * 86_400_000;
 /** An agent that has told nothing for so long may hang. */
-export const STALLED_MS = 10 * 60_000;
+const STALLED_MS = 10 * 60_000;
 /** A runner that is there takes a run at once. */
 const UNTAKEN_MS = 15_000;
 
@@ -36,10 +37,12 @@ export function groupsOf({ trees, runs }: Overview, nowMs: number): Groups {
   const untaken = runs.filter((run) => run.status === "pending" && run.waiting_for === "runner" && waitedMs(run, nowMs) > UNTAKEN_MS);
   for (const run of untaken) groups.attention.push({ kind: "no-runner", run, waitedMs: waitedMs(run, nowMs) });
   for (const tree of trees) {
+    // It is told of as a run that nobody takes.
+    if (untaken.some(({ session_id }) => session_id === tree.session_id)) continue;
     const concern = concernOf(tree, runs, nowMs);
     if (concern !== null) groups.attention.push(concern);
     else if (tree.status === "running" || tree.status === "stopping") groups.running.push(tree);
-    else if (tree.status === "pending" || (tree.status === "idle" && openBelow(tree) > 0)) groups.waiting.push(tree);
+    else if (tree.status === "pending" || isWaiting(tree)) groups.waiting.push(tree);
     else groups.done.push(tree);
   }
   return groups;
@@ -82,13 +85,24 @@ export function openIn({ roll_up: { by_status } }: Pick<Tree, "roll_up">): numbe
   return (by_status["pending"] ?? 0) + (by_status["running"] ?? 0) + (by_status["stopping"] ?? 0);
 }
 
+/** Whether its first session has done its turn and waits for others. */
+export function isWaiting(tree: Tree): boolean {
+  return !isOpen(tree.status) && openBelow(tree) > 0;
+}
+
 function isOpen(status: string): boolean {
   return status === "pending" || status === "running" || status === "stopping";
 }
 
+/** For how long a tree's first session has been at work. */
+export function atWork(tree: Tree, runs: readonly ShownRun[], nowMs: number): string | undefined {
+  const started = runs.find(({ session_id, status }) => session_id === tree.session_id && (status === "running" || status === "stopping"))?.started_at;
+  return started == null ? undefined : `for ${duration(nowMs - Date.parse(started))}`;
+}
+
 /** What a tree that waits waits for. */
 export function waitsFor(tree: Tree, runs: readonly ShownRun[]): string {
-  if (tree.status === "idle") return `for ${openBelow(tree)} of ${below(tree)} ${below(tree) === 1 ? "child" : "children"}`;
+  if (tree.status !== "pending") return `for ${openBelow(tree)} of ${below(tree)} ${below(tree) === 1 ? "child" : "children"}`;
   const run = runs.find(({ session_id, status }) => session_id === tree.session_id && status === "pending");
   switch (run?.waiting_for) {
     case "time":

@@ -4,7 +4,7 @@ import { counted, duration } from "../parts/figures.ts";
 import { Words } from "../parts/words.tsx";
 import { type Services, useNow, useQuery } from "../query.ts";
 import { linkTo } from "../route.ts";
-import { type Concern, groupsOf, type Tree, waitsFor } from "./grouping.ts";
+import { atWork, type Concern, groupsOf, type Tree, waitsFor } from "./grouping.ts";
 import { TreeCard } from "./tree-card.tsx";
 
 const OPEN_TREES = "/trees?status=pending,running,stopping,idle&limit=200";
@@ -12,6 +12,8 @@ const FAILED_TREES = "/trees?status=failed&limit=50";
 const DONE_TREES = "/trees?status=finished,stopped&limit=20";
 const OPEN_RUNS = "/runs?status=pending,claimed,running,stopping&limit=500";
 const FAILED_RUNS = "/runs?status=failed&limit=100";
+
+const ERROR_SHOWN = 300;
 
 /** Everything at a glance, in the order in which it may need somebody. */
 export function HomePage({ services, onStart }: { readonly services: Services; readonly onStart: () => void }): VNode {
@@ -37,7 +39,7 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
         ))}
       </Group>
       <Group name="Running" tone="running" count={groups.running.length}>
-        {groups.running.map((tree) => card(tree))}
+        {groups.running.map((tree) => card(tree, atWork(tree, allRuns, nowMs)))}
       </Group>
       <Group name="Waiting" tone="waiting" count={groups.waiting.length}>
         {groups.waiting.map((tree) => card(tree, waitsFor(tree, allRuns)))}
@@ -71,7 +73,7 @@ function ConcernCard({ services, concern, nowMs }: { readonly services: Services
     case "failed":
       return (
         <TreeCard services={services} tree={concern.tree} nowMs={nowMs} lastRun={concern.run}>
-          <p class="why">{concern.error === null ? "It does not say why." : <Words text={concern.error} most={300} />}</p>
+          <p class="why">{concern.error === null ? "It does not say why." : <Words text={endOf(concern.error)} most={ERROR_SHOWN} />}</p>
         </TreeCard>
       );
     case "stalled":
@@ -131,6 +133,12 @@ function Welcome({ onStart }: { readonly onStart: () => void }): VNode {
       </button>
     </section>
   );
+}
+
+/** What a program says last is most often what went wrong. */
+function endOf(error: string): string {
+  const words = error.trim();
+  return words.length > ERROR_SHOWN ? `…${words.slice(1 - ERROR_SHOWN)}` : words;
 }
 
 /** One that has just changed its state may be in two of the lists. */

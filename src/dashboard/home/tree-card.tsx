@@ -6,7 +6,7 @@ import { counted } from "../parts/figures.ts";
 import { Tree as Outline } from "../parts/tree.tsx";
 import { TreeLine } from "../parts/tree-line.tsx";
 import type { Services } from "../query.ts";
-import { below, openBelow, openIn, type Tree } from "./grouping.ts";
+import { below, isWaiting, openBelow, openIn, type Tree } from "./grouping.ts";
 
 export interface TreeCardProps {
   readonly services: Services;
@@ -23,7 +23,7 @@ export function TreeCard({ services, tree, nowMs, note, lastRun = null, children
   const many = below(tree);
   return (
     <li class="card" data-session={tree.session_id}>
-      <TreeLine session={tree} nowMs={nowMs} {...(note === undefined ? {} : { note })}>
+      <TreeLine session={tree} nowMs={nowMs} isWaiting={isWaiting(tree)} {...(note === undefined ? {} : { note })}>
         {children}
         <div class="card-foot">
           {many > 0 && (

@@ -13,11 +13,13 @@ export interface TreeLineProps {
   readonly nowMs: number;
   /** Stands beside the status. */
   readonly note?: string;
+  /** Its own turn is over, and it waits for those below it. */
+  readonly isWaiting?: boolean;
   readonly children?: ComponentChildren;
 }
 
 /** One session and what everything below it comes to: what it is for, who does it, how it stands, what it has taken. */
-export function TreeLine({ session, nowMs, note, children }: TreeLineProps): VNode {
+export function TreeLine({ session, nowMs, note, isWaiting = false, children }: TreeLineProps): VNode {
   const { session_id: sessionId, title, status, agent_name, roll_up, last_event } = session;
   return (
     <div class="tree-line">
@@ -26,7 +28,7 @@ export function TreeLine({ session, nowMs, note, children }: TreeLineProps): VNo
           {title === null || title.trim() === "" ? sessionId : <Words text={title} />}
         </a>
         <p class="tree-about">
-          <Status status={status} />
+          <Status status={isWaiting ? "waiting" : status} />
           {note !== undefined && <span>{note}</span>}
           {agent_name !== null && (
             <span>
@@ -62,7 +64,7 @@ const EVENT_WORDS: Readonly<Record<string, string>> = {
   session_start: "resumed",
   session_stop: "turn ended",
   result: "a result",
-  usage: "at work",
+  usage: "told what it has used",
   ending: "ended",
 };
 
