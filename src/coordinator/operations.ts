@@ -107,7 +107,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /trees": {
     summary: "The sessions without a parent, each with the sums of its tree",
     tag: "sessions",
-    query: { status: "one or several, separated by commas", agent: "only of this agent", ...ordered },
+    query: {
+      status: "one or several, separated by commas",
+      agent: "only of this agent",
+      active: "`true`: those in which a run is open, whatever the first session's own status; in the place of the other two",
+      ...ordered,
+    },
     answers: { 200: a.TreesAnswer },
     faults: [422],
   },

@@ -61,7 +61,7 @@ function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts):
     "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params["session_id"] ?? "")),
     "GET /trees"({ query }) {
       const page = pageOf(query) ?? USUAL_TREES;
-      const rows = rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
+      const rows = isTrue(query.get("active")) ? trees.active(page) : rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
       return Response.json({ trees: rows.map((row) => trees.summary(row)), next_cursor: nextCursor(rows, page) });
     },
   };

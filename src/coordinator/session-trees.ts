@@ -1,4 +1,6 @@
 import { HttpError } from "./http.ts";
+import type { Page } from "./paging.ts";
+import { ACTIVE, AT_HEAD } from "./schema.ts";
 import { type SessionRow, wireSession } from "./sessions.ts";
 import type { Store } from "./store.ts";
 
@@ -37,6 +39,18 @@ const TREE = `
     SELECT s.session_id, tree.depth + 1 FROM tree JOIN sessions AS s INDEXED BY sessions_by_parent ON s.parent_session_id = tree.session_id
     ORDER BY 2 LIMIT ${MOST_OF_A_TREE + 1}
   )`;
+/** Of the runs that nobody has taken yet so many are looked at: a hundred thousand may wait. */
+const MOST_WAITING = 1_000;
+/** The first sessions of the trees in which something is under way, or is next. */
+const ACTIVE_TREES = `
+  WITH RECURSIVE up(session_id) AS (
+    SELECT session_id FROM runs WHERE ${ACTIVE}
+    UNION
+    SELECT * FROM (SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MOST_WAITING})
+    UNION
+    SELECT s.parent_session_id FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NOT NULL
+  )
+  SELECT s.* FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NULL`;
 const LAST_EVENT = `
   SELECT seq AS event_id, json_extract(body, '$.event_type') AS event_type, json_extract(body, '$.tool_name') AS tool_name,
     json_extract(body, '$.timestamp') AS timestamp
@@ -90,6 +104,12 @@ export class SessionTrees {
   /** A tree as a list shows it: its first session with the sums over all. */
   summary(row: SessionRow): object {
     return { ...this.#shown(row), roll_up: this.rollUp(row.session_id) };
+  }
+
+  /** A page of the trees in which a run is open; of those whose runs all wait for a runner, some where there are very many. */
+  active({ limit, order, after }: Page): SessionRow[] {
+    const from = after === null ? "" : `AND s.seq ${order === "desc" ? "<" : ">"} ${after}`;
+    return this.#store.db.query<SessionRow, []>(`${ACTIVE_TREES} ${from} ORDER BY s.seq ${order} LIMIT ${limit}`).all();
   }
 
   /** The ids of a session and of all below it, parents first. 404 unknown. */

@@ -165,3 +165,19 @@ test("a session's title is the beginning of what it was started for", async () =
   expect((await c.get("/trees")).body.trees).toMatchObject([{ session_id: "long", title: "x".repeat(300) }]);
   expect((await c.get("/trees/long")).body.sessions).toMatchObject([{ title: "x".repeat(300) }, { title: "Find it" }]);
 });
+
+test("GET /trees?active=true: the trees in which a run is open, however deep, and no other; in pages", async () => {
+  await using c = await Fixture.start();
+  const runner = await c.register();
+  for (const top of ["a", "b", "c", "d"]) await work(c, runner, top, null, 0);
+  await work(c, runner, "a1", "a", 0);
+  await c.start({ session_id: "a2", parent_session_id: "a1" });
+  await c.claim(runner);
+  await c.start({ session_id: "c1", parent_session_id: "c" });
+  await c.start({ session_id: "later", not_before: "2099-01-01T00:00:00Z" });
+  const ids = async (path: string): Promise<string[]> => (await c.get(path)).body.trees.map((each: { session_id: string }) => each.session_id);
+  expect(await ids("/trees?active=true")).toEqual(["c", "a"]);
+  expect(await ids("/trees?active=true&order=asc&limit=1")).toEqual(["a"]);
+  const { next_cursor } = (await c.get("/trees?active=true&limit=1")).body;
+  expect(await ids(`/trees?active=true&cursor=${next_cursor}`)).toEqual(["a"]);
+});

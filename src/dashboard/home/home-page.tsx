@@ -7,9 +7,11 @@ import { linkTo } from "../route.ts";
 import { atWork, type Concern, groupsOf, type Tree, waitsFor } from "./grouping.ts";
 import { TreeCard } from "./tree-card.tsx";
 
-const OPEN_TREES = "/trees?status=pending,running,stopping,idle&limit=200";
+/** Among those that are pending are the scheduled ones, which are not under way. */
+const PENDING_TREES = "/trees?status=pending&limit=50";
+const OPEN_TREES = "/trees?active=true&limit=200";
 const FAILED_TREES = "/trees?status=failed&limit=50";
-const DONE_TREES = "/trees?status=finished,stopped&limit=20";
+const DONE_TREES = "/trees?status=finished,stopped,idle&limit=20";
 const OPEN_RUNS = "/runs?status=pending,claimed,running,stopping&limit=500";
 const FAILED_RUNS = "/runs?status=failed&limit=100";
 
@@ -18,8 +20,9 @@ const ERROR_SHOWN = 300;
 /** Everything at a glance, in the order in which it may need somebody. */
 export function HomePage({ services, onStart }: { readonly services: Services; readonly onStart: () => void }): VNode {
   const nowMs = useNow(1_000);
-  const trees = [useQuery(services, OPEN_TREES, TreesAnswer), useQuery(services, FAILED_TREES, TreesAnswer), useQuery(services, DONE_TREES, TreesAnswer)];
-  const runs = [useQuery(services, OPEN_RUNS, RunsAnswer), useQuery(services, FAILED_RUNS, RunsAnswer)];
+  // As many calls at each time, in the same order, as hooks need it.
+  const trees = [OPEN_TREES, PENDING_TREES, FAILED_TREES, DONE_TREES].map((path) => useQuery(services, path, TreesAnswer));
+  const runs = [OPEN_RUNS, FAILED_RUNS].map((path) => useQuery(services, path, RunsAnswer));
   const fault = [...trees, ...runs].find((answer) => answer.fault !== null)?.fault ?? null;
   const isLoaded = [...trees, ...runs].every((answer) => answer.value !== null);
   const allRuns = runs.flatMap((answer) => answer.value?.runs ?? []);
