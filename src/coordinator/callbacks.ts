@@ -92,10 +92,10 @@ export class Callbacks {
   }
 
   /**
-   * To be called in the transaction that deleted `session`, whose open runs are being stopped. If it had not reported up yet, because it
-   * waited for its own children, it never will: its parent is told that it was stopped.
+   * To be called in the transaction that deleted `session`, or that stopped it while it only waited; open runs of it are being stopped. If it
+   * had not reported up yet, because it waited for its own children, it never will: its parent is told that it was stopped.
    */
-  sessionDeleted(session: SessionRow): void {
+  sessionGivenUp(session: SessionRow): void {
     const parentId = session.parent_session_id;
     if (parentId === null || this.#sessions.find(parentId) === null) return;
     const last = this.#store.db

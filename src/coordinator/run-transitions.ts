@@ -107,19 +107,33 @@ export class RunTransitions {
     });
   }
 
-  /** Stops what is open in a tree, in one step; those in it that only wait for what is below them are stopped too, so that no end wakes them. */
-  stopTree(sessionIds: readonly string[]): RunRow[] {
-    const { store, runs, sessions } = this.#parts;
+  /** Stops what is open in any of these sessions, in one step; those among them that wait to be told of it are stopped with them, and not woken. */
+  stopSessions(sessionIds: readonly string[]): RunRow[] {
+    const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(() => {
       const open = sessionIds.filter((id) => runs.allOpenOf(id).length > 0);
-      const members = new Set(sessionIds);
-      for (const id of open) {
-        for (let above = sessions.get(id).parent_session_id; above !== null && members.delete(above); above = sessions.get(above).parent_session_id) {
-          if (!open.includes(above)) sessions.update(above, { status: "stopped" });
-        }
-      }
-      return open.map((id) => this.stopSession(id));
+      const waiting = this.#waitingFor(open, new Set(sessionIds));
+      // First, so that no child's end wakes one of them.
+      for (const id of waiting) sessions.update(id, { status: "stopped" });
+      const stopped = open.map((id) => this.stopSession(id));
+      for (const id of waiting) callbacks.sessionGivenUp(sessions.get(id));
+      return stopped;
     });
+  }
+
+  /** Of `among`, those in which nothing is open and that are resumed when what is open below them has ended. */
+  #waitingFor(open: readonly string[], among: ReadonlySet<string>): Set<string> {
+    const { sessions } = this.#parts;
+    const waiting = new Set<string>();
+    const isOpen = new Set(open);
+    for (const id of open) {
+      for (let at = sessions.find(id); at?.execution_mode === "async_callback" && at.parent_session_id !== null && among.has(at.parent_session_id); ) {
+        if (waiting.has(at.parent_session_id)) break;
+        if (!isOpen.has(at.parent_session_id)) waiting.add(at.parent_session_id);
+        at = sessions.find(at.parent_session_id);
+      }
+    }
+    return waiting;
   }
 
   /** Stops all of a session's open runs, also those that wait for their turn; the one that was under way is returned. 404, 400. */
@@ -146,7 +160,7 @@ export class RunTransitions {
       const session = sessions.get(sessionId);
       if (runs.allOpenOf(sessionId).length > 0) this.stopSession(sessionId);
       sessions.delete(sessionId);
-      callbacks.sessionDeleted(session);
+      callbacks.sessionGivenUp(session);
       return session;
     });
   }

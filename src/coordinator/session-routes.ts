@@ -54,7 +54,7 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
 function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts): Routes {
   return {
     "POST /trees/:session_id/stop"({ params }) {
-      const stopped = transitions.stopTree(trees.members(params["session_id"] ?? ""));
+      const stopped = transitions.stopSessions(trees.members(params["session_id"] ?? ""));
       return Response.json({ ok: true, stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })) });
     },
     "GET /sessions/:session_id/tree": ({ params }) => Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),

@@ -17,7 +17,7 @@ test("the page and each file that it names are served, with what keeps a browser
   const html = await page.text();
   expect(html).not.toMatch(/https?:|<style|style="|<script(?![^>]* src=)/);
   const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? "");
-  expect(files.map((file) => file.split(".").at(-1)).toSorted()).toEqual(["css", "js", "svg"]);
+  expect(new Set(files.map((file) => file.split(".").at(-1)))).toEqual(new Set(["css", "js", "svg"]));
   for (const file of files) {
     const answer = await ask(c, file);
     expect({ file, status: answer.status, caching: answer.headers.get("cache-control") }).toMatchObject({ status: 200, caching: expect.stringContaining("immutable") });

@@ -121,43 +121,6 @@ describe("GET /stats", () => {
   });
 });
 
-describe("stopping a tree", () => {
-  test("ends what runs, what waits for a runner and what waits for its children; nobody is woken, and what was done stays", async () => {
-    await using c = await Fixture.start();
-    const runner = await c.register();
-    await c.start({ session_id: "top" });
-    const top = await c.claim(runner);
-    for (const session_id of ["done", "running", "waiting"]) await c.start({ session_id, parent_session_id: "top", execution_mode: "async_callback" });
-    await c.report(top.run_id, "completed", runner);
-    await c.report((await c.claim(runner)).run_id, "completed", runner);
-    const running = await c.claim(runner);
-    await c.report(running.run_id, "started", runner);
-    const { status, body } = await c.post("/trees/top/stop");
-    expect({ status, stopped: body.stopped }).toEqual({
-      status: 200,
-      stopped: expect.arrayContaining([
-        { session_id: "running", run_id: running.run_id, status: "stopping" },
-        { session_id: "waiting", run_id: expect.any(String), status: "stopped" },
-      ]),
-    });
-    expect(body.stopped).toHaveLength(2);
-    await c.report(running.run_id, "stopped", runner);
-    const { sessions } = (await c.get("/trees/top")).body;
-    expect(Object.fromEntries(sessions.map((each: { session_id: string; status: string }) => [each.session_id, each.status]))).toMatchObject({ top: "stopped", running: "stopped", waiting: "stopped" });
-    expect((await c.get("/runs?session=top")).body.runs).toHaveLength(1);
-  });
-
-  test("in which nothing is open changes nothing; of an unknown one it is 404", async () => {
-    await using c = await Fixture.start();
-    const runner = await c.register();
-    await work(c, runner, "one", null, 0);
-    const before = (await c.get("/sessions/one")).body;
-    expect((await c.post("/trees/one/stop")).body).toEqual({ ok: true, stopped: [] });
-    expect((await c.get("/sessions/one")).body).toEqual(before);
-    expect((await c.post("/trees/nobody/stop")).status).toBe(404);
-  });
-});
-
 test("a session's title is the beginning of what it was started for", async () => {
   await using c = await Fixture.start();
   await c.start({ session_id: "long", prompt: "x".repeat(1_000) });
