@@ -41,7 +41,7 @@ test("POST /trees/:id/stop of a part of a tree tells the parent above it", async
   expect(await Promise.all(["top", "middle", "bottom", "polled"].map((id) => statusOf(c, id)))).toEqual(["finished", "stopped", "stopped", "running"]);
   const told = (await c.get("/runs?session=top")).body.runs as { type: string; prompt: string }[];
   expect(told.map(({ type }) => type)).toEqual(["start_session", "resume_session"]);
-  expect(told[1]?.prompt).toContain("session middle (stopped)");
+  expect(told[1]?.prompt).toContain('session="middle" status="stopped"');
 });
 
 test("POST /trees/:id/stop of a tree in which nothing is open changes nothing; 404 for an unknown one", async () => {
