@@ -27,7 +27,9 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
   const isLoaded = [...trees, ...runs].every((answer) => answer.value !== null);
   const allRuns = runs.flatMap((answer) => answer.value?.runs ?? []);
   const groups = groupsOf({ trees: unique(trees.flatMap((answer) => answer.value?.trees ?? [])), runs: allRuns }, nowMs);
-  const card = (tree: Tree, note?: string): VNode => <TreeCard key={tree.session_id} services={services} tree={tree} nowMs={nowMs} {...(note === undefined ? {} : { note })} />;
+  const card = (tree: Tree, note?: string): VNode => (
+    <TreeCard key={tree.session_id} services={services} tree={tree} nowMs={nowMs} {...(note === undefined ? {} : { note })} />
+  );
   if (!isLoaded) return <p class="quiet">{fault === null ? "Loading…" : `The coordinator cannot be asked: ${fault}`}</p>;
   const isEmpty = groups.attention.length + groups.running.length + groups.waiting.length + groups.done.length === 0;
   return (
@@ -48,7 +50,9 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
         {groups.waiting.map((tree) => card(tree, waitsFor(tree, allRuns)))}
       </Group>
       <Group name="Done" tone="done" count={groups.done.length}>
-        {groups.done.map((tree) => card(tree))}
+        {groups.done.map((tree) => (
+          <TreeCard key={tree.session_id} services={services} tree={tree} nowMs={nowMs} isBrief />
+        ))}
       </Group>
       {!isEmpty && (
         <p class="quiet">

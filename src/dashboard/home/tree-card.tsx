@@ -14,25 +14,31 @@ export interface TreeCardProps {
   readonly nowMs: number;
   readonly note?: string;
   readonly lastRun?: ShownRun | null;
+  /** Without what can be done: that is on its own page. */
+  readonly isBrief?: boolean;
   readonly children?: ComponentChildren;
 }
 
 /** A tree of sessions in the overview: its first session, the others when it is opened, and what can be done. */
-export function TreeCard({ services, tree, nowMs, note, lastRun = null, children }: TreeCardProps): VNode {
+export function TreeCard({ services, tree, nowMs, note, lastRun = null, isBrief = false, children }: TreeCardProps): VNode {
   const [isOpen, setIsOpen] = useState(false);
   const many = below(tree);
   return (
     <li class="card" data-session={tree.session_id}>
       <TreeLine session={tree} nowMs={nowMs} isWaiting={isWaiting(tree)} {...(note === undefined ? {} : { note })}>
         {children}
-        <div class="card-foot">
+        {(many > 0 || !isBrief) && (
+          <div class="card-foot">
           {many > 0 && (
             <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
               {childrenWords(tree)}
             </button>
           )}
-          <SessionActions services={services} sessionId={tree.session_id} open={openIn(tree)} below={many} lastRun={lastRun} canResume={tree.executor_session_id !== null} />
-        </div>
+          {!isBrief && (
+            <SessionActions services={services} sessionId={tree.session_id} open={openIn(tree)} below={many} lastRun={lastRun} canResume={tree.executor_session_id !== null} />
+          )}
+          </div>
+        )}
       </TreeLine>
       {isOpen && <Outline services={services} sessionId={tree.session_id} nowMs={nowMs} />}
     </li>

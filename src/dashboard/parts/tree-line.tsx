@@ -64,7 +64,7 @@ const EVENT_WORDS: Readonly<Record<string, string>> = {
   session_start: "resumed",
   session_stop: "turn ended",
   result: "a result",
-  usage: "told what it has used",
+  usage: "its use",
   ending: "ended",
 };
 
