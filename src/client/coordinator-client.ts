@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { AgentInfo, Blueprint, type CreateAgent } from "../protocol/agent.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";
+import { type OutputShown, RunOutputAnswer } from "../protocol/run-output.ts";
 import { DuplicateRunner, Registered, RunnerInfo, RunnerList } from "../protocol/runner.ts";
 import { type Session, SessionAnswer, type SessionEvent, SessionEvent as SessionEventSchema, SessionList, Session as SessionSchema, TreeAnswer, type TreeShape } from "../protocol/session.ts";
 import type { Authorization } from "./credentials.ts";
@@ -56,9 +57,9 @@ export class CoordinatorClient {
    * One long poll. `keepalive: false`, because the runtime repeats a GET unseen when a kept connection turns out to be dead, and a
    * poll claims. Abort it only where nothing can be claimed by it (`stopsOnly`), or when all hope is lost: see `Poller`.
    */
-  async poll(runnerId: string, options: { stopsOnly: boolean; timeoutMs: number; signal: AbortSignal }): Promise<PollMessage> {
+  async poll(runnerId: string, options: { stopsOnly: boolean; showsOutput?: boolean; timeoutMs: number; signal: AbortSignal }): Promise<PollMessage> {
     const what = "GET /runner/runs";
-    const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${options.stopsOnly ? "&capacity=0" : ""}`;
+    const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${options.stopsOnly ? "&capacity=0" : ""}${options.showsOutput === true ? "&output=1" : ""}`;
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(new DOMException("timed out", "TimeoutError")), options.timeoutMs);
     const onAbort = (): void => abort.abort();
@@ -149,6 +150,16 @@ export class CoordinatorClient {
       const { sessions, next_cursor } = await this.#call({ method: "GET", path: `/sessions${query(wanted)}`, answer: SessionList });
       return { rows: keepValid(SessionSchema, sessions), nextCursor: next_cursor };
     });
+  }
+
+  /** What a run has written; without an offset the end. Refused with 409, 410, 501 or 503 where it cannot be shown, with 404 by a coordinator without it. */
+  runOutput(runId: string, from: { readonly stdout: number; readonly stderr: number } | null, bytes: number): Promise<RunOutputAnswer> {
+    const path = `/runs/${encodeURIComponent(runId)}/output?bytes=${bytes}${from === null ? "" : `&stdout_from=${from.stdout}&stderr_from=${from.stderr}`}`;
+    return this.#call({ method: "GET", path, answer: RunOutputAnswer });
+  }
+
+  async sendOutput(runId: string, shown: OutputShown): Promise<void> {
+    await this.#call({ method: "POST", path: `/runner/runs/${encodeURIComponent(runId)}/output`, body: shown, answer: Acknowledgement });
   }
 
   stopRun(runId: string): Promise<StopAnswer> {

@@ -13,12 +13,14 @@ import { corsHeaders, guard, isLoopback } from "./guard.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { HttpError } from "./http.ts";
 import { IdempotencyKeys } from "./idempotency-keys.ts";
+import { outputRoutes } from "./output-routes.ts";
 import { answerPage, isOfPage } from "./page.ts";
 import { PollWaiters } from "./poll-waiters.ts";
 import { Polls } from "./polls.ts";
 import { portInUse } from "./port-in-use.ts";
 import { Retries } from "./retries.ts";
 import { Router } from "./router.ts";
+import { RunOutputs } from "./run-outputs.ts";
 import { RunQueue } from "./run-queue.ts";
 import { runRoutes } from "./run-routes.ts";
 import { RunTransitions } from "./run-transitions.ts";
@@ -150,7 +152,8 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   const statistics = new Statistics(store);
   const parts = { store, runs, runners, sessions, claims, queue, retries, statistics, callbacks, waiters, broadcast };
   const transitions = new RunTransitions(parts);
-  const polls = new Polls({ runners, runs, claims, transitions, waiters, log, pollTimeoutMs, stopRedeliveryMs });
+  const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
+  const polls = new Polls({ runners, runs, claims, transitions, waiters, outputs, log, pollTimeoutMs, stopRedeliveryMs });
   claims.renewAll(noMatchTimeoutMs);
   callbacks.deliverAll();
   deadlines.start(sweepOf({ store, queue, runners, transitions, timings, log }));
@@ -158,8 +161,9 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   const housekeeping = new Housekeeping({ store, sessions, keys, statistics, keepMs: options.keepMs ?? 0, everyMs: timings.housekeepingEveryMs, log });
   const router: Router = new Router(
     { "GET /health": () => Response.json({ status: "healthy" }), "GET /openapi.json": () => describeApi(router.names) },
-    runnerRoutes({ store, runs, runners, polls, waiters, claims, transitions, timings, log }),
+    runnerRoutes({ store, runs, runners, polls, outputs, waiters, claims, transitions, timings, log }),
     runRoutes(store, runs, transitions, keys),
+    outputRoutes(runs, runners, outputs),
     sessionRoutes({ store, sessions, events, trees: new SessionTrees(store), transitions, broadcast }),
     agentRoutes(agents),
     statsRoutes(store, runners, statistics),
@@ -168,6 +172,7 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
     deadlines[Symbol.dispose]();
     housekeeping[Symbol.dispose]();
     files?.[Symbol.dispose]();
+    outputs.endAll();
     waiters.endAll();
     broadcast.close();
   };

@@ -2,6 +2,7 @@ import type * as v from "valibot";
 import { CreateAgent, UpdateAgent, UpdateAgentStatus } from "../protocol/agent.ts";
 import * as a from "../protocol/answers.ts";
 import { CreateRun } from "../protocol/run.ts";
+import { MOST_OUTPUT_BYTES, OutputShown, RunOutputAnswer, USUAL_OUTPUT_BYTES } from "../protocol/run-output.ts";
 import { CompletedReport, FailedReport, Heartbeat, Register, StartedReport, StoppedReport } from "../protocol/runner.ts";
 import { Bind, CreateSession, Metadata, SessionEvent, TreeAnswer as TreeShapeAnswer } from "../protocol/session.ts";
 
@@ -77,6 +78,17 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     faults: [422],
   },
   "GET /runs/:run_id": { summary: "A run", tag: "runs", answers: { 200: a.RunAnswer }, faults: [404] },
+  "GET /runs/:run_id/output": {
+    summary: "What a run has written to stdout and stderr, as its runner shows it: the end, or what follows an offset in bytes",
+    tag: "runs",
+    query: {
+      stdout_from: "from this offset; without it the end",
+      stderr_from: "from this offset; without it the end",
+      bytes: `so much of each at most, 1 to ${MOST_OUTPUT_BYTES}; ${USUAL_OUTPUT_BYTES} by default`,
+    },
+    answers: { 200: RunOutputAnswer },
+    faults: [404, 409, 410, 422, 501, 503],
+  },
   "POST /runs/:run_id/stop": { summary: "Stops a run; of one that is tried again, its last attempt", tag: "runs", answers: { 200: a.StopRunAnswer }, faults: [400, 404] },
 
   "GET /sessions": {
@@ -163,11 +175,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /runner/runs": {
     summary: "The long poll: a run that is claimed by it, runs to stop, or the word to go; 204 where nothing came",
     tag: "runner protocol",
-    query: { "runner_id!": "who asks", capacity: "0: stops only" },
+    query: { "runner_id!": "who asks", capacity: "0: stops only", output: "1: this runner shows the output of its runs" },
     answers: { 200: a.PollAnswer, 204: null },
     faults: [422],
   },
   "POST /runner/heartbeat": { summary: "The runner lives, and has these claims", tag: "runner protocol", body: Heartbeat, answers: { 200: a.OkAnswer }, faults: [400, 413, 422] },
+  "POST /runner/runs/:run_id/output": { summary: "A runner shows what was wanted of a run's output", tag: "runner protocol", body: OutputShown, answers: { 200: a.OkAnswer }, faults: [400, 401, 413, 422] },
   "POST /runner/runs/:run_id/started": report("the executor is started", StartedReport),
   "POST /runner/runs/:run_id/completed": report("the run has completed", CompletedReport),
   "POST /runner/runs/:run_id/failed": report("the run has failed, and perhaps why", FailedReport),

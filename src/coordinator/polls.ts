@@ -2,13 +2,15 @@ import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Claims } from "./claims.ts";
 import type { PollWaiters, Waiter } from "./poll-waiters.ts";
+import type { OutputWanted } from "../protocol/run-output.ts";
+import type { RunOutputs } from "./run-outputs.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { offerOf, type Runners } from "./runners.ts";
 import { wireRun } from "./run-row.ts";
 import type { Runs } from "./runs.ts";
 
 /** What a poll brings (protocol, section 3); null is 204. */
-export type PollAnswer = { run: unknown } | { stop_runs: string[] } | { deregistered: true } | null;
+export type PollAnswer = { run: unknown } | { stop_runs: string[] } | { deregistered: true } | { output_wanted: OutputWanted[] } | null;
 
 export interface PollParts {
   readonly runners: Runners;
@@ -16,6 +18,7 @@ export interface PollParts {
   readonly claims: Claims;
   readonly transitions: RunTransitions;
   readonly waiters: PollWaiters;
+  readonly outputs: RunOutputs;
   readonly log: Log;
   readonly pollTimeoutMs: number;
   readonly stopRedeliveryMs: number;
@@ -83,7 +86,7 @@ export class Polls {
 
   /** Stops come first, so that a stream of new runs cannot hold them up. */
   #look(runnerId: string, takesRuns: boolean): PollAnswer {
-    const { runners, claims, transitions, log } = this.#parts;
+    const { runners, claims, transitions, outputs, log } = this.#parts;
     const runner = runners.find(runnerId);
     if (runner === null) return { deregistered: true };
     const stops = this.#dueStops(runnerId);
@@ -94,7 +97,7 @@ export class Polls {
       return { deregistered: true };
     }
     const run = takesRuns ? claims.claim(runner) : null;
-    if (run === null) return null;
+    if (run === null) return wantedOf(outputs.due(runnerId));
     log.info(`run ${run.run_id} claimed`, { run: run.run_id, session: run.session_id, runner: runnerId });
     return { run: wireRun(run) };
   }
@@ -115,4 +118,9 @@ export class Polls {
     if (!sentAt || sentAt.size === 0) return null;
     return Math.max(1, Math.min(...sentAt.values()) + this.#parts.stopRedeliveryMs - performance.now());
   }
+}
+
+/** Last of all: whoever looks at something can wait. */
+function wantedOf(due: OutputWanted[]): PollAnswer {
+  return due.length === 0 ? null : { output_wanted: due };
 }

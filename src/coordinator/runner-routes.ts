@@ -6,6 +6,7 @@ import { namedPage } from "./paging.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 import type { Polls } from "./polls.ts";
 import type { Routes } from "./router.ts";
+import type { RunOutputs } from "./run-outputs.ts";
 import type { RunRow } from "./run-row.ts";
 import type { RunTransitions } from "./run-transitions.ts";
 import { type Runners, wireRunner } from "./runners.ts";
@@ -18,6 +19,7 @@ export interface RunnerRouteParts {
   readonly runs: Runs;
   readonly runners: Runners;
   readonly polls: Polls;
+  readonly outputs: RunOutputs;
   readonly waiters: PollWaiters;
   readonly claims: Claims;
   readonly transitions: RunTransitions;
@@ -30,7 +32,7 @@ export function runnerRoutes(parts: RunnerRouteParts): Routes {
   return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
 }
 
-function lifecycleRoutes({ store, runs, runners, polls, waiters, claims, transitions, timings, log }: RunnerRouteParts): Routes {
+function lifecycleRoutes({ store, runs, runners, polls, outputs, waiters, claims, transitions, timings, log }: RunnerRouteParts): Routes {
   return {
     async "POST /runner/register"({ request }) {
       const body = await readBody(request, Register);
@@ -44,6 +46,7 @@ function lifecycleRoutes({ store, runs, runners, polls, waiters, claims, transit
       const capacity = query.get("capacity") ?? "1";
       if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
       keepOpen();
+      outputs.heard(runnerId, query.get("output") === "1");
       const answer = await polls.poll(runnerId, Number(capacity) > 0, request.signal);
       return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);
     },
@@ -68,6 +71,7 @@ function lifecycleRoutes({ store, runs, runners, polls, waiters, claims, transit
       }
       if (runners.find(runnerId) === null) throw new HttpError(404, `Runner not found: ${runnerId}`);
       transitions.removeRunner(runnerId, true);
+      outputs.forget(runnerId);
       log.info("runner deregistered itself", { runner: runnerId });
       return Response.json({ ok: true, message: "Runner deregistered", initiated_by: "self" });
     },

@@ -15,6 +15,8 @@ export interface CoordinatorTimings {
   readonly heartbeatIntervalSeconds: number;
   /** A stop that was handed out is repeated after this long, until the run's end is reported. */
   readonly stopRedeliveryMs: number;
+  /** How long a runner may take to show the output of a run. */
+  readonly outputTimeoutMs: number;
   /** What ended longer ago than is kept is looked for so often. */
   readonly housekeepingEveryMs: number;
   /** A connection with nothing under way is cut after this many seconds; polls and streams are not. */
@@ -29,7 +31,7 @@ export interface Terms {
 }
 
 export function termsOf({ pollTimeoutMs, heartbeatIntervalSeconds }: CoordinatorTimings): Terms {
-  return { poll_timeout_seconds: pollTimeoutMs / 1_000, heartbeat_interval_seconds: heartbeatIntervalSeconds, capabilities: ["capacity"] };
+  return { poll_timeout_seconds: pollTimeoutMs / 1_000, heartbeat_interval_seconds: heartbeatIntervalSeconds, capabilities: ["capacity", "output"] };
 }
 
 export const DEFAULT_TIMINGS: CoordinatorTimings = {
@@ -41,6 +43,7 @@ export const DEFAULT_TIMINGS: CoordinatorTimings = {
   sseHeartbeatMs: 30_000,
   heartbeatIntervalSeconds: 60,
   stopRedeliveryMs: 2_000,
+  outputTimeoutMs: 5_000,
   housekeepingEveryMs: 3_600_000,
   idleTimeoutSeconds: 30,
 };

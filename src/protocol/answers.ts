@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { McpServers } from "./agent.ts";
+import { OutputWanted } from "./run-output.ts";
 import { Demands, ExecutionMode, FailureReason, RunStatus, RunType, WaitingFor } from "./run.ts";
 
 /*
@@ -155,6 +156,7 @@ export const PollAnswer = v.union([
   v.object({ run: RunAnswer }),
   v.object({ stop_runs: v.array(text) }),
   v.object({ deregistered: v.literal(true) }),
+  v.object({ output_wanted: v.array(OutputWanted) }),
 ]);
 
 const steps = v.array(v.object({ up_to_ms: v.nullable(count), runs: count }));

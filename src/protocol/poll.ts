@@ -3,6 +3,7 @@ import { clip } from "../errors.ts";
 import { Blueprint } from "./agent.ts";
 import { RunId, SessionId } from "./identifiers.ts";
 import { promptOfParameters } from "./parameters.ts";
+import { OutputWanted } from "./run-output.ts";
 import { RunType } from "./run.ts";
 import { traceFields, Traceparent, Tracestate } from "./trace-context.ts";
 
@@ -32,6 +33,8 @@ export type PollMessage =
   | { readonly kind: "deregistered" }
   | { readonly kind: "stops"; readonly runIds: readonly string[]; readonly sessionIds: readonly string[] }
   | { readonly kind: "run"; readonly run: AssignedRun }
+  /** Somebody wants to see what runs have written. */
+  | { readonly kind: "output-wanted"; readonly wanted: readonly OutputWanted[] }
   /** A run that cannot be executed as it is, but can be reported failed. */
   | { readonly kind: "bad-run"; readonly runId: string; readonly sessionId: string | null; readonly fault: string }
   /** A message of a kind that this runner does not serve (G2's script sync). */
@@ -57,6 +60,8 @@ const Envelope = v.looseObject({
   stop_runs: v.nullish(v.array(v.string())),
   stop_sessions: v.nullish(v.array(v.string())),
   deregistered: v.nullish(v.boolean()),
+  // One that makes no sense is not answered; nothing else is lost with it.
+  output_wanted: v.fallback(v.nullish(v.array(OutputWanted)), null),
 });
 
 /** Parses the body of a 200 to the poll; null where it is none of its shapes. */
@@ -64,10 +69,11 @@ export function parsePollMessage(body: unknown): PollMessage | null {
   const envelope = v.safeParse(Envelope, body);
   // To valibot an array is an object too.
   if (!envelope.success || Array.isArray(body)) return null;
-  const { run, stop_runs, stop_sessions, deregistered } = envelope.output;
+  const { run, stop_runs, stop_sessions, deregistered, output_wanted } = envelope.output;
   if (run != null) return parseAssignedRun(run);
   if (stop_runs != null || stop_sessions != null) return { kind: "stops", runIds: stop_runs ?? [], sessionIds: stop_sessions ?? [] };
   if (deregistered === true) return { kind: "deregistered" };
+  if (output_wanted != null) return { kind: "output-wanted", wanted: output_wanted };
   const keys = Object.keys(envelope.output);
   return keys.length === 0 ? { kind: "nothing" } : { kind: "unknown", keys };
 }

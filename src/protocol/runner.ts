@@ -22,7 +22,7 @@ const registration = {
   capabilities: v.nullish(v.array(v.string()), []),
 };
 
-/** Answer of `POST /runner/register`. `capabilities` is ours: "capacity" says that a poll takes `capacity=0` (stops only). */
+/** Answer of `POST /runner/register`. `capabilities` is ours: "capacity" says that a poll takes `capacity=0` (stops only), "output" that it takes `output=1` (its runner shows output). */
 export const Registered = v.looseObject(registration);
 export type Registered = v.InferOutput<typeof Registered>;
 

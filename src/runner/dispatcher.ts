@@ -6,6 +6,7 @@ import { deliver } from "./deliver.ts";
 import { executeRun } from "./execute-run.ts";
 import type { RunRegistry } from "./run-registry.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
+import { showOutput } from "./show-output.ts";
 
 const UNKNOWN_RUN_GRACE_MS = 3_000;
 
@@ -37,6 +38,9 @@ export class Dispatcher {
       case "stops":
         for (const runId of message.runIds) this.track(this.#stopById(runId));
         for (const sessionId of message.sessionIds) for (const run of this.registry.ofSession(sessionId)) stopRun(run);
+        return;
+      case "output-wanted":
+        for (const wanted of message.wanted) this.track(showOutput(wanted, this.parts));
         return;
       case "deregistered":
         return this.onDeregistered();

@@ -150,7 +150,7 @@ export class Poller {
   #poll(stopsOnly: boolean, signal: AbortSignal): Promise<PollMessage> {
     const { coordinator, registration } = this.#options;
     const timeoutMs = registration.pollTimeoutSeconds * 1000 + POLL_MARGIN_MS;
-    return coordinator.poll(registration.runnerId, { stopsOnly, timeoutMs, signal });
+    return coordinator.poll(registration.runnerId, { stopsOnly, showsOutput: registration.showsOutput, timeoutMs, signal });
   }
 
   #take(message: PollMessage): PollMessage {

@@ -92,6 +92,11 @@ export class Registration {
     return this.#answer?.capabilities?.includes("capacity") ?? false;
   }
 
+  /** Whether the coordinator asks runners for the output of their runs, where they say that they can show it. */
+  get showsOutput(): boolean {
+    return this.#answer?.capabilities?.includes("output") ?? false;
+  }
+
   /** The registration was that of an earlier start, which is dead; a poll of it may still be open at the coordinator. */
   get isTakenUp(): boolean {
     return this.#isTakenUp;

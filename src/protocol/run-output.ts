@@ -1,0 +1,34 @@
+import * as v from "valibot";
+import { RunId } from "./identifiers.ts";
+
+/** So much of each stream is given at a time, in bytes, at most and by default. */
+export const MOST_OUTPUT_BYTES = 256 * 1024;
+export const USUAL_OUTPUT_BYTES = 64 * 1024;
+
+const offset = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+/** A part of one stream. `from` and `to` are offsets in bytes, `size` is that of the whole; what is not UTF-8 is U+FFFD. */
+export const OutputPart = v.object({ from: offset, to: offset, size: offset, text: v.string() });
+export type OutputPart = v.InferOutput<typeof OutputPart>;
+
+/** Which part of a run's output is wanted. Without an offset the end of the stream. */
+export const OutputWanted = v.object({
+  request_id: v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/)),
+  run_id: RunId,
+  stdout_from: v.nullish(offset, null),
+  stderr_from: v.nullish(offset, null),
+  bytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_OUTPUT_BYTES)),
+});
+export type OutputWanted = v.InferOutput<typeof OutputWanted>;
+
+/** What a runner answers: body of `POST /runner/runs/{id}/output`. Null: it does not have the run's output any more. */
+export const OutputShown = v.object({
+  runner_id: v.string(),
+  request_id: v.string(),
+  output: v.nullable(v.object({ stdout: OutputPart, stderr: OutputPart })),
+});
+export type OutputShown = v.InferOutput<typeof OutputShown>;
+
+/** Answer of `GET /runs/{id}/output`. */
+export const RunOutputAnswer = v.object({ run_id: v.string(), stdout: OutputPart, stderr: OutputPart });
+export type RunOutputAnswer = v.InferOutput<typeof RunOutputAnswer>;

@@ -1,0 +1,91 @@
+import { describe, expect, test } from "bun:test";
+import { appendFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { readOutputPart } from "../../src/process/output-part.ts";
+import { RunOutput } from "../../src/process/run-output.ts";
+import { tempFolder } from "../harness/temp-folder.ts";
+
+function withFile(content: string | Uint8Array, body: (path: string) => void): void {
+  using folder = tempFolder();
+  const path = join(folder.path, "stdout");
+  writeFileSync(path, content);
+  body(path);
+}
+const tail = (path: string, bytes: number) => readOutputPart(path, { from: null, bytes, limitBytes: 0 });
+const part = (path: string, from: number, bytes: number, limitBytes = 0) => readOutputPart(path, { from, bytes, limitBytes });
+
+describe("readOutputPart", () => {
+  test("the end begins at a line, where there is one", () => {
+    withFile("one\ntwo\nthree\n", (path) => {
+      expect(tail(path, 100)).toEqual({ from: 0, to: 14, size: 14, text: "one\ntwo\nthree\n" });
+      expect(tail(path, 8)).toEqual({ from: 8, to: 14, size: 14, text: "three\n" });
+      expect(tail(path, 4)).toEqual({ from: 10, to: 14, size: 14, text: "ree\n" });
+    });
+  });
+
+  test("parts that follow each other make the whole, whatever is cut where", () => {
+    const text = "aé€😀\n".repeat(50);
+    const { length } = Buffer.from(text);
+    withFile(text, (path) => {
+      for (const bytes of [4, 5, 7, 11, 64]) {
+        let seen = "";
+        for (let from = 0; from < length; ) {
+          const got = part(path, from, bytes);
+          seen += got?.text ?? "";
+          expect(got?.from).toBe(from);
+          from = got?.to ?? length;
+        }
+        expect(seen).toBe(text);
+      }
+    });
+  });
+
+  test("what is not UTF-8 is shown as such, and goes on", () => {
+    withFile(new Uint8Array([0x61, 0xff, 0xfe, 0x80, 0x80, 0x80, 0x80, 0x62]), (path) => {
+      expect(part(path, 0, 100)?.text).toBe("a\ufffd\ufffd\ufffd\ufffd\ufffd\ufffdb");
+      let at = 0;
+      for (let i = 0; i < 8 && at < 8; i++) at = part(path, at, 2)?.to ?? 8;
+      expect(at).toBe(8);
+    });
+  });
+
+  test("beyond the end there is nothing; of a file that was emptied the offset begins anew", () => {
+    withFile("abc", (path) => {
+      expect(part(path, 3, 10)).toEqual({ from: 3, to: 3, size: 3, text: "" });
+      expect(part(path, 99, 10)).toEqual({ from: 3, to: 3, size: 3, text: "" });
+    });
+  });
+
+  test("what was given back to the disk is passed over", () => {
+    using folder = tempFolder();
+    const path = join(folder.path, "stdout");
+    const limitBytes = 64 * 1024;
+    const output = new RunOutput(path, limitBytes);
+    const line = `${"x".repeat(99)}\n`;
+    for (let i = 0; i < 3_000; i++) appendFileSync(path, line);
+    output.bound();
+    const dropped = output.droppedBytes;
+    output.close();
+    const got = part(path, 0, 1_000, limitBytes);
+    expect(dropped).toBeGreaterThan(200_000);
+    expect(got?.from).toBe(dropped);
+    expect(got?.text).not.toContain("\0");
+    expect(got?.text.length).toBe(1_000);
+  });
+
+  test("a link, a folder and what is not there show nothing", () => {
+    using folder = tempFolder();
+    const [secret, link, below] = ["secret", "stdout", "folder"].map((name) => join(folder.path, name)) as [string, string, string];
+    writeFileSync(secret, "secret");
+    symlinkSync(secret, link);
+    mkdirSync(below);
+    for (const path of [link, below, join(folder.path, "nothing")]) expect(tail(path, 10)).toBeNull();
+  });
+
+  test.skipIf(process.platform === "win32")("a pipe in its place holds nothing up", () => {
+    using folder = tempFolder();
+    const path = join(folder.path, "stdout");
+    expect(Bun.spawnSync(["mkfifo", path]).success).toBe(true);
+    expect(tail(path, 10)).toBeNull();
+  });
+});
