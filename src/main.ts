@@ -22,6 +22,7 @@ const context: CommandContext = {
   write: (text) => stdout.write(text),
   print: (text) => stdout.write(`${text}\n`),
   note: (text) => stderr.write(`${text}\n`),
+  hasReader: () => stdout.hasReader,
   isTerminal: isTerminal(),
   exitNow: (code) => exit(code),
 };

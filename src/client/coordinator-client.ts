@@ -198,6 +198,14 @@ export class CoordinatorClient {
     return answer.result ?? answer.result_text ?? (answer.result_data == null ? "" : JSON.stringify(answer.result_data));
   }
 
+  /** Events of a session, oldest first, after the event of that number; `nextCursor` is undefined at a coordinator that has no pages and gives all. */
+  async sessionEvents(sessionId: string, after: number | null, limit: number): Promise<{ events: SessionEvent[]; nextCursor: string | null | undefined }> {
+    const wanted = { order: "asc", limit: String(limit), ...(after === null ? {} : { cursor: String(after) }) };
+    const schema = v.looseObject({ events: v.array(v.unknown()), next_cursor: v.optional(v.nullable(v.string())) });
+    const answer = await this.#call({ method: "GET", path: `/sessions/${encodeURIComponent(sessionId)}/events${query(wanted)}`, answer: schema });
+    return { events: keepValid(SessionEventSchema, answer.events), nextCursor: answer.next_cursor };
+  }
+
   async sendEvent(event: SessionEvent): Promise<void> {
     const path = `/sessions/${encodeURIComponent(event.session_id)}/events`;
     await this.#call({ method: "POST", path, body: event, answer: Acknowledgement });

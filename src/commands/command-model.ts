@@ -25,6 +25,7 @@ export interface CommandModel {
 /** What the positionals of a command stand for, where they can be completed. */
 const POSITIONALS: Readonly<Record<string, ValueKind | "run">> = {
   "stop id": "run",
+  "logs id": "run",
   "service action": ["install", "uninstall", "status", "logs"],
   "completion what": ["bash", "zsh", "fish"],
 };

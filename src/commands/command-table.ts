@@ -25,6 +25,7 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   sessions: { summary: "List sessions", load: async () => (await import("./lists.ts")).sessionsCommand },
   runners: { summary: "List runners", load: async () => (await import("./lists.ts")).runnersCommand },
   agents: { summary: "List, show, add and remove agents", load: async () => (await import("./agents.ts")).agentsCommand },
+  logs: { summary: "Show what a run writes and tells, and follow it", load: async () => (await import("./logs.ts")).logsCommand },
   stop: { summary: "Stop a run, or what runs in a session", load: async () => (await import("./stop.ts")).stopCommand },
   handover: { summary: "End a runner and leave its executors to the next start", load: async () => (await import("./handover.ts")).handoverCommand },
   service: { summary: "Install the runner as a service, or look after it", load: async () => (await import("./service.ts")).serviceCommand },

@@ -11,6 +11,8 @@ export interface CommandContext {
   readonly print: (text: string) => void;
   /** A line to stderr: what a person may want to know beside it. */
   readonly note: (text: string) => void;
+  /** False once nobody reads stdout any more (`| head`). */
+  readonly hasReader: () => boolean;
   /** stdout is a terminal. */
   readonly isTerminal: boolean;
   /** Ends the process at once; for a user who has interrupted three times. */

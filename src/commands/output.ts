@@ -9,6 +9,7 @@ export class Output {
   readonly #open: () => Bun.FileSink;
   #sink: Bun.FileSink | undefined;
   #isDiskFull = false;
+  #hasReader = true;
 
   constructor(open: () => Bun.FileSink) {
     this.#open = open;
@@ -17,6 +18,11 @@ export class Output {
   /** Something could not be written for want of room. */
   get isDiskFull(): boolean {
     return this.#isDiskFull;
+  }
+
+  /** False once the reader has gone away: whoever writes on and on has nobody to write for. */
+  get hasReader(): boolean {
+    return this.#hasReader;
   }
 
   /** Returns at once, whether there is a reader or not; what a pipe does not take yet is kept. */
@@ -43,6 +49,7 @@ export class Output {
   }
 
   #note(error: unknown): void {
-    this.#isDiskFull ||= errorCode(error) === "ENOSPC";
+    if (errorCode(error) === "ENOSPC") this.#isDiskFull = true;
+    else this.#hasReader = false;
   }
 }

@@ -16,6 +16,7 @@ export async function runOf(command: Command, args: CommandArgs, env: Environmen
     write: (text) => void (stdout += text),
     print: (text) => void (stdout += `${text}\n`),
     note: (text) => void (stderr += `${text}\n`),
+    hasReader: () => true,
     isTerminal: false,
     exitNow: () => {
       throw new Error("exited");

@@ -15,6 +15,8 @@ export interface StartedBinary extends AsyncDisposable {
   /** Resolves to the exit code, or -1 if it was ended by a signal. */
   readonly exited: Promise<number>;
   signal(signal: NodeJS.Signals): void;
+  /** From now on nobody reads what it writes to stdout. */
+  closeStdout(): Promise<void>;
   /** Waits until stdout has a line that matches, and returns the match. */
   line(pattern: RegExp, deadlineMs?: number): Promise<RegExpExecArray>;
 }
@@ -56,6 +58,7 @@ export function startBinary(args: readonly string[], options: StartOptions): Sta
     stderr: stderr.text,
     exited,
     signal: (signal) => child.kill(signal),
+    closeStdout: stdout.close,
     async line(pattern, deadlineMs) {
       const look = (): RegExpExecArray | null => pattern.exec(stdout.text());
       return until(() => `a line like ${pattern} on stdout, which has:\n${stdout.text()}\nstderr:\n${stderr.text()}`, look, deadlineMs);
@@ -77,11 +80,16 @@ export async function runBinary(
   return { code, stdout: started.stdout(), stderr: started.stderr() };
 }
 
-function collect(stream: ReadableStream<Uint8Array>): { text: () => string; done: Promise<void> } {
+function collect(stream: ReadableStream<Uint8Array>): { text: () => string; done: Promise<void>; close: () => Promise<void> } {
   const decoder = new TextDecoder();
+  const reader = stream.getReader();
   let text = "";
   const read = async (): Promise<void> => {
-    for await (const chunk of stream) text += decoder.decode(chunk, { stream: true });
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      text += decoder.decode(value, { stream: true });
+    }
   };
-  return { text: () => text, done: read() };
+  return { text: () => text, done: read(), close: () => reader.cancel() };
 }

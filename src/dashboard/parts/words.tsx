@@ -1,5 +1,5 @@
 import type { VNode } from "preact";
-import { harmlessText } from "../session/harmless-text.ts";
+import { harmlessText } from "../../harmless-text.ts";
 
 /** A short text that others have chosen, on one line, apart from what is around it. */
 export function Words({ text, most = 200 }: { readonly text: string; readonly most?: number }): VNode {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { harmlessText } from "../../../src/dashboard/session/harmless-text.ts";
+import { harmlessText } from "../src/harmless-text.ts";
 
 test.each([
   ["plain text, tabs and lines", "a\tb\nc", "a\tb\nc"],
