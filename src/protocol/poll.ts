@@ -61,7 +61,7 @@ const Envelope = v.looseObject({
   stop_sessions: v.nullish(v.array(v.string())),
   deregistered: v.nullish(v.boolean()),
   // One that makes no sense is not answered; nothing else is lost with it.
-  output_wanted: v.fallback(v.nullish(v.array(OutputWanted)), null),
+  output_wanted: v.optional(v.fallback(v.nullable(v.array(OutputWanted)), null)),
 });
 
 /** Parses the body of a 200 to the poll; null where it is none of its shapes. */
