@@ -237,6 +237,13 @@ export class CoordinatorClient {
     }
   }
 
+  /** Yields whenever something has happened at the coordinator, and first when it listens; what it was is to be read. Ends as `runEnds` does. */
+  async *changes(signal: AbortSignal): AsyncGenerator<void> {
+    const response = await this.#openStream({ include_init: "false" }, signal);
+    yield;
+    for await (const _ of readEventStream(response.body)) yield;
+  }
+
   async #openStream(wanted: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
     const header = await this.authorization.header();
     const headers: Record<string, string> = header === null ? {} : { authorization: header };

@@ -3,12 +3,13 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { readAgentFile } from "../coordinator/agent-file.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
-import { type CreateAgent, CreateAgent as CreateAgentSchema } from "../protocol/agent.ts";
+import { type AgentInfo, type CreateAgent, CreateAgent as CreateAgentSchema } from "../protocol/agent.ts";
 import * as v from "valibot";
 import { type Command, type CommandArgs, type CommandContext, textArg } from "./command.ts";
 import { asking, connect } from "./connect.ts";
-import { commonOptions, coordinatorOptions, jsonOption } from "./options.ts";
+import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./options.ts";
 import { printTable } from "./table.ts";
+import { watch } from "./watch.ts";
 
 const ACTIONS = ["list", "show", "add", "rm"] as const;
 
@@ -19,6 +20,7 @@ export const agentsCommand: Command = {
     action: { type: "positional", required: false, description: "list (what is done without it), show, add or rm" },
     what: { type: "positional", required: false, description: "The agent's name; for add, a folder with agent.json in it" },
     replace: { type: "boolean", description: "With add: take the place of an agent of that name" },
+    ...watchOption,
     ...jsonOption,
     ...coordinatorOptions,
     ...commonOptions,
@@ -52,10 +54,22 @@ function isAction(word: string): word is (typeof ACTIONS)[number] {
 }
 
 async function list(client: CoordinatorClient, args: CommandArgs, context: CommandContext): Promise<void> {
+  const isJson = args["json"] === true;
+  if (args["watch"] === true) {
+    const look = async (): Promise<{ shown: string; known: string }> => {
+      const agents = await client.agents();
+      const known = JSON.stringify(agents);
+      return { known, shown: isJson ? known : table(agents, context) };
+    };
+    return asking(client, watch(context, look));
+  }
   const agents = await asking(client, client.agents());
-  if (args["json"] === true) return context.print(JSON.stringify(agents, null, 2));
+  context.print(isJson ? JSON.stringify(agents, null, 2) : table(agents, context));
+}
+
+function table(agents: readonly AgentInfo[], context: CommandContext): string {
   const rows = agents.map((agent) => [agent.name, agent.status ?? "-", agent.source ?? "-", (agent.tags ?? []).join(",") || "-", agent.description ?? ""]);
-  context.print(printTable(["AGENT", "STATUS", "SOURCE", "TAGS", "DESCRIPTION"], rows, context.isTerminal ? process.stdout.columns : undefined));
+  return printTable(["AGENT", "STATUS", "SOURCE", "TAGS", "DESCRIPTION"], rows, context.isTerminal ? process.stdout.columns : undefined);
 }
 
 async function add(client: CoordinatorClient, args: CommandArgs, context: CommandContext, folder: string): Promise<void> {

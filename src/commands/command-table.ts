@@ -21,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   up: { summary: "Coordinator and runner in one process", load: async () => (await import("./up.ts")).upCommand },
   coordinator: { summary: "The embedded coordinator alone", load: async () => (await import("./coordinator.ts")).coordinatorCommand },
   submit: { summary: "Create a run and follow it to its result", load: async () => (await import("./submit.ts")).submitCommand },
+  top: { summary: "Watch runs, sessions and runners live, and steer them", load: async () => (await import("./top.ts")).topCommand },
   runs: { summary: "List runs", load: async () => (await import("./lists.ts")).runsCommand },
   sessions: { summary: "List sessions", load: async () => (await import("./lists.ts")).sessionsCommand },
   runners: { summary: "List runners", load: async () => (await import("./lists.ts")).runnersCommand },

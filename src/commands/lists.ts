@@ -5,8 +5,9 @@ import type { Newest } from "../client/newest-rows.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import { type Command, type CommandArgs, textArg } from "./command.ts";
 import { asking, connect } from "./connect.ts";
-import { commonOptions, coordinatorOptions, jsonOption } from "./options.ts";
+import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./options.ts";
 import { printTable } from "./table.ts";
+import { watch } from "./watch.ts";
 
 const SHOWN = 50;
 
@@ -80,22 +81,38 @@ function listCommand<Row>(list: {
   return {
     name: list.name,
     description: list.description,
-    args: { ...list.args, ...limitOption, ...jsonOption, ...coordinatorOptions, ...commonOptions },
+    args: { ...list.args, ...limitOption, ...watchOption, ...jsonOption, ...coordinatorOptions, ...commonOptions },
     examples: [
       [`agent-runner ${list.name}`, "a table"],
       ...(list.examples ?? []),
       [`agent-runner ${list.name} --json`, "a JSON array, for scripts"],
+      [`agent-runner ${list.name} --watch`, "again whenever it has changed; with --json one array a line"],
     ],
     async run(args, context) {
       const limit = limitOf(args);
       const client = connect(loadConfig(args, context.env));
-      const { rows, isCut } = await asking(client, list.read(client, args, limit === 0 ? Number.MAX_SAFE_INTEGER : limit));
-      const width = context.isTerminal ? process.stdout.columns : undefined;
-      context.print(args["json"] === true ? JSON.stringify(rows, null, 2) : printTable(list.headings, rows.map(list.row), width));
+      const read = (): Promise<Newest<Row>> => list.read(client, args, limit === 0 ? Number.MAX_SAFE_INTEGER : limit);
+      const table = (rows: readonly Row[]): string => printTable(list.headings, rows.map(list.row), context.isTerminal ? process.stdout.columns : undefined);
+      if (args["watch"] === true) {
+        const look = async (): Promise<{ shown: string; known: string }> => {
+          const { rows } = await read();
+          const known = JSON.stringify(rows, withoutAge);
+          return { known, shown: args["json"] === true ? JSON.stringify(rows) : table(rows) };
+        };
+        await asking(client, watch(context, look));
+        return ExitCode.ok;
+      }
+      const { rows, isCut } = await asking(client, read());
+      context.print(args["json"] === true ? JSON.stringify(rows, null, 2) : table(rows));
       if (isCut) context.note("Older ones are not shown; --limit N shows so many, --limit 0 all");
       return ExitCode.ok;
     },
   };
+}
+
+/** What is another at each look is no change. */
+function withoutAge(key: string, value: unknown): unknown {
+  return key === "seconds_since_heartbeat" ? undefined : value;
 }
 
 function limitOf(args: CommandArgs): number {

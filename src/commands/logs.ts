@@ -86,7 +86,7 @@ interface RunLogOptions {
 }
 
 /** What a run writes and tells, each once and in its order. */
-class RunLog {
+export class RunLog {
   readonly #options: RunLogOptions;
   #offsets: { stdout: number; stderr: number } | null = null;
   #lastNote = "";

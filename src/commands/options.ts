@@ -49,6 +49,10 @@ export const logOptions = {
   verbose: { type: "boolean", alias: "v", description: "Enable verbose logging" },
 } as const satisfies ArgsDef;
 
+export const watchOption = {
+  watch: { type: "boolean", description: "Show it again whenever it has changed, until Ctrl+C" },
+} as const satisfies ArgsDef;
+
 /** What ends a command before it begins. */
 export const commonOptions = {
   help: { type: "boolean", alias: "h", description: "Show this help" },

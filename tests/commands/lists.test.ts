@@ -66,7 +66,7 @@ test("runs --json: an array, for programs", async () => {
 });
 
 test("sessions, runners: a row each, with nothing in it that a terminal would act on", async () => {
-  expect((await list(sessionsCommand)).stdout.split("\n")[1]).toBe("ses_1    finished  a?[2J  ses_0   -        -");
+  expect((await list(sessionsCommand)).stdout.split("\n")[1]).toBe("ses_1    finished  a      ses_0   -        -");
   expect((await list(runnersCommand)).stdout.split("\n")[1]).toBe("lnch_1  online  h     x         a,b   12 s ago        -");
 });
 

@@ -1,0 +1,56 @@
+import type { CommandContext } from "../command.ts";
+import type { Line, Size, Tone } from "./top-view.ts";
+
+const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+const COLOURS: Readonly<Record<Tone, string>> = { running: "\x1b[36m", waiting: "\x1b[33m", failed: "\x1b[31m", plain: "", head: "\x1b[1m", chosen: "\x1b[7m", alert: "\x1b[1;31m", quiet: "\x1b[2m" };
+/** Without colours the chosen row is still to be seen. */
+const PLAIN: Partial<Record<Tone, string>> = { chosen: "\x1b[7m", head: "\x1b[1m" };
+
+/** The terminal while a program has all of it. Whatever happens, disposing of it gives the terminal back as it was. */
+export class TerminalScreen implements Disposable {
+  readonly #context: CommandContext;
+  readonly #hasColours: boolean;
+  readonly #onData: (data: Buffer) => void;
+  readonly #onResize: () => void;
+  #shown: readonly string[] = [];
+
+  constructor(context: CommandContext, options: { readonly onKeys: (text: string) => void; readonly onResize: () => void }) {
+    this.#context = context;
+    this.#hasColours = !context.env["NO_COLOR"];
+    this.#onData = (data) => options.onKeys(data.toString("utf8"));
+    this.#onResize = () => {
+      this.#shown = [];
+      options.onResize();
+    };
+    process.stdin.setRawMode?.(true);
+    process.stdin.on("data", this.#onData);
+    process.stdout.on("resize", this.#onResize);
+    context.write(ENTER);
+  }
+
+  get size(): Size {
+    return { columns: process.stdout.columns || 80, lines: process.stdout.rows || 24 };
+  }
+
+  /** Writes the lines that are others than before. */
+  show(lines: readonly Line[]): void {
+    const next = lines.map(({ text, tone }) => this.#painted(text, tone));
+    const changed = next.flatMap((line, i) => (line === this.#shown[i] ? [] : [`\x1b[${i + 1};1H${line}\x1b[K`]));
+    if (changed.length > 0) this.#context.write(changed.join(""));
+    this.#shown = next;
+  }
+
+  [Symbol.dispose](): void {
+    process.stdin.off("data", this.#onData);
+    process.stdin.setRawMode?.(false);
+    process.stdin.pause();
+    process.stdout.off("resize", this.#onResize);
+    this.#context.write(LEAVE);
+  }
+
+  #painted(text: string, tone: Tone): string {
+    const colour = (this.#hasColours ? COLOURS[tone] : PLAIN[tone]) ?? "";
+    return colour === "" ? text : `${colour}${text}\x1b[0m`;
+  }
+}

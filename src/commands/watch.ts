@@ -1,0 +1,32 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { failureOfThrown } from "../client/failure.ts";
+import type { CommandContext } from "./command.ts";
+
+const LOOK_EVERY_MS = 1_000;
+/** The cursor to the upper left, and everything from there on wiped out. */
+const AGAIN = "\x1b[H\x1b[J";
+
+/**
+ * Shows something again whenever it has changed, until nobody reads it any more or the user ends the program: in its place on a terminal, one after the other
+ * elsewhere. `look` gives what is shown, and by what it is to be known whether it has changed. An outage of the coordinator is waited out.
+ */
+export async function watch(context: CommandContext, look: () => Promise<{ readonly shown: string; readonly known: string }>): Promise<void> {
+  let last: string | null = null;
+  let isAway = false;
+  if (context.isTerminal) context.write("\x1b[2J");
+  while (context.hasReader()) {
+    try {
+      const { shown, known } = await look();
+      if (known !== last || isAway) context.write(`${context.isTerminal ? AGAIN : ""}${shown}\n`);
+      last = known;
+      isAway = false;
+    } catch (error) {
+      const failure = failureOfThrown("watch", error);
+      // Who has seen nothing yet has typed something wrong rather than met an outage.
+      if (!failure.isRetryable || last === null) throw error;
+      if (!isAway) context.note(`${failure.message}; going on when the coordinator is back`);
+      isAway = true;
+    }
+    await pause(LOOK_EVERY_MS);
+  }
+}
