@@ -95,6 +95,7 @@ test("top shows nothing that acts on the terminal, and no colours where none are
   await using top = program(at, ["top"], { columns: 160, env: { HOME: at.w.home, NO_COLOR: "1" } });
   await top.shows(/evil \[U\+202E\]日本語 prompt/);
   expect(top.raw).not.toContain("owned");
+  // oxlint-disable-next-line no-control-regex
   expect(top.raw).not.toMatch(/\x1b\[3\dm/);
 });
 

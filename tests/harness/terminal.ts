@@ -45,6 +45,7 @@ export class TerminalProgram implements AsyncDisposable {
     let at = 0;
     // oxlint-disable-next-line no-control-regex
     for (const [, sequence, text] of this.raw.matchAll(/(\x1b\[[?0-9;]*[A-Za-z])|([^\x1b]+)/g)) {
+      // oxlint-disable-next-line no-control-regex
       const row = /^\x1b\[(\d+);1H$/.exec(sequence ?? "")?.[1];
       if (row !== undefined) {
         at = Number(row) - 1;
