@@ -17,7 +17,7 @@ const MARKER = "E2E_WORLD";
 export const TEST_TIMEOUT_MS = 60_000;
 
 /** Deadlines only: a machine that is slow fails nothing. */
-const START_MS = 60_000;
+export const START_MS = 60_000;
 const LEAVE_MS = 30_000;
 /** A signal that comes sooner after another counts as the same one. */
 export const NOT_AN_ECHO_MS = 150;

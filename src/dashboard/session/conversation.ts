@@ -20,6 +20,8 @@ export interface MessageEntry extends Common {
 export interface ToolEntry extends Common {
   readonly kind: "tool";
   readonly name: string;
+  /** What it is about, in a few words. */
+  readonly gist: string;
   readonly input: string | null;
   /** Null while there is none. */
   readonly output: string | null;
@@ -95,12 +97,24 @@ function toolEntry(event: NumberedEvent, common: Common): ToolEntry {
     ...common,
     kind: "tool",
     name: event.tool_name ?? "a tool",
+    gist: gistOf(event.tool_input),
     input: event.tool_input == null ? null : shown(event.tool_input),
     output: hasEnded ? shown(event.tool_output ?? event.error ?? "") : null,
     hasFailed: event.error != null,
     hasEnded,
     isNested: event["parent_tool_use_id"] != null,
   };
+}
+
+/** What agents' tools call the thing that their reader looks for. */
+const TELLING = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt"];
+const GIST_CHARACTERS = 160;
+
+function gistOf(input: unknown): string {
+  if (typeof input !== "object" || input === null) return input == null ? "" : String(input).slice(0, GIST_CHARACTERS);
+  const fields = Object.entries(input).filter((field): field is [string, string] => typeof field[1] === "string");
+  const told = TELLING.map((name) => fields.find(([key]) => key === name)).find((field) => field !== undefined) ?? fields[0];
+  return (told?.[1] ?? "").slice(0, GIST_CHARACTERS).replace(/\s+/g, " ").trim();
 }
 
 function endOf({ reason, exit_code }: SessionEvent): string | null {

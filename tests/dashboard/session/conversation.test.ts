@@ -36,6 +36,18 @@ test("conversationOf a call without a result, and of a result without its call",
   expect(told({ event_type: "post_tool" })).toMatchObject([{ kind: "tool", name: "a tool", output: "" }]);
 });
 
+test.each([
+  ["the telling field of an object", { description: "Look", command: "rg  x\n src" }, "rg x src"],
+  ["the first text of an object without one", { n: 1, name: "x", other: "y" }, "x"],
+  ["a text", "look", "look"],
+  ["numbers and nothing", 42, "42"],
+  ["an object without texts", { n: 1 }, ""],
+  ["a list", ["first", "second"], "first"],
+  ["a huge text", "x".repeat(1_000), "x".repeat(160)],
+])("conversationOf a call tells as its gist %s", (_, tool_input, gist) => {
+  expect(told({ event_type: "pre_tool", tool_name: "Bash", tool_input })).toMatchObject([{ gist }]);
+});
+
 test("conversationOf a result shows it where the agent has not just said it", () => {
   expect(told(said("assistant", "42"), { event_type: "result", result_text: "42" })).toHaveLength(1);
   expect(told(said("assistant", "so"), { event_type: "result", result_text: "42" })[1]).toMatchObject({ kind: "note", title: "Result", text: "42" });

@@ -1,0 +1,95 @@
+import type { VNode } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import * as v from "valibot";
+import { delay } from "../../async/delay.ts";
+import { AgentText } from "./agent-text.tsx";
+
+/** So much of each stream is shown. */
+const MOST_CHARACTERS = 64 * 1024;
+const BYTES = 32 * 1024;
+const EVERY_MS = 1_000;
+
+const Stream = v.object({ from: v.number(), to: v.number(), size: v.number(), text: v.string() });
+type Stream = v.InferOutput<typeof Stream>;
+const Output = v.object({ stdout: Stream, stderr: Stream });
+type Output = v.InferOutput<typeof Output>;
+
+export interface OutputTailProps {
+  readonly runId: string;
+  readonly isActive: boolean;
+  /** GET of a path of the coordinator's; rejects with words for the reader. */
+  readonly read: (path: string, signal: AbortSignal) => Promise<unknown>;
+}
+
+/** The end of what a run has written to stdout and stderr; followed while it runs. */
+export function OutputTail({ runId, isActive, read }: OutputTailProps): VNode {
+  const [output, setOutput] = useState<Output | null>(null);
+  const [fault, setFault] = useState<string | null>(null);
+  useEffect(() => {
+    const end = new AbortController();
+    void follow(`/runs/${encodeURIComponent(runId)}/output`, { read, isActive, signal: end.signal, show: setOutput, tell: setFault });
+    return () => end.abort();
+  }, [runId, isActive, read]);
+  return (
+    <div class="output">
+      {fault !== null && <p class="quiet">{fault}</p>}
+      {output === null ? fault === null && <p class="quiet">Loading…</p> : (["stdout", "stderr"] as const).map((name) => <StreamView key={name} name={name} stream={output[name]} />)}
+    </div>
+  );
+}
+
+function StreamView({ name, stream }: { readonly name: string; readonly stream: Stream }): VNode {
+  return (
+    <section aria-label={name}>
+      <h4>{name}</h4>
+      {stream.from > 0 && stream.text !== "" && <p class="quiet">The end of {stream.size.toLocaleString("en")} bytes.</p>}
+      {stream.text === "" ? <p class="quiet">empty</p> : <Tail text={stream.text} />}
+    </section>
+  );
+}
+
+/** Newest at the bottom, and scrolled there. */
+function Tail({ text }: { readonly text: string }): VNode {
+  const scroll = (box: HTMLDivElement | null): void => {
+    if (box !== null && (box.dataset["seen"] === undefined || box.scrollHeight - box.scrollTop - box.clientHeight < 200)) box.scrollTop = box.scrollHeight;
+    if (box !== null) box.dataset["seen"] = "";
+  };
+  return (
+    <div class="output-text" tabIndex={0} ref={scroll}>
+      <AgentText text={text} isCode most={MOST_CHARACTERS} />
+    </div>
+  );
+}
+
+interface Following {
+  readonly read: OutputTailProps["read"];
+  readonly isActive: boolean;
+  readonly signal: AbortSignal;
+  readonly show: (output: Output) => void;
+  readonly tell: (fault: string | null) => void;
+}
+
+async function follow(path: string, { read, isActive, signal, show, tell }: Following): Promise<void> {
+  let shown: Output | null = null;
+  do {
+    try {
+      const from: string = shown === null ? "" : `&stdout_from=${shown.stdout.to}&stderr_from=${shown.stderr.to}`;
+      const next: Output = v.parse(Output, await read(`${path}?bytes=${BYTES}${from}`, signal));
+      shown = shown === null ? next : { stdout: joined(shown.stdout, next.stdout), stderr: joined(shown.stderr, next.stderr) };
+      if (signal.aborted) return;
+      show(shown);
+      tell(null);
+    } catch (error) {
+      if (signal.aborted) return;
+      tell(error instanceof Error ? error.message : String(error));
+    }
+    await delay(EVERY_MS, signal);
+  } while (isActive && !signal.aborted);
+}
+
+function joined(before: Stream, after: Stream): Stream {
+  // The file was cut at its beginning meanwhile, or grew by more than is read at a time.
+  if (after.from !== before.to) return after;
+  const text = (before.text + after.text).slice(-MOST_CHARACTERS);
+  return { ...after, text, from: text.length < before.text.length + after.text.length ? after.to - text.length : before.from };
+}

@@ -1,0 +1,42 @@
+import { afterAll, beforeAll } from "bun:test";
+import type { StartedBinary } from "./binary.ts";
+import { CoordinatorApi } from "./coordinator-api.ts";
+import { START_MS, World } from "./world.ts";
+
+/** Coordinator and runner in one process, with the test-executor, for people who look at it. */
+export async function upFor(world: World, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
+  const process = world.start(["up", "--port", "0", "-x", "test-executor", ...args], { env });
+  const [, url = ""] = await process.line(/Connecting to Agent Coordinator at (\S+)/, START_MS);
+  await process.line(/Runner started/, START_MS);
+  return { api: new CoordinatorApi(url), process };
+}
+
+export interface SharedDashboard {
+  readonly world: World;
+  readonly api: CoordinatorApi;
+}
+
+/** One world with coordinator and runner in it for all tests of a file. Its tests look at what they made themselves. */
+export function sharedDashboard(args: readonly string[] = []): SharedDashboard {
+  let world: World | undefined;
+  let api: CoordinatorApi | undefined;
+  const opened = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error("the world is there while tests run only");
+    return value;
+  };
+  beforeAll(async () => {
+    world = new World();
+    ({ api } = await upFor(world, args));
+  }, START_MS);
+  afterAll(async () => {
+    await world?.[Symbol.asyncDispose]();
+  }, START_MS);
+  return {
+    get world() {
+      return opened(world);
+    },
+    get api() {
+      return opened(api);
+    },
+  };
+}
