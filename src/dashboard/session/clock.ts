@@ -1,10 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 
 const EVERY_MS = 1_000;
-const REFRESH_MS = 5_000;
 
 /** The time, each second while something goes on. */
-export function useNow(goesOn: boolean): number {
+export function useClock(goesOn: boolean): number {
   const [nowMs, setNowMs] = useState(() => Date.now());
   useEffect(() => {
     setNowMs(Date.now());
@@ -13,13 +12,4 @@ export function useNow(goesOn: boolean): number {
     return () => clearInterval(timer);
   }, [goesOn]);
   return nowMs;
-}
-
-/** A run that is claimed, or that waits for its time, tells nobody. */
-export function useRegularly(isWanted: boolean, step: () => void): void {
-  useEffect(() => {
-    if (!isWanted) return;
-    const timer = setInterval(step, REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [isWanted, step]);
 }

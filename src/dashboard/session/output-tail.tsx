@@ -2,6 +2,8 @@ import type { VNode } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as v from "valibot";
 import { delay } from "../../async/delay.ts";
+import type { Api } from "../api.ts";
+import { wordsFor } from "../query.ts";
 import { AgentText } from "./agent-text.tsx";
 
 /** So much of each stream is shown. */
@@ -17,19 +19,18 @@ type Output = v.InferOutput<typeof Output>;
 export interface OutputTailProps {
   readonly runId: string;
   readonly isActive: boolean;
-  /** GET of a path of the coordinator's; rejects with words for the reader. */
-  readonly read: (path: string, signal: AbortSignal) => Promise<unknown>;
+  readonly api: Api;
 }
 
 /** The end of what a run has written to stdout and stderr; followed while it runs. */
-export function OutputTail({ runId, isActive, read }: OutputTailProps): VNode {
+export function OutputTail({ runId, isActive, api }: OutputTailProps): VNode {
   const [output, setOutput] = useState<Output | null>(null);
   const [fault, setFault] = useState<string | null>(null);
   useEffect(() => {
     const end = new AbortController();
-    void follow(`/runs/${encodeURIComponent(runId)}/output`, { read, isActive, signal: end.signal, show: setOutput, tell: setFault });
+    void follow(`/runs/${encodeURIComponent(runId)}/output`, { api, isActive, signal: end.signal, show: setOutput, tell: setFault });
     return () => end.abort();
-  }, [runId, isActive, read]);
+  }, [runId, isActive, api]);
   return (
     <div class="output">
       {fault !== null && <p class="quiet">{fault}</p>}
@@ -62,26 +63,26 @@ function Tail({ text }: { readonly text: string }): VNode {
 }
 
 interface Following {
-  readonly read: OutputTailProps["read"];
+  readonly api: Api;
   readonly isActive: boolean;
   readonly signal: AbortSignal;
   readonly show: (output: Output) => void;
   readonly tell: (fault: string | null) => void;
 }
 
-async function follow(path: string, { read, isActive, signal, show, tell }: Following): Promise<void> {
+async function follow(path: string, { api, isActive, signal, show, tell }: Following): Promise<void> {
   let shown: Output | null = null;
   do {
     try {
       const from: string = shown === null ? "" : `&stdout_from=${shown.stdout.to}&stderr_from=${shown.stderr.to}`;
-      const next: Output = v.parse(Output, await read(`${path}?bytes=${BYTES}${from}`, signal));
+      const next: Output = v.parse(Output, await api.read(`${path}?bytes=${BYTES}${from}`, signal));
       shown = shown === null ? next : { stdout: joined(shown.stdout, next.stdout), stderr: joined(shown.stderr, next.stderr) };
       if (signal.aborted) return;
       show(shown);
       tell(null);
     } catch (error) {
       if (signal.aborted) return;
-      tell(error instanceof Error ? error.message : String(error));
+      tell(wordsFor(error));
     }
     await delay(EVERY_MS, signal);
   } while (isActive && !signal.aborted);

@@ -1,78 +1,71 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { isTerminal } from "../../protocol/run.ts";
+import { commandLine } from "../actions/command-line.ts";
+import type { ShownRun } from "../actions/retry.ts";
+import { Copy } from "../parts/copy.tsx";
+import { Status } from "../parts/status.tsx";
+import type { Services } from "../query.ts";
 import { AgentText } from "./agent-text.tsx";
+import { Failure } from "./failure.tsx";
 import { FigureList } from "./figure-list.tsx";
 import { OutputTail } from "./output-tail.tsx";
-import type { ShownRun } from "./session-data.ts";
-import { StatusBadge } from "./status-badge.tsx";
 import { TimelinePicture } from "./timeline-picture.tsx";
 
-const REASONS: Record<string, string> = {
-  temporary: "for a reason that may pass",
-  interrupted: "it was interrupted",
-  not_started: "its executor could not be started",
-  timed_out: "it took too long",
-  runner_lost: "its runner was lost",
-  no_match: "no runner matched it",
-  expired: "its time to live was over",
-};
-const WAITS: Record<string, string> = {
+const WAITS: Readonly<Record<string, string>> = {
   time: "Waits for its scheduled time.",
   turn: "Waits for the run before it in this session.",
-  runner: "Waits for a runner.",
+  runner: "Waits for a runner that matches.",
   retry: "Waits a while before it is tried again.",
 };
 
 export interface RunCardProps {
+  readonly services: Services;
   readonly run: ShownRun;
   readonly nowMs: number;
-  readonly isOpen: boolean;
-  readonly actions: VNode | null;
-  readonly read: (path: string, signal: AbortSignal) => Promise<unknown>;
+  readonly isFirst: boolean;
 }
 
 /** One run of a session: how it went, where its time went, why it failed, what it wrote. */
-export function RunCard({ run, nowMs, isOpen, actions, read }: RunCardProps): VNode {
-  const [showsOutput, setShowsOutput] = useState(false);
-  const isActive = !isTerminal(run.status);
+export function RunCard({ services, run, nowMs, isFirst }: RunCardProps): VNode {
+  const [isOpen, setIsOpen] = useState(isFirst);
   return (
-    <details class="run-card" open={isOpen} data-run={run.run_id}>
+    <details class="run-card" open={isOpen} onToggle={(event) => setIsOpen(event.currentTarget.open)}>
       <summary>
-        <StatusBadge status={run.status} /> <code>{run.run_id}</code>
-        {run.max_attempts > 1 && (
-          <span class="quiet">
-            {" "}
-            attempt {run.attempt} of {run.max_attempts}
-          </span>
-        )}
+        <Status status={run.status} /> <code>{run.run_id}</code>
+        {run.max_attempts > 1 && <span class="quiet">{` attempt ${run.attempt} of ${run.max_attempts}`}</span>}
       </summary>
-      <TimelinePicture run={run} nowMs={nowMs} />
-      {run.waiting_for !== null && <p>{WAITS[run.waiting_for] ?? "Waits."}</p>}
-      <Failure run={run} />
-      <FigureList used={run} />
-      {actions}
-      <details class="run-prompt">
-        <summary>Prompt</summary>
-        <AgentText text={run.prompt} />
-      </details>
-      <details class="run-output" onToggle={(event) => setShowsOutput(event.currentTarget.open)}>
-        <summary>Output</summary>
-        {showsOutput && <OutputTail runId={run.run_id} isActive={isActive} read={read} />}
-      </details>
+      {isOpen && <RunDetails services={services} run={run} nowMs={nowMs} />}
     </details>
   );
 }
 
-function Failure({ run: { error, reason, status, retried_by } }: { readonly run: ShownRun }): VNode | null {
-  if (status !== "failed" && error === null) return null;
+function RunDetails({ services, run, nowMs }: Omit<RunCardProps, "isFirst">): VNode {
+  const { api } = services;
+  const [showsOutput, setShowsOutput] = useState(false);
   return (
-    <div class="failure">
-      <p>
-        <strong>Failed{reason === null ? "" : `: ${REASONS[reason] ?? reason}`}.</strong>
-        {retried_by !== null && <span> It was tried again by {retried_by}.</span>}
-      </p>
-      {error !== null && <AgentText text={error} isCode />}
-    </div>
+    <>
+      <TimelinePicture run={run} nowMs={nowMs} />
+      {run.waiting_for !== null && <p>{WAITS[run.waiting_for] ?? "Waits."}</p>}
+      {run.status === "failed" && <Failure run={run} />}
+      <FigureList used={run} />
+      <div class="actions">
+        <Copy text={run.run_id} label="Copy id" />
+        <Copy text={commandOf(run)} label="Copy as a command" />
+      </div>
+      <details>
+        <summary>Prompt</summary>
+        <AgentText text={run.prompt} />
+      </details>
+      <details onToggle={(event) => setShowsOutput(event.currentTarget.open)}>
+        <summary>Output</summary>
+        {showsOutput && <OutputTail runId={run.run_id} isActive={!isTerminal(run.status)} api={api} />}
+      </details>
+    </>
   );
+}
+
+function commandOf({ type, prompt, agent_name, project_dir, session_id, demands }: ShownRun): string {
+  if (type === "resume_session") return commandLine({ prompt, session: session_id });
+  return commandLine({ prompt, ...(agent_name === null ? {} : { agent: agent_name }), ...(project_dir === null ? {} : { projectDir: project_dir }), tags: demands?.tags ?? [] });
 }

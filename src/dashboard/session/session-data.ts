@@ -1,90 +1,50 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import * as v from "valibot";
-import { delay } from "../../async/delay.ts";
-import { OneSessionAnswer, RunAnswer, SessionShown } from "../../protocol/answers.ts";
+import { OneSessionAnswer, RunAnswer, TreeAnswer } from "../../protocol/answers.ts";
+import type { ShownRun } from "../actions/retry.ts";
+import type { News } from "../live.ts";
+import { type Services, useQuery } from "../query.ts";
 
-export type ShownRun = v.InferOutput<typeof RunAnswer>;
-export type ShownSession = v.InferOutput<typeof SessionShown>;
-
-/** GET of a path of the coordinator's; rejects with words for the reader. */
-export type Read = (path: string, signal: AbortSignal) => Promise<unknown>;
-/** Calls back for whatever happens to one session, and where something may have been missed; gives back how to end that. */
-export type OnNews = (sessionId: string, listener: () => void) => () => void;
+export type ShownSession = v.InferOutput<typeof OneSessionAnswer>["session"];
+export type TreeSession = v.InferOutput<typeof TreeAnswer>["sessions"][number];
 
 export interface SessionData {
   readonly session: ShownSession | null;
   /** Newest first. */
   readonly runs: readonly ShownRun[];
   readonly hasMoreRuns: boolean;
-  readonly children: readonly ShownSession[];
-  readonly hasMoreChildren: boolean;
+  /** The session and all below it, parents first. */
+  readonly tree: readonly TreeSession[];
   readonly fault: string | null;
 }
 
-const Runs = v.object({ runs: v.array(RunAnswer), next_cursor: v.nullish(v.string(), null) });
-const Children = v.object({ sessions: v.array(SessionShown), next_cursor: v.nullish(v.string(), null) });
 const RUNS = 20;
-const CHILDREN = 50;
-const BETWEEN_READS_MS = 500;
-const NOTHING: SessionData = { session: null, runs: [], hasMoreRuns: false, children: [], hasMoreChildren: false, fault: null };
+const Runs = v.object({ runs: v.array(RunAnswer), next_cursor: v.nullish(v.string(), null) });
 
-/** A session with its runs and children, read again when something happens to it, twice a second at most; and `refresh`, to do so now. */
-export function useSessionData(sessionId: string, read: Read, onNews: OnNews): { data: SessionData; refresh: () => void } {
-  const [data, setData] = useState(NOTHING);
-  const ring = useRef<() => void>(() => {});
-  useEffect(() => {
-    const end = new AbortController();
-    setData(NOTHING);
-    ring.current = repeater(end.signal, async () => {
-      const loaded = await load(sessionId, read, end.signal).catch((error: unknown) => String(error instanceof Error ? error.message : error));
-      if (end.signal.aborted) return;
-      setData((before) => (typeof loaded === "string" ? { ...before, fault: loaded } : loaded));
-    });
-    ring.current();
-    const leave = onNews(sessionId, () => ring.current());
-    return () => {
-      leave();
-      end.abort();
-    };
-  }, [sessionId, read, onNews]);
-  const refresh = useCallback(() => ring.current(), []);
-  return { data, refresh };
-}
-
-/** Does `step` when it is called: at once, or when its last time is long enough ago. */
-function repeater(signal: AbortSignal, step: () => Promise<void>): () => void {
-  let isWanted = false;
-  let isBusy = false;
-  const work = async (): Promise<void> => {
-    isBusy = true;
-    while (isWanted && !signal.aborted) {
-      isWanted = false;
-      await step();
-      await delay(BETWEEN_READS_MS, signal);
-    }
-    isBusy = false;
-  };
-  return () => {
-    isWanted = true;
-    if (!isBusy) void work();
-  };
-}
-
-async function load(sessionId: string, read: Read, signal: AbortSignal): Promise<SessionData> {
+/** A session with its runs and what is below it, read again when something has happened that changes them. */
+export function useSessionData(services: Services, sessionId: string): SessionData {
   const id = encodeURIComponent(sessionId);
-  const [one, runs, children] = await Promise.all([
-    read(`/sessions/${id}`, signal),
-    read(`/runs?session=${id}&limit=${RUNS}`, signal),
-    read(`/sessions?parent=${id}&limit=${CHILDREN}`, signal),
-  ]);
-  const runList = v.parse(Runs, runs);
-  const childList = v.parse(Children, children);
+  // What an agent says changes none of it; what it has used comes as a change of its session.
+  const isAboutIt = (news: NonNullable<News>): boolean => news.sessionId === sessionId && news.type !== "event";
+  const inTree = useRef<ReadonlySet<string>>(new Set());
+  const isAboutTree = (news: NonNullable<News>): boolean => news.type !== "event" && (isAboutIt(news) || inTree.current.has(news.sessionId) || inTree.current.has(parentIn(news)));
+  const one = useQuery(services, `/sessions/${id}`, OneSessionAnswer, isAboutIt);
+  const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, Runs, isAboutIt);
+  const tree = useQuery(services, `/trees/${id}`, TreeAnswer, isAboutTree);
+  const sessions = tree.value?.sessions ?? [];
+  inTree.current = new Set([sessionId, ...sessions.map((session) => session.session_id)]);
   return {
-    session: v.parse(OneSessionAnswer, one).session,
-    runs: runList.runs,
-    hasMoreRuns: runList.next_cursor !== null,
-    children: childList.sessions,
-    hasMoreChildren: childList.next_cursor !== null,
-    fault: null,
+    session: one.value?.session ?? null,
+    runs: runs.value?.runs ?? [],
+    hasMoreRuns: runs.value?.next_cursor != null,
+    tree: sessions,
+    fault: one.fault ?? runs.fault ?? tree.fault,
   };
+}
+
+const Parent = v.object({ session: v.object({ parent_session_id: v.string() }) });
+
+function parentIn({ data }: NonNullable<News>): string {
+  const parsed = v.safeParse(Parent, data);
+  return parsed.success ? parsed.output.session.parent_session_id : "";
 }

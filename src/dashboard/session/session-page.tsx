@@ -3,52 +3,65 @@ import { useCallback } from "preact/hooks";
 import * as v from "valibot";
 import { EventShown } from "../../protocol/answers.ts";
 import { isTerminal } from "../../protocol/run.ts";
-import { useNow, useRegularly } from "./clock.ts";
+import { SessionActions } from "../actions/session-actions.tsx";
+import { Status } from "../parts/status.tsx";
+import { Words } from "../parts/words.tsx";
+import type { Services } from "../query.ts";
+import { linkTo } from "../route.ts";
+import { Children } from "./children.tsx";
+import { useClock } from "./clock.ts";
 import { ConversationView } from "./conversation-view.tsx";
 import type { LoadEvents } from "./event-window.ts";
+import { Failure } from "./failure.tsx";
 import { FigureList } from "./figure-list.tsx";
-import { harmlessText } from "./harmless-text.ts";
 import { RunCard } from "./run-card.tsx";
-import { type OnNews, type Read, type SessionData, type ShownSession, useSessionData } from "./session-data.ts";
-import { StatusBadge } from "./status-badge.tsx";
-
-export interface SessionPageProps {
-  readonly sessionId: string;
-  readonly read: Read;
-  readonly onNews: OnNews;
-  /** Where a session's page is. */
-  readonly hrefOf: (sessionId: string) => string;
-}
+import { type SessionData, type ShownSession, useSessionData } from "./session-data.ts";
 
 /** One session: what was said and done, its runs, whose child it is and whose parent. */
-export function SessionPage({ sessionId, read, onNews, hrefOf }: SessionPageProps): VNode {
-  const { data, refresh } = useSessionData(sessionId, read, onNews);
-  const isActive = data.runs.some(({ status }) => !isTerminal(status));
-  const nowMs = useNow(isActive);
-  const loadEvents = useLoadEvents(sessionId, read);
-  const onEvents = useCallback((listener: () => void) => onNews(sessionId, listener), [sessionId, onNews]);
-  useRegularly(isActive, refresh);
-  if (data.session === null) return <p class={data.fault === null ? "quiet" : "fault"}>{data.fault ?? "Loading…"}</p>;
+export function SessionPage({ services, sessionId }: { readonly services: Services; readonly sessionId: string }): VNode {
+  const data = useSessionData(services, sessionId);
+  const { session, runs } = data;
+  const isActive = runs.some(({ status }) => !isTerminal(status));
+  const nowMs = useClock(isActive);
+  const loadEvents = useLoadEvents(services, sessionId);
+  const onEvents = useOnEvents(services, sessionId);
+  if (session === null) {
+    return (
+      <>
+        <h1>{sessionId}</h1>
+        <p class={data.fault === null ? "quiet" : "fault"}>{data.fault ?? "Loading…"}</p>
+      </>
+    );
+  }
   return (
     <div class="session-page">
-      <Head session={data.session} hrefOf={hrefOf} />
+      <Head services={services} session={session} data={data} />
       <div class="session-columns">
         <section class="session-talk" aria-labelledby="talk">
           <h2 id="talk">Conversation</h2>
-          <ConversationView key={sessionId} load={loadEvents} onNews={onEvents} isActive={isActive} />
+          <ConversationView load={loadEvents} onNews={onEvents} isActive={isActive} />
         </section>
         <section class="session-runs" aria-labelledby="runs">
           <h2 id="runs">Runs</h2>
-          <Runs data={data} nowMs={nowMs} read={read} />
-          <Children data={data} hrefOf={hrefOf} />
+          {runs.length === 0 && <p class="quiet">There is no run.</p>}
+          {runs.map((run, i) => (
+            <RunCard key={run.run_id} services={services} run={run} nowMs={nowMs} isFirst={i === 0} />
+          ))}
+          {data.hasMoreRuns && <p class="quiet">Older runs are not shown.</p>}
+          <Children tree={data.tree} />
         </section>
       </div>
     </div>
   );
 }
 
-function Head({ session, hrefOf }: { readonly session: ShownSession; readonly hrefOf: SessionPageProps["hrefOf"] }): VNode {
-  const places: [string, string | null][] = [
+/** In these a session is done with, for now or for good. */
+const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped"]);
+
+function Head({ services, session, data: { runs, tree, fault } }: { readonly services: Services; readonly session: ShownSession; readonly data: SessionData }): VNode {
+  const lastRun = runs[0] ?? null;
+  const places: readonly (readonly [name: string, value: string | null])[] = [
+    ["Agent", session.agent_name],
     ["Folder", session.project_dir],
     ["Executor", session.executor_type],
     ["Machine", session.hostname],
@@ -56,70 +69,61 @@ function Head({ session, hrefOf }: { readonly session: ShownSession; readonly hr
   return (
     <header class="session-head">
       <h1>
-        <bdi>{harmlessText(session.agent_name ?? "Session without an agent")}</bdi> <StatusBadge status={session.status} />
+        <Words text={tree[0]?.title ?? session.session_id} most={120} />
       </h1>
-      <p>
-        <code>{session.session_id}</code>
+      <p class="session-line">
+        <Status status={session.status} /> <code>{session.session_id}</code>
         {session.parent_session_id !== null && (
-          <>
-            {" "}
-            started by <a href={hrefOf(session.parent_session_id)}>{session.parent_session_id}</a>
-          </>
+          <span>
+            started by <a href={linkTo({ view: "session", sessionId: session.parent_session_id })}>{session.parent_session_id}</a>
+          </span>
         )}
       </p>
+      {fault !== null && <p class="fault">This may be out of date: {fault}</p>}
+      {lastRun?.status === "failed" && <Failure run={lastRun} />}
       <dl class="figures">
         {places.map(([name, value]) =>
           value === null ? null : (
             <div key={name}>
               <dt>{name}</dt>
-              <dd dir="auto">{harmlessText(value)}</dd>
+              <dd>
+                <Words text={value} />
+              </dd>
             </div>
           ),
         )}
       </dl>
       <FigureList used={session} />
+      <SessionActions
+        services={services}
+        sessionId={session.session_id}
+        open={tree.filter(({ status }) => !DONE.has(status)).length}
+        below={Math.max(0, tree.length - 1)}
+        lastRun={lastRun}
+        canResume={session.executor_session_id !== null}
+      />
     </header>
-  );
-}
-
-function Runs({ data, nowMs, read }: { readonly data: SessionData; readonly nowMs: number; readonly read: Read }): VNode {
-  return (
-    <>
-      {data.runs.length === 0 && <p class="quiet">There is no run.</p>}
-      {data.runs.map((run, i) => (
-        <RunCard key={run.run_id} run={run} nowMs={nowMs} isOpen={i === 0} actions={null} read={read} />
-      ))}
-      {data.hasMoreRuns && <p class="quiet">Older runs are not shown.</p>}
-    </>
-  );
-}
-
-function Children({ data: { children, hasMoreChildren }, hrefOf }: { readonly data: SessionData; readonly hrefOf: SessionPageProps["hrefOf"] }): VNode | null {
-  if (children.length === 0) return null;
-  return (
-    <>
-      <h2>Children</h2>
-      <ul class="children">
-        {children.map((child) => (
-          <li key={child.session_id}>
-            <StatusBadge status={child.status} /> <a href={hrefOf(child.session_id)}>{child.session_id}</a> <bdi>{harmlessText(child.agent_name ?? "")}</bdi>
-          </li>
-        ))}
-      </ul>
-      {hasMoreChildren && <p class="quiet">Older children are not shown.</p>}
-    </>
   );
 }
 
 const Events = v.object({ events: v.array(EventShown), next_cursor: v.nullish(v.string(), null) });
 
-function useLoadEvents(sessionId: string, read: Read): LoadEvents {
+function useLoadEvents({ api }: Services, sessionId: string): LoadEvents {
   return useCallback<LoadEvents>(
     async (order, limit, cursor, signal) => {
       const after = cursor === null ? "" : `&cursor=${cursor}`;
-      const answer = await read(`/sessions/${encodeURIComponent(sessionId)}/events?order=${order}&limit=${limit}${after}`, signal);
-      return v.parse(Events, answer);
+      return v.parse(Events, await api.read(`/sessions/${encodeURIComponent(sessionId)}/events?order=${order}&limit=${limit}${after}`, signal));
     },
-    [sessionId, read],
+    [api, sessionId],
+  );
+}
+
+function useOnEvents({ live }: Services, sessionId: string): (listener: () => void) => () => void {
+  return useCallback(
+    (listener) =>
+      live.onNews((news) => {
+        if (news === null || (news.type === "event" && news.sessionId === sessionId)) listener();
+      }),
+    [live, sessionId],
   );
 }

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import type { Run } from "../../protocol/run.ts";
-import { duration } from "./figures.ts";
+import { duration } from "../parts/figures.ts";
 import { type Phase, phasesOf } from "./run-phases.ts";
 
 const NAMES: Record<Phase["kind"], string> = { scheduled: "Scheduled", waiting: "Waiting", starting: "Starting", running: "Running" };
