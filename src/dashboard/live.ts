@@ -3,12 +3,12 @@ import { delay } from "../async/delay.ts";
 import { readEventStream, type StreamMessage } from "../client/event-stream.ts";
 import { type Api, ApiError } from "./api.ts";
 
-/** What has happened, and to which session. `null`: anything may have, for some of it was missed. */
-export type News = { readonly type: string; readonly sessionId: string } | null;
+/** What has happened, to which session, and whose child that is, where it is told. `null`: anything may have, for some of it was missed. */
+export type News = { readonly type: string; readonly sessionId: string; readonly parentId: string | null } | null;
 export type Listener = (news: News) => void;
 
 /** Where a message names its session: at its top, in what it shows of the session, or in the event that it brings. */
-const Named = v.looseObject({ session_id: v.optional(v.string()) });
+const Named = v.looseObject({ session_id: v.optional(v.string()), parent_session_id: v.nullish(v.string(), null) });
 const Told = v.looseObject({ session_id: v.optional(v.string()), session: v.optional(Named), data: v.optional(Named) });
 
 const FIRST_RETRY_MS = 500;
@@ -100,7 +100,7 @@ export class Live {
     const parsed = v.safeParse(Told, parseJson(data));
     if (!parsed.success) return;
     const { session_id, session, data: content } = parsed.output;
-    this.#tell({ type: event, sessionId: session_id ?? session?.session_id ?? content?.session_id ?? "" });
+    this.#tell({ type: event, sessionId: session_id ?? session?.session_id ?? content?.session_id ?? "", parentId: session?.parent_session_id ?? null });
   }
 
   #tell(news: News): void {

@@ -40,3 +40,8 @@ export function sharedDashboard(args: readonly string[] = []): SharedDashboard {
     },
   };
 }
+
+/** The address of a session's page. */
+export function pageOf({ url }: CoordinatorApi, sessionId: string): string {
+  return `${url}/#/session/${sessionId}`;
+}

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
-import { harmlessText } from "./harmless-text.ts";
+import { harmlessText } from "../../harmless-text.ts";
 
 /** So much is shown at first; each further step is ten times as long. A browser is slow with megabytes in one element. */
 const FIRST_CHARACTERS = 3_000;

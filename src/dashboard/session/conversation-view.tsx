@@ -4,7 +4,7 @@ import { AgentText } from "./agent-text.tsx";
 import { conversationOf, type Entry, type MessageEntry, type NoteEntry, type ToolEntry } from "./conversation.ts";
 import { EventWindow, type LoadEvents, type ShownEvents } from "./event-window.ts";
 import { clockTime } from "../parts/figures.ts";
-import { harmlessText } from "./harmless-text.ts";
+import { harmlessText } from "../../harmless-text.ts";
 
 /** Nearer to an end than this is at it. */
 const NEAR_PX = 40;

@@ -1,6 +1,6 @@
 import { useRef } from "preact/hooks";
-import * as v from "valibot";
-import { OneSessionAnswer, RunAnswer, TreeAnswer } from "../../protocol/answers.ts";
+import type * as v from "valibot";
+import { OneSessionAnswer, RunsAnswer, TreeAnswer } from "../../protocol/answers.ts";
 import type { ShownRun } from "../actions/retry.ts";
 import type { News } from "../live.ts";
 import { type Services, useQuery } from "../query.ts";
@@ -19,7 +19,6 @@ export interface SessionData {
 }
 
 const RUNS = 20;
-const Runs = v.object({ runs: v.array(RunAnswer), next_cursor: v.nullish(v.string(), null) });
 
 /** A session with its runs and what is below it, read again when something has happened that changes them. */
 export function useSessionData(services: Services, sessionId: string): SessionData {
@@ -27,10 +26,10 @@ export function useSessionData(services: Services, sessionId: string): SessionDa
   // What an agent says changes none of it; what it has used comes as a change of its session.
   const isAboutIt = (news: NonNullable<News>): boolean => news.sessionId === sessionId && news.type !== "event";
   const inTree = useRef<ReadonlySet<string>>(new Set());
-  const isAboutTree = (news: NonNullable<News>): boolean => news.type !== "event" && (isAboutIt(news) || inTree.current.has(news.sessionId) || inTree.current.has(parentIn(news)));
-  const one = useQuery(services, `/sessions/${id}`, OneSessionAnswer, isAboutIt);
-  const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, Runs, isAboutIt);
-  const tree = useQuery(services, `/trees/${id}`, TreeAnswer, isAboutTree);
+  const isAboutTree = (news: NonNullable<News>): boolean => news.type !== "event" && (inTree.current.has(news.sessionId) || (news.parentId !== null && inTree.current.has(news.parentId)));
+  const one = useQuery(services, `/sessions/${id}`, OneSessionAnswer, { concerns: isAboutIt });
+  const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, RunsAnswer, { concerns: isAboutIt });
+  const tree = useQuery(services, `/trees/${id}`, TreeAnswer, { concerns: isAboutTree });
   const sessions = tree.value?.sessions ?? [];
   inTree.current = new Set([sessionId, ...sessions.map((session) => session.session_id)]);
   return {
@@ -40,11 +39,4 @@ export function useSessionData(services: Services, sessionId: string): SessionDa
     tree: sessions,
     fault: one.fault ?? runs.fault ?? tree.fault,
   };
-}
-
-const Parent = v.object({ session: v.object({ parent_session_id: v.string() }) });
-
-function parentIn({ data }: NonNullable<News>): string {
-  const parsed = v.safeParse(Parent, data);
-  return parsed.success ? parsed.output.session.parent_session_id : "";
 }
