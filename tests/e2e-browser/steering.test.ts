@@ -14,7 +14,7 @@ test("a run that is started from the form is seen to its end", async () => {
   await api.createAgent({ name: "researcher", description: "Looks things up", system_prompt: "You look things up." });
   await browser.visit(api.url, async ({ page }) => {
     await page.getByRole("button", { name: "Start a run" }).first().click();
-    await page.getByLabel("Prompt").fill("!tool Search\n!wait form-go-on\nFind the answer");
+    await page.getByRole("textbox", { name: "Prompt" }).fill("!tool Search\n!wait form-go-on\nFind the answer");
     await page.getByLabel("Agent").selectOption("researcher");
     await page.getByLabel("Project folder").fill(world.projectDir);
     await page.getByRole("button", { name: "Start", exact: true }).click();
@@ -36,7 +36,7 @@ test("a session that is resumed with a message shows both turns", async () => {
   await browser.visit(pageOf(api, session_id), async ({ page }) => {
     await page.getByText("turn 1 of session").waitFor();
     await page.getByRole("button", { name: "Send a message" }).click();
-    await page.getByLabel("Message").fill("the second message");
+    await page.getByRole("textbox", { name: "Message" }).fill("the second message");
     await page.getByRole("button", { name: "Send", exact: true }).click();
     await page.getByText(/turn 2 of session ses_\w+: the second message/).waitFor();
     expect(await page.locator(".run-card").count()).toBe(2);

@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { wordsFor } from "../query.ts";
 
 export interface DialogProps {
@@ -19,10 +19,15 @@ export function Dialog({ title, confirm, isDangerous = false, onConfirm, onClose
   const heading = useId();
   const [isBusy, setIsBusy] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = box.current;
+    const before = document.activeElement;
     dialog?.showModal();
-    return () => dialog?.close();
+    return () => {
+      dialog?.close();
+      // The browser would give the focus back, but not of a dialog that is taken away in the same moment.
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
   const act = async (): Promise<void> => {
     setIsBusy(true);

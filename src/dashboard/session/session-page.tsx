@@ -37,10 +37,10 @@ export function SessionPage({ services, sessionId }: { readonly services: Servic
     <div class="session-page">
       <Head services={services} session={session} data={data} />
       <div class="session-columns">
-        <section class="session-talk" aria-labelledby="talk">
-          <h2 id="talk">Conversation</h2>
+        <div class="session-talk">
+          <h2>Conversation</h2>
           <ConversationView load={loadEvents} onNews={onEvents} isActive={isActive} />
-        </section>
+        </div>
         <section class="session-runs" aria-labelledby="runs">
           <h2 id="runs">Runs</h2>
           {runs.length === 0 && <p class="quiet">There is no run.</p>}
