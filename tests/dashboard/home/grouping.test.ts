@@ -14,7 +14,7 @@ function tree(status: Tree["status"], more: Partial<Tree> = {}, by_status: Recor
 }
 
 function run(status: ShownRun["status"], more: Partial<ShownRun> = {}): ShownRun {
-  const nothing = { agent_name: null, project_dir: null, parent_session_id: null, demands: null, runner_id: null, error: null, reason: null, claimed_at: null, started_at: null, completed_at: null, timeout_at: null, waiting_for: null, not_before: null, expires_at: null, retry_delay_seconds: null, retry_of: null, retried_by: null, total_cost_usd: null, num_turns: null, input_tokens: null, output_tokens: null };
+  const nothing = { traceparent: null, tracestate: null, agent_name: null, project_dir: null, parent_session_id: null, demands: null, runner_id: null, error: null, reason: null, claimed_at: null, started_at: null, completed_at: null, timeout_at: null, waiting_for: null, not_before: null, expires_at: null, retry_delay_seconds: null, retry_of: null, retried_by: null, total_cost_usd: null, num_turns: null, input_tokens: null, output_tokens: null };
   return { run_id: "r", type: "start_session", session_id: "s", prompt: "p", execution_mode: "sync", status, created_at: before(30_000), priority: 0, attempt: 1, max_attempts: 1, ...nothing, ...more };
 }
 
