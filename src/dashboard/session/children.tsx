@@ -7,7 +7,7 @@ import type { TreeSession } from "./session-data.ts";
 
 /** So many are listed; the others are in the list of sessions. */
 const MOST = 50;
-const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped"]);
+const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped", "idle"]);
 
 /** The sessions that this one has started, the newest first, and how far they are. */
 export function Children({ tree }: { readonly tree: readonly TreeSession[] }): VNode | null {
@@ -26,7 +26,7 @@ export function Children({ tree }: { readonly tree: readonly TreeSession[] }): V
             <a href={linkTo({ view: "session", sessionId: session_id })}>
               <Words text={title ?? session_id} most={80} />
             </a>
-            <span class="quiet">{duration(roll_up.run_ms)}</span>
+            {roll_up.run_ms > 0 && <span class="quiet">{duration(roll_up.run_ms)}</span>}
           </li>
         ))}
       </ul>

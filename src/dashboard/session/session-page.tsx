@@ -56,10 +56,13 @@ export function SessionPage({ services, sessionId }: { readonly services: Servic
 }
 
 /** In these a session is done with, for now or for good. */
-const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped"]);
+const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped", "idle"]);
 
 function Head({ services, session, data: { runs, tree, fault } }: { readonly services: Services; readonly session: ShownSession; readonly data: SessionData }): VNode {
   const lastRun = runs[0] ?? null;
+  const open = tree.filter(({ status }) => !DONE.has(status));
+  // Its own turn is over, and it is resumed when theirs are.
+  const waits = open.length > 0 && (session.status === "finished" || session.status === "idle");
   const places: readonly (readonly [name: string, value: string | null])[] = [
     ["Agent", session.agent_name],
     ["Folder", session.project_dir],
@@ -72,7 +75,7 @@ function Head({ services, session, data: { runs, tree, fault } }: { readonly ser
         <Words text={tree[0]?.title ?? session.session_id} most={120} />
       </h1>
       <p class="session-line">
-        <Status status={session.status} /> <code>{session.session_id}</code>
+        <Status status={waits ? "waiting" : session.status} /> {waits && <span>for its children</span>} <code>{session.session_id}</code>
         {session.parent_session_id !== null && (
           <span>
             started by <a href={linkTo({ view: "session", sessionId: session.parent_session_id })}>{session.parent_session_id}</a>
@@ -97,7 +100,7 @@ function Head({ services, session, data: { runs, tree, fault } }: { readonly ser
       <SessionActions
         services={services}
         sessionId={session.session_id}
-        open={tree.filter(({ status }) => !DONE.has(status)).length}
+        open={open.length}
         below={Math.max(0, tree.length - 1)}
         lastRun={lastRun}
         canResume={session.executor_session_id !== null}
