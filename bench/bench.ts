@@ -5,6 +5,7 @@ import { buildForThisMachine, isUpToDate } from "../build.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { completion } from "./completion.ts";
 import { coordinator } from "./coordinator.ts";
+import { growth } from "./growth.ts";
 import { dispatch } from "./dispatch.ts";
 import { explain } from "./explain.ts";
 import { type Effort, type Figure, type Item, meetsAim, ratioOf } from "./figure.ts";
@@ -19,7 +20,7 @@ import { startUp } from "./start-up.ts";
 import { renderLimits, renderTable } from "./table.ts";
 import { throughput } from "./throughput.ts";
 
-const ITEMS: readonly Item[] = [startUp, dispatch, completion, throughput, manyRuns, idle, output, gateway, coordinator, size, explain];
+const ITEMS: readonly Item[] = [startUp, dispatch, completion, throughput, manyRuns, idle, output, gateway, coordinator, growth, size, explain];
 
 const HELP = `Usage: bun run bench [--quick] [--only ITEM ...] [--json FILE]
 

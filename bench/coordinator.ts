@@ -60,7 +60,7 @@ export class Side {
     const stateDir = scene.path(`behind.${runs}`);
     if (runs > 0) {
       await scene.leave((await scene.coordinator(stateDir)).program);
-      fillDatabase(`${stateDir}/coordinator.sqlite`, runs);
+      fillDatabase(`${stateDir}/coordinator.sqlite`, { ended: runs, pending: 0 });
     }
     const { url, program } = await scene.coordinator(stateDir);
     const register = async (_: unknown, index: number): Promise<string> => {

@@ -1,35 +1,70 @@
 import { Database } from "bun:sqlite";
 
-const BATCH = 50_000;
+interface Filling {
+  /** Runs that have ended, each with a session and two events. */
+  readonly ended: number;
+  /** Runs that are pending: four in ten demand what no runner has, three are scheduled, three wait for their turn in one session. */
+  readonly pending: number;
+}
 
-/** Puts so many ended runs into a coordinator's database, each with its session and two events: what a long life leaves behind. */
-export function fillDatabase(path: string, runs: number): void {
+const BATCH = 50_000;
+const FAR = "2099-01-01T00:00:00.000Z";
+/** Each once and in no order, as real ids are: an index into which is inserted at its end only would be too good. */
+const ID = "printf('%012x', (i * 7046029254387) & 0xffffffffffff)";
+
+/** Puts runs into the database of a coordinator that is not running, as a long life would have left them. */
+export function fillDatabase(path: string, { ended, pending }: Filling): void {
   const db = new Database(path, { strict: true });
   try {
     db.run("PRAGMA synchronous = OFF");
-    for (let first = 1; first <= runs; first += BATCH) fillBatch(db, first, Math.min(runs, first + BATCH - 1));
+    inBatches(db, ended, fillEnded);
+    if (pending > 0) {
+      // The run that the others of its session wait for.
+      db.run(`INSERT INTO sessions (session_id, status, created_at) VALUES ('ses_long', 'running', '${FAR}')`);
+      db.run(
+        `INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, runner_id, created_at)
+         VALUES ('run_long', 'start_session', 'ses_long', 'x', 'sync', 'running', 'lnch_elsewhere', '${FAR}')`,
+      );
+    }
+    inBatches(db, pending, fillPending);
     db.run("PRAGMA wal_checkpoint(TRUNCATE)");
   } finally {
     db.close();
   }
 }
 
-function fillBatch(db: Database, first: number, last: number): void {
-  const numbers = `WITH RECURSIVE n(i) AS (VALUES (${first}) UNION ALL SELECT i + 1 FROM n WHERE i < ${last})`;
-  // Each once, and in no order, as real ids are: an index into which is inserted at its end only would be too good.
-  const id = "printf('%012x', (i * 7046029254387) & 0xffffffffffff)";
+function inBatches(db: Database, count: number, fill: (db: Database, numbers: string) => void): void {
+  for (let first = 1; first <= count; first += BATCH) {
+    const last = Math.min(count, first + BATCH - 1);
+    db.transaction(() => fill(db, `WITH RECURSIVE n(i) AS (VALUES (${first}) UNION ALL SELECT i + 1 FROM n WHERE i < ${last})`))();
+  }
+}
+
+function fillEnded(db: Database, numbers: string): void {
   const now = new Date().toISOString();
-  db.transaction(() => {
-    db.run(`${numbers} INSERT INTO sessions (session_id, status, created_at, execution_mode) SELECT 'ses_' || ${id}, 'finished', '${now}', 'sync' FROM n`);
+  const status = "CASE i % 10 WHEN 0 THEN 'failed' WHEN 1 THEN 'stopped' ELSE 'completed' END";
+  db.run(`${numbers} INSERT INTO sessions (session_id, status, created_at, execution_mode) SELECT 'ses_' || ${ID}, 'finished', '${now}', 'sync' FROM n`);
+  db.run(
+    `${numbers} INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, runner_id, created_at, claimed_at, started_at, completed_at)
+     SELECT 'run_' || ${ID}, 'start_session', 'ses_' || ${ID}, 'A prompt of the length that a short one has.', 'sync', ${status}, 'lnch_' || (i % 20),
+       '${now}', '${now}', '${now}', '${now}' FROM n`,
+  );
+  for (const isAnswer of [0, 1]) {
     db.run(
-      `${numbers} INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, created_at, completed_at)
-       SELECT 'run_' || ${id}, 'start_session', 'ses_' || ${id}, 'A prompt of the length that a short one has.', 'sync', 'completed', '${now}', '${now}' FROM n`,
+      `${numbers} INSERT INTO events (session_id, is_answer, body)
+       SELECT 'ses_' || ${ID}, ${isAnswer}, json_object('event_type', 'message', 'session_id', 'ses_' || ${ID}, 'role', 'assistant', 'content', json('[]')) FROM n`,
     );
-    for (const isAnswer of [0, 1]) {
-      db.run(
-        `${numbers} INSERT INTO events (session_id, is_answer, body)
-         SELECT 'ses_' || ${id}, ${isAnswer}, json_object('event_type', 'message', 'session_id', 'ses_' || ${id}, 'role', 'assistant', 'content', 'done') FROM n`,
-      );
-    }
-  })();
+  }
+}
+
+function fillPending(db: Database, numbers: string): void {
+  const waitingFor = "CASE WHEN i % 10 < 4 THEN 'runner' WHEN i % 10 < 7 THEN 'time' ELSE 'turn' END";
+  const session = `CASE WHEN i % 10 < 7 THEN 'ses_p' || ${ID} ELSE 'ses_long' END`;
+  db.run(`${numbers} INSERT INTO sessions (session_id, status, created_at) SELECT 'ses_p' || ${ID}, 'pending', '${FAR}' FROM n WHERE i % 10 < 7`);
+  db.run(
+    `${numbers} INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, created_at, waiting_for, demands, timeout_at, not_before)
+     SELECT 'run_p' || ${ID}, 'start_session', ${session}, 'A prompt of the length that a short one has.', 'sync', 'pending', '${FAR}', ${waitingFor},
+       CASE WHEN i % 10 < 4 THEN '{"tags":["tag-' || (i % 50) || '"]}' END, CASE WHEN i % 10 < 4 THEN '${FAR}' END,
+       CASE WHEN i % 10 BETWEEN 4 AND 6 THEN '${FAR}' END FROM n`,
+  );
 }
