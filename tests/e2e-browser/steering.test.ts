@@ -39,7 +39,7 @@ test("a session that is resumed with a message shows both turns", async () => {
     await page.getByRole("textbox", { name: "Message" }).fill("the second message");
     await page.getByRole("button", { name: "Send", exact: true }).click();
     await page.getByText(/turn 2 of session ses_\w+: the second message/).waitFor();
-    expect(await page.locator(".run-card").count()).toBe(2);
+    await until("both runs are listed", async () => (await page.locator(".run-card").count()) === 2);
   });
 });
 

@@ -19,6 +19,7 @@ export interface SessionData {
 }
 
 const RUNS = 20;
+const RUNS_EVERY_MS = 5_000;
 
 /** A session with its runs and what is below it, read again when something has happened that changes them. */
 export function useSessionData(services: Services, sessionId: string): SessionData {
@@ -28,7 +29,8 @@ export function useSessionData(services: Services, sessionId: string): SessionDa
   const inTree = useRef<ReadonlySet<string>>(new Set());
   const isAboutTree = (news: NonNullable<News>): boolean => news.type !== "event" && (inTree.current.has(news.sessionId) || (news.parentId !== null && inTree.current.has(news.parentId)));
   const one = useQuery(services, `/sessions/${id}`, OneSessionAnswer, { concerns: isAboutIt });
-  const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, RunsAnswer, { concerns: isAboutIt });
+  // That one was claimed, or that its time has come, nobody is told.
+  const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, RunsAnswer, { concerns: isAboutIt, everyMs: RUNS_EVERY_MS });
   const tree = useQuery(services, `/trees/${id}`, TreeAnswer, { concerns: isAboutTree });
   const sessions = tree.value?.sessions ?? [];
   inTree.current = new Set([sessionId, ...sessions.map((session) => session.session_id)]);
