@@ -16,7 +16,7 @@ describe("register", () => {
         poll_endpoint: "/runner/runs",
         poll_timeout_seconds: 30,
         heartbeat_interval_seconds: 60,
-        capabilities: ["capacity"],
+        capabilities: ["capacity", "output"],
       },
     });
   });
@@ -44,7 +44,7 @@ describe("register", () => {
           ...identity,
           poll_timeout_seconds: expect.any(Number),
           heartbeat_interval_seconds: 60,
-          capabilities: ["capacity"],
+          capabilities: ["capacity", "output"],
         },
       },
     });
