@@ -3,7 +3,7 @@ import { inTurn } from "../fakes/messages-api/messages-api.ts";
 import { says, stalls, uses } from "../fakes/messages-api/reply.ts";
 import { CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS, sharedClaudeWorld } from "../harness/claude-world.ts";
 import type { CoordinatorApi } from "../harness/coordinator-api.ts";
-import { processesWith } from "../harness/processes.ts";
+import { killProcess, processesWith } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 
 setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
@@ -57,10 +57,10 @@ test.concurrent("a stop while the agent writes: what it has written is kept, and
 
 test.concurrent("a Claude Code that is killed: the run fails with that reason, and its tool does not stay", async () => {
   const { world, provider, api } = shared;
-  provider.conversation("burrow", inTurn(uses("Bash", { command: "echo $PPID > burrowing; sleep 300" })));
+  provider.conversation("burrow", inTurn(uses("Bash", { command: "echo $PPID > burrow; mv burrow burrowing; sleep 300" })));
   const run = await api.submit("burrow");
   const claude = Number(await world.file("burrowing", RUN_MS));
-  process.kill(claude, "SIGKILL");
+  killProcess(claude);
   await api.reached(run.run_id, "failed", RUN_MS);
   expect((await api.run(run.run_id)).error).toMatch(/SIGKILL/);
   await nothingIsLeft(run.session_id);

@@ -4,7 +4,7 @@ import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import type { FakeRun } from "../fakes/fake-runs.ts";
 import type { StartedBinary } from "../harness/binary.ts";
 import { ownCgroup } from "../harness/cgroups.ts";
-import { groupOf, isAlive, processesWith } from "../harness/processes.ts";
+import { isAlive, killGroupOf, killProcess, processesWith } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { NOT_AN_ECHO_MS, TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
@@ -55,7 +55,7 @@ test.if(hasCgroups).each(["lives on", "has ended meanwhile"])("a runner that is 
   await kill(first);
   const end = async (): Promise<void> => {
     const [pid = 0] = processesWith("AGENT_RUN_ID", run.run_id);
-    process.kill(-groupOf(pid), "SIGKILL");
+    killGroupOf(pid);
     await until("nothing else of it lives", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
   };
   if (how !== "lives on") await end();
@@ -93,11 +93,11 @@ test.if(hasCgroups)("--keep-background: the cgroup of what goes on stays with it
   first.signal("SIGINT");
   expect(await first.exited).toBe(0);
   expect(daemons.map(isAlive)).toEqual([true, true]);
-  process.kill(daemons[0] ?? 0, "SIGKILL");
+  killProcess(daemons[0] ?? 0);
   await until("it is gone", () => !isAlive(daemons[0] ?? 0));
   const next = world.runner(fake.url, "clears-environment", ["--keep-background"]);
   await next.line(/Runner started/);
   expect(world.cgroups.map(({ runId }) => runId)).toEqual([other.run_id]);
   expect(isAlive(daemons[1] ?? 0)).toBe(true);
-  process.kill(daemons[1] ?? 0, "SIGKILL");
+  killProcess(daemons[1] ?? 0);
 });

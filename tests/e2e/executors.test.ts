@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
-import { isAlive } from "../harness/processes.ts";
+import { isAlive, killProcess } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
@@ -108,7 +108,7 @@ test("--keep-background: what the executor left behind goes on", async () => {
   runner.signal("SIGINT");
   expect(await runner.exited).toBe(0);
   expect(pids.map(isAlive)).toEqual([true, true]);
-  for (const pid of pids) process.kill(pid, "SIGKILL");
+  for (const pid of pids) killProcess(pid);
 });
 
 test("the run's folder is for its user alone, and stdin is not left in it", async () => {

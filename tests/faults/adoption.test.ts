@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import type { StartedBinary } from "../harness/binary.ts";
-import { groupOf, isAlive, parentOf, processesWith } from "../harness/processes.ts";
+import { groupOf, isAlive, killProcess, parentOf, processesWith } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
@@ -78,7 +78,7 @@ test("an executor that vanishes without a status while no runner lives is report
   const first = world.runner(api.url, "waits-for-release");
   await world.file(`${run.run_id}.ready`);
   await kill(first);
-  for (const pid of pidsOf(run.run_id)) process.kill(pid, "SIGKILL");
+  for (const pid of pidsOf(run.run_id)) killProcess(pid);
   await until("nothing of the run lives", () => pidsOf(run.run_id).length === 0);
   world.runner(api.url, "waits-for-release");
   await api.reached(run.run_id, "failed");

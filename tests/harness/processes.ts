@@ -70,3 +70,16 @@ function statOf(pid: number): string[] {
     return [];
   }
 }
+
+/** SIGKILL to one process. Throws for what is no pid: to the system 0 is the own process group, and what is below are others. */
+export function killProcess(pid: number): void {
+  if (!Number.isInteger(pid) || pid <= 1) throw new Error(`${pid} is not the pid of a process to end`);
+  process.kill(pid, "SIGKILL");
+}
+
+/** SIGKILL to the process's whole group. Throws where it is gone. */
+export function killGroupOf(pid: number): void {
+  const group = groupOf(pid);
+  if (group <= 1) throw new Error(`process ${pid} is gone`);
+  process.kill(-group, "SIGKILL");
+}

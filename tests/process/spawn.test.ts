@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { spawnExecutor } from "../../src/process/spawn.ts";
-import { isAlive } from "../harness/processes.ts";
+import { isAlive, killProcess } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { type Place, place, started, startScript } from "./started-process.ts";
 
@@ -97,7 +97,7 @@ test("spawnExecutor: signalGroup does nothing once the leader has ended: its num
   const child = Number(run.stdout());
   run.process.signalGroup("SIGKILL");
   expect(isAlive(child)).toBe(true);
-  process.kill(child, "SIGKILL");
+  killProcess(child);
   await until("the child to end", () => !isAlive(child));
 });
 
@@ -105,7 +105,7 @@ test("spawnExecutor: a grandchild that holds the output delays the exit by nothi
   using at = place();
   await using run = startScript(at, "sleep 300 & echo $!; exit 7");
   expect(await run.process.exited).toEqual({ code: 7, signal: null });
-  process.kill(Number(run.stdout()), "SIGKILL");
+  killProcess(Number(run.stdout()));
 });
 
 test.if(isLinux)("spawnExecutor: leaves no descriptor behind, whether it started or not", async () => {
