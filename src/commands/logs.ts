@@ -23,7 +23,7 @@ const STREAMS: Readonly<Record<string, readonly Stream[]>> = {
 export const logsCommand: Command = {
   name: "logs",
   description:
-    "Shows what a run has written to stdout and stderr and the events of its session. The output is on the runner's machine: the coordinator asks the runner for it, as long as that keeps it. With --follow until the run has ended, through an outage of the coordinator; the exit code is then that of the run.",
+    "Shows what a run has written to stdout and stderr and the events of its session. The output is on the runner's machine: the coordinator asks the runner for it, as long as that keeps it. With --follow until the run has ended, through an outage of the coordinator; the exit code is then that of the run. 4: the runner that has the output does not answer.",
   args: {
     id: { type: "positional", required: true, description: "Id of a run (run_...), or of a session (ses_...): its last run" },
     follow: { type: "boolean", alias: "f", description: "Go on until the run has ended" },
@@ -50,9 +50,10 @@ export const logsCommand: Command = {
     const log = new RunLog({ client, config, streams, writer, context });
     if (args["follow"] !== true) {
       await asking(client, log.show(run));
-      return ExitCode.ok;
+      return log.isAway ? ExitCode.unreachable : ExitCode.ok;
     }
     const ended = await asking(client, log.follow(run));
+    if (log.isAway) return ExitCode.unreachable;
     return ended === null ? ExitCode.ok : exitCodeOfRun(ended);
   },
 };
@@ -91,9 +92,15 @@ export class RunLog {
   #offsets: { stdout: number; stderr: number } | null = null;
   #lastNote = "";
   #isOver = false;
+  #isAway = false;
 
   constructor(options: RunLogOptions) {
     this.#options = options;
+  }
+
+  /** Whoever has the output did not answer when it was last asked for: not all of it was shown. */
+  get isAway(): boolean {
+    return this.#isAway;
   }
 
   async show(run: Run): Promise<void> {
@@ -155,6 +162,7 @@ export class RunLog {
     this.#offsets ??= writer.startsAtEnd ? null : { stdout: 0, stderr: 0 };
     for (;;) {
       const look = await source.look(this.#offsets);
+      this.#isAway = look.kind === "unseen" && look.isAway;
       if (look.kind === "unseen") {
         this.#isOver = look.isOver;
         return this.#note(look.why);

@@ -18,7 +18,15 @@ export class RunEvents {
   async next(): Promise<SessionEvent[]> {
     const all: SessionEvent[] = [];
     for (;;) {
-      const { events, nextCursor } = await this.#client.sessionEvents(this.#sessionId, this.#last, AT_A_TIME);
+      let page: Awaited<ReturnType<CoordinatorClient["sessionEvents"]>>;
+      try {
+        page = await this.#client.sessionEvents(this.#sessionId, this.#last, AT_A_TIME);
+      } catch (error) {
+        // What came before it is not to be read again.
+        if (all.length > 0) return all;
+        throw error;
+      }
+      const { events, nextCursor } = page;
       // A coordinator without pages gives all of them each time.
       if (nextCursor === undefined) {
         const fresh = events.slice(this.#seen);

@@ -9,8 +9,8 @@ export interface OutputParts {
   readonly stderr: OutputPart;
 }
 
-/** What has come of a look at a run's output. `why`: in words, where there is none; `isOver`: and there will be none. */
-export type Look = { readonly kind: "seen"; readonly parts: OutputParts } | { readonly kind: "unseen"; readonly why: string; readonly isOver: boolean };
+/** What has come of a look at a run's output. `why`: in words, where there is none; `isOver`: and there will be none; `isAway`: whoever has it does not answer. */
+export type Look = { readonly kind: "seen"; readonly parts: OutputParts } | { readonly kind: "unseen"; readonly why: string; readonly isOver: boolean; readonly isAway: boolean };
 
 /** By these the coordinator says that there is nothing to be seen there: no such call, not begun, not kept, not possible, not now. */
 const TOLD: ReadonlySet<number> = new Set([404, 405, 409, 410, 501, 503]);
@@ -51,6 +51,6 @@ export class RunOutputSource {
 
 function unseen({ status, message }: CoordinatorFailure): Look {
   // 404 of a run that is known: the coordinator has no such call.
-  if (status === 404 || status === 405) return { kind: "unseen", why: "This coordinator does not show the output of runs; it is on the machine of the runner", isOver: true };
-  return { kind: "unseen", why: message, isOver: status === 410 || status === 501 };
+  if (status === 404 || status === 405) return { kind: "unseen", why: "This coordinator does not show the output of runs; it is on the machine of the runner", isOver: true, isAway: false };
+  return { kind: "unseen", why: message, isOver: status === 410 || status === 501, isAway: status === 503 };
 }

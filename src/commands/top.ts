@@ -61,8 +61,17 @@ class Top {
 
   async run(): Promise<void> {
     const { context, client } = this.#options;
-    using screen = new TerminalScreen(context, { onKeys: (text) => this.#onKeys(text), onResize: () => draw() });
-    const draw = (): void => screen.show(screenOf(this.#state, screen.size, Date.now()));
+    const failed = Promise.withResolvers<never>();
+    // Whatever goes wrong ends it in the one way in which the terminal is given back.
+    const guarded = (act: () => void): void => {
+      try {
+        act();
+      } catch (error) {
+        failed.reject(error);
+      }
+    };
+    using screen = new TerminalScreen(context, { onKeys: (text) => guarded(() => this.#onKeys(text)), onResize: () => draw() });
+    const draw = (): void => guarded(() => screen.show(screenOf(this.#state, screen.size, Date.now())));
     this.#draw = draw;
     const end = (): void => this.#quit.abort();
     const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -70,14 +79,16 @@ class Top {
     const ticking = setInterval(draw, 1_000);
     try {
       draw();
-      await keepReading({
+      const reading = keepReading({
         client,
         signal: this.#quit.signal,
         onData: (data) => this.#change({ data, awaySinceMs: null }),
         onAway: () => this.#change({ awaySinceMs: this.#state.awaySinceMs ?? Date.now() }),
       });
+      await Promise.race([reading, failed.promise]);
     } finally {
       clearInterval(ticking);
+      this.#quit.abort();
       this.#following?.abort();
       for (const signal of signals) process.off(signal, end);
     }

@@ -17,7 +17,7 @@ export async function watch(context: CommandContext, look: () => Promise<{ reado
   while (context.hasReader()) {
     try {
       const { shown, known } = await look();
-      if (known !== last || isAway) context.write(`${context.isTerminal ? AGAIN : ""}${shown}\n`);
+      if (known !== last || isAway) context.write(context.isTerminal ? `${AGAIN}${fitting(shown)}\n` : `${shown}\n`);
       last = known;
       isAway = false;
     } catch (error) {
@@ -29,4 +29,9 @@ export async function watch(context: CommandContext, look: () => Promise<{ reado
     }
     await pause(LOOK_EVERY_MS);
   }
+}
+
+/** As many lines as the terminal has, the last of them for what is typed: what is longer would scroll away instead of being replaced. */
+function fitting(shown: string): string {
+  return shown.split("\n").slice(0, Math.max(1, (process.stdout.rows || 24) - 1)).join("\n");
 }

@@ -1,7 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { OutputPart } from "../protocol/run-output.ts";
 
-const CHUNK = 64 * 1024;
+/** A hole begins and ends with one; a bound file keeps at least so much of its bound. */
+const PAGE = 4096;
+const KEPT_SHARE = 0.75;
+/** Room for any character. */
+const LEAST_BYTES = 4;
 
 export interface PartWanted {
   /** Null: the end of the stream, from the beginning of a line if there is one. */
@@ -9,13 +13,15 @@ export interface PartWanted {
   readonly bytes: number;
   /** The bound of the file: nothing further from its end is there any more. 0: it has none. */
   readonly limitBytes: number;
+  /** Nothing more is written: what is no whole character at the end never will be one. */
+  readonly isOver?: boolean;
 }
 
 /**
  * A part of an executor's output, from its file; null if there is none. What the file is not is not read: an executor that has put a link, a pipe or
  * a device in its place shows nothing of where that leads.
  */
-export function readOutputPart(path: string, { from, bytes, limitBytes }: PartWanted): OutputPart | null {
+export function readOutputPart(path: string, { from, bytes: most, limitBytes, isOver = false }: PartWanted): OutputPart | null {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -24,29 +30,32 @@ export function readOutputPart(path: string, { from, bytes, limitBytes }: PartWa
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile()) return null;
+    // A second name of a file is as good as a link.
+    if (!stat.isFile() || stat.nlink !== 1) return null;
     const { size } = stat;
+    const bytes = Math.max(most, LEAST_BYTES);
     const first = limitBytes > 0 ? Math.max(0, size - limitBytes) : 0;
     const wanted = Math.min(from ?? Math.max(0, size - bytes), size);
-    const start = afterHole(fd, Math.max(first, wanted), size);
+    const start = afterHole(fd, Math.max(first, wanted), size - limitBytes * KEPT_SHARE, limitBytes > 0);
     const content = read(fd, start, Math.min(bytes, size - start));
     const skipped = from === null && start > first ? toLineStart(content) : from === null || start > wanted ? toCharacter(content) : 0;
-    const text = content.subarray(skipped, start + content.length < size ? wholeCharacters(content) : content.length);
+    const isEnd = start + content.length >= size;
+    const text = content.subarray(skipped, isEnd && isOver ? content.length : Math.max(skipped, wholeCharacters(content)));
     return { from: start + skipped, to: start + skipped + text.length, size, text: text.toString("utf8") };
   } finally {
     closeSync(fd);
   }
 }
 
-/** What was given back to the disk reads as zeros. */
-function afterHole(fd: number, from: number, size: number): number {
-  for (let at = from; at < size; at += CHUNK) {
-    const content = read(fd, at, Math.min(CHUNK, size - at));
-    const data = content.findIndex((byte) => byte !== 0);
-    if (data >= 0) return at + data;
-    if (content.length === 0) break;
+/** What was given back to the disk reads as pages of zeros, and ends before `keptFrom`, from where on everything is kept. */
+function afterHole(fd: number, from: number, keptFrom: number, isBound: boolean): number {
+  if (!isBound || from >= keptFrom) return from;
+  const nothing = Buffer.alloc(PAGE);
+  for (let at = from; at < keptFrom; at = (Math.floor(at / PAGE) + 1) * PAGE) {
+    const page = read(fd, at, PAGE - (at % PAGE));
+    if (page.length === 0 || !page.equals(nothing.subarray(0, page.length))) return at;
   }
-  return from >= size ? from : size;
+  return Math.ceil(keptFrom / PAGE) * PAGE;
 }
 
 function read(fd: number, from: number, bytes: number): Buffer {
@@ -72,7 +81,7 @@ function wholeCharacters(content: Buffer): number {
   while (start > content.length - 4 && start > 0 && isContinuation(content[start])) start--;
   const lead = content[start] ?? 0;
   const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-  return start > 0 && start + length > content.length ? start : content.length;
+  return start + length > content.length ? Math.max(0, start) : content.length;
 }
 
 function isContinuation(byte: number | undefined): boolean {

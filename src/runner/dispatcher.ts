@@ -40,7 +40,7 @@ export class Dispatcher {
         for (const sessionId of message.sessionIds) for (const run of this.registry.ofSession(sessionId)) stopRun(run);
         return;
       case "output-wanted":
-        for (const wanted of message.wanted) this.track(showOutput(wanted, this.parts));
+        for (const wanted of message.wanted) this.track(showOutput(wanted, this.registry.get(wanted.run_id) === undefined, this.parts));
         return;
       case "deregistered":
         return this.onDeregistered();

@@ -8,8 +8,8 @@ import type { RunnerParts } from "./runner-parts.ts";
  * Sends what somebody wants to see of a run's output. Once: whoever waits for it asks again. The folder's name is a run's id, so that nothing else can be
  * asked for; the runner keeps it for a while after the run's end.
  */
-export async function showOutput(wanted: OutputWanted, { coordinator, registration, runsFolder, config, log }: RunnerParts): Promise<void> {
-  const output = readOutput(join(runsFolder, wanted.run_id), wanted, config.outputLimitBytes);
+export async function showOutput(wanted: OutputWanted, isOver: boolean, { coordinator, registration, runsFolder, config, log }: RunnerParts): Promise<void> {
+  const output = readOutput(join(runsFolder, wanted.run_id), wanted, { limitBytes: config.outputLimitBytes, isOver });
   try {
     await coordinator.sendOutput(wanted.run_id, { runner_id: await registration.id(), request_id: wanted.request_id, output });
   } catch (error) {
@@ -17,8 +17,8 @@ export async function showOutput(wanted: OutputWanted, { coordinator, registrati
   }
 }
 
-function readOutput(runFolder: string, { stdout_from, stderr_from, bytes }: OutputWanted, limitBytes: number): OutputShown["output"] {
-  const stdout = readOutputPart(join(runFolder, "stdout"), { from: stdout_from, bytes, limitBytes });
-  const stderr = readOutputPart(join(runFolder, "stderr"), { from: stderr_from, bytes, limitBytes });
+function readOutput(runFolder: string, { stdout_from, stderr_from, bytes }: OutputWanted, file: { readonly limitBytes: number; readonly isOver: boolean }): OutputShown["output"] {
+  const stdout = readOutputPart(join(runFolder, "stdout"), { from: stdout_from, bytes, ...file });
+  const stderr = readOutputPart(join(runFolder, "stderr"), { from: stderr_from, bytes, ...file });
   return stdout === null || stderr === null ? null : { stdout, stderr };
 }

@@ -91,3 +91,17 @@ test("logs of what is not there says so", async () => {
   const waiting = await at.api.submit("later", { not_before: "2099-01-01T00:00:00Z" });
   expect(await at.w.run(["logs", waiting.run_id, "-c", at.url])).toMatchObject({ code: 0, stderr: expect.stringContaining("has not been given to a runner yet") });
 });
+
+test("logs says by its exit code that the runner which has the output does not answer", async () => {
+  await using w = new World();
+  const { api } = await w.coordinator();
+  const runner = w.runner(api.url, "test-executor");
+  await runner.line(/waiting for runs/);
+  const { run_id } = await api.submit("Hello");
+  await api.reached(run_id, "completed");
+  runner.signal("SIGSTOP");
+  const { code, stdout, stderr } = await w.run(["logs", run_id, "-c", api.url, "-f"], { env: { XDG_STATE_HOME: w.path("elsewhere") } });
+  runner.signal("SIGCONT");
+  expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringContaining("does not answer") });
+  expect(stdout).toContain("message assistant");
+});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { appendFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readOutputPart } from "../../src/process/output-part.ts";
 import { RunOutput } from "../../src/process/run-output.ts";
@@ -12,7 +12,7 @@ function withFile(content: string | Uint8Array, body: (path: string) => void): v
   body(path);
 }
 const tail = (path: string, bytes: number) => readOutputPart(path, { from: null, bytes, limitBytes: 0 });
-const part = (path: string, from: number, bytes: number, limitBytes = 0) => readOutputPart(path, { from, bytes, limitBytes });
+const part = (path: string, from: number, bytes: number, limitBytes = 0, isOver = true) => readOutputPart(path, { from, bytes, limitBytes, isOver });
 
 describe("readOutputPart", () => {
   test("the end begins at a line, where there is one", () => {
@@ -49,6 +49,44 @@ describe("readOutputPart", () => {
     });
   });
 
+  test("a character that is not written to its end yet is waited for, unless nothing more comes", () => {
+    const text = "aé€😀b€";
+    const whole = Buffer.from(text);
+    using folder = tempFolder();
+    const path = join(folder.path, "stdout");
+    let seen = "";
+    let at = 0;
+    for (let length = 1; length <= whole.length; length++) {
+      writeFileSync(path, whole.subarray(0, length));
+      const got = part(path, at, 100, 0, false);
+      seen += got?.text ?? "";
+      at = got?.to ?? at;
+    }
+    expect(seen).toBe(text);
+    writeFileSync(path, whole.subarray(0, whole.length - 1));
+    expect(part(path, 0, 100, 0, false)?.text).toBe("aé€😀b");
+    expect(part(path, 0, 100)?.text).toBe("aé€😀b\ufffd");
+  });
+
+  test("a bound that is too small for a character is made as large as one", () => {
+    withFile("€uro", (path) => {
+      expect(part(path, 0, 1)?.text).toBe("€u");
+      expect(tail(path, 2)?.text).toBe("uro");
+    });
+  });
+
+  test("NUL bytes of the executor's own are shown", () => {
+    withFile("ab\0\0cd", (path) => {
+      let seen = "";
+      for (let at = 0; at < 6; ) {
+        const got = part(path, at, 4, 64 * 1024);
+        seen += got?.text ?? "";
+        at = got?.to ?? 6;
+      }
+      expect(seen).toBe("ab\0\0cd");
+    });
+  });
+
   test("beyond the end there is nothing; of a file that was emptied the offset begins anew", () => {
     withFile("abc", (path) => {
       expect(part(path, 3, 10)).toEqual({ from: 3, to: 3, size: 3, text: "" });
@@ -75,11 +113,12 @@ describe("readOutputPart", () => {
 
   test("a link, a folder and what is not there show nothing", () => {
     using folder = tempFolder();
-    const [secret, link, below] = ["secret", "stdout", "folder"].map((name) => join(folder.path, name)) as [string, string, string];
+    const [secret, link, below, second] = ["secret", "stdout", "folder", "second"].map((name) => join(folder.path, name)) as [string, string, string, string];
     writeFileSync(secret, "secret");
     symlinkSync(secret, link);
     mkdirSync(below);
-    for (const path of [link, below, join(folder.path, "nothing")]) expect(tail(path, 10)).toBeNull();
+    linkSync(secret, second);
+    for (const path of [link, below, second, join(folder.path, "nothing")]) expect(tail(path, 10)).toBeNull();
   });
 
   test.skipIf(process.platform === "win32")("a pipe in its place holds nothing up", () => {
