@@ -31,7 +31,9 @@ export async function watch(context: CommandContext, look: () => Promise<{ reado
   }
 }
 
-/** As many lines as the terminal has, the last of them for what is typed: what is longer would scroll away instead of being replaced. */
+/** As many lines as the terminal has, the headings and the newest: what is longer would scroll away instead of being replaced. */
 function fitting(shown: string): string {
-  return shown.split("\n").slice(0, Math.max(1, (process.stdout.rows || 24) - 1)).join("\n");
+  const [headings = "", ...rows] = shown.split("\n");
+  const room = Math.max(1, (process.stdout.rows || 24) - 2);
+  return [headings, ...rows.slice(-room)].join("\n");
 }

@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { OutputPart } from "../protocol/run-output.ts";
 
 /** A hole begins and ends with one; a bound file keeps at least so much of its bound. */
@@ -19,12 +20,12 @@ export interface PartWanted {
 
 /**
  * A part of an executor's output, from its file; null if there is none. What the file is not is not read: an executor that has put a link, a pipe or
- * a device in its place shows nothing of where that leads.
+ * a device in its place, or a link in that of its folder, shows nothing of where that leads. An offset beyond the end begins anew: the file was emptied.
  */
 export function readOutputPart(path: string, { from, bytes: most, limitBytes, isOver = false }: PartWanted): OutputPart | null {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    fd = openInFolder(dirname(path), basename(path));
   } catch {
     return null;
   }
@@ -35,7 +36,8 @@ export function readOutputPart(path: string, { from, bytes: most, limitBytes, is
     const { size } = stat;
     const bytes = Math.max(most, LEAST_BYTES);
     const first = limitBytes > 0 ? Math.max(0, size - limitBytes) : 0;
-    const wanted = Math.min(from ?? Math.max(0, size - bytes), size);
+    const asked = from !== null && from > size ? 0 : from;
+    const wanted = asked ?? Math.max(0, size - bytes);
     const start = afterHole(fd, Math.max(first, wanted), size - limitBytes * KEPT_SHARE, limitBytes > 0);
     const content = read(fd, start, Math.min(bytes, size - start));
     const skipped = from === null && start > first ? toLineStart(content) : from === null || start > wanted ? toCharacter(content) : 0;
@@ -44,6 +46,21 @@ export function readOutputPart(path: string, { from, bytes: most, limitBytes, is
     return { from: start + skipped, to: start + skipped + text.length, size, text: text.toString("utf8") };
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Opens a file of a folder, neither of them through a link. Throws where it cannot. */
+function openInFolder(folder: string, name: string): number {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  if (process.platform !== "linux") {
+    if (!lstatSync(folder).isDirectory()) throw new Error("not a folder");
+    return openSync(join(folder, name), flags);
+  }
+  const opened = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    return openSync(`/proc/self/fd/${opened}/${name}`, flags);
+  } finally {
+    closeSync(opened);
   }
 }
 

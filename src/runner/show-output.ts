@@ -17,8 +17,12 @@ export async function showOutput(wanted: OutputWanted, isOver: boolean, { coordi
   }
 }
 
+const NOTHING = { from: 0, to: 0, size: 0, text: "" };
+
 function readOutput(runFolder: string, { stdout_from, stderr_from, bytes }: OutputWanted, file: { readonly limitBytes: number; readonly isOver: boolean }): OutputShown["output"] {
   const stdout = readOutputPart(join(runFolder, "stdout"), { from: stdout_from, bytes, ...file });
   const stderr = readOutputPart(join(runFolder, "stderr"), { from: stderr_from, bytes, ...file });
-  return stdout === null || stderr === null ? null : { stdout, stderr };
+  if (stdout !== null && stderr !== null) return { stdout, stderr };
+  // It has not begun yet: there will be something.
+  return file.isOver ? null : { stdout: NOTHING, stderr: NOTHING };
 }

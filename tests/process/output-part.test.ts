@@ -90,7 +90,7 @@ describe("readOutputPart", () => {
   test("beyond the end there is nothing; of a file that was emptied the offset begins anew", () => {
     withFile("abc", (path) => {
       expect(part(path, 3, 10)).toEqual({ from: 3, to: 3, size: 3, text: "" });
-      expect(part(path, 99, 10)).toEqual({ from: 3, to: 3, size: 3, text: "" });
+      expect(part(path, 99, 10)).toEqual({ from: 0, to: 3, size: 3, text: "abc" });
     });
   });
 
@@ -119,6 +119,16 @@ describe("readOutputPart", () => {
     mkdirSync(below);
     linkSync(secret, second);
     for (const path of [link, below, second, join(folder.path, "nothing")]) expect(tail(path, 10)).toBeNull();
+  });
+
+  test("a link in the place of the folder shows nothing either", () => {
+    using folder = tempFolder();
+    const [real, linked] = [join(folder.path, "real"), join(folder.path, "linked")];
+    mkdirSync(real);
+    writeFileSync(join(real, "stdout"), "secret");
+    symlinkSync(real, linked);
+    expect(tail(join(real, "stdout"), 10)?.text).toBe("secret");
+    expect(tail(join(linked, "stdout"), 10)).toBeNull();
   });
 
   test.skipIf(process.platform === "win32")("a pipe in its place holds nothing up", () => {
