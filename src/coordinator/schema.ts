@@ -188,10 +188,5 @@ const VERSION_3 = `
   ALTER TABLE runs ADD COLUMN tracestate TEXT;
 `;
 
-/** The overview asks for trees by the status of their first session. */
-const VERSION_4 = `
-  CREATE INDEX top_sessions_by_status ON sessions(status, seq) WHERE parent_session_id IS NULL;
-`;
-
 /** The n-th step leads from version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
