@@ -25,21 +25,17 @@ export class Live {
   readonly #listeners = new Set<Listener>();
   readonly #watchers = new Set<() => void>();
   #lastId = "";
-  #isConnected = false;
-  #hasBeenConnected = false;
+  /** Null before the first attempt has come to anything. */
+  #isConnected: boolean | null = null;
   #run = new AbortController();
 
   constructor(api: Pick<Api, "open">) {
     this.#api = api;
   }
 
-  /** False from when the stream has broken off until there is another. */
+  /** False until there is a stream, and from when it has broken off until there is another. */
   get isConnected(): boolean {
-    return this.#isConnected;
-  }
-
-  get hasBeenConnected(): boolean {
-    return this.#hasBeenConnected;
+    return this.#isConnected === true;
   }
 
   /** Gives back how to end that. */
@@ -108,9 +104,8 @@ export class Live {
   }
 
   #setConnected(isConnected: boolean): void {
-    if (isConnected === this.#isConnected && this.#hasBeenConnected) return;
+    if (isConnected === this.#isConnected) return;
     this.#isConnected = isConnected;
-    this.#hasBeenConnected ||= isConnected;
     for (const watcher of this.#watchers) watcher();
   }
 }
