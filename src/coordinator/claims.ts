@@ -96,14 +96,14 @@ export class Claims {
   #give(seq: number, runner: RunnerRow): RunRow {
     return this.#store.write(() => {
       const { db } = this.#store;
-      const run = db
-        .query<RunRow, [string, string, string, number]>(
-          `UPDATE runs SET status = 'claimed', waiting_for = NULL, runner_id = ?, claimed_at = ?, lease_until = ?,
-             session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
-             events_before = (SELECT coalesce(max(seq), 0) FROM events)
-           WHERE seq = ? RETURNING *`,
-        )
-        .get(runner.runner_id, isoTime(), isoTime(this.#leaseMs), seq);
+      // Not "RETURNING", for which SQLite keeps what the statement would undo: a claim changes a dozen indexes.
+      db.query(
+        `UPDATE runs SET status = 'claimed', waiting_for = NULL, runner_id = ?, claimed_at = ?, lease_until = ?,
+           session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
+           events_before = (SELECT coalesce(max(seq), 0) FROM events)
+         WHERE seq = ?`,
+      ).run(runner.runner_id, isoTime(), isoTime(this.#leaseMs), seq);
+      const run = db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(seq);
       if (run === null) throw new Error("the run to be claimed is gone");
       this.#deadlines.expect(Date.now() + this.#leaseMs);
       this.#sessions.update(run.session_id, { status: "running" });
