@@ -28,7 +28,9 @@ test.skipIf(!isLinux)("what carries the gate's mark is ended, wherever it went, 
 test.skipIf(!isLinux)("a step that leaves a process behind has failed, whatever its exit code", async () => {
   using folder = tempFolder();
   const env = { PATH: process.env.PATH ?? "", [GATE_MARKER]: folder.path };
-  const step = { name: "leaves", command: ["sh", "-c", "setsid sleep 1000 & exit 0"], cwd: folder.path, env, deadlineMs: 10_000 };
+  // It is waited for: a process has no environment to be seen while it becomes another program.
+  const leaves = 'mkfifo there never; setsid sh -c "echo >there; read x <never" & read x <there';
+  const step = { name: "leaves", command: ["sh", "-c", leaves], cwd: folder.path, env, deadlineMs: 10_000 };
   expect(await runStep({ ...step, graceMs: 0 }, folder.path, new AbortController().signal)).toEqual({ passed: 0, failed: 1 });
   expect(processesWith(GATE_MARKER, folder.path)).toEqual([]);
 });
