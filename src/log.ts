@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { type ConsolaInstance, type ConsolaReporter, createConsola, LogLevels } from "consola/core";
 
 export type LogFormat = "text" | "json";
@@ -62,7 +63,7 @@ function textReporter(write: (line: string) => void, colours: boolean): ConsolaR
   return {
     log({ date, type, args }) {
       const [message, context, scope] = args as unknown as Line;
-      const line = oneLine(`${timestamp(date)} [${LABELS[type] ?? type}] ${scope}: ${message}${suffix(message, context)}`);
+      const line = oneLine(`${localTime(date)} [${LABELS[type] ?? type}] ${scope}: ${message}${suffix(message, context)}`);
       const colour = colours ? COLOURS[type] : undefined;
       write(colour === undefined ? `${line}\n` : `\x1b[${colour}m${line}\x1b[0m\n`);
     },
@@ -108,11 +109,13 @@ function oneLine(text: string): string {
   return text.trimEnd().replace(/\r?\n/g, "\\n").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
 }
 
-/** Local time, `2025-01-15 10:00:00`. */
-function timestamp(date: Date): string {
-  const two = (n: number): string => String(n).padStart(2, "0");
-  return (
-    `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ` +
-    `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
-  );
+let askTime: { get(ms: number): { readonly text: string } | null } | undefined;
+
+/**
+ * `2025-01-15 10:00:00` in this machine's zone (TZ, or the system's). SQLite asks the system for it. JavaScript would look the zone up in tables
+ * of its own, which it makes at the first question: 15 ms of each start, and 2 MB that stay.
+ */
+function localTime(date: Date): string {
+  askTime ??= new Database(":memory:").query("SELECT strftime('%Y-%m-%d %H:%M:%S', ? / 1000, 'unixepoch', 'localtime') AS text");
+  return askTime.get(date.getTime())?.text ?? "";
 }

@@ -33,8 +33,8 @@ export const OWNED: readonly Owned[] = [
   {
     what: "bun:sqlite",
     api: { module: "bun:sqlite" },
-    owners: ["src/coordinator/", "src/runner/", "src/process/"],
-    reason: "the coordinator's store, the runner's journal and its lock are the only databases",
+    owners: ["src/coordinator/", "src/runner/", "src/process/", "src/log.ts"],
+    reason: "the coordinator's store, the runner's journal and its lock are the only databases; the log asks an empty one for the local time",
   },
   {
     what: "process.kill",
