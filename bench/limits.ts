@@ -6,6 +6,7 @@ const folder = join(import.meta.dir, "../dist/bench");
 let empty: Promise<Built> | undefined;
 let limit: Promise<Built> | undefined;
 let packages: Promise<Built> | undefined;
+let loaded: Promise<Built> | undefined;
 
 /** An empty program, compiled as ours is: what every compiled Bun program costs. */
 export async function compiledEmpty(): Promise<string> {
@@ -23,4 +24,10 @@ export async function compiledLimit(): Promise<string> {
 export async function compiledPackages(): Promise<string> {
   packages ??= buildBinary({ outfile: join(folder, "packages"), entrypoint: join(import.meta.dir, "limit/packages.ts") });
   return (await packages).file;
+}
+
+/** A program that loads what the runner loads, and does no more than `limit fetch` (`limit/loaded.ts`). */
+export async function compiledLoaded(): Promise<string> {
+  loaded ??= buildBinary({ outfile: join(folder, "loaded"), entrypoint: join(import.meta.dir, "limit/loaded.ts") });
+  return (await loaded).file;
 }

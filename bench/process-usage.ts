@@ -55,6 +55,11 @@ export function pageFaultsOf(pid: number): number {
   return Number(statOf(pid)[7]);
 }
 
+/** The same of its children that have been waited for. */
+export function pageFaultsOfEnded(pid: number): number {
+  return Number(statOf(pid)[8]);
+}
+
 /** How often it has read from or written to files; sockets are not counted. */
 export function fileCallsOf(pid: number): number {
   const fields = fieldsOf(`/proc/${pid}/io`);

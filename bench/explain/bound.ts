@@ -1,0 +1,25 @@
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { punchHole } from "../../src/process/punch-hole.ts";
+import type { Effort, Figure } from "../figure.ts";
+import { Scene } from "../scene.ts";
+import { summarise } from "../statistics.ts";
+import { part } from "./part.ts";
+
+/** What the bounding of a flood costs whoever does it: the file system takes its pages back one by one. */
+export async function boundFigures({ quick }: Effort): Promise<Figure[]> {
+  await using scene = new Scene();
+  const mebibytes = quick ? 64 : 1_024;
+  const block = new Uint8Array(1024 ** 2);
+  const samples: number[] = [];
+  for (let round = quick ? 2 : 5; round > 0; round--) {
+    const path = scene.path("flood");
+    const fd = openSync(path, "w+");
+    for (let written = 0; written < mebibytes; written++) writeSync(fd, block);
+    const begunMs = performance.now();
+    punchHole(fd, 0, mebibytes * 1024 ** 2);
+    samples.push(performance.now() - begunMs);
+    closeSync(fd);
+    rmSync(path);
+  }
+  return [part(`output: a hole of ${mebibytes} MiB in a file that was just written`, "ms", summarise(samples))];
+}
