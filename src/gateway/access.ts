@@ -171,18 +171,18 @@ function upstreamPath({ segments, search }: AccessRequest): string {
 }
 
 /** As it came. The caller's going away drops the coordinator's side too. */
-function pass(access: AccessRequest): Promise<Response> {
+async function pass(access: AccessRequest): Promise<Response> {
   const { request, coordinator } = access;
   const { method, headers, body, signal } = request;
-  return forward(coordinator, { method, path: upstreamPath(access), headers, body, signal });
+  const response = await forward(coordinator, { method, path: upstreamPath(access), headers, body, signal });
+  return method === "GET" ? response : acknowledgement(response);
 }
 
 /** A write that was received whole is carried through, even if its sender ends meanwhile: it may be the last thing that it said. */
 async function passBody(access: AccessRequest, path: string, body: object): Promise<Response> {
   const { coordinator, request } = access;
   const headers = new Headers({ "content-type": "application/json" });
-  const response = await forward(coordinator, { method: request.method, path, headers, body: JSON.stringify(body), signal: null });
-  return response.ok ? acknowledgement(response) : response;
+  return acknowledgement(await forward(coordinator, { method: request.method, path, headers, body: JSON.stringify(body), signal: null }));
 }
 
 function denied({ request, segments, grant, log }: AccessRequest): Response {

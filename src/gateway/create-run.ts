@@ -53,8 +53,7 @@ export function createRun(creator: Creator, body: Readonly<Record<string, unknow
 /** A run whose creation was asked for whole is created, even if the one who asked ends meanwhile. */
 async function post({ coordinator, tree, trace, log, name, context }: Creator, body: Readonly<Record<string, unknown>>): Promise<Response> {
   const headers = new Headers({ "content-type": "application/json", ...trace });
-  const forwarded = await forward(coordinator, { method: "POST", path: "/runs", headers, body: JSON.stringify(body), signal: null });
-  const response = forwarded.ok ? await acknowledgement(forwarded) : forwarded;
+  const response = await acknowledgement(await forward(coordinator, { method: "POST", path: "/runs", headers, body: JSON.stringify(body), signal: null }));
   if (!response.ok) return response;
   const text = await response.text();
   const created = v.safeParse(Created, JSON.parse(text));

@@ -54,11 +54,11 @@ export async function forward(coordinator: CoordinatorClient, request: ForwardRe
   }
 }
 
-/** A write counts as acknowledged only if a coordinator has said so: a web page with status 200, or half an answer, is a 502. */
+/** The whole answer to a write. It counts as acknowledged only if a coordinator has said so: a web page with status 200, or half an answer, is a 502. */
 export async function acknowledgement(response: Response): Promise<Response> {
   try {
     const text = await response.text();
-    if (text !== "") JSON.parse(text);
+    if (response.ok && text !== "") JSON.parse(text);
     return new Response(text === "" ? null : text, { status: response.status, headers: response.headers });
   } catch (error) {
     return answerOfFailure(error);

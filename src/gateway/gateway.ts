@@ -162,7 +162,8 @@ export class Gateway implements AsyncDisposable {
       // The run may have ended while this waited for its turn; what it said last is still carried through.
       if (isRead && grant.ended.aborted) return resolve(noSuchToken());
       const response = await work();
-      if (response.body === null) return resolve(response);
+      // What is written is answered as a whole; what is read may come over a long time.
+      if (!isRead || response.body === null) return resolve(response);
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
       resolve(new Response(readable, response));
       await response.body.pipeTo(writable, { signal: grant.ended }).catch(() => {});

@@ -249,3 +249,15 @@ test.each([
   expect(created?.headers.get("traceparent")).toBe(`00-${id.repeat(16)}-${"1".repeat(16)}-01`);
   expect(created?.headers.get("tracestate")).toBe(id === "aa" ? "vendor=1" : null);
 });
+
+test.each([
+  ["POST", "/sessions/child/stop"],
+  ["DELETE", "/sessions/child"],
+  ["PATCH", "/sessions/own/metadata"],
+])("gateway: %s %s was done only if a coordinator says so, not a web page with status 200; a refusal is passed on as it is", async (method, path) => {
+  let status = 200;
+  await using fixture = gatewayFixture({ answer: (received) => (received.method === method ? new Response("<html>", { status }) : undefined) });
+  expect((await fixture.call(method, path, {})).status).toBe(502);
+  status = 409;
+  expect(await fixture.call(method, path, {})).toEqual({ status: 409, body: "<html>" });
+});
