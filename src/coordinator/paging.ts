@@ -63,12 +63,12 @@ export function rowsOfPage<Row extends { readonly seq: number }>({ db }: Store, 
   }
   const from = `${sought.table}${sought.index === undefined ? "" : ` INDEXED BY ${sought.index}`}`;
   const select = (columns: string, more: readonly string[]): string =>
-    `SELECT ${columns} FROM ${from} WHERE ${[...terms, ...more, "TRUE"].join(" AND ")} ORDER BY seq ${order} LIMIT ${limit}`;
+    `SELECT ${columns} FROM ${from} WHERE ${[...terms, ...more, "TRUE"].join(" AND ")} ORDER BY seq ${order} LIMIT ?`;
   const { anyOf } = sought;
-  if (anyOf === undefined) return db.query<Row, (string | number)[]>(select("*", [])).all(...values);
+  if (anyOf === undefined) return db.query<Row, (string | number)[]>(select("*", [])).all(...values, limit);
   const each = anyOf.values.map(() => `SELECT * FROM (${select("seq", [`${anyOf.column} = ?`])})`);
-  const sql = `SELECT * FROM ${sought.table} WHERE seq IN (${each.join(" UNION ALL ")}) ORDER BY seq ${order} LIMIT ${limit}`;
-  return db.query<Row, (string | number)[]>(sql).all(...anyOf.values.flatMap((value) => [...values, value]));
+  const sql = `SELECT * FROM ${sought.table} WHERE seq IN (${each.join(" UNION ALL ")}) ORDER BY seq ${order} LIMIT ?`;
+  return db.query<Row, (string | number)[]>(sql).all(...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
 }
 
 /** Where the next page begins; null after the last one. */

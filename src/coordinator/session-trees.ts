@@ -108,8 +108,9 @@ export class SessionTrees {
 
   /** A page of the trees in which a run is open; of those whose runs all wait for a runner, some where there are very many. */
   active({ limit, order, after }: Page): SessionRow[] {
-    const from = after === null ? "" : `AND s.seq ${order === "desc" ? "<" : ">"} ${after}`;
-    return this.#store.db.query<SessionRow, []>(`${ACTIVE_TREES} ${from} ORDER BY s.seq ${order} LIMIT ${limit}`).all();
+    const from = after === null ? "" : `AND s.seq ${order === "desc" ? "<" : ">"} ?`;
+    const query = this.#store.db.query<SessionRow, number[]>(`${ACTIVE_TREES} ${from} ORDER BY s.seq ${order} LIMIT ?`);
+    return query.all(...(after === null ? [] : [after]), limit);
   }
 
   /** The ids of a session and of all below it, parents first. 404 unknown. */

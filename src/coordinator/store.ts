@@ -4,9 +4,9 @@ import { describeError, errorCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
-// A run alone takes two dozen statements. Bun keeps twenty, and drops the one that was used longest ago: with more than that in turn, each is
-// compiled anew each time, which takes longer than to carry it out.
-Database.MAX_QUERY_CACHE_SIZE = 200;
+// A run alone takes two dozen statements, all of the coordinator about a hundred. Bun keeps twenty, and drops the one that was used longest ago:
+// with more than that in turn, each is compiled anew each time, which takes longer than to carry it out.
+Database.MAX_QUERY_CACHE_SIZE = 100;
 
 /**
  * The coordinator's database and its only way to write.

@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { Database, type Statement } from "bun:sqlite";
+import { expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
 import { Store } from "../../src/coordinator/store.ts";
 import { silentLog } from "../../src/log.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
+import { Fixture } from "./fixture.ts";
 
 function withStore(body: (store: Store, count: () => number) => void): void {
   using folder = tempFolder();
@@ -66,4 +68,29 @@ test("what one statement would undo is kept in memory: the database's contents a
   withStore((store) => {
     expect(store.db.query("PRAGMA temp_store").get()).toEqual({ temp_store: 2 });
   });
+});
+
+test("Store: what a run's life asks of the database is compiled once, not each time", async () => {
+  await using c = await Fixture.start();
+  const runner = await c.register();
+  const life = async (): Promise<void> => {
+    const { run_id, session_id } = await c.start();
+    await c.claim(runner);
+    await c.report(run_id, "started", runner);
+    await c.post(`/sessions/${session_id}/events`, { event_type: "session_stop", session_id, timestamp: new Date().toISOString() });
+    await c.report(run_id, "completed", runner);
+    for (const list of ["/runs?limit=5", "/sessions?limit=5", "/trees?limit=5", "/runners", "/stats"]) await c.get(list);
+  };
+  await life();
+  const query = Object.getOwnPropertyDescriptor(Database.prototype, "query")?.value as (this: Database, sql: string) => Statement;
+  const asked = new Map<string, Set<Statement>>();
+  using _spy = spyOn(Database.prototype, "query").mockImplementation(function (this: Database, sql: string) {
+    const statement = query.call(this, sql);
+    asked.set(sql, (asked.get(sql) ?? new Set()).add(statement));
+    return statement as never;
+  });
+  await life();
+  await life();
+  expect(asked.size).toBeGreaterThan(20);
+  expect([...asked].filter(([, statements]) => statements.size > 1).map(([sql]) => sql)).toEqual([]);
 });
