@@ -1,6 +1,6 @@
 import { createRun, postJson, START_RUN } from "./calls.ts";
 import type { Figure, Item } from "./figure.ts";
-import type { Program } from "./program.ts";
+import type { LineReader, Program } from "./program.ts";
 import { Scene } from "./scene.ts";
 import { shimmedCommand } from "./shimmed.ts";
 import { type Rounds, summarise, takeTurns } from "./statistics.ts";
@@ -40,16 +40,19 @@ interface Ending {
   readonly arrival: string;
 }
 
+/** A run through a coordinator and the runner that waits there: milliseconds from the ringing of its executor, which then ends, until the report is there. */
+export async function completedBy(coordinator: { readonly url: string; readonly program: Program }, bell: LineReader, arrival: string): Promise<number> {
+  const [last, reported] = [bell.next(() => true), coordinator.program.lines.next((line) => line.includes(arrival) || null)];
+  await createRun(coordinator.url);
+  return (await reported).atMs - (await last).atMs;
+}
+
 async function ofExit(code: number, { what, posts, arrival }: Ending, { scene, url, program, server, rounds }: Parts): Promise<Figure[]> {
   const bell = scene.bell();
   const executor = scene.executor(`exits-${code}`, `echo end >${bell.path}`, `exit ${code}`);
   const runner = await scene.runner(url, executor);
   const shim = shimmedCommand(scene, executor);
-  const throughRunner = async (): Promise<number> => {
-    const [last, reported] = [bell.lines.next(() => true), program.lines.next((line) => line.includes(arrival) || null)];
-    await createRun(url);
-    return (await reported).atMs - (await last).atMs;
-  };
+  const throughRunner = (): Promise<number> => completedBy({ url, program }, bell.lines, arrival);
   const byPost = async (command: string[]): Promise<number> => {
     const last = bell.lines.next(() => true);
     await Bun.spawn(command, { env: { ...scene.env }, stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;

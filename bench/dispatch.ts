@@ -12,17 +12,9 @@ export const dispatch: Item = {
     await using scene = new Scene();
     const bell = scene.bell();
     const executor = scene.executor("rings", `echo "$AGENT_SESSION_ID" >${bell.path}`);
-    const { url, program } = await scene.coordinator();
-    await scene.runner(url, executor);
+    const throughRunner = await dispatchedBy(scene, bell, executor);
     const server = await scene.limitServer();
     const shim = shimmedCommand(scene, executor);
-
-    const throughRunner = async (): Promise<number> => {
-      const ended = program.lines.next((line) => line.includes("run completed") || null);
-      const ms = await untilRung(bell.lines, () => createRun(url));
-      await ended;
-      return ms;
-    };
     const limits = { scene, bell, serverUrl: server.url };
     const [measured = [], bare = [], shimmed = []] = await takeTurns(
       { warmUp: 10, samples: quick ? 20 : 300 },
@@ -39,10 +31,24 @@ export const dispatch: Item = {
   },
 };
 
+type Bell = ReturnType<Scene["bell"]>;
+
+/** A coordinator and a runner. Gives the milliseconds from the sending of `POST /runs` until the executor rings. */
+export async function dispatchedBy(scene: Scene, bell: Bell, executor: string): Promise<() => Promise<number>> {
+  const { url, program } = await scene.coordinator();
+  await scene.runner(url, executor);
+  return async () => {
+    const ended = program.lines.next((line) => line.includes("run completed") || null);
+    const ms = await untilRung(bell.lines, () => createRun(url));
+    await ended;
+    return ms;
+  };
+}
+
 /** Where the limits spawn, ring and post. */
 export interface SpawnLimits {
   readonly scene: Scene;
-  readonly bell: ReturnType<Scene["bell"]>;
+  readonly bell: Bell;
   readonly serverUrl: string;
 }
 

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { createRun, postJson, START_RUN } from "../calls.ts";
-import { type SpawnLimits, untilFirstInstruction } from "../dispatch.ts";
+import { completedBy } from "../completion.ts";
+import { dispatchedBy, type SpawnLimits, untilFirstInstruction } from "../dispatch.ts";
 import type { Effort, Figure } from "../figure.ts";
 import type { Program } from "../program.ts";
 import { Scene } from "../scene.ts";
@@ -22,12 +23,13 @@ async function spawnSteps(scene: Scene, serverUrl: string, samples: number): Pro
   const executor = scene.executor("rings", `echo begun >${bell.path}`);
   const limits: SpawnLimits = { scene, bell, serverUrl };
   const shim = shimmedCommand(scene, executor);
-  const [bare = [], shell = [], shimmed = [], trips = []] = await takeTurns(
+  const [bare = [], shell = [], shimmed = [], trips = [], dispatched = []] = await takeTurns(
     { warmUp: 5, samples },
     () => untilFirstInstruction(limits, [executor]),
     () => untilFirstInstruction(limits, ["/bin/sh", "-c", 'exec "$0"', executor]),
     () => untilFirstInstruction(limits, shim()),
     () => untilFirstInstruction(limits, shim(), 3),
+    await dispatchedBy(scene, bell, executor),
   );
   const before = "the line before";
   return [
@@ -35,6 +37,7 @@ async function spawnSteps(scene: Scene, serverUrl: string, samples: number): Pro
     part("dispatch: the spawn through a shell that execs the executor", "ms", summarise(shell), summarise(bare), before),
     part("dispatch: the spawn under the shim, which forks and stays", "ms", summarise(shimmed), summarise(shell), before),
     part("dispatch: the same and two more round trips (claim, started)", "ms", summarise(trips), summarise(shimmed), before),
+    part("dispatch: the dispatch itself, in the same turns", "ms", summarise(dispatched), summarise(trips), before),
   ];
 }
 
@@ -49,14 +52,19 @@ async function exitSteps(scene: Scene, samples: number): Promise<Figure[]> {
     const seenMs = performance.now();
     return seenMs - (await last).atMs;
   };
-  const [bare = [], shimmed = []] = await takeTurns(
+  const coordinator = await scene.coordinator(scene.path("completing"));
+  const runner = await scene.runner(coordinator.url, executor);
+  const [bare = [], shimmed = [], completed = []] = await takeTurns(
     { warmUp: 5, samples },
     () => untilExit([executor]),
     () => untilExit(shim()),
+    () => completedBy(coordinator, bell.lines, "run failed"),
   );
+  await scene.leave(runner);
   return [
     part("completion: the executor's last instruction to its exit, seen by waitpid", "ms", summarise(bare)),
     part("completion: the same under the shim, which writes the status and ends", "ms", summarise(shimmed), summarise(bare), "the line before"),
+    part("completion: the completion itself, in the same turns", "ms", summarise(completed), summarise(shimmed), "the line before"),
   ];
 }
 
