@@ -18,6 +18,12 @@ export async function createRun(coordinatorUrl: string): Promise<CreatedRun> {
   return (await postJson(`${coordinatorUrl}/runs`, START_RUN)) as CreatedRun;
 }
 
+/** A runner as the coordinator sees it; resolves to its id. `projectDir` tells several of them apart. */
+export async function registerRunner(coordinatorUrl: string, projectDir = "/project"): Promise<string> {
+  const body = { hostname: "bench", project_dir: projectDir, executor_type: "nothing" };
+  return ((await postJson(`${coordinatorUrl}/runner/register`, body)) as { runner_id: string }).runner_id;
+}
+
 export function eventOf(sessionId: string): object {
   const timestamp = new Date().toISOString();
   return { event_type: "post_tool", session_id: sessionId, timestamp, tool_name: "read", tool_input: { path: "README.md" }, tool_output: "x".repeat(200) };

@@ -1,4 +1,4 @@
-import { createRun, eventOf, inLanes, postJson, START_RUN } from "./calls.ts";
+import { createRun, eventOf, inLanes, postJson, registerRunner, START_RUN } from "./calls.ts";
 import { fanOutFigure } from "./fan-out.ts";
 import type { Figure, Item } from "./figure.ts";
 import { fillDatabase } from "./fill-database.ts";
@@ -63,11 +63,7 @@ export class Side {
       fillDatabase(`${stateDir}/coordinator.sqlite`, { ended: runs, pending: 0 });
     }
     const { url, program } = await scene.coordinator(stateDir);
-    const register = async (_: unknown, index: number): Promise<string> => {
-      const body = { hostname: "bench", project_dir: `/project/${index}`, executor_type: "nothing" };
-      return ((await postJson(`${url}/runner/register`, body)) as { runner_id: string }).runner_id;
-    };
-    return new Side(url, program.pid, await Promise.all(Array.from({ length: AT_ONCE }, register)));
+    return new Side(url, program.pid, await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => registerRunner(url, `/project/${index}`))));
   }
 
   /** Creates, claims and ends a block of runs, and sends as many events. `gauge` is handed each of the three and gives its figure. */

@@ -1,4 +1,4 @@
-import { createRun, postJson } from "./calls.ts";
+import { createRun, postJson, registerRunner } from "./calls.ts";
 import type { Figure, Item } from "./figure.ts";
 import { fillDatabase } from "./fill-database.ts";
 import { memoryOf } from "./process-usage.ts";
@@ -71,7 +71,6 @@ class Side {
     await scene.leave((await scene.coordinator(stateDir)).program);
     fillDatabase(`${stateDir}/coordinator.sqlite`, filling);
     const { url, program } = await scene.coordinator(stateDir);
-    const registered = await postJson(`${url}/runner/register`, { hostname: "bench", project_dir: "/project", executor_type: "nothing" });
-    return new Side(url, program.pid, (registered as { runner_id: string }).runner_id);
+    return new Side(url, program.pid, await registerRunner(url));
   }
 }

@@ -1,4 +1,4 @@
-import { createRun, postJson } from "./calls.ts";
+import { createRun, postJson, registerRunner } from "./calls.ts";
 import type { Figure } from "./figure.ts";
 import { memoryOf } from "./process-usage.ts";
 import type { Program } from "./program.ts";
@@ -55,10 +55,7 @@ class WaitingRunners {
   static async start(scene: Scene, count: number): Promise<WaitingRunners> {
     const { url, program } = await scene.coordinator(scene.path(`waiting.${count}`));
     const runners = new WaitingRunners(url, program);
-    for (let index = 0; index < count; index++) {
-      const body = { hostname: "bench", project_dir: `/project/${index}`, executor_type: "nothing" };
-      runners.#poll(((await postJson(`${url}/runner/register`, body)) as { runner_id: string }).runner_id);
-    }
+    for (let index = 0; index < count; index++) runners.#poll(await registerRunner(url, `/project/${index}`));
     return runners;
   }
 

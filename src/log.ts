@@ -113,7 +113,7 @@ let askTime: { get(ms: number): { readonly text: string } | null } | undefined;
 
 /**
  * `2025-01-15 10:00:00` in this machine's zone (TZ, or the system's). SQLite asks the system for it. JavaScript would look the zone up in tables
- * of its own, which it makes at the first question: 15 ms of each start, and 2 MB that stay.
+ * of its own, which it makes at the first question: 15 ms of each start, and 1 MB that stays.
  */
 function localTime(date: Date): string {
   askTime ??= new Database(":memory:").query("SELECT strftime('%Y-%m-%d %H:%M:%S', ? / 1000, 'unixepoch', 'localtime') AS text");

@@ -1,4 +1,4 @@
-import type { Effort, Figure } from "../figure.ts";
+import type { Figure } from "../figure.ts";
 import { compiledLimit, compiledLoaded } from "../limits.ts";
 import type { Program } from "../program.ts";
 import { residentPartsOf } from "../process-usage.ts";
@@ -9,7 +9,7 @@ import { part } from "./part.ts";
 const SETTLED_MS = 3_000;
 
 /** What is in the memory of a runner that waits: how much of it is there with its modules alone. */
-export async function memoryFigures(_effort: Effort): Promise<Figure[]> {
+export async function memoryFigures(): Promise<Figure[]> {
   await using scene = new Scene();
   const { url } = await scene.coordinator();
   const pending = `${(await scene.limitServer()).url}/pending`;

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { createRun, postJson, START_RUN } from "../calls.ts";
+import { createRun, postJson, registerRunner, START_RUN } from "../calls.ts";
 import { completedBy } from "../completion.ts";
 import { dispatchedBy, type SpawnLimits, untilFirstInstruction } from "../dispatch.ts";
 import type { Effort, Figure } from "../figure.ts";
@@ -103,8 +103,7 @@ class PlayedRunner {
 
   static async start(scene: Scene): Promise<PlayedRunner> {
     const { url, program } = await scene.coordinator(scene.path("played"));
-    const { runner_id } = (await postJson(`${url}/runner/register`, { hostname: "bench", project_dir: "/project", executor_type: "played" })) as { runner_id: string };
-    return new PlayedRunner(url, program, runner_id);
+    return new PlayedRunner(url, program, await registerRunner(url));
   }
 
   async life(): Promise<{ claimMs: number; startedMs: number; failedMs: number }> {

@@ -32,7 +32,7 @@ export class Store {
       this.db.run("PRAGMA synchronous = NORMAL");
       // 16 MiB. Carrying the log into the file waits for the disk; pages that were written several times are carried once.
       this.db.run("PRAGMA wal_autocheckpoint = 4000");
-      // What one statement would undo (a claim changes a dozen indexes) goes into a file in /var/tmp otherwise: as many writes again, of prompts.
+      // What one statement would undo (a retry is a copy of its run) goes into a file in /var/tmp otherwise, prompts and all.
       this.db.run("PRAGMA temp_store = MEMORY");
       this.write(() => this.#migrate(path));
     } catch (error) {

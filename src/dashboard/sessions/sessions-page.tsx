@@ -1,36 +1,30 @@
 import type { VNode } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { TreesAnswer } from "../../protocol/answers.ts";
+import { Choice } from "../parts/choice.tsx";
 import { TreeLine } from "../parts/tree-line.tsx";
 import { type Services, useNow, useQuery } from "../query.ts";
 import { PAGE_ROWS, pagesInView, ROW_PX } from "./window.ts";
 
-const CHOICES = [
-  { name: "All", status: "" },
-  { name: "At work", status: "pending,running,stopping" },
-  { name: "Idle", status: "idle" },
-  { name: "Finished", status: "finished" },
-  { name: "Failed", status: "failed" },
-  { name: "Stopped", status: "stopped" },
+const STATUSES = [
+  { label: "All", value: "" },
+  { label: "At work", value: "pending,running,stopping" },
+  { label: "Idle", value: "idle" },
+  { label: "Finished", value: "finished" },
+  { label: "Failed", value: "failed" },
+  { label: "Stopped", value: "stopped" },
 ] as const;
 
 /** All sessions that nobody else started, the newest first. However many there are, those in view are read and drawn. */
 export function SessionsPage({ services }: { readonly services: Services }): VNode {
-  const [status, setStatus] = useState<string>("");
+  const [status, setStatus] = useState<(typeof STATUSES)[number]["value"]>("");
   const [agent, setAgent] = useState("");
   const filter = `${status === "" ? "" : `&status=${status}`}${agent.trim() === "" ? "" : `&agent=${encodeURIComponent(agent.trim())}`}`;
   return (
     <>
       <div class="page-head">
         <h1>Sessions</h1>
-        <fieldset class="choice">
-          <legend class="unseen">Status</legend>
-          {CHOICES.map((choice) => (
-            <label key={choice.name}>
-              <input type="radio" name="status" checked={status === choice.status} onChange={() => setStatus(choice.status)} /> {choice.name}
-            </label>
-          ))}
-        </fieldset>
+        <Choice legend="Status" name="status" options={STATUSES} chosen={status} onChoose={setStatus} />
         <label class="inline">
           Agent <input name="agent" value={agent} onInput={(event) => setAgent(event.currentTarget.value)} />
         </label>

@@ -2,33 +2,28 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import type * as v from "valibot";
 import { StatsAnswer } from "../../protocol/answers.ts";
+import { Choice } from "../parts/choice.tsx";
 import { cost, duration } from "../parts/figures.ts";
 import { type Services, useQuery } from "../query.ts";
 import { HoursChart } from "./hours-chart.tsx";
 import { TimesChart } from "./times-chart.tsx";
 
+/** In hours. */
 const SPANS = [
-  { hours: 24, name: "24 hours" },
-  { hours: 72, name: "3 days" },
-  { hours: 336, name: "2 weeks" },
+  { value: 24, label: "24 hours" },
+  { value: 72, label: "3 days" },
+  { value: 336, label: "2 weeks" },
 ] as const;
 
 /** What has become of the runs, and how long they took. */
 export function StatisticsPage({ services }: { readonly services: Services }): VNode {
-  const [hours, setHours] = useState<number>(24);
+  const [hours, setHours] = useState<(typeof SPANS)[number]["value"]>(24);
   const { value, fault } = useQuery(services, `/stats?hours=${hours}`, StatsAnswer, { everyMs: 60_000, concerns: ({ type }) => type === "run_ended" });
   return (
     <>
       <div class="page-head">
         <h1>Statistics</h1>
-        <fieldset class="choice">
-          <legend class="unseen">Time</legend>
-          {SPANS.map((span) => (
-            <label key={span.hours}>
-              <input type="radio" name="span" checked={hours === span.hours} onChange={() => setHours(span.hours)} /> {span.name}
-            </label>
-          ))}
-        </fieldset>
+        <Choice legend="Time" name="span" options={SPANS} chosen={hours} onChoose={setHours} />
       </div>
       {fault !== null && <p role="alert" class="fault">The statistics cannot be read: {fault}</p>}
       {value !== null && <Charts stats={value} hours={hours} />}
