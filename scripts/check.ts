@@ -41,7 +41,7 @@ async function gate(): Promise<boolean> {
   // 380 MB that no user of the product needs: fetched once, for the tests that drive it.
   await run({ name: "Claude Code for the tests", command: [bun, "run", "scripts/claude-code.ts"], cwd: root, env, deadlineMs: 10 * minutes });
   await run({ name: "a browser for the tests", command: [bun, "run", "scripts/browser.ts"], cwd: root, env, deadlineMs: 10 * minutes });
-  await run({ name: "tests", command: [bun, "test", "--timeout", "30000"], cwd: root, env, deadlineMs: 40 * minutes, tally: testTally });
+  await run({ name: "tests", command: [bun, "test", "--only-failures", "--timeout", "30000"], cwd: root, env, deadlineMs: 40 * minutes, tally: testTally });
   for (const step of smokeSteps(env)) {
     if (built) {
       await run(step);

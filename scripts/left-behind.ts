@@ -13,10 +13,10 @@ const LOOK_EVERY_MS = 50;
  */
 export async function endLeftBehind(mark: string, graceMs = GRACE_MS): Promise<string[]> {
   const until = performance.now() + graceMs;
-  while (marked(mark).length > 0 && performance.now() < until) await pause(LOOK_EVERY_MS);
+  while (performance.now() < until && (await remaining(mark)).length > 0) await pause(LOOK_EVERY_MS);
   const left = new Map<number, string>();
   // What is ended may have started another in the same moment.
-  for (let found = marked(mark); found.length > 0; found = marked(mark)) {
+  for (let found = await remaining(mark); found.length > 0; found = await remaining(mark)) {
     for (const pid of found) {
       if (!left.has(pid)) left.set(pid, commandLineOf(pid));
       kill(pid);
@@ -24,6 +24,14 @@ export async function endLeftBehind(mark: string, graceMs = GRACE_MS): Promise<s
     await pause(LOOK_EVERY_MS);
   }
   return [...left.values()];
+}
+
+/** Those that are there, by two looks: a process has no environment to be seen while it becomes another program. */
+async function remaining(mark: string): Promise<number[]> {
+  const seen = marked(mark);
+  if (seen.length > 0) return seen;
+  await pause(LOOK_EVERY_MS);
+  return marked(mark);
 }
 
 function marked(mark: string): number[] {
