@@ -13,6 +13,9 @@ export interface LogWriterOptions {
   readonly tail: number | null;
 }
 
+/** A line that has become so long is written in pieces (as JSON all but the last say `"continues": true`): what never ends a line must not grow here. */
+const LINE_CHARACTERS = 1024 * 1024;
+
 const MARKS = { stdout: "out", stderr: "err" } as const;
 
 /**
@@ -48,6 +51,9 @@ export class LogWriter {
     const lines = (this.#rest[stream] + text).split("\n");
     this.#rest[stream] = lines.pop() ?? "";
     for (const line of this.#lastOf(stream, lines)) this.#line(stream, line);
+    if (this.#rest[stream].length < LINE_CHARACTERS) return;
+    this.#line(stream, this.#rest[stream], { continues: true });
+    this.#rest[stream] = "";
   }
 
   /** Nothing more comes: a last line without an end is one, too. */
@@ -58,8 +64,8 @@ export class LogWriter {
     }
   }
 
-  #line(stream: "stdout" | "stderr", line: string): void {
-    if (this.#options.isJson) this.#context.print(JSON.stringify({ stream, line }));
+  #line(stream: "stdout" | "stderr", line: string, more: { readonly continues?: true } = {}): void {
+    if (this.#options.isJson) this.#context.print(JSON.stringify({ stream, line, ...more }));
     else this.#context.print(this.#options.isMarked ? `${MARKS[stream]}| ${this.#shown(line)}` : this.#shown(line));
   }
 

@@ -23,7 +23,7 @@ const STREAMS: Readonly<Record<string, readonly Stream[]>> = {
 export const logsCommand: Command = {
   name: "logs",
   description:
-    "Shows what a run has written to stdout and stderr and the events of its session. The output is on the runner's machine: the coordinator asks the runner for it, as long as that keeps it. With --follow until the run has ended, through an outage of the coordinator; the exit code is then that of the run. 4: the runner that has the output does not answer.",
+    "Shows what a run has written to stdout and stderr and the events of its session. The output is on the runner's machine: the coordinator asks the runner for it, as long as that keeps it. With --follow until the run has ended, through an outage of the coordinator; the exit code is then that of the run. 4: the runner that has the output does not answer. A line beyond 1 MiB comes in pieces; with --json all but the last say \"continues\": true.",
   args: {
     id: { type: "positional", required: true, description: "Id of a run (run_...), or of a session (ses_...): its last run" },
     follow: { type: "boolean", alias: "f", description: "Go on until the run has ended" },
@@ -155,11 +155,12 @@ export class RunLog {
     this.#lastNote = "";
   }
 
-  /** Everything that has been written and was not shown yet. */
+  /** What had been written when it began to look, as far as it was not shown yet: no run can write so fast that it never ends. */
   async #output(source: RunOutputSource): Promise<void> {
     const { streams, writer, context } = this.#options;
     if (!streams.some((stream) => stream !== "events") || this.#isOver) return;
     this.#offsets ??= writer.startsAtEnd ? null : { stdout: 0, stderr: 0 };
+    let goal: { readonly stdout: number; readonly stderr: number } | null = null;
     for (;;) {
       const look = await source.look(this.#offsets);
       this.#isAway = look.kind === "unseen" && look.isAway;
@@ -170,7 +171,8 @@ export class RunLog {
       const { stdout, stderr } = look.parts;
       if (streams.includes("stdout")) writer.output("stdout", stdout.text);
       if (streams.includes("stderr")) writer.output("stderr", stderr.text);
-      const isMore = [stdout, stderr].some(({ to, size }) => to < size);
+      goal ??= { stdout: stdout.size, stderr: stderr.size };
+      const isMore = stdout.to < goal.stdout || stderr.to < goal.stderr;
       const isFurther = stdout.to !== this.#offsets?.stdout || stderr.to !== this.#offsets?.stderr;
       this.#offsets = { stdout: stdout.to, stderr: stderr.to };
       if (!isMore || !isFurther || !context.hasReader()) return;

@@ -70,6 +70,41 @@ test("logs --follow ends when nobody reads it any more", async () => {
   await at.api.reached(run_id, "completed");
 });
 
+test("logs --follow goes on after an outage of the coordinator, and repeats nothing", async () => {
+  await using w = new World();
+  const first = await w.coordinator();
+  await w.runner(first.api.url, "test-executor").line(/waiting for runs/);
+  const { run_id } = await first.api.submit("!tool One\n!output 10B\n!wait go-on\n!tool Two\nThe end");
+  const log = w.start(["logs", run_id, "-c", first.api.url, "-f"]);
+  await log.line(/post_tool One/);
+  first.process.signal("SIGKILL");
+  await first.process.exited;
+  await until("it says so", () => log.stderr().includes("going on when the coordinator is back"));
+  await Bun.write(w.path("go-on"), "");
+  await w.coordinator(Number(new URL(first.api.url).port));
+  expect(await log.exited).toBe(0);
+  const shown = log.stdout().split("\n");
+  expect(shown.flatMap((line) => /post_tool (\w+)/.exec(line)?.[1] ?? [])).toEqual(["One", "Two"]);
+  expect(shown.filter((line) => line.startsWith("out| "))).toEqual([expect.stringMatching(/^out\| x+\[test-executor\] turn 1 .*The end$/)]);
+});
+
+test("logs without --follow ends, however fast the run writes; Ctrl+C ends one that follows, and nothing else", async () => {
+  await using w = new World();
+  const { api } = await w.coordinator();
+  await w.runner(api.url, "floods-stdout", [], { FLOOD_BYTES: "1000000000000" }).line(/waiting for runs/);
+  const { run_id } = await api.submit("Flood");
+  await w.start(["logs", run_id, "-c", api.url, "-f", "--tail", "1"]).line(/^out\| a line of output/m);
+  const now = await w.run(["logs", run_id, "-c", api.url, "--stream", "stdout"]);
+  expect(now).toMatchObject({ code: 0, stdout: expect.stringContaining("a line of output that nobody asked for") });
+  const log = w.start(["logs", run_id, "-c", api.url, "-f", "--stream", "stdout"]);
+  await log.line(/a line of output/);
+  log.signal("SIGINT");
+  await log.exited;
+  expect((await api.run(run_id)).status).toBe("running");
+  await api.stop(run_id);
+  await api.reached(run_id, "stopped");
+});
+
 test("at a coordinator without outputs it reads this machine's own, or says where they are", async () => {
   await using w = new World();
   const fake = w.own(await FakeCoordinator.start());

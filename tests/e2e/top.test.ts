@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { TerminalProgram, type TerminalOptions } from "../harness/terminal.ts";
+import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
@@ -118,6 +119,8 @@ test("a list that is watched is drawn again in its place; piped as JSON it is on
   const { run_id } = await at.api.submit("Hello");
   await runs.shows(new RegExp(`^${run_id} +completed`));
   expect(runs.screen().filter((line) => line.startsWith("RUN "))).toHaveLength(1);
+  runs.resize(40, 5);
+  await until("it is drawn again", () => Math.max(...runs.screen().map((line) => Bun.stringWidth(line))) <= 40);
   await lines.line(new RegExp(`^\\[\\{"run_id":"${run_id}".*"status":"completed"`, "m"));
   for (const line of lines.stdout().trim().split("\n")) expect(JSON.parse(line)).toBeArray();
   lines.signal("SIGINT");
