@@ -3,8 +3,8 @@ import { SessionCallError, SessionClient } from "../../src/executor-kit/session-
 import { until } from "../harness/until.ts";
 import { fakeApi } from "./fake-api.ts";
 
-function clientOf(apiUrl: string, signal = new AbortController().signal, attempts = 4, patienceMs = 10): SessionClient {
-  return new SessionClient({ apiUrl, sessionId: "ses a", signal, attempts, patienceMs, backoffBaseMs: 1 });
+function clientOf(apiUrl: string, patienceMs = 60_000): SessionClient {
+  return new SessionClient({ apiUrl, sessionId: "ses a", signal: new AbortController().signal, attempts: 4, patienceMs, backoffBaseMs: 1 });
 }
 
 function closedApi(): { url: string } {
@@ -57,13 +57,13 @@ describe("SessionClient", () => {
 
   test("waits for a coordinator that is away for much longer than for one that answers with errors", async () => {
     using api = fakeApi(() => (api.calls.length < 9 ? Response.json({ detail: "away" }, { status: 502 }) : undefined));
-    await clientOf(api.url, undefined, 4, 10_000).message("user", "x");
+    await clientOf(api.url).message("user", "x");
     expect(api.calls).toHaveLength(9);
   });
 
   test("waits for the coordinator where something in between answers 200 with a page", async () => {
     using api = fakeApi(() => (api.calls.length < 9 ? new Response("<html>log in</html>") : undefined));
-    await clientOf(api.url, undefined, 4, 10_000).message("user", "x");
+    await clientOf(api.url).message("user", "x");
     expect(api.calls).toHaveLength(9);
   });
 
@@ -77,7 +77,7 @@ describe("SessionClient", () => {
 
   test("says that nobody answered", async () => {
     const { url } = closedApi();
-    await expect(clientOf(url).message("user", "x")).rejects.toMatchObject({ status: 0 });
+    await expect(clientOf(url, 10).message("user", "x")).rejects.toMatchObject({ status: 0 });
   });
 
   test("stops waiting and repeating when its signal fires", async () => {
