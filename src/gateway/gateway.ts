@@ -166,7 +166,8 @@ export class Gateway implements AsyncDisposable {
       if (!isRead || response.body === null) return resolve(response);
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
       resolve(new Response(readable, response));
-      await response.body.pipeTo(writable, { signal: grant.ended }).catch(() => {});
+      // Cut off without a reason: the server would print it, line by line, into the runner's log.
+      await response.body.pipeTo(writable, { signal: grant.ended, preventAbort: true }).catch(() => writable.abort().catch(() => {}));
     };
     grant.slots.hold(() => this.#slots.hold(hold)).catch(reject);
     return promise;

@@ -7,7 +7,7 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
 /** What the executor of the run was given as its coordinator; the test plays the executor. */
-async function apiOf(world: World, run: FakeRun): Promise<string> {
+async function apiOf(world: World, run: Pick<FakeRun, "run_id">): Promise<string> {
   await world.file(`${run.run_id}.ready`);
   return /^AGENT_ORCHESTRATOR_API_URL=(.*)$/m.exec(await world.file(`${run.run_id}.env`))?.[1] ?? "";
 }
@@ -47,6 +47,29 @@ test("the own session can be bound, written and read; bind says where it runs", 
   expect((await ask(`${own}/metadata`, "PATCH", { agent_name: "a" })).status).toBe(200);
   expect((await ask(`${api}/events`, "POST", { event_type: "note", session_id: run.session_id })).status).toBe(200);
   expect(fake.eventsOf(run).map(({ event_type }) => event_type)).toEqual(["message", "note"]);
+});
+
+test("a stream that is open is cut off when its run ends and when the coordinator goes, and neither fills the log", async () => {
+  await using world = new World();
+  const { api, process } = await world.coordinator();
+  const runner = world.runner(api.url, "waits-for-release");
+  const [first, second] = [await api.submit("first"), await api.submit("second")];
+  const read = async ({ run_id, session_id }: typeof first): Promise<string> => {
+    const stream = await fetch(`${await apiOf(world, { run_id })}/sse/sessions?session_id=${session_id}`);
+    expect(stream.status).toBe(200);
+    await Bun.write(world.path(`${run_id}.open`), "");
+    return stream.text().then(() => "ended", () => "cut off");
+  };
+  const [ofFirst, ofSecond] = [read(first), read(second)];
+  for (const { run_id } of [first, second]) await world.file(`${run_id}.open`);
+  await Bun.write(world.path(`${first.run_id}.release`), "0");
+  expect(await ofFirst).toBe("cut off");
+  process.signal("SIGKILL");
+  expect(await ofSecond).toBe("cut off");
+  expect(runner.stderr()).toBe("");
+  await world.coordinator(Number(new URL(api.url).port));
+  await Bun.write(world.path(`${second.run_id}.release`), "0");
+  await api.reached(second.run_id, "completed");
 });
 
 test("a foreign session is neither written nor read, and what runners call is refused", async () => {

@@ -23,6 +23,9 @@ const LEAVE_MS = 30_000;
 export const NOT_AN_ECHO_MS = 150;
 const GONE_MS = 2_000;
 
+/** A compiled program's own code in what it prints: an error that nobody has put into words. */
+const STACK_TRACE = /\$bunfs/;
+
 /** Processes live that should not. */
 export class LeftBehind extends Error {}
 
@@ -34,7 +37,8 @@ export interface StartInWorld {
 
 /**
  * A HOME, a project directory and all programs that one test starts. At its end the programs are asked to leave, and a process that is left
- * behind, an executor's grandchild included, fails the test: they carry the world's mark in their environment, or are in a run's cgroup.
+ * behind, an executor's grandchild included, fails the test: they carry the world's mark in their environment, or are in a run's cgroup. So
+ * does a stack trace in what a program has printed.
  */
 export class World implements AsyncDisposable {
   readonly #folder = tempFolder();
@@ -119,7 +123,9 @@ export class World implements AsyncDisposable {
     this.#folder[Symbol.dispose]();
     this.#abandoned[Symbol.dispose]();
     if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
+    const traces = this.#started.map((started) => started.stdout() + started.stderr()).filter((printed) => STACK_TRACE.test(printed));
     if (left.length > 0) throw new LeftBehind(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
+    if (traces.length > 0) throw new Error(`printed a stack trace:\n${traces.join("\n")}`);
   }
 
   /** At once and without a word to anything: a killed program's executors may start others until they are killed too. */
