@@ -97,7 +97,8 @@ test("Remains: the grace counts from a SIGTERM that was sent before", async () =
 test("Remains: a child may clean up when it gets SIGTERM", async () => {
   using at = place();
   const runId = newRunId();
-  const script = `(trap 'echo cleaned >"${at.path}/cleaned"; exit' TERM; while :; do sleep 0.02; done) & echo $!`;
+  // It tells its own pid: by then it listens.
+  const script = `sh -c 'trap "echo cleaned >${at.path}/cleaned; exit" TERM; echo $$; while :; do sleep 0.02; done' &`;
   await using left = await leftBehind(at, runId, script);
   await new Remains().end({ runId, leader: left.leader, graceMs: 10_000 }, AT_ONCE);
   expect(await Bun.file(`${at.path}/cleaned`).text()).toBe("cleaned\n");
