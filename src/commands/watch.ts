@@ -16,12 +16,11 @@ export async function watch(context: CommandContext, look: () => Promise<{ reado
   if (context.isTerminal) context.write("\x1b[2J");
   while (context.hasReader()) {
     try {
-      const looked = await look();
-      const { shown } = looked;
+      const { shown, known } = await look();
       // A terminal of another size takes other lines, and other columns.
-      const known = context.isTerminal ? `${process.stdout.columns}x${process.stdout.rows} ${looked.known}` : looked.known;
-      if (known !== last || isAway) context.write(context.isTerminal ? `${AGAIN}${fitting(shown)}\n` : `${shown}\n`);
-      last = known;
+      const now = context.isTerminal ? `${process.stdout.columns}x${process.stdout.rows} ${known}` : known;
+      if (now !== last || isAway) context.write(context.isTerminal ? `${AGAIN}${fitting(shown)}\n` : `${shown}\n`);
+      last = now;
       isAway = false;
     } catch (error) {
       const failure = failureOfThrown("watch", error);

@@ -72,8 +72,10 @@ export class World implements AsyncDisposable {
     return started;
   }
 
-  run(args: readonly string[], { env = {}, ...more }: StartInWorld = {}): Promise<{ code: number; stdout: string; stderr: string }> {
-    return runBinary(args, { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...more });
+  async run(args: readonly string[], { env = {}, ...more }: StartInWorld = {}): Promise<{ code: number; stdout: string; stderr: string }> {
+    const ended = await runBinary(args, { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...more });
+    refuseStackTraces([ended.stdout + ended.stderr]);
+    return ended;
   }
 
   /** A runner with a fixture executor (or a built-in one) at a coordinator. */
@@ -123,9 +125,8 @@ export class World implements AsyncDisposable {
     this.#folder[Symbol.dispose]();
     this.#abandoned[Symbol.dispose]();
     if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
-    const traces = this.#started.map((started) => started.stdout() + started.stderr()).filter((printed) => STACK_TRACE.test(printed));
     if (left.length > 0) throw new LeftBehind(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
-    if (traces.length > 0) throw new Error(`printed a stack trace:\n${traces.join("\n")}`);
+    refuseStackTraces(this.#started.map(({ stdout, stderr }) => stdout() + stderr()));
   }
 
   /** At once and without a word to anything: a killed program's executors may start others until they are killed too. */
@@ -150,6 +151,11 @@ export class World implements AsyncDisposable {
       await Bun.sleep(20);
     }
   }
+}
+
+function refuseStackTraces(printed: readonly string[]): void {
+  const traces = printed.filter((text) => STACK_TRACE.test(text));
+  if (traces.length > 0) throw new Error(`printed a stack trace:\n${traces.join("\n")}`);
 }
 
 /** Twice interrupted, a runner stops what it has; one that does not leave at all is killed. */
