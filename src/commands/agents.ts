@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { loadConfig } from "../config/load-config.ts";
-import { readAgentFile } from "../coordinator/agent-file.ts";
+import { readAgentFile } from "../coordinator/agents/agent-file.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
 import { type AgentInfo, type CreateAgent, CreateAgent as CreateAgentSchema } from "../protocol/agent.ts";
 import * as v from "valibot";

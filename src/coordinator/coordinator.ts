@@ -1,42 +1,42 @@
 import { withDeadline } from "../async/delay.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { AgentFolder } from "./agent-folder.ts";
-import { agentRoutes } from "./agent-routes.ts";
-import { Agents } from "./agents.ts";
-import { Broadcast } from "./broadcast.ts";
-import { Callbacks, type CallbackTiming } from "./callbacks.ts";
-import { Claims } from "./claims.ts";
-import { type AnswerClass, type CoordinatorCounts, runnersNow, runsNow } from "./counts.ts";
-import { Deadlines } from "./deadlines.ts";
-import { corsHeaders, guard, isLoopback } from "./guard.ts";
+import { AgentFolder } from "./agents/agent-folder.ts";
+import { agentRoutes } from "./routes/agent-routes.ts";
+import { Agents } from "./agents/agents.ts";
+import { Broadcast } from "./sessions/broadcast.ts";
+import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
+import { Claims } from "./runs/claims.ts";
+import { type AnswerClass, type CoordinatorCounts, runnersNow, runsNow } from "./runs/counts.ts";
+import { Deadlines } from "./store/deadlines.ts";
+import { corsHeaders, guard, isLoopback } from "./routes/guard.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import { HttpError } from "./http.ts";
-import { IdempotencyKeys } from "./idempotency-keys.ts";
-import { outputRoutes } from "./output-routes.ts";
-import { answerPage, isOfPage } from "./page.ts";
-import { PollWaiters } from "./poll-waiters.ts";
-import { Polls } from "./polls.ts";
+import { HttpError } from "./routes/http.ts";
+import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
+import { outputRoutes } from "./routes/output-routes.ts";
+import { answerPage, isOfPage } from "./routes/dashboard-page.ts";
+import { PollWaiters } from "./runners/poll-waiters.ts";
+import { Polls } from "./runs/polls.ts";
 import { portInUse } from "./port-in-use.ts";
-import { Retries } from "./retries.ts";
-import { Router } from "./router.ts";
-import { RunOutputs } from "./run-outputs.ts";
-import { RunQueue } from "./run-queue.ts";
-import { runRoutes } from "./run-routes.ts";
-import { RunTransitions } from "./run-transitions.ts";
-import { runnerRoutes } from "./runner-routes.ts";
-import { Runners } from "./runners.ts";
-import { Runs } from "./runs.ts";
-import { SessionEvents } from "./session-events.ts";
-import { sessionRoutes } from "./session-routes.ts";
-import { SessionTrees } from "./session-trees.ts";
-import { Sessions } from "./sessions.ts";
-import { Statistics } from "./statistics.ts";
-import { statsRoutes } from "./stats-routes.ts";
-import { Store } from "./store.ts";
+import { Retries } from "./runs/retries.ts";
+import { Router } from "./routes/router.ts";
+import { RunOutputs } from "./runners/run-outputs.ts";
+import { RunQueue } from "./runs/run-queue.ts";
+import { runRoutes } from "./routes/run-routes.ts";
+import { RunTransitions } from "./runs/run-transitions.ts";
+import { runnerRoutes } from "./routes/runner-routes.ts";
+import { Runners } from "./runners/runners.ts";
+import { Runs } from "./runs/runs.ts";
+import { SessionEvents } from "./sessions/session-events.ts";
+import { sessionRoutes } from "./routes/session-routes.ts";
+import { SessionTrees } from "./sessions/session-trees.ts";
+import { Sessions } from "./sessions/sessions.ts";
+import { Statistics } from "./runs/statistics.ts";
+import { statsRoutes } from "./routes/stats-routes.ts";
+import { Store } from "./store/store.ts";
 import { sweepOf } from "./sweep.ts";
-import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./timings.ts";
-import { UsageLedger } from "./usage-ledger.ts";
+import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
+import { UsageLedger } from "./sessions/usage-ledger.ts";
 
 export interface CoordinatorOptions {
   /** The address to listen on; one that other machines can reach needs a token. */
@@ -182,7 +182,7 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
 
 /** Loaded when it is asked for: nothing else needs what makes JSON Schemas. */
 async function describeApi(routes: readonly string[]): Promise<Response> {
-  const { openApiDocument } = await import("./openapi.ts");
+  const { openApiDocument } = await import("./routes/openapi.ts");
   return Response.json(openApiDocument(routes));
 }
 

@@ -1,10 +1,10 @@
 import { setImmediate as nextTick } from "node:timers/promises";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { IdempotencyKeys } from "./idempotency-keys.ts";
-import type { Sessions } from "./sessions.ts";
-import type { Statistics } from "./statistics.ts";
-import { isoTime, type Store } from "./store.ts";
+import type { IdempotencyKeys } from "./runs/idempotency-keys.ts";
+import type { Sessions } from "./sessions/sessions.ts";
+import type { Statistics } from "./runs/statistics.ts";
+import { isoTime, type Store } from "./store/store.ts";
 
 export interface HousekeepingParts {
   readonly store: Store;

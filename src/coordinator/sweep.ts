@@ -1,11 +1,11 @@
 import type { Log } from "../log.ts";
-import type { Clockwork } from "./deadlines.ts";
-import type { RunQueue } from "./run-queue.ts";
-import type { RunRow } from "./run-row.ts";
-import type { RunTransitions } from "./run-transitions.ts";
-import type { Runners } from "./runners.ts";
-import { isoTime, type Store } from "./store.ts";
-import type { CoordinatorTimings } from "./timings.ts";
+import type { Clockwork } from "./store/deadlines.ts";
+import type { RunQueue } from "./runs/run-queue.ts";
+import type { RunRow } from "./store/run-row.ts";
+import type { RunTransitions } from "./runs/run-transitions.ts";
+import type { Runners } from "./runners/runners.ts";
+import { isoTime, type Store } from "./store/store.ts";
+import type { CoordinatorTimings } from "./store/timings.ts";
 
 export interface SweepParts {
   readonly store: Store;

@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { CoordinatorCounts } from "../coordinator/counts.ts";
+import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
 
 /** What Prometheus reads of a coordinator. */
 export class CoordinatorMetrics {

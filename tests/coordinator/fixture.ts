@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Coordinator, type CoordinatorOptions, startCoordinator } from "../../src/coordinator/coordinator.ts";
-import type { CallbackTiming } from "../../src/coordinator/callbacks.ts";
-import type { CoordinatorTimings } from "../../src/coordinator/timings.ts";
+import type { CallbackTiming } from "../../src/coordinator/runs/callbacks.ts";
+import type { CoordinatorTimings } from "../../src/coordinator/store/timings.ts";
 import { silentLog } from "../../src/log.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 

@@ -1,4 +1,4 @@
-import type { CoordinatorCounts } from "../../src/coordinator/counts.ts";
+import type { CoordinatorCounts } from "../../src/coordinator/runs/counts.ts";
 
 /** Of a coordinator that has nothing to do. */
 export const NO_COUNTS: CoordinatorCounts = {

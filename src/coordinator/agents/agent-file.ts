@@ -1,0 +1,89 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import * as v from "valibot";
+import { describeError } from "../../errors.ts";
+import { AgentName, McpServers, UpdateAgent } from "../../protocol/agent.ts";
+
+/** What a folder's files say, or why they say nothing. Times are ISO 8601 in UTC. */
+export type AgentFile =
+  | { readonly kind: "good"; readonly definition: UpdateAgent; readonly isActive: boolean; readonly createdAt: string; readonly modifiedAt: string }
+  | { readonly kind: "broken"; readonly fault: string };
+
+/** The files of an agent's folder, named as the seed generation names them. */
+export const AGENT_FILES = {
+  agent: "agent.json",
+  prompt: "agent.system-prompt.md",
+  mcp: "agent.mcp.json",
+  /** Its presence makes the agent inactive. */
+  disabled: ".disabled",
+} as const;
+
+const MOST_BYTES = 4 * 1024 * 1024;
+
+const AgentJson = v.object({ ...UpdateAgent.entries, name: v.nullish(v.string()), description: v.string("description is missing") });
+
+/** Reads one agent's folder. What stands in the folder's name counts: it is what runs ask for. */
+export function readAgentFile(folder: string, name: string): AgentFile {
+  try {
+    return { kind: "good", ...readFiles(folder, name) };
+  } catch (error) {
+    return { kind: "broken", fault: describeError(error) };
+  }
+}
+
+function readFiles(folder: string, name: string): Omit<Extract<AgentFile, { kind: "good" }>, "kind"> {
+  if (!v.is(AgentName, name)) throw new Error("the folder's name cannot be an agent's: letters, digits, _, . or -, beginning with a letter or digit");
+  const agent = parseAs(AgentJson, readJson(join(folder, AGENT_FILES.agent)), AGENT_FILES.agent);
+  const { name: given, ...definition } = agent;
+  if (given != null && given !== name) throw new Error(`${AGENT_FILES.agent}: the name "${given}" is not that of the folder`);
+  const prompt = readIfThere(join(folder, AGENT_FILES.prompt));
+  if (prompt !== null && definition.system_prompt != null) throw new Error(`the system prompt stands in ${AGENT_FILES.agent} and in ${AGENT_FILES.prompt}`);
+  const mcp = join(folder, AGENT_FILES.mcp);
+  const servers = existsSync(mcp) ? parseAs(McpServers, unwrapped(readJson(mcp)), AGENT_FILES.mcp) : null;
+  if (servers !== null && definition.mcp_servers != null) throw new Error(`the MCP servers stand in ${AGENT_FILES.agent} and in ${AGENT_FILES.mcp}`);
+  const stats = Object.values(AGENT_FILES).flatMap((file) => statSync(join(folder, file), { throwIfNoEntry: false }) ?? []);
+  const newest = Math.max(...stats.map((stat) => stat.mtimeMs));
+  const oldest = Math.min(...stats.map((stat) => Math.min(stat.birthtimeMs || stat.mtimeMs, stat.mtimeMs)));
+  return {
+    definition: {
+      ...definition,
+      ...(prompt === null ? {} : { system_prompt: prompt }),
+      ...(servers === null ? {} : { mcp_servers: servers }),
+    },
+    isActive: !existsSync(join(folder, AGENT_FILES.disabled)),
+    createdAt: new Date(oldest).toISOString(),
+    modifiedAt: new Date(newest).toISOString(),
+  };
+}
+
+function readJson(path: string): unknown {
+  const text = readBounded(path);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new Error(`${basename(path)} is not valid JSON: ${describeError(error)}`, { cause: error });
+  }
+}
+
+/** The whole file is the map of servers, or that is wrapped as in Claude Code's `.mcp.json`. */
+function unwrapped(json: unknown): unknown {
+  return typeof json === "object" && json !== null && "mcpServers" in json ? json.mcpServers : json;
+}
+
+function readIfThere(path: string): string | null {
+  return existsSync(path) ? readBounded(path) : null;
+}
+
+function readBounded(path: string): string {
+  const { size } = statSync(path);
+  if (size > MOST_BYTES) throw new Error(`${path} is larger than ${MOST_BYTES} bytes`);
+  return readFileSync(path, "utf8");
+}
+
+function parseAs<S extends v.GenericSchema>(schema: S, value: unknown, file: string): v.InferOutput<S> {
+  const parsed = v.safeParse(schema, value);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const path = v.getDotPath(issue);
+  throw new Error(`${file}: ${path === null ? "" : `${path}: `}${issue.message}`);
+}

@@ -1,0 +1,39 @@
+import * as v from "valibot";
+import { AgentName, CreateAgent, UpdateAgent, UpdateAgentStatus } from "../../protocol/agent.ts";
+import type { Agents } from "../agents/agents.ts";
+import { HttpError, readBody } from "./http.ts";
+import { namedPage } from "./paging.ts";
+import type { Routes } from "./router.ts";
+
+/** A name of the wrong form is 400, not 422: the name is checked by itself. */
+const CreateAgentAnyName = v.object({ ...CreateAgent.entries, name: v.string() });
+
+/** The blueprints (protocol, section 1b). */
+export function agentRoutes(agents: Agents): Routes {
+  return {
+    "GET /agents"({ query }) {
+      const tags = (query.get("tags") ?? "").split(",").map((tag) => tag.trim());
+      const { rows, next } = namedPage(query, agents.list(tags.filter((tag) => tag !== "")), (agent) => agent.name);
+      // The list is a bare array, as in the seed generation: where the next page begins has no place in it.
+      return Response.json(rows, { headers: next === null ? {} : { "x-next-cursor": next } });
+    },
+    "GET /agents/:name": ({ params }) => Response.json(agents.get(params["name"] ?? "")),
+    async "POST /agents"({ request }) {
+      const body = await readBody(request, CreateAgentAnyName);
+      const name = v.safeParse(AgentName, body.name);
+      if (!name.success) throw new HttpError(400, name.issues[0].message);
+      return Response.json(agents.create({ ...body, name: name.output }), { status: 201 });
+    },
+    async "PATCH /agents/:name"({ request, params }) {
+      return Response.json(agents.update(params["name"] ?? "", await readBody(request, UpdateAgent)));
+    },
+    async "PATCH /agents/:name/status"({ request, params }) {
+      const { status } = await readBody(request, UpdateAgentStatus);
+      return Response.json(agents.setStatus(params["name"] ?? "", status));
+    },
+    "DELETE /agents/:name"({ params }) {
+      agents.delete(params["name"] ?? "");
+      return new Response(null, { status: 204 });
+    },
+  };
+}

@@ -1,0 +1,109 @@
+import { type JsonSchema, toJsonSchema } from "@valibot/to-json-schema";
+import type * as v from "valibot";
+import { AgentShown, EventShown, FaultAnswer, RunAnswer, RunnerShown, SessionShown } from "../../protocol/answers.ts";
+import { CreateRun, Demands } from "../../protocol/run.ts";
+import { version } from "../../version.ts";
+import { type Operation, OPERATIONS } from "./operations.ts";
+
+/** What stands once under `components` and is pointed to from everywhere else. */
+const NAMED: Record<string, v.GenericSchema> = {
+  Run: RunAnswer,
+  CreateRun,
+  Demands,
+  Session: SessionShown,
+  Event: EventShown,
+  Agent: AgentShown,
+  Runner: RunnerShown,
+  Fault: FaultAnswer,
+};
+
+const FAULTS: Readonly<Record<number, string>> = {
+  400: "Not possible, or not JSON",
+  401: "No token, or a wrong one; on the runner's calls: the runner is not registered",
+  403: "Called from a web page of another origin",
+  404: "Not found",
+  409: "Conflicts with what is there",
+  413: "The body is larger than 16 MiB",
+  422: "A field or parameter is wrong",
+  500: "Internal error",
+};
+
+/** The OpenAPI 3.1 document of these routes (`"GET /runs/:run_id"`). Throws where a route is not described, or what is described is not there. */
+export function openApiDocument(routes: readonly string[]): object {
+  const missing = [...routes.filter((route) => !(route in OPERATIONS)), ...Object.keys(OPERATIONS).filter((name) => !routes.includes(name))];
+  if (missing.length > 0) throw new Error(`described, or there, but not both: ${missing.join(", ")}`);
+  const paths: Record<string, Record<string, unknown>> = {};
+  for (const [name, operation] of Object.entries(OPERATIONS)) {
+    const [method = "", path = ""] = name.split(" ");
+    const template = path.replaceAll(/:(\w+)/g, "{$1}");
+    paths[template] = { ...paths[template], [method.toLowerCase()]: describe(name, path, operation) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Agent Coordinator", version, description: "Queues runs of AI agents, hands them to runners, keeps sessions and their events.", license: { name: "MIT", identifier: "MIT" } },
+    security: [{ token: [] }, {}],
+    paths,
+    components: {
+      securitySchemes: { token: { type: "http", scheme: "bearer", description: "Needed where the coordinator was given a token" } },
+      schemas: Object.fromEntries(Object.entries(NAMED).map(([name, schema]) => [name, definitionOf(name, schema)])),
+    },
+  };
+}
+
+function describe(name: string, path: string, { summary, tag, query = {}, headers = {}, body, answers, faults = [] }: Operation): object {
+  const parameters = [
+    ...[...path.matchAll(/:(\w+)/g)].map(([, param]) => ({ name: param, in: "path", required: true, schema: { type: "string" } })),
+    ...Object.entries(query).map(([param, description]) => ({
+      name: param.replace("!", ""),
+      in: "query",
+      description,
+      ...(param.endsWith("!") ? { required: true } : {}),
+      schema: { type: "string" },
+    })),
+    ...Object.entries(headers).map(([header, description]) => ({ name: header, in: "header", description, schema: { type: "string" } })),
+  ];
+  return {
+    operationId: name.replaceAll(/[^A-Za-z]+/g, "_").toLowerCase(),
+    summary,
+    tags: [tag],
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(body) } } } }),
+    responses: {
+      ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)])),
+      ...Object.fromEntries([401, 403, 500, ...faults].map((status) => [status, faultOf(status)])),
+    },
+  };
+}
+
+function answerOf(answer: Operation["answers"][number]): object {
+  if (answer === null) return { description: "Nothing" };
+  if (typeof answer === "string") return { description: "As described", content: { [answer]: {} } };
+  return { description: "As asked for", content: { "application/json": { schema: schemaOf(answer) } } };
+}
+
+function faultOf(status: number): object {
+  const description = FAULTS[status] ?? "Refused";
+  return { description, content: { "application/json": { schema: { $ref: "#/components/schemas/Fault" } } } };
+}
+
+/** A schema as a request or an answer has it: a named one is pointed to, wherever it stands in it. */
+function schemaOf(schema: v.GenericSchema): JsonSchema {
+  return converted(schema, NAMED);
+}
+
+/** A named schema itself; the others that stand in it are pointed to. */
+function definitionOf(name: string, schema: v.GenericSchema): JsonSchema {
+  return converted(schema, Object.fromEntries(Object.entries(NAMED).filter(([other]) => other !== name)));
+}
+
+function converted(schema: v.GenericSchema, definitions: Record<string, v.GenericSchema>): JsonSchema {
+  const { $schema: _, $defs: _defs, ...json } = toJsonSchema(schema, {
+    target: "draft-2020-12",
+    // Bodies are described as they are sent, before defaults; checks that no JSON Schema can say are left out.
+    typeMode: "input",
+    errorMode: "ignore",
+    definitions,
+    overrideRef: ({ referenceId }) => `#/components/schemas/${referenceId}`,
+  });
+  return json;
+}

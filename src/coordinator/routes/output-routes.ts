@@ -1,0 +1,37 @@
+import { MOST_OUTPUT_BYTES, OutputShown, USUAL_OUTPUT_BYTES } from "../../protocol/run-output.ts";
+import { HttpError, invalid, readBody } from "./http.ts";
+import type { Routes } from "./router.ts";
+import type { RunOutputs } from "../runners/run-outputs.ts";
+import type { Runners } from "../runners/runners.ts";
+import type { Runs } from "../runs/runs.ts";
+
+/** What runs have written to stdout and stderr, as their runners show it. */
+export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs): Routes {
+  return {
+    async "GET /runs/:run_id/output"({ request, params, query }) {
+      const { run_id, runner_id } = runs.get(params["run_id"] ?? "");
+      const wanted = {
+        run_id,
+        stdout_from: whole(query, "stdout_from", 0, Number.MAX_SAFE_INTEGER),
+        stderr_from: whole(query, "stderr_from", 0, Number.MAX_SAFE_INTEGER),
+        bytes: whole(query, "bytes", 1, MOST_OUTPUT_BYTES) ?? USUAL_OUTPUT_BYTES,
+      };
+      if (runner_id === null) throw new HttpError(409, "The run has not been given to a runner yet");
+      if (runners.find(runner_id) === null) throw new HttpError(503, "The runner that has the output is not there");
+      return Response.json(await outputs.ask(runner_id, wanted, request.signal));
+    },
+    async "POST /runner/runs/:run_id/output"({ request, params }) {
+      const body = await readBody(request, OutputShown);
+      runners.require(body.runner_id);
+      outputs.shown(params["run_id"] ?? "", body);
+      return Response.json({ ok: true });
+    },
+  };
+}
+
+function whole(query: URLSearchParams, name: string, least: number, most: number): number | null {
+  const text = query.get(name);
+  if (text === null) return null;
+  if (/^\d{1,16}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
+  throw invalid(["query", name], `Expected a whole number from ${least} to ${most}`);
+}

@@ -1,0 +1,117 @@
+import type { Log } from "../../log.ts";
+import { CompletedReport, FailedReport, Heartbeat, Register, StartedReport, StoppedReport } from "../../protocol/runner.ts";
+import type { Claims } from "../runs/claims.ts";
+import { HttpError, invalid, readBody } from "./http.ts";
+import { namedPage } from "./paging.ts";
+import type { PollWaiters } from "../runners/poll-waiters.ts";
+import type { Polls } from "../runs/polls.ts";
+import type { Routes } from "./router.ts";
+import type { RunOutputs } from "../runners/run-outputs.ts";
+import type { RunRow } from "../store/run-row.ts";
+import type { RunTransitions } from "../runs/run-transitions.ts";
+import { type Runners, wireRunner } from "../runners/runners.ts";
+import type { Runs } from "../runs/runs.ts";
+import type { Store } from "../store/store.ts";
+import { type CoordinatorTimings, termsOf } from "../store/timings.ts";
+
+export interface RunnerRouteParts {
+  readonly store: Store;
+  readonly runs: Runs;
+  readonly runners: Runners;
+  readonly polls: Polls;
+  readonly outputs: RunOutputs;
+  readonly waiters: PollWaiters;
+  readonly claims: Claims;
+  readonly transitions: RunTransitions;
+  readonly timings: CoordinatorTimings;
+  readonly log: Log;
+}
+
+/** What runners call (protocol, sections 2 to 5), and the list of them. */
+export function runnerRoutes(parts: RunnerRouteParts): Routes {
+  return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
+}
+
+function lifecycleRoutes({ store, runs, runners, polls, outputs, waiters, claims, transitions, timings, log }: RunnerRouteParts): Routes {
+  return {
+    async "POST /runner/register"({ request }) {
+      const body = await readBody(request, Register);
+      const runnerId = runners.register(body);
+      log.info("runner registered", { runner: runnerId, host: body.hostname });
+      return Response.json({ runner_id: runnerId, poll_endpoint: "/runner/runs", ...termsOf(timings) });
+    },
+    async "GET /runner/runs"({ request, query, keepOpen }) {
+      const runnerId = query.get("runner_id");
+      if (runnerId === null) throw invalid(["query", "runner_id"], "Field required", "missing");
+      const capacity = query.get("capacity") ?? "1";
+      if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
+      keepOpen();
+      runners.require(runnerId);
+      outputs.heard(runnerId, query.get("output") === "1");
+      const answer = await polls.poll(runnerId, Number(capacity) > 0, request.signal);
+      return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);
+    },
+    async "POST /runner/heartbeat"({ request }) {
+      const body = await readBody(request, Heartbeat);
+      store.write(() => {
+        runners.heartbeat(body.runner_id);
+        claims.renew(body.runner_id, body.claimed_run_ids ?? []);
+      });
+      return Response.json({ ok: true });
+    },
+    "GET /runners"({ query }) {
+      const { rows, next } = namedPage(query, runners.all(), (runner) => runner.runner_id);
+      return Response.json({ runners: rows.map((runner) => wireRunner(runner, runs.activeCount(runner.runner_id))), next_cursor: next });
+    },
+    "DELETE /runners/:runner_id"({ params, query }) {
+      const runnerId = params["runner_id"] ?? "";
+      if (!isTrue(query.get("self"))) {
+        runners.markDeregistered(runnerId);
+        waiters.wake(runnerId);
+        return Response.json({ ok: true, message: "Runner marked for deregistration", initiated_by: "external" });
+      }
+      if (runners.find(runnerId) === null) throw new HttpError(404, `Runner not found: ${runnerId}`);
+      transitions.removeRunner(runnerId, true);
+      outputs.forget(runnerId);
+      log.info("runner deregistered itself", { runner: runnerId });
+      return Response.json({ ok: true, message: "Runner deregistered", initiated_by: "self" });
+    },
+  };
+}
+
+function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
+  return {
+    async "POST /runner/runs/:run_id/started"({ request, params }) {
+      const body = await readBody(request, StartedReport);
+      transitions.started(params["run_id"] ?? "", body.runner_id);
+      return Response.json({ ok: true });
+    },
+    async "POST /runner/runs/:run_id/completed"({ request, params }) {
+      const body = await readBody(request, CompletedReport);
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "completed" });
+      log.info("run completed", contextOf(run));
+      return Response.json({ ok: true });
+    },
+    async "POST /runner/runs/:run_id/failed"({ request, params }) {
+      const body = await readBody(request, FailedReport);
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "failed", error: body.error, reason: body.reason ?? null });
+      log.info("run failed", contextOf(run));
+      return Response.json({ ok: true });
+    },
+    async "POST /runner/runs/:run_id/stopped"({ request, params }) {
+      const body = await readBody(request, StoppedReport);
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "stopped" });
+      log.info("run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
+      return Response.json({ ok: true });
+    },
+  };
+}
+
+function contextOf(run: RunRow): { run: string; session: string } {
+  return { run: run.run_id, session: run.session_id };
+}
+
+/** The words that FastAPI takes for true. */
+export function isTrue(value: string | null): boolean {
+  return value !== null && ["true", "1", "yes", "on", "t", "y"].includes(value.toLowerCase());
+}

@@ -1,0 +1,127 @@
+import { Bind, CreateSession, Metadata, SessionEvent } from "../../protocol/session.ts";
+import type { Broadcast } from "../sessions/broadcast.ts";
+import { type Call, HttpError, readBody } from "./http.ts";
+import { answerList, nextCursor, type Page, pageOf, rowsOfPage } from "./paging.ts";
+import type { Routes } from "./router.ts";
+import type { RunTransitions } from "../runs/run-transitions.ts";
+import { isTrue } from "./runner-routes.ts";
+import { type EventRow, type SessionEvents, soughtEvents, wireEvent } from "../sessions/session-events.ts";
+import { soughtSessions } from "./session-lists.ts";
+import { shapeOf } from "../sessions/tree-shape.ts";
+import type { SessionTrees } from "../sessions/session-trees.ts";
+import { type SessionRow, type Sessions, wireSession } from "../sessions/sessions.ts";
+import type { Store } from "../store/store.ts";
+
+/** A dashboard that wants older ones asks `GET /sessions`. */
+const SESSIONS_OF_INIT = 1_000;
+const USUAL_TREES: Page = { limit: 50, order: "desc", after: null };
+
+export interface SessionRouteParts {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly events: SessionEvents;
+  readonly trees: SessionTrees;
+  readonly transitions: RunTransitions;
+  readonly broadcast: Broadcast;
+}
+
+/** Sessions, their events and results (protocol, sections 1b and 10). */
+export function sessionRoutes(parts: SessionRouteParts): Routes {
+  return { ...readRoutes(parts), ...treeRoutes(parts), ...writeRoutes(parts), ...eventRoutes(parts), ...broadcastRoutes(parts) };
+}
+
+function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
+  return {
+    "GET /sessions": ({ query }) =>
+      answerList<SessionRow>({ key: "sessions", store, sought: soughtSessions(query, isTrue(query.get("top"))), show: wireSession }, pageOf(query)),
+    "GET /sessions/:session_id": ({ params }) => Response.json({ session: wireSession(sessions.get(params["session_id"] ?? "")) }),
+    "GET /sessions/:session_id/status": ({ params }) =>
+      Response.json({ status: sessions.find(params["session_id"] ?? "")?.status ?? "not_existent" }),
+    "GET /sessions/:session_id/result"({ params }) {
+      const session = sessions.get(params["session_id"] ?? "");
+      if (session.status !== "finished") throw new HttpError(400, `Session is not finished: it is ${session.status}`);
+      const result = events.answer(session.session_id);
+      if (result === null) throw new HttpError(404, "No result found: the session has no assistant message");
+      return Response.json({ result });
+    },
+    "GET /sessions/:session_id/affinity"({ params }) {
+      const { session_id, executor_session_id, hostname, project_dir, executor_type } = sessions.get(params["session_id"] ?? "");
+      return Response.json({ affinity: { session_id, executor_session_id, hostname, project_dir, executor_type } });
+    },
+  };
+}
+
+function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts): Routes {
+  return {
+    "POST /trees/:session_id/stop"({ params }) {
+      const stopped = transitions.stopSessions(trees.members(params["session_id"] ?? ""));
+      return Response.json({ ok: true, stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })) });
+    },
+    "GET /sessions/:session_id/tree": ({ params }) => Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
+    "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params["session_id"] ?? "")),
+    "GET /trees"({ query }) {
+      const page = pageOf(query) ?? USUAL_TREES;
+      const rows = isTrue(query.get("active")) ? trees.active(page) : rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
+      return Response.json({ trees: rows.map((row) => trees.summary(row)), next_cursor: nextCursor(rows, page) });
+    },
+  };
+}
+
+function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
+  return {
+    async "POST /sessions"({ request }) {
+      return Response.json({ ok: true, session: wireSession(sessions.create(await readBody(request, CreateSession))) });
+    },
+    async "POST /sessions/:session_id/bind"({ request, params }) {
+      const session = sessions.bind(params["session_id"] ?? "", await readBody(request, Bind));
+      return Response.json({ ok: true, session: wireSession(session) });
+    },
+    async "PATCH /sessions/:session_id/metadata"({ request, params }) {
+      const session = sessions.patch(params["session_id"] ?? "", await readBody(request, Metadata));
+      return Response.json({ ok: true, session: wireSession(session) });
+    },
+    "DELETE /sessions/:session_id"({ params }) {
+      const { session_id } = transitions.deleteSession(params["session_id"] ?? "");
+      return Response.json({ ok: true, session_id, deleted: true });
+    },
+  };
+}
+
+function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
+  const list = ({ params, query }: Call): Response => {
+    const { session_id } = sessions.get(params["session_id"] ?? "");
+    return answerList<EventRow>({ key: "events", store, sought: soughtEvents(session_id), show: wireEvent }, pageOf(query, "asc"));
+  };
+  return {
+    async "POST /sessions/:session_id/events"({ request, params }) {
+      events.add(params["session_id"] ?? "", await readBody(request, SessionEvent));
+      return Response.json({ ok: true });
+    },
+    "GET /sessions/:session_id/events": list,
+    async "POST /events"({ request }) {
+      const event = await readBody(request, SessionEvent);
+      events.add(event.session_id, event);
+      return Response.json({ ok: true });
+    },
+    "GET /events/:session_id": list,
+  };
+}
+
+function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
+  return {
+    "GET /sse/sessions"({ request, query, keepOpen }) {
+      const sessionId = query.get("session_id");
+      const types = query.get("types");
+      const lastEventId = Number(request.headers.get("last-event-id") ?? Number.NaN);
+      const only = sessionId === null ? undefined : sessions.find(sessionId);
+      keepOpen();
+      return broadcast.subscribe({
+        wanted: { ...(sessionId === null ? {} : { sessionId }), ...(types === null ? {} : { types: new Set(types.split(",")) }) },
+        ...(Number.isSafeInteger(lastEventId) ? { lastEventId } : {}),
+        includeInit: isTrue(query.get("include_init") ?? "true"),
+        init: () => ({ sessions: only === undefined ? sessions.newest(SESSIONS_OF_INIT).map(wireSession) : only === null ? [] : [wireSession(only)] }),
+        signal: request.signal,
+      });
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { runnersNow, runsNow } from "../runs/counts.ts";
+import { invalid } from "./http.ts";
+import type { Routes } from "./router.ts";
+import type { Runners } from "../runners/runners.ts";
+import type { Statistics } from "../runs/statistics.ts";
+import { isoTime, type Store } from "../store/store.ts";
+
+const USUAL_HOURS = 24;
+const MOST_HOURS = 24 * 366;
+
+/** How many runs and runners there are now, and what has become of the runs of the last hours. */
+export function statsRoutes(store: Store, runners: Runners, statistics: Statistics): Routes {
+  return {
+    "GET /stats"({ query }) {
+      const hours = query.get("hours") ?? String(USUAL_HOURS);
+      if (!/^\d{1,4}$/.test(hours) || Number(hours) < 1 || Number(hours) > MOST_HOURS) {
+        throw invalid(["query", "hours"], `Expected a whole number from 1 to ${MOST_HOURS}`);
+      }
+      const since = isoTime(-Number(hours) * 3_600_000);
+      // The hour in which it begins is there as a whole.
+      const from = `${since.slice(0, 13)}:00:00.000Z`;
+      return Response.json({
+        since: from,
+        runs: runsNow(store),
+        runners: runnersNow(runners),
+        hours: statistics.hours(from),
+        wait: statistics.distribution("wait", from),
+        run: statistics.distribution("run", from),
+      });
+    },
+  };
+}

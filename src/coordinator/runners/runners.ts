@@ -1,0 +1,143 @@
+import type { Register } from "../../protocol/runner.ts";
+import type { Deadlines } from "../store/deadlines.ts";
+import type { Offer } from "./demands.ts";
+import { HttpError, invalid } from "../routes/http.ts";
+import { isoTime, type Store } from "../store/store.ts";
+import { type CoordinatorTimings, type Terms, termsOf } from "../store/timings.ts";
+
+export interface RunnerRow {
+  readonly runner_id: string;
+  readonly hostname: string;
+  readonly project_dir: string;
+  readonly executor_type: string;
+  readonly executor_profile: string | null;
+  /** JSON. */
+  readonly tags: string;
+  readonly status: "online" | "stale";
+  readonly deregistered: number;
+  readonly registered_at: string;
+  readonly last_heartbeat: string;
+}
+
+/** The registered runners. They survive a restart of the coordinator; the time it was away does not count as their silence. */
+export class Runners {
+  readonly #store: Store;
+  readonly #terms: Terms;
+  readonly #deadlines: Deadlines;
+  readonly #staleAfterMs: number;
+  readonly #since = Date.now();
+
+  constructor(store: Store, deadlines: Deadlines, timings: CoordinatorTimings) {
+    this.#store = store;
+    this.#terms = termsOf(timings);
+    this.#deadlines = deadlines;
+    this.#staleAfterMs = timings.staleAfterMs;
+  }
+
+  find(runnerId: string): RunnerRow | null {
+    return this.#store.db.query<RunnerRow, [string]>("SELECT * FROM runners WHERE runner_id = ?").get(runnerId);
+  }
+
+  /** 401 if it is not registered: that tells a runner to register again. */
+  require(runnerId: string): RunnerRow {
+    const row = this.find(runnerId);
+    if (!row) throw new HttpError(401, "Runner not registered");
+    return row;
+  }
+
+  /**
+   * Registers a runner under an id that follows from what it is. 409 while a runner of that identity is online; one that
+   * is stale, or was told to go, is taken for the same runner come back.
+   */
+  register(body: Register): string {
+    const executorType = body.executor_type ?? body.executor_profile;
+    if (!executorType) throw invalid(["body", "executor_type"], "Field required", "missing");
+    const runnerId = runnerIdOf(body.hostname, body.project_dir, executorType);
+    this.#store.write(() => {
+      const known = this.find(runnerId);
+      if (known?.status === "online" && known.deregistered === 0) throw duplicate(known, this.#terms);
+      const now = isoTime();
+      this.#store.db
+        .query(
+          `INSERT OR REPLACE INTO runners (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at, last_heartbeat)
+           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?)`,
+        )
+        .run(
+          runnerId,
+          body.hostname,
+          body.project_dir,
+          executorType,
+          body.executor_profile ?? null,
+          JSON.stringify(body.tags ?? []),
+          now,
+          now,
+        );
+    });
+    this.#expectSilence();
+    return runnerId;
+  }
+
+  /** A runner that is heard of is online, also after a silence. 401 if unknown. */
+  heartbeat(runnerId: string): void {
+    this.#store.write(() => {
+      this.require(runnerId);
+      this.#store.db
+        .query("UPDATE runners SET last_heartbeat = ?, status = 'online' WHERE runner_id = ?")
+        .run(isoTime(), runnerId);
+    });
+    this.#expectSilence();
+  }
+
+  /** Its next poll tells the runner to go. 404 if unknown. */
+  markDeregistered(runnerId: string): void {
+    this.#store.write(() => {
+      if (!this.find(runnerId)) throw new HttpError(404, `Runner not found: ${runnerId}`);
+      this.#store.db.query("UPDATE runners SET deregistered = 1 WHERE runner_id = ?").run(runnerId);
+    });
+  }
+
+  markStale(runnerId: string): void {
+    this.#store.db.query("UPDATE runners SET status = 'stale' WHERE runner_id = ?").run(runnerId);
+  }
+
+  delete(runnerId: string): void {
+    this.#store.db.query("DELETE FROM runners WHERE runner_id = ?").run(runnerId);
+  }
+
+  all(): RunnerRow[] {
+    return this.#store.db.query<RunnerRow, []>("SELECT * FROM runners ORDER BY registered_at, runner_id").all();
+  }
+
+  /** Unless it is heard of again, the runner that was heard of now will be stale then. */
+  #expectSilence(): void {
+    this.#deadlines.expect(Date.now() + this.#staleAfterMs);
+  }
+
+  /** How long a runner has not been heard of while this coordinator could have heard it. */
+  silenceMs(runner: RunnerRow): number {
+    return Date.now() - Math.max(Date.parse(runner.last_heartbeat), this.#since);
+  }
+}
+
+/** A runner as `GET /runners` shows it (protocol, section 1b), and how many runs it has under way. */
+export function wireRunner(runner: RunnerRow, activeRuns: number): unknown {
+  const { deregistered: _, tags, ...shown } = runner;
+  const seconds = Math.max(0, (Date.now() - Date.parse(runner.last_heartbeat)) / 1_000);
+  return { ...shown, tags: JSON.parse(tags) as unknown, seconds_since_heartbeat: seconds, active_runs: activeRuns };
+}
+
+export function offerOf(runner: RunnerRow): Offer {
+  return { ...runner, tags: JSON.parse(runner.tags) as string[] };
+}
+
+/** The same identity gives the same id in every coordinator of this generation (protocol, section 2). */
+function runnerIdOf(hostname: string, projectDir: string, executorType: string): string {
+  const digest = new Bun.CryptoHasher("sha256").update(`${hostname}:${projectDir}:${executorType}`).digest("hex");
+  return `lnch_${digest.slice(0, 12)}`;
+}
+
+function duplicate(runner: RunnerRow, terms: Terms): HttpError {
+  const { runner_id, hostname, project_dir, executor_type } = runner;
+  const message = `A runner is already online for ${hostname}, ${project_dir}, ${executor_type}`;
+  return new HttpError(409, { error: "duplicate_runner", message, runner_id, hostname, project_dir, executor_type, ...terms });
+}

@@ -1,0 +1,117 @@
+import type { Deadlines } from "../store/deadlines.ts";
+import { satisfies } from "../runners/demands.ts";
+import type { RunQueue } from "./run-queue.ts";
+import { demandsOf, type RunRow } from "../store/run-row.ts";
+import { offerOf, type RunnerRow } from "../runners/runners.ts";
+import { DEMAND_CLASS } from "../store/schema.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { isoTime, type Store } from "../store/store.ts";
+
+/** The different demands of the runs that wait for a runner, found by jumping from one to the next in the index. */
+const DEMAND_CLASSES = `
+  WITH RECURSIVE classes(demands) AS (
+    SELECT min(${DEMAND_CLASS}) FROM runs WHERE waiting_for = 'runner'
+    UNION ALL
+    SELECT (SELECT min(${DEMAND_CLASS}) FROM runs WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} > classes.demands)
+    FROM classes WHERE classes.demands IS NOT NULL
+  )
+  SELECT demands FROM classes WHERE demands IS NOT NULL`;
+
+/** The first of those that demand the same. */
+const FIRST_OF_CLASS = `
+  SELECT seq, priority FROM runs INDEXED BY runs_for_runners WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
+  ORDER BY priority DESC, seq LIMIT 1`;
+
+interface Candidate {
+  readonly seq: number;
+  readonly priority: number;
+}
+
+/** Hands runs to runners. A claim is a lease until the runner says `started`. */
+export class Claims {
+  readonly #store: Store;
+  readonly #queue: RunQueue;
+  readonly #sessions: Sessions;
+  readonly #deadlines: Deadlines;
+  readonly #leaseMs: number;
+
+  constructor(store: Store, queue: RunQueue, sessions: Sessions, deadlines: Deadlines, leaseMs: number) {
+    this.#store = store;
+    this.#queue = queue;
+    this.#sessions = sessions;
+    this.#deadlines = deadlines;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** The run of the highest priority that this runner may take, the oldest of several, claimed for it; null if there is none. */
+  claim(runner: RunnerRow): RunRow | null {
+    const { db } = this.#store;
+    const offer = offerOf(runner);
+    const firstOfClass = db.query<Candidate, [string]>(FIRST_OF_CLASS);
+    let best: Candidate | null = null;
+    for (const { demands } of db.query<{ demands: string }, []>(DEMAND_CLASSES).all()) {
+      if (!satisfies(offer, demandsOf({ demands: demands === "" ? null : demands }))) continue;
+      const first = firstOfClass.get(demands);
+      if (first !== null && (best === null || isBefore(first, best))) best = first;
+    }
+    return best === null ? null : this.#give(best.seq, runner);
+  }
+
+  /** The runner has these and is about to start them. Runs that are not its own are left as they are. */
+  renew(runnerId: string, runIds: readonly string[]): void {
+    this.#store.write(() => {
+      const renew = this.#store.db.query(
+        "UPDATE runs SET lease_until = ? WHERE run_id = ? AND runner_id = ? AND lease_until IS NOT NULL",
+      );
+      for (const runId of runIds) renew.run(isoTime(this.#leaseMs), runId, runnerId);
+    });
+  }
+
+  /** After a restart: while the coordinator was away nobody could report, and nobody could claim. */
+  renewAll(noMatchTimeoutMs: number): void {
+    this.#store.write(() => {
+      this.#store.db.query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL").run(isoTime(this.#leaseMs));
+      this.#store.db
+        .query("UPDATE runs SET timeout_at = ? WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL")
+        .run(isoTime(noMatchTimeoutMs));
+    });
+  }
+
+  /** Takes a claim back: the run is pending again, at its old place in the order, and its session as it was before. */
+  release(run: RunRow): void {
+    this.#store.write(() => {
+      this.#store.db
+        .query(
+          `UPDATE runs SET status = 'pending', runner_id = NULL, claimed_at = NULL, lease_until = NULL
+           WHERE seq = ? AND status = 'claimed'`,
+        )
+        .run(run.seq);
+      if (this.#sessions.find(run.session_id)?.status === "running") {
+        this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
+      }
+      this.#queue.offer(run);
+    });
+  }
+
+  #give(seq: number, runner: RunnerRow): RunRow {
+    return this.#store.write(() => {
+      const { db } = this.#store;
+      // Not "RETURNING", for which SQLite keeps what the statement would undo: a claim changes a dozen indexes.
+      db.query(
+        `UPDATE runs SET status = 'claimed', waiting_for = NULL, runner_id = ?, claimed_at = ?, lease_until = ?,
+           session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
+           events_before = (SELECT coalesce(max(seq), 0) FROM events)
+         WHERE seq = ?`,
+      ).run(runner.runner_id, isoTime(), isoTime(this.#leaseMs), seq);
+      const run = db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(seq);
+      if (run === null) throw new Error("the run to be claimed is gone");
+      this.#deadlines.expect(Date.now() + this.#leaseMs);
+      this.#sessions.update(run.session_id, { status: "running" });
+      return run;
+    });
+  }
+}
+
+function isBefore(a: Candidate, b: Candidate): boolean {
+  return a.priority === b.priority ? a.seq < b.seq : a.priority > b.priority;
+}

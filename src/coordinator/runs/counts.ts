@@ -1,0 +1,50 @@
+import type { Runners } from "../runners/runners.ts";
+import { ACTIVE } from "../store/schema.ts";
+import type { Store } from "../store/store.ts";
+
+export interface RunsNow {
+  /** By what they wait for. */
+  readonly pending: Readonly<Record<"time" | "retry" | "turn" | "runner", number>>;
+  readonly claimed: number;
+  readonly running: number;
+  readonly stopping: number;
+}
+
+export interface RunnersNow {
+  readonly online: number;
+  readonly stale: number;
+}
+
+/** What a coordinator has to do now, and what it has done since its start. */
+export interface CoordinatorCounts {
+  readonly runs: RunsNow;
+  readonly runners: RunnersNow;
+  readonly ended: Readonly<Record<"completed" | "failed" | "stopped", number>>;
+  /** Requests by the class of their answer. */
+  readonly answers: Readonly<Record<AnswerClass, number>>;
+}
+
+export type AnswerClass = "2xx" | "3xx" | "4xx" | "5xx";
+
+/** Counted in the indexes of what has not ended: a hundred thousand are counted in a few milliseconds. */
+export function runsNow({ db }: Store): RunsNow {
+  const count = (where: string): number => db.query<{ n: number }, []>(`SELECT count(*) AS n FROM runs WHERE ${where}`).get()?.n ?? 0;
+  const byStatus = db.query<{ status: string; n: number }, []>(`SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`).all();
+  const active = (status: string): number => byStatus.find((row) => row.status === status)?.n ?? 0;
+  return {
+    pending: {
+      time: count("waiting_for IN ('time','retry') AND waiting_for = 'time'"),
+      retry: count("waiting_for IN ('time','retry') AND waiting_for = 'retry'"),
+      turn: count("waiting_for = 'turn'"),
+      runner: count("waiting_for = 'runner'"),
+    },
+    claimed: active("claimed"),
+    running: active("running"),
+    stopping: active("stopping"),
+  };
+}
+
+export function runnersNow(runners: Pick<Runners, "all">): RunnersNow {
+  const all = runners.all();
+  return { online: all.filter((runner) => runner.status === "online").length, stale: all.filter((runner) => runner.status === "stale").length };
+}

@@ -1,0 +1,59 @@
+import { createHash } from "node:crypto";
+import { HttpError } from "../routes/http.ts";
+import { isoTime, type Store } from "../store/store.ts";
+
+/** What the first request with a key was answered. */
+export interface KeptAnswer {
+  readonly run_id: string;
+  readonly session_id: string;
+}
+
+/** So long the same key means the same request. */
+const KEPT_FOR_MS = 24 * 3_600_000;
+
+/**
+ * The `Idempotency-Key` of `POST /runs`: who does not know whether a request arrived sends it again with the same key and gets
+ * the run that it created, not another one.
+ */
+export class IdempotencyKeys {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** `work` the first time, its answer again later, all in one transaction. 400 bad key, 422 another request under the same key. */
+  once(key: string, request: unknown, work: () => KeptAnswer): { answer: KeptAnswer; isRepeated: boolean } {
+    if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new HttpError(400, "Idempotency-Key: expected 1 to 255 printable ASCII characters");
+    const fingerprint = createHash("sha256").update(JSON.stringify(request, sorted)).digest("hex");
+    return this.#store.write(() => {
+      const known = this.#store.db
+        .query<KeptAnswer & { fingerprint: string }, [string, string]>(
+          "SELECT fingerprint, run_id, session_id FROM idempotency_keys WHERE key = ? AND created_at > ?",
+        )
+        .get(key, isoTime(-KEPT_FOR_MS));
+      if (known !== null) {
+        if (known.fingerprint !== fingerprint) throw new HttpError(422, "This Idempotency-Key was used for another request");
+        return { answer: { run_id: known.run_id, session_id: known.session_id }, isRepeated: true };
+      }
+      const answer = work();
+      this.#store.db
+        .query("INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at) VALUES (?, ?, ?, ?, ?)")
+        .run(key, fingerprint, answer.run_id, answer.session_id, isoTime());
+      return { answer, isRepeated: false };
+    });
+  }
+
+  /** Forgets up to `most` keys that count no more; how many there were. */
+  forget(most: number): number {
+    return this.#store.db
+      .query("DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ?)")
+      .run(isoTime(-KEPT_FOR_MS), most).changes;
+  }
+}
+
+/** A body means the same whatever the order of its fields. */
+function sorted(_key: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,126 @@
+import { describeError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import type { Claims } from "./claims.ts";
+import type { PollWaiters, Waiter } from "../runners/poll-waiters.ts";
+import type { OutputWanted } from "../../protocol/run-output.ts";
+import type { RunOutputs } from "../runners/run-outputs.ts";
+import type { RunTransitions } from "./run-transitions.ts";
+import { offerOf, type Runners } from "../runners/runners.ts";
+import { wireRun } from "../store/run-row.ts";
+import type { Runs } from "./runs.ts";
+
+/** What a poll brings (protocol, section 3); null is 204. */
+export type PollAnswer = { run: unknown } | { stop_runs: string[] } | { deregistered: true } | { output_wanted: OutputWanted[] } | null;
+
+export interface PollParts {
+  readonly runners: Runners;
+  readonly runs: Runs;
+  readonly claims: Claims;
+  readonly transitions: RunTransitions;
+  readonly waiters: PollWaiters;
+  readonly outputs: RunOutputs;
+  readonly log: Log;
+  readonly pollTimeoutMs: number;
+  readonly stopRedeliveryMs: number;
+}
+
+/**
+ * The long poll. It is answered at once if there is something for the runner, else when something comes up: whoever
+ * changes a run, a stop or a registration wakes the poll through `PollWaiters`, in the same tick.
+ */
+export class Polls {
+  readonly #parts: PollParts;
+  /** When each stop was last handed out; a restart forgets it, and they are handed out again. */
+  readonly #stopsSentAt = new Map<string, ReadonlyMap<string, number>>();
+
+  constructor(parts: PollParts) {
+    this.#parts = parts;
+  }
+
+  /** One poll; `takesRuns: false` waits for stops and deregistration only. A client that has gone gets, and claims, nothing. */
+  poll(runnerId: string, takesRuns: boolean, signal: AbortSignal): Promise<PollAnswer> {
+    const { runners, waiters } = this.#parts;
+    waiters.supersede(runnerId);
+    const runner = runners.require(runnerId);
+    if (signal.aborted) return Promise.resolve(null);
+    const found = this.#look(runnerId, takesRuns);
+    if (found) return Promise.resolve(found);
+    return this.#wait(runnerId, takesRuns ? offerOf(runner) : null, signal);
+  }
+
+  #wait(runnerId: string, offer: Waiter["offer"], signal: AbortSignal): Promise<PollAnswer> {
+    const { waiters, log, pollTimeoutMs } = this.#parts;
+    return new Promise((resolve) => {
+      let redelivery: Timer | undefined;
+      const finish = (answer: PollAnswer): void => {
+        clearTimeout(timeout);
+        clearTimeout(redelivery);
+        signal.removeEventListener("abort", end);
+        waiters.remove(waiter);
+        resolve(answer);
+      };
+      const look = (): boolean => {
+        try {
+          const answer = this.#look(runnerId, offer !== null);
+          if (answer) finish(answer);
+          else scheduleRedelivery();
+          return answer !== null;
+        } catch (error) {
+          log.error(`while looking for an answer to a poll: ${describeError(error)}`, { runner: runnerId });
+          return false;
+        }
+      };
+      const scheduleRedelivery = (): void => {
+        clearTimeout(redelivery);
+        const ms = this.#untilRedelivery(runnerId);
+        if (ms !== null) redelivery = setTimeout(look, ms);
+      };
+      const end = (): void => finish(null);
+      const waiter: Waiter = { runnerId, offer, look, end };
+      const timeout = setTimeout(end, pollTimeoutMs);
+      signal.addEventListener("abort", end, { once: true });
+      waiters.add(waiter);
+      scheduleRedelivery();
+    });
+  }
+
+  /** Stops come first, so that a stream of new runs cannot hold them up. */
+  #look(runnerId: string, takesRuns: boolean): PollAnswer {
+    const { runners, claims, transitions, outputs, log } = this.#parts;
+    const runner = runners.find(runnerId);
+    if (runner === null) return { deregistered: true };
+    const stops = this.#dueStops(runnerId);
+    if (stops.length > 0) return { stop_runs: stops };
+    if (runner.deregistered) {
+      transitions.removeRunner(runnerId, false);
+      log.info("runner deregistered", { runner: runnerId });
+      return { deregistered: true };
+    }
+    const run = takesRuns ? claims.claim(runner) : null;
+    if (run === null) return wantedOf(outputs.due(runnerId));
+    log.info(`run ${run.run_id} claimed`, { run: run.run_id, session: run.session_id, runner: runnerId });
+    return { run: wireRun(run) };
+  }
+
+  /** The runs that this runner is to stop and was not told of just now. The state counts, not the request: a lost answer is repeated. */
+  #dueStops(runnerId: string): string[] {
+    const stopping = this.#parts.runs.stoppingOf(runnerId);
+    const sentAt = this.#stopsSentAt.get(runnerId);
+    const now = performance.now();
+    const due = stopping.filter((runId) => now - (sentAt?.get(runId) ?? -Infinity) >= this.#parts.stopRedeliveryMs);
+    if (stopping.length === 0) this.#stopsSentAt.delete(runnerId);
+    else this.#stopsSentAt.set(runnerId, new Map(stopping.map((runId) => [runId, due.includes(runId) ? now : (sentAt?.get(runId) ?? now)])));
+    return due;
+  }
+
+  #untilRedelivery(runnerId: string): number | null {
+    const sentAt = this.#stopsSentAt.get(runnerId);
+    if (!sentAt || sentAt.size === 0) return null;
+    return Math.max(1, Math.min(...sentAt.values()) + this.#parts.stopRedeliveryMs - performance.now());
+  }
+}
+
+/** Last of all: whoever looks at something can wait. */
+function wantedOf(due: OutputWanted[]): PollAnswer {
+  return due.length === 0 ? null : { output_wanted: due };
+}

@@ -1,0 +1,52 @@
+import type { FailureReason } from "../../protocol/run.ts";
+import { randomHex12 } from "../../protocol/identifiers.ts";
+import type { RunQueue } from "./run-queue.ts";
+import type { RunRow } from "../store/run-row.ts";
+import { isoTime, type Store } from "../store/store.ts";
+
+/**
+ * The reasons for which another attempt may end otherwise. An agent that failed at its task, one that took too long and a run that
+ * nobody may take are not among them: they would only cost the same again.
+ */
+const WORTH_ANOTHER_ATTEMPT: ReadonlySet<FailureReason> = new Set(["temporary", "interrupted", "not_started", "runner_lost"]);
+
+const FIRST_DELAY_SECONDS = 10;
+const LONGEST_DELAY_MS = 3_600_000;
+
+/**
+ * Another attempt is a run of its own: how each one ended, and when, stays to be seen, and a runner never meets the same run twice.
+ * The failed run names it (`retried_by`) and is told to nobody as an end; it keeps the turn of the session.
+ */
+export class Retries {
+  readonly #store: Store;
+  readonly #queue: RunQueue;
+
+  constructor(store: Store, queue: RunQueue) {
+    this.#store = store;
+    this.#queue = queue;
+  }
+
+  /** The next attempt of a run that has failed, in the transaction that ends it; null if there is to be none. */
+  next(run: RunRow, reason: FailureReason | null): RunRow | null {
+    if (reason === null || !WORTH_ANOTHER_ATTEMPT.has(reason) || run.attempt >= run.max_attempts) return null;
+    const notBefore = isoTime(delayMs(run));
+    if (run.expires_at !== null && run.expires_at <= notBefore) return null;
+    const next = this.#store.db
+      .query<RunRow, [string, string, string, number]>(
+        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id, execution_mode, demands, status,
+           created_at, priority, not_before, expires_at, attempt, max_attempts, retry_delay_seconds, retry_of, traceparent, tracestate)
+         SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id, execution_mode, demands, 'pending',
+           ?, priority, ?, expires_at, attempt + 1, max_attempts, retry_delay_seconds, run_id, traceparent, tracestate FROM runs WHERE seq = ?
+         RETURNING *`,
+      )
+      .get(`run_${randomHex12()}`, isoTime(), notBefore, run.seq);
+    if (next === null) return null;
+    this.#store.db.query("UPDATE runs SET retried_by = ? WHERE seq = ?").run(next.run_id, run.seq);
+    this.#queue.enterRetry(next);
+    return next;
+  }
+}
+
+function delayMs({ attempt, retry_delay_seconds }: RunRow): number {
+  return Math.min((retry_delay_seconds ?? FIRST_DELAY_SECONDS) * 1_000 * 2 ** (attempt - 1), LONGEST_DELAY_MS);
+}

@@ -1,0 +1,252 @@
+import type { FailureReason, RunStatus } from "../../protocol/run.ts";
+import type { Broadcast } from "../sessions/broadcast.ts";
+import type { Callbacks } from "./callbacks.ts";
+import type { Claims } from "./claims.ts";
+import { HttpError } from "../routes/http.ts";
+import type { PollWaiters } from "../runners/poll-waiters.ts";
+import type { Retries } from "./retries.ts";
+import type { RunQueue } from "./run-queue.ts";
+import type { RunRow } from "../store/run-row.ts";
+import type { Runners } from "../runners/runners.ts";
+import type { Runs } from "./runs.ts";
+import type { SessionRow, Sessions } from "../sessions/sessions.ts";
+import { runMsOf, type Statistics } from "./statistics.ts";
+import { isoTime, type Store } from "../store/store.ts";
+
+/**
+ * The life of a run. It is created pending; a poll claims it; its runner says `started` (running) and in the end how it
+ * ended. A claim whose `started` never comes goes back to pending. Somebody may stop it: a pending run is stopped at once,
+ * a claimed or running one is stopping until its runner has reported an end, whichever it was. An ended run never changes; one
+ * that is to be tried again has another run as its next attempt.
+ */
+const LEGAL: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
+  pending: ["claimed", "stopped", "failed"],
+  claimed: ["running", "pending", "stopping", "completed", "failed", "stopped"],
+  running: ["stopping", "completed", "failed", "stopped"],
+  stopping: ["completed", "failed", "stopped"],
+  completed: [],
+  failed: [],
+  stopped: [],
+};
+
+/** How a run ended. `reason` goes with a failure, where it is known. */
+export type Ending =
+  | { readonly status: "completed" | "stopped" }
+  | { readonly status: "failed"; readonly error: string; readonly reason: FailureReason | null };
+
+const SESSION_STATUS_AFTER: Readonly<Record<Ending["status"], string>> = { completed: "finished", failed: "failed", stopped: "stopped" };
+
+const RUNNER_LEFT: Ending = { status: "failed", error: "The runner deregistered before it reported how the run ended", reason: "runner_lost" };
+const GIVEN_UP = {
+  no_match: "No matching runner available within timeout",
+  expired: "The run was not started within its time to live",
+} as const;
+
+export interface Parts {
+  readonly store: Store;
+  readonly runs: Runs;
+  readonly runners: Runners;
+  readonly sessions: Sessions;
+  readonly claims: Claims;
+  readonly queue: RunQueue;
+  readonly retries: Retries;
+  readonly statistics: Statistics;
+  readonly callbacks: Callbacks;
+  readonly waiters: PollWaiters;
+  readonly broadcast: Broadcast;
+}
+
+/** Everything that changes a run after its claim. */
+export class RunTransitions {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** 401 unknown runner, 404 unknown run, 409 not this runner's run or not in a state to start. Repeating it is fine. */
+  started(runId: string, runnerId: string): void {
+    const { store, sessions, callbacks } = this.#parts;
+    store.write(() => {
+      const run = this.#owned(runId, runnerId);
+      const isNews = run.status === "claimed" || (run.status === "stopping" && run.started_at === null);
+      if (!isNews && run.status !== "running" && run.status !== "stopping") throw illegal(run, "running");
+      if (!isNews) return;
+      const now = isoTime();
+      store.db
+        .query("UPDATE runs SET status = ?, started_at = ?, lease_until = NULL WHERE seq = ?")
+        .run(run.status === "stopping" ? "stopping" : "running", now, run.seq);
+      const earlierParent = sessions.find(run.session_id)?.parent_session_id ?? null;
+      if (run.parent_session_id !== null) sessions.setParent(run.session_id, run.parent_session_id, run.execution_mode);
+      sessions.update(run.session_id, {
+        ...(run.status === "stopping" ? {} : { status: "running" }),
+        ...(run.type === "resume_session" ? { last_resumed_at: now } : {}),
+      });
+      if (earlierParent !== null && earlierParent !== run.parent_session_id) callbacks.look(earlierParent);
+    });
+  }
+
+  /** The runner's last word on a run. 401, 404, 409 as above. Repeating the same is fine. */
+  ended(runId: string, runnerId: string, ending: Ending): RunRow {
+    return this.#parts.store.write(() => {
+      const run = this.#owned(runId, runnerId);
+      if (run.status !== ending.status) this.#end(run, ending);
+      return run;
+    });
+  }
+
+  /** Stops a run, or asks its runner to; of one that is tried again, the last attempt. 404 unknown, 400 if it has ended. */
+  stop(runId: string): RunRow {
+    const { store, runs } = this.#parts;
+    return store.write(() => {
+      let run = runs.get(runId);
+      while (run.retried_by !== null) run = runs.get(run.retried_by);
+      if (!LEGAL[run.status].includes("stopped")) throw new HttpError(400, `Run cannot be stopped: it is ${run.status}`);
+      if (run.status !== "stopping") this.#stopOpen(run);
+      return runs.get(run.run_id);
+    });
+  }
+
+  /** Stops what is open in any of these sessions, in one step; those among them that wait to be told of it are stopped with them, and not woken. */
+  stopSessions(sessionIds: readonly string[]): RunRow[] {
+    const { store, runs, sessions, callbacks } = this.#parts;
+    return store.write(() => {
+      const open = sessionIds.filter((id) => runs.allOpenOf(id).length > 0);
+      const waiting = this.#waitingFor(open, new Set(sessionIds));
+      // First, so that no child's end wakes one of them.
+      for (const id of waiting) sessions.update(id, { status: "stopped" });
+      const stopped = open.map((id) => this.stopSession(id));
+      for (const id of waiting) callbacks.sessionGivenUp(sessions.get(id));
+      return stopped;
+    });
+  }
+
+  /** Of `among`, those in which nothing is open and that are resumed when what is open below them has ended. */
+  #waitingFor(open: readonly string[], among: ReadonlySet<string>): Set<string> {
+    const { sessions } = this.#parts;
+    const waiting = new Set<string>();
+    const isOpen = new Set(open);
+    for (const id of open) {
+      for (let at = sessions.find(id); at?.execution_mode === "async_callback" && at.parent_session_id !== null && among.has(at.parent_session_id); ) {
+        if (waiting.has(at.parent_session_id)) break;
+        if (!isOpen.has(at.parent_session_id)) waiting.add(at.parent_session_id);
+        at = sessions.find(at.parent_session_id);
+      }
+    }
+    return waiting;
+  }
+
+  /** Stops all of a session's open runs, also those that wait for their turn; the one that was under way is returned. 404, 400. */
+  stopSession(sessionId: string): RunRow {
+    const { store, runs, sessions } = this.#parts;
+    return store.write(() => {
+      sessions.get(sessionId);
+      const open = runs.allOpenOf(sessionId);
+      const main = open.find((run) => run.status !== "pending") ?? open[0];
+      if (!main) throw new HttpError(400, "Session has no run that could be stopped");
+      // On purpose stopped, whatever it was before: set first, so that no callback wakes it between two of its runs.
+      sessions.update(sessionId, { status: "stopped" });
+      for (const run of open.filter((each) => each.status === "pending")) this.#stopOpen(run);
+      if (main.status === "stopping") sessions.update(sessionId, { status: "stopping" });
+      else if (main.status !== "pending") this.#stopOpen(main);
+      return runs.get(main.run_id);
+    });
+  }
+
+  /** Removes a session; what still runs in it is stopped. 404. */
+  deleteSession(sessionId: string): SessionRow {
+    const { store, runs, sessions, callbacks } = this.#parts;
+    return store.write(() => {
+      const session = sessions.get(sessionId);
+      if (runs.allOpenOf(sessionId).length > 0) this.stopSession(sessionId);
+      sessions.delete(sessionId);
+      callbacks.sessionGivenUp(session);
+      return session;
+    });
+  }
+
+  /**
+   * Removes a runner. What it had not started goes back to the queue; what it was to stop counts as stopped, since nobody
+   * else will say so. What it runs is failed if the runner itself said that it goes; otherwise it may come back and report.
+   */
+  removeRunner(runnerId: string, byItself: boolean): void {
+    const { store, runs, runners, claims, waiters } = this.#parts;
+    store.write(() => {
+      runners.delete(runnerId);
+      for (const run of runs.activeOf(runnerId)) {
+        if (run.status === "claimed") claims.release(run);
+        else if (run.status === "stopping") this.#end(run, { status: "stopped" });
+        else if (byItself) this.#end(run, RUNNER_LEFT);
+      }
+      store.afterCommit(() => waiters.wake(runnerId));
+    });
+  }
+
+  /** A claim was not followed by `started` in time. */
+  leaseRanOut(run: RunRow): void {
+    this.#parts.store.write(() => {
+      if (run.status === "claimed") this.#parts.claims.release(run);
+      // It was to be stopped and has never begun: its runner has never heard of it.
+      else this.#end(run, { status: "stopped" });
+    });
+  }
+
+  /** A pending run is given up. */
+  giveUp(run: RunRow, reason: "no_match" | "expired"): void {
+    this.#parts.store.write(() => this.#end(run, { status: "failed", error: GIVEN_UP[reason], reason }));
+  }
+
+  #owned(runId: string, runnerId: string): RunRow {
+    this.#parts.runners.require(runnerId);
+    const run = this.#parts.runs.get(runId);
+    if (run.runner_id !== runnerId) throw new HttpError(409, `Run is not claimed by this runner: ${runId} is ${run.status}`);
+    return run;
+  }
+
+  #stopOpen(run: RunRow): void {
+    const { store, sessions, runners, waiters } = this.#parts;
+    const runnerId = run.runner_id;
+    if (run.status === "pending" || runnerId === null || runners.find(runnerId) === null) {
+      this.#end(run, { status: "stopped" });
+      return;
+    }
+    store.db.query("UPDATE runs SET status = 'stopping' WHERE seq = ?").run(run.seq);
+    sessions.update(run.session_id, { status: "stopping" });
+    store.afterCommit(() => waiters.wake(runnerId));
+  }
+
+  #end(run: RunRow, ending: Ending): void {
+    const { store, sessions, callbacks, queue, retries, statistics } = this.#parts;
+    const { status } = ending;
+    if (!LEGAL[run.status].includes(status)) throw illegal(run, status);
+    const { error, reason } = status === "failed" ? ending : { error: null, reason: null };
+    const completedAt = isoTime();
+    store.db
+      .query("UPDATE runs SET status = ?, waiting_for = NULL, error = ?, reason = ?, completed_at = ?, lease_until = NULL WHERE seq = ?")
+      .run(status, error, reason, completedAt, run.seq);
+    statistics.ended({ run, status, completedAt });
+    const next = retries.next(run, reason);
+    // A run that never began says nothing about a session that has been active before it.
+    const sets = run.status !== "pending" || sessions.find(run.session_id)?.status === "pending";
+    const sessionStatus = next === null ? SESSION_STATUS_AFTER[status] : "pending";
+    if (sets) sessions.update(run.session_id, { status: sessionStatus }, { run_ms: runMsOf(run, completedAt) ?? 0 });
+    this.#tellEnd(run, ending, next?.run_id ?? null);
+    if (next !== null) return;
+    callbacks.runEnded({ ...run, status, error });
+    queue.advance(run.session_id);
+  }
+
+  /** The end of an attempt that is followed by another is no failure to those who look for failures. */
+  #tellEnd({ run_id, session_id }: RunRow, ending: Ending, retriedBy: string | null): void {
+    const { store, broadcast } = this.#parts;
+    const { status } = ending;
+    store.afterCommit(() => {
+      if (status === "failed" && retriedBy === null) broadcast.send("run_failed", session_id, { run_id, error: ending.error, session_id });
+      broadcast.send("run_ended", session_id, { run_id, session_id, status, retried_by: retriedBy });
+    });
+  }
+}
+
+function illegal(run: RunRow, to: RunStatus): HttpError {
+  return new HttpError(409, `Run cannot become ${to}: it is ${run.status}`);
+}

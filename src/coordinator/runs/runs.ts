@@ -1,0 +1,152 @@
+import { randomHex12 } from "../../protocol/identifiers.ts";
+import type { CreateRun } from "../../protocol/run.ts";
+import { type TraceFields, traceFields } from "../../protocol/trace-context.ts";
+import type { Agents } from "../agents/agents.ts";
+import type { Deadlines } from "../store/deadlines.ts";
+import { mergeDemands } from "../runners/demands.ts";
+import { HttpError, invalid } from "../routes/http.ts";
+import type { RunQueue } from "./run-queue.ts";
+import type { RunRow } from "../store/run-row.ts";
+import { ACTIVE, OPEN } from "../store/schema.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { isoTime, type Store } from "../store/store.ts";
+
+export interface RunsParts {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly agents: Pick<Agents, "demandsOf">;
+  readonly queue: RunQueue;
+  readonly deadlines: Deadlines;
+  readonly noMatchTimeoutMs: number;
+}
+
+type SessionFields = { readonly session_id: string; readonly agent_name: string | null; readonly project_dir: string | null };
+
+/** Creates runs and finds them. How they change is in `run-transitions.ts`, who gets them in `claims.ts`, lists in `run-lists.ts`. */
+export class Runs {
+  readonly #parts: RunsParts;
+
+  constructor(parts: RunsParts) {
+    this.#parts = parts;
+  }
+
+  find(runId: string): RunRow | null {
+    return this.#parts.store.db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?").get(runId);
+  }
+
+  /** 404 if there is none. */
+  get(runId: string): RunRow {
+    const row = this.find(runId);
+    if (!row) throw new HttpError(404, `Run not found: ${runId}`);
+    return row;
+  }
+
+  /** A new run, pending, with its session where it starts one. 404, 409, 422; whoever waits for such a run is woken. */
+  create(body: CreateRun): RunRow {
+    return this.#parts.store.write(() => {
+      this.#parts.sessions.requireParent(body.parent_session_id);
+      const session = body.type === "start_session" ? this.#startSession(body) : this.#resumedSession(body);
+      return this.#insert(body, {
+        session_id: session.session_id,
+        agent_name: body.agent_name ?? session.agent_name,
+        project_dir: body.project_dir ?? session.project_dir,
+      });
+    });
+  }
+
+  /** A session's runs that have not ended, in order of creation; without those whose scheduled time is yet to come. */
+  openOf(sessionId: string): RunRow[] {
+    return this.allOpenOf(sessionId).filter((run) => run.waiting_for !== "time");
+  }
+
+  /** All of a session's runs that have not ended, in order of creation; at most one of them is not pending. */
+  allOpenOf(sessionId: string): RunRow[] {
+    return this.#parts.store.db
+      .query<RunRow, [string]>(`SELECT * FROM runs INDEXED BY runs_open_by_session WHERE session_id = ? AND ${OPEN} ORDER BY seq`)
+      .all(sessionId);
+  }
+
+  /** The trace of a session's newest run. */
+  traceOf(sessionId: string): TraceFields {
+    const { db } = this.#parts.store;
+    const newest = db.query<Pick<RunRow, "traceparent" | "tracestate">, [string]>("SELECT traceparent, tracestate FROM runs WHERE session_id = ? ORDER BY seq DESC LIMIT 1").get(sessionId);
+    return newest === null ? {} : traceFields(newest);
+  }
+
+  /** What a runner has been given and has not ended. */
+  activeOf(runnerId: string): RunRow[] {
+    return this.#parts.store.db
+      .query<RunRow, [string]>(`SELECT * FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE} ORDER BY seq`)
+      .all(runnerId);
+  }
+
+  /** The ids of those that its runner is to stop. Of all runs few are at a time: found by their status, however many the runner has. */
+  stoppingOf(runnerId: string): string[] {
+    return this.#parts.store.db
+      .query<{ run_id: string }, [string]>("SELECT run_id FROM runs INDEXED BY runs_by_status WHERE status = 'stopping' AND runner_id = ? ORDER BY seq")
+      .all(runnerId)
+      .map((row) => row.run_id);
+  }
+
+  /** How many the runner has been given and has not ended. */
+  activeCount(runnerId: string): number {
+    const row = this.#parts.store.db
+      .query<{ n: number }, [string]>(`SELECT count(*) AS n FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE}`)
+      .get(runnerId);
+    return row?.n ?? 0;
+  }
+
+  #startSession(body: CreateRun): SessionFields {
+    const { agent_name, project_dir, parent_session_id, execution_mode } = body;
+    const session_id = body.session_id ?? `ses_${randomHex12()}`;
+    return this.#parts.sessions.create({ session_id, agent_name, project_dir, parent_session_id, execution_mode });
+  }
+
+  #resumedSession(body: CreateRun): SessionFields {
+    if (!body.session_id) throw invalid(["body", "session_id"], "session_id is required to resume a session", "missing");
+    return this.#parts.sessions.get(body.session_id);
+  }
+
+  #insert(body: CreateRun, session: SessionFields): RunRow {
+    const { store, agents, queue, deadlines, noMatchTimeoutMs } = this.#parts;
+    const demands = mergeDemands(agents.demandsOf(session.agent_name), body.additional_demands);
+    const notBefore = body.not_before == null ? null : new Date(body.not_before).toISOString();
+    const expiresAt = body.ttl_seconds == null ? null : expiryOf(notBefore, body.ttl_seconds * 1_000);
+    const runId = `run_${randomHex12()}`;
+    const trace = traceFields(body);
+    store.db
+      .query(
+        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id, execution_mode, demands, status,
+           created_at, timeout_at, priority, not_before, expires_at, max_attempts, retry_delay_seconds, traceparent, tracestate)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        runId,
+        body.type,
+        session.session_id,
+        session.agent_name,
+        body.prompt,
+        session.project_dir,
+        body.parent_session_id ?? null,
+        body.execution_mode,
+        demands === null ? null : JSON.stringify(demands),
+        isoTime(),
+        demands === null ? null : isoTime(noMatchTimeoutMs),
+        body.priority ?? 0,
+        notBefore,
+        expiresAt,
+        body.max_attempts ?? 1,
+        body.retry_delay_seconds ?? null,
+        trace.traceparent ?? null,
+        trace.tracestate ?? null,
+      );
+    if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
+    queue.enter(this.get(runId));
+    return this.get(runId);
+  }
+}
+
+/** The time to live counts from when the run may start. */
+function expiryOf(notBefore: string | null, ttlMs: number): string {
+  return new Date(Math.max(Date.now(), notBefore === null ? 0 : Date.parse(notBefore)) + ttlMs).toISOString();
+}

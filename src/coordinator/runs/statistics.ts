@@ -1,0 +1,125 @@
+import type { RunRow } from "../store/run-row.ts";
+import type { Store } from "../store/store.ts";
+
+/** How a run has ended, for the statistics. */
+export interface EndedRun {
+  readonly run: RunRow;
+  readonly status: "completed" | "failed" | "stopped";
+  readonly completedAt: string;
+}
+
+/** One hour's runs. Sums are of the runs that ended in it. */
+export interface HourOfRuns {
+  readonly hour: string;
+  readonly completed: number;
+  readonly failed: number;
+  readonly stopped: number;
+  readonly wait_ms: number;
+  readonly run_ms: number;
+  readonly total_cost_usd: number;
+}
+
+/** So many runs took at most this long and longer than the step before; null: longer than every step. */
+export interface TimeStep {
+  readonly up_to_ms: number | null;
+  readonly runs: number;
+}
+
+const STEPS_MS = [
+  100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 86_400_000,
+] as const;
+/** Stands for "longer" in the database. */
+const BEYOND = -1;
+
+interface HourRow {
+  readonly hour: string;
+  readonly status: EndedRun["status"];
+  readonly runs: number;
+  readonly wait_ms: number;
+  readonly run_ms: number;
+  readonly total_cost_usd: number;
+}
+
+/** What has become of the runs, counted as they end: by the hour, so that a question costs the same with ten runs and a million. */
+export class Statistics {
+  readonly #store: Store;
+  readonly #sinceStart = { completed: 0, failed: 0, stopped: 0 };
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** To be called in the transaction that ends the run. */
+  ended({ run, status, completedAt }: EndedRun): void {
+    const hour = `${completedAt.slice(0, 13)}:00:00.000Z`;
+    const waitMs = waitOf(run);
+    const runMs = runMsOf(run, completedAt);
+    this.#store.afterCommit(() => void this.#sinceStart[status]++);
+    this.#store.db
+      .query(
+        `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms, run_ms = run_ms + excluded.run_ms,
+           total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
+      )
+      .run(hour, status, waitMs ?? 0, runMs ?? 0, run.total_cost_usd ?? 0);
+    if (waitMs !== null) this.#count(hour, "wait", waitMs);
+    if (runMs !== null) this.#count(hour, "run", runMs);
+  }
+
+  /** How many runs have ended since this program started. */
+  get sinceStart(): Readonly<Record<EndedRun["status"], number>> {
+    return this.#sinceStart;
+  }
+
+  /** The hours in which something ended, the oldest first. */
+  hours(since: string): HourOfRuns[] {
+    const rows = this.#store.db.query<HourRow, [string]>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour").all(since);
+    const hours = new Map<string, HourOfRuns>();
+    for (const { hour, status, runs, ...sums } of rows) {
+      const before = hours.get(hour) ?? { hour, completed: 0, failed: 0, stopped: 0, wait_ms: 0, run_ms: 0, total_cost_usd: 0 };
+      hours.set(hour, {
+        ...before,
+        [status]: runs,
+        wait_ms: before.wait_ms + sums.wait_ms,
+        run_ms: before.run_ms + sums.run_ms,
+        total_cost_usd: before.total_cost_usd + sums.total_cost_usd,
+      });
+    }
+    return [...hours.values()];
+  }
+
+  /** How long runs waited for a runner, or ran. */
+  distribution(what: "wait" | "run", since: string): TimeStep[] {
+    const counts = this.#store.db
+      .query<{ up_to_ms: number; runs: number }, [string, string]>(
+        "SELECT up_to_ms, sum(runs) AS runs FROM run_times WHERE hour >= ? AND what = ? GROUP BY up_to_ms",
+      )
+      .all(since, what);
+    const runsOf = (step: number): number => counts.find((row) => row.up_to_ms === step)?.runs ?? 0;
+    return [...STEPS_MS.map((step) => ({ up_to_ms: step, runs: runsOf(step) })), { up_to_ms: null, runs: runsOf(BEYOND) }];
+  }
+
+  /** Forgets the hours before. */
+  forget(before: string): void {
+    this.#store.db.query("DELETE FROM run_hours WHERE hour < ?").run(before);
+    this.#store.db.query("DELETE FROM run_times WHERE hour < ?").run(before);
+  }
+
+  #count(hour: string, what: "wait" | "run", ms: number): void {
+    this.#store.db
+      .query("INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET runs = runs + 1")
+      .run(hour, what, STEPS_MS.find((step) => ms <= step) ?? BEYOND);
+  }
+}
+
+/** How long the run has run; null if it never started. */
+export function runMsOf({ started_at }: RunRow, completedAt: string): number | null {
+  return started_at === null ? null : Math.max(0, Date.parse(completedAt) - Date.parse(started_at));
+}
+
+/** From when it might have started until it did; null if it never did. */
+function waitOf({ created_at, not_before, started_at }: RunRow): number | null {
+  if (started_at === null) return null;
+  const mightHave = Math.max(Date.parse(created_at), not_before === null ? 0 : Date.parse(not_before));
+  return Math.max(0, Date.parse(started_at) - mightHave);
+}

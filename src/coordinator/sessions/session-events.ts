@@ -1,0 +1,63 @@
+import { messageText, type SessionEvent } from "../../protocol/session.ts";
+import type { Broadcast } from "./broadcast.ts";
+import { HttpError } from "../routes/http.ts";
+import type { Sought } from "../routes/paging.ts";
+import type { Sessions } from "./sessions.ts";
+import { isoTime, type Store } from "../store/store.ts";
+import type { UsageLedger } from "./usage-ledger.ts";
+
+export interface EventRow {
+  readonly seq: number;
+  readonly body: string;
+}
+
+/** What executors tell about their sessions. An assistant's message is the session's result so far. */
+export class SessionEvents {
+  readonly #store: Store;
+  readonly #sessions: Sessions;
+  readonly #usage: UsageLedger;
+  readonly #broadcast: Broadcast;
+
+  constructor(store: Store, sessions: Sessions, usage: UsageLedger, broadcast: Broadcast) {
+    this.#store = store;
+    this.#sessions = sessions;
+    this.#usage = usage;
+    this.#broadcast = broadcast;
+  }
+
+  /** Stores an event; `session_stop` finishes the session, but tells no parent: that is for the run's report. 404, 400. */
+  add(sessionId: string, event: SessionEvent): void {
+    if (event.session_id !== sessionId) throw new HttpError(400, "The event's session_id differs from the path's");
+    this.#store.write(() => {
+      this.#sessions.get(sessionId);
+      const stored = { ...event, timestamp: event.timestamp ?? isoTime() };
+      const isAnswer = event.event_type === "message" && event.role === "assistant";
+      const { lastInsertRowid } = this.#store.db
+        .query("INSERT INTO events (session_id, is_answer, body) VALUES (?, ?, ?)")
+        .run(sessionId, isAnswer ? 1 : 0, JSON.stringify(stored));
+      const data = { ...stored, event_id: Number(lastInsertRowid) };
+      this.#store.afterCommit(() => this.#broadcast.send("event", sessionId, { data }));
+      this.#usage.note(event);
+      if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
+    });
+  }
+
+  /** The text of the last assistant message, or null where none came (after the event `since`). */
+  answer(sessionId: string, since = 0): string | null {
+    const row = this.#store.db
+      .query<EventRow, [string, number]>(
+        "SELECT seq, body FROM events WHERE session_id = ? AND is_answer = 1 AND seq > ? ORDER BY seq DESC LIMIT 1",
+      )
+      .get(sessionId, since);
+    return row === null ? null : messageText(JSON.parse(row.body) as SessionEvent);
+  }
+}
+
+export function soughtEvents(sessionId: string): Sought {
+  return { table: "events", index: "events_by_session", where: [["session_id = ?", sessionId]] };
+}
+
+/** An event as it was sent, with a number by which readers tell one from another. */
+export function wireEvent({ seq, body }: EventRow): Record<string, unknown> {
+  return { ...(JSON.parse(body) as SessionEvent), event_id: seq };
+}

@@ -1,0 +1,148 @@
+import { HttpError } from "../routes/http.ts";
+import type { Page } from "../routes/paging.ts";
+import { ACTIVE, AT_HEAD } from "../store/schema.ts";
+import { type SessionRow, wireSession } from "./sessions.ts";
+import type { Store } from "../store/store.ts";
+
+/** What a session and everything below it come to. */
+export interface RollUp {
+  /** How many sessions that is. */
+  readonly sessions: number;
+  /** How many of them have which status. */
+  readonly by_status: Readonly<Record<string, number>>;
+  readonly total_cost_usd: number;
+  readonly num_turns: number;
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  readonly run_ms: number;
+}
+
+/** The end of a session's events, without what was said. */
+export interface LastEvent {
+  readonly event_id: number;
+  readonly event_type: string | null;
+  readonly tool_name: string | null;
+  readonly timestamp: string | null;
+}
+
+/** The first words of what a session was started for. */
+const TITLE = "SELECT substr(prompt, 1, 300) AS title FROM runs INDEXED BY runs_by_session WHERE session_id = ? ORDER BY seq LIMIT 1";
+
+/** No tree is followed beyond so many sessions: what is written about it has to stay quick. */
+const MOST_OF_A_TREE = 10_000;
+
+/** Level by level, so that what is cut off is the deepest. */
+const TREE = `
+  WITH RECURSIVE tree(session_id, depth) AS (
+    VALUES (?1, 0)
+    UNION ALL
+    SELECT s.session_id, tree.depth + 1 FROM tree JOIN sessions AS s INDEXED BY sessions_by_parent ON s.parent_session_id = tree.session_id
+    ORDER BY 2 LIMIT ${MOST_OF_A_TREE + 1}
+  )`;
+/** Of the runs that nobody has taken yet so many are looked at: a hundred thousand may wait. */
+const MOST_WAITING = 1_000;
+/** The first sessions of the trees in which something is under way, or is next. */
+const ACTIVE_TREES = `
+  WITH RECURSIVE up(session_id) AS (
+    SELECT session_id FROM runs WHERE ${ACTIVE}
+    UNION
+    SELECT * FROM (SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MOST_WAITING})
+    UNION
+    SELECT s.parent_session_id FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NOT NULL
+  )
+  SELECT s.* FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NULL`;
+const LAST_EVENT = `
+  SELECT seq AS event_id, json_extract(body, '$.event_type') AS event_type, json_extract(body, '$.tool_name') AS tool_name,
+    json_extract(body, '$.timestamp') AS timestamp
+  FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT 1`;
+
+/** Sessions and those that they started, which started others: what they come to altogether. */
+export class SessionTrees {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The sums over a session and all below it; of the first 10,000 where there are more. */
+  rollUp(sessionId: string): RollUp {
+    const rows = this.#store.db
+      .query<Omit<RollUp, "by_status"> & { status: string }, [string]>(
+        `${TREE} SELECT status, count(*) AS sessions, sum(total_cost_usd) AS total_cost_usd, sum(num_turns) AS num_turns,
+           sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(run_ms) AS run_ms
+         FROM tree JOIN sessions USING (session_id) GROUP BY status`,
+      )
+      .all(sessionId);
+    return rows.reduce<RollUp>((sum, { status, ...row }) => added(sum, { ...row, by_status: { [status]: row.sessions } }), NOTHING);
+  }
+
+  /**
+   * A session and all below it, parents before their children, each with its depth, its sums and its last event. 404 unknown;
+   * `is_cut` where there are more than 10,000, of which the deepest are left out.
+   */
+  tree(sessionId: string): { sessions: unknown[]; is_cut: boolean } {
+    const rows = this.#store.db
+      .query<SessionRow & { depth: number }, [string]>(`${TREE} SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`)
+      .all(sessionId);
+    if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
+    const shown = rows.slice(0, MOST_OF_A_TREE);
+    const sums = new Map<string, RollUp>();
+    for (const row of shown.toReversed()) {
+      const own = added(sums.get(row.session_id) ?? NOTHING, ownOf(row));
+      sums.set(row.session_id, own);
+      const parent = row.parent_session_id;
+      if (parent !== null && row.depth > 0) sums.set(parent, added(sums.get(parent) ?? NOTHING, own));
+    }
+    const sessions = shown.map(({ depth, ...row }) => ({
+      ...this.#shown(row),
+      depth,
+      roll_up: sums.get(row.session_id) ?? NOTHING,
+    }));
+    return { sessions, is_cut: rows.length > shown.length };
+  }
+
+  /** A tree as a list shows it: its first session with the sums over all. */
+  summary(row: SessionRow): object {
+    return { ...this.#shown(row), roll_up: this.rollUp(row.session_id) };
+  }
+
+  /** A page of the trees in which a run is open; of those whose runs all wait for a runner, some where there are very many. */
+  active({ limit, order, after }: Page): SessionRow[] {
+    const from = after === null ? "" : `AND s.seq ${order === "desc" ? "<" : ">"} ?`;
+    const query = this.#store.db.query<SessionRow, number[]>(`${ACTIVE_TREES} ${from} ORDER BY s.seq ${order} LIMIT ?`);
+    return query.all(...(after === null ? [] : [after]), limit);
+  }
+
+  /** The ids of a session and of all below it, parents first. 404 unknown. */
+  members(sessionId: string): string[] {
+    const rows = this.#store.db.query<{ session_id: string }, [string]>(`${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`).all(sessionId);
+    if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
+    return rows.map((row) => row.session_id);
+  }
+
+  #shown(row: SessionRow): object {
+    const { db } = this.#store;
+    const title = db.query<{ title: string }, [string]>(TITLE).get(row.session_id)?.title ?? null;
+    return { ...wireSession(row), title, last_event: db.query<LastEvent, [string]>(LAST_EVENT).get(row.session_id) };
+  }
+}
+
+const NOTHING: RollUp = { sessions: 0, by_status: {}, total_cost_usd: 0, num_turns: 0, input_tokens: 0, output_tokens: 0, run_ms: 0 };
+
+function ownOf({ status, total_cost_usd, num_turns, input_tokens, output_tokens, run_ms }: SessionRow): RollUp {
+  return { sessions: 1, by_status: { [status]: 1 }, total_cost_usd, num_turns, input_tokens, output_tokens, run_ms };
+}
+
+function added(a: RollUp, b: RollUp): RollUp {
+  const by_status: Record<string, number> = { ...a.by_status };
+  for (const [status, count] of Object.entries(b.by_status)) by_status[status] = (by_status[status] ?? 0) + count;
+  return {
+    sessions: a.sessions + b.sessions,
+    by_status,
+    total_cost_usd: a.total_cost_usd + b.total_cost_usd,
+    num_turns: a.num_turns + b.num_turns,
+    input_tokens: a.input_tokens + b.input_tokens,
+    output_tokens: a.output_tokens + b.output_tokens,
+    run_ms: a.run_ms + b.run_ms,
+  };
+}

@@ -1,0 +1,168 @@
+import type { Bind, CreateSession, Metadata } from "../../protocol/session.ts";
+import type { Broadcast } from "./broadcast.ts";
+import { HttpError } from "../routes/http.ts";
+import { isoTime, type Store } from "../store/store.ts";
+
+export interface SessionRow {
+  readonly seq: number;
+  readonly session_id: string;
+  readonly status: string;
+  readonly created_at: string;
+  readonly project_dir: string | null;
+  readonly agent_name: string | null;
+  readonly last_resumed_at: string | null;
+  readonly parent_session_id: string | null;
+  readonly executor_session_id: string | null;
+  readonly executor_type: string | null;
+  readonly hostname: string | null;
+  readonly execution_mode: string | null;
+  readonly total_cost_usd: number;
+  readonly num_turns: number;
+  /** Tokens read from a cache or written into one are among them. */
+  readonly input_tokens: number;
+  readonly output_tokens: number;
+  /** How long its runs have run altogether. */
+  readonly run_ms: number;
+}
+type Sums = Pick<SessionRow, "total_cost_usd" | "num_turns" | "input_tokens" | "output_tokens" | "run_ms">;
+type Changes = Partial<Omit<SessionRow, "seq" | "session_id" | "created_at" | keyof Sums>>;
+
+/** The sessions. Every change is told to the dashboards once it is committed. */
+export class Sessions {
+  readonly #store: Store;
+  readonly #broadcast: Broadcast;
+
+  constructor(store: Store, broadcast: Broadcast) {
+    this.#store = store;
+    this.#broadcast = broadcast;
+  }
+
+  find(sessionId: string): SessionRow | null {
+    return this.#store.db.query<SessionRow, [string]>("SELECT * FROM sessions WHERE session_id = ?").get(sessionId);
+  }
+
+  /** 404 if there is none. */
+  get(sessionId: string): SessionRow {
+    const row = this.find(sessionId);
+    if (!row) throw new HttpError(404, `Session not found: ${sessionId}`);
+    return row;
+  }
+
+  /** A new session, `pending`. 409 if the id is taken, 404 if its parent does not exist. */
+  create(fields: CreateSession): SessionRow {
+    return this.#store.write(() => {
+      if (this.find(fields.session_id)) throw new HttpError(409, `Session already exists: ${fields.session_id}`);
+      this.requireParent(fields.parent_session_id);
+      this.#store.db
+        .query(
+          `INSERT INTO sessions (session_id, status, created_at, project_dir, agent_name, parent_session_id, execution_mode)
+           VALUES (?, 'pending', ?, ?, ?, ?, ?)`,
+        )
+        .run(
+          fields.session_id,
+          isoTime(),
+          fields.project_dir ?? null,
+          fields.agent_name ?? null,
+          fields.parent_session_id ?? null,
+          fields.execution_mode ?? "sync",
+        );
+      this.#tell("session_created", fields.session_id);
+      return this.get(fields.session_id);
+    });
+  }
+
+  requireParent(parentId: string | null | undefined): void {
+    if (parentId && !this.find(parentId)) throw new HttpError(404, `Parent session not found: ${parentId}`);
+  }
+
+  /** Changes the given columns and adds to the given sums; a session that is gone is left alone. */
+  update(sessionId: string, changes: Changes, added: Partial<Sums> = {}): void {
+    const given = Object.entries(changes).filter(([, value]) => value !== undefined);
+    const sums = Object.entries(added).filter(([, value]) => value !== 0);
+    if (given.length + sums.length === 0) return;
+    this.#store.write(() => {
+      const columns = [...given.map(([column]) => `${column} = ?`), ...sums.map(([column]) => `${column} = ${column} + ?`)].join(", ");
+      const values = [...given, ...sums].map(([, value]) => value);
+      const { changes: hit } = this.#store.db
+        .query(`UPDATE sessions SET ${columns} WHERE session_id = ?`)
+        .run(...values, sessionId);
+      if (hit > 0) this.#tell("session_updated", sessionId);
+    });
+  }
+
+  /** An executor has taken the session up: it is running, unless it is being stopped. */
+  bind(sessionId: string, bind: Bind): SessionRow {
+    return this.#store.write(() => {
+      const { status } = this.get(sessionId);
+      this.update(sessionId, {
+        ...affinityChanges(bind),
+        ...(bind.project_dir ? { project_dir: bind.project_dir } : {}),
+        status: status === "stopping" ? status : "running",
+      });
+      return this.get(sessionId);
+    });
+  }
+
+  patch(sessionId: string, metadata: Metadata): SessionRow {
+    return this.#store.write(() => {
+      this.get(sessionId);
+      const { project_dir, agent_name, last_resumed_at } = metadata;
+      const plain = Object.entries({ project_dir, agent_name, last_resumed_at }).filter(([, value]) => value !== undefined && value !== null);
+      this.update(sessionId, { ...affinityChanges(metadata), ...(Object.fromEntries(plain) as Changes) });
+      return this.get(sessionId);
+    });
+  }
+
+  /**
+   * Who is told how the session's runs end. Not changed where that would make a session its own ancestor: two sessions that
+   * resume each other would otherwise wake each other for ever.
+   */
+  setParent(sessionId: string, parentId: string, executionMode: string): void {
+    for (let id: string | null | undefined = parentId; id; id = this.find(id)?.parent_session_id) {
+      if (id === sessionId) return;
+    }
+    this.update(sessionId, { parent_session_id: parentId, execution_mode: executionMode });
+  }
+
+  /** Removes the session with its events and what it was yet to be told. */
+  delete(sessionId: string): void {
+    this.#store.write(() => {
+      this.get(sessionId);
+      for (const statement of [
+        "DELETE FROM events WHERE session_id = ?",
+        "DELETE FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL",
+        "DELETE FROM sessions WHERE session_id = ?",
+      ]) {
+        this.#store.db.query(statement).run(sessionId);
+      }
+      this.#store.afterCommit(() => this.#broadcast.send("session_deleted", sessionId, { session_id: sessionId }));
+    });
+  }
+
+  /** The newest sessions, in order of creation. */
+  newest(most: number): SessionRow[] {
+    return this.#store.db.query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?").all(most).reverse();
+  }
+
+  #tell(type: "session_created" | "session_updated", sessionId: string): void {
+    this.#store.afterCommit(() => {
+      const row = this.find(sessionId);
+      if (row) this.#broadcast.send(type, sessionId, { session: wireSession(row) });
+    });
+  }
+}
+
+/** A session as the API shows it (protocol, section 1b). */
+export function wireSession({ seq: _, ...session }: SessionRow): Omit<SessionRow, "seq"> {
+  return session;
+}
+
+/** G1 says `executor_type`, its successor `executor_profile`; it is the same thing. */
+function affinityChanges(fields: Metadata | Bind): Changes {
+  const executorType = fields.executor_type ?? fields.executor_profile;
+  return {
+    ...(fields.executor_session_id ? { executor_session_id: fields.executor_session_id } : {}),
+    ...(fields.hostname ? { hostname: fields.hostname } : {}),
+    ...(executorType ? { executor_type: executorType } : {}),
+  };
+}

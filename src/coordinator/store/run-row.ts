@@ -1,0 +1,59 @@
+import type { Demands, FailureReason, RunStatus, WaitingFor } from "../../protocol/run.ts";
+
+/** A run as the database has it. Times are ISO 8601 in UTC. */
+export interface RunRow {
+  readonly seq: number;
+  readonly run_id: string;
+  readonly type: string;
+  readonly session_id: string;
+  readonly agent_name: string | null;
+  readonly prompt: string;
+  readonly project_dir: string | null;
+  readonly parent_session_id: string | null;
+  readonly execution_mode: string;
+  /** JSON, or null. */
+  readonly demands: string | null;
+  readonly status: RunStatus;
+  readonly runner_id: string | null;
+  readonly error: string | null;
+  /** Why it failed; null where nobody said. */
+  readonly reason: FailureReason | null;
+  readonly created_at: string;
+  readonly claimed_at: string | null;
+  readonly started_at: string | null;
+  readonly completed_at: string | null;
+  readonly timeout_at: string | null;
+  readonly priority: number;
+  readonly waiting_for: WaitingFor | null;
+  readonly not_before: string | null;
+  /** A run that is still pending then fails. */
+  readonly expires_at: string | null;
+  readonly attempt: number;
+  readonly max_attempts: number;
+  readonly retry_delay_seconds: number | null;
+  readonly retry_of: string | null;
+  readonly retried_by: string | null;
+  readonly total_cost_usd: number | null;
+  readonly num_turns: number | null;
+  readonly input_tokens: number | null;
+  readonly output_tokens: number | null;
+  /** The trace that it belongs to (W3C Trace Context). */
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
+  /** Until when a claim holds without a `started`. */
+  readonly lease_until: string | null;
+  /** What the session's status was before the claim, for a claim that is lost. */
+  readonly session_status_before: string | null;
+  /** The last event before the claim: what came later is this run's. */
+  readonly events_before: number;
+}
+
+export function demandsOf({ demands }: Pick<RunRow, "demands">): Demands | null {
+  return demands === null ? null : (JSON.parse(demands) as Demands);
+}
+
+/** A run as the API shows it (protocol, section 3), every key always present. */
+export function wireRun(run: RunRow): Record<string, unknown> {
+  const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...shown } = run;
+  return { ...shown, demands: demandsOf(run) };
+}

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { startCoordinator } from "../../../src/coordinator/coordinator.ts";
+import { MAX_BODY_BYTES } from "../../../src/coordinator/routes/http.ts";
+import { silentLog } from "../../../src/log.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
+import { Fixture } from "../fixture.ts";
+
+/** A body whose length is not announced. */
+function inChunks(text: string, size = 65_536): ReadableStream<Uint8Array> {
+  const bytes = new TextEncoder().encode(text);
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) controller.close();
+      else controller.enqueue(bytes.subarray(at, (at += size)));
+    },
+  });
+}
+
+describe("HTTP", () => {
+  test("GET /health is healthy", async () => {
+    await using c = await Fixture.start();
+    expect(await c.get("/health")).toEqual({ status: 200, body: { status: "healthy" } });
+  });
+
+  test("an unknown path is 404, a wrong method 405, a bad escape 400", async () => {
+    await using c = await Fixture.start();
+    expect(await c.get("/nothing")).toEqual({ status: 404, body: { detail: "Not Found" } });
+    expect(await c.call("PUT", "/runs")).toEqual({ status: 405, body: { detail: "Method Not Allowed" } });
+    expect((await c.get("/sessions/%zz")).status).toBe(400);
+  });
+
+  test("a body that is not JSON is 400", async () => {
+    await using c = await Fixture.start();
+    for (const body of ["", "{", "prompt=x"]) {
+      expect((await fetch(`${c.coordinator.url}/runs`, { method: "POST", body })).status).toBe(400);
+    }
+  });
+
+  test("a body of the wrong form is 422 with the faults, and does not repeat what was sent", async () => {
+    await using c = await Fixture.start();
+    const answer = await c.post("/runs", { type: "secret-type", prompt: ["secret"], session_id: "secret id" });
+    expect(answer.status).toBe(422);
+    expect(answer.body.detail.map((fault: { loc: unknown }) => fault.loc)).toEqual([["body", "type"], ["body", "prompt"], ["body", "session_id"]]);
+    expect(JSON.stringify(answer.body)).not.toContain("secret");
+    expect((await c.post("/runs", { type: "start_session" })).body.detail).toEqual([{ type: "missing", loc: ["body", "prompt"], msg: "Field required" }]);
+    expect((await c.post("/runs", [])).status).toBe(422);
+  });
+
+  test("a body above 16 MiB is 413, announced or not; one just below is read", async () => {
+    await using c = await Fixture.start();
+    const post = (body: BodyInit): Promise<Response> => fetch(`${c.coordinator.url}/runs`, { method: "POST", body });
+    const big = "x".repeat(MAX_BODY_BYTES + 1);
+    const announced = await post(big);
+    expect([announced.status, typeof ((await announced.json()) as { detail: unknown }).detail]).toEqual([413, "string"]);
+    expect((await post(inChunks(big))).status).toBe(413);
+    expect((await post(JSON.stringify({ type: "start_session", prompt: "x".repeat(MAX_BODY_BYTES - 100) }))).status).toBe(200);
+    expect((await c.get("/health")).status).toBe(200);
+  });
+
+  test("a chunked body is read", async () => {
+    await using c = await Fixture.start();
+    const body = inChunks(JSON.stringify({ type: "start_session", prompt: "grüße" }), 3);
+    const answer = await fetch(`${c.coordinator.url}/runs`, { method: "POST", body });
+    expect(answer.status).toBe(200);
+    expect((await c.get("/runs")).body.runs[0].prompt).toBe("grüße");
+  });
+});
+
+describe("without a token", () => {
+  const statusWith = async (headers: Record<string, string>): Promise<number> => {
+    await using c = await Fixture.start();
+    return (await c.call("GET", "/runs", undefined, { headers })).status;
+  };
+  for (const origin of ["https://evil.example", "http://localhost.evil.example", "null", "http://192.168.0.1"]) {
+    test(`a page of origin ${origin} is refused`, async () => expect(await statusWith({ origin })).toBe(403));
+  }
+  for (const origin of ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:3000"]) {
+    test(`a page of origin ${origin} is served`, async () => expect(await statusWith({ origin })).toBe(200));
+  }
+  for (const host of ["evil.example", "evil.example:8765", "localhost.evil.example"]) {
+    test(`the Host ${host} is refused`, async () => expect(await statusWith({ host })).toBe(403));
+  }
+  for (const host of ["localhost:8765", "127.0.0.1", "[::1]:8765", "192.168.0.1:1"]) {
+    test(`the Host ${host} is served`, async () => expect(await statusWith({ host })).toBe(200));
+  }
+
+  test("a local dashboard may read answers across ports, and ask first", async () => {
+    await using c = await Fixture.start();
+    const headers = { origin: "http://localhost:5173" };
+    const read = await fetch(`${c.coordinator.url}/runs/none`, { headers });
+    expect(read.headers.get("access-control-allow-origin")).toBe("http://localhost:5173");
+    const asked = await fetch(`${c.coordinator.url}/runs`, { method: "OPTIONS", headers });
+    expect([asked.status, asked.headers.get("access-control-allow-methods")]).toEqual([204, "GET, POST, PATCH, DELETE"]);
+  });
+
+  test("an empty token is refused", async () => {
+    using folder = tempFolder();
+    const options = { host: "127.0.0.1", port: 0, databasePath: join(folder.path, "c.db"), log: silentLog, token: "" };
+    await expect(startCoordinator(options)).rejects.toMatchObject({ name: "UserError" });
+  });
+
+  test("an address that others can reach is refused", async () => {
+    using folder = tempFolder();
+    const options = { host: "0.0.0.0", port: 0, databasePath: join(folder.path, "c.db"), log: silentLog };
+    await expect(startCoordinator(options)).rejects.toMatchObject({ name: "UserError", hint: expect.stringContaining("token") });
+  });
+});
+
+describe("with a token", () => {
+  test("every endpoint but /health needs it", async () => {
+    using folder = tempFolder();
+    const options = { host: "0.0.0.0", port: 0, databasePath: join(folder.path, "c.db"), log: silentLog, token: "s3cret" };
+    await using coordinator = await startCoordinator(options);
+    const statusOf = async (path: string, authorization?: string): Promise<number> =>
+      (await fetch(coordinator.url + path, authorization === undefined ? {} : { headers: { authorization } })).status;
+    expect(await statusOf("/health")).toBe(200);
+    for (const path of ["/runs", "/sessions", "/agents", "/runners", "/runner/runs?runner_id=x", "/sse/sessions", "/nothing"]) {
+      expect(await statusOf(path)).toBe(401);
+    }
+    for (const wrong of ["Bearer", "Bearer ", "Bearer wrong", "Basic s3cret", "s3cret"]) expect(await statusOf("/runs", wrong)).toBe(401);
+    expect(await statusOf("/runs", "Bearer s3cret")).toBe(200);
+    expect(await statusOf("/runs", "bearer s3cret")).toBe(200);
+    // A browser's EventSource sends no headers.
+    expect(await statusOf("/runs?api_key=s3cret")).toBe(401);
+    expect(await statusOf("/sse/sessions?api_key=wrong")).toBe(401);
+    const stream = await fetch(`${coordinator.url}/sse/sessions?api_key=s3cret`);
+    expect(stream.status).toBe(200);
+    await stream.body?.cancel();
+    const refused = await fetch(`${coordinator.url}/runs`);
+    expect(await refused.json()).toEqual({ detail: expect.any(String) });
+  });
+});

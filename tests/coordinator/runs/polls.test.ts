@@ -1,0 +1,160 @@
+import { describe, expect, test } from "bun:test";
+import { until } from "../../harness/until.ts";
+import { Fixture } from "../fixture.ts";
+
+const nothing = { status: 204, body: null };
+
+describe("poll", () => {
+  test("brings a waiting run at once, claimed, with every key of the wire", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id, session_id } = await c.start({ prompt: "hello", project_dir: "/p", agent_name: "nobody" });
+    const { status, body } = await c.poll(runner);
+    expect(status).toBe(200);
+    expect(body.run).toEqual({
+      run_id,
+      type: "start_session",
+      session_id,
+      agent_name: "nobody",
+      prompt: "hello",
+      project_dir: "/p",
+      parent_session_id: null,
+      execution_mode: "sync",
+      demands: null,
+      status: "claimed",
+      runner_id: runner,
+      error: null,
+      created_at: expect.any(String),
+      claimed_at: expect.any(String),
+      started_at: null,
+      completed_at: null,
+      timeout_at: null,
+      reason: null,
+      priority: 0,
+      waiting_for: null,
+      not_before: null,
+      expires_at: null,
+      attempt: 1,
+      max_attempts: 1,
+      retry_delay_seconds: null,
+      retry_of: null,
+      retried_by: null,
+      total_cost_usd: null,
+      num_turns: null,
+      input_tokens: null,
+      output_tokens: null,
+      traceparent: null,
+      tracestate: null,
+    });
+    expect(run_id).toMatch(/^run_[0-9a-f]{12}$/);
+    expect(session_id).toMatch(/^ses_[0-9a-f]{12}$/);
+    expect(await c.sessionStatus(session_id)).toBe("running");
+  });
+
+  test("that waits is answered when a run is created", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const polled = c.poll(runner);
+    await until("the poll is open", async () => (await c.get("/runners")).body.runners.length === 1);
+    const { run_id } = await c.start();
+    expect((await polled).body.run.run_id).toBe(run_id);
+  });
+
+  test("with nothing to bring ends with 204 after pollTimeoutMs", async () => {
+    await using c = await Fixture.start({ pollTimeoutMs: 30 });
+    expect(await c.poll(await c.register())).toEqual(nothing);
+  });
+
+  test("of an unknown runner is 401, without runner_id 422, with a bad capacity 422", async () => {
+    await using c = await Fixture.start();
+    expect(await c.poll("lnch_nobody")).toEqual({ status: 401, body: { detail: "Runner not registered" } });
+    expect((await c.get("/runner/runs")).status).toBe(422);
+    expect((await c.poll(await c.register(), "&capacity=-1")).status).toBe(422);
+  });
+
+  test("hands out runs in order of creation", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const created: string[] = [];
+    for (let i = 0; i < 5; i++) created.push((await c.start()).run_id);
+    const claimed: string[] = [];
+    for (let i = 0; i < 5; i++) claimed.push((await c.claim(runner)).run_id);
+    expect(claimed).toEqual(created);
+  });
+
+  test("hands each run to one runner only", async () => {
+    await using c = await Fixture.start({ pollTimeoutMs: 200 });
+    const runners = await Promise.all(Array.from({ length: 8 }, (_, i) => c.register({ hostname: `host-${i}` })));
+    const polls = runners.map((runner) => c.poll(runner));
+    await Promise.all(Array.from({ length: 5 }, () => c.start()));
+    const runs = (await Promise.all(polls)).flatMap((answer) => answer.body?.run?.run_id ?? []);
+    expect(runs).toHaveLength(5);
+    expect(new Set(runs).size).toBe(5);
+  });
+
+  test("second one of a runner ends the first with 204, and gets the run", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const first = c.poll(runner);
+    const second = c.poll(runner);
+    const ended = await Promise.race([first.then((answer) => ({ answer, other: second })), second.then((answer) => ({ answer, other: first }))]);
+    expect(ended.answer).toEqual(nothing);
+    const { run_id } = await c.start();
+    expect((await ended.other).body.run.run_id).toBe(run_id);
+  });
+
+  test("whose client has gone claims nothing", async () => {
+    await using c = await Fixture.start();
+    const [gone, other] = [await c.register(), await c.register({ hostname: "other" })];
+    const hangUp = new AbortController();
+    const polled = c.poll(gone, "", hangUp.signal).catch(() => "aborted");
+    await c.get("/health");
+    hangUp.abort();
+    expect(await polled).toBe("aborted");
+    // The server notices the closed connection with its next look at its sockets.
+    await c.get("/health");
+    const { run_id } = await c.start();
+    expect((await c.poll(other)).body.run.run_id).toBe(run_id);
+  });
+
+  test("with capacity=0 brings no run, but stops", async () => {
+    await using c = await Fixture.start({ pollTimeoutMs: 50 });
+    const runner = await c.register();
+    const { run_id } = await c.start();
+    await c.start();
+    await c.claim(runner);
+    expect(await c.poll(runner, "&capacity=0")).toEqual(nothing);
+    const waiting = c.poll(runner, "&capacity=0");
+    await c.post(`/runs/${run_id}/stop`);
+    expect((await waiting).body).toEqual({ stop_runs: [run_id] });
+  });
+
+  test("brings a runner the stops of its own runs only, in the order in which these were created", async () => {
+    await using c = await Fixture.start({ pollTimeoutMs: 50 });
+    const [runner, other] = [await c.register(), await c.register({ project_dir: "/other" })];
+    const mine: string[] = [];
+    for (let count = 0; count < 3; count++) {
+      await c.start();
+      mine.push((await c.claim(runner)).run_id);
+    }
+    await c.start();
+    const others = (await c.claim(other)).run_id;
+    for (const runId of [mine[2], others, mine[0]]) await c.post(`/runs/${runId}/stop`);
+    expect((await c.poll(runner, "&capacity=0")).body).toEqual({ stop_runs: [mine[0], mine[2]] });
+    expect((await c.poll(other, "&capacity=0")).body).toEqual({ stop_runs: [others] });
+  });
+
+  test("with capacity=0 does not take a run that is created meanwhile", async () => {
+    await using c = await Fixture.start({ pollTimeoutMs: 60 });
+    const runner = await c.register();
+    const waiting = c.poll(runner, "&capacity=0");
+    await c.get("/health");
+    await c.start();
+    expect(await waiting).toEqual(nothing);
+  });
+});
+
+test("a poll outlives the time after which idle connections are cut", async () => {
+  await using c = await Fixture.start({ idleTimeoutSeconds: 1, pollTimeoutMs: 6_000 });
+  expect(await c.poll(await c.register())).toEqual(nothing);
+}, 10_000);

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import { until } from "../../harness/until.ts";
+import { Fixture } from "../fixture.ts";
+
+const policy = { max_attempts: 3, retry_delay_seconds: 0 };
+
+describe("a run with max_attempts", () => {
+  test("that fails for a reason that may pass is tried again as another run, at most so often", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id: first, session_id } = await c.start({ ...policy, priority: 3, additional_demands: { hostname: "host" } });
+    const attempts = [first];
+    for (let attempt = 1; attempt <= 3; attempt++) {
+      const run = await c.claim(runner);
+      expect(run).toMatchObject({ run_id: attempts.at(-1), session_id, attempt, max_attempts: 3, priority: 3, prompt: "do it", type: "start_session" });
+      await c.report(run.run_id, "started", runner);
+      expect((await c.report(run.run_id, "failed", runner, { reason: "temporary" })).status).toBe(200);
+      const ended = (await c.get(`/runs/${run.run_id}`)).body;
+      expect(ended).toMatchObject({ status: "failed", error: "it broke", reason: "temporary" });
+      expect(await c.sessionStatus(session_id)).toBe(attempt < 3 ? "pending" : "failed");
+      if (attempt === 3) expect(ended.retried_by).toBeNull();
+      else attempts.push(ended.retried_by);
+      // The same report again, as after a lost answer, changes nothing.
+      expect((await c.report(run.run_id, "failed", runner, { reason: "temporary" })).status).toBe(200);
+    }
+    const { runs } = (await c.get("/runs")).body;
+    expect(runs.map((run: { run_id: string; retry_of: string }) => [run.run_id, run.retry_of])).toEqual(
+      attempts.map((id, index) => [id, attempts[index - 1] ?? null]),
+    );
+  });
+
+  for (const reason of ["timed_out", "no-such-reason", undefined]) {
+    test(`that fails for the reason ${reason} is not`, async () => {
+      await using c = await Fixture.start();
+      const runner = await c.register();
+      const { run_id, session_id } = await c.start(policy);
+      await c.claim(runner);
+      await c.report(run_id, "failed", runner, { reason });
+      expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({ status: "failed", retried_by: null });
+      expect(await c.sessionStatus(session_id)).toBe("failed");
+    });
+  }
+
+  test("whose runner leaves without a word is tried again", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id } = await c.start(policy);
+    await c.claim(runner);
+    await c.report(run_id, "started", runner);
+    await c.call("DELETE", `/runners/${runner}?self=true`);
+    const { retried_by, reason } = (await c.get(`/runs/${run_id}`)).body;
+    expect(reason).toBe("runner_lost");
+    expect((await c.claim(await c.register())).run_id).toBe(retried_by);
+  });
+
+  test("is waited for: its parent is told once, of the last attempt, and dashboards of no failure before", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const parent = await c.start();
+    await c.execute(runner, "completed");
+    await c.start({ ...policy, parent_session_id: parent.session_id, execution_mode: "async_callback" });
+    const failing = await c.claim(runner);
+    await c.report(failing.run_id, "failed", runner, { reason: "interrupted" });
+    await c.execute(runner, "completed", "second time lucky");
+    const told = await c.claim(runner);
+    expect(told.session_id).toBe(parent.session_id);
+    expect(told.prompt).toContain("second time lucky");
+    expect(told.prompt).not.toContain("it broke");
+    expect((await c.get("/runs")).body.runs).toHaveLength(4);
+  });
+
+  test("keeps its session's turn while it waits for its next attempt", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0.1 });
+    await c.claim(runner);
+    const behind = await c.resume(session_id);
+    await c.report(run_id, "failed", runner, { reason: "temporary" });
+    const { retried_by } = (await c.get(`/runs/${run_id}`)).body;
+    expect((await c.get(`/runs/${retried_by}`)).body.waiting_for).toBe("retry");
+    expect((await c.execute(runner, "completed")).run_id).toBe(retried_by);
+    expect((await c.claim(runner)).run_id).toBe(behind.run_id);
+  });
+
+  test("pauses twice as long before each further attempt", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id } = await c.start({ max_attempts: 3, retry_delay_seconds: 0.03 });
+    const pauses: number[] = [];
+    for (let id = run_id; ; ) {
+      await c.claim(runner);
+      await c.report(id, "failed", runner, { reason: "temporary" });
+      const { completed_at, retried_by } = (await c.get(`/runs/${id}`)).body;
+      if (retried_by === null) break;
+      const { not_before } = (await c.get(`/runs/${retried_by}`)).body;
+      pauses.push(Date.parse(not_before) - Date.parse(completed_at));
+      id = retried_by;
+    }
+    expect(pauses).toHaveLength(2);
+    expect(pauses[0]).toBeGreaterThanOrEqual(30);
+    expect(pauses[1]).toBeGreaterThanOrEqual(60);
+  });
+
+  test("is stopped by the id of any of its attempts", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 600 });
+    await c.claim(runner);
+    await c.report(run_id, "failed", runner, { reason: "temporary" });
+    const { retried_by } = (await c.get(`/runs/${run_id}`)).body;
+    expect((await c.post(`/runs/${run_id}/stop`)).body).toMatchObject({ run_id: retried_by, status: "stopped" });
+    expect(await c.sessionStatus(session_id)).toBe("stopped");
+    expect((await c.post(`/runs/${run_id}/stop`)).status).toBe(400);
+  });
+
+  test("is not tried again beyond its time to live", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 60, ttl_seconds: 30 });
+    await c.claim(runner);
+    await c.report(run_id, "failed", runner, { reason: "temporary" });
+    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({ status: "failed", retried_by: null });
+  });
+
+  test("waits for its next attempt through a restart", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0.2 });
+    await c.claim(runner);
+    await c.report(run_id, "failed", runner, { reason: "temporary" });
+    await c.restart();
+    await until("it is claimed again", async () => (await c.poll(runner)).body?.run?.attempt === 2);
+  });
+});

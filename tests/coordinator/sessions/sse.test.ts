@@ -1,0 +1,170 @@
+import { expect, test } from "bun:test";
+import { until } from "../../harness/until.ts";
+import { Fixture } from "../fixture.ts";
+
+interface Told {
+  readonly type: string;
+  readonly id: string;
+  // oxlint-disable-next-line typescript/no-explicit-any
+  readonly data: any;
+}
+
+/** A dashboard: collects what it is told until it is disposed of. */
+class Listener implements Disposable {
+  readonly told: Told[] = [];
+  text = "";
+  readonly #hangUp = new AbortController();
+
+  static async open(c: Fixture, query = "", headers: Record<string, string> = {}): Promise<Listener> {
+    const listener = new Listener();
+    const response = await fetch(`${c.coordinator.url}/sse/sessions${query}`, { headers, signal: listener.#hangUp.signal });
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    void listener.#read(response).catch(() => {});
+    await until("the stream is open", () => listener.text.includes(": connected"));
+    return listener;
+  }
+
+  types(): string[] {
+    return this.told.map((each) => each.type);
+  }
+
+  [Symbol.dispose](): void {
+    this.#hangUp.abort();
+  }
+
+  async #read(response: Response): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of response.body ?? []) {
+      const text = decoder.decode(chunk, { stream: true });
+      this.text += text;
+      const frames = (rest + text).split("\n\n");
+      rest = frames.pop() ?? "";
+      for (const frame of frames) {
+        const fields = Object.fromEntries(frame.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
+        if (fields["event"]) this.told.push({ type: fields["event"], id: fields["id"] ?? "", data: JSON.parse(fields["data"] ?? "null") });
+      }
+    }
+  }
+}
+
+test("a stream begins with init and tells of sessions, events and failed runs", async () => {
+  await using c = await Fixture.start();
+  const runner = await c.register();
+  await c.start({ session_id: "old" });
+  using listener = await Listener.open(c);
+  await until("init has come", () => listener.told.length === 1);
+  expect(listener.told[0]).toMatchObject({ type: "init", data: { sessions: [{ session_id: "old" }] } });
+  await c.start({ session_id: "new" });
+  const run = await c.claim(runner);
+  await c.say("old", "hi");
+  await c.report(run.run_id, "failed", runner);
+  await c.call("DELETE", "/sessions/old");
+  await until("the deletion has come", () => listener.types().includes("session_deleted"));
+  expect(listener.types()).toEqual(["init", "session_created", "session_updated", "event", "session_updated", "run_failed", "run_ended", "session_deleted"]);
+  expect(listener.told[1]?.data.session).toMatchObject({ session_id: "new", status: "pending" });
+  expect(listener.told[2]?.data.session).toMatchObject({ session_id: "old", status: "running" });
+  expect(listener.told[3]?.data.data).toMatchObject({ event_type: "message", session_id: "old" });
+  expect(listener.told[5]?.data).toEqual({ run_id: run.run_id, error: "it broke", session_id: "old" });
+  expect(listener.told[6]?.data).toEqual({ run_id: run.run_id, session_id: "old", status: "failed", retried_by: null });
+  expect(listener.told[7]?.data).toEqual({ session_id: "old" });
+});
+
+test("types= tells of those only, and the answer says that it does; a pending run's end is told too", async () => {
+  await using c = await Fixture.start();
+  const run = await c.start({ session_id: "a" });
+  const all = await fetch(`${c.coordinator.url}/sse/sessions?types=run_ended,session_deleted&include_init=false`);
+  expect(all.headers.get("x-event-types")).toBe("run_ended,session_deleted");
+  await all.body?.cancel();
+  using listener = await Listener.open(c, "?types=run_ended,session_deleted&include_init=false");
+  await c.say("a", "hi");
+  await c.post(`/runs/${run.run_id}/stop`);
+  await c.call("DELETE", "/sessions/a");
+  await until("the deletion has come", () => listener.types().includes("session_deleted"));
+  expect(listener.types()).toEqual(["run_ended", "session_deleted"]);
+  expect(listener.told[0]?.data).toEqual({ run_id: run.run_id, session_id: "a", status: "stopped", retried_by: null });
+});
+
+test("an attempt that is followed by another has ended, and names it, but is no failed run", async () => {
+  await using c = await Fixture.start();
+  const runner = await c.register();
+  const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0 });
+  using listener = await Listener.open(c, "?types=run_failed,run_ended&include_init=false");
+  await c.claim(runner);
+  await c.report(run_id, "failed", runner, { reason: "temporary" });
+  const second = await c.execute(runner, "failed");
+  await until("both ends have come", () => listener.told.length === 3);
+  expect(listener.told.map(({ type, data }) => ({ type, ...data }))).toEqual([
+    { type: "run_ended", run_id, session_id, status: "failed", retried_by: second.run_id },
+    { type: "run_failed", run_id: second.run_id, error: "it broke", session_id },
+    { type: "run_ended", run_id: second.run_id, session_id, status: "failed", retried_by: null },
+  ]);
+});
+
+test("session_id= tells of that session only, include_init=false leaves init out", async () => {
+  await using c = await Fixture.start();
+  for (const session_id of ["a", "b"]) await c.start({ session_id });
+  using one = await Listener.open(c, "?session_id=a");
+  using none = await Listener.open(c, "?include_init=false");
+  await c.say("b", "x");
+  await c.say("a", "y");
+  await until("both have heard", () => one.types().includes("event") && none.told.length === 2);
+  expect(one.told.map((each) => each.type)).toEqual(["init", "event"]);
+  expect(one.told[0]?.data.sessions).toHaveLength(1);
+  expect(one.told[1]?.data.data.session_id).toBe("a");
+  expect(none.types()).toEqual(["event", "event"]);
+});
+
+test("Last-Event-ID continues where the reader left off", async () => {
+  await using c = await Fixture.start();
+  await c.start({ session_id: "s" });
+  using first = await Listener.open(c);
+  await c.say("s", "one");
+  await until("one has come", () => first.types().includes("event"));
+  const seen = first.told.at(-1)?.id ?? "";
+  await c.say("s", "two");
+  await c.say("s", "three");
+  using second = await Listener.open(c, "", { "last-event-id": seen });
+  await until("both have come", () => second.told.length === 2);
+  expect(second.told.map((each) => each.data.data.content[0].text)).toEqual(["two", "three"]);
+});
+
+test("Last-Event-ID from before a restart, or long ago, brings init", async () => {
+  await using c = await Fixture.start();
+  await c.start({ session_id: "s" });
+  using first = await Listener.open(c);
+  await until("init has come", () => first.told.length === 1);
+  const seen = first.told[0]?.id ?? "";
+  await c.restart();
+  using second = await Listener.open(c, "?include_init=false", { "last-event-id": seen });
+  await until("init has come again", () => second.told.length === 1);
+  expect(second.types()).toEqual(["init"]);
+});
+
+test("a comment line comes as heartbeat", async () => {
+  await using c = await Fixture.start({ sseHeartbeatMs: 20 });
+  using listener = await Listener.open(c);
+  await until("heartbeats have come", () => listener.text.split(": heartbeat\n\n").length > 2);
+});
+
+test("a reader that does not read is cut off, and the others go on", async () => {
+  await using c = await Fixture.start();
+  await c.start({ session_id: "s" });
+  let received = "";
+  let ended = false;
+  using stuck = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: c.coordinator.port,
+    socket: { data: (_, data) => void (received = (received + data.toString()).slice(-5)), end: () => void (ended = true) },
+  });
+  stuck.write("GET /sse/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await until("the stream is open", () => received !== "");
+  stuck.pause();
+  using reader = await Listener.open(c);
+  const text = "x".repeat(2_000_000);
+  for (let i = 0; i < 14; i++) await c.say("s", text);
+  await until("the other has heard all", () => reader.types().filter((type) => type === "event").length === 14);
+  stuck.resume();
+  // A chunked body that ended: the stream was closed, not only slow.
+  await until("the stream has ended", () => ended || received === "0\r\n\r\n");
+});

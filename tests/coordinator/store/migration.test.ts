@@ -1,0 +1,45 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { APPLICATION_ID, MIGRATIONS } from "../../../src/coordinator/store/schema.ts";
+import { Fixture } from "../fixture.ts";
+
+const T = "2026-01-01T00:00:00.000Z";
+
+/** A database as version 1 left it: two sessions, one with a run under way and two behind it, one with a run that waits. */
+function writeVersion1(path: string): void {
+  using db = new Database(path);
+  db.run(MIGRATIONS[0] ?? "");
+  db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+  db.run("PRAGMA user_version = 1");
+  const session = db.query("INSERT INTO sessions (session_id, status, created_at, execution_mode) VALUES (?, ?, ?, 'sync')");
+  session.run("busy", "running", T);
+  session.run("idle", "pending", T);
+  session.run("over", "finished", T);
+  const run = db.query(
+    `INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, runner_id, created_at, started_at, completed_at, demands, timeout_at)
+     VALUES (?, 'start_session', ?, 'do it', 'sync', ?, ?, '${T}', ?, ?, ?, ?)`,
+  );
+  run.run("run_over", "over", "completed", "lnch_1", T, T, null, null);
+  run.run("run_busy", "busy", "running", "lnch_1", T, null, null, null);
+  run.run("run_behind1", "busy", "pending", null, null, null, null, null);
+  run.run("run_behind2", "busy", "pending", null, null, null, null, null);
+  run.run("run_idle", "idle", "pending", null, null, null, '{"tags":["a"]}', T);
+  db.run(`INSERT INTO events (session_id, is_answer, body) VALUES ('over', 1, '{"event_type":"message","session_id":"over","content":[]}')`);
+}
+
+test("a database of version 1 is opened, and its runs wait for what they waited for", async () => {
+  await using c = await Fixture.start({}, "together", writeVersion1);
+  const { runs } = (await c.get("/runs")).body;
+  expect(runs.map((run: Record<string, unknown>) => [run["run_id"], run["status"], run["waiting_for"]])).toEqual([
+    ["run_over", "completed", null],
+    ["run_busy", "running", null],
+    ["run_behind1", "pending", "turn"],
+    ["run_behind2", "pending", "turn"],
+    ["run_idle", "pending", "runner"],
+  ]);
+  const runner = await c.register({ tags: ["a"] });
+  expect((await c.claim(runner)).run_id).toBe("run_idle");
+  await c.post("/sessions/busy/stop");
+  expect(await c.runStatus("run_behind2")).toBe("stopped");
+  expect((await c.get("/sessions/over/events")).body.events).toHaveLength(1);
+});
