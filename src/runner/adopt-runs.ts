@@ -4,17 +4,17 @@ import { adoptExecutor, bootId, lives, type ProcessIdentity } from "../process/a
 import { preventBeginning } from "../process/begin-mark.ts";
 import { byStart, readProcessTable } from "../process/process-table.ts";
 import { parseAssignedRun } from "../protocol/poll.ts";
-import type { ActiveRun } from "./active-run.ts";
-import { type Attempt, concludeRun, notStarted } from "./conclude-run.ts";
-import { deliver } from "./deliver.ts";
+import type { ActiveRun } from "./runs/active-run.ts";
+import { type Attempt, concludeRun, notStarted } from "./execution/conclude-run.ts";
+import { deliver } from "./link/deliver.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { executeRun, watchRun } from "./execute-run.ts";
-import type { JournalRun } from "./journal.ts";
-import type { Outcome } from "./outcome.ts";
-import { activityRecorder } from "./run-record.ts";
-import type { RunRegistry, TakenRun } from "./run-registry.ts";
-import type { RunnerParts } from "./runner-parts.ts";
-import { endRemains } from "./supervise.ts";
+import { executeRun, watchRun } from "./execution/execute-run.ts";
+import type { JournalRun } from "./journal/journal.ts";
+import type { Outcome } from "./runs/outcome.ts";
+import { activityRecorder } from "./execution/run-record.ts";
+import type { RunRegistry, TakenRun } from "./runs/run-registry.ts";
+import type { RunnerParts } from "./execution/runner-parts.ts";
+import { endRemains } from "./execution/supervise.ts";
 
 const NEVER = new AbortController().signal;
 

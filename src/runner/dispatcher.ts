@@ -1,12 +1,12 @@
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { AssignedRun, PollMessage } from "../protocol/poll.ts";
-import type { ActiveRun } from "./active-run.ts";
-import { deliver } from "./deliver.ts";
-import { executeRun } from "./execute-run.ts";
-import type { RunRegistry } from "./run-registry.ts";
-import { type RunnerParts, sendReport } from "./runner-parts.ts";
-import { showOutput } from "./show-output.ts";
+import type { ActiveRun } from "./runs/active-run.ts";
+import { deliver } from "./link/deliver.ts";
+import { executeRun } from "./execution/execute-run.ts";
+import type { RunRegistry } from "./runs/run-registry.ts";
+import { type RunnerParts, sendReport } from "./execution/runner-parts.ts";
+import { showOutput } from "./execution/show-output.ts";
 
 const UNKNOWN_RUN_GRACE_MS = 3_000;
 

@@ -2,7 +2,7 @@ import { delay } from "../async/delay.ts";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { isShortage } from "../process/shortage.ts";
-import { describeMs } from "./outcome.ts";
+import { describeMs } from "./runs/outcome.ts";
 
 export interface IntakeOptions {
   readonly log: Log;

@@ -3,10 +3,10 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
 import type { Log } from "../log.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { Link } from "./link.ts";
-import type { Poller } from "./poller.ts";
-import type { Registration } from "./registration.ts";
-import type { RunRegistry } from "./run-registry.ts";
+import type { Link } from "./link/link.ts";
+import type { Poller } from "./polling/poller.ts";
+import type { Registration } from "./link/registration.ts";
+import type { RunRegistry } from "./runs/run-registry.ts";
 
 export interface LeaveOptions {
   readonly coordinator: CoordinatorClient;

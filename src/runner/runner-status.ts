@@ -1,4 +1,4 @@
-import type { ActiveRun } from "./active-run.ts";
+import type { ActiveRun } from "./runs/active-run.ts";
 import type { RunnerState } from "./runner-state.ts";
 
 /** What a runner is at, as of now. */

@@ -17,25 +17,25 @@ import { requireRoom } from "../process/shortage.ts";
 import type { PollMessage } from "../protocol/poll.ts";
 import { adoptRuns } from "./adopt-runs.ts";
 import { Dispatcher, stopRun } from "./dispatcher.ts";
-import { startHeartbeat } from "./heartbeat.ts";
+import { startHeartbeat } from "./polling/heartbeat.ts";
 import { claimMachine, lockIdentity, locksFolder } from "./identity-lock.ts";
 import { Intake } from "./intake.ts";
-import { Journal } from "./journal.ts";
+import { Journal } from "./journal/journal.ts";
 import { leave } from "./leave.ts";
-import { Link } from "./link.ts";
-import { LostClaims } from "./lost-claims.ts";
+import { Link } from "./link/link.ts";
+import { LostClaims } from "./polling/lost-claims.ts";
 import { listenForOutsiders, orchestrationTools } from "./orchestration.ts";
-import { describeMs } from "./outcome.ts";
-import { Poller } from "./poller.ts";
-import { Registration } from "./registration.ts";
-import { RunRegistry } from "./run-registry.ts";
+import { describeMs } from "./runs/outcome.ts";
+import { Poller } from "./polling/poller.ts";
+import { Registration } from "./link/registration.ts";
+import { RunRegistry } from "./runs/run-registry.ts";
 import { keepRetention } from "./retention.ts";
-import { recoverJournal } from "./run-record.ts";
-import { type RunnerObserver, unobserved } from "./observer.ts";
+import { recoverJournal } from "./execution/run-record.ts";
+import { type RunnerObserver, unobserved } from "./runs/observer.ts";
 import { ORDER_OF_STATES, type RunnerState } from "./runner-state.ts";
 import type { RunnerStatus } from "./runner-status.ts";
-import type { RunnerParts } from "./runner-parts.ts";
-import { watchForStops } from "./stop-watch.ts";
+import type { RunnerParts } from "./execution/runner-parts.ts";
+import { watchForStops } from "./polling/stop-watch.ts";
 
 /** `unreported`: runs whose end the coordinator was not told, because it was away until the end; the next start does it. */
 export interface RunnerEnd {

@@ -6,9 +6,9 @@ import { BatchSpanProcessor, type IdGenerator, RandomIdGenerator, type SpanExpor
 import { withDeadline } from "../async/delay.ts";
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Log } from "../log.ts";
-import type { ActiveRun, RunState } from "../runner/active-run.ts";
+import type { ActiveRun, RunState } from "../runner/runs/active-run.ts";
 import { type TraceFields, traceFields } from "../protocol/trace-context.ts";
-import type { Outcome } from "../runner/outcome.ts";
+import type { Outcome } from "../runner/runs/outcome.ts";
 import { version } from "../version.ts";
 import { samplerOf } from "./sampler.ts";
 

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { ActiveRun, RunState } from "../runner/active-run.ts";
-import type { Outcome } from "../runner/outcome.ts";
+import type { ActiveRun, RunState } from "../runner/runs/active-run.ts";
+import type { Outcome } from "../runner/runs/outcome.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 
 const OUTCOMES: readonly Outcome["kind"][] = ["succeeded", "failed", "timed-out", "stopped", "not-started", "vanished", "claim-lost"];

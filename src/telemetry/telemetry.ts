@@ -2,7 +2,7 @@ import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Address } from "../config/values.ts";
 import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
 import type { Log } from "../log.ts";
-import { type RunnerObserver, unobserved } from "../runner/observer.ts";
+import { type RunnerObserver, unobserved } from "../runner/runs/observer.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 import type { RunnerMetrics } from "./runner-metrics.ts";
 import type { RunSpans } from "./run-spans.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { CoordinatorCounts } from "../../src/coordinator/runs/counts.ts";
-import { ActiveRun } from "../../src/runner/active-run.ts";
+import { ActiveRun } from "../../src/runner/runs/active-run.ts";
 import { ProgramMetrics } from "../../src/telemetry/program-metrics.ts";
 import { assignedRun } from "../runner/assigned-run.ts";
 import { NO_COUNTS } from "./no-counts.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "../../src/log.ts";
-import { ActiveRun } from "../../src/runner/active-run.ts";
+import { ActiveRun } from "../../src/runner/runs/active-run.ts";
 import { RunSpans } from "../../src/telemetry/run-spans.ts";
 import { assignedRun } from "../runner/assigned-run.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Registry } from "prom-client";
-import { ActiveRun } from "../../src/runner/active-run.ts";
+import { ActiveRun } from "../../src/runner/runs/active-run.ts";
 import type { RunnerStatus } from "../../src/runner/runner-status.ts";
 import { RunnerMetrics } from "../../src/telemetry/runner-metrics.ts";
 import { assignedRun } from "../runner/assigned-run.ts";

@@ -1,0 +1,66 @@
+import type { Blueprint } from "../../protocol/agent.ts";
+import type { AssignedRun } from "../../protocol/poll.ts";
+
+/** What the placeholders of a blueprint stand for in one run. */
+export interface PlaceholderValues {
+  readonly sessionId: string;
+  readonly mcpUrl: string;
+}
+
+/**
+ * A blueprint with its placeholders replaced (protocol, section 8): the seed's `${AGENT_SESSION_ID}` and
+ * `${AGENT_ORCHESTRATOR_MCP_URL}` in the url, headers, args and env of its MCP servers; G2's `${runner.orchestrator_mcp_url}` in every
+ * string. Unknown placeholders stay as they are.
+ */
+export function resolvePlaceholders(blueprint: Blueprint, values: PlaceholderValues): Blueprint {
+  const everywhere = (text: string): string => text.replaceAll("${runner.orchestrator_mcp_url}", () => values.mcpUrl);
+  const inServers = (text: string): string =>
+    text.replaceAll("${AGENT_SESSION_ID}", () => values.sessionId).replaceAll("${AGENT_ORCHESTRATOR_MCP_URL}", () => values.mcpUrl);
+  const resolved = mapStrings(blueprint, everywhere) as Blueprint;
+  if (resolved.mcp_servers == null) return resolved;
+  const servers = Object.entries(resolved.mcp_servers).map(([name, server]) => {
+    const fields = Object.entries(server).map(([field, value]) => [
+      field,
+      ["url", "headers", "args", "env", "config"].includes(field) ? mapStrings(value, inServers) : value,
+    ]);
+    return [name, Object.fromEntries(fields)] as const;
+  });
+  return { ...resolved, mcp_servers: Object.fromEntries(servers) };
+}
+
+function mapStrings(value: unknown, map: (text: string) => string): unknown {
+  if (typeof value === "string") return map(value);
+  if (Array.isArray(value)) return value.map((item) => mapStrings(item, map));
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapStrings(item, map)]));
+  }
+  return value;
+}
+
+/**
+ * What the executor reads on its stdin (protocol, section 7). The version belongs to the executor: 2.0 has a prompt, 2.2 has
+ * parameters. `project_dir` is sent on a start only, `executor_config` where the settings have something for the executor.
+ */
+export function invocationOf(
+  run: AssignedRun,
+  options: {
+    schema: "2.0" | "2.2";
+    projectDir: string;
+    agentName: string | null;
+    executorConfig: Readonly<Record<string, unknown>>;
+    blueprint: Blueprint | null;
+  },
+): string {
+  const isStart = run.type === "start_session";
+  const invocation = {
+    schema_version: options.schema,
+    mode: isStart ? "start" : "resume",
+    session_id: run.sessionId,
+    ...(options.schema === "2.0" ? { prompt: run.prompt } : { parameters: run.parameters }),
+    ...(isStart ? { project_dir: options.projectDir } : {}),
+    ...(options.schema === "2.2" && options.agentName !== null ? { agent_name: options.agentName } : {}),
+    ...(Object.keys(options.executorConfig).length === 0 ? {} : { executor_config: options.executorConfig }),
+    ...(options.blueprint === null ? {} : { agent_blueprint: options.blueprint }),
+  };
+  return JSON.stringify(invocation);
+}

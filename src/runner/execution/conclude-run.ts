@@ -1,0 +1,93 @@
+import { join } from "node:path";
+import { describeError } from "../../errors.ts";
+import type { Grant } from "../../gateway/grant.ts";
+import type { ExecutorProcess } from "../../process/spawn.ts";
+import { isTerminal } from "../../protocol/run.ts";
+import type { ActiveRun } from "../runs/active-run.ts";
+import { deliver } from "../link/deliver.ts";
+import { finishSession } from "./finish-session.ts";
+import { describeMs, describeOutcome, type Outcome, reportOf } from "../runs/outcome.ts";
+import { dropRunRecord } from "./run-record.ts";
+import type { TakenRun } from "../runs/run-registry.ts";
+import { type RunnerParts, sendReport } from "./runner-parts.ts";
+import { endRemains } from "./supervise.ts";
+
+/** What came of a run, its executor if one was started. `unwatch` ends the look at its output. */
+export interface Attempt {
+  readonly outcome: Outcome;
+  readonly child: ExecutorProcess | null;
+  readonly unwatch: () => void;
+  /** It ended before this start of the runner: an earlier one may have reported it, and died before it could note that. */
+  readonly mayBeReported?: boolean;
+}
+
+export function notStarted(outcome: Outcome): Attempt {
+  return { outcome, child: null, unwatch() {} };
+}
+
+const STDOUT_TAIL_BYTES = 64 * 1024;
+
+/**
+ * The second half of the straight line: the outcome is recorded, the token dies, the session is finished, the report is delivered. The
+ * report of a normal end comes before the look at what remains; that of a stop came after it.
+ */
+export async function concludeRun({ run, end }: TakenRun, grant: Grant, attempt: Attempt, parts: RunnerParts): Promise<void> {
+  const { outcome, child } = attempt;
+  const log = parts.log.scope("supervisor");
+  run.moveTo("reporting");
+  parts.journal.ended(run.runId, outcome);
+  parts.gateway.revoke(grant);
+  await grant.settled();
+  const isReported = attempt.mayBeReported === true && (await isEndKnown(run.runId, parts));
+  if (!isReported && outcome.kind === "succeeded" && child !== null) {
+    const finished = finishSession(run, grant, () => child.stdout.tail(STDOUT_TAIL_BYTES), parts);
+    await finished.catch((error: unknown) => log.error(`Could not finish session ${run.sessionId}: ${describeError(error)}`, run.context));
+  }
+  const reported = isReported ? undefined : report(run, outcome, parts);
+  if (isReported) log.info(`The coordinator knows how run ${run.runId} ended`, run.context);
+  else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
+  const endedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
+  const looked = child !== null && endedByItself ? endRemains(run, child, parts) : undefined;
+  attempt.unwatch();
+  child?.close();
+  await reported;
+  // A claim that was lost may come back to us; any other run is through for good.
+  if (outcome.kind === "claim-lost") parts.journal.forget(run.runId);
+  else if (looked === undefined) parts.journal.done(run.runId);
+  else parts.journal.reported(run.runId);
+  dropRunRecord(join(parts.runsFolder, run.runId));
+  end({ remember: outcome.kind !== "claim-lost" });
+  parts.observer.runEnded(run, outcome);
+  if (looked === undefined) return;
+  await looked;
+  parts.journal.done(run.runId);
+}
+
+/** An end that was reported already is not reported again, nor is one made up for a run that the coordinator knows more about. */
+async function isEndKnown(runId: string, parts: RunnerParts): Promise<boolean> {
+  const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
+  if (found.kind === "refused") return found.failure.status === 404;
+  return found.kind === "answered" && isTerminal(found.value.status);
+}
+
+/** Delivers how the run ended; resolves when that is acknowledged or refused for good. */
+async function report(run: ActiveRun, outcome: Outcome, parts: RunnerParts): Promise<void> {
+  const message = reportOf(outcome);
+  if (message === null) return;
+  const options = { ...parts.delivery, context: run.context, isReport: true };
+  const delivered = await deliver(`The report ${message.verb}`, () => sendReport(parts, run.runId, message), options);
+  if (delivered.kind === "refused") {
+    parts.log
+      .scope("supervisor")
+      .error(`The coordinator refused the report ${message.verb} of run ${run.runId}: ${delivered.failure.message}`, run.context);
+  }
+}
+
+/** Keeps the output files within their bound and, with `-v`, shows what is written, each line with its run before it. */
+export function watchOutputs(run: ActiveRun, child: ExecutorProcess, { outputs, config, log }: RunnerParts): () => void {
+  const scope = log.scope("executor");
+  const show = (stream: string) =>
+    config.verbose ? (line: string) => scope.debug(`${run.runId} ${stream}| ${line}`, run.context) : undefined;
+  const ends = [outputs.watch(child.stdout, show("out")), outputs.watch(child.stderr, show("err"))];
+  return () => ends.forEach((end) => end());
+}

@@ -1,0 +1,115 @@
+import { aborted } from "../../async/aborted.ts";
+import { describeError } from "../../errors.ts";
+import type { Grant } from "../../gateway/grant.ts";
+import { bootId } from "../../process/adopt.ts";
+import { type ExecutorProcess, type Spawned, type SpawnRequest, spawnExecutor } from "../../process/spawn.ts";
+import type { ActiveRun } from "../runs/active-run.ts";
+import { type Attempt, concludeRun, notStarted, watchOutputs } from "./conclude-run.ts";
+import { deliver } from "../link/deliver.ts";
+import { type Outcome, STOPPED_BEFORE_START } from "../runs/outcome.ts";
+import { prepareRun } from "./prepare-run.ts";
+import type { TakenRun } from "../runs/run-registry.ts";
+import { activityRecorder, writeRunRecord } from "./run-record.ts";
+import { type RunnerParts, sendReport } from "./runner-parts.ts";
+import { supervise } from "./supervise.ts";
+
+/**
+ * The straight line: what happens to a run from its claim to the acknowledgement of its report.
+ *
+ * turn, blueprint and preparation, `started`, spawn, watch, outcome (here); the session's end, the report, the look at what remains
+ * (`concludeRun`). A run that an earlier start began joins the line at "watch" (`adoptRun`).
+ *
+ * `started` comes before the spawn: a claim whose lease ran out belongs to somebody else, and nothing must be spent on it. What the
+ * journal has to know before which step is told there. Up to the spawn a step for which the machine has no room waits for it; after the
+ * spawn nothing does.
+ */
+export async function executeRun(taken: TakenRun, parts: RunnerParts): Promise<void> {
+  const { run, turn, end } = taken;
+  await Promise.race([turn, aborted(run.cancelled)]);
+  try {
+    const grant = parts.gateway.grant(run.runId, run.sessionId, activityRecorder(run.runId, parts));
+    grant.trace = parts.observer.traceOf(run);
+    const attempt = await attemptRun(run, grant, parts).catch(asFault);
+    await concludeRun(taken, grant, attempt, parts);
+  } finally {
+    // A fault of ours must hold up neither the session's next run nor the runner's leaving.
+    end({ remember: true });
+  }
+}
+
+/** A fault of our own must not lose the run: it is reported like any other reason. */
+function asFault(error: unknown): Attempt {
+  return notStarted({ kind: "not-started", error: `The runner could not execute the run: ${describeError(error)}` });
+}
+
+async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Promise<Attempt> {
+  const { journal, intake } = parts;
+  const log = parts.log.scope("executor");
+  if (run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
+  run.moveTo("starting");
+  const prepared = await prepareRun(run, grant, parts);
+  if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
+
+  const recorded = await intake.whenThereIsRoom(() => journal.starting(run.assigned, grant.token), run.cancelled);
+  const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
+  if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
+  if (started !== "acknowledged") return notStarted({ kind: "claim-lost", reason: started.lost });
+
+  log.info(startLine(run, prepared.agentName), run.context);
+  const spawned = await intake.whenThereIsRoom(() => spawnOnRecord(run, prepared.request, grant, parts), run.cancelled);
+  if (spawned === "cancelled") return notStarted(STOPPED_BEFORE_START);
+  if (spawned.kind === "not-started") return notStarted({ kind: "not-started", error: spawned.reason });
+  const child = spawned.process;
+  journal.running(run.runId, child.startedAt === "" ? null : { pid: child.pid, startedAt: child.startedAt, bootId: bootId() });
+  log.debug(`Executor of run ${run.runId} has pid ${child.pid}`, run.context);
+  return watchRun(run, child, parts);
+}
+
+/** The spawn, and what has to be on record before it. Throws, with nothing spawned, where there is no room for it. */
+function spawnOnRecord(run: ActiveRun, request: SpawnRequest, grant: Grant, { cgroups, gateway, identityKey, journal }: RunnerParts): Spawned {
+  // Read now: nothing may fail once the executor lives.
+  bootId();
+  writeRunRecord(request.runFolder, identityKey, gateway.port, grant.token, run.assigned);
+  journal.spawning(run.runId);
+  let spawned: Spawned | undefined;
+  try {
+    return (spawned = spawnExecutor(request, cgroups.make(run.runId)));
+  } catch (error) {
+    journal.notSpawned(run.runId);
+    throw error;
+  } finally {
+    if (spawned?.kind !== "started") cgroups.drop(run.runId);
+  }
+}
+
+/** Watches an executor, whoever started it, to its end. */
+export async function watchRun(run: ActiveRun, child: ExecutorProcess, parts: RunnerParts): Promise<Attempt> {
+  run.startedAs(child);
+  const unwatch = watchOutputs(run, child, parts);
+  const outcome = await supervise(run, child, parts).catch((error: unknown): Outcome => {
+    child.signalGroup("SIGKILL");
+    return { kind: "failed", error: `The runner could not watch over the run: ${describeError(error)}` };
+  });
+  return { outcome, child, unwatch };
+}
+
+type StartClaim = "acknowledged" | "cancelled" | { readonly lost: string };
+
+/** Tells the coordinator that the run starts; only with its acknowledgement may it. */
+async function claimStart(run: ActiveRun, parts: RunnerParts): Promise<StartClaim> {
+  const options = { ...parts.delivery, context: run.context, signal: run.cancelled, isReport: true };
+  const delivered = await deliver("The report started", () => sendReport(parts, run.runId, { verb: "started" }), options);
+  switch (delivered.kind) {
+    case "answered":
+      return "acknowledged";
+    case "given-up":
+      return "cancelled";
+    case "refused":
+      return { lost: delivered.failure.message };
+  }
+}
+
+function startLine(run: ActiveRun, agentName: string | null): string {
+  const verb = run.assigned.type === "start_session" ? "Starting" : "Resuming";
+  return `${verb} session ${run.sessionId}${agentName === null ? "" : ` with agent ${agentName}`}`;
+}

@@ -1,0 +1,41 @@
+import type { Activity, Grant } from "../../gateway/grant.ts";
+import type { SessionEvent } from "../../protocol/session.ts";
+import type { ActiveRun } from "../runs/active-run.ts";
+import { deliver } from "../link/deliver.ts";
+import type { RunnerParts } from "./runner-parts.ts";
+
+/**
+ * What a successful executor did not say itself: the end of its stdout as the assistant message, then `session_stop`, which is what
+ * finishes a session of the seed generation; for a G2 run the `result` event that its result is read from. So `echo hello` is a whole
+ * executor.
+ */
+export async function finishSession(run: ActiveRun, grant: Grant, stdoutTail: () => string, parts: RunnerParts): Promise<void> {
+  for (const event of missingEvents(run, grant.activity, stdoutTail)) {
+    const options = { ...parts.delivery, context: run.context, isReport: true };
+    const delivered = await deliver(`Event ${event.event_type}`, () => parts.coordinator.sendEvent(event), options);
+    if (delivered.kind === "answered") grant.noteEvent(event);
+    if (delivered.kind === "refused") {
+      parts.log.scope("supervisor").warn(`The coordinator refused the event ${event.event_type}: ${delivered.failure.message}`, run.context);
+    }
+  }
+}
+
+function missingEvents(run: ActiveRun, activity: Activity, stdoutTail: () => string): SessionEvent[] {
+  const isG2 = run.assigned.generation === "G2";
+  const needsResult = isG2 && !activity.resultSent;
+  if (activity.sessionStopSent && !needsResult) return [];
+  const event = (event_type: string, more: Partial<SessionEvent>): SessionEvent => ({
+    event_type,
+    session_id: run.sessionId,
+    timestamp: new Date().toISOString(),
+    ...more,
+  });
+  const text = activity.assistantMessageSent ? activity.lastAssistantText : stdoutTail();
+  const events: SessionEvent[] = [];
+  if (!activity.assistantMessageSent && text !== "") {
+    events.push(event("message", { role: "assistant", content: [{ type: "text", text }] }));
+  }
+  if (needsResult) events.push(event("result", { result_text: text }));
+  if (!activity.sessionStopSent) events.push(event("session_stop", { exit_code: 0, reason: "completed" }));
+  return events;
+}

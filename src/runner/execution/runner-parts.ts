@@ -1,0 +1,41 @@
+import type { Executor } from "../../catalog/executor.ts";
+import type { CoordinatorClient, Report } from "../../client/coordinator-client.ts";
+import type { Config } from "../../config/load-config.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import type { Log } from "../../log.ts";
+import type { OutputWatch } from "../../process/output-watch.ts";
+import type { Remains } from "../../process/remains.ts";
+import type { RunCgroups } from "../../process/run-cgroups.ts";
+import type { DeliverOptions } from "../link/deliver.ts";
+import type { Intake } from "../intake.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { RunnerObserver } from "../runs/observer.ts";
+import type { Registration } from "../link/registration.ts";
+
+/** What the execution of a run needs of the runner; made once, at its start. */
+export interface RunnerParts {
+  readonly config: Config;
+  readonly executor: Executor;
+  readonly coordinator: CoordinatorClient;
+  readonly registration: Registration;
+  readonly gateway: Gateway;
+  readonly journal: Journal;
+  readonly intake: Intake;
+  /** Names this runner's identity in files. */
+  readonly identityKey: string;
+  readonly outputs: OutputWatch;
+  readonly remains: Remains;
+  readonly cgroups: RunCgroups;
+  readonly observer: RunnerObserver;
+  readonly delivery: Omit<DeliverOptions, "context" | "signal">;
+  /** What executors inherit of this process's environment. */
+  readonly inheritedEnv: Readonly<Record<string, string>>;
+  /** One folder a run, named by its id. */
+  readonly runsFolder: string;
+  readonly log: Log;
+}
+
+/** One report, once; before the first registration it waits for that. */
+export async function sendReport({ coordinator, registration }: RunnerParts, runId: string, report: Report): Promise<void> {
+  await coordinator.report(await registration.id(), runId, report);
+}

@@ -1,0 +1,41 @@
+import * as v from "valibot";
+import { RunId, SessionId } from "../../protocol/identifiers.ts";
+import { RunType } from "../../protocol/run.ts";
+import { Traceparent, Tracestate } from "../../protocol/trace-context.ts";
+
+/* The columns of the journal that hold JSON: written by this program, perhaps by another version of it, read as if by a stranger. */
+
+export const AssignedEntry = v.object({
+  runId: RunId,
+  sessionId: SessionId,
+  type: RunType,
+  agentName: v.nullable(v.string()),
+  projectDir: v.nullable(v.string()),
+  parentSessionId: v.nullable(v.string()),
+  generation: v.picklist(["G1", "G2"]),
+  traceparent: v.exactOptional(Traceparent),
+  tracestate: v.exactOptional(Tracestate),
+});
+
+export const IdentityEntry = v.object({ pid: v.pipe(v.number(), v.integer(), v.minValue(2)), startedAt: v.string(), bootId: v.string() });
+
+export const CancelEntry = v.variant("kind", [
+  v.object({ kind: v.literal("stop-command") }),
+  v.object({ kind: v.literal("shutdown") }),
+  v.object({ kind: v.literal("run-timeout"), afterMs: v.number() }),
+]);
+
+export const ActivityEntry = v.object({
+  assistantMessageSent: v.boolean(),
+  sessionStopSent: v.boolean(),
+  resultSent: v.boolean(),
+  lastAssistantText: v.string(),
+});
+
+export const OutcomeEntry = v.variant("kind", [
+  v.object({ kind: v.literal("succeeded") }),
+  v.object({ kind: v.literal("failed"), error: v.string(), reason: v.optional(v.picklist(["temporary", "interrupted"])) }),
+  v.object({ kind: v.picklist(["timed-out", "not-started", "vanished"]), error: v.string() }),
+  v.object({ kind: v.literal("stopped"), signal: v.string() }),
+  v.object({ kind: v.literal("claim-lost"), reason: v.string() }),
+]);

@@ -1,0 +1,59 @@
+import { failureOfThrown } from "../../client/failure.ts";
+import type { CoordinatorClient } from "../../client/coordinator-client.ts";
+import type { Log } from "../../log.ts";
+import type { Link } from "../link/link.ts";
+import type { Registration } from "../link/registration.ts";
+import type { RunRegistry } from "../runs/run-registry.ts";
+
+/** After so long a silence a coordinator may call us stale, and a heartbeat does not undo that: only registering does. */
+const STALE_AFTER_MS = 120_000;
+/** Where heartbeats are closer together, so many that did not go out are a silence too: nobody asks for them without watching them. */
+const MISSED_HEARTBEATS = 4;
+
+export interface HeartbeatOptions {
+  readonly coordinator: CoordinatorClient;
+  readonly registration: Registration;
+  readonly registry: RunRegistry;
+  readonly link: Link;
+  readonly log: Log;
+  /** Called after each heartbeat that the coordinator did not accept. */
+  readonly onFailure?: () => void;
+}
+
+/** Sends heartbeats until disposed. They name the runs that are claimed and not started yet, which renews their leases. */
+export function startHeartbeat(options: HeartbeatOptions): Disposable {
+  const { coordinator, registration, registry, link, log } = options;
+  let lastHeardMs = Date.now();
+  let underWay = false;
+  const intervalMs = registration.heartbeatIntervalSeconds * 1000;
+  const staleAfterMs = Math.min(STALE_AFTER_MS, intervalMs * MISSED_HEARTBEATS);
+
+  const beat = async (): Promise<void> => {
+    if (underWay) return;
+    underWay = true;
+    // Wall clock on purpose: the machine may have slept, in the middle of a heartbeat too, so the beginning of each counts.
+    const beganMs = Date.now();
+    const silentMs = beganMs - lastHeardMs;
+    try {
+      if (silentMs > staleAfterMs) {
+        log.debug(`Silent for ${Math.round(silentMs / 1000)} s: registering again`);
+        await registration.renew();
+      } else {
+        const claimed = registry.all().filter((run) => run.state === "queued" || run.state === "starting");
+        await coordinator.heartbeat(registration.runnerId, claimed.map((run) => run.runId));
+        link.up();
+      }
+      if (!link.isDown) lastHeardMs = beganMs;
+    } catch (error) {
+      options.onFailure?.();
+      const failure = failureOfThrown("heartbeat", error);
+      if (failure.kind === "unregistered") await registration.renew();
+      else if (failure.kind === "unreachable") link.down(failure);
+      else log.debug(`Heartbeat not accepted: ${failure.message}`);
+    } finally {
+      underWay = false;
+    }
+  };
+  const timer = setInterval(() => void beat(), intervalMs);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

@@ -1,0 +1,99 @@
+import type { Report } from "../../client/coordinator-client.ts";
+import type { ExitStatus } from "../../process/shim.ts";
+
+/** Why a run was ended from outside. The first reason given is the one that counts. */
+export type CancelReason =
+  | { readonly kind: "stop-command" }
+  | { readonly kind: "run-timeout"; readonly afterMs: number }
+  | { readonly kind: "shutdown" };
+
+/** How a run ended: data, never an exception. */
+export type Outcome =
+  | { readonly kind: "succeeded" }
+  /** `reason` where the end itself says that another attempt may go better. */
+  | { readonly kind: "failed"; readonly error: string; readonly reason?: "temporary" | "interrupted" | undefined }
+  | { readonly kind: "timed-out"; readonly error: string }
+  | { readonly kind: "stopped"; readonly signal: string }
+  | { readonly kind: "not-started"; readonly error: string }
+  /** Nobody saw how the executor ended: it disappeared while no runner lived, and left no status. */
+  | { readonly kind: "vanished"; readonly error: string }
+  /** The coordinator gave the run to somebody else, or knows it no more: nothing was spawned, nothing is reported. */
+  | { readonly kind: "claim-lost"; readonly reason: string };
+
+/** EX_TEMPFAIL of sysexits.h: by this exit code an executor says that the same run may succeed later (a usage limit, a service that is down). */
+const TEMPORARY_FAILURE = 75;
+
+/** The outcome of an executor that has ended. `usedSignal` is the last one that was sent to it because of `reason`. */
+export function outcomeOfExit(
+  exit: ExitStatus,
+  reason: CancelReason | null,
+  usedSignal: "SIGTERM" | "SIGKILL",
+  errorText: () => string,
+): Outcome {
+  if (reason?.kind === "run-timeout") {
+    return { kind: "timed-out", error: `The run took longer than the run time-out of ${describeMs(reason.afterMs)} and was ended (${usedSignal})` };
+  }
+  if (reason !== null) return { kind: "stopped", signal: usedSignal };
+  if (exit.code === 0) return { kind: "succeeded" };
+  if (exit.code === null && exit.signal === null) {
+    return { kind: "vanished", error: "The executor vanished without an exit status while no runner watched over it" };
+  }
+  const how = exit.code === null ? `The executor was ended by ${exit.signal}` : `Process exited with code ${exit.code}`;
+  const text = errorText();
+  const error = text === "" ? how : text;
+  if (exit.code === null) return { kind: "failed", error, reason: "interrupted" };
+  return exit.code === TEMPORARY_FAILURE ? { kind: "failed", error, reason: "temporary" } : { kind: "failed", error };
+}
+
+/** The outcome of a run that was cancelled before its executor was started: the run time-out counts from the start only. */
+export const STOPPED_BEFORE_START: Outcome = { kind: "stopped", signal: "SIGTERM" };
+
+/** What the coordinator is told; null where there is nothing to tell. */
+export function reportOf(outcome: Outcome): Report | null {
+  switch (outcome.kind) {
+    case "succeeded":
+      return { verb: "completed" };
+    case "failed":
+      return outcome.reason === undefined ? { verb: "failed", error: outcome.error } : { verb: "failed", error: outcome.error, reason: outcome.reason };
+    case "timed-out":
+      return { verb: "failed", error: outcome.error, reason: "timed_out" };
+    case "not-started":
+      return { verb: "failed", error: outcome.error, reason: "not_started" };
+    case "vanished":
+      return { verb: "failed", error: outcome.error, reason: "interrupted" };
+    case "stopped":
+      return { verb: "stopped", signal: outcome.signal };
+    case "claim-lost":
+      return null;
+  }
+}
+
+/** One line for the log: no error text in it, which may hold what an agent was working on. */
+export function describeOutcome(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case "succeeded":
+      return "completed";
+    case "failed":
+      return "failed";
+    case "timed-out":
+      return "failed (run time-out)";
+    case "vanished":
+      return "failed (the executor vanished)";
+    case "not-started":
+      return `failed (not started: ${outcome.error})`;
+    case "stopped":
+      return `stopped (${outcome.signal})`;
+    case "claim-lost":
+      return `given up (${outcome.reason})`;
+  }
+}
+
+/** `850 ms`, `12.3 s`, `5 min 10 s`, `2 h 5 min`. */
+export function describeMs(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${Math.round(ms / 100) / 10} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min${seconds % 60 === 0 ? "" : ` ${seconds % 60} s`}`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h${minutes % 60 === 0 ? "" : ` ${minutes % 60} min`}`;
+}

@@ -1,0 +1,207 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Journal } from "../../../src/runner/journal/journal.ts";
+import { smallDisk } from "../../harness/small-disk.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
+import { assignedRun } from "../assigned-run.ts";
+import { recordedLog } from "../recorded-log.ts";
+
+const IDENTITY = { pid: 4711, startedAt: "123", bootId: "boot" };
+const ACTIVITY = { assistantMessageSent: true, sessionStopSent: false, resultSent: false, lastAssistantText: "so far" };
+
+function journalIn(folder: string): { journal: Journal; path: string; lines: string[] } {
+  const path = join(folder, "journals", "key.sqlite");
+  const { log, lines } = recordedLog();
+  return { journal: Journal.open(path, log), path, lines };
+}
+
+test("Journal: what was recorded is there after the process that recorded it", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.gatewayPort = 23_456;
+  journal.starting(assignedRun({ runId: "run_a" }), "token-a");
+  journal.spawning("run_a");
+  journal.running("run_a", IDENTITY);
+  journal.active("run_a", ACTIVITY);
+  journal.cancelled("run_a", { kind: "run-timeout", afterMs: 5_000 });
+  journal.starting(assignedRun({ runId: "run_b" }), "token-b");
+  journal.ended("run_b", { kind: "stopped", signal: "SIGKILL" });
+  // Not closed: as after SIGKILL.
+  const { journal: next, lines } = journalIn(folder.path);
+  const { log } = recordedLog();
+  expect(next.gatewayPort).toBe(23_456);
+  expect(next.unfinished(log)).toMatchObject([
+    { phase: "running", token: "token-a", identity: IDENTITY, activity: ACTIVITY, cancel: { kind: "run-timeout", afterMs: 5_000 }, outcome: null },
+    { phase: "ended", token: "token-b", identity: null, outcome: { kind: "stopped", signal: "SIGKILL" } },
+  ]);
+  expect(lines).toEqual([]);
+});
+
+test("Journal: a prompt is not in it", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ prompt: "a secret plan", parameters: { prompt: "a secret plan" } }), "t");
+  using db = new Database(path);
+  expect(JSON.stringify(db.query("SELECT * FROM runs").all())).not.toContain("secret");
+});
+
+test("Journal: runs that are through are remembered, and taken up no more", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.ended("run_a", { kind: "succeeded" });
+  journal.done("run_a");
+  journal.starting(assignedRun({ runId: "run_b" }), "t");
+  journal.forget("run_b");
+  expect(journal.unfinished(recordedLog().log)).toEqual([]);
+  expect(journal.doneIds()).toEqual(["run_a"]);
+});
+
+test.each([
+  ["damaged", (path: string) => writeFileSync(path, "this is no database at all, but long enough to be looked at")],
+  [
+    "of another version",
+    (path: string) => {
+      using db = new Database(path);
+      db.run("PRAGMA user_version = 99");
+    },
+  ],
+])("Journal.open: one that is %s is set aside with a loud message, and an empty one begun", (_, damage) => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({}), "t");
+  journal[Symbol.dispose]();
+  damage(path);
+  const { journal: next, lines } = journalIn(folder.path);
+  expect(next.unfinished(recordedLog().log)).toEqual([]);
+  expect(lines).toEqual([expect.stringMatching(/^\[ERROR\].*cannot be used.*set aside as/)]);
+  expect(readdirSync(join(folder.path, "journals")).filter((name) => name.includes("set-aside"))).not.toEqual([]);
+  next.starting(assignedRun({}), "t");
+  expect(next.unfinished(recordedLog().log)).toHaveLength(1);
+});
+
+test("Journal.unfinished: a record that makes no sense is told and left out", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.starting(assignedRun({ runId: "run_b" }), "t");
+  using db = new Database(path);
+  db.run("UPDATE runs SET assigned = '{\"runId\": 5}' WHERE run_id = 'run_a'");
+  const { log, lines } = recordedLog();
+  expect(journal.unfinished(log).map(({ assigned }) => assigned.runId)).toEqual(["run_b"]);
+  expect(lines).toEqual([expect.stringContaining("record of run run_a makes no sense")]);
+});
+
+test("Journal.open: a file that cannot be opened is not set aside: what is in it is not given up", () => {
+  using folder = tempFolder();
+  mkdirSync(join(folder.path, "journals", "key.sqlite"), { recursive: true });
+  expect(() => journalIn(folder.path)).toThrow(/journal .* cannot be opened/);
+  expect(readdirSync(join(folder.path, "journals"))).toEqual(["key.sqlite"]);
+});
+
+test("Journal.open: its folder is entered by nobody else, whatever it was", () => {
+  using folder = tempFolder();
+  mkdirSync(join(folder.path, "journals"), { mode: 0o755 });
+  journalIn(folder.path);
+  expect(statSync(join(folder.path, "journals")).mode & 0o777).toBe(0o700);
+});
+
+/** Refuses every write, as a full disk does, until it is lifted. */
+function refuseWrites(path: string): () => void {
+  using db = new Database(path);
+  for (const kind of ["INSERT", "UPDATE", "DELETE"]) {
+    db.run(`CREATE TRIGGER refuse_${kind} BEFORE ${kind} ON runs BEGIN SELECT RAISE(ABORT, 'no room'); END`);
+  }
+  return () => {
+    using lifted = new Database(path);
+    for (const kind of ["INSERT", "UPDATE", "DELETE"]) lifted.run(`DROP TRIGGER refuse_${kind}`);
+  };
+}
+
+function journalWithFaults(folder: string): { journal: Journal; path: string; faults: string[] } {
+  const path = join(folder, "journals", "key.sqlite");
+  const faults: string[] = [];
+  return { journal: Journal.open(path, recordedLog().log, (fault) => faults.push(String(fault))), path, faults };
+}
+
+test("Journal: before the spawn a record that cannot be written is thrown, and told", () => {
+  using folder = tempFolder();
+  const { journal, path, faults } = journalWithFaults(folder.path);
+  refuseWrites(path);
+  expect(() => journal.starting(assignedRun({}), "t")).toThrow("no room");
+  expect(faults).toEqual([expect.stringContaining("no room")]);
+});
+
+test("Journal: after the spawn it is owed, and written in its order as soon as one can be", () => {
+  using folder = tempFolder();
+  const { journal, path, faults } = journalWithFaults(folder.path);
+  for (const runId of ["run_a", "run_b"]) journal.starting(assignedRun({ runId }), `token-${runId}`);
+  journal.spawning("run_a");
+  const lift = refuseWrites(path);
+  journal.running("run_a", IDENTITY);
+  journal.active("run_a", { ...ACTIVITY, lastAssistantText: "first" });
+  journal.active("run_a", ACTIVITY);
+  journal.cancelled("run_a", { kind: "stop-command" });
+  journal.ended("run_a", { kind: "stopped", signal: "SIGTERM" });
+  journal.done("run_b");
+  expect(faults).toHaveLength(6);
+  const phases = journal.unfinished(recordedLog().log).map(({ assigned, phase }) => `${assigned.runId} ${phase}`);
+  expect(phases.toSorted()).toEqual(["run_a spawning", "run_b starting"]);
+  expect(() => journal.requireRoom()).toThrow("no room");
+  lift();
+  journal.requireRoom();
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([
+    { phase: "ended", identity: IDENTITY, activity: ACTIVITY, cancel: { kind: "stop-command" }, outcome: { kind: "stopped" } },
+  ]);
+  expect(journal.doneIds()).toEqual(["run_b"]);
+});
+
+test("Journal: what is owed comes before the next record", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalWithFaults(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.spawning("run_a");
+  const lift = refuseWrites(path);
+  journal.notSpawned("run_a");
+  expect(() => journal.spawning("run_a")).toThrow("no room");
+  lift();
+  journal.spawning("run_a");
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "spawning" }]);
+});
+
+test.skipIf(!smallDisk.isPossible)("Journal: on a full disk nothing is lost that was known", () => {
+  using disk = smallDisk.mount(2);
+  const { journal, faults } = journalWithFaults(disk.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.spawning("run_a");
+  const ballast = join(disk.path, "ballast");
+  try {
+    writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024));
+  } catch {
+    // Full.
+  }
+  journal.running("run_a", IDENTITY);
+  journal.active("run_a", { ...ACTIVITY, lastAssistantText: "x".repeat(64 * 1024) });
+  journal.ended("run_a", { kind: "succeeded" });
+  expect(faults).not.toEqual([]);
+  rmSync(ballast);
+  journal.requireRoom();
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "ended", identity: IDENTITY, outcome: { kind: "succeeded" } }]);
+  journal[Symbol.dispose]();
+});
+
+test("Journal: a runner that lives long keeps the newest 10,000 runs that are through, and all that are not", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_open" }), "token");
+  for (let i = 0; i < 12_500; i++) {
+    journal.starting(assignedRun({ runId: `run_${i}` }), "token");
+    journal.done(`run_${i}`);
+  }
+  const done = new Set(journal.doneIds());
+  expect([done.size, done.has("run_12499"), done.has("run_0")]).toEqual([10_500, true, false]);
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([{ assigned: { runId: "run_open" } }]);
+  journal[Symbol.dispose]();
+});

@@ -1,0 +1,137 @@
+import { afterEach, expect, jest, test } from "bun:test";
+import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
+import { noAuthorization } from "../../../src/client/credentials.ts";
+import type { PollMessage } from "../../../src/protocol/poll.ts";
+import { LostClaims } from "../../../src/runner/polling/lost-claims.ts";
+import type { Registration } from "../../../src/runner/link/registration.ts";
+import { RunRegistry } from "../../../src/runner/runs/run-registry.ts";
+import { silentLog } from "../../../src/log.ts";
+import { type StubServer, stubServer } from "../../client/stub-server.ts";
+import { assignedRun } from "../assigned-run.ts";
+
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", prompt: "p", status: "claimed", runner_id: "lnch_1" };
+
+function lostClaimsAt(coordinator: StubServer, registry = new RunRegistry(0)): { lostClaims: LostClaims; messages: PollMessage[] } {
+  const messages: PollMessage[] = [];
+  const lostClaims = new LostClaims({
+    coordinator: new CoordinatorClient(coordinator.url, noAuthorization),
+    registration: { runnerId: "lnch_1", pollTimeoutSeconds: 30 } as Registration,
+    registry,
+    log: silentLog,
+    onMessage: (message) => messages.push(message),
+  });
+  return { lostClaims, messages };
+}
+
+/** How often it has looked: once for claims and once for stops each time. */
+function looksAt(coordinator: StubServer): number {
+  const of = (status: string): number => coordinator.received.filter(({ url }) => url.includes(`status=${status}`)).length;
+  expect(of("stopping")).toBe(of("claimed"));
+  return of("claimed");
+}
+
+const empty = (): StubServer => stubServer(() => Response.json({ runs: [] }));
+
+test("LostClaims: hands out what is claimed for this runner and unknown to it, and nothing else", async () => {
+  const registry = new RunRegistry(0);
+  registry.add(assignedRun({ runId: "run_known" }));
+  const rows = [
+    { ...RUN, run_id: "run_known" },
+    { ...RUN, run_id: "run_lost" },
+    { ...RUN, run_id: "run_running", status: "running" },
+    { ...RUN, run_id: "run_pending", status: "pending", runner_id: null },
+    { ...RUN, run_id: "run_other", runner_id: "lnch_2" },
+    { ...RUN, run_id: "run_bad", prompt: 5 },
+  ];
+  await using coordinator = stubServer(() => Response.json({ runs: rows }));
+  const { lostClaims, messages } = lostClaimsAt(coordinator, registry);
+  await lostClaims.lookIfDue();
+  expect(messages).toMatchObject([{ kind: "run", run: { runId: "run_lost", prompt: "p" } }]);
+  expect(coordinator.received[0]?.url).toBe("/runs?status=claimed&runner_id=lnch_1");
+});
+
+test("LostClaims: hands out the stop of a run that goes on, or was never here, and of no other", async () => {
+  const registry = new RunRegistry(0);
+  registry.add(assignedRun({ runId: "run_goes_on" }));
+  registry.add(assignedRun({ runId: "run_told" }))?.run.cancel({ kind: "stop-command" });
+  registry.add(assignedRun({ runId: "run_reporting" }))?.run.moveTo("reporting");
+  registry.remember(["run_through"]);
+  const runIds = ["run_goes_on", "run_told", "run_reporting", "run_through", "run_unknown"];
+  const rows = [
+    ...runIds.map((run_id) => ({ ...RUN, run_id, status: "stopping" })),
+    { ...RUN, run_id: "run_other", status: "stopping", runner_id: "lnch_2" },
+    { ...RUN, run_id: "run_running", status: "running" },
+  ];
+  await using coordinator = stubServer(() => Response.json({ runs: rows }));
+  const { lostClaims, messages } = lostClaimsAt(coordinator, registry);
+  await lostClaims.lookIfDue();
+  expect(messages).toEqual(["run_goes_on", "run_unknown"].map((runId) => ({ kind: "stops", runIds: [runId], sessionIds: [] })));
+  expect(coordinator.received[1]?.url).toBe("/runs?status=stopping&runner_id=lnch_1");
+});
+
+test("LostClaims: looks at the start, then only when something was expected", async () => {
+  await using coordinator = empty();
+  const { lostClaims } = lostClaimsAt(coordinator);
+  for (let i = 0; i < 3; i++) await lostClaims.lookIfDue();
+  expect(looksAt(coordinator)).toBe(1);
+  lostClaims.expect();
+  for (let i = 0; i < 3; i++) await lostClaims.lookIfDue();
+  expect(looksAt(coordinator)).toBe(2);
+});
+
+test("LostClaims: a look that failed is still due", async () => {
+  const answers = [500, 200, 500, 200, 200];
+  await using coordinator = stubServer(() => Response.json({ runs: [] }, { status: answers.shift() ?? 500 }));
+  const { lostClaims } = lostClaimsAt(coordinator);
+  for (let i = 0; i < 5; i++) await lostClaims.lookIfDue();
+  expect(coordinator.received.map(({ url }) => /status=(\w+)/.exec(url)?.[1])).toEqual(["claimed", "claimed", "stopping", "claimed", "stopping"]);
+});
+
+/** How many looks there were in each minute of `minutes`; a poll, and so a question whether one is due, comes every 30 s. */
+async function looksPerMinute(lostClaims: LostClaims, coordinator: StubServer, minutes: number): Promise<number[]> {
+  const looks: number[] = [];
+  for (let minute = 0; minute < minutes; minute++) {
+    const before = looksAt(coordinator);
+    for (const halfMs of [30_000, 30_000]) {
+      jest.advanceTimersByTime(halfMs);
+      await lostClaims.lookIfDue();
+    }
+    looks.push(looksAt(coordinator) - before);
+  }
+  return looks;
+}
+
+test("LostClaims: where a ghost is possible it looks once more when it must be gone", async () => {
+  await using coordinator = empty();
+  const { lostClaims } = lostClaimsAt(coordinator);
+  await lostClaims.lookIfDue();
+  jest.useFakeTimers();
+  lostClaims.expect({ isGhostPossible: true });
+  await lostClaims.lookIfDue();
+  expect(looksAt(coordinator)).toBe(2);
+  jest.advanceTimersByTime(34_000);
+  await lostClaims.lookIfDue();
+  expect(looksAt(coordinator)).toBe(2);
+  jest.advanceTimersByTime(1_100);
+  await lostClaims.lookIfDue();
+  expect(looksAt(coordinator)).toBe(3);
+});
+
+test("LostClaims: looks every five minutes, not more often after it had to look out of turn", async () => {
+  await using coordinator = empty();
+  const { lostClaims } = lostClaimsAt(coordinator);
+  await lostClaims.lookIfDue();
+  jest.useFakeTimers();
+  for (let i = 0; i < 8; i++) {
+    lostClaims.expect({ isGhostPossible: true });
+    await lostClaims.lookIfDue();
+    jest.advanceTimersByTime(31_000);
+  }
+  await looksPerMinute(lostClaims, coordinator, 2);
+  const looks = await looksPerMinute(lostClaims, coordinator, 20);
+  expect(looks.reduce((sum, count) => sum + count, 0)).toBe(4);
+});

@@ -1,0 +1,175 @@
+import { expect, test } from "bun:test";
+import { RunRegistry, type TakenRun } from "../../../src/runner/runs/run-registry.ts";
+import { assignedRun } from "../assigned-run.ts";
+
+function take(registry: RunRegistry, runId: string, sessionId = "ses_1"): TakenRun {
+  const taken = registry.add(assignedRun({ runId, sessionId }));
+  if (taken === null) throw new Error(`${runId} was taken before`);
+  return taken;
+}
+
+function finish({ run, end }: TakenRun): void {
+  run.moveTo("reporting");
+  end({ remember: true });
+}
+
+/** The runs whose turn it is by now. */
+async function onTurn(taken: readonly TakenRun[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const { run, turn } of taken) void turn.then(() => ids.push(run.runId));
+  await new Promise((resolve) => setImmediate(resolve));
+  return ids;
+}
+
+test("RunRegistry: runs of one session take turns in the order in which they were claimed", async () => {
+  const registry = new RunRegistry(0);
+  const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
+  expect(await onTurn(runs)).toEqual(["run_a"]);
+  finish(runs[0] as TakenRun);
+  expect(await onTurn(runs)).toEqual(["run_a", "run_b"]);
+  finish(runs[1] as TakenRun);
+  expect(await onTurn(runs)).toEqual(["run_a", "run_b", "run_c"]);
+});
+
+test("RunRegistry: a run that ends before its turn lets nobody pass the one that is under way", async () => {
+  const registry = new RunRegistry(0);
+  const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
+  finish(runs[1] as TakenRun);
+  expect(await onTurn([runs[2] as TakenRun])).toEqual([]);
+  finish(runs[0] as TakenRun);
+  expect(await onTurn([runs[2] as TakenRun])).toEqual(["run_c"]);
+});
+
+test("RunRegistry: runs of different sessions do not wait for each other", async () => {
+  const registry = new RunRegistry(0);
+  const runs = [take(registry, "run_a", "ses_a"), take(registry, "run_b", "ses_b")];
+  expect(await onTurn(runs)).toEqual(["run_a", "run_b"]);
+});
+
+test("RunRegistry: a session whose runs have ended begins anew", async () => {
+  const registry = new RunRegistry(0);
+  finish(take(registry, "run_a"));
+  expect(await onTurn([take(registry, "run_b")])).toEqual(["run_b"]);
+});
+
+test("RunRegistry.add: the same run again is none, while it is here and after its end", () => {
+  const registry = new RunRegistry(0);
+  const taken = take(registry, "run_a");
+  expect(registry.add(assignedRun({ runId: "run_a" }))).toBeNull();
+  expect([registry.knows("run_a"), registry.get("run_a")?.runId]).toEqual([true, "run_a"]);
+  finish(taken);
+  expect(registry.add(assignedRun({ runId: "run_a" }))).toBeNull();
+  expect([registry.knows("run_a"), registry.get("run_a"), registry.knows("run_b")]).toEqual([true, undefined, false]);
+});
+
+test("RunRegistry: a slot is held from the claim to the end of the executor, the run until its report is acknowledged", () => {
+  const registry = new RunRegistry(2);
+  const first = take(registry, "run_a", "ses_a");
+  expect([registry.executing, registry.isFull]).toEqual([1, false]);
+  const second = take(registry, "run_b", "ses_b");
+  expect(registry.isFull).toBe(true);
+  first.run.moveTo("starting");
+  first.run.moveTo("running");
+  expect(registry.isFull).toBe(true);
+  first.run.moveTo("reporting");
+  expect([registry.executing, registry.size, registry.isFull]).toEqual([1, 2, false]);
+  first.end({ remember: true });
+  finish(second);
+  expect([registry.executing, registry.size]).toEqual([0, 0]);
+});
+
+test("RunRegistry: a run whose agent waits for another holds no slot until its last wait is over, and only while it runs", () => {
+  const registry = new RunRegistry(1);
+  const { run } = take(registry, "run_a", "ses_a");
+  run.moveTo("starting");
+  run.moveTo("running");
+  const [first, second] = [registry.waits("run_a"), registry.waits("run_a")];
+  expect([registry.isFull, registry.executing]).toEqual([false, 1]);
+  take(registry, "run_b", "ses_b");
+  expect(registry.isFull).toBe(true);
+  first[Symbol.dispose]();
+  expect(registry.isFull).toBe(true);
+  second[Symbol.dispose]();
+  expect([registry.isFull, registry.executing]).toEqual([true, 2]);
+  registry.waits("run_a");
+  expect(registry.isFull).toBe(true);
+  run.moveTo("reporting");
+  // Its slot is free for good, not twice.
+  expect([registry.isFull, registry.executing]).toEqual([true, 1]);
+});
+
+test("RunRegistry.changed: resolves when a wait begins and when it ends", async () => {
+  const registry = new RunRegistry(1);
+  const begun = registry.changed();
+  const wait = registry.waits("run_a");
+  await begun;
+  const over = registry.changed();
+  wait[Symbol.dispose]();
+  await over;
+});
+
+test("RunRegistry: runs that wait for their session's turn hold no slot, and the one whose turn comes has that of the one before", () => {
+  const registry = new RunRegistry(2);
+  const [first, second, third] = ["run_a", "run_b", "run_c"].map((runId) => take(registry, runId)) as [TakenRun, TakenRun, TakenRun];
+  expect([registry.executing, registry.isFull]).toEqual([3, false]);
+  const other = take(registry, "run_d", "ses_d");
+  expect(registry.isFull).toBe(true);
+  // One that ends while it waits gives nothing back.
+  finish(second);
+  finish(first);
+  expect([registry.executing, registry.isFull]).toEqual([2, true]);
+  finish(third);
+  expect([registry.executing, registry.isFull]).toEqual([1, false]);
+  finish(other);
+  expect(registry.executing).toBe(0);
+});
+
+test("RunRegistry: 0 is no limit", () => {
+  const registry = new RunRegistry(0);
+  for (let i = 0; i < 500; i++) take(registry, `run_${i}`, `ses_${i}`);
+  expect([registry.isFull, registry.executing]).toEqual([false, 500]);
+});
+
+test("RunRegistry: finds runs by session", () => {
+  const registry = new RunRegistry(0);
+  take(registry, "run_a", "ses_a");
+  take(registry, "run_b", "ses_b");
+  take(registry, "run_c", "ses_a");
+  expect(registry.ofSession("ses_a").map(({ runId }) => runId)).toEqual(["run_a", "run_c"]);
+  expect(registry.all()).toHaveLength(3);
+});
+
+test("RunRegistry.changed: resolves at the next change of a run's state and at its end", async () => {
+  const registry = new RunRegistry(0);
+  const taken = take(registry, "run_a");
+  const changed = registry.changed();
+  taken.run.moveTo("reporting");
+  await changed;
+  const ended = registry.changed();
+  taken.end({ remember: true });
+  await ended;
+});
+
+test("RunRegistry: remembers ended runs, but not without bound", () => {
+  const registry = new RunRegistry(0);
+  for (let i = 0; i <= 10_000; i++) finish(take(registry, `run_${i}`, `ses_${i}`));
+  expect([registry.knows("run_0"), registry.knows("run_1"), registry.knows("run_10000")]).toEqual([false, true, true]);
+});
+
+test("RunRegistry: a run whose claim was lost may come back, one that is through may not", () => {
+  const registry = new RunRegistry(0);
+  const lost = take(registry, "run_a");
+  lost.run.moveTo("reporting");
+  lost.end({ remember: false });
+  expect(registry.knows("run_a")).toBe(false);
+  finish(take(registry, "run_a"));
+  expect(registry.add(lost.run.assigned)).toBeNull();
+});
+
+test("RunRegistry.remember: runs of an earlier start are known", () => {
+  const registry = new RunRegistry(0);
+  const { run } = take(registry, "run_b");
+  registry.remember(["run_a"]);
+  expect(registry.knows("run_a")).toBe(true);
+  expect(registry.add({ ...run.assigned, runId: "run_a" })).toBeNull();
+});
