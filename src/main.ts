@@ -1,4 +1,4 @@
-import { Output } from "./commands/output.ts";
+import { Output } from "./commands/terminal/output.ts";
 import { ExitCode, UserError } from "./errors.ts";
 import { commit, version } from "./version.ts";
 
@@ -9,7 +9,7 @@ import { commit, version } from "./version.ts";
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
   if (words.length === 1 && words[0] === "--version") return printVersion();
-  const [{ programContext }, { runCommandLine }] = await Promise.all([import("./commands/program-context.ts"), import("./commands/run-command-line.ts")]);
+  const [{ programContext }, { runCommandLine }] = await Promise.all([import("./commands/command-line/program-context.ts"), import("./commands/command-line/run-command-line.ts")]);
   return runCommandLine(words, programContext(stdout, stderr, (code) => process.exit(code)), printVersion);
 }
 

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bashCompletion } from "../../src/commands/bash-completion.ts";
-import { allCommandModels } from "../../src/commands/command-table.ts";
-import { fishCompletion } from "../../src/commands/fish-completion.ts";
-import { manPage } from "../../src/commands/man-page.ts";
-import { zshCompletion } from "../../src/commands/zsh-completion.ts";
+import { bashCompletion } from "../../src/commands/completion/bash-completion.ts";
+import { allCommandModels } from "../../src/commands/command-line/command-table.ts";
+import { fishCompletion } from "../../src/commands/completion/fish-completion.ts";
+import { manPage } from "../../src/commands/completion/man-page.ts";
+import { zshCompletion } from "../../src/commands/completion/zsh-completion.ts";
 import type { ArchiveEntry } from "./archive-entry.ts";
 import type { BundledPackage } from "./bundled-packages.ts";
 import { thirdPartyNotices } from "./notices.ts";

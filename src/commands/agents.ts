@@ -5,11 +5,11 @@ import { readAgentFile } from "../coordinator/agents/agent-file.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
 import { type AgentInfo, type CreateAgent, CreateAgent as CreateAgentSchema } from "../protocol/agent.ts";
 import * as v from "valibot";
-import { type Command, type CommandArgs, type CommandContext, textArg } from "./command.ts";
-import { asking, connect } from "./connect.ts";
-import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./options.ts";
-import { printTable } from "./table.ts";
-import { watch } from "./watch.ts";
+import { type Command, type CommandArgs, type CommandContext, textArg } from "./command-line/command.ts";
+import { asking, connect } from "./wiring/connect.ts";
+import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./command-line/options.ts";
+import { printTable } from "./terminal/table.ts";
+import { watch } from "./terminal/watch.ts";
 
 const ACTIONS = ["list", "show", "add", "rm"] as const;
 

@@ -4,11 +4,11 @@ import { type Config, loadConfig } from "../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
 import { ExitCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Command } from "./command.ts";
-import { startConfiguredTelemetry } from "./configured-telemetry.ts";
-import { commonOptions, coordinatorOnlyOptions, coordinatorOptions, listenOptions, logOptions, metricsOption, stateDirOption } from "./options.ts";
-import { commandLog } from "./run-runner.ts";
-import { makeStateFolder } from "./state-folder.ts";
+import type { Command } from "./command-line/command.ts";
+import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
+import { commonOptions, coordinatorOnlyOptions, coordinatorOptions, listenOptions, logOptions, metricsOption, stateDirOption } from "./command-line/options.ts";
+import { commandLog } from "./wiring/run-runner.ts";
+import { makeStateFolder } from "./wiring/state-folder.ts";
 
 export const coordinatorCommand: Command = {
   name: "coordinator",

@@ -1,11 +1,11 @@
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { loadConfig, type Config } from "../config/load-config.ts";
 import { describeError, ExitCode, UserError } from "../errors.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { asking, connect } from "./connect.ts";
+import type { Command, CommandContext } from "./command-line/command.ts";
+import { asking, connect } from "./wiring/connect.ts";
 import { folderBytes } from "../process/folder-bytes.ts";
-import { commonOptions, jsonOption, runnerOptions } from "./options.ts";
-import { catalogOptions, resolveExecutor } from "./resolve-executor.ts";
+import { commonOptions, jsonOption, runnerOptions } from "./command-line/options.ts";
+import { catalogOptions, resolveExecutor } from "./wiring/resolve-executor.ts";
 import { listExecutors } from "../catalog/list-executors.ts";
 
 interface Check {

@@ -3,9 +3,9 @@ import { loadConfig } from "../config/load-config.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
 import { processStartTime } from "../process/process-table.ts";
 import { type Holder, liveRunners, locksFolder } from "../runner/identity-lock.ts";
-import { type Command, textArg } from "./command.ts";
-import { HANDOVER_SIGNAL } from "./interrupts.ts";
-import { commonOptions, coordinatorOptions } from "./options.ts";
+import { type Command, textArg } from "./command-line/command.ts";
+import { HANDOVER_SIGNAL } from "./terminal/interrupts.ts";
+import { commonOptions, coordinatorOptions } from "./command-line/options.ts";
 
 const EXIT_WAIT_MS = 10_000;
 const LOOK_EVERY_MS = 50;

@@ -3,11 +3,11 @@ import { loadConfig } from "../config/load-config.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Newest } from "../client/newest-rows.ts";
 import { ExitCode, usageError } from "../errors.ts";
-import { type Command, type CommandArgs, textArg } from "./command.ts";
-import { asking, connect } from "./connect.ts";
-import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./options.ts";
-import { printTable } from "./table.ts";
-import { watch } from "./watch.ts";
+import { type Command, type CommandArgs, textArg } from "./command-line/command.ts";
+import { asking, connect } from "./wiring/connect.ts";
+import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./command-line/options.ts";
+import { printTable } from "./terminal/table.ts";
+import { watch } from "./terminal/watch.ts";
 
 const SHOWN = 50;
 

@@ -4,13 +4,13 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { type Config, loadConfig } from "../config/load-config.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
 import { isTerminal, type Run } from "../protocol/run.ts";
-import { type Command, type CommandArgs, type CommandContext, textArg } from "./command.ts";
-import { asking, connect } from "./connect.ts";
-import { exitCodeOfRun } from "./follow-run.ts";
-import { LogWriter, type Stream } from "./log-writer.ts";
-import { commonOptions, coordinatorOptions, jsonOption } from "./options.ts";
-import { RunEvents } from "./run-events.ts";
-import { RunOutputSource } from "./run-output-source.ts";
+import { type Command, type CommandArgs, type CommandContext, textArg } from "./command-line/command.ts";
+import { asking, connect } from "./wiring/connect.ts";
+import { exitCodeOfRun } from "./follow/follow-run.ts";
+import { LogWriter, type Stream } from "./follow/log-writer.ts";
+import { commonOptions, coordinatorOptions, jsonOption } from "./command-line/options.ts";
+import { RunEvents } from "./follow/run-events.ts";
+import { RunOutputSource } from "./follow/run-output-source.ts";
 
 const LOOK_EVERY_MS = 500;
 const STREAMS: Readonly<Record<string, readonly Stream[]>> = {

@@ -6,8 +6,8 @@ import { describeError, errorCode, ExitCode, usageError, UserError } from "../er
 import { runTool } from "../process/run-tool.ts";
 import { planService } from "../service/plan-service.ts";
 import type { ServicePlan, ServiceRequest, Step } from "../service/service-plan.ts";
-import { type Command, type CommandArgs, type CommandContext, textArg } from "./command.ts";
-import { commonOptions, runnerOptions } from "./options.ts";
+import { type Command, type CommandArgs, type CommandContext, textArg } from "./command-line/command.ts";
+import { commonOptions, runnerOptions } from "./command-line/options.ts";
 
 const ACTIONS = ["install", "uninstall", "status", "logs"] as const;
 type Action = (typeof ACTIONS)[number];

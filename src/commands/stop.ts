@@ -3,9 +3,9 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { ExitCode } from "../errors.ts";
 import type { StopAnswer } from "../protocol/run.ts";
-import { type Command, textArg } from "./command.ts";
-import { asking, connect } from "./connect.ts";
-import { commonOptions, coordinatorOptions, jsonOption } from "./options.ts";
+import { type Command, textArg } from "./command-line/command.ts";
+import { asking, connect } from "./wiring/connect.ts";
+import { commonOptions, coordinatorOptions, jsonOption } from "./command-line/options.ts";
 
 export const stopCommand: Command = {
   name: "stop",

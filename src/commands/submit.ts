@@ -5,11 +5,11 @@ import { Age, wholeNumber } from "../config/values.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import type { CreateRun, Run } from "../protocol/run.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
-import { type Command, type CommandArgs, type CommandContext, textArg } from "./command.ts";
-import { asking, connect } from "./connect.ts";
-import { exitCodeOfRun, type Followed, followRun } from "./follow-run.ts";
-import { commonOptions, coordinatorOptions, jsonOption } from "./options.ts";
-import { printable } from "./table.ts";
+import { type Command, type CommandArgs, type CommandContext, textArg } from "./command-line/command.ts";
+import { asking, connect } from "./wiring/connect.ts";
+import { exitCodeOfRun, type Followed, followRun } from "./follow/follow-run.ts";
+import { commonOptions, coordinatorOptions, jsonOption } from "./command-line/options.ts";
+import { printable } from "./terminal/table.ts";
 
 export const submitCommand: Command = {
   name: "submit",

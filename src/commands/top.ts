@@ -1,10 +1,10 @@
 import { loadConfig } from "../config/load-config.ts";
 import { describeError, ExitCode } from "../errors.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { asking, connect } from "./connect.ts";
-import { LogWriter } from "./log-writer.ts";
+import type { Command, CommandContext } from "./command-line/command.ts";
+import { asking, connect } from "./wiring/connect.ts";
+import { LogWriter } from "./follow/log-writer.ts";
 import { RunLog } from "./logs.ts";
-import { commonOptions, coordinatorOptions } from "./options.ts";
+import { commonOptions, coordinatorOptions } from "./command-line/options.ts";
 import { afterKey, type Effect, keysOf } from "./top/top-keys.ts";
 import { keepReading } from "./top/live-data.ts";
 import { TerminalScreen } from "./top/terminal-screen.ts";

@@ -1,16 +1,16 @@
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { describeError, ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { Command, CommandContext } from "./command.ts";
-import { startConfiguredTelemetry } from "./configured-telemetry.ts";
-import { connect } from "./connect.ts";
+import type { Command, CommandContext } from "./command-line/command.ts";
+import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
+import { connect } from "./wiring/connect.ts";
 import { startConfiguredCoordinator } from "./coordinator.ts";
-import { exitCodeOfRun, followRun } from "./follow-run.ts";
-import { onInterrupts } from "./interrupts.ts";
-import { commonOptions, upOptions } from "./options.ts";
-import { listOfExecutors } from "./resolve-executor.ts";
-import { tellServiceManager } from "./tell-service-manager.ts";
-import { commandLog, exitCodeOf, makeRunner, runnerConfig } from "./run-runner.ts";
+import { exitCodeOfRun, followRun } from "./follow/follow-run.ts";
+import { onInterrupts } from "./terminal/interrupts.ts";
+import { commonOptions, upOptions } from "./command-line/options.ts";
+import { listOfExecutors } from "./wiring/resolve-executor.ts";
+import { tellServiceManager } from "./wiring/tell-service-manager.ts";
+import { commandLog, exitCodeOf, makeRunner, runnerConfig } from "./wiring/run-runner.ts";
 
 const SAMPLE_PROMPT = "Hello from agent-runner: this run was queued, claimed, executed and reported.";
 

@@ -4,7 +4,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log, LogContext } from "../log.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
 import type { TraceFields } from "../protocol/trace-context.ts";
-import type { SessionTree } from "./session-tree.ts";
+import type { SessionTree } from "./own-tree.ts";
 import { exceededLimit, type TreeLimits } from "./tree-limits.ts";
 
 /** On whose behalf a run is created. */

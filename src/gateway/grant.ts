@@ -3,7 +3,7 @@ import { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { TraceFields } from "../protocol/trace-context.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
-import { SessionTree } from "./session-tree.ts";
+import { SessionTree } from "./own-tree.ts";
 
 /** What a run has told the coordinator about itself so far; only what the coordinator acknowledged counts. */
 export interface Activity {

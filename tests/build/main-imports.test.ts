@@ -20,5 +20,5 @@ function loadedWith(file: string, found = new Set<string>()): Set<string> {
 test("what every start loads is three files of ours beside main.ts: none of node's modules, each of which takes milliseconds", () => {
   const loaded = [...loadedWith(join(root, "src/main.ts"))].map((path) => path.replace(`${root}/`, "")).toSorted();
   // The build puts the version in the place of package.json.
-  expect(loaded).toEqual(["package.json", "src/commands/output.ts", "src/errors.ts", "src/version.ts"]);
+  expect(loaded).toEqual(["package.json", "src/commands/terminal/output.ts", "src/errors.ts", "src/version.ts"]);
 });

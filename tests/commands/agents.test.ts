@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { agentsCommand } from "../../src/commands/agents.ts";
-import type { CommandArgs } from "../../src/commands/command.ts";
+import type { CommandArgs } from "../../src/commands/command-line/command.ts";
 import { Fixture } from "../coordinator/fixture.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { type CommandRun, runOf } from "./command-run.ts";

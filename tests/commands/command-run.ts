@@ -1,4 +1,4 @@
-import type { Command, CommandArgs } from "../../src/commands/command.ts";
+import type { Command, CommandArgs } from "../../src/commands/command-line/command.ts";
 import type { Environment } from "../../src/config/environment.ts";
 
 export interface CommandRun {

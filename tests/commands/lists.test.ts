@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Command, CommandArgs } from "../../src/commands/command.ts";
+import type { Command, CommandArgs } from "../../src/commands/command-line/command.ts";
 import { runnersCommand, runsCommand, sessionsCommand } from "../../src/commands/lists.ts";
 import { UserError } from "../../src/errors.ts";
 import { stubServer } from "../client/stub-server.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { CommandArgs } from "../../src/commands/command.ts";
+import type { CommandArgs } from "../../src/commands/command-line/command.ts";
 import { submitCommand } from "../../src/commands/submit.ts";
 import { Fixture } from "../coordinator/fixture.ts";
 import { tempFolder } from "../harness/temp-folder.ts";

@@ -1,4 +1,4 @@
-import type { CommandContext } from "../command.ts";
+import type { CommandContext } from "../command-line/command.ts";
 import type { Line, Size, Tone } from "./top-view.ts";
 
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";

@@ -1,7 +1,7 @@
 import { harmlessText } from "../../harmless-text.ts";
 import { isTerminal, type Run } from "../../protocol/run.ts";
 import type { Session } from "../../protocol/session.ts";
-import { fitted, padded, printable } from "../table.ts";
+import { fitted, padded, printable } from "../terminal/table.ts";
 import type { TopData } from "./top-data.ts";
 
 export const VIEWS = ["runs", "tree", "runners"] as const;

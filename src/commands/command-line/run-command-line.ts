@@ -1,0 +1,41 @@
+import { defineCommand, runCommand } from "citty";
+import { bypassProxyForLoopback } from "../../config/environment.ts";
+import { ExitCode } from "../../errors.ts";
+import { chooseCommand, normaliseArgs } from "./choose-command.ts";
+import type { Command, CommandContext } from "./command.ts";
+import { COMMANDS, rootCommand } from "./command-table.ts";
+import { renderHelp } from "./help.ts";
+
+/** From what was typed to an exit code: choose the command, parse for it, run it. `printVersion` is what `--version` does. */
+export async function runCommandLine(words: readonly string[], context: CommandContext, printVersion: () => number): Promise<number> {
+  const { name, rest } = chooseCommand(wordsOfHelp(words), rootCommand.args, Object.keys(COMMANDS));
+  const command = name === null ? rootCommand : await loadCommand(name);
+  const options = rest.slice(0, rest.includes("--") ? rest.indexOf("--") : undefined);
+  if (options.includes("--help") || options.includes("-h")) return printHelp(command, context);
+  if (options.includes("--version")) return printVersion();
+
+  bypassProxyForLoopback();
+  const rawArgs = normaliseArgs(command.name, rest, command.args);
+  const { args, run } = command;
+  const { result } = await runCommand(defineCommand({ args, run: ({ args }) => run(args as Record<string, string | boolean>, context) }), { rawArgs });
+  return result as number;
+}
+
+/** `agent-runner help [COMMAND]` is what many type first. */
+function wordsOfHelp(words: readonly string[]): string[] {
+  return words[0] === "help" ? [...words.slice(1), "--help"] : [...words];
+}
+
+async function loadCommand(name: string): Promise<Command> {
+  const entry = COMMANDS[name];
+  if (entry === undefined) throw new Error(`no command ${name}`);
+  return entry.load();
+}
+
+function printHelp(command: Command, context: CommandContext): number {
+  const commands = command === rootCommand ? Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const) : [];
+  const colours = context.isTerminal && !context.env["NO_COLOR"];
+  const width = context.isTerminal ? process.stdout.columns : undefined;
+  context.write(renderHelp(command, { commands, colours, width: width ?? 100 }));
+  return ExitCode.ok;
+}

@@ -1,0 +1,94 @@
+import type { CoordinatorClient } from "../../client/coordinator-client.ts";
+import { failureOfThrown } from "../../client/failure.ts";
+import { delay } from "../../async/delay.ts";
+import { ExitCode } from "../../errors.ts";
+import { isTerminal, type Run } from "../../protocol/run.ts";
+import type { SessionEvent } from "../../protocol/session.ts";
+
+export interface Followed {
+  readonly run: Run;
+  /** The session's result; null if it has none. */
+  readonly result: string | null;
+}
+
+export interface FollowOptions {
+  readonly onEvent: (event: SessionEvent) => void;
+  readonly onStatus?: (run: Run) => void;
+}
+
+/** Between two looks at the run where no event comes: not every coordinator tells every change. */
+const LOOK_EVERY_MS = 500;
+const STREAM_RETRY_MS = 2_000;
+
+/**
+ * Follows a run to its end: events as they come, the status whenever it changes. A run that is tried again is followed to the end of its
+ * last attempt. An outage of the coordinator is waited out.
+ */
+export async function followRun(client: CoordinatorClient, firstRunId: string, sessionId: string, options: FollowOptions): Promise<Followed> {
+  const done = new AbortController();
+  let wake = new AbortController();
+  const streaming = streamEvents(client, sessionId, done.signal, (event) => {
+    if (event !== null) options.onEvent(event);
+    wake.abort();
+  });
+  try {
+    let runId = firstRunId;
+    let lastStatus = "";
+    for (;;) {
+      // New before the look: what comes during it wakes the wait that follows.
+      wake = new AbortController();
+      const run = await lookAt(client, runId);
+      if (run !== null && run.status !== lastStatus) options.onStatus?.(run);
+      lastStatus = run?.status ?? lastStatus;
+      if (run?.retried_by != null) {
+        runId = run.retried_by;
+        continue;
+      }
+      if (run !== null && isTerminal(run.status)) return { run, result: await resultOf(client, run) };
+      await delay(LOOK_EVERY_MS, wake.signal);
+    }
+  } finally {
+    done.abort();
+    await streaming;
+  }
+}
+
+export function exitCodeOfRun(run: Run): number {
+  if (run.status === "completed") return ExitCode.ok;
+  return run.status === "stopped" ? ExitCode.stopped : ExitCode.failed;
+}
+
+/** The run as it is now; null while the coordinator is away. */
+async function lookAt(client: CoordinatorClient, runId: string): Promise<Run | null> {
+  try {
+    return await client.run(runId);
+  } catch (error) {
+    if (failureOfThrown("run", error).isRetryable) return null;
+    throw error;
+  }
+}
+
+async function resultOf(client: CoordinatorClient, run: Run): Promise<string | null> {
+  if (run.status !== "completed") return null;
+  try {
+    return await client.result(run.session_id);
+  } catch {
+    return null;
+  }
+}
+
+async function streamEvents(
+  client: CoordinatorClient,
+  sessionId: string,
+  signal: AbortSignal,
+  onMessage: (event: SessionEvent | null) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      for await (const event of client.sessionStream(sessionId, signal)) onMessage(event);
+    } catch {
+      // The run's status is looked at all the same; the stream only makes it lively.
+    }
+    await delay(STREAM_RETRY_MS, signal);
+  }
+}

@@ -1,0 +1,101 @@
+import { harmlessText } from "../../harmless-text.ts";
+import { messageText, type SessionEvent } from "../../protocol/session.ts";
+import type { CommandContext } from "../command-line/command.ts";
+import { printable } from "../terminal/table.ts";
+
+export type Stream = "events" | "stdout" | "stderr";
+
+export interface LogWriterOptions {
+  readonly isJson: boolean;
+  /** Each line says what it is of. */
+  readonly isMarked: boolean;
+  /** Of what is there at first only the last so many lines and events; null: all. */
+  readonly tail: number | null;
+}
+
+/** A line that has become so long is written in pieces (as JSON all but the last say `"continues": true`): what never ends a line must not grow here. */
+const LINE_CHARACTERS = 1024 * 1024;
+
+const MARKS = { stdout: "out", stderr: "err" } as const;
+
+/**
+ * Writes what a run says to stdout. On a terminal nothing of it acts on the terminal; elsewhere, of one stream alone, it is what the run has
+ * written, to the byte where it is UTF-8.
+ */
+export class LogWriter {
+  readonly #context: CommandContext;
+  readonly #options: LogWriterOptions;
+  /** What of a stream is not a whole line yet. */
+  readonly #rest = { stdout: "", stderr: "" };
+  readonly #begun = new Set<Stream>();
+
+  constructor(context: CommandContext, options: LogWriterOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  get startsAtEnd(): boolean {
+    return this.#options.tail !== null;
+  }
+
+  events(events: readonly SessionEvent[]): void {
+    for (const event of this.#lastOf("events", events)) {
+      if (this.#options.isJson) this.#context.print(JSON.stringify({ stream: "events", event }));
+      else this.#context.print(lineOf(event));
+    }
+  }
+
+  output(stream: "stdout" | "stderr", text: string): void {
+    if (text === "") return;
+    if (!this.#options.isJson && !this.#options.isMarked && !this.startsAtEnd) return this.#context.write(this.#shown(text));
+    const lines = (this.#rest[stream] + text).split("\n");
+    this.#rest[stream] = lines.pop() ?? "";
+    for (const line of this.#lastOf(stream, lines)) this.#line(stream, line);
+    if (this.#rest[stream].length < LINE_CHARACTERS) return;
+    this.#line(stream, this.#rest[stream], { continues: true });
+    this.#rest[stream] = "";
+  }
+
+  /** Nothing more comes: a last line without an end is one, too. */
+  end(): void {
+    for (const stream of ["stdout", "stderr"] as const) {
+      if (this.#rest[stream] !== "") this.#line(stream, this.#rest[stream]);
+      this.#rest[stream] = "";
+    }
+  }
+
+  #line(stream: "stdout" | "stderr", line: string, more: { readonly continues?: true } = {}): void {
+    if (this.#options.isJson) this.#context.print(JSON.stringify({ stream, line, ...more }));
+    else this.#context.print(this.#options.isMarked ? `${MARKS[stream]}| ${this.#shown(line)}` : this.#shown(line));
+  }
+
+  #lastOf<T>(stream: Stream, all: readonly T[]): readonly T[] {
+    const { tail } = this.#options;
+    if (tail === null || this.#begun.has(stream)) return all;
+    if (all.length > 0) this.#begun.add(stream);
+    return tail === 0 ? [] : all.slice(-tail);
+  }
+
+  #shown(text: string): string {
+    return this.#context.isTerminal ? harmlessText(text) : text;
+  }
+}
+
+const SHOWN_CHARACTERS = 300;
+
+/** `12:03:04 message assistant: Done.`: one line for each event; `--json` has all of it. */
+function lineOf(event: SessionEvent): string {
+  const time = event.timestamp == null ? "--:--:--" : (/T(\d\d:\d\d:\d\d)/.exec(event.timestamp)?.[1] ?? "--:--:--");
+  const line = printable([event.event_type, ...wordsOf(event)].join(" "));
+  return `${time} ${line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)}…` : line}`;
+}
+
+function wordsOf(event: SessionEvent): string[] {
+  if (event.event_type === "message") return [`${event.role ?? "?"}: ${messageText(event)}`];
+  if (event.tool_name != null) return [event.tool_name, event.error == null ? brief(event.tool_input) : `failed: ${event.error}`];
+  return [event.reason, event.error, event.exit_code == null ? null : `exit code ${event.exit_code}`].filter((word) => word != null);
+}
+
+function brief(value: unknown): string {
+  return value == null ? "" : typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+}

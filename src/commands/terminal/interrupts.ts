@@ -1,0 +1,38 @@
+import { ExitCode } from "../../errors.ts";
+import type { Runner } from "../../runner/runner.ts";
+import type { CommandContext } from "../command-line/command.ts";
+
+export const HANDOVER_SIGNAL = "SIGUSR2";
+const EXIT_AFTER_SIGNALS = 130;
+const ECHO_MS = 100;
+const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/**
+ * Ctrl+C, SIGTERM, or a terminal that is closed (SIGHUP): the first drains, the second stops the runs, the third exits at once and leaves no executor behind. SIGUSR2 hands
+ * over: exits at once and leaves the executors to the next start.
+ */
+export function onInterrupts(runner: Runner, context: CommandContext): Disposable {
+  let count = 0;
+  let lastMs = Number.NEGATIVE_INFINITY;
+  const onSignal = (): void => {
+    // One signal to a whole process group comes twice where a parent such as npm passes it on.
+    const isEcho = performance.now() - lastMs < ECHO_MS;
+    lastMs = performance.now();
+    if (isEcho) return;
+    if (++count <= 2) return runner.interrupt();
+    runner.killAll();
+    context.exitNow(EXIT_AFTER_SIGNALS);
+  };
+  const onHandover = (): void => {
+    runner.handOver();
+    context.exitNow(ExitCode.ok);
+  };
+  if (process.platform !== "win32") process.on(HANDOVER_SIGNAL, onHandover);
+  for (const signal of INTERRUPTS) process.on(signal, onSignal);
+  return {
+    [Symbol.dispose]() {
+      process.off(HANDOVER_SIGNAL, onHandover);
+      for (const signal of INTERRUPTS) process.off(signal, onSignal);
+    },
+  };
+}

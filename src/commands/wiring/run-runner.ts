@@ -1,0 +1,70 @@
+import { inheritableEnvironment } from "../../config/environment.ts";
+import { type Config, loadConfig } from "../../config/load-config.ts";
+import { ExitCode, usageError } from "../../errors.ts";
+import { createLog, type Log } from "../../log.ts";
+import { Runner, type RunnerEnd, type RunnerOptions } from "../../runner/runner.ts";
+import { tellServiceManager } from "./tell-service-manager.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
+import type { CommandArgs, CommandContext } from "../command-line/command.ts";
+import { authorizationOf } from "./connect.ts";
+import { listOfExecutors, resolveExecutor } from "./resolve-executor.ts";
+import { makeStateFolder } from "./state-folder.ts";
+import { onInterrupts } from "../terminal/interrupts.ts";
+import { startConfiguredTelemetry } from "./configured-telemetry.ts";
+
+/** The root command. */
+export async function runRunner(args: CommandArgs, context: CommandContext): Promise<number> {
+  const config = runnerConfig(args, context);
+  if (args["executor-list"] === true) {
+    context.print(listOfExecutors(config, context.env));
+    return ExitCode.ok;
+  }
+  const log = commandLog(config, context);
+  makeStateFolder(config.stateDir);
+  await using telemetry = await startConfiguredTelemetry("runner", config, context, log);
+  using manager = tellServiceManager(context.env);
+  const runner = makeRunner(config, context, log, telemetry, (state) => manager.onState(state));
+  manager.watch(runner);
+  using _signals = onInterrupts(runner, context);
+  return exitCodeOf(await runner.run());
+}
+
+/** The settings of a command that has a runner in it. */
+export function runnerConfig(args: CommandArgs, context: CommandContext): Config {
+  if (args["executor"] !== undefined && args["executor-path"] !== undefined) {
+    throw usageError("--executor and --executor-path exclude each other", "Give one of them: a name (-x) or a path (-e)");
+  }
+  return loadConfig(args, context.env);
+}
+
+export function commandLog(config: Config, context: CommandContext): Log {
+  const log = createLog("agent-runner", {
+    format: config.logFormat,
+    verbose: config.verbose,
+    write: context.write,
+    colours: context.isTerminal && !context.env["NO_COLOR"],
+  });
+  for (const warning of config.warnings) log.warn(warning);
+  return log;
+}
+
+export function makeRunner(config: Config, context: CommandContext, log: Log, telemetry: Telemetry, onState?: RunnerOptions["onState"]): Runner {
+  const { executor, note } = resolveExecutor(config, context.env);
+  if (note !== null) log.info(`Executor ${executor.name}: ${note}`);
+  const runner = new Runner({
+    config,
+    executor,
+    authorization: authorizationOf(config),
+    inheritedEnv: inheritableEnvironment(context.env),
+    log,
+    observer: telemetry.observer,
+    ...(onState === undefined ? {} : { onState }),
+  });
+  telemetry.show(runner);
+  return runner;
+}
+
+export function exitCodeOf(end: RunnerEnd): number {
+  if (end.reason === "offline") return ExitCode.unreachable;
+  return end.unreported.length > 0 ? ExitCode.failed : ExitCode.ok;
+}

@@ -1,0 +1,91 @@
+import { expect, test } from "bun:test";
+import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
+import { noAuthorization } from "../../../src/client/credentials.ts";
+import { exitCodeOfRun, followRun } from "../../../src/commands/follow/follow-run.ts";
+import { Run } from "../../../src/protocol/run.ts";
+import type { SessionEvent } from "../../../src/protocol/session.ts";
+import * as v from "valibot";
+import { type StubServer, stubServer } from "../../client/stub-server.ts";
+import { until } from "../../harness/until.ts";
+
+interface Scene {
+  status: string;
+  /** Answered instead of the run, while there are some. */
+  readonly troubles: number[];
+  readonly result: () => Response;
+}
+
+/** A coordinator with one run, whose stream sends what `say` is called with. */
+function coordinatorOf(scene: Scene): { server: StubServer; say: (frame: string) => void; isListening: () => boolean } {
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const server = stubServer(({ url }) => {
+    if (url.startsWith("/sse/")) return new Response(new ReadableStream({ start: (c) => void (controller = c) }));
+    if (url.endsWith("/result")) return scene.result();
+    const trouble = scene.troubles.shift();
+    if (trouble !== undefined) return Response.json({ detail: "trouble" }, { status: trouble });
+    return Response.json({ run_id: "run_1", session_id: "ses_1", status: scene.status });
+  });
+  return { server, say: (frame) => controller?.enqueue(new TextEncoder().encode(frame)), isListening: () => controller !== undefined };
+}
+
+const frame = (event: object): string => `event: event\ndata: ${JSON.stringify({ data: event })}\n\n`;
+const clientOf = (server: StubServer): CoordinatorClient => new CoordinatorClient(server.url, noAuthorization);
+const result = (): Response => Response.json({ result: "done" });
+
+test("followRun: tells events and changes of status as they come, and the result at the end", async () => {
+  const scene: Scene = { status: "pending", troubles: [], result };
+  const { server, say, isListening } = coordinatorOf(scene);
+  await using _server = server;
+  const events: SessionEvent[] = [];
+  const statuses: string[] = [];
+  const following = followRun(clientOf(server), "run_1", "ses_1", { onEvent: (event) => events.push(event), onStatus: (run) => statuses.push(run.status) });
+  await until("the stream", isListening);
+  scene.status = "running";
+  say(frame({ event_type: "message", session_id: "ses_1" }));
+  await until("the news", () => statuses.at(-1) === "running");
+  scene.status = "completed";
+  say("event: session_updated\ndata: {}\n\n");
+  const { run, result: text } = await following;
+  expect([run.status, text, statuses]).toEqual(["completed", "done", ["pending", "running", "completed"]]);
+  expect(events).toEqual([{ event_type: "message", session_id: "ses_1" }]);
+});
+
+test("followRun: a run that is tried again is followed to the end of its last attempt", async () => {
+  await using server = stubServer(({ url }) => {
+    if (url.startsWith("/sse/")) return new Response(new ReadableStream());
+    if (url.endsWith("/result")) return result();
+    if (url === "/runs/run_1") return Response.json({ run_id: "run_1", session_id: "ses_1", status: "failed", retried_by: "run_2" });
+    return Response.json({ run_id: "run_2", session_id: "ses_1", status: "completed", retried_by: null });
+  });
+  const statuses: string[] = [];
+  const { run } = await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {}, onStatus: (each) => statuses.push(each.status) });
+  expect([run.run_id, run.status, statuses]).toEqual(["run_2", "completed", ["failed", "completed"]]);
+});
+
+test("followRun: an outage of the coordinator is waited out", async () => {
+  const { server } = coordinatorOf({ status: "completed", troubles: [503, 500], result });
+  await using _server = server;
+  expect((await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} })).run.status).toBe("completed");
+});
+
+test("followRun: a run that the coordinator does not know is a failure", async () => {
+  const { server } = coordinatorOf({ status: "x", troubles: [404], result });
+  await using _server = server;
+  const following = followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} });
+  expect(await following.catch((error: unknown) => error)).toMatchObject({ kind: "refused", status: 404 });
+});
+
+test("followRun: a session without a result has none; one that failed is not asked for it", async () => {
+  const { server } = coordinatorOf({ status: "completed", troubles: [], result: () => Response.json({ detail: "none" }, { status: 404 }) });
+  await using _server = server;
+  expect((await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} })).result).toBeNull();
+  const failed = coordinatorOf({ status: "failed", troubles: [], result });
+  await using other = failed.server;
+  expect((await followRun(clientOf(other), "run_1", "ses_1", { onEvent() {} })).result).toBeNull();
+  expect(other.received.some(({ url }) => url.endsWith("/result"))).toBe(false);
+});
+
+test("exitCodeOfRun: 0, 1 or 3", () => {
+  const of = (status: string): number => exitCodeOfRun(v.parse(Run, { run_id: "run_1", session_id: "s", status }));
+  expect(["completed", "failed", "stopped"].map(of)).toEqual([0, 1, 3]);
+});
