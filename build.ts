@@ -124,7 +124,10 @@ function hashOfInputs(): string {
   const trees = [...new Bun.Glob("{src,executors}/**").scanSync({ cwd: root })].sort();
   const hash = new Bun.CryptoHasher("sha256");
   for (const name of ["package.json", "bun.lock", "tsconfig.json", "build.ts", ...trees]) {
-    hash.update(`${name}\0`).update(readFileSync(join(root, name))).update("\0");
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(root, name)))
+      .update("\0");
   }
   return hash.digest("hex");
 }

@@ -20,7 +20,20 @@ import { startUp } from "./start-up.ts";
 import { renderLimits, renderTable } from "./table.ts";
 import { throughput } from "./throughput.ts";
 
-const ITEMS: readonly Item[] = [startUp, dispatch, completion, throughput, manyRuns, idle, output, gateway, coordinator, growth, size, explain];
+const ITEMS: readonly Item[] = [
+  startUp,
+  dispatch,
+  completion,
+  throughput,
+  manyRuns,
+  idle,
+  output,
+  gateway,
+  coordinator,
+  growth,
+  size,
+  explain,
+];
 
 const HELP = `Usage: bun run bench [--quick] [--only ITEM ...] [--json FILE]
 
@@ -58,7 +71,8 @@ function choose(words: readonly string[]): Choice | null {
 
 /** Resolves to whether all items could be measured. */
 async function bench({ items, quick, jsonFile }: Choice): Promise<boolean> {
-  if (process.platform === "win32") throw new Error("the bench needs named pipes, which Windows does not have in this form");
+  if (process.platform === "win32")
+    throw new Error("the bench needs named pipes, which Windows does not have in this form");
   if (!isUpToDate()) await buildForThisMachine();
   const machine = describeMachine();
   say(renderMachine(machine));
@@ -81,14 +95,22 @@ async function bench({ items, quick, jsonFile }: Choice): Promise<boolean> {
     }
   }
   say(`all of it: ${((performance.now() - allBegunMs) / 1000).toFixed(0)} s`);
-  process.stdout.write(`\n${renderMachine(machine)}\n\n${renderTable(figures)}\n\nThe limits:\n\n${renderLimits(figures)}\n`);
+  process.stdout.write(
+    `\n${renderMachine(machine)}\n\n${renderTable(figures)}\n\nThe limits:\n\n${renderLimits(figures)}\n`,
+  );
   if (jsonFile !== undefined) writeFileSync(jsonFile, toJson(machine, quick, figures));
   return isWhole;
 }
 
 function toJson(machine: Machine, quick: boolean, figures: readonly Figure[]): string {
   const withRatios = figures.map((figure) => ({ ...figure, ratio: ratioOf(figure), met: meetsAim(figure) }));
-  const taken = { version: packageJson.version, takenAt: new Date().toISOString(), quick, machine, figures: withRatios };
+  const taken = {
+    version: packageJson.version,
+    takenAt: new Date().toISOString(),
+    quick,
+    machine,
+    figures: withRatios,
+  };
   return `${JSON.stringify(taken, null, 2)}\n`;
 }
 

@@ -6,13 +6,21 @@ export interface CreatedRun {
 }
 
 export async function postJson(url: string, body: unknown): Promise<unknown> {
-  const response = await fetch(url, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+  const response = await fetch(url, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  });
   const answer: unknown = await response.json();
   if (!response.ok) throw new Error(`POST ${url}: ${response.status} ${JSON.stringify(answer)}`);
   return answer;
 }
 
-export const START_RUN = { type: "start_session", prompt: "A prompt of the length that a short one has.", execution_mode: "sync" } as const;
+export const START_RUN = {
+  type: "start_session",
+  prompt: "A prompt of the length that a short one has.",
+  execution_mode: "sync",
+} as const;
 
 export async function createRun(coordinatorUrl: string): Promise<CreatedRun> {
   return (await postJson(`${coordinatorUrl}/runs`, START_RUN)) as CreatedRun;
@@ -26,7 +34,14 @@ export async function registerRunner(coordinatorUrl: string, projectDir = "/proj
 
 export function eventOf(sessionId: string): object {
   const timestamp = new Date().toISOString();
-  return { event_type: "post_tool", session_id: sessionId, timestamp, tool_name: "read", tool_input: { path: "README.md" }, tool_output: "x".repeat(200) };
+  return {
+    event_type: "post_tool",
+    session_id: sessionId,
+    timestamp,
+    tool_name: "read",
+    tool_input: { path: "README.md" },
+    tool_output: "x".repeat(200),
+  };
 }
 
 /** Calls `work` so many times, `atOnce` at a time. */

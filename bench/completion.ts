@@ -41,13 +41,24 @@ interface Ending {
 }
 
 /** A run through a coordinator and the runner that waits there: milliseconds from the ringing of its executor, which then ends, until the report is there. */
-export async function completedBy(coordinator: { readonly url: string; readonly program: Program }, bell: LineReader, arrival: string): Promise<number> {
-  const [last, reported] = [bell.next(() => true), coordinator.program.lines.next((line) => line.includes(arrival) || null)];
+export async function completedBy(
+  coordinator: { readonly url: string; readonly program: Program },
+  bell: LineReader,
+  arrival: string,
+): Promise<number> {
+  const [last, reported] = [
+    bell.next(() => true),
+    coordinator.program.lines.next((line) => line.includes(arrival) || null),
+  ];
   await createRun(coordinator.url);
   return (await reported).atMs - (await last).atMs;
 }
 
-async function ofExit(code: number, { what, posts, arrival }: Ending, { scene, url, program, server, rounds }: Parts): Promise<Figure[]> {
+async function ofExit(
+  code: number,
+  { what, posts, arrival }: Ending,
+  { scene, url, program, server, rounds }: Parts,
+): Promise<Figure[]> {
   const bell = scene.bell();
   const executor = scene.executor(`exits-${code}`, `echo end >${bell.path}`, `exit ${code}`);
   const runner = await scene.runner(url, executor);
@@ -72,6 +83,11 @@ async function ofExit(code: number, { what, posts, arrival }: Ending, { scene, u
   const common = { item: "completion", unit: "ms", better: "lower", measured: summarise(measured) } as const;
   return [
     { ...common, what, limit: summarise(bare), limitIs: sends, aim: { of: "ratio", bound: 2 } },
-    { ...common, what: `${what}, against the shim's exit`, limit: summarise(shimmed), limitIs: `${sends}, the executor under the runner's shim` },
+    {
+      ...common,
+      what: `${what}, against the shim's exit`,
+      limit: summarise(shimmed),
+      limitIs: `${sends}, the executor under the runner's shim`,
+    },
   ];
 }

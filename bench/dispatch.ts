@@ -23,10 +23,22 @@ export const dispatch: Item = {
       () => untilFirstInstruction(limits, shim()),
     );
     const common = { item: "dispatch", unit: "ms", better: "lower", measured: summarise(measured) } as const;
-    const roundTrip = "a POST to a bare server on loopback and its answer, then one spawn of the same executor, until its first instruction";
+    const roundTrip =
+      "a POST to a bare server on loopback and its answer, then one spawn of the same executor, until its first instruction";
     return [
-      { ...common, what: "POST /runs to first instruction", limit: summarise(bare), limitIs: roundTrip, aim: { of: "ratio", bound: 2 } },
-      { ...common, what: "the same, against a spawn under the shim", limit: summarise(shimmed), limitIs: `${roundTrip}, the executor under the runner's shim` },
+      {
+        ...common,
+        what: "POST /runs to first instruction",
+        limit: summarise(bare),
+        limitIs: roundTrip,
+        aim: { of: "ratio", bound: 2 },
+      },
+      {
+        ...common,
+        what: "the same, against a spawn under the shim",
+        limit: summarise(shimmed),
+        limitIs: `${roundTrip}, the executor under the runner's shim`,
+      },
     ];
   },
 };
@@ -53,11 +65,20 @@ export interface SpawnLimits {
 }
 
 /** So many round trips to a bare server, one after the other, and the spawn of `command`, until its executor has done its first instruction. */
-export async function untilFirstInstruction({ scene, bell, serverUrl }: SpawnLimits, command: string[], posts = 1): Promise<number> {
+export async function untilFirstInstruction(
+  { scene, bell, serverUrl }: SpawnLimits,
+  command: string[],
+  posts = 1,
+): Promise<number> {
   let exited: Promise<number> | undefined;
   const ms = await untilRung(bell.lines, async () => {
     for (let sent = 0; sent < posts; sent++) await postJson(`${serverUrl}/echo`, START_RUN);
-    exited = Bun.spawn(command, { env: { ...scene.env, AGENT_SESSION_ID: "ses_limit" }, stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
+    exited = Bun.spawn(command, {
+      env: { ...scene.env, AGENT_SESSION_ID: "ses_limit" },
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    }).exited;
   });
   await exited;
   return ms;

@@ -11,7 +11,8 @@ export const explain: Item = {
   needsLinux: true,
   async measure(effort) {
     const figures = [];
-    for (const part of [pageFaultFigures, runFigures, memoryFigures, boundFigures, coordinatorFigures]) figures.push(...(await part(effort)));
+    for (const part of [pageFaultFigures, runFigures, memoryFigures, boundFigures, coordinatorFigures])
+      figures.push(...(await part(effort)));
     return figures;
   },
 };

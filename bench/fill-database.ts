@@ -36,14 +36,18 @@ export function fillDatabase(path: string, { ended, pending }: Filling): void {
 function inBatches(db: Database, count: number, fill: (db: Database, numbers: string) => void): void {
   for (let first = 1; first <= count; first += BATCH) {
     const last = Math.min(count, first + BATCH - 1);
-    db.transaction(() => fill(db, `WITH RECURSIVE n(i) AS (VALUES (${first}) UNION ALL SELECT i + 1 FROM n WHERE i < ${last})`))();
+    db.transaction(() =>
+      fill(db, `WITH RECURSIVE n(i) AS (VALUES (${first}) UNION ALL SELECT i + 1 FROM n WHERE i < ${last})`),
+    )();
   }
 }
 
 function fillEnded(db: Database, numbers: string): void {
   const now = new Date().toISOString();
   const status = "CASE i % 10 WHEN 0 THEN 'failed' WHEN 1 THEN 'stopped' ELSE 'completed' END";
-  db.run(`${numbers} INSERT INTO sessions (session_id, status, created_at, execution_mode) SELECT 'ses_' || ${ID}, 'finished', '${now}', 'sync' FROM n`);
+  db.run(
+    `${numbers} INSERT INTO sessions (session_id, status, created_at, execution_mode) SELECT 'ses_' || ${ID}, 'finished', '${now}', 'sync' FROM n`,
+  );
   db.run(
     `${numbers} INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, runner_id, created_at, claimed_at, started_at, completed_at)
      SELECT 'run_' || ${ID}, 'start_session', 'ses_' || ${ID}, 'A prompt of the length that a short one has.', 'sync', ${status}, 'lnch_' || (i % 20),
@@ -60,7 +64,9 @@ function fillEnded(db: Database, numbers: string): void {
 function fillPending(db: Database, numbers: string): void {
   const waitingFor = "CASE WHEN i % 10 < 4 THEN 'runner' WHEN i % 10 < 7 THEN 'time' ELSE 'turn' END";
   const session = `CASE WHEN i % 10 < 7 THEN 'ses_p' || ${ID} ELSE 'ses_long' END`;
-  db.run(`${numbers} INSERT INTO sessions (session_id, status, created_at) SELECT 'ses_p' || ${ID}, 'pending', '${FAR}' FROM n WHERE i % 10 < 7`);
+  db.run(
+    `${numbers} INSERT INTO sessions (session_id, status, created_at) SELECT 'ses_p' || ${ID}, 'pending', '${FAR}' FROM n WHERE i % 10 < 7`,
+  );
   db.run(
     `${numbers} INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, created_at, waiting_for, demands, timeout_at, not_before)
      SELECT 'run_p' || ${ID}, 'start_session', ${session}, 'A prompt of the length that a short one has.', 'sync', 'pending', '${FAR}', ${waitingFor},

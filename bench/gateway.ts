@@ -17,7 +17,8 @@ export const gateway: Item = {
     const began = bell.lines.next((line) => line);
     const { session_id: sessionId } = await createRun(url);
     const { value: gatewayUrl } = await began;
-    const send = (base: string): Promise<unknown> => postJson(`${base}/sessions/${sessionId}/events`, eventOf(sessionId));
+    const send = (base: string): Promise<unknown> =>
+      postJson(`${base}/sessions/${sessionId}/events`, eventOf(sessionId));
 
     const [through = [], direct = []] = await takeTurns(
       { warmUp: 50, samples: quick ? 100 : 2_000 },
@@ -25,8 +26,13 @@ export const gateway: Item = {
       () => timed(() => send(url)),
     );
     const block = quick ? 100 : 500;
-    const rate = (base: string) => async (): Promise<number> => (block / (await timed(() => inLanes(block, AT_ONCE, () => send(base))))) * 1000;
-    const [throughRates = [], directRates = []] = await takeTurns({ warmUp: 1, samples: quick ? 3 : 20 }, rate(gatewayUrl), rate(url));
+    const rate = (base: string) => async (): Promise<number> =>
+      (block / (await timed(() => inLanes(block, AT_ONCE, () => send(base))))) * 1000;
+    const [throughRates = [], directRates = []] = await takeTurns(
+      { warmUp: 1, samples: quick ? 3 : 20 },
+      rate(gatewayUrl),
+      rate(url),
+    );
     const limitIs = "the same event to the coordinator direct";
     return [
       {

@@ -6,7 +6,15 @@ import { Scene } from "./scene.ts";
 import { single, summarise, takeTurns, timed } from "./statistics.ts";
 
 /** What is asked of a coordinator, one at a time; the lists as a dashboard asks for them. */
-const LISTS = ["/runs?limit=50", "/runs?status=failed&limit=50", "/runs?status=pending&limit=50", "/sessions?limit=50", "/trees?limit=50", "/trees?active=true&limit=50", "/stats"];
+const LISTS = [
+  "/runs?limit=50",
+  "/runs?status=failed&limit=50",
+  "/runs?status=pending&limit=50",
+  "/sessions?limit=50",
+  "/trees?limit=50",
+  "/trees?active=true&limit=50",
+  "/stats",
+];
 /** These count all that is open, which is more where more is: 100,000 pending runs, and 1,000 trees of those that wait. */
 const COUNTS_OPEN: ReadonlySet<string> = new Set(["GET /trees?active=true&limit=50", "GET /stats"]);
 /** Behind the other: enough that its lists are as long. */
@@ -25,13 +33,37 @@ export const growth: Item = {
     const rounds = { warmUp: 20, samples: quick ? 20 : 300 };
     const figures: Figure[] = [];
     for (const what of Object.keys(little.calls)) {
-      const [limit = [], measured = []] = await takeTurns(rounds, () => timed(little.calls[what] ?? nothing), () => timed(full.calls[what] ?? nothing));
+      const [limit = [], measured = []] = await takeTurns(
+        rounds,
+        () => timed(little.calls[what] ?? nothing),
+        () => timed(full.calls[what] ?? nothing),
+      );
       const limitIs = `the same call of a coordinator with ${behindOf(LITTLE)}, in turn`;
       const aim = COUNTS_OPEN.has(what) ? {} : { aim: AIM };
-      figures.push({ item: "growth", what: `${what} with ${behindOf(filling)}`, unit: "ms", better: "lower", measured: summarise(measured), limit: summarise(limit), limitIs, ...aim });
+      figures.push({
+        item: "growth",
+        what: `${what} with ${behindOf(filling)}`,
+        unit: "ms",
+        better: "lower",
+        measured: summarise(measured),
+        limit: summarise(limit),
+        limitIs,
+        ...aim,
+      });
     }
-    const memory = { item: "growth", what: `memory of the coordinator with ${behindOf(filling)}`, unit: "MiB", better: "lower" } as const;
-    figures.push({ ...memory, measured: single(full.residentMiB), limit: single(little.residentMiB), limitIs: `that of the one with ${behindOf(LITTLE)}, after the same calls`, aim: { of: "ratio", bound: 1.2 } });
+    const memory = {
+      item: "growth",
+      what: `memory of the coordinator with ${behindOf(filling)}`,
+      unit: "MiB",
+      better: "lower",
+    } as const;
+    figures.push({
+      ...memory,
+      measured: single(full.residentMiB),
+      limit: single(little.residentMiB),
+      limitIs: `that of the one with ${behindOf(LITTLE)}, after the same calls`,
+      aim: { of: "ratio", bound: 1.2 },
+    });
     return figures;
   },
 };
@@ -55,9 +87,15 @@ class Side {
       const { run } = (await read(`/runner/runs?runner_id=${runnerId}`)) as { run: { run_id: string } };
       this.#claimed.push(run.run_id);
     };
-    const complete = async (): Promise<unknown> => postJson(`${url}/runner/runs/${this.#claimed.pop()}/completed`, { runner_id: runnerId, status: "success" });
+    const complete = async (): Promise<unknown> =>
+      postJson(`${url}/runner/runs/${this.#claimed.pop()}/completed`, { runner_id: runnerId, status: "success" });
     const lists = LISTS.map((path) => [`GET ${path}`, () => read(path)] as const);
-    this.calls = { "POST /runs": () => createRun(url), "a claim": claim, "a completed run": complete, ...Object.fromEntries(lists) };
+    this.calls = {
+      "POST /runs": () => createRun(url),
+      "a claim": claim,
+      "a completed run": complete,
+      ...Object.fromEntries(lists),
+    };
   }
 
   readonly #claimed: string[] = [];

@@ -36,9 +36,18 @@ export const idle: Item = {
       limitIs: "a compiled Bun program with one pending fetch, in the same minute",
     });
     return [
-      { ...pair("memory of the runner, resident", "MiB", (window) => window.residentMiB), aim: { of: "ratio", bound: 1.3 } },
-      { ...pair("memory of the runner, private", "MiB", (window) => window.privateMiB), aim: { of: "ratio", bound: 1.3 } },
-      { ...pair("CPU time of the runner in a minute", "s", (window) => window.cpuSeconds), aim: { of: "median", bound: 0.1 } },
+      {
+        ...pair("memory of the runner, resident", "MiB", (window) => window.residentMiB),
+        aim: { of: "ratio", bound: 1.3 },
+      },
+      {
+        ...pair("memory of the runner, private", "MiB", (window) => window.privateMiB),
+        aim: { of: "ratio", bound: 1.3 },
+      },
+      {
+        ...pair("CPU time of the runner in a minute", "s", (window) => window.cpuSeconds),
+        aim: { of: "median", bound: 0.1 },
+      },
       pair("wake-ups of the runner in a minute", "", (window) => window.wakeUps),
       beside("memory of the coordinator, private", "MiB", ofCoordinator, (window) => window.privateMiB),
       beside("CPU time of the coordinator in a minute", "s", ofCoordinator, (window) => window.cpuSeconds),

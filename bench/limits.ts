@@ -22,7 +22,10 @@ export async function compiledLimit(): Promise<string> {
 
 /** A program of nothing but the packages of others that ours has in it. */
 export async function compiledPackages(): Promise<string> {
-  packages ??= buildBinary({ outfile: join(folder, "packages"), entrypoint: join(import.meta.dir, "limit/packages.ts") });
+  packages ??= buildBinary({
+    outfile: join(folder, "packages"),
+    entrypoint: join(import.meta.dir, "limit/packages.ts"),
+  });
   return (await packages).file;
 }
 

@@ -20,7 +20,10 @@ export const manyRuns: Item = {
     const bell = scene.bell();
     const executor = scene.executor("sleeps", `echo begun >${bell.path}`, "exec sleep 3600");
     const { url } = await scene.coordinator();
-    const runner = await scene.runner(url, executor, { maxConcurrent: 0, env: { HEARTBEAT_INTERVAL: `${HEARTBEAT_MS}ms` } });
+    const runner = await scene.runner(url, executor, {
+      maxConcurrent: 0,
+      env: { HEARTBEAT_INTERVAL: `${HEARTBEAT_MS}ms` },
+    });
     const before = memoryOf(runner.pid).privateKiB;
     const heartbeats = new HeartbeatWatch(url);
 
@@ -29,7 +32,9 @@ export const manyRuns: Item = {
     // Long enough for heartbeats with all of them there, and for garbage to be collected.
     await Bun.sleep(quick ? 3_000 : 30_000);
     const perRun = (memoryOf(runner.pid).privateKiB - before) / count;
-    const shims = childrenOf(runner.pid).slice(0, SHIMS_WEIGHED).map((pid) => memoryOf(pid).privateKiB);
+    const shims = childrenOf(runner.pid)
+      .slice(0, SHIMS_WEIGHED)
+      .map((pid) => memoryOf(pid).privateKiB);
     const jitter = await heartbeats.end();
     const barePerRun = await bareSleepers(scene, count);
     const edge = Math.max(10, count / 20);
@@ -70,7 +75,14 @@ function memoryFigures(count: number, perRun: number, barePerRun: number, shims:
       limitIs: `what a compiled Bun program that only spawns them takes for each of ${count} sleeping processes`,
       aim: { of: "median", bound: 100 },
     },
-    { item, what: "memory of a run's shim beside it", unit: "KiB", better: "lower", measured: summarise(shims), limit: null },
+    {
+      item,
+      what: "memory of a run's shim beside it",
+      unit: "KiB",
+      better: "lower",
+      measured: summarise(shims),
+      limit: null,
+    },
   ];
 }
 
@@ -82,8 +94,12 @@ async function dispatchOne(url: string, bell: LineReader): Promise<number> {
 }
 
 async function bareSleepers(scene: Scene, count: number): Promise<number> {
-  const program = scene.start([await compiledLimit(), "sleepers", String(count), "sleep", "3600"], { wantsLines: true });
-  const { value: before } = await program.lines.next((line) => (line === "ready" ? memoryOf(program.pid).privateKiB : null));
+  const program = scene.start([await compiledLimit(), "sleepers", String(count), "sleep", "3600"], {
+    wantsLines: true,
+  });
+  const { value: before } = await program.lines.next((line) =>
+    line === "ready" ? memoryOf(program.pid).privateKiB : null,
+  );
   program.signal("SIGUSR1");
   await program.lines.next((line) => line === "started" || null);
   const after = memoryOf(program.pid).privateKiB;

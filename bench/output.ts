@@ -17,7 +17,12 @@ export const output: Item = {
     const mebibytes = quick ? 64 : 1024;
     const bell = scene.bell();
     const flood = `dd if=/dev/zero bs=${BLOCK_BYTES} count=${(mebibytes * 1024 ** 2) / BLOCK_BYTES} 2>/dev/null`;
-    const executor = scene.executor("floods", `echo "begin $AGENT_ORCHESTRATOR_API_URL" >${bell.path}`, flood, `echo end >${bell.path}`);
+    const executor = scene.executor(
+      "floods",
+      `echo "begin $AGENT_ORCHESTRATOR_API_URL" >${bell.path}`,
+      flood,
+      `echo end >${bell.path}`,
+    );
     const { url, program } = await scene.coordinator();
     const runner = await scene.runner(url, executor);
     const server = await scene.limitServer();
@@ -34,10 +39,19 @@ export const output: Item = {
     };
     const rounds = { warmUp: quick ? 0 : 1, samples: quick ? 2 : 10 };
     // The probing takes a part of the machine, too: what it is there for has floods of its own.
-    const [measured = [], limit = []] = await takeTurns(rounds, () => throughRunner(), () => byItself(scene, executor, bell.lines), () => throughRunner(delays));
+    const [measured = [], limit = []] = await takeTurns(
+      rounds,
+      () => throughRunner(),
+      () => byItself(scene, executor, bell.lines),
+      () => throughRunner(delays),
+    );
     await scene.leave(runner);
     await scene.runner(url, executor, { env: { RUNNER_OUTPUT_LIMIT: "0" } });
-    const [unbounded = [], limitThen = []] = await takeTurns(rounds, () => throughRunner(), () => byItself(scene, executor, bell.lines));
+    const [unbounded = [], limitThen = []] = await takeTurns(
+      rounds,
+      () => throughRunner(),
+      () => byItself(scene, executor, bell.lines),
+    );
     const limitIs = "the same executor by itself, its output a file in append mode";
     const common = { item: "output", unit: "ms", better: "lower" } as const;
     return [

@@ -33,7 +33,10 @@ export function threadUsageOf(pid: number): ReadonlyMap<string, ThreadUsage> {
 }
 
 /** What the threads took between two looks. One that has ended meanwhile takes what it took along: it is left out, not taken off. */
-export function usageBetween(before: ReadonlyMap<string, ThreadUsage>, after: ReadonlyMap<string, ThreadUsage>): ThreadUsage {
+export function usageBetween(
+  before: ReadonlyMap<string, ThreadUsage>,
+  after: ReadonlyMap<string, ThreadUsage>,
+): ThreadUsage {
   let [cpuSeconds, wakeUps] = [0, 0];
   for (const [thread, now] of after) {
     const then = before.get(thread) ?? { cpuSeconds: 0, wakeUps: 0 };
@@ -47,7 +50,11 @@ const TICKS_PER_SECOND = 100;
 
 /** CPU time of the process and of its children that have been waited for, to the hundredth of a second. */
 export function familyCpuSeconds(pid: number): number {
-  return statOf(pid).slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
+  return (
+    statOf(pid)
+      .slice(11, 15)
+      .reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND
+  );
 }
 
 /** How often it touched a page of memory that it had not got yet. Each time the kernel has to step in. */
@@ -83,7 +90,9 @@ export function residentPartsOf(pid: number): { readonly programKiB: number; rea
 
 /** Pids of the children that live. */
 export function childrenOf(pid: number): number[] {
-  return threadsOf(pid).flatMap((thread) => readFileSync(`${thread}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number));
+  return threadsOf(pid).flatMap((thread) =>
+    readFileSync(`${thread}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number),
+  );
 }
 
 /** Pids of live processes that have `entry` (`NAME=value`) in their environment. */
@@ -113,5 +122,9 @@ function threadsOf(pid: number): string[] {
 
 function fieldsOf(path: string): Map<string, string> {
   const lines = readFileSync(path, "latin1").split("\n").slice(0, 200);
-  return new Map(lines.flatMap((line) => (line.includes(":") ? [[line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]] : [])));
+  return new Map(
+    lines.flatMap((line) =>
+      line.includes(":") ? [[line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]] : [],
+    ),
+  );
 }

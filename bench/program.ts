@@ -20,7 +20,13 @@ export interface ProgramOptions {
 export function startProgram(command: readonly string[], { cwd, env, logFile, wantsLines }: ProgramOptions): Program {
   const log = openSync(logFile, "a");
   const lines = new LineReader(`stdout of ${command[0]}`);
-  const child = Bun.spawn([...command], { cwd, env: { ...env }, stdin: "ignore", stdout: wantsLines ? "pipe" : log, stderr: log });
+  const child = Bun.spawn([...command], {
+    cwd,
+    env: { ...env },
+    stdin: "ignore",
+    stdout: wantsLines ? "pipe" : log,
+    stderr: log,
+  });
   if (child.stdout instanceof ReadableStream) lines.follow(child.stdout);
   return { pid: child.pid, exited: child.exited, lines, signal: (signal) => child.kill(signal) };
 }

@@ -37,7 +37,10 @@ export class Scene implements AsyncDisposable {
     return join(this.folder, name);
   }
 
-  start(command: readonly string[], options: { wantsLines?: boolean; env?: Readonly<Record<string, string>> } = {}): Program {
+  start(
+    command: readonly string[],
+    options: { wantsLines?: boolean; env?: Readonly<Record<string, string>> } = {},
+  ): Program {
     const program = startProgram(command, {
       cwd: this.path("project"),
       env: { ...this.env, ...options.env },
@@ -50,7 +53,9 @@ export class Scene implements AsyncDisposable {
 
   /** The embedded coordinator alone, listening. Its log is what tells when something has arrived there. */
   async coordinator(stateDir = this.path("coordinator")): Promise<{ url: string; program: Program }> {
-    const program = this.start([binaryFile, "coordinator", "--port", "0", "--state-dir", stateDir], { wantsLines: true });
+    const program = this.start([binaryFile, "coordinator", "--port", "0", "--state-dir", stateDir], {
+      wantsLines: true,
+    });
     const { value: url } = await program.lines.next((line) => /agent-runner -c (\S+)/.exec(line)?.[1] ?? null);
     return { url, program };
   }
@@ -62,8 +67,22 @@ export class Scene implements AsyncDisposable {
     return program;
   }
 
-  startRunner(url: string, executor: string, { maxConcurrent = 32, env = {} }: RunnerOptions, wantsLines = false): Program {
-    const args = ["-c", url, "-e", executor, "--state-dir", this.path("runner"), "--max-concurrent", String(maxConcurrent)];
+  startRunner(
+    url: string,
+    executor: string,
+    { maxConcurrent = 32, env = {} }: RunnerOptions,
+    wantsLines = false,
+  ): Program {
+    const args = [
+      "-c",
+      url,
+      "-e",
+      executor,
+      "--state-dir",
+      this.path("runner"),
+      "--max-concurrent",
+      String(maxConcurrent),
+    ];
     return this.start([binaryFile, ...args], { env, wantsLines });
   }
 
@@ -97,7 +116,8 @@ export class Scene implements AsyncDisposable {
 
   /** Asks a program to leave, and a runner that still has runs to stop them. */
   async leave(program: Program): Promise<void> {
-    const exits = (ms: number): Promise<boolean> => Promise.race([program.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
+    const exits = (ms: number): Promise<boolean> =>
+      Promise.race([program.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
     program.signal("SIGINT");
     if (await exits(NOT_AN_ECHO_MS)) return;
     program.signal("SIGINT");

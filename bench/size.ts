@@ -14,8 +14,20 @@ export const size: Item = {
     const common = { item: "size", unit: "MiB", better: "lower" } as const;
     const limitIs = "an empty compiled Bun program";
     return [
-      { ...common, what: "the binary without the packages in it", measured: single(ours - packages), limit: single(empty), limitIs, aim: { of: "ratio", bound: 1.05 } },
-      { ...common, what: "the packages (Agent SDK, MCP, telemetry and others) beside", measured: single(packages), limit: null },
+      {
+        ...common,
+        what: "the binary without the packages in it",
+        measured: single(ours - packages),
+        limit: single(empty),
+        limitIs,
+        aim: { of: "ratio", bound: 1.05 },
+      },
+      {
+        ...common,
+        what: "the packages (Agent SDK, MCP, telemetry and others) beside",
+        measured: single(packages),
+        limit: null,
+      },
     ];
   },
 };

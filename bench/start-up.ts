@@ -43,7 +43,8 @@ export const startUp: Item = {
         what: "process to first poll",
         measured: summarise(firstPoll),
         limit: summarise(firstFetch),
-        limitIs: "a compiled Bun program that does nothing but send one request, from the start of its process to the request's arrival",
+        limitIs:
+          "a compiled Bun program that does nothing but send one request, from the start of its process to the request's arrival",
       },
     ];
   },

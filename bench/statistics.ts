@@ -34,7 +34,10 @@ export interface Rounds {
  * Lets every side have its turn, A B C A B C ..., so that what else goes on in the machine meets all of them alike. Gives the samples of
  * each side, those of the warm-up left out.
  */
-export async function takeTurns<T>({ warmUp, samples }: Rounds, ...sides: readonly (() => Promise<T>)[]): Promise<T[][]> {
+export async function takeTurns<T>(
+  { warmUp, samples }: Rounds,
+  ...sides: readonly (() => Promise<T>)[]
+): Promise<T[][]> {
   const taken = sides.map((): T[] => []);
   for (let round = -warmUp; round < samples; round++) {
     for (const [index, side] of sides.entries()) {

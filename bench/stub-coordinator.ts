@@ -19,7 +19,12 @@ export class StubCoordinator implements Disposable {
   #requests = 0;
 
   constructor() {
-    this.#server = Bun.serve({ hostname: "127.0.0.1", port: 0, idleTimeout: 0, fetch: (request) => this.#answer(request) });
+    this.#server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      idleTimeout: 0,
+      fetch: (request) => this.#answer(request),
+    });
   }
 
   get url(): string {
@@ -34,7 +39,8 @@ export class StubCoordinator implements Disposable {
     this.#requests = 0;
     const begunMs = performance.now();
     const program = start();
-    this.#onPoll = () => arrival.resolve({ ms: performance.now() - begunMs, requests: this.#requests, seen: look?.(program) });
+    this.#onPoll = () =>
+      arrival.resolve({ ms: performance.now() - begunMs, requests: this.#requests, seen: look?.(program) });
     const polled = await arrival.promise;
     program.signal("SIGINT");
     const isGone = await Promise.race([program.exited.then(() => true), Bun.sleep(LEAVE_MS).then(() => false)]);
@@ -50,7 +56,8 @@ export class StubCoordinator implements Disposable {
   #answer(request: Request): Response | Promise<Response> {
     const call = `${request.method} ${new URL(request.url).pathname}`;
     this.#requests++;
-    if (call === "POST /runner/register") return Response.json({ runner_id: "lnch_bench", poll_timeout_seconds: 30, heartbeat_interval_seconds: 60 });
+    if (call === "POST /runner/register")
+      return Response.json({ runner_id: "lnch_bench", poll_timeout_seconds: 30, heartbeat_interval_seconds: 60 });
     if (call === "GET /runs") return Response.json({ runs: [] });
     if (call === "GET /runner/runs") {
       this.#onPoll?.();

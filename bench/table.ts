@@ -14,7 +14,11 @@ export function renderTable(figures: readonly Figure[]): string {
 
 /** What the limits are, a line each. */
 export function renderLimits(figures: readonly Figure[]): string {
-  const limits = new Map(figures.flatMap(({ item, what, limitIs }) => (limitIs === undefined ? [] : [[`${item}, ${what}`, limitIs] as const])));
+  const limits = new Map(
+    figures.flatMap(({ item, what, limitIs }) =>
+      limitIs === undefined ? [] : [[`${item}, ${what}`, limitIs] as const],
+    ),
+  );
   return [...limits].map(([name, limitIs]) => `- ${name}: ${limitIs}`).join("\n");
 }
 
@@ -47,7 +51,13 @@ function number(value: number): string {
   if (!Number.isFinite(value)) return "-";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  return size >= 100 ? value.toFixed(0) : size >= 10 ? value.toFixed(1) : size >= 1 ? value.toFixed(2) : value.toFixed(3);
+  return size >= 100
+    ? value.toFixed(0)
+    : size >= 10
+      ? value.toFixed(1)
+      : size >= 1
+        ? value.toFixed(2)
+        : value.toFixed(3);
 }
 
 function isLeft(column: number): boolean {

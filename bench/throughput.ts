@@ -42,8 +42,17 @@ async function atConcurrency(atOnce: number, { quick }: Effort): Promise<Figure[
 
 let loops = 0;
 
-function figuresOf(atOnce: number, runner: readonly Batch[], shimmed: readonly Batch[], bare: readonly Batch[]): Figure[] {
-  const rates = (batches: readonly Batch[]) => summarise(batches.map((batch) => batch.perSecond), "higher");
+function figuresOf(
+  atOnce: number,
+  runner: readonly Batch[],
+  shimmed: readonly Batch[],
+  bare: readonly Batch[],
+): Figure[] {
+  const rates = (batches: readonly Batch[]) =>
+    summarise(
+      batches.map((batch) => batch.perSecond),
+      "higher",
+    );
   const cpu = (batches: readonly Batch[]) => summarise(batches.map((batch) => batch.cpuMs));
   const item = "throughput";
   const loop = `a bare loop that spawns the same executor, ${atOnce} at once`;
@@ -58,7 +67,15 @@ function figuresOf(atOnce: number, runner: readonly Batch[], shimmed: readonly B
       limitIs: `${loop}, under the runner's shim, without a coordinator`,
       aim: { of: "ratio", bound: 0.6 },
     },
-    { item, what: `${atOnce} at once, against no shim`, unit: "runs/s", better: "higher", measured: rates(runner), limit: rates(bare), limitIs: loop },
+    {
+      item,
+      what: `${atOnce} at once, against no shim`,
+      unit: "runs/s",
+      better: "higher",
+      measured: rates(runner),
+      limit: rates(bare),
+      limitIs: loop,
+    },
     {
       item,
       what: `${atOnce} at once, CPU time a run`,

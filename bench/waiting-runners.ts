@@ -30,7 +30,17 @@ export async function waitingRunnersFigures(scene: Scene, rounds: Rounds): Promi
   ];
   if (process.platform !== "linux") return figures;
   const perRunner = (many.grownKiB() - one.grownKiB()) / (RUNNERS - 1);
-  return [...figures, { item: "coordinator", what: "its memory for each runner that waits", unit: "KiB", better: "lower", measured: single(perRunner), limit: null }];
+  return [
+    ...figures,
+    {
+      item: "coordinator",
+      what: "its memory for each runner that waits",
+      unit: "KiB",
+      better: "lower",
+      measured: single(perRunner),
+      limit: null,
+    },
+  ];
 }
 
 interface Claimed {

@@ -23,14 +23,19 @@ export function findBrowser(env: Readonly<Record<string, string | undefined>> = 
 /** The path of a Chromium, for tests. Throws where there is none, saying what to do: a test that cannot look must not pass. */
 export function browserForTests(): string {
   const found = findBrowser();
-  if (found === undefined) throw new Error(`there is no browser: \`bun run scripts/browser.ts\` installs one where there is apt. Elsewhere: ${WHAT_TO_DO}`);
+  if (found === undefined)
+    throw new Error(
+      `there is no browser: \`bun run scripts/browser.ts\` installs one where there is apt. Elsewhere: ${WHAT_TO_DO}`,
+    );
   return found;
 }
 
 /** By apt, without the recommended packages: 90 MB to fetch. Throws with its words, or with what to do where there is no apt. */
 async function install(): Promise<void> {
-  if (process.env["CHROME_PATH"]) throw new Error(`CHROME_PATH names ${process.env["CHROME_PATH"]}, which is not there`);
-  if (Bun.which("apt-get") === null) throw new Error(`there is no browser, and no apt-get to install one. ${WHAT_TO_DO}`);
+  if (process.env["CHROME_PATH"])
+    throw new Error(`CHROME_PATH names ${process.env["CHROME_PATH"]}, which is not there`);
+  if (Bun.which("apt-get") === null)
+    throw new Error(`there is no browser, and no apt-get to install one. ${WHAT_TO_DO}`);
   process.stderr.write("[browser] installing chromium by apt-get\n");
   await apt(["update"]);
   // A font as well: without any the pictures would show boxes.
@@ -40,9 +45,14 @@ async function install(): Promise<void> {
 async function apt(args: readonly string[]): Promise<void> {
   const asRoot = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
   const command = [...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
-  if (asRoot.length > 0 && Bun.which("sudo") === null) throw new Error(`apt-get needs root, and there is no sudo. ${WHAT_TO_DO}`);
+  if (asRoot.length > 0 && Bun.which("sudo") === null)
+    throw new Error(`apt-get needs root, and there is no sudo. ${WHAT_TO_DO}`);
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  const [exitCode, out, err] = await Promise.all([child.exited, new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  const [exitCode, out, err] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   if (exitCode !== 0) throw new Error(`\`${command.join(" ")}\` failed. ${WHAT_TO_DO}\n${out}${err}`.trim());
 }
 

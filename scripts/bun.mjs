@@ -27,7 +27,8 @@ try {
 function pinnedVersion() {
   const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const match = /^bun@(\d+\.\d+\.\d+[^+]*)/.exec(packageManager ?? "");
-  if (match === null) throw new Error(`package.json: packageManager must pin a Bun (bun@1.2.3), it says ${packageManager}`);
+  if (match === null)
+    throw new Error(`package.json: packageManager must pin a Bun (bun@1.2.3), it says ${packageManager}`);
   return match[1];
 }
 
@@ -67,7 +68,11 @@ function fetchBun() {
   mkdirSync(toolFolder, { recursive: true });
   // Without a package.json of its own the installers climb to the project's and would change that one.
   writeFileSync(join(toolFolder, "package.json"), '{ "private": true }\n');
-  const npm = run("npm", ["i", "--prefix", ".tool", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", wanted], { shell: windows });
+  const npm = run(
+    "npm",
+    ["i", "--prefix", ".tool", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", wanted],
+    { shell: windows },
+  );
   const found = npm.ok ? findBun() : undefined;
   if (found !== undefined) return found;
   let reasons = npm.output;

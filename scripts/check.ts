@@ -37,11 +37,36 @@ async function gate(): Promise<boolean> {
 
   const env = gateEnvironment(scratch);
   for (const step of staticSteps(env)) await run(step);
-  const built = await run({ name: "build", command: [bun, "run", "build.ts"], cwd: root, env, deadlineMs: 5 * minutes });
+  const built = await run({
+    name: "build",
+    command: [bun, "run", "build.ts"],
+    cwd: root,
+    env,
+    deadlineMs: 5 * minutes,
+  });
   // 380 MB that no user of the product needs: fetched once, for the tests that drive it.
-  await run({ name: "Claude Code for the tests", command: [bun, "run", "scripts/claude-code.ts"], cwd: root, env, deadlineMs: 10 * minutes });
-  await run({ name: "a browser for the tests", command: [bun, "run", "scripts/browser.ts"], cwd: root, env, deadlineMs: 10 * minutes });
-  await run({ name: "tests", command: [bun, "test", "--only-failures", "--timeout", "30000"], cwd: root, env, deadlineMs: 40 * minutes, tally: testTally });
+  await run({
+    name: "Claude Code for the tests",
+    command: [bun, "run", "scripts/claude-code.ts"],
+    cwd: root,
+    env,
+    deadlineMs: 10 * minutes,
+  });
+  await run({
+    name: "a browser for the tests",
+    command: [bun, "run", "scripts/browser.ts"],
+    cwd: root,
+    env,
+    deadlineMs: 10 * minutes,
+  });
+  await run({
+    name: "tests",
+    command: [bun, "test", "--only-failures", "--timeout", "30000"],
+    cwd: root,
+    env,
+    deadlineMs: 40 * minutes,
+    tally: testTally,
+  });
   for (const step of smokeSteps(env)) {
     if (built) {
       await run(step);
@@ -84,9 +109,21 @@ function smokeSteps(testEnv: Record<string, string>): Step[] {
     },
     expected,
   });
-  const sample = ["-x", "test-executor", "--port", "0", "--state-dir", join(scratch, "smoke-state"), "--sample", "--once"];
+  const sample = [
+    "-x",
+    "test-executor",
+    "--port",
+    "0",
+    "--state-dir",
+    join(scratch, "smoke-state"),
+    "--sample",
+    "--once",
+  ];
   return [
-    smoke(["--version"], new RegExp(`${packageJson.version.replaceAll(".", "\\.")} \\((?:[0-9a-f]{12}(?:-dirty)?|unknown)\\)`)),
+    smoke(
+      ["--version"],
+      new RegExp(`${packageJson.version.replaceAll(".", "\\.")} \\((?:[0-9a-f]{12}(?:-dirty)?|unknown)\\)`),
+    ),
     smoke(["--help"], /usage/i),
     smoke(["--executor-list"], /test-executor/),
     smoke(["up", ...sample], /sample run run_\w+ completed/),

@@ -23,13 +23,17 @@ async function install(spec: string, place: string): Promise<void> {
   try {
     // Without a package.json of its own the installer climbs to the project's and changes that one.
     writeFileSync(join(draft, "package.json"), '{ "private": true }\n');
-    const installer = Bun.spawn([process.execPath, "add", "--cwd", draft, "--exact", "--no-save", "--ignore-scripts", spec], {
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "pipe",
-    });
+    const installer = Bun.spawn(
+      [process.execPath, "add", "--cwd", draft, "--exact", "--no-save", "--ignore-scripts", spec],
+      {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "pipe",
+      },
+    );
     const [exitCode, said] = await Promise.all([installer.exited, new Response(installer.stderr).text()]);
-    if (exitCode !== 0) throw new Error(`${spec} could not be installed. Is the npm registry reachable?\n${said.trim()}`);
+    if (exitCode !== 0)
+      throw new Error(`${spec} could not be installed. Is the npm registry reachable?\n${said.trim()}`);
     moveInto(draft, place);
   } finally {
     rmSync(draft, { recursive: true, force: true });

@@ -64,14 +64,27 @@ type Typed = Wishes | { readonly kind: "help" } | { readonly kind: "wrong"; read
 
 function readCommandLine(): Typed {
   try {
-    const options = { quick: { type: "boolean" }, only: { type: "string", multiple: true }, seed: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } } as const;
+    const options = {
+      quick: { type: "boolean" },
+      only: { type: "string", multiple: true },
+      seed: { type: "string" },
+      json: { type: "string" },
+      help: { type: "boolean" },
+    } as const;
     const { quick = false, only = [], seed, json, help } = parseArgs({ options, allowPositionals: false }).values;
     if (help) return { kind: "help" };
     const unknown = only.find((wanted) => TRIALS.every(({ name }) => name !== wanted));
     if (unknown !== undefined) return { kind: "wrong", why: `There is no trial ${JSON.stringify(unknown)}.` };
-    if (seed !== undefined && !/^\d{1,9}$/.test(seed)) return { kind: "wrong", why: `--seed takes a whole number, not ${JSON.stringify(seed)}.` };
+    if (seed !== undefined && !/^\d{1,9}$/.test(seed))
+      return { kind: "wrong", why: `--seed takes a whole number, not ${JSON.stringify(seed)}.` };
     const trials = only.length === 0 ? TRIALS : TRIALS.filter(({ name }) => only.includes(name));
-    return { kind: "wishes", trials, isQuick: quick, seed: seed === undefined ? null : Number(seed), json: json ?? null };
+    return {
+      kind: "wishes",
+      trials,
+      isQuick: quick,
+      seed: seed === undefined ? null : Number(seed),
+      json: json ?? null,
+    };
   } catch (error) {
     return { kind: "wrong", why: error instanceof Error ? error.message : String(error) };
   }
@@ -81,7 +94,8 @@ async function tryAll({ trials, isQuick, seed, json }: Wishes): Promise<boolean>
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => leave(signal));
   // All is on loopback, whatever proxy this machine has.
   for (const name of ["NO_PROXY", "no_proxy"]) process.env[name] = "127.0.0.1,localhost,::1";
-  if (process.env["AGENT_RUNNER_BINARY"] === undefined && !isUpToDate()) console.log(describeBuild(await buildForThisMachine()));
+  if (process.env["AGENT_RUNNER_BINARY"] === undefined && !isUpToDate())
+    console.log(describeBuild(await buildForThisMachine()));
   const machine = describeMachine();
   console.log(machine);
   const rows: Row[] = [];
@@ -103,7 +117,11 @@ async function tryOne({ name, fault, run }: Trial, isQuick: boolean, seed: numbe
     shownMs = performance.now();
     console.log(`   ${line} (${seconds()} s)`);
   };
-  const result = await run({ isQuick, seed, onProgress }).catch((error: unknown): TrialResult => ({ verdict: verdictOf(0, { lost: [`it broke off: ${String(error)}`] }), tried: "nothing", notes: [] }));
+  const result = await run({ isQuick, seed, onProgress }).catch((error: unknown): TrialResult => ({
+    verdict: verdictOf(0, { lost: [`it broke off: ${String(error)}`] }),
+    tried: "nothing",
+    notes: [],
+  }));
   const row = { name, fault, seconds: seconds(), ...result };
   for (const complaint of row.verdict.complaints) console.log(complaint);
   console.log(`   ${isClean(row) ? "ok" : "FAILED"}: ${[row.tried, ...row.notes].join("; ")} (${row.seconds} s)`);
@@ -115,8 +133,14 @@ function isClean({ verdict }: Row): boolean {
 }
 
 function tableOf(rows: readonly Row[]): string {
-  const cells = rows.map(({ fault, tried, verdict }) => [fault, tried, verdict.lost, verdict.duplicated, verdict.leftBehind].map(String));
-  const lines = [["fault", "number tried", "lost", "duplicated", "left behind"], ["---", "---", "---:", "---:", "---:"], ...cells];
+  const cells = rows.map(({ fault, tried, verdict }) =>
+    [fault, tried, verdict.lost, verdict.duplicated, verdict.leftBehind].map(String),
+  );
+  const lines = [
+    ["fault", "number tried", "lost", "duplicated", "left behind"],
+    ["---", "---", "---:", "---:", "---:"],
+    ...cells,
+  ];
   return lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
 }
 

@@ -6,7 +6,10 @@ import { GATE_MARKER } from "./left-behind.ts";
  * provider that happens to be configured on the machine), with state, configuration and data under `scratch`, and with loopback
  * outside any proxy.
  */
-export function gateEnvironment(scratch: string, inherited: Record<string, string | undefined> = process.env): Record<string, string> {
+export function gateEnvironment(
+  scratch: string,
+  inherited: Record<string, string | undefined> = process.env,
+): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(inherited)) {
     if (value !== undefined && !isDropped(name)) env[name] = value;

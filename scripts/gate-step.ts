@@ -48,7 +48,12 @@ export async function runStep(step: Step, scratch: string, interrupted: AbortSig
   return tally;
 }
 
-function complaintOf({ expected }: Step, exitCode: number, output: string, leftBehind: readonly string[]): string | undefined {
+function complaintOf(
+  { expected }: Step,
+  exitCode: number,
+  output: string,
+  leftBehind: readonly string[],
+): string | undefined {
   if (exitCode !== 0) return undefined;
   if (expected?.test(output) === false) return `output does not match ${expected}`;
   return leftBehind.length === 0 ? undefined : `processes were left behind, and ended: ${leftBehind.join("; ")}`;
@@ -58,7 +63,11 @@ function complaintOf({ expected }: Step, exitCode: number, output: string, leftB
  * Output goes to a file, not to a pipe: a process left behind would hold a pipe open, and the gate would wait for it instead
  * of ending.
  */
-async function execute(step: Step, outputFile: string, interrupted: AbortSignal): Promise<{ exitCode: number; output: string }> {
+async function execute(
+  step: Step,
+  outputFile: string,
+  interrupted: AbortSignal,
+): Promise<{ exitCode: number; output: string }> {
   const fd = openSync(outputFile, "a");
   let overdue = "";
   try {

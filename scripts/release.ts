@@ -34,7 +34,14 @@ const root = join(import.meta.dir, "..");
 const { version, packageManager } = packageJson;
 const bunVersion = packageManager.replace("bun@", "");
 
-const { values: flags } = parseArgs({ options: { trial: { type: "boolean" }, verify: { type: "boolean" }, only: { type: "string" }, "releases-url": { type: "string" } } });
+const { values: flags } = parseArgs({
+  options: {
+    trial: { type: "boolean" },
+    verify: { type: "boolean" },
+    only: { type: "string" },
+    "releases-url": { type: "string" },
+  },
+});
 
 const faults = flags.trial === true ? [] : releaseFaults();
 if (faults.length > 0) {
@@ -47,7 +54,11 @@ if (flags.verify === true) {
   const again = await makeRelease(join(root, "dist", "release-again"));
   const differing = made.flatMap(({ name, sha256 }, i) => (again[i]?.sha256 === sha256 ? [] : [name]));
   rmSync(join(root, "dist", "release-again"), { recursive: true });
-  console.log(differing.length === 0 ? `${made.length} files came out the same twice` : `not the same twice: ${differing.join(", ")}`);
+  console.log(
+    differing.length === 0
+      ? `${made.length} files came out the same twice`
+      : `not the same twice: ${differing.join(", ")}`,
+  );
   if (differing.length > 0) process.exit(1);
 }
 console.log(`made in ${out}:\n${readFileSync(join(out, "SHA256SUMS"), "utf8").trimEnd()}`);
@@ -55,7 +66,10 @@ console.log(`made in ${out}:\n${readFileSync(join(out, "SHA256SUMS"), "utf8").tr
 function releaseFaults(): string[] {
   const status = git("status", "--porcelain");
   const changelog = changelogFault(readFileSync(join(root, "CHANGELOG.md"), "utf8"), version);
-  return [...(status === "" ? [] : ["the tree has changes that are not committed"]), ...(changelog === null ? [] : [changelog])];
+  return [
+    ...(status === "" ? [] : ["the tree has changes that are not committed"]),
+    ...(changelog === null ? [] : [changelog]),
+  ];
 }
 
 interface Made {
@@ -85,12 +99,23 @@ async function makeRelease(folder: string): Promise<Made[]> {
     const built = await buildBinary({ outfile, target });
     commit = built.commit;
     const name = `agent-runner-${version}-${platform}`;
-    const entries = [{ path: program, content: readFileSync(outfile), isExecutable: true }, ...texts].map((entry) => ({ ...entry, path: `${name}/${entry.path}` }));
-    put(`${name}.${isWindows ? "zip" : "tar.gz"}`, isWindows ? zip(entries, mtimeSeconds) : tarGz(entries, mtimeSeconds));
-    console.log(`${name}: ${(built.bytes / 2 ** 20).toFixed(1)} MiB, packed ${((Bun.file(join(folder, files.at(-1)?.name ?? "")).size ?? 0) / 2 ** 20).toFixed(1)} MiB`);
+    const entries = [{ path: program, content: readFileSync(outfile), isExecutable: true }, ...texts].map((entry) => ({
+      ...entry,
+      path: `${name}/${entry.path}`,
+    }));
+    put(
+      `${name}.${isWindows ? "zip" : "tar.gz"}`,
+      isWindows ? zip(entries, mtimeSeconds) : tarGz(entries, mtimeSeconds),
+    );
+    console.log(
+      `${name}: ${(built.bytes / 2 ** 20).toFixed(1)} MiB, packed ${((Bun.file(join(folder, files.at(-1)?.name ?? "")).size ?? 0) / 2 ** 20).toFixed(1)} MiB`,
+    );
   }
   rmSync(join(folder, "build"), { recursive: true, force: true });
-  put(`agent-runner-${version}.cdx.json`, Buffer.from(cycloneDx({ version, commit, bunVersion, mtimeSeconds, packages })));
+  put(
+    `agent-runner-${version}.cdx.json`,
+    Buffer.from(cycloneDx({ version, commit, bunVersion, mtimeSeconds, packages })),
+  );
   const installer = readFileSync(join(root, "scripts", "install.sh"), "utf8").replace("@VERSION@", version);
   put("install.sh", Buffer.from(installer.replace("@RELEASES_URL@", flags["releases-url"] ?? "@RELEASES_URL@")));
   writeFileSync(join(folder, "SHA256SUMS"), files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join(""));

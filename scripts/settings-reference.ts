@@ -13,7 +13,8 @@ const ABOUT: Partial<Record<SettingName, string>> = {
   coordinatorKeepMs: "How long the embedded coordinator keeps what has ended",
   invocationSchema: "Version of the invocation that executors read; 2.2 for those of the second generation",
   outputLimitBytes: "What is kept of an executor's stdout, and of its stderr; the oldest part is dropped",
-  pollTimeoutSeconds: "How long a poll may stay open. The coordinator's own value where it is longer, or where none is set",
+  pollTimeoutSeconds:
+    "How long a poll may stay open. The coordinator's own value where it is longer, or where none is set",
   heartbeatIntervalSeconds: "Time between heartbeats. The coordinator's own value where none is set",
   gatewayScope: "What executors may use: their own tree of sessions, or (coordinator) read everything",
   mcpToken: "Token for --mcp-port, at least 16 characters; one is made once and kept in the state folder",
@@ -49,15 +50,32 @@ interface Setting {
 
 /** The text of docs/configuration.md. Throws for a setting that nothing describes. */
 export async function settingsReference(): Promise<string> {
-  const described = new Map((await allCommandModels()).flatMap(({ options }) => options.map((option) => [option.long, option] as const)));
+  const described = new Map(
+    (await allCommandModels()).flatMap(({ options }) => options.map((option) => [option.long, option] as const)),
+  );
   const rows = (Object.entries(SETTINGS) as [SettingName, Setting][]).map(([name, setting]) => {
     const option = described.get(`--${setting.flag}`);
     const about = ABOUT[name] ?? option?.description;
-    if (about === undefined) throw new Error(`scripts/settings-reference.ts: nothing says what the setting ${name} is for`);
-    const flag = setting.flag === undefined ? "" : [code(`--${setting.flag}`), ...(option?.short ? [code(option.short)] : [])].join(", ");
-    return [code(setting.file), flag, code(setting.env), kindOf(setting.schema), code(shown(name, setting.default)), about.replaceAll("|", "\\|")];
+    if (about === undefined)
+      throw new Error(`scripts/settings-reference.ts: nothing says what the setting ${name} is for`);
+    const flag =
+      setting.flag === undefined
+        ? ""
+        : [code(`--${setting.flag}`), ...(option?.short ? [code(option.short)] : [])].join(", ");
+    return [
+      code(setting.file),
+      flag,
+      code(setting.env),
+      kindOf(setting.schema),
+      code(shown(name, setting.default)),
+      about.replaceAll("|", "\\|"),
+    ];
   });
-  const table = [["in the file", "flag", "variable", "value", "default", ""], Array.from({ length: 6 }, () => "---"), ...rows];
+  const table = [
+    ["in the file", "flag", "variable", "value", "default", ""],
+    Array.from({ length: 6 }, () => "---"),
+    ...rows,
+  ];
   return `<!-- Made by scripts/settings-reference.ts from src/config/settings.ts. Do not edit. -->
 # Settings
 
@@ -96,7 +114,8 @@ listen = "127.0.0.1:9464"
 function kindOf(schema: v.GenericSchema): string {
   const known = KINDS.get(schema);
   if (known !== undefined) return known;
-  if (schema.type === "picklist" && "options" in schema) return (schema.options as readonly string[]).map(code).join(" or ");
+  if (schema.type === "picklist" && "options" in schema)
+    return (schema.options as readonly string[]).map(code).join(" or ");
   if (schema.type === "union") return "whole number";
   return "pipe" in schema ? "secret" : "text";
 }

@@ -5,7 +5,14 @@ import type { Tally } from "./gate-step.ts";
  * cannot be loaded or a run that broke off could pass for a success.
  */
 export function testTally(exitCode: number, output: string): Tally {
-  const count = (word: string): number => Number(output.match(new RegExp(`^ *(\\d+) ${word}$`, "gm"))?.at(-1)?.trim().split(" ")[0] ?? 0);
+  const count = (word: string): number =>
+    Number(
+      output
+        .match(new RegExp(`^ *(\\d+) ${word}$`, "gm"))
+        ?.at(-1)
+        ?.trim()
+        .split(" ")[0] ?? 0,
+    );
   const passed = count("pass");
   const failed = count("fail");
   const broken = exitCode !== 0 || passed + failed === 0;

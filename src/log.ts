@@ -63,7 +63,9 @@ function textReporter(write: (line: string) => void, colours: boolean): ConsolaR
   return {
     log({ date, type, args }) {
       const [message, context, scope] = args as unknown as Line;
-      const line = oneLine(`${localTime(date)} [${LABELS[type] ?? type}] ${scope}: ${message}${suffix(message, context)}`);
+      const line = oneLine(
+        `${localTime(date)} [${LABELS[type] ?? type}] ${scope}: ${message}${suffix(message, context)}`,
+      );
       const colour = colours ? COLOURS[type] : undefined;
       write(colour === undefined ? `${line}\n` : `\x1b[${colour}m${line}\x1b[0m\n`);
     },
@@ -103,10 +105,12 @@ function suffix(message: string, context: LogContext): string {
   return parts.length === 0 ? "" : ` [${parts.join(" ")}]`;
 }
 
+// oxlint-disable-next-line no-control-regex
+const CONTROL_CHARACTERS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+
 /** A message may hold what executors and coordinators wrote: it must not forge a line, nor say anything to a terminal. */
 function oneLine(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.trimEnd().replace(/\r?\n/g, "\\n").replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "?");
+  return text.trimEnd().replace(/\r?\n/g, "\\n").replace(CONTROL_CHARACTERS, "?");
 }
 
 let askTime: { get(ms: number): { readonly text: string } | null } | undefined;
@@ -116,6 +120,8 @@ let askTime: { get(ms: number): { readonly text: string } | null } | undefined;
  * of its own, which it makes at the first question: 15 ms of each start, and 1 MB that stays.
  */
 function localTime(date: Date): string {
-  askTime ??= new Database(":memory:").query("SELECT strftime('%Y-%m-%d %H:%M:%S', ? / 1000, 'unixepoch', 'localtime') AS text");
+  askTime ??= new Database(":memory:").query(
+    "SELECT strftime('%Y-%m-%d %H:%M:%S', ? / 1000, 'unixepoch', 'localtime') AS text",
+  );
   return askTime.get(date.getTime())?.text ?? "";
 }

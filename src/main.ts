@@ -9,8 +9,15 @@ import { commit, version } from "./version.ts";
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
   if (words.length === 1 && words[0] === "--version") return printVersion();
-  const [{ programContext }, { runCommandLine }] = await Promise.all([import("./commands/command-line/program-context.ts"), import("./commands/command-line/run-command-line.ts")]);
-  return runCommandLine(words, programContext(stdout, stderr, (code) => process.exit(code)), printVersion);
+  const [{ programContext }, { runCommandLine }] = await Promise.all([
+    import("./commands/command-line/program-context.ts"),
+    import("./commands/command-line/run-command-line.ts"),
+  ]);
+  return runCommandLine(
+    words,
+    programContext(stdout, stderr, (code) => process.exit(code)),
+    printVersion,
+  );
 }
 
 const stdout = new Output(() => Bun.stdout.writer());
@@ -32,7 +39,9 @@ function tell(error: unknown): number {
     stderr.write(`agent-runner: ${error.message}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
     return error.exitCode;
   }
-  stderr.write(`agent-runner: unexpected error, please report it:\n${error instanceof Error ? error.stack : String(error)}\n`);
+  stderr.write(
+    `agent-runner: unexpected error, please report it:\n${error instanceof Error ? error.stack : String(error)}\n`,
+  );
   return ExitCode.failed;
 }
 

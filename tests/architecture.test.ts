@@ -10,7 +10,9 @@ const layers = readLayers(readFileSync(join(root, "ARCHITECTURE.md"), "utf8"));
 
 function sourcesOfProject(): Sources {
   const files = new Bun.Glob("{src,executors}/**/*.{ts,tsx}").scanSync({ cwd: root });
-  return Object.fromEntries([...files].map((file) => [file.replaceAll("\\", "/"), readFileSync(join(root, file), "utf8")]));
+  return Object.fromEntries(
+    [...files].map((file) => [file.replaceAll("\\", "/"), readFileSync(join(root, file), "utf8")]),
+  );
 }
 
 test("src and executors obey the layer list of ARCHITECTURE.md and use no API that belongs to another part", () => {
@@ -55,14 +57,26 @@ test("checkParts reports a folder that is not listed and a listed one that is no
 test.each([
   ["up", { "src/process/a.ts": 'import { x } from "../runner/b.ts";' }, "imports only point down"],
   ["up, a type", { "src/log.ts": 'import type { X } from "./process/b.ts";' }, "imports only point down"],
-  ["up, over several lines", { "src/log.ts": 'import {\n  x,\n  y,\n} from "./process/b.ts";' }, "imports only point down"],
+  [
+    "up, over several lines",
+    { "src/log.ts": 'import {\n  x,\n  y,\n} from "./process/b.ts";' },
+    "imports only point down",
+  ],
   ["up, re-exported", { "src/log.ts": 'export * from "./process/b.ts";' }, "imports only point down"],
   ["up, dynamic", { "src/log.ts": 'const a = await import("./process/b.ts");' }, "imports only point down"],
   ["up, for its effect", { "src/log.ts": 'import "./process/b.ts";' }, "imports only point down"],
-  ["between peers", { "src/runner/a.ts": 'import { x } from "../coordinator/b.ts";' }, "peers do not import each other"],
+  [
+    "between peers",
+    { "src/runner/a.ts": 'import { x } from "../coordinator/b.ts";' },
+    "peers do not import each other",
+  ],
   ["out of src", { "src/runner/a.ts": 'import { x } from "../../tests/b.ts";' }, "in no layer"],
   ["an executor from low down", { "src/runner/a.ts": 'import x from "../../executors/a/b.ts";' }, "know our executors"],
-  ["the runner from an executor", { "executors/a/b.ts": 'import x from "../../src/runner/b.ts";' }, "an executor imports"],
+  [
+    "the runner from an executor",
+    { "executors/a/b.ts": 'import x from "../../src/runner/b.ts";' },
+    "an executor imports",
+  ],
   ["one executor from another", { "executors/a/b.ts": 'import x from "../c/d.ts";' }, "an executor imports"],
 ])("checkSources reports an import %s", (_, sources: Sources, expected) => {
   const found = faults(sources);
@@ -103,7 +117,8 @@ test("checkSources allows what points down, what its owner uses, and what only l
       "const program = `delete process.env.X; // the code of another program`;",
     ].join("\n"),
     "src/process/a.ts": "Bun.spawn(command);",
-    "executors/a/b.ts": 'import { c } from "./c.ts";\nimport { log } from "../../src/log.ts";\nconst home = process.env.HOME;',
+    "executors/a/b.ts":
+      'import { c } from "./c.ts";\nimport { log } from "../../src/log.ts";\nconst home = process.env.HOME;',
   };
   expect(faults(allowed)).toEqual([]);
 });

@@ -41,10 +41,16 @@ test.each([
   `;
   const { stdout, stderr } = Bun.spawnSync([process.execPath, "-e", script], { env: { ...process.env, TZ: zone } });
   expect(stderr.toString()).toBe("");
-  expect(stdout.toString().split("\n").map((line) => line.slice(0, 19))).toEqual([winter, summer, ""]);
+  expect(
+    stdout
+      .toString()
+      .split("\n")
+      .map((line) => line.slice(0, 19)),
+  ).toEqual([winter, summer, ""]);
 });
 
-const endsOf = (lines: readonly string[]): string[] => lines.map((line) => line.slice("2025-01-15 10:00:05 ".length, -1));
+const endsOf = (lines: readonly string[]): string[] =>
+  lines.map((line) => line.slice("2025-01-15 10:00:05 ".length, -1));
 
 test("createLog: the levels' names; debug only when verbose", () => {
   const levels = (log: Log): void => {
@@ -55,7 +61,11 @@ test("createLog: the levels' names; debug only when verbose", () => {
   };
   const quiet = recorded();
   levels(quiet.log);
-  expect(endsOf(quiet.lines)).toEqual(["[INFO] agent-runner: i", "[WARNING] agent-runner: w", "[ERROR] agent-runner: e"]);
+  expect(endsOf(quiet.lines)).toEqual([
+    "[INFO] agent-runner: i",
+    "[WARNING] agent-runner: w",
+    "[ERROR] agent-runner: e",
+  ]);
   const verbose = recorded({ verbose: true });
   levels(verbose.log);
   expect(endsOf(verbose.lines)[0]).toBe("[DEBUG] agent-runner: d");
@@ -94,7 +104,15 @@ test("createLog: JSON has one object a line, ids and values as fields", () => {
   log.info("plain");
   setSystemTime();
   expect(lines.map((line) => (expect(line.endsWith("}\n")).toBe(true), JSON.parse(line) as unknown))).toEqual([
-    { time: "2025-01-15T10:00:05.123Z", level: "warn", scope: "supervisor", message: "two\nlines", run_id: "run_1", session_id: "ses_1", pid: 5 },
+    {
+      time: "2025-01-15T10:00:05.123Z",
+      level: "warn",
+      scope: "supervisor",
+      message: "two\nlines",
+      run_id: "run_1",
+      session_id: "ses_1",
+      pid: 5,
+    },
     { time: "2025-01-15T10:00:05.123Z", level: "info", scope: "agent-runner", message: "plain" },
   ]);
   expect(lines.every((line) => line.indexOf("\n") === line.length - 1)).toBe(true);

@@ -11,11 +11,13 @@ export async function coordinatorFigures({ quick }: Effort): Promise<Figure[]> {
   const behind = quick ? 10_000 : 100_000;
   const [full, empty] = [await Side.start(scene, behind), await Side.start(scene, 0)];
   const block = quick ? 50 : 200;
-  const calls = ({ pid }: Side) => async (count: number, work: () => Promise<unknown>): Promise<number> => {
-    const before = fileCallsOf(pid);
-    await work();
-    return (fileCallsOf(pid) - before) / count;
-  };
+  const calls =
+    ({ pid }: Side) =>
+    async (count: number, work: () => Promise<unknown>): Promise<number> => {
+      const before = fileCallsOf(pid);
+      await work();
+      return (fileCallsOf(pid) - before) / count;
+    };
   const [ofFull = [], ofEmpty = []] = await takeTurns<Rates>(
     { warmUp: 1, samples: quick ? 3 : 10 },
     () => full.measure(block, calls(full)),

@@ -25,7 +25,16 @@ export async function memoryFigures(): Promise<Figure[]> {
   const figures = (name: string, of: (one: (typeof parts)[number]) => number): Figure[] =>
     parts.map((one, index) => {
       const before = parts[index - 1];
-      return part(`idle: ${name}: ${one.what}`, "MiB", single(of(one) / 1024), before === undefined ? null : single(of(before) / 1024), "the line before");
+      return part(
+        `idle: ${name}: ${one.what}`,
+        "MiB",
+        single(of(one) / 1024),
+        before === undefined ? null : single(of(before) / 1024),
+        "the line before",
+      );
     });
-  return [...figures("memory of no file", ({ anonymousKiB }) => anonymousKiB), ...figures("resident of the program's file", ({ programKiB }) => programKiB)];
+  return [
+    ...figures("memory of no file", ({ anonymousKiB }) => anonymousKiB),
+    ...figures("resident of the program's file", ({ programKiB }) => programKiB),
+  ];
 }

@@ -17,15 +17,25 @@ export async function pageFaultFigures({ quick }: Effort): Promise<Figure[]> {
   const executor = scene.executor("nothing", "exit 0");
   const poll = `${stub.url}/runner/runs`;
   const [limit, loaded] = [await compiledLimit(), await compiledLoaded()];
-  const until = (command: readonly string[]) => () => stub.untilPoll(() => scene.start(command), ({ pid }) => pageFaultsOf(pid));
+  const until = (command: readonly string[]) => () =>
+    stub.untilPoll(
+      () => scene.start(command),
+      ({ pid }) => pageFaultsOf(pid),
+    );
   const [bare = [], system = [], modules = [], runner = []] = await takeTurns(
     rounds,
     until([limit, "fetch", poll]),
     until([loaded, "system", poll]),
     until([loaded, "runner", poll]),
-    () => stub.untilPoll(() => scene.startRunner(stub.url, executor, {}), ({ pid }) => pageFaultsOf(pid)),
+    () =>
+      stub.untilPoll(
+        () => scene.startRunner(stub.url, executor, {}),
+        ({ pid }) => pageFaultsOf(pid),
+      ),
   );
-  const [ofBare, ofSystem, ofModules, ofRunner] = [bare, system, modules, runner].map((polls) => summarise(polls.map(({ seen }) => seen))) as [Summary, Summary, Summary, Summary];
+  const [ofBare, ofSystem, ofModules, ofRunner] = [bare, system, modules, runner].map((polls) =>
+    summarise(polls.map(({ seen }) => seen)),
+  ) as [Summary, Summary, Summary, Summary];
   const requests = summarise(runner.map((one) => one.requests));
   const before = "the line before";
   return [
@@ -35,7 +45,13 @@ export async function pageFaultFigures({ quick }: Effort): Promise<Figure[]> {
     part("start-up: the same, with what the runner uses of node's modules loaded", "", ofSystem, ofBare, before),
     part("start-up: the same, with the runner's own modules loaded, too", "", ofModules, ofSystem, before),
     part("start-up: page faults of the runner until its first poll", "", ofRunner, ofModules, before),
-    part("start-up: requests of the runner until its first poll", "", requests, summarise(bare.map((one) => one.requests)), "the program that sends one"),
+    part(
+      "start-up: requests of the runner until its first poll",
+      "",
+      requests,
+      summarise(bare.map((one) => one.requests)),
+      "the program that sends one",
+    ),
   ];
 }
 
@@ -51,7 +67,15 @@ async function ofVersion(scene: Scene, rounds: Rounds): Promise<Figure[]> {
     () => faultsOf(binaryFile, "--version"),
     () => faultsOf(empty),
   );
-  return [part("start-up: page faults of --version", "", summarise(version), summarise(nothing), "an empty compiled Bun program")];
+  return [
+    part(
+      "start-up: page faults of --version",
+      "",
+      summarise(version),
+      summarise(nothing),
+      "an empty compiled Bun program",
+    ),
+  ];
 }
 
 async function pageFault(): Promise<Summary> {

@@ -14,7 +14,12 @@ export async function runFigures({ quick }: Effort): Promise<Figure[]> {
   await using scene = new Scene();
   const samples = quick ? 20 : 200;
   const server = await scene.limitServer();
-  return [...(await spawnSteps(scene, server.url, samples)), ...(await exitSteps(scene, samples)), ...(await callSteps(scene, server, samples)), recordFigure(scene, samples)];
+  return [
+    ...(await spawnSteps(scene, server.url, samples)),
+    ...(await exitSteps(scene, samples)),
+    ...(await callSteps(scene, server, samples)),
+    recordFigure(scene, samples),
+  ];
 }
 
 /** From a run's creation to its executor's first instruction, a step more in each line. */
@@ -34,9 +39,27 @@ async function spawnSteps(scene: Scene, serverUrl: string, samples: number): Pro
   const before = "the line before";
   return [
     part("dispatch: one round trip and a spawn", "ms", summarise(bare)),
-    part("dispatch: the spawn through a shell that execs the executor", "ms", summarise(shell), summarise(bare), before),
-    part("dispatch: the spawn under the shim, which forks and stays", "ms", summarise(shimmed), summarise(shell), before),
-    part("dispatch: the same and two more round trips (claim, started)", "ms", summarise(trips), summarise(shimmed), before),
+    part(
+      "dispatch: the spawn through a shell that execs the executor",
+      "ms",
+      summarise(shell),
+      summarise(bare),
+      before,
+    ),
+    part(
+      "dispatch: the spawn under the shim, which forks and stays",
+      "ms",
+      summarise(shimmed),
+      summarise(shell),
+      before,
+    ),
+    part(
+      "dispatch: the same and two more round trips (claim, started)",
+      "ms",
+      summarise(trips),
+      summarise(shimmed),
+      before,
+    ),
     part("dispatch: the dispatch itself, in the same turns", "ms", summarise(dispatched), summarise(trips), before),
   ];
 }
@@ -63,13 +86,29 @@ async function exitSteps(scene: Scene, samples: number): Promise<Figure[]> {
   await scene.leave(runner);
   return [
     part("completion: the executor's last instruction to its exit, seen by waitpid", "ms", summarise(bare)),
-    part("completion: the same under the shim, which writes the status and ends", "ms", summarise(shimmed), summarise(bare), "the line before"),
-    part("completion: the completion itself, in the same turns", "ms", summarise(completed), summarise(shimmed), "the line before"),
+    part(
+      "completion: the same under the shim, which writes the status and ends",
+      "ms",
+      summarise(shimmed),
+      summarise(bare),
+      "the line before",
+    ),
+    part(
+      "completion: the completion itself, in the same turns",
+      "ms",
+      summarise(completed),
+      summarise(shimmed),
+      "the line before",
+    ),
   ];
 }
 
 /** What the coordinator takes for the three calls of a run's life, the bench in the place of the runner. */
-async function callSteps(scene: Scene, server: { readonly url: string; readonly program: Program }, samples: number): Promise<Figure[]> {
+async function callSteps(
+  scene: Scene,
+  server: { readonly url: string; readonly program: Program },
+  samples: number,
+): Promise<Figure[]> {
   const runner = await PlayedRunner.start(scene);
   const life: { readonly claimMs: number; readonly startedMs: number; readonly failedMs: number }[] = [];
   const [, trips = [], arrivals = []] = await takeTurns<number>(
@@ -87,9 +126,27 @@ async function callSteps(scene: Scene, server: { readonly url: string; readonly 
   const of = (values: readonly number[]) => summarise(values.slice(20));
   const trip = "a POST to a bare server on loopback and its answer";
   return [
-    part("dispatch: POST /runs until the poll that waits has the run", "ms", of(life.map(({ claimMs }) => claimMs)), of(trips), trip),
-    part("dispatch: the report started and its answer", "ms", of(life.map(({ startedMs }) => startedMs)), of(trips), trip),
-    part("completion: the report failed until the coordinator has it", "ms", of(life.map(({ failedMs }) => failedMs)), of(arrivals), "a POST to a bare server on loopback until it has it"),
+    part(
+      "dispatch: POST /runs until the poll that waits has the run",
+      "ms",
+      of(life.map(({ claimMs }) => claimMs)),
+      of(trips),
+      trip,
+    ),
+    part(
+      "dispatch: the report started and its answer",
+      "ms",
+      of(life.map(({ startedMs }) => startedMs)),
+      of(trips),
+      trip,
+    ),
+    part(
+      "completion: the report failed until the coordinator has it",
+      "ms",
+      of(life.map(({ failedMs }) => failedMs)),
+      of(arrivals),
+      "a POST to a bare server on loopback until it has it",
+    ),
   ];
 }
 

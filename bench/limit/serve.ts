@@ -10,7 +10,8 @@ import { Database } from "bun:sqlite";
  */
 export function serve(databasePath: string): void {
   const db = new Database(databasePath, { create: true });
-  for (const pragma of ["locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"]) db.run(`PRAGMA ${pragma}`);
+  for (const pragma of ["locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"])
+    db.run(`PRAGMA ${pragma}`);
   db.run("CREATE TABLE rows (seq INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL) STRICT");
   const insert = db.query("INSERT INTO rows (body) VALUES (?)");
   const streams = new Set<ReadableStreamDefaultController<Uint8Array>>();

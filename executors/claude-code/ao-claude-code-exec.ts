@@ -37,7 +37,15 @@ async function execute(context: ExecutorContext): Promise<number> {
   const redact = redactor(process.env, credentialsIn(mcpServers));
   const allows = allowanceOf(settings.permissionMode, process.env);
   const env = environmentForClaude(process.env);
-  const options = optionsOf({ settings, claudePath, mcpServers, allows, env, blueprint: invocation.agentBlueprint, ...place });
+  const options = optionsOf({
+    settings,
+    claudePath,
+    mcpServers,
+    allows,
+    env,
+    blueprint: invocation.agentBlueprint,
+    ...place,
+  });
 
   const outbox = new Outbox(session);
   let stderr = "";
@@ -59,7 +67,8 @@ async function execute(context: ExecutorContext): Promise<number> {
   const ending = redacted(endingOf(turn, { settings, stderr, otherHost: place.otherHost }), redact);
   if (turn.sessionId === null) outbox.send(...openingEvents(invocation));
   outbox.send(...closingEvents(ending, turn, notesOf(turn, allows, outbox)));
-  if (ending.kind !== "success") return await fail(ending.reason, outbox, signal, isPassing(ending) ? TEMPORARY_FAILURE : 1);
+  if (ending.kind !== "success")
+    return await fail(ending.reason, outbox, signal, isPassing(ending) ? TEMPORARY_FAILURE : 1);
   await writeStdout(`${ending.text}\n`);
   // The last event, and only on success: it finishes the session.
   outbox.send({ event_type: "session_stop", exit_code: 0, reason: "completed" });
@@ -89,17 +98,21 @@ interface Place {
 
 /** Where the turn takes place. Claude Code finds a session again in the folder only that it was begun in, whatever the runner's folder is by now. */
 async function placeOf({ invocation, session }: ExecutorContext): Promise<Place> {
-  if (invocation.mode === "start") return existing({ projectDir: invocation.projectDir ?? process.cwd(), resume: null, otherHost: null });
+  if (invocation.mode === "start")
+    return existing({ projectDir: invocation.projectDir ?? process.cwd(), resume: null, otherHost: null });
   const known = await session.session();
   const other = known.executor_type ?? NAME;
-  if (other !== NAME) throw new Error(`cannot resume session ${invocation.sessionId}: it was executed by ${other}, not by ${NAME}`);
-  if (known.executor_session_id === null) throw new Error(`cannot resume session ${invocation.sessionId}: Claude Code has never begun it`);
+  if (other !== NAME)
+    throw new Error(`cannot resume session ${invocation.sessionId}: it was executed by ${other}, not by ${NAME}`);
+  if (known.executor_session_id === null)
+    throw new Error(`cannot resume session ${invocation.sessionId}: Claude Code has never begun it`);
   const otherHost = known.hostname === hostname() ? null : known.hostname;
   return existing({ projectDir: known.project_dir ?? process.cwd(), resume: known.executor_session_id, otherHost });
 }
 
 function existing(place: Place): Place {
-  if (!existsSync(place.projectDir)) throw new Error(`the session's project directory ${place.projectDir} does not exist on this machine`);
+  if (!existsSync(place.projectDir))
+    throw new Error(`the session's project directory ${place.projectDir} does not exist on this machine`);
   return place;
 }
 
@@ -110,7 +123,9 @@ function redacted(ending: Ending, redact: (text: string) => string): Ending {
 /** What is worth knowing of a run besides how it ended. */
 function notesOf({ unconnected }: Turn, allows: Allowance, { leftOut }: Outbox): string[] {
   return [
-    allows === "one-by-one" ? "As root Claude Code may not bypass permissions: the executor allowed each use of a tool" : "",
+    allows === "one-by-one"
+      ? "As root Claude Code may not bypass permissions: the executor allowed each use of a tool"
+      : "",
     unconnected.length > 0 ? `MCP servers that were not connected: ${unconnected.join(", ")}` : "",
     leftOut > 0 ? `${leftOut} tool events were left out: the coordinator was away for too long` : "",
   ].filter(Boolean);

@@ -19,7 +19,9 @@ export function developmentClaude(): DevelopmentClaude {
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   const isMusl = process.platform === "linux" && header.glibcVersionRuntime === undefined;
   const name = `${SDK}-${process.platform}-${process.arch}${isMusl ? "-musl" : ""}`;
-  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { dependencies: { [SDK]: string } };
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    dependencies: { [SDK]: string };
+  };
   const version = dependencies[SDK];
   const folder = join(root, ".tool", "claude-code", version);
   const program = join(folder, "node_modules", name, process.platform === "win32" ? "claude.exe" : "claude");

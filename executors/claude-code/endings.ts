@@ -7,7 +7,11 @@ import type { Turn } from "./turn.ts";
 export type Ending =
   /** `data` is not null where the blueprint asked for data; `text` is then its JSON. */
   | { readonly kind: "success"; readonly text: string; readonly data: unknown }
-  | { readonly kind: "usage-limit"; readonly reason: string; /** ISO 8601, where it is known. */ readonly resetsAt: string | null }
+  | {
+      readonly kind: "usage-limit";
+      readonly reason: string;
+      /** ISO 8601, where it is known. */ readonly resetsAt: string | null;
+    }
   | { readonly kind: FailureKind; readonly reason: string };
 
 export type FailureKind =
@@ -38,7 +42,8 @@ export interface EndingContext {
   readonly otherHost: string | null;
 }
 
-const LOG_IN = "log in on this machine as the user of the runner (claude auth login), or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for the runner";
+const LOG_IN =
+  "log in on this machine as the user of the runner (claude auth login), or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN for the runner";
 
 export function endingOf(turn: Turn, context: EndingContext): Ending {
   switch (turn.cut) {
@@ -66,13 +71,19 @@ function ofResult(turn: Turn, result: TurnResult, { settings, otherHost }: Endin
     case "success":
       return result.isError ? ofFailedAnswer(turn, result) : ofAnswer(turn, result);
     case "error_max_turns":
-      return { kind: "max-turns", reason: `Claude Code was not done after ${settings.maxTurns ?? result.turns} turns (max_turns)` };
+      return {
+        kind: "max-turns",
+        reason: `Claude Code was not done after ${settings.maxTurns ?? result.turns} turns (max_turns)`,
+      };
     case "error_max_budget_usd": {
       const budget = settings.maxBudgetUsd === undefined ? "its budget" : `its budget of $${settings.maxBudgetUsd}`;
       return { kind: "max-budget", reason: `Claude Code was not done when it had spent ${budget} (max_budget_usd)` };
     }
     case "error_max_structured_output_retries":
-      return { kind: "wrong-output", reason: `Claude Code gave no answer of the form that the blueprint's output_schema asks for${detail(result.errors)}` };
+      return {
+        kind: "wrong-output",
+        reason: `Claude Code gave no answer of the form that the blueprint's output_schema asks for${detail(result.errors)}`,
+      };
     default:
       return ofError(result, otherHost);
   }
@@ -82,22 +93,33 @@ function ofAnswer(turn: Turn, result: TurnResult): Ending {
   const refused = turn.refusedTools;
   if (refused.length > 0) {
     const how = "allow it with allowed_tools, or set another permission_mode";
-    return { kind: "refused-permissions", reason: `Claude Code ended where it was refused a permission (${refused.join(", ")}): ${how}` };
+    return {
+      kind: "refused-permissions",
+      reason: `Claude Code ended where it was refused a permission (${refused.join(", ")}): ${how}`,
+    };
   }
   const data = result.structured ?? null;
   return { kind: "success", text: data === null ? result.text : JSON.stringify(data), data };
 }
 
-const CREDENTIAL_ERRORS = new Set(["authentication_failed", "oauth_org_not_allowed", "account_on_hold", "verification_required", "cloud_credential_error"]);
+const CREDENTIAL_ERRORS = new Set([
+  "authentication_failed",
+  "oauth_org_not_allowed",
+  "account_on_hold",
+  "verification_required",
+  "cloud_credential_error",
+]);
 const PASSING_ERRORS = new Set(["rate_limit", "overloaded", "server_error"]);
 /** How Claude Code begins to say that a plan's usage or an account's credit is used up. */
-const LIMIT_WORDS = /^(?:You've (?:hit|reached) your|You're out of (?:extra )?usage|Your org is out of usage|Credit balance is too low)/;
+const LIMIT_WORDS =
+  /^(?:You've (?:hit|reached) your|You're out of (?:extra )?usage|Your org is out of usage|Credit balance is too low)/;
 
 /** A result that Claude Code calls a success, with the provider's error in the place of an answer. */
 function ofFailedAnswer(turn: Turn, { text, apiStatus }: TurnResult): Ending {
   const error = turn.errorKind ?? "";
   const words = oneLine(text);
-  if (turn.limit?.isRejected || error === "billing_error" || apiStatus === 402 || LIMIT_WORDS.test(words)) return usageLimit(turn, words);
+  if (turn.limit?.isRejected || error === "billing_error" || apiStatus === 402 || LIMIT_WORDS.test(words))
+    return usageLimit(turn, words);
   if (CREDENTIAL_ERRORS.has(error) || apiStatus === 401 || apiStatus === 403) return authentication(words);
   if (PASSING_ERRORS.has(error) || apiStatus === 429 || (apiStatus ?? 0) >= 500) {
     return { kind: "provider-unavailable", reason: `The provider could not answer Claude Code: ${words}` };
@@ -111,7 +133,8 @@ function ofError({ errors, startFailure }: TurnResult, otherHost: string | null)
     const where = otherHost === null ? "" : `; it ran on ${otherHost}, and a conversation stays on its machine`;
     return { kind: "conversation-lost", reason: `Claude Code cannot go on with the session: ${words}${where}` };
   }
-  if (startFailure !== null) return { kind: "not-started", reason: `Claude Code did not start (${startFailure}): ${words}` };
+  if (startFailure !== null)
+    return { kind: "not-started", reason: `Claude Code did not start (${startFailure}): ${words}` };
   return { kind: "execution-error", reason: `Claude Code failed: ${words || "it does not say why"}` };
 }
 
@@ -126,7 +149,9 @@ function isFailure({ subtype, isError }: TurnResult): boolean {
 }
 
 function authentication(words: string): Ending {
-  const what = /not logged in/i.test(words) ? "Claude Code is not logged in" : `Claude Code could not authenticate: ${words}`;
+  const what = /not logged in/i.test(words)
+    ? "Claude Code is not logged in"
+    : `Claude Code could not authenticate: ${words}`;
   return { kind: "authentication", reason: `${what}; ${LOG_IN}` };
 }
 
@@ -134,7 +159,11 @@ function usageLimit({ limit }: Turn, words: string | null): Ending {
   const resetsAt = limit?.resetsAtMs == null ? null : new Date(limit.resetsAtMs).toISOString();
   const which = limit?.type == null ? "" : ` (${limit.type})`;
   const until = resetsAt === null ? "" : `; it is reset at ${resetsAt}`;
-  return { kind: "usage-limit", reason: `The usage limit of the account is reached${which}${until}${words === null ? "" : `: ${words}`}`, resetsAt };
+  return {
+    kind: "usage-limit",
+    reason: `The usage limit of the account is reached${which}${until}${words === null ? "" : `: ${words}`}`,
+    resetsAt,
+  };
 }
 
 function stallReason({ trouble }: Turn, { stallTimeoutMs }: ClaudeSettings): string {

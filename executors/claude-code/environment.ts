@@ -4,7 +4,13 @@ import { SETTING_VARIABLES } from "./settings.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a Claude Code, that a runner may be started from, tells its own children: one that it finds here takes itself for such a child. */
-const OF_AN_ENCLOSING_CLAUDE = ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID", "CLAUDE_CODE_CHILD_SESSION", "CLAUDE_CODE_SSE_PORT"];
+const OF_AN_ENCLOSING_CLAUDE = [
+  "CLAUDECODE",
+  "CLAUDE_CODE_ENTRYPOINT",
+  "CLAUDE_CODE_SESSION_ID",
+  "CLAUDE_CODE_CHILD_SESSION",
+  "CLAUDE_CODE_SSE_PORT",
+];
 
 /**
  * What Claude Code, its hooks and its stdio MCP servers see: all that the executor was started with, less our own settings. That is what

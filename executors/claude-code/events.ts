@@ -10,7 +10,13 @@ export const NAME = "claude-code";
 
 /** Who executes the session: Claude Code's own id of it is what a resume goes by, and its folder where Claude Code finds it again. */
 export function bindOf(sessionId: string, projectDir: string): Bind {
-  return { executor_session_id: sessionId, hostname: hostname(), executor_type: NAME, executor_profile: NAME, project_dir: projectDir };
+  return {
+    executor_session_id: sessionId,
+    hostname: hostname(),
+    executor_type: NAME,
+    executor_profile: NAME,
+    project_dir: projectDir,
+  };
 }
 
 /** What the session is told of one message, in this order. `turn` has not taken note of it yet. `redact` is for what tools were given and gave. */
@@ -29,7 +35,13 @@ export function eventsOf(message: Message, turn: Turn, redact: (text: string) =>
         const use = turn.toolUse(id);
         if (use === undefined) return [];
         const text = cut(redact(output));
-        return [{ ...toolEvent("post_tool", use, message.parent, redact), tool_output: text, ...(isError ? { error: text } : {}) }];
+        return [
+          {
+            ...toolEvent("post_tool", use, message.parent, redact),
+            tool_output: text,
+            ...(isError ? { error: text } : {}),
+          },
+        ];
       });
     default:
       return [];
@@ -50,7 +62,10 @@ export function closingEvents(ending: Ending, turn: Turn, notes: readonly string
 /** Either a text or data, never both. */
 function resultEvent({ text, data }: Ending & { kind: "success" }): NewEvent {
   if (data === null) return { event_type: "result", result_text: text };
-  return { event_type: "result", result_data: typeof data === "object" && !Array.isArray(data) ? { ...data } : { value: data } };
+  return {
+    event_type: "result",
+    result_data: typeof data === "object" && !Array.isArray(data) ? { ...data } : { value: data },
+  };
 }
 
 function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewEvent {
@@ -64,7 +79,12 @@ function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewE
     turns,
     duration_ms: durationMs,
     cost_usd: usage.costUsd,
-    tokens: { input: usage.inputTokens, output: usage.outputTokens, cache_read: usage.cacheReadTokens, cache_write: usage.cacheWriteTokens },
+    tokens: {
+      input: usage.inputTokens,
+      output: usage.outputTokens,
+      cache_read: usage.cacheReadTokens,
+      cache_write: usage.cacheWriteTokens,
+    },
     model: turn.model,
     claude_code_version: turn.version,
     ...(denials.length === 0 ? {} : { refused_tools: denials.map(({ tool }) => tool) }),
@@ -86,7 +106,12 @@ function preTool(use: ToolUse, parent: string | null, redact: (text: string) => 
   return toolEvent("pre_tool", use, parent, redact);
 }
 
-function toolEvent(type: "pre_tool" | "post_tool", use: ToolUse, parent: string | null, redact: (text: string) => string): NewEvent {
+function toolEvent(
+  type: "pre_tool" | "post_tool",
+  use: ToolUse,
+  parent: string | null,
+  redact: (text: string) => string,
+): NewEvent {
   return {
     event_type: type,
     tool_name: use.name,
@@ -102,7 +127,9 @@ const TAIL = 4_000;
 /** A long text's beginning and end: the end often says how it went. */
 function cut(text: string): string {
   const left = text.length - HEAD - TAIL;
-  return left <= 0 ? text : `${text.slice(0, HEAD)}\n[... ${left} of ${text.length} characters left out ...]\n${text.slice(-TAIL)}`;
+  return left <= 0
+    ? text
+    : `${text.slice(0, HEAD)}\n[... ${left} of ${text.length} characters left out ...]\n${text.slice(-TAIL)}`;
 }
 
 function cutAll(value: unknown, redact: (text: string) => string): unknown {

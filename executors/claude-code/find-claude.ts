@@ -23,7 +23,8 @@ export interface ClaudeFault {
 const MINIMUM_VERSION = "2.1.326";
 
 const PROGRAM = process.platform === "win32" ? "claude.exe" : "claude";
-const INSTALL = "install it (https://code.claude.com/docs/en/setup), or say where it is: CLAUDE_CODE_PATH, or path in [executors.claude-code]";
+const INSTALL =
+  "install it (https://code.claude.com/docs/en/setup), or say where it is: CLAUDE_CODE_PATH, or path in [executors.claude-code]";
 const UPDATE = "update it: claude update";
 
 /**
@@ -48,7 +49,8 @@ function ofSetting(setting: string, env: Environment): FoundClaude {
     return { ok: false, reason: `there is no Claude Code: ${setting} is not on PATH`, hint: INSTALL };
   }
   const path = setting.startsWith("~/") ? join(env["HOME"] || homedir(), setting.slice(2)) : setting;
-  if (!isAbsolute(path)) return { ok: false, reason: `the path of Claude Code, ${path}, is not absolute`, hint: "begin it with / or ~/" };
+  if (!isAbsolute(path))
+    return { ok: false, reason: `the path of Claude Code, ${path}, is not absolute`, hint: "begin it with / or ~/" };
   const fault = faultOfFile(path);
   if (fault === null) return { ok: true, path, from: "the setting" };
   return { ok: false, reason: `there is no Claude Code at ${path}: ${fault}`, hint: INSTALL };
@@ -79,13 +81,22 @@ export function isJavaScript(path: string): boolean {
 const ASK_MS = 20_000;
 
 /** Asks the program for its version (`2.1.330`); a fault if it tells none, or one below {@link MINIMUM_VERSION}. */
-export function askVersion(path: string, env: Environment): { readonly ok: true; readonly version: string } | ClaudeFault {
+export function askVersion(
+  path: string,
+  env: Environment,
+): { readonly ok: true; readonly version: string } | ClaudeFault {
   const { said, failure } = ask(path, ["--version"], env);
   const version = /\b\d+\.\d+\.\d+\b/.exec(said)?.[0];
-  if (version === undefined) return { ok: false, reason: `${path} does not tell its version: ${failure ?? clip(said.trim())}`, hint: INSTALL };
+  if (version === undefined)
+    return { ok: false, reason: `${path} does not tell its version: ${failure ?? clip(said.trim())}`, hint: INSTALL };
   if (Bun.semver.order(version, MINIMUM_VERSION) >= 0) return { ok: true, version };
-  const why = "older ones take the credentials of MCP servers on their command line only, where all users of the machine read them";
-  return { ok: false, reason: `Claude Code ${version} at ${path} is too old: ${MINIMUM_VERSION} is needed, as ${why}`, hint: UPDATE };
+  const why =
+    "older ones take the credentials of MCP servers on their command line only, where all users of the machine read them";
+  return {
+    ok: false,
+    reason: `Claude Code ${version} at ${path} is too old: ${MINIMUM_VERSION} is needed, as ${why}`,
+    hint: UPDATE,
+  };
 }
 
 /** Asks the program, which asks nobody on the network. Null where it says neither yes nor no. */

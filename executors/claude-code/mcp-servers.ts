@@ -8,8 +8,20 @@ type ServerConfig = McpStdioServerConfig | McpHttpServerConfig | McpSSEServerCon
 
 const Texts = v.nullish(v.record(v.string(), v.string()));
 const shared = { timeout: v.nullish(v.number()), alwaysLoad: v.nullish(v.boolean()) };
-const Remote = v.object({ type: v.nullish(v.picklist(["http", "sse"])), url: v.string(), headers: Texts, config: Texts, ...shared });
-const Stdio = v.object({ type: v.nullish(v.literal("stdio")), command: v.string(), args: v.nullish(v.array(v.string())), env: Texts, ...shared });
+const Remote = v.object({
+  type: v.nullish(v.picklist(["http", "sse"])),
+  url: v.string(),
+  headers: Texts,
+  config: Texts,
+  ...shared,
+});
+const Stdio = v.object({
+  type: v.nullish(v.literal("stdio")),
+  command: v.string(),
+  args: v.nullish(v.array(v.string())),
+  env: Texts,
+  ...shared,
+});
 
 /**
  * A blueprint's MCP servers as Claude Code takes them. Both generations' forms: Claude's own, and `{url, config}`, where `config` are headers.
@@ -24,19 +36,35 @@ function serverOf(name: string, server: unknown, env: Environment): ServerConfig
   const remote = v.safeParse(Remote, server);
   if (remote.success) {
     const { type, url, headers, config, timeout, alwaysLoad } = remote.output;
-    return { type: type ?? "http", url, headers: filled({ ...config, ...headers }, env), ...sharedOf(timeout, alwaysLoad) };
+    return {
+      type: type ?? "http",
+      url,
+      headers: filled({ ...config, ...headers }, env),
+      ...sharedOf(timeout, alwaysLoad),
+    };
   }
   const stdio = v.safeParse(Stdio, server);
   if (stdio.success) {
     const { command, args, env: variables, timeout, alwaysLoad } = stdio.output;
-    return { type: "stdio", command, args: args ?? [], env: filled(variables ?? {}, env), ...sharedOf(timeout, alwaysLoad) };
+    return {
+      type: "stdio",
+      command,
+      args: args ?? [],
+      env: filled(variables ?? {}, env),
+      ...sharedOf(timeout, alwaysLoad),
+    };
   }
   const isRemote = typeof server === "object" && server !== null && "url" in server && server.url !== null;
   const [issue] = isRemote ? remote.issues : stdio.issues;
-  throw new Error(`the blueprint's MCP server ${name} is wrong: ${v.getDotPath(issue) ?? "server"}: ${clip(issue.message)}; it needs a url, or a command`);
+  throw new Error(
+    `the blueprint's MCP server ${name} is wrong: ${v.getDotPath(issue) ?? "server"}: ${clip(issue.message)}; it needs a url, or a command`,
+  );
 }
 
-function sharedOf(timeout: number | null | undefined, alwaysLoad: boolean | null | undefined): { timeout?: number; alwaysLoad: boolean } {
+function sharedOf(
+  timeout: number | null | undefined,
+  alwaysLoad: boolean | null | undefined,
+): { timeout?: number; alwaysLoad: boolean } {
   return { alwaysLoad: alwaysLoad ?? true, ...(timeout == null ? {} : { timeout }) };
 }
 
@@ -47,5 +75,7 @@ function filled(texts: Readonly<Record<string, string>>, env: Environment): Reco
 
 /** The values that must be in no text that others read. */
 export function credentialsIn(servers: Readonly<Record<string, ServerConfig>>): string[] {
-  return Object.values(servers).flatMap((server) => Object.values(("headers" in server ? server.headers : "env" in server ? server.env : {}) ?? {}));
+  return Object.values(servers).flatMap((server) =>
+    Object.values(("headers" in server ? server.headers : "env" in server ? server.env : {}) ?? {}),
+  );
 }

@@ -39,16 +39,33 @@ export interface TurnResult {
 }
 
 export type Message =
-  | { readonly kind: "init"; readonly sessionId: string; readonly model: string; readonly version: string; readonly hasApiKey: boolean; readonly unconnected: readonly string[] }
+  | {
+      readonly kind: "init";
+      readonly sessionId: string;
+      readonly model: string;
+      readonly version: string;
+      readonly hasApiKey: boolean;
+      readonly unconnected: readonly string[];
+    }
   /** `parent` is the tool use that started the subagent which says this; null for the agent itself. */
-  | { readonly kind: "assistant"; readonly parts: readonly (string | ToolUse)[]; readonly error: string | null; readonly parent: string | null }
+  | {
+      readonly kind: "assistant";
+      readonly parts: readonly (string | ToolUse)[];
+      readonly error: string | null;
+      readonly parent: string | null;
+    }
   | { readonly kind: "tool-results"; readonly results: readonly ToolResult[]; readonly parent: string | null }
   /** The agent is being answered anew: what was written of an answer before and did not become whole is void. */
   | { readonly kind: "answer" }
   /** Something of an answer that is being written; `text` where it is text of the agent itself. */
   | { readonly kind: "piece"; readonly text: string }
   | { readonly kind: "retry"; readonly status: number | null; readonly error: string }
-  | { readonly kind: "rate-limit"; readonly isRejected: boolean; readonly type: string | null; readonly resetsAtMs: number | null }
+  | {
+      readonly kind: "rate-limit";
+      readonly isRejected: boolean;
+      readonly type: string | null;
+      readonly resetsAtMs: number | null;
+    }
   | { readonly kind: "background"; readonly tasks: readonly string[] }
   | { readonly kind: "result"; readonly result: TurnResult }
   | { readonly kind: "other" };
@@ -73,13 +90,23 @@ const Assistant = v.object({
   parent_tool_use_id: v.nullish(v.string(), null),
 });
 const TextBlock = v.object({ type: v.literal("text"), text: v.string() });
-const ToolUseBlock = v.object({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: v.fallback(v.record(v.string(), v.unknown()), {}) });
+const ToolUseBlock = v.object({
+  type: v.literal("tool_use"),
+  id: v.string(),
+  name: v.string(),
+  input: v.fallback(v.record(v.string(), v.unknown()), {}),
+});
 const User = v.object({
   type: v.literal("user"),
   message: v.object({ content: v.array(v.unknown()) }),
   parent_tool_use_id: v.nullish(v.string(), null),
 });
-const ToolResultBlock = v.object({ type: v.literal("tool_result"), tool_use_id: v.string(), content: v.nullish(v.unknown()), is_error: flag });
+const ToolResultBlock = v.object({
+  type: v.literal("tool_result"),
+  tool_use_id: v.string(),
+  content: v.nullish(v.unknown()),
+  is_error: flag,
+});
 const Streamed = v.object({
   type: v.literal("stream_event"),
   // The others are no sign of an answer: one that does not come is pinged by Claude Code itself, given up and asked for again.
@@ -89,10 +116,20 @@ const Streamed = v.object({
   ]),
   parent_tool_use_id: v.nullish(v.string(), null),
 });
-const Retry = v.object({ type: v.literal("system"), subtype: v.literal("api_retry"), error_status: v.nullish(v.number(), null), error: text });
+const Retry = v.object({
+  type: v.literal("system"),
+  subtype: v.literal("api_retry"),
+  error_status: v.nullish(v.number(), null),
+  error: text,
+});
 const RateLimit = v.object({
   type: v.literal("rate_limit_event"),
-  rate_limit_info: v.object({ status: v.string(), resetsAt: v.nullish(v.number(), null), rateLimitType: v.nullish(v.string(), null), isUsingOverage: flag }),
+  rate_limit_info: v.object({
+    status: v.string(),
+    resetsAt: v.nullish(v.number(), null),
+    rateLimitType: v.nullish(v.string(), null),
+    isUsingOverage: flag,
+  }),
 });
 const Background = v.object({
   type: v.literal("system"),
@@ -101,7 +138,13 @@ const Background = v.object({
 });
 const ModelUsage = v.record(
   v.string(),
-  v.object({ costUSD: count, inputTokens: count, outputTokens: count, cacheReadInputTokens: count, cacheCreationInputTokens: count }),
+  v.object({
+    costUSD: count,
+    inputTokens: count,
+    outputTokens: count,
+    cacheReadInputTokens: count,
+    cacheCreationInputTokens: count,
+  }),
 );
 const Result = v.object({
   type: v.literal("result"),
@@ -118,7 +161,14 @@ const Result = v.object({
   model_usage_since_last_result: v.nullish(ModelUsage),
   permission_denials: v.nullish(v.array(v.object({ tool_use_id: v.string(), tool_name: v.string() })), []),
 });
-const Any = v.variant("type", [v.variant("subtype", [Init, Retry, Background]), Assistant, User, Streamed, RateLimit, Result]);
+const Any = v.variant("type", [
+  v.variant("subtype", [Init, Retry, Background]),
+  Assistant,
+  User,
+  Streamed,
+  RateLimit,
+  Result,
+]);
 
 /** Reads one message of the SDK's stream; never throws. */
 export function readMessage(message: unknown): Message {
@@ -129,17 +179,32 @@ export function readMessage(message: unknown): Message {
     case "system":
       return readSystem(seen);
     case "assistant":
-      return { kind: "assistant", parts: seen.message.content.flatMap(readPart), error: seen.error, parent: seen.parent_tool_use_id };
+      return {
+        kind: "assistant",
+        parts: seen.message.content.flatMap(readPart),
+        error: seen.error,
+        parent: seen.parent_tool_use_id,
+      };
     case "user":
-      return { kind: "tool-results", results: seen.message.content.flatMap(readToolResult), parent: seen.parent_tool_use_id };
+      return {
+        kind: "tool-results",
+        results: seen.message.content.flatMap(readToolResult),
+        parent: seen.parent_tool_use_id,
+      };
     case "stream_event":
-      if (seen.event.type === "message_start") return seen.parent_tool_use_id === null ? { kind: "answer" } : { kind: "other" };
+      if (seen.event.type === "message_start")
+        return seen.parent_tool_use_id === null ? { kind: "answer" } : { kind: "other" };
       return { kind: "piece", text: seen.parent_tool_use_id === null ? seen.event.delta.text : "" };
     case "rate_limit_event": {
       const { status, rateLimitType, resetsAt, isUsingOverage } = seen.rate_limit_info;
       // Any 429 is told so. That of a used-up limit says which one, or when it is over; without both the provider only wants fewer requests.
       const isRejected = status === "rejected" && !isUsingOverage && (rateLimitType !== null || resetsAt !== null);
-      return { kind: "rate-limit", isRejected, type: rateLimitType, resetsAtMs: resetsAt === null ? null : resetsAt * 1000 };
+      return {
+        kind: "rate-limit",
+        isRejected,
+        type: rateLimitType,
+        resetsAtMs: resetsAt === null ? null : resetsAt * 1000,
+      };
     }
     case "result":
       return { kind: "result", result: readResult(seen) };
@@ -149,14 +214,19 @@ export function readMessage(message: unknown): Message {
 function readSystem(seen: v.InferOutput<typeof Init | typeof Retry | typeof Background>): Message {
   switch (seen.subtype) {
     case "init": {
-      const unconnected = seen.mcp_servers.filter(({ status }) => status !== "connected" && status !== "pending").map(({ name, status }) => `${name} (${status})`);
+      const unconnected = seen.mcp_servers
+        .filter(({ status }) => status !== "connected" && status !== "pending")
+        .map(({ name, status }) => `${name} (${status})`);
       const { session_id: sessionId, model, claude_code_version: version, apiKeySource } = seen;
       return { kind: "init", sessionId, model, version, hasApiKey: apiKeySource !== "none", unconnected };
     }
     case "api_retry":
       return { kind: "retry", status: seen.error_status, error: seen.error };
     case "background_tasks_changed":
-      return { kind: "background", tasks: seen.tasks.filter(({ ambient }) => !ambient).map(({ description }) => description) };
+      return {
+        kind: "background",
+        tasks: seen.tasks.filter(({ ambient }) => !ambient).map(({ description }) => description),
+      };
   }
 }
 
@@ -206,7 +276,8 @@ function readResult(seen: v.InferOutput<typeof Result>): TurnResult {
 }
 
 function sumOf(models: readonly v.InferOutput<typeof ModelUsage>[string][]): Usage {
-  const sum = (field: keyof (typeof models)[number]): number => models.reduce((total, model) => total + model[field], 0);
+  const sum = (field: keyof (typeof models)[number]): number =>
+    models.reduce((total, model) => total + model[field], 0);
   return {
     costUsd: sum("costUSD"),
     inputTokens: sum("inputTokens"),

@@ -25,7 +25,10 @@ export interface OptionsRequest {
  */
 export type Allowance = "bypass" | "one-by-one" | "mode";
 
-export function allowanceOf(mode: ClaudeSettings["permissionMode"], env: Readonly<Record<string, string | undefined>>): Allowance {
+export function allowanceOf(
+  mode: ClaudeSettings["permissionMode"],
+  env: Readonly<Record<string, string | undefined>>,
+): Allowance {
   if (mode !== "bypassPermissions") return "mode";
   // Claude Code itself lets root bypass permissions where the user says that the machine is a sandbox.
   const isRefused = process.getuid?.() === 0 && !env["IS_SANDBOX"];
@@ -84,5 +87,9 @@ const allowAll: CanUseTool = (_tool, input, { matchedAskRule }) =>
   Promise.resolve(
     matchedAskRule === undefined
       ? { behavior: "allow", updatedInput: input }
-      : { behavior: "deny", message: "A rule demands that a person allows this, and nobody is there to ask. It was not done; do not try it again." },
+      : {
+          behavior: "deny",
+          message:
+            "A rule demands that a person allows this, and nobody is there to ask. It was not done; do not try it again.",
+        },
   );

@@ -104,7 +104,9 @@ class Watch implements Disposable {
     this.#phase = phase;
     switch (phase) {
       case "working":
-        return this.#after(this.#request.stallTimeoutMs, () => (this.#turn.toolsRunning > 0 ? this.#enter("working") : this.#cut("stalled")));
+        return this.#after(this.#request.stallTimeoutMs, () =>
+          this.#turn.toolsRunning > 0 ? this.#enter("working") : this.#cut("stalled"),
+        );
       case "waiting":
         return this.#after(this.#request.backgroundWaitMs, () => this.#cut("background"));
       case "over":

@@ -11,7 +11,11 @@ const SHORTEST = 8;
 export function redactor(env: Environment, headers: readonly string[]): (text: string) => string {
   const named = Object.entries(env).filter(([name]) => SECRET_NAME.test(name));
   const inHeaders = headers.flatMap((value) => [value, value.replace(/^(?:Bearer|Basic)\s+/i, "")]);
-  const secrets = [...named.map(([, value]) => value ?? ""), ...inHeaders, ...tokenOf(env["AGENT_ORCHESTRATOR_API_URL"])]
+  const secrets = [
+    ...named.map(([, value]) => value ?? ""),
+    ...inHeaders,
+    ...tokenOf(env["AGENT_ORCHESTRATOR_API_URL"]),
+  ]
     .filter((secret) => secret.length >= SHORTEST)
     // A secret that is part of another must not leave the rest of that one behind.
     .sort((a, b) => b.length - a.length);

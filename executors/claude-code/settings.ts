@@ -27,7 +27,9 @@ export type ParsedSettings =
 const Text = v.pipe(v.string("must be a text"), v.trim(), v.minLength(1, "is empty"));
 const List = v.pipe(
   v.union([v.string(), v.array(v.string())], "must be a list of names"),
-  v.transform((value) => (typeof value === "string" ? splitNames(value) : value.map((name) => name.trim()).filter(Boolean))),
+  v.transform((value) =>
+    typeof value === "string" ? splitNames(value) : value.map((name) => name.trim()).filter(Boolean),
+  ),
 );
 const PermissionMode = v.picklist(
   ["bypassPermissions", "acceptEdits", "dontAsk", "auto", "default", "plan"],

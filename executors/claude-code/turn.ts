@@ -17,14 +17,19 @@ export class Turn {
   unfinishedText = "";
   /** What the provider has refused with most recently: a kind of Claude Code's (`rate_limit`, `overloaded`, ...) and a status. */
   trouble: { readonly status: number | null; readonly error: string } | null = null;
-  limit: { readonly isRejected: boolean; readonly type: string | null; readonly resetsAtMs: number | null } | null = null;
+  limit: { readonly isRejected: boolean; readonly type: string | null; readonly resetsAtMs: number | null } | null =
+    null;
   /** What runs in the background now, in words. */
   background: readonly string[] = [];
   /** Whether something has run there in this turn: Claude Code may then go on after its result. */
   usedBackground = false;
   /** The kind of error that stands in place of the agent's last words. */
   errorKind: string | null = null;
-  figures: Figures = { turns: 0, durationMs: 0, usage: { costUsd: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 } };
+  figures: Figures = {
+    turns: 0,
+    durationMs: 0,
+    usage: { costUsd: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 },
+  };
   cut: Cut | null = null;
   /** What the stream of messages ended with, if with an error. */
   thrown: unknown = null;

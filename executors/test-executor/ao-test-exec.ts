@@ -47,7 +47,8 @@ async function takeTurn(turn: Turn): Promise<number> {
     if (typeof exitCode === "number") return exitCode;
   }
 
-  const answer = `[${NAME}] turn ${stored.turns.length + 1} of session ${stored.session_id}: ${script.message}`.trimEnd();
+  const answer =
+    `[${NAME}] turn ${stored.turns.length + 1} of session ${stored.session_id}: ${script.message}`.trimEnd();
   saveSession(sessionFolder(process.env), { ...stored, turns: [...stored.turns, { message: script.message, answer }] });
   await session.message("assistant", answer);
   // One API generation reads a session's result from this event, the other from the message before.

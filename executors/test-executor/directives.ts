@@ -61,7 +61,8 @@ const ACTS: Readonly<Record<string, Act>> = {
     const { session } = turn.context;
     const child = await session.startChild({ prompt: childPrompt(rest), executionMode: "sync" });
     const run = await session.runEnded(child.run_id);
-    if (run.status !== "completed") throw new Error(`child session ${child.session_id} ${run.status}: ${run.error ?? "no reason given"}`);
+    if (run.status !== "completed")
+      throw new Error(`child session ${child.session_id} ${run.status}: ${run.error ?? "no reason given"}`);
     await writeStdout(`${await session.result(child.session_id)}\n`);
   },
 };
@@ -69,7 +70,8 @@ const ACTS: Readonly<Record<string, Act>> = {
 /** Throws an Error for a directive that does not exist, so that a slip of the pen in a test does not pass silently. */
 export async function obey(turn: Turn, directive: Directive): Promise<number | void> {
   const act = Object.hasOwn(ACTS, directive.name) ? ACTS[directive.name] : undefined;
-  if (act === undefined) throw new Error(`unknown directive !${directive.name}; there are !${Object.keys(ACTS).join(" !")}`);
+  if (act === undefined)
+    throw new Error(`unknown directive !${directive.name}; there are !${Object.keys(ACTS).join(" !")}`);
   return await act(turn, directive.rest);
 }
 

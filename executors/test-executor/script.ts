@@ -28,7 +28,8 @@ const MS: Record<string, number> = { ms: 1, s: 1000, "": 1000, m: 60_000 };
 /** `250ms`, `2s`, `1.5s`, `2m`, `2` (seconds), in ms. */
 export function parseDuration(text: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|)$/.exec(text.trim()) ?? [];
-  if (amount === undefined || unit === undefined) throw new Error(`${JSON.stringify(text)} is not a duration such as 250ms or 2s`);
+  if (amount === undefined || unit === undefined)
+    throw new Error(`${JSON.stringify(text)} is not a duration such as 250ms or 2s`);
   return Number(amount) * (MS[unit] ?? 1000);
 }
 
@@ -37,6 +38,7 @@ const BYTES: Record<string, number> = { B: 1, "": 1, KB: 1024, MB: 1024 ** 2, GB
 /** `100`, `64KB`, `10MB`, `1GB` (powers of 1024), in bytes. */
 export function parseSize(text: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(B|KB|MB|GB|)$/i.exec(text.trim()) ?? [];
-  if (amount === undefined || unit === undefined) throw new Error(`${JSON.stringify(text)} is not a size such as 64KB or 10MB`);
+  if (amount === undefined || unit === undefined)
+    throw new Error(`${JSON.stringify(text)} is not a size such as 64KB or 10MB`);
   return Math.round(Number(amount) * (BYTES[unit.toUpperCase()] ?? 1));
 }

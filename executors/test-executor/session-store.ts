@@ -32,7 +32,9 @@ export function loadSession(folder: string, sessionId: string): StoredSession {
     text = readFileSync(sessionFile(folder, sessionId), "utf8");
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
-    throw new Error(`cannot resume session ${sessionId}: this executor has not started it (looked in ${folder})`, { cause: error });
+    throw new Error(`cannot resume session ${sessionId}: this executor has not started it (looked in ${folder})`, {
+      cause: error,
+    });
   }
   return v.parse(StoredSession, JSON.parse(text));
 }

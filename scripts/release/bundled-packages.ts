@@ -43,7 +43,8 @@ export function bundledPackages(root: string): BundledPackage[] {
     });
     for (const dependency of Object.keys(manifest.dependencies ?? {})) visit(dependency, folder);
     // An optional one that is installed is there for somebody else (types, mostly).
-    for (const peer of Object.keys(manifest.peerDependencies ?? {})) if (manifest.peerDependenciesMeta?.[peer]?.optional !== true) visit(peer, folder);
+    for (const peer of Object.keys(manifest.peerDependencies ?? {}))
+      if (manifest.peerDependenciesMeta?.[peer]?.optional !== true) visit(peer, folder);
   };
   const { dependencies = {} } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as Manifest;
   for (const name of Object.keys(dependencies)) visit(name, root);

@@ -12,7 +12,14 @@ export interface SbomOptions {
 export function cycloneDx({ version, commit, bunVersion, mtimeSeconds, packages }: SbomOptions): string {
   const root = `agent-runner@${version}`;
   const components = [
-    { type: "platform", "bom-ref": `bun@${bunVersion}`, name: "bun", version: bunVersion, purl: `pkg:npm/bun@${bunVersion}`, licenses: [{ license: { id: "MIT" } }] },
+    {
+      type: "platform",
+      "bom-ref": `bun@${bunVersion}`,
+      name: "bun",
+      version: bunVersion,
+      purl: `pkg:npm/bun@${bunVersion}`,
+      licenses: [{ license: { id: "MIT" } }],
+    },
     ...packages.map((pkg) => ({
       type: "library",
       "bom-ref": `${pkg.name}@${pkg.version}`,
@@ -29,7 +36,14 @@ export function cycloneDx({ version, commit, bunVersion, mtimeSeconds, packages 
     version: 1,
     metadata: {
       timestamp: new Date(mtimeSeconds * 1000).toISOString(),
-      component: { type: "application", "bom-ref": root, name: "agent-runner", version, licenses: [{ license: { id: "MIT" } }], properties: [{ name: "commit", value: commit }] },
+      component: {
+        type: "application",
+        "bom-ref": root,
+        name: "agent-runner",
+        version,
+        licenses: [{ license: { id: "MIT" } }],
+        properties: [{ name: "commit", value: commit }],
+      },
     },
     components,
     dependencies: [{ ref: root, dependsOn: components.map((component) => component["bom-ref"]) }],

@@ -24,7 +24,15 @@ export function zip(entries: readonly ArchiveEntry[], mtimeSeconds: number): Uin
     parts.push(local, common, name, packed);
     offset += local.length + common.length + name.length + packed.length;
   }
-  return Buffer.concat([...parts, ...directory, endRecord(entries.length, directory.reduce((total, { length }) => total + length, 0), offset)]);
+  return Buffer.concat([
+    ...parts,
+    ...directory,
+    endRecord(
+      entries.length,
+      directory.reduce((total, { length }) => total + length, 0),
+      offset,
+    ),
+  ]);
 }
 
 /** From "version needed" to "extra length": the local and the central header have these in common. */

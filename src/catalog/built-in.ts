@@ -38,7 +38,9 @@ export function checkBuiltIn(name: string, options: CatalogOptions): Readiness {
 export async function runBuiltIn(name: string, argv: readonly string[]): Promise<number> {
   const builtIn = BUILT_IN.get(name);
   if (builtIn === undefined) {
-    throw new UserError(`there is no built-in executor ${JSON.stringify(name)}`, { hint: `built in: ${builtInNames().join(", ")}` });
+    throw new UserError(`there is no built-in executor ${JSON.stringify(name)}`, {
+      hint: `built in: ${builtInNames().join(", ")}`,
+    });
   }
   const main = await builtIn.load();
   return await main(argv);

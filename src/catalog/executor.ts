@@ -15,7 +15,9 @@ export interface Executor {
 export type ExecutorOrigin = "built-in" | "folder" | "path";
 
 /** Whether an executor could be started now; if not, what is wrong and what to do about it. `note` says with what, where that matters. */
-export type Readiness = { readonly ok: true; readonly note?: string } | { readonly ok: false; readonly reason: string; readonly hint: string };
+export type Readiness =
+  | { readonly ok: true; readonly note?: string }
+  | { readonly ok: false; readonly reason: string; readonly hint: string };
 
 export interface CatalogOptions {
   /** Folders of executors, `<folder>/<name>/ao-*-exec*`; an earlier one goes before a later one. */

@@ -29,11 +29,16 @@ export function runsOnOwnBun(path: string, options: CatalogOptions): boolean {
   if (file.kind === "text") return true;
   if (file.kind !== "script") return false;
   if (isWindows(options) || !file.runnable) return true;
-  return ["bun", "node"].includes(basename(file.interpreter)) && !hasInterpreter(file.interpreter, options.env["PATH"] ?? "");
+  return (
+    ["bun", "node"].includes(basename(file.interpreter)) && !hasInterpreter(file.interpreter, options.env["PATH"] ?? "")
+  );
 }
 
 /** How to run a file on this program's own Bun; writes what that needs into the state folder. */
-export function ownBunCommand(path: string, options: CatalogOptions): { command: string[]; env: Record<string, string> } {
+export function ownBunCommand(
+  path: string,
+  options: CatalogOptions,
+): { command: string[]; env: Record<string, string> } {
   const self = options.selfCommand[0] ?? process.execPath;
   const noConfig = isWindows(options) ? "NUL" : "/dev/null";
   // Whatever lies in the project's folder must not take part: no packages fetched, no .env, no bunfig.toml.

@@ -26,7 +26,8 @@ function checkFile(path: string, options: CatalogOptions): Readiness {
   }
   if (!file.runnable) return notReady(`${path} has no run bit`, `chmod +x ${path}`);
   if (file.kind === "text") return notReady(`${path} has no #! line`, "begin it with a line such as #!/bin/sh");
-  if (file.kind === "script" && !hasInterpreter(file.interpreter, options.env["PATH"] ?? "")) return noInterpreter(path, file.interpreter);
+  if (file.kind === "script" && !hasInterpreter(file.interpreter, options.env["PATH"] ?? ""))
+    return noInterpreter(path, file.interpreter);
   return { ok: true };
 }
 
@@ -35,7 +36,10 @@ function noInterpreter(path: string, interpreter: string): Readiness {
     return notReady(`the #! line of ${path} ends in a carriage return`, "save the file with LF line ends");
   }
   const where = interpreter.includes("/") ? "does not exist" : "is not in PATH";
-  return notReady(`${path} needs ${interpreter}, which ${where}`, `install ${interpreter}, or change the file's first line`);
+  return notReady(
+    `${path} needs ${interpreter}, which ${where}`,
+    `install ${interpreter}, or change the file's first line`,
+  );
 }
 
 function notReady(reason: string, hint: string): Readiness {

@@ -4,7 +4,16 @@ import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";
 import { type OutputShown, RunOutputAnswer } from "../protocol/run-output.ts";
 import { DuplicateRunner, Registered, RunnerInfo, RunnerList } from "../protocol/runner.ts";
-import { type Session, SessionAnswer, type SessionEvent, SessionEvent as SessionEventSchema, SessionList, Session as SessionSchema, TreeAnswer, type TreeShape } from "../protocol/session.ts";
+import {
+  type Session,
+  SessionAnswer,
+  type SessionEvent,
+  SessionEvent as SessionEventSchema,
+  SessionList,
+  Session as SessionSchema,
+  TreeAnswer,
+  type TreeShape,
+} from "../protocol/session.ts";
 import type { Authorization } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 import { readEventStream } from "./event-stream.ts";
@@ -50,14 +59,24 @@ export class CoordinatorClient {
 
   async heartbeat(runnerId: string, claimedRunIds: readonly string[], signal?: AbortSignal): Promise<void> {
     const body = { runner_id: runnerId, ...(claimedRunIds.length === 0 ? {} : { claimed_run_ids: claimedRunIds }) };
-    await this.#call({ method: "POST", path: "/runner/heartbeat", body, answer: Acknowledgement, timeoutMs: 15_000, signal });
+    await this.#call({
+      method: "POST",
+      path: "/runner/heartbeat",
+      body,
+      answer: Acknowledgement,
+      timeoutMs: 15_000,
+      signal,
+    });
   }
 
   /**
    * One long poll. `keepalive: false`, because the runtime repeats a GET unseen when a kept connection turns out to be dead, and a
    * poll claims. Abort it only where nothing can be claimed by it (`stopsOnly`), or when all hope is lost: see `Poller`.
    */
-  async poll(runnerId: string, options: { stopsOnly: boolean; showsOutput?: boolean; timeoutMs: number; signal: AbortSignal }): Promise<PollMessage> {
+  async poll(
+    runnerId: string,
+    options: { stopsOnly: boolean; showsOutput?: boolean; timeoutMs: number; signal: AbortSignal },
+  ): Promise<PollMessage> {
     const what = "GET /runner/runs";
     const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${options.stopsOnly ? "&capacity=0" : ""}${options.showsOutput === true ? "&output=1" : ""}`;
     const abort = new AbortController();
@@ -76,7 +95,8 @@ export class CoordinatorClient {
         throw failureOfAnswer(what, response.status, text);
       }
       const message = parsePollMessage(parseJson(text));
-      if (message === null) throw new CoordinatorFailure("unavailable", `${what}: an answer that makes no sense`, response.status);
+      if (message === null)
+        throw new CoordinatorFailure("unavailable", `${what}: an answer that makes no sense`, response.status);
       return message;
     } catch (error) {
       throw failureOfThrown(what, error);
@@ -89,7 +109,12 @@ export class CoordinatorClient {
   /** Bodies are the superset that both generations take. */
   async report(runnerId: string, runId: string, report: Report): Promise<void> {
     const body = reportBody(runnerId, report);
-    await this.#call({ method: "POST", path: `/runner/runs/${encodeURIComponent(runId)}/${report.verb}`, body, answer: Acknowledgement });
+    await this.#call({
+      method: "POST",
+      path: `/runner/runs/${encodeURIComponent(runId)}/${report.verb}`,
+      body,
+      answer: Acknowledgement,
+    });
   }
 
   /** Leaves: `self` removes the registration at once; without it the open poll is answered `deregistered`, and removes it. */
@@ -100,7 +125,11 @@ export class CoordinatorClient {
 
   /** The blueprint of an agent; a `{"agent": {...}}` wrapper is tolerated. */
   async agent(name: string): Promise<Blueprint> {
-    const body = await this.#call({ method: "GET", path: `/agents/${encodeURIComponent(name)}`, answer: v.looseObject({}) });
+    const body = await this.#call({
+      method: "GET",
+      path: `/agents/${encodeURIComponent(name)}`,
+      answer: v.looseObject({}),
+    });
     const parsed = v.safeParse(Blueprint, "agent" in body ? body["agent"] : body);
     if (parsed.success) return parsed.output;
     const [issue] = parsed.issues;
@@ -147,19 +176,32 @@ export class CoordinatorClient {
 
   newestSessions(filter: ListFilter, most: number): Promise<Newest<Session>> {
     return newestRows(filter, most, async (wanted) => {
-      const { sessions, next_cursor } = await this.#call({ method: "GET", path: `/sessions${query(wanted)}`, answer: SessionList });
+      const { sessions, next_cursor } = await this.#call({
+        method: "GET",
+        path: `/sessions${query(wanted)}`,
+        answer: SessionList,
+      });
       return { rows: keepValid(SessionSchema, sessions), nextCursor: next_cursor };
     });
   }
 
   /** What a run has written; without an offset the end. Refused with 409, 410, 501 or 503 where it cannot be shown, with 404 by a coordinator without it. */
-  runOutput(runId: string, from: { readonly stdout: number; readonly stderr: number } | null, bytes: number): Promise<RunOutputAnswer> {
+  runOutput(
+    runId: string,
+    from: { readonly stdout: number; readonly stderr: number } | null,
+    bytes: number,
+  ): Promise<RunOutputAnswer> {
     const path = `/runs/${encodeURIComponent(runId)}/output?bytes=${bytes}${from === null ? "" : `&stdout_from=${from.stdout}&stderr_from=${from.stderr}`}`;
     return this.#call({ method: "GET", path, answer: RunOutputAnswer });
   }
 
   async sendOutput(runId: string, shown: OutputShown): Promise<void> {
-    await this.#call({ method: "POST", path: `/runner/runs/${encodeURIComponent(runId)}/output`, body: shown, answer: Acknowledgement });
+    await this.#call({
+      method: "POST",
+      path: `/runner/runs/${encodeURIComponent(runId)}/output`,
+      body: shown,
+      answer: Acknowledgement,
+    });
   }
 
   stopRun(runId: string): Promise<StopAnswer> {
@@ -193,16 +235,34 @@ export class CoordinatorClient {
 
   /** The result's text: G1's `result`, G2's `result_text` or its `result_data` as JSON. Refused with 400 or 404 where there is none. */
   async result(sessionId: string): Promise<string> {
-    const schema = v.looseObject({ result: v.nullish(v.string()), result_text: v.nullish(v.string()), result_data: v.nullish(v.unknown()) });
-    const answer = await this.#call({ method: "GET", path: `/sessions/${encodeURIComponent(sessionId)}/result`, answer: schema });
-    return answer.result ?? answer.result_text ?? (answer.result_data == null ? "" : JSON.stringify(answer.result_data));
+    const schema = v.looseObject({
+      result: v.nullish(v.string()),
+      result_text: v.nullish(v.string()),
+      result_data: v.nullish(v.unknown()),
+    });
+    const answer = await this.#call({
+      method: "GET",
+      path: `/sessions/${encodeURIComponent(sessionId)}/result`,
+      answer: schema,
+    });
+    return (
+      answer.result ?? answer.result_text ?? (answer.result_data == null ? "" : JSON.stringify(answer.result_data))
+    );
   }
 
   /** Events of a session, oldest first, after the event of that number; `nextCursor` is undefined at a coordinator that has no pages and gives all. */
-  async sessionEvents(sessionId: string, after: number | null, limit: number): Promise<{ events: SessionEvent[]; nextCursor: string | null | undefined }> {
+  async sessionEvents(
+    sessionId: string,
+    after: number | null,
+    limit: number,
+  ): Promise<{ events: SessionEvent[]; nextCursor: string | null | undefined }> {
     const wanted = { order: "asc", limit: String(limit), ...(after === null ? {} : { cursor: String(after) }) };
     const schema = v.looseObject({ events: v.array(v.unknown()), next_cursor: v.optional(v.nullable(v.string())) });
-    const answer = await this.#call({ method: "GET", path: `/sessions/${encodeURIComponent(sessionId)}/events${query(wanted)}`, answer: schema });
+    const answer = await this.#call({
+      method: "GET",
+      path: `/sessions/${encodeURIComponent(sessionId)}/events${query(wanted)}`,
+      answer: schema,
+    });
     return { events: keepValid(SessionEventSchema, answer.events), nextCursor: answer.next_cursor };
   }
 
@@ -244,12 +304,16 @@ export class CoordinatorClient {
     for await (const _ of readEventStream(response.body)) yield;
   }
 
-  async #openStream(wanted: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
+  async #openStream(
+    wanted: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
     const header = await this.authorization.header();
     const headers: Record<string, string> = header === null ? {} : { authorization: header };
     const response = await fetch(`${this.baseUrl}/sse/sessions${query(wanted)}`, { headers, signal });
     if (response.status === 401 || response.status === 403) this.authorization.refused();
-    if (!response.ok || response.body === null) throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
+    if (!response.ok || response.body === null)
+      throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
     return response as Response & { readonly body: ReadableStream<Uint8Array> };
   }
 
@@ -286,7 +350,11 @@ function reportBody(runnerId: string, report: Report): object {
     case "completed":
       return { runner_id: runnerId, status: "success", session_status: "finished" };
     case "failed":
-      return { runner_id: runnerId, error: report.error, ...(report.reason === undefined ? {} : { reason: report.reason }) };
+      return {
+        runner_id: runnerId,
+        error: report.error,
+        ...(report.reason === undefined ? {} : { reason: report.reason }),
+      };
     case "stopped":
       return { runner_id: runnerId, signal: report.signal };
   }

@@ -62,7 +62,11 @@ export class OidcAuthorization implements Authorization {
       // The error of the library would carry the request with the secret: only its words go on.
       const status = error instanceof Error && "statusCode" in error ? Number(error.statusCode) : null;
       if (status !== null && status >= 400 && status < 500 && status !== 408 && status !== 429) {
-        throw new CoordinatorFailure("unregistered", `the identity provider ${domain} refused the client credentials (${status})`, status);
+        throw new CoordinatorFailure(
+          "unregistered",
+          `the identity provider ${domain} refused the client credentials (${status})`,
+          status,
+        );
       }
       const { message } = failureOfThrown(`no token from ${domain}`, error);
       throw new CoordinatorFailure("unreachable", message);
@@ -74,7 +78,10 @@ export class OidcAuthorization implements Authorization {
     // The words of the schema's fault would quote the answer, and a token may be in it.
     if (!parsed.success) throw new Error("an answer that holds no token");
     const lifeMs = parsed.output.expires_in * 1000;
-    this.#token = { value: parsed.output.access_token, refreshAtMs: Date.now() + Math.max(lifeMs - REFRESH_EARLY_MS, lifeMs / 2) };
+    this.#token = {
+      value: parsed.output.access_token,
+      refreshAtMs: Date.now() + Math.max(lifeMs - REFRESH_EARLY_MS, lifeMs / 2),
+    };
     return parsed.output.access_token;
   }
 }

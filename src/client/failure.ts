@@ -83,7 +83,9 @@ export function parseJson(text: string): unknown {
   }
 }
 
-const ValidationErrors = v.array(v.looseObject({ loc: v.nullish(v.array(v.unknown()), []), msg: v.nullish(v.string(), "invalid") }));
+const ValidationErrors = v.array(
+  v.looseObject({ loc: v.nullish(v.array(v.unknown()), []), msg: v.nullish(v.string(), "invalid") }),
+);
 
 /** The words in a FastAPI-like error body: `{"detail": "..."}`, `{"detail": {"message": "..."}}` or a list of validation errors. */
 export function detailOf(body: unknown): string | undefined {

@@ -25,7 +25,10 @@ export async function callCoordinator<S extends v.GenericSchema>(
 ): Promise<v.InferOutput<S>> {
   const what = `${call.method} ${call.path.split("?", 1)[0]}`;
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(new DOMException("timed out", "TimeoutError")), call.timeoutMs ?? TIMEOUT_MS);
+  const timer = setTimeout(
+    () => abort.abort(new DOMException("timed out", "TimeoutError")),
+    call.timeoutMs ?? TIMEOUT_MS,
+  );
   const onAbort = (): void => abort.abort();
   call.signal?.addEventListener("abort", onAbort, { once: true });
   try {
@@ -54,10 +57,16 @@ export async function callCoordinator<S extends v.GenericSchema>(
 }
 
 /** Any 2xx will do: the generations differ in which they send. A body that is not what was promised is `unavailable`. */
-function parseAnswer<S extends v.GenericSchema>(what: string, schema: S, status: number, text: string): v.InferOutput<S> {
+function parseAnswer<S extends v.GenericSchema>(
+  what: string,
+  schema: S,
+  status: number,
+  text: string,
+): v.InferOutput<S> {
   const json = text === "" ? {} : parseJson(text);
   const parsed = v.safeParse(schema, json);
   if (parsed.success) return parsed.output;
-  const issue = json === undefined ? "not JSON" : `${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`.trim();
+  const issue =
+    json === undefined ? "not JSON" : `${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`.trim();
   throw new CoordinatorFailure("unavailable", `${what}: an answer that makes no sense (${issue})`, status, json);
 }

@@ -29,10 +29,11 @@ export async function newestRows<Row extends { readonly status: string; readonly
 ): Promise<Newest<Row>> {
   const { status, session } = filter;
   const statuses = status?.split(",");
-  const passes = (row: Row): boolean => statuses?.includes(row.status) !== false && (session === undefined || row.session_id === session);
+  const passes = (row: Row): boolean =>
+    statuses?.includes(row.status) !== false && (session === undefined || row.session_id === session);
   const narrowed = { ...(status === undefined ? {} : { status }), ...(session === undefined ? {} : { session }) };
   const found: Row[] = [];
-  for (let cursor: string | null = null; ; ) {
+  for (let cursor: string | null = null; ;) {
     const limit = String(Math.min(most - found.length, MOST_OF_A_PAGE));
     const page: Page<Row> = await ask({ ...narrowed, limit, ...(cursor === null ? {} : { cursor }) });
     const rows = page.rows.filter(passes);

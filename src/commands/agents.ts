@@ -18,7 +18,11 @@ export const agentsCommand: Command = {
   description: "Lists, shows, adds and removes the agents that runs can be given to.",
   args: {
     action: { type: "positional", required: false, description: "list (what is done without it), show, add or rm" },
-    what: { type: "positional", required: false, description: "The agent's name; for add, a folder with agent.json in it" },
+    what: {
+      type: "positional",
+      required: false,
+      description: "The agent's name; for add, a folder with agent.json in it",
+    },
     replace: { type: "boolean", description: "With add: take the place of an agent of that name" },
     ...watchOption,
     ...jsonOption,
@@ -28,16 +32,22 @@ export const agentsCommand: Command = {
   examples: [
     ["agent-runner agents", "a table"],
     ["agent-runner agents show researcher", "one of them, as JSON"],
-    ["agent-runner agents add ./agents/researcher", "from agent.json, agent.system-prompt.md and agent.mcp.json in that folder"],
+    [
+      "agent-runner agents add ./agents/researcher",
+      "from agent.json, agent.system-prompt.md and agent.mcp.json in that folder",
+    ],
     ["agent-runner agents rm researcher", "remove it"],
   ],
   async run(args, context) {
     const action = textArg(args, "action") ?? "list";
     const what = textArg(args, "what");
     if (!isAction(action)) throw usageError(`agents: there is no ${action}`, `Write one of ${ACTIONS.join(", ")}`);
-    if (action !== "list" && what === undefined) throw usageError(`agents ${action}: ${action === "add" ? "which folder?" : "which agent?"}`);
+    if (action !== "list" && what === undefined)
+      throw usageError(`agents ${action}: ${action === "add" ? "which folder?" : "which agent?"}`);
     if (action === "list" && what !== undefined) throw usageError(`Unexpected word: ${what}`);
-    const client = connect(loadConfig({ "coordinator-url": args["coordinator-url"], config: args["config"] }, context.env));
+    const client = connect(
+      loadConfig({ "coordinator-url": args["coordinator-url"], config: args["config"] }, context.env),
+    );
     if (action === "list") await list(client, args, context);
     if (action === "show") context.print(JSON.stringify(await asking(client, client.agent(what ?? "")), null, 2));
     if (action === "add") await add(client, args, context, resolve(what ?? ""));
@@ -68,11 +78,26 @@ async function list(client: CoordinatorClient, args: CommandArgs, context: Comma
 }
 
 function table(agents: readonly AgentInfo[], context: CommandContext): string {
-  const rows = agents.map((agent) => [agent.name, agent.status ?? "-", agent.source ?? "-", (agent.tags ?? []).join(",") || "-", agent.description ?? ""]);
-  return printTable(["AGENT", "STATUS", "SOURCE", "TAGS", "DESCRIPTION"], rows, context.isTerminal ? process.stdout.columns : undefined);
+  const rows = agents.map((agent) => [
+    agent.name,
+    agent.status ?? "-",
+    agent.source ?? "-",
+    (agent.tags ?? []).join(",") || "-",
+    agent.description ?? "",
+  ]);
+  return printTable(
+    ["AGENT", "STATUS", "SOURCE", "TAGS", "DESCRIPTION"],
+    rows,
+    context.isTerminal ? process.stdout.columns : undefined,
+  );
 }
 
-async function add(client: CoordinatorClient, args: CommandArgs, context: CommandContext, folder: string): Promise<void> {
+async function add(
+  client: CoordinatorClient,
+  args: CommandArgs,
+  context: CommandContext,
+  folder: string,
+): Promise<void> {
   const agent = agentOf(folder);
   if (args["replace"] === true && (await asking(client, client.agents())).some(({ name }) => name === agent.name)) {
     await asking(client, client.deleteAgent(agent.name));
@@ -84,6 +109,7 @@ async function add(client: CoordinatorClient, args: CommandArgs, context: Comman
 function agentOf(folder: string): CreateAgent {
   const name = basename(folder);
   const file = readAgentFile(folder, name);
-  if (file.kind === "broken") throw new UserError(`No agent can be read from ${folder}: ${file.fault}`, { exitCode: ExitCode.usage });
+  if (file.kind === "broken")
+    throw new UserError(`No agent can be read from ${folder}: ${file.fault}`, { exitCode: ExitCode.usage });
   return v.parse(CreateAgentSchema, { name, ...file.definition });
 }

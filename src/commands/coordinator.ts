@@ -6,24 +6,50 @@ import { ExitCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Command } from "./command-line/command.ts";
 import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
-import { commonOptions, coordinatorOnlyOptions, coordinatorOptions, listenOptions, logOptions, metricsOption, stateDirOption } from "./command-line/options.ts";
+import {
+  commonOptions,
+  coordinatorOnlyOptions,
+  coordinatorOptions,
+  listenOptions,
+  logOptions,
+  metricsOption,
+  stateDirOption,
+} from "./command-line/options.ts";
 import { commandLog } from "./wiring/run-runner.ts";
 import { makeStateFolder } from "./wiring/state-folder.ts";
 
 export const coordinatorCommand: Command = {
   name: "coordinator",
-  description: "Runs the embedded Agent Coordinator alone: queues runs, hands them to runners, wakes parents when their children end.",
-  args: { ...listenOptions, ...coordinatorOnlyOptions, ...stateDirOption, config: coordinatorOptions.config, ...metricsOption, ...logOptions, ...commonOptions },
+  description:
+    "Runs the embedded Agent Coordinator alone: queues runs, hands them to runners, wakes parents when their children end.",
+  args: {
+    ...listenOptions,
+    ...coordinatorOnlyOptions,
+    ...stateDirOption,
+    config: coordinatorOptions.config,
+    ...metricsOption,
+    ...logOptions,
+    ...commonOptions,
+  },
   examples: [
     ["agent-runner coordinator", "listen on http://127.0.0.1:8765; runs and sessions are kept in your state folder"],
     ["agent-runner coordinator --agents-dir ~/project/agents", "with the agents that live there as files"],
-    ["AGENT_COORDINATOR_TOKEN=... agent-runner coordinator --host 0.0.0.0", "serve other machines; each client needs the token"],
+    [
+      "AGENT_COORDINATOR_TOKEN=... agent-runner coordinator --host 0.0.0.0",
+      "serve other machines; each client needs the token",
+    ],
   ],
   async run(args, context) {
     const config = loadConfig(args, context.env);
     const log = commandLog(config, context);
     await using coordinator = await startConfiguredCoordinator(config, log);
-    await using _telemetry = await startConfiguredTelemetry("coordinator", { ...config, coordinatorUrl: coordinator.url }, context, log, coordinator);
+    await using _telemetry = await startConfiguredTelemetry(
+      "coordinator",
+      { ...config, coordinatorUrl: coordinator.url },
+      context,
+      log,
+      coordinator,
+    );
     log.info(`Join it with: agent-runner -c ${coordinator.url} -x test-executor`);
     log.info(`Watch it in a browser: ${coordinator.url}/`);
     await new Promise<void>((resolve) => {
@@ -51,5 +77,8 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
 
 function requireFolder(path: string): string {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
-  throw new UserError(`The folder of agents ${path} does not exist`, { hint: "Make it, or name another one with --agents-dir", exitCode: ExitCode.usage });
+  throw new UserError(`The folder of agents ${path} does not exist`, {
+    hint: "Make it, or name another one with --agents-dir",
+    exitCode: ExitCode.usage,
+  });
 }

@@ -20,7 +20,8 @@ const { "executor-list": _list, ...checkedOptions } = runnerOptions;
 
 export const doctorCommand: Command = {
   name: "doctor",
-  description: "Checks what a runner with these options would need: coordinator, executors, project directory, state folder, clock.",
+  description:
+    "Checks what a runner with these options would need: coordinator, executors, project directory, state folder, clock.",
   args: { ...checkedOptions, ...jsonOption, ...commonOptions },
   examples: [
     ["agent-runner doctor", "would a runner started here work?"],
@@ -31,7 +32,11 @@ export const doctorCommand: Command = {
     const checks = [
       ...(await coordinatorChecks(config)),
       executorCheck(config, context),
-      folderCheck("project directory", config.projectDir, "Name an existing folder that you may write with --project-dir"),
+      folderCheck(
+        "project directory",
+        config.projectDir,
+        "Name an existing folder that you may write with --project-dir",
+      ),
       await stateCheck(config),
     ];
     if (args["json"] === true) context.print(JSON.stringify(checks, null, 2));
@@ -52,10 +57,13 @@ async function coordinatorChecks(config: Config): Promise<Check[]> {
     const { clockAheadMs } = await asking(client, client.probe());
     await asking(client, client.runners());
     const coordinator = { name: "coordinator", ok: true, found: `${config.coordinatorUrl} is healthy` };
-    if (clockAheadMs === null) return [coordinator, { name: "clock", ok: true, found: "the coordinator does not tell the time" }];
+    if (clockAheadMs === null)
+      return [coordinator, { name: "clock", ok: true, found: "the coordinator does not tell the time" }];
     const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
     const isNear = Math.abs(clockAheadMs) <= MAX_CLOCK_MS;
-    const found = isNear ? "agrees with the coordinator's" : `${seconds} s ${clockAheadMs > 0 ? "behind" : "ahead of"} the coordinator's`;
+    const found = isNear
+      ? "agrees with the coordinator's"
+      : `${seconds} s ${clockAheadMs > 0 ? "behind" : "ahead of"} the coordinator's`;
     return [coordinator, { name: "clock", ok: isNear, found, hint: "Set the clock of the one that is wrong (NTP)" }];
   } catch (error) {
     const hint = error instanceof UserError ? error.hint : undefined;
@@ -72,7 +80,12 @@ function executorCheck(config: Config, context: CommandContext): Check {
     const hint = error instanceof UserError ? error.hint : undefined;
     const others = listExecutors(catalogOptions(config, context.env)).filter(({ readiness }) => readiness.ok);
     const usable = `Usable: ${others.map(({ name }) => name).join(", ")}`;
-    return { name: "executor", ok: false, found: describeError(error), hint: hint === undefined ? usable : `${hint}. ${usable}` };
+    return {
+      name: "executor",
+      ok: false,
+      found: describeError(error),
+      hint: hint === undefined ? usable : `${hint}. ${usable}`,
+    };
   }
 }
 
@@ -97,7 +110,12 @@ async function stateCheck({ stateDir }: Config): Promise<Check> {
   const isOpen = process.platform !== "win32" && (statSync(stateDir).mode & 0o077) !== 0;
   if (check.ok && !isOpen) return { ...check, found: `${stateDir} (${describeBytes(await folderBytes(stateDir))})` };
   if (!check.ok) return check;
-  return { name: "state folder", ok: false, found: `${stateDir} can be read by other users`, hint: `chmod 700 ${stateDir}` };
+  return {
+    name: "state folder",
+    ok: false,
+    found: `${stateDir} can be read by other users`,
+    hint: `chmod 700 ${stateDir}`,
+  };
 }
 
 /** `640 KiB`, `12.3 MiB`, `1.9 GiB`. */

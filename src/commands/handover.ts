@@ -25,24 +25,34 @@ export const handoverCommand: Command = {
   ],
   async run(args, context) {
     const holder = choose(liveRunners(locksFolder(loadConfig(args, context.env))), textArg(args, "pid"));
-    if (processStartTime(holder.pid) !== holder.startedAt) throw new UserError(`Process ${holder.pid} is not the runner that held the lock`);
+    if (processStartTime(holder.pid) !== holder.startedAt)
+      throw new UserError(`Process ${holder.pid} is not the runner that held the lock`);
     process.kill(holder.pid, HANDOVER_SIGNAL);
     const endMs = performance.now() + EXIT_WAIT_MS;
     while (processStartTime(holder.pid) === holder.startedAt) {
-      if (performance.now() > endMs) throw new UserError(`The runner (pid ${holder.pid}) did not exit within ${EXIT_WAIT_MS / 1000} s`);
+      if (performance.now() > endMs)
+        throw new UserError(`The runner (pid ${holder.pid}) did not exit within ${EXIT_WAIT_MS / 1000} s`);
       await delay(LOOK_EVERY_MS);
     }
-    context.print(`The runner (pid ${holder.pid}) has exited; start the next with the same options:\n  ${restartLine(holder)}`);
+    context.print(
+      `The runner (pid ${holder.pid}) has exited; start the next with the same options:\n  ${restartLine(holder)}`,
+    );
     return ExitCode.ok;
   },
 };
 
 function choose(runners: readonly Holder[], pid: string | undefined): Holder {
-  const list = runners.map((runner) => `  pid ${runner.pid}: ${runner.executorType} in ${runner.projectDir} at ${runner.coordinatorUrl}`).join("\n");
+  const list = runners
+    .map((runner) => `  pid ${runner.pid}: ${runner.executorType} in ${runner.projectDir} at ${runner.coordinatorUrl}`)
+    .join("\n");
   const chosen = pid === undefined ? runners : runners.filter((runner) => String(runner.pid) === pid);
   const [only, ...others] = chosen;
   if (only === undefined) {
-    throw new UserError(pid === undefined ? "No runner of this user is running" : `No runner of this user has pid ${pid}${list === "" ? "" : `; running:\n${list}`}`);
+    throw new UserError(
+      pid === undefined
+        ? "No runner of this user is running"
+        : `No runner of this user has pid ${pid}${list === "" ? "" : `; running:\n${list}`}`,
+    );
   }
   if (others.length > 0) throw usageError(`Several runners are running:\n${list}`, "Name one with --pid");
   return only;

@@ -11,17 +11,25 @@ import { watch } from "./terminal/watch.ts";
 
 const SHOWN = 50;
 
-const limitOption = { limit: { type: "string", valueHint: "N", description: `Show so many, the newest (default ${SHOWN}; 0: all)` } } as const;
-const statusOption = { status: { type: "string", valueHint: "A,B", description: "Only those with one of these statuses" } } as const;
-const sessionOption = { session: { type: "string", valueHint: "ID", description: "Only the runs of this session" } } as const;
+const limitOption = {
+  limit: { type: "string", valueHint: "N", description: `Show so many, the newest (default ${SHOWN}; 0: all)` },
+} as const;
+const statusOption = {
+  status: { type: "string", valueHint: "A,B", description: "Only those with one of these statuses" },
+} as const;
+const sessionOption = {
+  session: { type: "string", valueHint: "ID", description: "Only the runs of this session" },
+} as const;
 
 export const runsCommand = listCommand({
   name: "runs",
-  description: "Lists runs, the newest last. Of a pending run it is told what it waits for: a runner, its turn in the session, its time, another attempt.",
+  description:
+    "Lists runs, the newest last. Of a pending run it is told what it waits for: a runner, its turn in the session, its time, another attempt.",
   args: { ...statusOption, ...sessionOption },
   examples: [["agent-runner runs --status failed --limit 10", "the last ten that failed"]],
   headings: ["RUN", "STATUS", "SESSION", "AGENT", "CREATED", "ERROR"],
-  read: (client, args, most) => client.newestRuns({ status: textArg(args, "status"), session: textArg(args, "session") }, most),
+  read: (client, args, most) =>
+    client.newestRuns({ status: textArg(args, "status"), session: textArg(args, "session") }, most),
   row: (run) => [
     run.run_id,
     run.waiting_for == null ? run.status : `${run.status} (${run.waiting_for})`,
@@ -92,7 +100,8 @@ function listCommand<Row>(list: {
       const limit = limitOf(args);
       const client = connect(loadConfig(args, context.env));
       const read = (): Promise<Newest<Row>> => list.read(client, args, limit === 0 ? Number.MAX_SAFE_INTEGER : limit);
-      const table = (rows: readonly Row[]): string => printTable(list.headings, rows.map(list.row), context.isTerminal ? process.stdout.columns : undefined);
+      const table = (rows: readonly Row[]): string =>
+        printTable(list.headings, rows.map(list.row), context.isTerminal ? process.stdout.columns : undefined);
       if (args["watch"] === true) {
         const look = async (): Promise<{ shown: string; known: string }> => {
           const { rows } = await read();

@@ -23,12 +23,25 @@ const STREAMS: Readonly<Record<string, readonly Stream[]>> = {
 export const logsCommand: Command = {
   name: "logs",
   description:
-    "Shows what a run has written to stdout and stderr and the events of its session. The output is on the runner's machine: the coordinator asks the runner for it, as long as that keeps it. With --follow until the run has ended, through an outage of the coordinator; the exit code is then that of the run. 4: the runner that has the output does not answer. A line beyond 1 MiB comes in pieces; with --json all but the last say \"continues\": true.",
+    'Shows what a run has written to stdout and stderr and the events of its session. The output is on the runner\'s machine: the coordinator asks the runner for it, as long as that keeps it. With --follow until the run has ended, through an outage of the coordinator; the exit code is then that of the run. 4: the runner that has the output does not answer. A line beyond 1 MiB comes in pieces; with --json all but the last say "continues": true.',
   args: {
-    id: { type: "positional", required: true, description: "Id of a run (run_...), or of a session (ses_...): its last run" },
+    id: {
+      type: "positional",
+      required: true,
+      description: "Id of a run (run_...), or of a session (ses_...): its last run",
+    },
     follow: { type: "boolean", alias: "f", description: "Go on until the run has ended" },
-    stream: { type: "string", valueHint: "all|stdout|stderr|events", description: "Only this (default all). Of one stream the text is printed as it is, without a mark before each line" },
-    tail: { type: "string", valueHint: "N", description: "Begin with the last so many lines and events (default: with the first)" },
+    stream: {
+      type: "string",
+      valueHint: "all|stdout|stderr|events",
+      description:
+        "Only this (default all). Of one stream the text is printed as it is, without a mark before each line",
+    },
+    tail: {
+      type: "string",
+      valueHint: "N",
+      description: "Begin with the last so many lines and events (default: with the first)",
+    },
     ...jsonOption,
     ...coordinatorOptions,
     ...commonOptions,
@@ -41,7 +54,8 @@ export const logsCommand: Command = {
   ],
   async run(args, context) {
     const streams = STREAMS[textArg(args, "stream") ?? "all"];
-    if (streams === undefined) throw usageError(`--stream: "${textArg(args, "stream")}" is none of ${Object.keys(STREAMS).join(", ")}`);
+    if (streams === undefined)
+      throw usageError(`--stream: "${textArg(args, "stream")}" is none of ${Object.keys(STREAMS).join(", ")}`);
     const tail = tailOf(args);
     const config = loadConfig({ "coordinator-url": args["coordinator-url"], config: args["config"] }, context.env);
     const client = connect(config);
@@ -75,7 +89,9 @@ async function findRun(client: CoordinatorClient, id: string): Promise<Run> {
   const { rows } = await client.newestRuns({ session: id }, 1);
   const run = rows.findLast(({ session_id }) => session_id === id);
   if (run !== undefined) return run;
-  throw new UserError(`There is no run and no session ${id}`, { hint: "agent-runner runs and agent-runner sessions list them" });
+  throw new UserError(`There is no run and no session ${id}`, {
+    hint: "agent-runner runs and agent-runner sessions list them",
+  });
 }
 
 interface RunLogOptions {

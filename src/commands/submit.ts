@@ -13,20 +13,57 @@ import { printable } from "./terminal/table.ts";
 
 export const submitCommand: Command = {
   name: "submit",
-  description: "Creates a run. With --wait it is followed live and its result is printed; the exit code is that of the run.",
+  description:
+    "Creates a run. With --wait it is followed live and its result is printed; the exit code is that of the run.",
   args: {
     prompt: { type: "positional", required: true, description: "What the agent is to do; - reads it from stdin" },
     agent: { type: "string", valueHint: "NAME", description: "Agent blueprint to run" },
-    "project-dir": { type: "string", alias: "p", valueHint: "DIR", description: "Working folder of the agent (default: the runner's)" },
+    "project-dir": {
+      type: "string",
+      alias: "p",
+      valueHint: "DIR",
+      description: "Working folder of the agent (default: the runner's)",
+    },
     session: { type: "string", valueHint: "ID", description: "Session to resume instead of starting a new one" },
-    tag: { type: "string", valueHint: "TAG", description: "Tag that the runner must have; may be given more than once" },
-    priority: { type: "string", valueHint: "N", description: "Runs of a higher priority are taken first, -1000 to 1000 (default 0; a lower one: --priority=-5)" },
-    "not-before": { type: "string", valueHint: "TIME", description: "Start it then, not earlier: 2026-01-31T08:00:00Z, or 2h from now" },
-    ttl: { type: "string", valueHint: "TIME", description: "Give it up if no runner has taken it for so long, e.g. 30m" },
-    "max-attempts": { type: "string", valueHint: "N", description: "Try it so often if it fails for a reason that may pass (default 1)" },
-    "retry-delay": { type: "string", valueHint: "TIME", description: "Pause before the second attempt; each further one is twice as long (default 10s)" },
-    "idempotency-key": { type: "string", valueHint: "KEY", description: "Typed again with the same key, it is the same run and not another one" },
-    wait: { type: "boolean", description: "Follow the run to its end and print its result (default on a terminal; --no-wait)" },
+    tag: {
+      type: "string",
+      valueHint: "TAG",
+      description: "Tag that the runner must have; may be given more than once",
+    },
+    priority: {
+      type: "string",
+      valueHint: "N",
+      description: "Runs of a higher priority are taken first, -1000 to 1000 (default 0; a lower one: --priority=-5)",
+    },
+    "not-before": {
+      type: "string",
+      valueHint: "TIME",
+      description: "Start it then, not earlier: 2026-01-31T08:00:00Z, or 2h from now",
+    },
+    ttl: {
+      type: "string",
+      valueHint: "TIME",
+      description: "Give it up if no runner has taken it for so long, e.g. 30m",
+    },
+    "max-attempts": {
+      type: "string",
+      valueHint: "N",
+      description: "Try it so often if it fails for a reason that may pass (default 1)",
+    },
+    "retry-delay": {
+      type: "string",
+      valueHint: "TIME",
+      description: "Pause before the second attempt; each further one is twice as long (default 10s)",
+    },
+    "idempotency-key": {
+      type: "string",
+      valueHint: "KEY",
+      description: "Typed again with the same key, it is the same run and not another one",
+    },
+    wait: {
+      type: "boolean",
+      description: "Follow the run to its end and print its result (default on a terminal; --no-wait)",
+    },
     ...jsonOption,
     ...coordinatorOptions,
     ...commonOptions,
@@ -35,7 +72,10 @@ export const submitCommand: Command = {
     ["agent-runner submit --wait 'Say hello'", "create a run, follow it, print its result"],
     ["agent-runner submit --agent researcher -p ~/project 'Find the slow test'", "with a blueprint, in a folder"],
     ["agent-runner submit --session ses_0123456789ab 'And now in French'", "resume a session"],
-    ["agent-runner submit --not-before 8h --max-attempts 3 'Tidy up the inbox'", "in eight hours; tried again if a usage limit ends it"],
+    [
+      "agent-runner submit --not-before 8h --max-attempts 3 'Tidy up the inbox'",
+      "in eight hours; tried again if a usage limit ends it",
+    ],
     ["agent-runner submit --json --wait - < prompt.txt", "for scripts: prompt from stdin, one JSON object on stdout"],
   ],
   async run(args, context) {
@@ -47,7 +87,10 @@ export const submitCommand: Command = {
       return ExitCode.ok;
     }
     context.note(`Run ${created.run_id} of session ${created.session_id}`);
-    const options = { onEvent: (event: SessionEvent) => tellEvent(event, context), onStatus: (run: Run) => context.note(`  ${run.status}`) };
+    const options = {
+      onEvent: (event: SessionEvent) => tellEvent(event, context),
+      onStatus: (run: Run) => context.note(`  ${run.status}`),
+    };
     const followed = await asking(client, followRun(client, created.run_id, created.session_id, options));
     tellEnd(followed, args, context);
     return exitCodeOfRun(followed.run);
@@ -65,7 +108,10 @@ async function requestOf(args: CommandArgs): Promise<CreateRun> {
   if (prompt.trim() === "") throw usageError("The prompt is empty");
   const session = textArg(args, "session");
   const projectDir = textArg(args, "project-dir");
-  const tags = (textArg(args, "tag") ?? "").split(",").map((tag) => tag.trim()).filter(Boolean);
+  const tags = (textArg(args, "tag") ?? "")
+    .split(",")
+    .map((tag) => tag.trim())
+    .filter(Boolean);
   return {
     type: session === undefined ? "start_session" : "resume_session",
     prompt,
@@ -79,13 +125,33 @@ async function requestOf(args: CommandArgs): Promise<CreateRun> {
 }
 
 /** When, how soon and how often it is to be tried; what was not typed is not in it. */
-function scheduleOf(args: CommandArgs): Pick<CreateRun, "priority" | "not_before" | "ttl_seconds" | "max_attempts" | "retry_delay_seconds"> {
+function scheduleOf(
+  args: CommandArgs,
+): Pick<CreateRun, "priority" | "not_before" | "ttl_seconds" | "max_attempts" | "retry_delay_seconds"> {
   const given = {
-    priority: parsed(args, "priority", v.pipe(v.string(), v.regex(/^-?\d+$/, "is not a whole number"), v.transform(Number))),
+    priority: parsed(
+      args,
+      "priority",
+      v.pipe(v.string(), v.regex(/^-?\d+$/, "is not a whole number"), v.transform(Number)),
+    ),
     not_before: parsed(args, "not-before", Moment),
-    ttl_seconds: parsed(args, "ttl", v.pipe(Age, v.transform((ms) => ms / 1_000))),
+    ttl_seconds: parsed(
+      args,
+      "ttl",
+      v.pipe(
+        Age,
+        v.transform((ms) => ms / 1_000),
+      ),
+    ),
     max_attempts: parsed(args, "max-attempts", wholeNumber(1, 100)),
-    retry_delay_seconds: parsed(args, "retry-delay", v.pipe(Age, v.transform((ms) => ms / 1_000))),
+    retry_delay_seconds: parsed(
+      args,
+      "retry-delay",
+      v.pipe(
+        Age,
+        v.transform((ms) => ms / 1_000),
+      ),
+    ),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
@@ -98,7 +164,10 @@ const Moment = v.union(
       v.isoTimestamp(),
       v.check((text) => !Number.isNaN(Date.parse(text))),
     ),
-    v.pipe(Age, v.transform((ms) => new Date(Date.now() + ms).toISOString())),
+    v.pipe(
+      Age,
+      v.transform((ms) => new Date(Date.now() + ms).toISOString()),
+    ),
   ],
   "is neither a time such as 2026-01-31T08:00:00Z nor how long from now, such as 2h",
 );
@@ -129,5 +198,6 @@ function tellEnd({ run, result }: Followed, args: CommandArgs, context: CommandC
     return;
   }
   if (result !== null) context.print(result);
-  if (run.status !== "completed") context.note(`Run ${run.run_id} ${run.status}${run.error === null ? "" : `: ${run.error}`}`);
+  if (run.status !== "completed")
+    context.note(`Run ${run.run_id} ${run.status}${run.error === null ? "" : `: ${run.error}`}`);
 }

@@ -11,7 +11,17 @@ import { TerminalScreen } from "./top/terminal-screen.ts";
 import { NOTHING, readTop } from "./top/top-data.ts";
 import { screenOf, type TopState } from "./top/top-view.ts";
 
-const START: TopState = { data: NOTHING, view: "runs", chosen: null, isOpenOnly: false, showsHelp: false, asksToStop: null, message: "", awaySinceMs: null, followed: null };
+const START: TopState = {
+  data: NOTHING,
+  view: "runs",
+  chosen: null,
+  isOpenOnly: false,
+  showsHelp: false,
+  asksToStop: null,
+  message: "",
+  awaySinceMs: null,
+  followed: null,
+};
 /** What is not a terminal has no end. */
 const PIPED = { columns: 200, lines: 1_000 };
 /** Head, headings and foot. */
@@ -20,7 +30,8 @@ const LINES_KEPT = 2_000;
 
 export const topCommand: Command = {
   name: "top",
-  description: "Shows runs, the tree of sessions and runners as they change; a run can be followed and stopped. ? shows the keys. Where stdout is not a terminal it shows them once.",
+  description:
+    "Shows runs, the tree of sessions and runners as they change; a run can be followed and stopped. ? shows the keys. Where stdout is not a terminal it shows them once.",
   args: { ...coordinatorOptions, ...commonOptions },
   examples: [
     ["agent-runner top", "watch; q quits"],
@@ -32,7 +43,12 @@ export const topCommand: Command = {
     const client = connect(config);
     const data = await asking(client, readTop(client));
     if (!context.isTerminal || process.stdin.isTTY !== true) {
-      context.print(screenOf({ ...START, data }, { ...PIPED, lines: data.runs.length + FRAME_LINES }, Date.now()).slice(0, -1).map(({ text }) => text.trimEnd()).join("\n"));
+      context.print(
+        screenOf({ ...START, data }, { ...PIPED, lines: data.runs.length + FRAME_LINES }, Date.now())
+          .slice(0, -1)
+          .map(({ text }) => text.trimEnd())
+          .join("\n"),
+      );
       return ExitCode.ok;
     }
     await asking(client, new Top({ context, client, config, data }).run());
@@ -70,7 +86,10 @@ class Top {
         failed.reject(error);
       }
     };
-    using screen = new TerminalScreen(context, { onKeys: (text) => guarded(() => this.#onKeys(text)), onResize: () => draw() });
+    using screen = new TerminalScreen(context, {
+      onKeys: (text) => guarded(() => this.#onKeys(text)),
+      onResize: () => draw(),
+    });
     const draw = (): void => guarded(() => screen.show(screenOf(this.#state, screen.size, Date.now())));
     this.#draw = draw;
     const end = (): void => this.#quit.abort();
@@ -139,12 +158,27 @@ class Top {
     this.#following = following;
     const add = (text: string): void => {
       if (this.#state.followed?.runId !== runId || following.signal.aborted) return;
-      this.#change({ followed: { runId, lines: [...this.#state.followed.lines, ...text.split("\n")].slice(-LINES_KEPT) } });
+      this.#change({
+        followed: { runId, lines: [...this.#state.followed.lines, ...text.split("\n")].slice(-LINES_KEPT) },
+      });
     };
-    const shown: CommandContext = { ...context, write: add, print: add, note: add, hasReader: () => !following.signal.aborted, isTerminal: true };
+    const shown: CommandContext = {
+      ...context,
+      write: add,
+      print: add,
+      note: add,
+      hasReader: () => !following.signal.aborted,
+      isTerminal: true,
+    };
     const writer = new LogWriter(shown, { isJson: false, isMarked: true, tail: LINES_KEPT });
     try {
-      const ended = await new RunLog({ client, config, streams: ["events", "stdout", "stderr"], writer, context: shown }).follow(await client.run(runId));
+      const ended = await new RunLog({
+        client,
+        config,
+        streams: ["events", "stdout", "stderr"],
+        writer,
+        context: shown,
+      }).follow(await client.run(runId));
       if (ended !== null) add(`The run has ended: ${ended.status}`);
     } catch (error) {
       add(describeError(error));

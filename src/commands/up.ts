@@ -26,7 +26,10 @@ export const upCommand: Command = {
   examples: [
     ["agent-runner up -x test-executor", "then, in another terminal: agent-runner submit --wait 'Hello'"],
     ["agent-runner up -x test-executor --sample --once", "see one run from beginning to end"],
-    ["agent-runner up -x my-executor -p ~/project --max-concurrent 4", "an executor of your own in a project directory, at most four runs at a time"],
+    [
+      "agent-runner up -x my-executor -p ~/project --max-concurrent 4",
+      "an executor of your own in a project directory, at most four runs at a time",
+    ],
   ],
   async run(args, context) {
     const configured = runnerConfig(args, context);
@@ -70,7 +73,11 @@ export const upCommand: Command = {
 
 /** Submits the sample run and follows it. The runner's own log shows the way that it takes. */
 async function showSample(client: CoordinatorClient, context: CommandContext, log: Log): Promise<number> {
-  const { run_id, session_id } = await client.createRun({ type: "start_session", prompt: SAMPLE_PROMPT, execution_mode: "sync" });
+  const { run_id, session_id } = await client.createRun({
+    type: "start_session",
+    prompt: SAMPLE_PROMPT,
+    execution_mode: "sync",
+  });
   log.info(`Submitted the sample run ${run_id}`);
   const { run, result } = await followRun(client, run_id, session_id, { onEvent() {} });
   context.print(`\nThe sample run ${run_id} ${run.status}${result === null ? "" : `. Its result:\n\n  ${result}`}\n`);

@@ -38,7 +38,10 @@ const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
 /** The value of NO_PROXY with the loopback names in it: fetch would send even those through HTTP_PROXY. */
 export function noProxyWithLoopback(env: Environment): string {
   // Both spellings are in use, and what one of them excepts must not be lost to the other.
-  const present = [env["NO_PROXY"], env["no_proxy"]].flatMap((names) => (names ?? "").split(",")).map((s) => s.trim()).filter(Boolean);
+  const present = [env["NO_PROXY"], env["no_proxy"]]
+    .flatMap((names) => (names ?? "").split(","))
+    .map((s) => s.trim())
+    .filter(Boolean);
   return [...new Set([...present, ...LOOPBACK])].join(",");
 }
 

@@ -15,7 +15,10 @@ export interface ClientCredentials {
 }
 
 /** Everything that was set, parsed once and frozen. Paths are absolute. */
-export interface Config extends Omit<Settings, `auth0${string}` | `retention${string}` | `max${"Depth" | "Children" | "TreeRuns"}`> {
+export interface Config extends Omit<
+  Settings,
+  `auth0${string}` | `retention${string}` | `max${"Depth" | "Children" | "TreeRuns"}`
+> {
   readonly projectDir: string;
   readonly stateDir: string;
   readonly folders: UserFolders;
@@ -55,7 +58,9 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
     settings[name] = readSetting(name, flags, env, file, faults);
   }
   if (settings["mcpPort"] !== undefined && settings["externalMcpUrl"] !== undefined) {
-    faults.push("--mcp-port (RUNNER_MCP_PORT, mcp.port) and --external-mcp-url (RUNNER_EXTERNAL_MCP_URL, mcp.external_url) exclude each other");
+    faults.push(
+      "--mcp-port (RUNNER_MCP_PORT, mcp.port) and --external-mcp-url (RUNNER_EXTERNAL_MCP_URL, mcp.external_url) exclude each other",
+    );
   }
   if (faults.length > 0) {
     throw new UserError(faults.length === 1 ? `Bad setting: ${faults[0]}` : `Bad settings:\n  ${faults.join("\n  ")}`, {
@@ -70,7 +75,8 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
 
 function freeze(settings: Settings, folders: UserFolders, file: SettingsFile | null, cwd: string): Config {
   const { auth0Domain, auth0ClientId, auth0ClientSecret, auth0Audience, ...others } = settings;
-  const { retentionMaxAgeMs, retentionMaxBytes, retentionMaxRuns, maxDepth, maxChildren, maxTreeRuns, ...rest } = others;
+  const { retentionMaxAgeMs, retentionMaxBytes, retentionMaxRuns, maxDepth, maxChildren, maxTreeRuns, ...rest } =
+    others;
   const warnings: string[] = [];
   const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(cwd, path));
   return Object.freeze({
@@ -112,7 +118,13 @@ function credentialsOf(four: Record<string, string | undefined>, warnings: strin
   };
 }
 
-function readSetting(name: SettingName, flags: Flags, env: Environment, file: SettingsFile | null, faults: string[]): unknown {
+function readSetting(
+  name: SettingName,
+  flags: Flags,
+  env: Environment,
+  file: SettingsFile | null,
+  faults: string[],
+): unknown {
   const setting = SETTINGS[name];
   const candidate = pick(setting, flags, env, file);
   if (candidate === undefined) return "default" in setting ? setting.default : undefined;
@@ -132,7 +144,8 @@ function pick(
     return { value: flags[setting.flag], source: `--${setting.flag}` };
   }
   // An empty variable counts as not set: that is how service files and shells clear one.
-  if (setting.env !== undefined && env[setting.env]) return { value: env[setting.env], source: `${setting.env} (environment)` };
+  if (setting.env !== undefined && env[setting.env])
+    return { value: env[setting.env], source: `${setting.env} (environment)` };
   if (setting.file !== undefined && file !== null && file.values.has(setting.file)) {
     return { value: file.values.get(setting.file), source: `${setting.file} (${file.path})` };
   }

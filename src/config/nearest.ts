@@ -3,7 +3,8 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = word.length > 1 && candidate.startsWith(word) ? 0 : editDistance(word.toLowerCase(), candidate.toLowerCase());
+    const distance =
+      word.length > 1 && candidate.startsWith(word) ? 0 : editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;

@@ -9,7 +9,10 @@ interface Sources<Value> {
   readonly default?: Readonly<Value>;
 }
 
-function setting<const S extends v.GenericSchema, const F extends Sources<v.InferOutput<S>>>(schema: S, from: F): { schema: S } & F {
+function setting<const S extends v.GenericSchema, const F extends Sources<v.InferOutput<S>>>(
+  schema: S,
+  from: F,
+): { schema: S } & F {
   return { schema, ...from };
 }
 
@@ -23,15 +26,28 @@ export const SETTINGS = {
   }),
   coordinatorToken: setting(Secret, { flag: "token", env: "AGENT_COORDINATOR_TOKEN", file: "coordinator.token" }),
   host: setting(Text, { flag: "host", env: "AGENT_COORDINATOR_HOST", file: "coordinator.host", default: "127.0.0.1" }),
-  port: setting(wholeNumber(0, 65535), { flag: "port", env: "AGENT_COORDINATOR_PORT", file: "coordinator.port", default: 8765 }),
+  port: setting(wholeNumber(0, 65535), {
+    flag: "port",
+    env: "AGENT_COORDINATOR_PORT",
+    file: "coordinator.port",
+    default: 8765,
+  }),
   callbacks: setting(v.picklist(["together", "each"], 'must be "together" or "each"'), {
     flag: "callbacks",
     env: "AGENT_COORDINATOR_CALLBACKS",
     file: "coordinator.callbacks",
     default: "together",
   }),
-  agentsDir: setting(Text, { flag: "agents-dir", env: "AGENT_ORCHESTRATOR_AGENTS_DIR", file: "coordinator.agents_dir" }),
-  coordinatorKeepMs: setting(Age, { env: "AGENT_COORDINATOR_RETENTION", file: "coordinator.retention", default: 90 * 86_400_000 }),
+  agentsDir: setting(Text, {
+    flag: "agents-dir",
+    env: "AGENT_ORCHESTRATOR_AGENTS_DIR",
+    file: "coordinator.agents_dir",
+  }),
+  coordinatorKeepMs: setting(Age, {
+    env: "AGENT_COORDINATOR_RETENTION",
+    file: "coordinator.retention",
+    default: 90 * 86_400_000,
+  }),
   executor: setting(Text, { flag: "executor", file: "executor.name" }),
   executorPath: setting(Text, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
   executorsDir: setting(Text, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),
@@ -48,16 +64,35 @@ export const SETTINGS = {
     file: "runner.max_concurrent",
     default: 32,
   }),
-  runTimeoutMs: setting(Duration, { flag: "run-timeout", env: "RUNNER_RUN_TIMEOUT", file: "runner.run_timeout", default: 0 }),
-  drainTimeoutMs: setting(Duration, { flag: "drain-timeout", env: "RUNNER_DRAIN_TIMEOUT", file: "runner.drain_timeout", default: 0 }),
-  maxOfflineMs: setting(Duration, { flag: "max-offline", env: "RUNNER_MAX_OFFLINE", file: "runner.max_offline", default: 0 }),
+  runTimeoutMs: setting(Duration, {
+    flag: "run-timeout",
+    env: "RUNNER_RUN_TIMEOUT",
+    file: "runner.run_timeout",
+    default: 0,
+  }),
+  drainTimeoutMs: setting(Duration, {
+    flag: "drain-timeout",
+    env: "RUNNER_DRAIN_TIMEOUT",
+    file: "runner.drain_timeout",
+    default: 0,
+  }),
+  maxOfflineMs: setting(Duration, {
+    flag: "max-offline",
+    env: "RUNNER_MAX_OFFLINE",
+    file: "runner.max_offline",
+    default: 0,
+  }),
   keepBackground: setting(Flag, {
     flag: "keep-background",
     env: "RUNNER_KEEP_BACKGROUND",
     file: "runner.keep_background",
     default: false,
   }),
-  outputLimitBytes: setting(Size, { env: "RUNNER_OUTPUT_LIMIT", file: "runner.output_limit", default: 64 * 1024 * 1024 }),
+  outputLimitBytes: setting(Size, {
+    env: "RUNNER_OUTPUT_LIMIT",
+    file: "runner.output_limit",
+    default: 64 * 1024 * 1024,
+  }),
   pollTimeoutSeconds: setting(Seconds, { env: "POLL_TIMEOUT", file: "runner.poll_timeout" }),
   heartbeatIntervalSeconds: setting(Seconds, { env: "HEARTBEAT_INTERVAL", file: "runner.heartbeat_interval" }),
   gatewayScope: setting(v.picklist(["tree", "coordinator"], 'must be "tree" or "coordinator"'), {
@@ -65,12 +100,34 @@ export const SETTINGS = {
     file: "gateway.scope",
     default: "tree",
   }),
-  maxDepth: setting(wholeNumber(0), { flag: "max-depth", env: "RUNNER_MAX_DEPTH", file: "limits.max_depth", default: 5 }),
-  maxChildren: setting(wholeNumber(0), { flag: "max-children", env: "RUNNER_MAX_CHILDREN", file: "limits.max_children", default: 100 }),
-  maxTreeRuns: setting(wholeNumber(0), { flag: "max-tree-runs", env: "RUNNER_MAX_TREE_RUNS", file: "limits.max_tree_runs", default: 1000 }),
+  maxDepth: setting(wholeNumber(0), {
+    flag: "max-depth",
+    env: "RUNNER_MAX_DEPTH",
+    file: "limits.max_depth",
+    default: 5,
+  }),
+  maxChildren: setting(wholeNumber(0), {
+    flag: "max-children",
+    env: "RUNNER_MAX_CHILDREN",
+    file: "limits.max_children",
+    default: 100,
+  }),
+  maxTreeRuns: setting(wholeNumber(0), {
+    flag: "max-tree-runs",
+    env: "RUNNER_MAX_TREE_RUNS",
+    file: "limits.max_tree_runs",
+    default: 1000,
+  }),
   mcpPort: setting(wholeNumber(0, 65535), { flag: "mcp-port", env: "RUNNER_MCP_PORT", file: "mcp.port" }),
-  mcpToken: setting(v.pipe(Secret, v.minLength(16, "must have at least 16 characters")), { env: "AGENT_RUNNER_MCP_TOKEN", file: "mcp.token" }),
-  externalMcpUrl: setting(HttpUrl, { flag: "external-mcp-url", env: "RUNNER_EXTERNAL_MCP_URL", file: "mcp.external_url" }),
+  mcpToken: setting(v.pipe(Secret, v.minLength(16, "must have at least 16 characters")), {
+    env: "AGENT_RUNNER_MCP_TOKEN",
+    file: "mcp.token",
+  }),
+  externalMcpUrl: setting(HttpUrl, {
+    flag: "external-mcp-url",
+    env: "RUNNER_EXTERNAL_MCP_URL",
+    file: "mcp.external_url",
+  }),
   verbose: setting(Flag, { flag: "verbose", file: "log.verbose", default: false }),
   logFormat: setting(v.picklist(["text", "json"], "must be text or json"), {
     flag: "log-format",
@@ -95,5 +152,7 @@ type Value<N extends SettingName> = Readonly<v.InferOutput<(typeof SETTINGS)[N][
 
 /** The parsed values: a setting with a default is always there. */
 export type Settings = {
-  readonly [N in SettingName]: (typeof SETTINGS)[N] extends { readonly default: unknown } ? Value<N> : Value<N> | undefined;
+  readonly [N in SettingName]: (typeof SETTINGS)[N] extends { readonly default: unknown }
+    ? Value<N>
+    : Value<N> | undefined;
 };

@@ -13,7 +13,8 @@ export interface TraceSettings {
 
 /** Null: no traces. They need an endpoint, so that nobody sends any unawares. */
 export function traceSettings(env: Environment): TraceSettings | null {
-  const isOff = env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true" || !["", "otlp"].includes(env["OTEL_TRACES_EXPORTER"] ?? "");
+  const isOff =
+    env["OTEL_SDK_DISABLED"]?.toLowerCase() === "true" || !["", "otlp"].includes(env["OTEL_TRACES_EXPORTER"] ?? "");
   if (isOff || !(env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] || env["OTEL_EXPORTER_OTLP_ENDPOINT"])) return null;
   const protocol = env["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] || env["OTEL_EXPORTER_OTLP_PROTOCOL"] || "http/json";
   return {

@@ -16,12 +16,16 @@ function time(examples: string, longestMs = Number.MAX_SAFE_INTEGER) {
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
       const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/.exec(String(dataset.value).trim());
       if (!match) {
-        addIssue({ message: `"${dataset.value}" is not a time; write seconds (90) or a number with a unit (${examples})` });
+        addIssue({
+          message: `"${dataset.value}" is not a time; write seconds (90) or a number with a unit (${examples})`,
+        });
         return NEVER;
       }
       const ms = Number(match[1]) * (UNITS[match[2] ?? "s"] ?? 1000);
       if (ms <= longestMs) return ms;
-      addIssue({ message: `"${dataset.value}" is too long a time; ${Math.floor(longestMs / 86_400_000)}d is the longest` });
+      addIssue({
+        message: `"${dataset.value}" is too long a time; ${Math.floor(longestMs / 86_400_000)}d is the longest`,
+      });
       return NEVER;
     }),
   );

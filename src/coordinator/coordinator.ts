@@ -124,7 +124,14 @@ async function listen(
   try {
     // Bun's own limit would answer without a body that says why; `readBody` has one.
     const maxRequestBodySize = Number.MAX_SAFE_INTEGER;
-    return Bun.serve({ hostname: host, port, fetch, idleTimeout, maxRequestBodySize, error: (error) => internalError(error) });
+    return Bun.serve({
+      hostname: host,
+      port,
+      fetch,
+      idleTimeout,
+      maxRequestBodySize,
+      error: (error) => internalError(error),
+    });
   } catch (error) {
     if (errorCode(error) === "EADDRINUSE") throw await portInUse(urlOf(host, port), port, error);
     throw new UserError(`cannot listen on ${host}:${port}: ${describeError(error)}`, { cause: error });
@@ -153,12 +160,30 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
   const parts = { store, runs, runners, sessions, claims, queue, retries, statistics, callbacks, waiters, broadcast };
   const transitions = new RunTransitions(parts);
   const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
-  const polls = new Polls({ runners, runs, claims, transitions, waiters, outputs, log, pollTimeoutMs, stopRedeliveryMs });
+  const polls = new Polls({
+    runners,
+    runs,
+    claims,
+    transitions,
+    waiters,
+    outputs,
+    log,
+    pollTimeoutMs,
+    stopRedeliveryMs,
+  });
   claims.renewAll(noMatchTimeoutMs);
   callbacks.deliverAll();
   deadlines.start(sweepOf({ store, queue, runners, transitions, timings, log }));
   const keys = new IdempotencyKeys(store);
-  const housekeeping = new Housekeeping({ store, sessions, keys, statistics, keepMs: options.keepMs ?? 0, everyMs: timings.housekeepingEveryMs, log });
+  const housekeeping = new Housekeeping({
+    store,
+    sessions,
+    keys,
+    statistics,
+    keepMs: options.keepMs ?? 0,
+    everyMs: timings.housekeepingEveryMs,
+    log,
+  });
   const router: Router = new Router(
     { "GET /health": () => Response.json({ status: "healthy" }), "GET /openapi.json": () => describeApi(router.names) },
     runnerRoutes({ store, runs, runners, polls, outputs, waiters, claims, transitions, timings, log }),
@@ -176,7 +201,11 @@ function createService({ databasePath, log, ...options }: CoordinatorOptions): S
     waiters.endAll();
     broadcast.close();
   };
-  const counts: Service["counts"] = () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart });
+  const counts: Service["counts"] = () => ({
+    runs: runsNow(store),
+    runners: runnersNow(runners),
+    ended: statistics.sinceStart,
+  });
   return { router, counts, release, close: () => store.close() };
 }
 

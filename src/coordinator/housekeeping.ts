@@ -72,7 +72,9 @@ export class Housekeeping implements Disposable {
       if (this.#isOver) return;
       statistics.forget(before);
       if (this.#removedRuns + this.#removedSessions > 0) {
-        log.info(`Removed ${this.#removedRuns} runs that ended before ${before}, and ${this.#removedSessions} sessions without runs`);
+        log.info(
+          `Removed ${this.#removedRuns} runs that ended before ${before}, and ${this.#removedSessions} sessions without runs`,
+        );
       }
     } catch (error) {
       // A coordinator that closes takes the database away between two steps.
@@ -88,7 +90,9 @@ export class Housekeeping implements Disposable {
   #removeRuns(before: string): number {
     const { store } = this.#parts;
     const old = store.db
-      .query<OldRun, [string, number]>("SELECT seq, run_id, session_id FROM runs WHERE completed_at IS NOT NULL AND completed_at < ? ORDER BY completed_at LIMIT ?")
+      .query<OldRun, [string, number]>(
+        "SELECT seq, run_id, session_id FROM runs WHERE completed_at IS NOT NULL AND completed_at < ? ORDER BY completed_at LIMIT ?",
+      )
       .all(before, RUNS_AT_A_TIME);
     return store.write(() => {
       let events = 0;
@@ -146,7 +150,9 @@ export class Housekeeping implements Disposable {
 
   #removeEvents(sessionId: string, upTo: number, most: number): number {
     return this.#parts.store.db
-      .query("DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_by_session WHERE session_id = ? AND seq <= ? LIMIT ?)")
+      .query(
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_by_session WHERE session_id = ? AND seq <= ? LIMIT ?)",
+      )
       .run(sessionId, upTo, most).changes;
   }
 }

@@ -22,8 +22,16 @@ const MOST_AT_ONCE = 100;
 /** Each has an index of its own, so that the earliest is found without looking at the others. SQLite would not always choose it by itself. */
 const DUE = {
   lease: { column: "lease_until", from: "runs INDEXED BY runs_leased", where: "lease_until IS NOT NULL" },
-  match: { column: "timeout_at", from: "runs INDEXED BY runs_timing_out", where: "waiting_for = 'runner' AND timeout_at IS NOT NULL" },
-  life: { column: "expires_at", from: "runs INDEXED BY runs_expiring", where: "status = 'pending' AND expires_at IS NOT NULL" },
+  match: {
+    column: "timeout_at",
+    from: "runs INDEXED BY runs_timing_out",
+    where: "waiting_for = 'runner' AND timeout_at IS NOT NULL",
+  },
+  life: {
+    column: "expires_at",
+    from: "runs INDEXED BY runs_expiring",
+    where: "status = 'pending' AND expires_at IS NOT NULL",
+  },
   start: { column: "not_before", from: "runs INDEXED BY runs_scheduled", where: "waiting_for IN ('time','retry')" },
 } as const;
 const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
@@ -33,7 +41,13 @@ const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
 /** What happens by the passing of time alone: scheduled starts, leases and lives that run out, runs nobody can take, silent runners. */
 export function sweepOf(parts: SweepParts): Clockwork {
   return {
-    nextAt: () => earliest(nextOfRuns(parts.store), ...parts.runners.all().map((runner) => nextOfRunner(runner.status, parts.runners.silenceMs(runner), parts.timings))),
+    nextAt: () =>
+      earliest(
+        nextOfRuns(parts.store),
+        ...parts.runners
+          .all()
+          .map((runner) => nextOfRunner(runner.status, parts.runners.silenceMs(runner), parts.timings)),
+      ),
     act: () => sweepRuns(parts) + sweepRunners(parts),
   };
 }
@@ -56,7 +70,11 @@ function earliest(...moments: readonly (number | null)[]): number | null {
 
 function sweepRuns({ store, queue, transitions }: SweepParts): number {
   const due = ({ column, from, where }: (typeof DUE)[keyof typeof DUE]): RunRow[] =>
-    store.db.query<RunRow, [string]>(`SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${MOST_AT_ONCE}`).all(isoTime());
+    store.db
+      .query<RunRow, [string]>(
+        `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${MOST_AT_ONCE}`,
+      )
+      .all(isoTime());
   let done = queue.admitDue(MOST_AT_ONCE);
   for (const run of due(DUE.lease)) {
     transitions.leaseRanOut(run);

@@ -13,7 +13,11 @@ export class ApiError extends Error {
 
 /** Words, a list of fields with their faults, or an object with a message. */
 const Refusal = v.object({
-  detail: v.union([v.string(), v.array(v.looseObject({ loc: v.array(v.union([v.string(), v.number()])), msg: v.string() })), v.looseObject({ message: v.string() })]),
+  detail: v.union([
+    v.string(),
+    v.array(v.looseObject({ loc: v.array(v.union([v.string(), v.number()])), msg: v.string() })),
+    v.looseObject({ message: v.string() }),
+  ]),
 });
 
 interface Asked {
@@ -47,7 +51,8 @@ export class Api {
   }
 
   async write(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<unknown> {
-    const content = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    const content =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
     return this.#answerOf(await this.open(path, { method, ...content }));
   }
 
@@ -55,10 +60,15 @@ export class Api {
   async open(path: string, init: Asked = {}): Promise<Response> {
     const token = this.#token;
     const headers = { ...init.headers, ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
-    const response = await fetch(path, { ...init, headers, cache: "no-store", credentials: "omit" }).catch((error: unknown) => {
-      init.signal?.throwIfAborted();
-      throw new ApiError(0, `the coordinator cannot be reached (${error instanceof Error ? error.message : String(error)})`);
-    });
+    const response = await fetch(path, { ...init, headers, cache: "no-store", credentials: "omit" }).catch(
+      (error: unknown) => {
+        init.signal?.throwIfAborted();
+        throw new ApiError(
+          0,
+          `the coordinator cannot be reached (${error instanceof Error ? error.message : String(error)})`,
+        );
+      },
+    );
     if (response.ok) return response;
     if (response.status === 401) this.onTokenWanted();
     throw new ApiError(response.status, await wordsOf(response));

@@ -63,7 +63,15 @@ export function App({ services }: { readonly services: Services }): VNode {
   );
 }
 
-function View({ services, route, onStart }: { readonly services: Services; readonly route: Route; readonly onStart: () => void }): VNode {
+function View({
+  services,
+  route,
+  onStart,
+}: {
+  readonly services: Services;
+  readonly route: Route;
+  readonly onStart: () => void;
+}): VNode {
   switch (route.view) {
     case "home":
       return <HomePage services={services} onStart={onStart} />;

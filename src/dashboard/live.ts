@@ -85,7 +85,9 @@ export class Live {
     this.#setConnected(true);
     // What happened before the first stream is not known either.
     if (this.#lastId === "") this.#tell(null);
-    const heard = response.body.pipeThrough(new TransformStream<Uint8Array, Uint8Array>({ transform: (chunk, to) => (silence.end(), to.enqueue(chunk)) }));
+    const heard = response.body.pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({ transform: (chunk, to) => (silence.end(), to.enqueue(chunk)) }),
+    );
     for await (const message of readEventStream(heard)) this.#take(message);
   }
 
@@ -96,7 +98,11 @@ export class Live {
     const parsed = v.safeParse(Told, parseJson(data));
     if (!parsed.success) return;
     const { session_id, session, data: content } = parsed.output;
-    this.#tell({ type: event, sessionId: session_id ?? session?.session_id ?? content?.session_id ?? "", parentId: session?.parent_session_id ?? null });
+    this.#tell({
+      type: event,
+      sessionId: session_id ?? session?.session_id ?? content?.session_id ?? "",
+      parentId: session?.parent_session_id ?? null,
+    });
   }
 
   #tell(news: News): void {

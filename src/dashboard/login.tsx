@@ -13,7 +13,11 @@ export function Login({ api, onToken }: { readonly api: Api; readonly onToken: (
       await api.read("/stats");
       onToken();
     } catch (error) {
-      setFault(error instanceof ApiError && error.status === 401 ? "The coordinator does not accept this token." : wordsFor(error));
+      setFault(
+        error instanceof ApiError && error.status === 401
+          ? "The coordinator does not accept this token."
+          : wordsFor(error),
+      );
     }
   };
   return (
@@ -30,7 +34,14 @@ export function Login({ api, onToken }: { readonly api: Api; readonly onToken: (
         <p>This coordinator asks for its token: what was given to it as AGENT_COORDINATOR_TOKEN.</p>
         <label>
           Token
-          <input type="password" name="token" autocomplete="off" required value={token} onInput={(event) => setToken(event.currentTarget.value)} />
+          <input
+            type="password"
+            name="token"
+            autocomplete="off"
+            required
+            value={token}
+            onInput={(event) => setToken(event.currentTarget.value)}
+          />
         </label>
         {fault !== null && (
           <p role="alert" class="fault">

@@ -13,7 +13,8 @@ export function Outage({ live }: { readonly live: Live }): VNode {
     <div role="status" aria-live="polite">
       {!isConnected && (
         <p class="outage">
-          <strong>Disconnected.</strong> The coordinator does not answer; what you see may be out of date. The page goes on by itself when it is back.
+          <strong>Disconnected.</strong> The coordinator does not answer; what you see may be out of date. The page goes
+          on by itself when it is back.
         </p>
       )}
     </div>

@@ -36,7 +36,10 @@ export function useQuery<S extends v.GenericSchema>(
   schema: S,
   { concerns, everyMs }: QueryOptions = {},
 ): Answer<v.InferOutput<S>> {
-  const [answer, setAnswer] = useState<Answer<v.InferOutput<S>> & { readonly path: string | null }>({ ...NONE, path: null });
+  const [answer, setAnswer] = useState<Answer<v.InferOutput<S>> & { readonly path: string | null }>({
+    ...NONE,
+    path: null,
+  });
   useEffect(() => {
     if (path === null) return;
     const end = new AbortController();
@@ -53,7 +56,8 @@ export function useQuery<S extends v.GenericSchema>(
         const value = v.parse(schema, await api.read(path, end.signal));
         if (!end.signal.aborted) setAnswer({ value, fault: null, path });
       } catch (error) {
-        if (!end.signal.aborted) setAnswer((last) => ({ value: last.path === path ? last.value : null, fault: wordsFor(error), path }));
+        if (!end.signal.aborted)
+          setAnswer((last) => ({ value: last.path === path ? last.value : null, fault: wordsFor(error), path }));
       }
       setTimeout(
         () => {

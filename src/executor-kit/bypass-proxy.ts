@@ -6,7 +6,10 @@ export function bypassProxy(env: Record<string, string | undefined>, url: string
   const { hostname } = new URL(url);
   // Both spellings: where both are set, only the lower-case one is read.
   for (const name of ["NO_PROXY", "no_proxy"]) {
-    const known = (env[name] ?? "").split(",").map((host) => host.trim()).filter((host) => host !== "");
+    const known = (env[name] ?? "")
+      .split(",")
+      .map((host) => host.trim())
+      .filter((host) => host !== "");
     if (!known.includes(hostname)) env[name] = [...known, hostname].join(",");
   }
 }

@@ -61,7 +61,11 @@ async function readContext(program: ExecutorProgram, { signal, callsSignal }: St
     throw new Error("AGENT_ORCHESTRATOR_API_URL is not set to a URL: an executor is started by agent-runner");
   }
   bypassProxy(program.env, apiUrl);
-  return { invocation, signal, session: new SessionClient({ apiUrl, sessionId: invocation.sessionId, signal: callsSignal }) };
+  return {
+    invocation,
+    signal,
+    session: new SessionClient({ apiUrl, sessionId: invocation.sessionId, signal: callsSignal }),
+  };
 }
 
 interface Stop extends Disposable {

@@ -52,7 +52,14 @@ export class SessionClient {
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: SessionClientOptions) {
-    this.#options = { attempts: 12, patienceMs: 24 * 3_600_000, backoffBaseMs: 250, callTimeoutMs: 40_000, ...options, apiUrl: options.apiUrl.replace(/\/+$/, "") };
+    this.#options = {
+      attempts: 12,
+      patienceMs: 24 * 3_600_000,
+      backoffBaseMs: 250,
+      callTimeoutMs: 40_000,
+      ...options,
+      apiUrl: options.apiUrl.replace(/\/+$/, ""),
+    };
   }
 
   /** Tells who executes the session; it is `running` from then on. */
@@ -139,14 +146,16 @@ export class SessionClient {
     const { signal, attempts, patienceMs, backoffBaseMs } = this.#options;
     const endMs = performance.now() + patienceMs;
     const backoff = new Backoff({ baseMs: backoffBaseMs, capMs: 8_000 });
-    for (let errors = 0; ; ) {
+    for (let errors = 0; ;) {
       signal.throwIfAborted();
       try {
         return await this.#tryOnce(method, path, body);
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof SessionCallError)) throw error;
-        const mayTryAgain = isAway(error.status) ? performance.now() < endMs : mayPass(error.status) && ++errors < attempts;
+        const mayTryAgain = isAway(error.status)
+          ? performance.now() < endMs
+          : mayPass(error.status) && ++errors < attempts;
         if (!mayTryAgain) throw error;
       }
       await delay(backoff.nextMs(), signal);

@@ -51,10 +51,13 @@ export async function decide(access: AccessRequest): Promise<Response> {
       if (id === undefined) return createOwnRun(access);
       return action === "stop" && (await isRunInTree(access, id)) ? pass(access) : denied(access);
     case "POST sessions":
-      if (id === own && (action === "bind" || action === "events")) return writeOwn(access, action, await bodyOf(request));
+      if (id === own && (action === "bind" || action === "events"))
+        return writeOwn(access, action, await bodyOf(request));
       return action === "stop" && id !== undefined && (await grant.tree.has(id)) ? pass(access) : denied(access);
     case "DELETE sessions":
-      return action === undefined && id !== undefined && id !== own && (await grant.tree.has(id)) ? pass(access) : denied(access);
+      return action === undefined && id !== undefined && id !== own && (await grant.tree.has(id))
+        ? pass(access)
+        : denied(access);
     case "PATCH sessions":
       return id === own && action === "metadata" ? pass(access) : denied(access);
     default:
@@ -68,7 +71,8 @@ async function read(access: AccessRequest): Promise<Response> {
   if (scope === "coordinator" && READABLE_IN_COORDINATOR_SCOPE.has(head)) return pass(access);
   if (head === "sessions" || head === "runs") {
     if (id === undefined) return list(access, head);
-    const isReadable = head === "runs" ? action === undefined : action === undefined || READABLE_OF_A_SESSION.has(action);
+    const isReadable =
+      head === "runs" ? action === undefined : action === undefined || READABLE_OF_A_SESSION.has(action);
     const isOwn = isReadable && (head === "runs" ? await isRunInTree(access, id) : await grant.tree.has(id));
     return isOwn ? pass(access) : denied(access);
   }
@@ -77,7 +81,8 @@ async function read(access: AccessRequest): Promise<Response> {
     // Sent on as it was checked: of two `session_id` one was checked and the other might count, and `init` may tell of all sessions.
     const sessionId = new URLSearchParams(search).get("session_id");
     const narrowed = new URLSearchParams({ session_id: sessionId ?? "", include_init: "false" });
-    if (sessionId !== null && (await grant.tree.has(sessionId))) return pass({ ...access, search: `?${narrowed.toString()}` });
+    if (sessionId !== null && (await grant.tree.has(sessionId)))
+      return pass({ ...access, search: `?${narrowed.toString()}` });
   }
   return denied(access);
 }
@@ -110,7 +115,17 @@ async function createOwnRun(access: AccessRequest): Promise<Response> {
   if (body["type"] === "resume_session" && (target === null || !(await tree.has(target)))) return denied(access);
   const asked = traceOfHeaders(request.headers);
   const trace = asked.traceparent === undefined ? grant.trace : asked;
-  const creator = { sessionId, tree, turns: grant.creations, limits, trace, coordinator, log, name: `run ${run}`, context: { run, session: sessionId } };
+  const creator = {
+    sessionId,
+    tree,
+    turns: grant.creations,
+    limits,
+    trace,
+    coordinator,
+    log,
+    name: `run ${run}`,
+    context: { run, session: sessionId },
+  };
   return createRun(creator, body);
 }
 
@@ -129,7 +144,11 @@ async function writeByBody(access: AccessRequest, what: OwnWrite): Promise<Respo
   return what === "bind" ? writeOwn(access, what, rest) : passBody(access, `${ownPath(access)}/metadata`, rest);
 }
 
-async function writeOwn(access: AccessRequest, what: "bind" | "events", body: JsonObject | Response): Promise<Response> {
+async function writeOwn(
+  access: AccessRequest,
+  what: "bind" | "events",
+  body: JsonObject | Response,
+): Promise<Response> {
   if (body instanceof Response) return body;
   if (what === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
@@ -182,7 +201,9 @@ async function pass(access: AccessRequest): Promise<Response> {
 async function passBody(access: AccessRequest, path: string, body: object): Promise<Response> {
   const { coordinator, request } = access;
   const headers = new Headers({ "content-type": "application/json" });
-  return acknowledgement(await forward(coordinator, { method: request.method, path, headers, body: JSON.stringify(body), signal: null }));
+  return acknowledgement(
+    await forward(coordinator, { method: request.method, path, headers, body: JSON.stringify(body), signal: null }),
+  );
 }
 
 function denied({ request, segments, grant, log }: AccessRequest): Response {
@@ -190,5 +211,8 @@ function denied({ request, segments, grant, log }: AccessRequest): Response {
   // An executor that asks in a loop must not fill the log.
   const level = ++grant.refusals <= LOGGED_REFUSALS ? "warn" : "debug";
   log[level](`Refused to its executor: ${what.slice(0, 200)}`, { run: grant.runId, session: grant.sessionId });
-  return detail(403, `${what} is not allowed here: a run may write its own session and use runs and sessions of its own tree`);
+  return detail(
+    403,
+    `${what} is not allowed here: a run may write its own session and use runs and sessions of its own tree`,
+  );
 }

@@ -36,7 +36,8 @@ export function createRun(creator: Creator, body: Readonly<Record<string, unknow
     const { sessionId, tree, limits, coordinator } = creator;
     const kind = body["type"] === "resume_session" ? "resume_session" : "start_session";
     const target = typeof body["session_id"] === "string" ? body["session_id"] : null;
-    if (tree !== null && !(await tree.rootExists())) return detail(409, `The coordinator does not know the session ${tree.root} of this run`);
+    if (tree !== null && !(await tree.rootExists()))
+      return detail(409, `The coordinator does not know the session ${tree.root} of this run`);
     // A resume adds to the tree of the session that is resumed.
     const grows = kind === "start_session" ? sessionId : target;
     const exceeded = grows === null ? null : await exceededLimit({ kind, sessionId: grows }, limits, coordinator);
@@ -51,9 +52,14 @@ export function createRun(creator: Creator, body: Readonly<Record<string, unknow
 }
 
 /** A run whose creation was asked for whole is created, even if the one who asked ends meanwhile. */
-async function post({ coordinator, tree, trace, log, name, context }: Creator, body: Readonly<Record<string, unknown>>): Promise<Response> {
+async function post(
+  { coordinator, tree, trace, log, name, context }: Creator,
+  body: Readonly<Record<string, unknown>>,
+): Promise<Response> {
   const headers = new Headers({ "content-type": "application/json", ...trace });
-  const response = await acknowledgement(await forward(coordinator, { method: "POST", path: "/runs", headers, body: JSON.stringify(body), signal: null }));
+  const response = await acknowledgement(
+    await forward(coordinator, { method: "POST", path: "/runs", headers, body: JSON.stringify(body), signal: null }),
+  );
   if (!response.ok) return response;
   const text = await response.text();
   const created = v.safeParse(Created, JSON.parse(text));

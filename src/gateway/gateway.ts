@@ -113,8 +113,10 @@ export class Gateway implements AsyncDisposable {
 
   /** An agent outside of all runs that has shown a token of its own; `sessionId` is the session that it says is its own. */
   outsideCaller(sessionId: string | null): Caller {
-    if (sessionId !== null) return { ...this.#callerOf(new Grant("outside", sessionId, this.#options.coordinator, () => {})), runId: null };
-    const call: Caller["call"] = (method, path, body) => this.#slots.hold(() => answerOutside(this.#options, method, path, body));
+    if (sessionId !== null)
+      return { ...this.#callerOf(new Grant("outside", sessionId, this.#options.coordinator, () => {})), runId: null };
+    const call: Caller["call"] = (method, path, body) =>
+      this.#slots.hold(() => answerOutside(this.#options, method, path, body));
     return { runId: null, sessionId, ended: NEVER, call };
   }
 
@@ -129,14 +131,18 @@ export class Gateway implements AsyncDisposable {
     const grant = this.#grants.get(token);
     if (grant === undefined) return noSuchToken();
     // Not in a slot: it may wait for a run to end, and what it asks of the coordinator meanwhile takes one each time.
-    if (rest.join("/") === "mcp" && this.#options.serveTools !== undefined) return this.#options.serveTools(request, this.#callerOf(grant));
+    if (rest.join("/") === "mcp" && this.#options.serveTools !== undefined)
+      return this.#options.serveTools(request, this.#callerOf(grant));
     return this.#decide(grant, request, rest, url.search);
   }
 
   #callerOf(grant: Grant): Caller {
     const call: Caller["call"] = (method, path, body) => {
       const { pathname, search } = new URL(path, "http://gateway");
-      const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+      const init =
+        body === undefined
+          ? { method }
+          : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
       return this.#decide(grant, new Request(`http://gateway${path}`, init), pathname.split("/").slice(1), search);
     };
     return { runId: grant.runId, sessionId: grant.sessionId, ended: grant.ended, call };
@@ -167,7 +173,9 @@ export class Gateway implements AsyncDisposable {
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
       resolve(new Response(readable, response));
       // Cut off without a reason: the server would print it, line by line, into the runner's log.
-      await response.body.pipeTo(writable, { signal: grant.ended, preventAbort: true }).catch(() => writable.abort().catch(() => {}));
+      await response.body
+        .pipeTo(writable, { signal: grant.ended, preventAbort: true })
+        .catch(() => writable.abort().catch(() => {}));
     };
     grant.slots.hold(() => this.#slots.hold(hold)).catch(reject);
     return promise;
@@ -183,7 +191,9 @@ function decodeSegments(raw: readonly string[]): string[] | null {
   try {
     const segments = raw.map((segment) => decodeURIComponent(segment));
     if (segments.at(-1) === "") segments.pop();
-    return segments.some((s) => s === "" || s === "." || s === ".." || s.includes("/") || s.includes("\\")) ? null : segments;
+    return segments.some((s) => s === "" || s === "." || s === ".." || s.includes("/") || s.includes("\\"))
+      ? null
+      : segments;
   } catch {
     return null;
   }

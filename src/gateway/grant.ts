@@ -18,7 +18,12 @@ const KEPT_CHARACTERS = 64 * 1024;
 const IN_FLIGHT_WAIT_MS = 5_000;
 const MAX_IN_FLIGHT = 50;
 
-const NOTHING_SENT: Activity = { assistantMessageSent: false, sessionStopSent: false, resultSent: false, lastAssistantText: "" };
+const NOTHING_SENT: Activity = {
+  assistantMessageSent: false,
+  sessionStopSent: false,
+  resultSent: false,
+  lastAssistantText: "",
+};
 
 export interface Earlier {
   readonly token: string;

@@ -17,12 +17,28 @@ const READABLE = new Set(["agents", "sessions", "runs"]);
  * What an agent outside of all runs may do that names no session as its own: read, start trees of its own, resume. Whoever has the token
  * for it is a user of this runner's coordinator.
  */
-export async function answerOutside(parts: OutsideParts, method: string, path: string, body: object | undefined): Promise<Response> {
+export async function answerOutside(
+  parts: OutsideParts,
+  method: string,
+  path: string,
+  body: object | undefined,
+): Promise<Response> {
   const { coordinator, limits, log } = parts;
   const head = path.split(/[/?]/)[1] ?? "";
-  if (method === "GET" && READABLE.has(head)) return forward(coordinator, { method, path, headers: new Headers(), body: null, signal: null });
+  if (method === "GET" && READABLE.has(head))
+    return forward(coordinator, { method, path, headers: new Headers(), body: null, signal: null });
   if (method === "POST" && path === "/runs" && body !== undefined) {
-    const creator = { sessionId: null, tree: null, turns: new Semaphore(1), limits, trace: {}, coordinator, log, name: "an agent outside of all runs", context: {} };
+    const creator = {
+      sessionId: null,
+      tree: null,
+      turns: new Semaphore(1),
+      limits,
+      trace: {},
+      coordinator,
+      log,
+      name: "an agent outside of all runs",
+      context: {},
+    };
     return createRun(creator, { ...body });
   }
   return detail(403, `${method} ${path} is not allowed to an agent that has named no session as its own`);

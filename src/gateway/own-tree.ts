@@ -38,7 +38,8 @@ export class SessionTree {
   async all(): Promise<ReadonlySet<string>> {
     const children = new Map<string, string[]>();
     for (const { session_id, parent_session_id } of await this.#coordinator.sessions()) {
-      if (parent_session_id !== null) children.set(parent_session_id, [...(children.get(parent_session_id) ?? []), session_id]);
+      if (parent_session_id !== null)
+        children.set(parent_session_id, [...(children.get(parent_session_id) ?? []), session_id]);
     }
     const found = new Set(this.#members);
     // A Set's iteration goes on over what is added meanwhile.

@@ -22,7 +22,11 @@ export interface Growth {
  * Which limit this would exceed, in words that tell an agent and its user what to do; null if none. Agents that start agents can run away;
  * these limits end that, whoever asks and by whatever way.
  */
-export async function exceededLimit({ kind, sessionId }: Growth, limits: TreeLimits, coordinator: CoordinatorClient): Promise<string | null> {
+export async function exceededLimit(
+  { kind, sessionId }: Growth,
+  limits: TreeLimits,
+  coordinator: CoordinatorClient,
+): Promise<string | null> {
   const { maxDepth, maxChildren, maxTreeRuns } = limits;
   const isStart = kind === "start_session";
   if (maxTreeRuns === 0 && (!isStart || (maxDepth === 0 && maxChildren === 0))) return null;
@@ -56,7 +60,7 @@ async function shapeFromLists(sessionId: string, coordinator: CoordinatorClient)
   const parents = new Map(sessions.map(({ session_id, parent_session_id }) => [session_id, parent_session_id]));
   const rootOf = (id: string): { root: string; depth: number } => {
     const seen = new Set([id]);
-    for (let at = id; ; ) {
+    for (let at = id; ;) {
       const parent = parents.get(at) ?? null;
       if (parent === null || !parents.has(parent) || seen.has(parent)) return { root: at, depth: seen.size - 1 };
       seen.add(parent);

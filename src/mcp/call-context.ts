@@ -37,7 +37,10 @@ export interface CallHeaders {
 
 export function readHeaders(headers: Headers): CallHeaders {
   const tags = (headers.get("x-agent-tags") ?? "").split(",").map((tag) => tag.trim());
-  return { tags: tags.filter((tag) => tag !== "" && !tag.startsWith("${")), demands: readDemands(headers.get("x-additional-demands")) };
+  return {
+    tags: tags.filter((tag) => tag !== "" && !tag.startsWith("${")),
+    demands: readDemands(headers.get("x-additional-demands")),
+  };
 }
 
 /** What makes no sense is ignored, as the existing servers do it. */

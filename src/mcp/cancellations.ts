@@ -10,7 +10,12 @@ export const SESSION_HEADER = "mcp-session-id";
 export class Cancellations {
   readonly #calls = new Map<string, Set<AbortController>>();
 
-  begin(caller: Caller, headers: Headers, id: string | number, closed: AbortSignal): Disposable & { readonly signal: AbortSignal } {
+  begin(
+    caller: Caller,
+    headers: Headers,
+    id: string | number,
+    closed: AbortSignal,
+  ): Disposable & { readonly signal: AbortSignal } {
     const key = keyOf(caller, headers, id);
     const controller = new AbortController();
     const same = this.#calls.get(key) ?? new Set();

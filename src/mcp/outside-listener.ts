@@ -29,20 +29,31 @@ function serve({ port, token, serveTools, callerOf }: OutsideOptions): Bun.Serve
   const fetch = async (request: Request): Promise<Response> => {
     if (!isToken(bearerTokenOf(request), token)) {
       const headers = { "www-authenticate": "Bearer" };
-      return Response.json({ detail: "A bearer token is needed; the runner's log says where it is" }, { status: 401, headers });
+      return Response.json(
+        { detail: "A bearer token is needed; the runner's log says where it is" },
+        { status: 401, headers },
+      );
     }
-    if (new URL(request.url).pathname !== "/mcp") return Response.json({ detail: "There is nothing but /mcp here" }, { status: 404 });
+    if (new URL(request.url).pathname !== "/mcp")
+      return Response.json({ detail: "There is nothing but /mcp here" }, { status: 404 });
     const named = request.headers.get("x-agent-session-id");
     // A placeholder that nobody has filled names nothing.
     if (!named || named.startsWith("${")) return serveTools(request, callerOf(null));
-    if (!v.is(SessionId, named)) return Response.json({ detail: "X-Agent-Session-Id is not a session's id" }, { status: 400 });
+    if (!v.is(SessionId, named))
+      return Response.json({ detail: "X-Agent-Session-Id is not a session's id" }, { status: 400 });
     return serveTools(request, callerOf(named));
   };
   const error = (thrown: unknown): Response => Response.json({ detail: describeError(thrown) }, { status: 500 });
   try {
     return Bun.serve({ hostname: "127.0.0.1", port, idleTimeout: 0, fetch, error });
   } catch (thrown) {
-    const why = errorCode(thrown) === "EADDRINUSE" ? "is taken by another program" : `cannot be listened on: ${describeError(thrown)}`;
-    throw new UserError(`Port ${port} (--mcp-port) ${why}`, { hint: "Give another port, or 0 for any free one", cause: thrown });
+    const why =
+      errorCode(thrown) === "EADDRINUSE"
+        ? "is taken by another program"
+        : `cannot be listened on: ${describeError(thrown)}`;
+    throw new UserError(`Port ${port} (--mcp-port) ${why}`, {
+      hint: "Give another port, or 0 for any free one",
+      cause: thrown,
+    });
   }
 }

@@ -21,7 +21,10 @@ export interface ToolOptions extends Pick<RunnerHooks, "draining" | "waits"> {
   readonly log: Log;
 }
 
-const Cancelled = v.looseObject({ method: v.literal("notifications/cancelled"), params: v.looseObject({ requestId: v.union([v.string(), v.number()]) }) });
+const Cancelled = v.looseObject({
+  method: v.literal("notifications/cancelled"),
+  params: v.looseObject({ requestId: v.union([v.string(), v.number()]) }),
+});
 
 /**
  * Serves the orchestration tools over MCP, both the current revision and those before it, without keeping anything between two requests. A
@@ -32,7 +35,9 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
   const hooks: RunnerHooks = { watch, draining, waits, run: (runId) => coordinator.run(runId) };
   const cancellations = new Cancellations();
   return async (request, caller) => {
-    const refused = hostHeaderValidationResponse(request, localhostAllowedHostnames()) ?? originValidationResponse(request, localhostAllowedOrigins());
+    const refused =
+      hostHeaderValidationResponse(request, localhostAllowedHostnames()) ??
+      originValidationResponse(request, localhostAllowedOrigins());
     if (refused !== undefined) return refused;
     noteForeignParent(request, caller, log);
     const { headers } = request;
@@ -45,7 +50,10 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
       if (cancelled.success) cancellations.cancel(caller, headers, cancelled.output.params.requestId);
     }
     const { url, method, signal } = request;
-    const response = await handler.fetch(new Request(url, { method, headers, body: text, signal }), body === undefined ? {} : { parsedBody: body });
+    const response = await handler.fetch(
+      new Request(url, { method, headers, body: text, signal }),
+      body === undefined ? {} : { parsedBody: body },
+    );
     if (isInitializeRequest(body)) response.headers.set(SESSION_HEADER, crypto.randomUUID());
     return response;
   };
@@ -55,5 +63,8 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
 function noteForeignParent({ headers }: Request, { runId, sessionId }: Caller, log: Log): void {
   const named = headers.get("x-agent-session-id");
   if (runId === null || !named || named === sessionId || named.startsWith("${")) return;
-  log.debug("X-Agent-Session-Id names another session than the run's; the run's counts", { run: runId, ...(sessionId === null ? {} : { session: sessionId }) });
+  log.debug("X-Agent-Session-Id names another session than the run's; the run's counts", {
+    run: runId,
+    ...(sessionId === null ? {} : { session: sessionId }),
+  });
 }

@@ -16,7 +16,11 @@ const Agent = v.looseObject({
 export type Agent = v.InferOutput<typeof Agent>;
 
 /** The first generation has `result`; the second has one of the others. */
-const ResultAnswer = v.looseObject({ result: v.nullish(v.string()), result_text: v.nullish(v.string()), result_data: v.nullish(v.unknown()) });
+const ResultAnswer = v.looseObject({
+  result: v.nullish(v.string()),
+  result_text: v.nullish(v.string()),
+  result_data: v.nullish(v.unknown()),
+});
 
 export interface SessionResult {
   readonly result_text: string | null;
@@ -40,7 +44,9 @@ export class SessionCalls {
   async agents(tags: readonly string[]): Promise<Agent[]> {
     const query = tags.length === 0 ? "" : `?tags=${tags.map(encodeURIComponent).join(",")}`;
     const agents = await this.#get(`/agents${query}`, v.array(v.unknown()));
-    return valid(Agent, agents).filter(({ status, tags: has }) => status === "active" && tags.every((tag) => has.includes(tag)));
+    return valid(Agent, agents).filter(
+      ({ status, tags: has }) => status === "active" && tags.every((tag) => has.includes(tag)),
+    );
   }
 
   async hasAgent(name: string): Promise<boolean> {
@@ -70,7 +76,8 @@ export class SessionCalls {
     if (answer.refusal.status === 403) throw notYours(sessionId);
     if (answer.refusal.status === 400) return answer.refusal.detail;
     if (answer.refusal.status !== 404) throw broken(answer.refusal);
-    if ((await this.status(sessionId)) === "not_existent") throw new ToolError(`There is no session ${sessionId} any more: it was deleted.`);
+    if ((await this.status(sessionId)) === "not_existent")
+      throw new ToolError(`There is no session ${sessionId} any more: it was deleted.`);
     return { result_text: null, result_data: null };
   }
 
@@ -78,7 +85,10 @@ export class SessionCalls {
     const answer = await this.#ask("POST", "/runs", body);
     if (answer.ok) return parsed(CreatedRun, answer.body);
     const { status, detail } = answer.refusal;
-    if (status === 502) throw new ToolError(`${detail}. Whether the run was created is not known: look with list_agent_sessions before you try again.`);
+    if (status === 502)
+      throw new ToolError(
+        `${detail}. Whether the run was created is not known: look with list_agent_sessions before you try again.`,
+      );
     throw new ToolError(`The run was not created: ${detail}`);
   }
 
@@ -110,7 +120,10 @@ export class SessionCalls {
     const text = await response.text();
     const json = parseJson(text);
     if (response.ok) return { ok: true, body: json };
-    return { ok: false, refusal: { status: response.status, detail: detailOf(json) ?? `the coordinator answered ${response.status}` } };
+    return {
+      ok: false,
+      refusal: { status: response.status, detail: detailOf(json) ?? `the coordinator answered ${response.status}` },
+    };
   }
 }
 
@@ -119,7 +132,9 @@ function pathOf(sessionId: string): string {
 }
 
 function notYours(sessionId: string): ToolError {
-  return new ToolError(`${sessionId} is no session of yours: you can use those that you or your child sessions have started; list_agent_sessions shows them.`);
+  return new ToolError(
+    `${sessionId} is no session of yours: you can use those that you or your child sessions have started; list_agent_sessions shows them.`,
+  );
 }
 
 function broken({ status, detail }: Refusal): ToolError {

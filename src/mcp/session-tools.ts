@@ -15,24 +15,44 @@ const RETRY_EVERY_MS = 250;
 
 export async function listBlueprints({ calls, headers }: CallContext, format: Format): Promise<CallToolResult> {
   const agents = await calls.agents(headers.tags);
-  const rows = agents.map(({ name, description, type, tags, parameters_schema }) => ({ name, description, type, tags, parameters_schema }));
+  const rows = agents.map(({ name, description, type, tags, parameters_schema }) => ({
+    name,
+    description,
+    type,
+    tags,
+    parameters_schema,
+  }));
   return list("agents", rows, format, ({ name, description }) => `## ${name}\n${description}`);
 }
 
 export async function listSessions(context: CallContext, format: Format): Promise<CallToolResult> {
-  const rows = (await sessionsBelow(context)).map(({ session_id, status, agent_name, created_at, last_resumed_at }) => ({
-    session_id,
-    status,
-    agent_name,
-    created_at,
-    last_resumed_at,
-  }));
-  return list("sessions", rows, format, (row) => `## ${row.session_id}\n- status: ${row.status}\n- agent: ${row.agent_name ?? "none"}\n- created: ${row.created_at ?? "unknown"}`);
+  const rows = (await sessionsBelow(context)).map(
+    ({ session_id, status, agent_name, created_at, last_resumed_at }) => ({
+      session_id,
+      status,
+      agent_name,
+      created_at,
+      last_resumed_at,
+    }),
+  );
+  return list(
+    "sessions",
+    rows,
+    format,
+    (row) =>
+      `## ${row.session_id}\n- status: ${row.status}\n- agent: ${row.agent_name ?? "none"}\n- created: ${row.created_at ?? "unknown"}`,
+  );
 }
 
-function list<T extends object>(name: string, rows: readonly T[], format: Format, markdown: (row: T) => string): CallToolResult {
+function list<T extends object>(
+  name: string,
+  rows: readonly T[],
+  format: Format,
+  markdown: (row: T) => string,
+): CallToolResult {
   if (format === "json") return toolResult({ total: rows.length, [name]: rows });
-  if (format === "markdown") return toolResult([...rows], rows.length === 0 ? `There are no ${name}.` : rows.map(markdown).join("\n\n"));
+  if (format === "markdown")
+    return toolResult([...rows], rows.length === 0 ? `There are no ${name}.` : rows.map(markdown).join("\n\n"));
   return toolResult([...rows]);
 }
 
@@ -41,11 +61,18 @@ async function sessionsBelow({ calls, caller }: CallContext): Promise<Session[]>
   return (await calls.sessions()).filter(({ session_id }) => session_id !== caller.sessionId);
 }
 
-export async function sessionStatus(context: CallContext, { session_id, wait_seconds }: StatusArguments): Promise<CallToolResult> {
-  if (wait_seconds > 0 && session_id === context.caller.sessionId) throw new ToolError(`${session_id} is your own session: it cannot wait for its own end.`);
+export async function sessionStatus(
+  context: CallContext,
+  { session_id, wait_seconds }: StatusArguments,
+): Promise<CallToolResult> {
+  if (wait_seconds > 0 && session_id === context.caller.sessionId)
+    throw new ToolError(`${session_id} is your own session: it cannot wait for its own end.`);
   // Before the wait: whether it is one of the caller's.
   const now = await context.calls.status(session_id);
-  return toolResult({ session_id, status: wait_seconds > 0 ? await untilSettled(context, session_id, wait_seconds * 1000) : now });
+  return toolResult({
+    session_id,
+    status: wait_seconds > 0 ? await untilSettled(context, session_id, wait_seconds * 1000) : now,
+  });
 }
 
 export async function sessionResult({ calls }: CallContext, sessionId: string): Promise<CallToolResult> {
@@ -62,7 +89,9 @@ export async function sessionResult({ calls }: CallContext, sessionId: string): 
 export async function deleteAll(context: CallContext): Promise<CallToolResult> {
   const { caller } = context;
   if (caller.sessionId === null) {
-    throw new ToolError("This deletes the sessions below your own, and you have named none: send the header X-Agent-Session-Id.");
+    throw new ToolError(
+      "This deletes the sessions below your own, and you have named none: send the header X-Agent-Session-Id.",
+    );
   }
   const sessions = deepestFirst(await sessionsBelow(context));
   let deleted = 0;
@@ -73,11 +102,18 @@ export async function deleteAll(context: CallContext): Promise<CallToolResult> {
     if (outcome === "busy") left.push(session_id);
   }
   if (left.length === 0) return toolResult({ deleted_count: deleted });
-  return toolResult({ deleted_count: deleted, still_running: left, message: "Those that are still running were told to stop: call this again in a while." });
+  return toolResult({
+    deleted_count: deleted,
+    still_running: left,
+    message: "Those that are still running were told to stop: call this again in a while.",
+  });
 }
 
 /** Our coordinator stops what runs in a session that is deleted; others refuse until it has been stopped. */
-async function deleteStopped({ calls, cancelled }: CallContext, sessionId: string): Promise<"deleted" | "gone" | "busy"> {
+async function deleteStopped(
+  { calls, cancelled }: CallContext,
+  sessionId: string,
+): Promise<"deleted" | "gone" | "busy"> {
   const endMs = performance.now() + STOP_WAIT_MS;
   for (let attempt = 0; ; attempt++) {
     const outcome = await calls.delete(sessionId);

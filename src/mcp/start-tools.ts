@@ -16,7 +16,8 @@ export async function startSession(context: CallContext, given: StartArguments):
   const parameters = parametersOf(given);
   checkMode(context, given.mode);
   // One of the existing coordinators takes a name that it does not know for none at all.
-  if (agentName !== undefined && !(await context.calls.hasAgent(agentName))) throw await unknownAgent(context, agentName);
+  if (agentName !== undefined && !(await context.calls.hasAgent(agentName)))
+    throw await unknownAgent(context, agentName);
   const projectDir = given.project_dir || context.headers.demands?.project_dir;
   return run(context, given.mode, {
     type: "start_session",
@@ -32,35 +33,49 @@ export async function resumeSession(context: CallContext, given: ResumeArguments
   const parameters = parametersOf(given);
   checkMode(context, mode);
   if (session_id === context.caller.sessionId && mode !== "async_poll") {
-    throw new ToolError(`${session_id} is your own session: it cannot wait for itself. Use mode async_poll to have it resumed after this turn.`);
+    throw new ToolError(
+      `${session_id} is your own session: it cannot wait for itself. Use mode async_poll to have it resumed after this turn.`,
+    );
   }
-  if ((await context.calls.status(session_id)) === "not_existent") throw new ToolError(`There is no session ${session_id}. list_agent_sessions shows those that there are.`);
+  if ((await context.calls.status(session_id)) === "not_existent")
+    throw new ToolError(`There is no session ${session_id}. list_agent_sessions shows those that there are.`);
   return run(context, mode, { type: "resume_session", session_id, prompt: promptOfParameters(parameters), parameters });
 }
 
 function parametersOf({ parameters, prompt }: Pick<StartArguments, "parameters" | "prompt">): Record<string, unknown> {
   const all = prompt == null ? { ...parameters } : { ...parameters, prompt };
-  if (Object.keys(all).length === 0 || all["prompt"] === "") throw new ToolError('The task is missing: give parameters {"prompt": "the whole task in words"}.');
+  if (Object.keys(all).length === 0 || all["prompt"] === "")
+    throw new ToolError('The task is missing: give parameters {"prompt": "the whole task in words"}.');
   const { length } = JSON.stringify(all);
   if (length > MAX_PARAMETER_CHARACTERS) {
-    throw new ToolError(`The parameters have ${length} characters, and may have ${MAX_PARAMETER_CHARACTERS}: put long material into a file and name it.`);
+    throw new ToolError(
+      `The parameters have ${length} characters, and may have ${MAX_PARAMETER_CHARACTERS}: put long material into a file and name it.`,
+    );
   }
   return all;
 }
 
 function checkMode({ caller }: CallContext, mode: ExecutionMode): void {
   if (mode !== "async_callback" || caller.sessionId !== null) return;
-  throw new ToolError("async_callback resumes your session, and you have named none. Send the header X-Agent-Session-Id, or use mode sync or async_poll.");
+  throw new ToolError(
+    "async_callback resumes your session, and you have named none. Send the header X-Agent-Session-Id, or use mode sync or async_poll.",
+  );
 }
 
 async function unknownAgent({ calls, headers }: CallContext, name: string): Promise<ToolError> {
   const names = (await calls.agents(headers.tags)).map((agent) => agent.name);
-  return new ToolError(`There is no agent blueprint ${name}. There are: ${names.length === 0 ? "none; leave agent_name out" : names.join(", ")}.`);
+  return new ToolError(
+    `There is no agent blueprint ${name}. There are: ${names.length === 0 ? "none; leave agent_name out" : names.join(", ")}.`,
+  );
 }
 
 async function run(context: CallContext, mode: ExecutionMode, body: object): Promise<CallToolResult> {
   const { demands } = context.headers;
-  const created = await context.calls.createRun({ ...body, execution_mode: mode, ...(demands === null ? {} : { additional_demands: demands }) });
+  const created = await context.calls.createRun({
+    ...body,
+    execution_mode: mode,
+    ...(demands === null ? {} : { additional_demands: demands }),
+  });
   return mode === "sync" ? waitFor(context, created) : handle(context, created, mode);
 }
 
@@ -69,21 +84,41 @@ function handle({ caller }: CallContext, { session_id, run_id }: CreatedRun, mod
   const message = isCallback
     ? "Started. When you have started all you need, end your turn: you are resumed with the results when all have ended."
     : "Started. Ask for its end with get_agent_session_status (wait_seconds waits), then for its result with get_agent_session_result.";
-  return toolResult({ session_id, status: "pending", run_id, mode, message, ...(isCallback ? { callback_to: caller.sessionId } : {}) });
+  return toolResult({
+    session_id,
+    status: "pending",
+    run_id,
+    mode,
+    message,
+    ...(isCallback ? { callback_to: caller.sessionId } : {}),
+  });
 }
 
 async function waitFor(context: CallContext, { run_id, session_id }: CreatedRun): Promise<CallToolResult> {
   const waited = await untilRunEnded(context, run_id, session_id).catch((error: unknown) => {
-    throw new ToolError(`Session ${session_id} was started, but the coordinator does not tell how it goes: ${describeError(error)}`);
+    throw new ToolError(
+      `Session ${session_id} was started, but the coordinator does not tell how it goes: ${describeError(error)}`,
+    );
   });
   if (waited.kind !== "seen") return notWaitedFor(session_id, run_id, waited.kind);
   const { status, error } = waited.value;
   if (status === "failed") {
-    throw new ToolError(`Session ${session_id} failed: ${error ?? "no reason was given"}. It can be tried again with resume_agent_session, or another one started.`);
+    throw new ToolError(
+      `Session ${session_id} failed: ${error ?? "no reason was given"}. It can be tried again with resume_agent_session, or another one started.`,
+    );
   }
-  if (status === "stopped") throw new ToolError(`Session ${session_id} was stopped before it had finished; somebody wanted that. There is no result.`);
+  if (status === "stopped")
+    throw new ToolError(
+      `Session ${session_id} was stopped before it had finished; somebody wanted that. There is no result.`,
+    );
   const result = await context.calls.result(session_id);
-  if (typeof result === "string") return toolResult({ session_id, result_text: null, result_data: null, message: `It has completed, without a result: ${result}` });
+  if (typeof result === "string")
+    return toolResult({
+      session_id,
+      result_text: null,
+      result_data: null,
+      message: `It has completed, without a result: ${result}`,
+    });
   return toolResult({ session_id, ...cut(result) });
 }
 
@@ -99,5 +134,8 @@ function notWaitedFor(session_id: string, run_id: string, why: "draining" | "can
 export function cut(result: SessionResult): SessionResult {
   const { result_text: text } = result;
   if (text === null || text.length <= MAX_RESULT_CHARACTERS) return result;
-  return { ...result, result_text: `${text.slice(0, MAX_RESULT_CHARACTERS)}\n\n[Result truncated at ${MAX_RESULT_CHARACTERS} characters]` };
+  return {
+    ...result,
+    result_text: `${text.slice(0, MAX_RESULT_CHARACTERS)}\n\n[Result truncated at ${MAX_RESULT_CHARACTERS} characters]`,
+  };
 }

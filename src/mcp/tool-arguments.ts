@@ -6,9 +6,15 @@ import { ExecutionMode } from "../protocol/run.ts";
  * either work (protocol, section 16). The descriptions are what an agent knows of them.
  */
 
-const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(v.nullish(schema), v.description(text));
+const described = <S extends v.GenericSchema>(schema: S, text: string) =>
+  v.pipe(v.nullish(schema), v.description(text));
 
-const sessionId = v.pipe(v.string(), v.minLength(1), v.maxLength(200), v.description("Id of the session, as start_agent_session gave it (ses_...)"));
+const sessionId = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(200),
+  v.description("Id of the session, as start_agent_session gave it (ses_...)"),
+);
 
 const task = {
   parameters: described(
@@ -30,14 +36,20 @@ const task = {
 };
 
 const responseFormat = {
-  response_format: described(v.picklist(["markdown", "json"]), "markdown for a list to read, json for an object with total and the list; left out: a JSON list."),
+  response_format: described(
+    v.picklist(["markdown", "json"]),
+    "markdown for a list to read, json for an object with total and the list; left out: a JSON list.",
+  ),
 };
 
 export const ListArguments = v.object(responseFormat);
 
 export const StartArguments = v.object({
   ...task,
-  agent_name: described(v.string(), "Blueprint of the agent, from list_agent_blueprints; left out: an agent without a blueprint."),
+  agent_name: described(
+    v.string(),
+    "Blueprint of the agent, from list_agent_blueprints; left out: an agent without a blueprint.",
+  ),
   agent_blueprint_name: described(v.string(), "The same as agent_name."),
   project_dir: described(v.string(), "Folder that the agent works in; left out: the runner's own."),
 });
@@ -49,7 +61,12 @@ export type ResumeArguments = v.InferOutput<typeof ResumeArguments>;
 export const StatusArguments = v.object({
   session_id: sessionId,
   wait_seconds: v.optional(
-    v.pipe(v.number(), v.minValue(0), v.maxValue(300), v.description("Wait so long, at most, for the session to end (0 to 300; 0 does not wait).")),
+    v.pipe(
+      v.number(),
+      v.minValue(0),
+      v.maxValue(300),
+      v.description("Wait so long, at most, for the session to end (0 to 300; 0 does not wait)."),
+    ),
     0,
   ),
 });

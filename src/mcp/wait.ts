@@ -36,7 +36,12 @@ export async function untilSettled(context: CallContext, sessionId: string, ms: 
   return waited.kind === "seen" ? waited.value : context.calls.status(sessionId);
 }
 
-async function wait<T>(context: CallContext, sessionId: string, look: () => Promise<T | null>, ms: number | null): Promise<Waited<T>> {
+async function wait<T>(
+  context: CallContext,
+  sessionId: string,
+  look: () => Promise<T | null>,
+  ms: number | null,
+): Promise<Waited<T>> {
   const { hooks, caller, cancelled, progress } = context;
   using _ = caller.runId === null ? null : hooks.waits(caller.runId);
   const over = new AbortController();
@@ -45,7 +50,8 @@ async function wait<T>(context: CallContext, sessionId: string, look: () => Prom
   for (const signal of signals) signal.addEventListener("abort", end, { once: true });
   if (signals.some((signal) => signal.aborted)) end();
   const sinceMs = performance.now();
-  const tell = (): void => void progress(`Session ${sessionId} is under way, for ${Math.round((performance.now() - sinceMs) / 1000)} s now`);
+  const tell = (): void =>
+    void progress(`Session ${sessionId} is under way, for ${Math.round((performance.now() - sinceMs) / 1000)} s now`);
   const timers = [setInterval(tell, PROGRESS_EVERY_MS), ...(ms === null ? [] : [setTimeout(end, ms)])];
   try {
     tell();

@@ -25,13 +25,19 @@ export function bootId(): string {
 
 function readBootId(): string {
   if (process.platform === "linux") return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-  const result = Bun.spawnSync(["sysctl", "-n", "kern.bootsessionuuid"], { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
+  const result = Bun.spawnSync(["sysctl", "-n", "kern.bootsessionuuid"], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
   return result.stdout.toString().trim();
 }
 
 /** Whether that very process lives. Throws where the machine cannot tell. */
 export function lives(identity: ProcessIdentity): boolean {
-  return identity.startedAt !== "" && identity.bootId === bootId() && processStartTime(identity.pid) === identity.startedAt;
+  return (
+    identity.startedAt !== "" && identity.bootId === bootId() && processStartTime(identity.pid) === identity.startedAt
+  );
 }
 
 /**
@@ -43,7 +49,10 @@ export function adoptExecutor(identity: ProcessIdentity, runFolder: string, outp
   // The executor may have removed its folder.
   privateFolder(runFolder);
   const stdout = new RunOutput(join(runFolder, "stdout"), outputLimitBytes, { continued: true });
-  const stderr = openOrClose(stdout, () => new RunOutput(join(runFolder, "stderr"), outputLimitBytes, { continued: true }));
+  const stderr = openOrClose(
+    stdout,
+    () => new RunOutput(join(runFolder, "stderr"), outputLimitBytes, { continued: true }),
+  );
   return {
     pid: identity.pid,
     startedAt: identity.startedAt,

@@ -8,7 +8,14 @@ const LONGEST_PATH = 107;
 
 interface Calls {
   readonly socket: (domain: number, type: number, protocol: number) => number;
-  readonly sendto: (fd: number, data: number, length: bigint, flags: number, address: number, addressLength: number) => bigint;
+  readonly sendto: (
+    fd: number,
+    data: number,
+    length: bigint,
+    flags: number,
+    address: number,
+    addressLength: number,
+  ) => bigint;
   readonly close: (fd: number) => number;
 }
 let calls: Calls | null | undefined;
@@ -25,7 +32,10 @@ export function notifySocket(path: string, message: string): boolean {
   if (fd < 0) return false;
   const data = Buffer.from(message);
   try {
-    return Number(calls.sendto(fd, ptr(data), BigInt(data.length), MSG_NOSIGNAL, ptr(address), address.length)) === data.length;
+    return (
+      Number(calls.sendto(fd, ptr(data), BigInt(data.length), MSG_NOSIGNAL, ptr(address), address.length)) ===
+      data.length
+    );
   } finally {
     calls.close(fd);
   }
@@ -47,7 +57,10 @@ function load(): Calls | null {
     try {
       const { symbols } = dlopen(library, {
         socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
-        sendto: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i64 },
+        sendto: {
+          args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32, FFIType.ptr, FFIType.u32],
+          returns: FFIType.i64,
+        },
         close: { args: [FFIType.i32], returns: FFIType.i32 },
       });
       return symbols;

@@ -22,7 +22,10 @@ export interface PartWanted {
  * A part of an executor's output, from its file; null if there is none. What the file is not is not read: an executor that has put a link, a pipe or
  * a device in its place, or a link in that of its folder, shows nothing of where that leads. An offset beyond the end begins anew: the file was emptied.
  */
-export function readOutputPart(path: string, { from, bytes: most, limitBytes, isOver = false }: PartWanted): OutputPart | null {
+export function readOutputPart(
+  path: string,
+  { from, bytes: most, limitBytes, isOver = false }: PartWanted,
+): OutputPart | null {
   let fd: number;
   try {
     fd = openInFolder(dirname(path), basename(path));
@@ -40,9 +43,17 @@ export function readOutputPart(path: string, { from, bytes: most, limitBytes, is
     const wanted = asked ?? Math.max(0, size - bytes);
     const start = afterHole(fd, Math.max(first, wanted), size - limitBytes * KEPT_SHARE, limitBytes > 0);
     const content = read(fd, start, Math.min(bytes, size - start));
-    const skipped = from === null && start > first ? toLineStart(content) : from === null || start > wanted ? toCharacter(content) : 0;
+    const skipped =
+      from === null && start > first
+        ? toLineStart(content)
+        : from === null || start > wanted
+          ? toCharacter(content)
+          : 0;
     const isEnd = start + content.length >= size;
-    const text = content.subarray(skipped, isEnd && isOver ? content.length : Math.max(skipped, wholeCharacters(content)));
+    const text = content.subarray(
+      skipped,
+      isEnd && isOver ? content.length : Math.max(skipped, wholeCharacters(content)),
+    );
     return { from: start + skipped, to: start + skipped + text.length, size, text: text.toString("utf8") };
   } finally {
     closeSync(fd);

@@ -93,7 +93,13 @@ function readLinuxStat(pid: number): Omit<ProcessEntry, "runId"> | null {
     // The command's name stands in parentheses and may contain anything: the fields are counted from the last one.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     if (fields[0] === "Z" || fields[0] === "X") return null;
-    return { pid, ppid: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]), startedAt: fields[19] ?? "" };
+    return {
+      pid,
+      ppid: Number(fields[1]),
+      group: Number(fields[2]),
+      session: Number(fields[3]),
+      startedAt: fields[19] ?? "",
+    };
   } catch (error) {
     if (isShortage(error)) throw error;
     return null;

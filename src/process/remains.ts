@@ -51,7 +51,10 @@ export class Remains {
   #loop: Promise<void> | undefined;
   #hurry = Promise.withResolvers<void>();
 
-  constructor(cgroups: Pick<RunCgroups, "of"> | null = null, options: { readonly giveUpMs: number } = { giveUpMs: GIVE_UP_MS }) {
+  constructor(
+    cgroups: Pick<RunCgroups, "of"> | null = null,
+    options: { readonly giveUpMs: number } = { giveUpMs: GIVE_UP_MS },
+  ) {
     this.#cgroups = cgroups;
     this.#giveUpMs = options.giveUpMs;
   }
@@ -86,7 +89,8 @@ export class Remains {
       const targets = [...this.#targets];
       // A table that cannot be read (no descriptors left, say) is a look that found nothing out: the next one may.
       const table = await readProcessTable().catch(() => null);
-      for (const target of targets) if (table !== null || performance.now() > target.blindUntilMs) this.#step(target, table ?? []);
+      for (const target of targets)
+        if (table !== null || performance.now() > target.blindUntilMs) this.#step(target, table ?? []);
       if (this.#targets.size > 0) await delay(RESCAN_MS);
     }
     this.#hurry = Promise.withResolvers();
@@ -140,7 +144,7 @@ export function remainsIn(
   for (const entry of others) {
     if (entry.runId === of.runId || isLedBy(entry, leaderPid) || members.has(entry.pid)) found.set(entry.pid, entry);
   }
-  for (let grew = found.size > 0; grew; ) {
+  for (let grew = found.size > 0; grew;) {
     grew = false;
     for (const entry of others) {
       if (found.has(entry.ppid) && !found.has(entry.pid)) {

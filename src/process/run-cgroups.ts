@@ -43,7 +43,8 @@ export class RunCgroups {
       const name = basename(path);
       // A runner that an executor started is in the cgroup of that run, and does not end itself.
       const isAround = `${own}/`.startsWith(`${path}/`);
-      if (name.startsWith(this.#prefix) && !isAround && !removeCgroup(path)) this.#earlier.set(name.slice(this.#prefix.length), path);
+      if (name.startsWith(this.#prefix) && !isAround && !removeCgroup(path))
+        this.#earlier.set(name.slice(this.#prefix.length), path);
     }
   }
 
@@ -124,7 +125,9 @@ function readProcs(path: string): number[] {
 
 function foldersIn(path: string): string[] {
   try {
-    return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [join(path, entry.name)] : []));
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [join(path, entry.name)] : [],
+    );
   } catch {
     return [];
   }
@@ -171,7 +174,8 @@ function writableBase(own: string, prefix: string, log: Log): string | null {
     mkdirSync(probe);
     try {
       // Who moves a process into another cgroup has to be allowed to write here, too.
-      for (const file of [join(own, "cgroup.procs"), join(probe, "cgroup.procs"), join(probe, "cgroup.kill")]) accessSync(file, constants.W_OK);
+      for (const file of [join(own, "cgroup.procs"), join(probe, "cgroup.procs"), join(probe, "cgroup.kill")])
+        accessSync(file, constants.W_OK);
       const type = readFileSync(join(probe, "cgroup.type"), "latin1").trim();
       if (type !== "domain") throw new Error(`one below ${own} takes no processes (its type is "${type}")`);
     } finally {

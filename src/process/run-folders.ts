@@ -33,7 +33,10 @@ export async function pruneRunFolders(folder: string, { maxAgeMs, maxBytes, maxR
   for (const { name, path, modifiedMs } of await runFolders(folder)) {
     const bytes = await folderBytes(path);
     const ageMs = now - modifiedMs;
-    const isBeyond = (maxRuns > 0 && kept >= maxRuns) || (maxBytes > 0 && keptBytes + bytes > maxBytes) || (maxAgeMs > 0 && ageMs > maxAgeMs);
+    const isBeyond =
+      (maxRuns > 0 && kept >= maxRuns) ||
+      (maxBytes > 0 && keptBytes + bytes > maxBytes) ||
+      (maxAgeMs > 0 && ageMs > maxAgeMs);
     if (isBeyond && !mayBeInUse(path, ageMs) && !(live ??= await liveRuns()).has(name)) {
       await rm(path, { recursive: true, force: true });
       removed++;
@@ -59,7 +62,9 @@ async function liveRuns(): Promise<ReadonlySet<string>> {
 async function runFolders(folder: string): Promise<{ name: string; path: string; modifiedMs: number }[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const folders = await Promise.all(
-    entries.filter((entry) => entry.isDirectory()).map(async ({ name }) => ({ name, path: join(folder, name), modifiedMs: await lastWriteMs(join(folder, name)) })),
+    entries
+      .filter((entry) => entry.isDirectory())
+      .map(async ({ name }) => ({ name, path: join(folder, name), modifiedMs: await lastWriteMs(join(folder, name)) })),
   );
   return folders.toSorted((a, b) => b.modifiedMs - a.modifiedMs);
 }

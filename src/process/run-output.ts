@@ -18,7 +18,8 @@ export class RunOutput {
 
   /** `continued`: the file of an executor that another start of the runner began; what it wrote stays. */
   constructor(path: string, limitBytes: number, options: { continued: boolean } = { continued: false }) {
-    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | (options.continued ? 0 : constants.O_TRUNC);
+    const flags =
+      constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | (options.continued ? 0 : constants.O_TRUNC);
     this.fd = openSync(path, flags, 0o600);
     this.#limitBytes = limitBytes;
   }

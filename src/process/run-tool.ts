@@ -1,14 +1,17 @@
 import { describeError } from "../errors.ts";
 
 /** How a program of the system ended. `missing`: it is not there. */
-export type ToolEnd = { readonly kind: "ended"; readonly code: number; readonly output: string } | { readonly kind: "missing"; readonly why: string };
+export type ToolEnd =
+  | { readonly kind: "ended"; readonly code: number; readonly output: string }
+  | { readonly kind: "missing"; readonly why: string };
 
 /** Runs a program of the system, such as `systemctl`, to its end. `show`: it has this program's stdout and stderr, and no output is kept. */
 export async function runTool(command: readonly string[], options: { readonly show: boolean }): Promise<ToolEnd> {
   const stream = options.show ? "inherit" : "pipe";
   try {
     const child = Bun.spawn([...command], { stdin: "ignore", stdout: stream, stderr: stream });
-    const text = (from: ReadableStream | undefined): Promise<string> => (from === undefined ? Promise.resolve("") : new Response(from).text());
+    const text = (from: ReadableStream | undefined): Promise<string> =>
+      from === undefined ? Promise.resolve("") : new Response(from).text();
     const [code, out, err] = await Promise.all([child.exited, text(child.stdout), text(child.stderr)]);
     return { kind: "ended", code, output: `${out}${err}`.trim() };
   } catch (error) {

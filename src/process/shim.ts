@@ -26,7 +26,12 @@ exit "$c"`;
  * The command that creates `beginMark`, runs `command`, in `cgroup` if there is one, and leaves its exit status in `statusFile`; with a mark that
  * is there it does nothing.
  */
-export function underShim(command: readonly string[], statusFile: string, beginMark: string, cgroup: string | null): string[] {
+export function underShim(
+  command: readonly string[],
+  statusFile: string,
+  beginMark: string,
+  cgroup: string | null,
+): string[] {
   return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, beginMark, cgroup ?? "", ...command];
 }
 
@@ -49,7 +54,9 @@ export interface ExitStatus {
   readonly signal: NodeJS.Signals | null;
 }
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]));
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+);
 
 /** A shell tells a signal n as the code 128 + n; programs that catch one and end because of it do the same. */
 export function statusOfCode(code: number): ExitStatus {

@@ -3,7 +3,16 @@ import { join } from "node:path";
 import { errorCode } from "../errors.ts";
 
 /** Faults of the machine, not of what was asked: the same may succeed once there is room again. */
-const CODES: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
+const CODES: ReadonlySet<string> = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  "EROFS",
+  "EIO",
+  "EMFILE",
+  "ENFILE",
+  "ENOMEM",
+  "EAGAIN",
+]);
 const SQLITE_CODES = /^SQLITE_(?:FULL|IOERR|NOMEM|READONLY|CANTOPEN)/;
 
 /** Whether an error says that disk, descriptors, memory or processes have run out. */

@@ -85,7 +85,8 @@ function start(request: SpawnRequest, { stdin, stdout, stderr, cgroup }: Opened)
   const exit = Promise.withResolvers<ExitStatus>();
   let ended = false;
   const isShimmed = process.platform !== "win32";
-  const shimmed = (): string[] => underShim(request.command, statusFileOf(request.runFolder), beginMarkOf(request.runFolder), cgroup);
+  const shimmed = (): string[] =>
+    underShim(request.command, statusFileOf(request.runFolder), beginMarkOf(request.runFolder), cgroup);
   const command = isShimmed ? shimmed() : [...request.command];
   const child = Bun.spawn(command, {
     cwd: request.projectDir,
@@ -142,7 +143,11 @@ function signalTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
     if (process.platform === "win32") {
       // No groups and no SIGTERM there: taskkill asks the tree first, and /F ends it.
       const force = signal === "SIGKILL" ? ["/F"] : [];
-      Bun.spawn(["taskkill", "/T", ...force, "/PID", String(pid)], { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+      Bun.spawn(["taskkill", "/T", ...force, "/PID", String(pid)], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "ignore",
+      });
     } else {
       process.kill(-pid, signal);
     }
@@ -169,7 +174,9 @@ function folderFault(path: string): string | null {
     return null;
   } catch (error) {
     const missing = errorCode(error) === "ENOENT";
-    return missing ? `The project directory does not exist: ${path}` : `The project directory cannot be used: ${describeError(error)}`;
+    return missing
+      ? `The project directory does not exist: ${path}`
+      : `The project directory cannot be used: ${describeError(error)}`;
   }
 }
 

@@ -3,7 +3,10 @@ import { Demands } from "./run.ts";
 
 export const AgentName = v.pipe(
   v.string(),
-  v.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/, "an agent's name is 1 to 100 letters, digits, _, . or -, beginning with a letter or digit"),
+  v.regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/,
+    "an agent's name is 1 to 100 letters, digits, _, . or -, beginning with a letter or digit",
+  ),
 );
 
 /** One MCP server of a blueprint; G1 has the fields of Claude Code, G2 `url` and `config` (headers). */

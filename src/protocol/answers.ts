@@ -54,7 +54,13 @@ export const RunAnswer = v.object({
 });
 export const RunsAnswer = v.looseObject({ runs: v.array(RunAnswer), ...page });
 export const CreatedRunAnswer = v.object({ run_id: text, session_id: text, status: v.literal("pending") });
-export const StopRunAnswer = v.object({ ok: v.literal(true), run_id: text, session_id: text, status: v.picklist(["stopping", "stopped"]), message: text });
+export const StopRunAnswer = v.object({
+  ok: v.literal(true),
+  run_id: text,
+  session_id: text,
+  status: v.picklist(["stopping", "stopped"]),
+  message: text,
+});
 
 const sessionFields = {
   session_id: text,
@@ -103,7 +109,12 @@ const RollUpShown = v.object({
   output_tokens: count,
   run_ms: count,
 });
-const LastEventShown = v.object({ event_id: count, event_type: textOrNull, tool_name: textOrNull, timestamp: textOrNull });
+const LastEventShown = v.object({
+  event_id: count,
+  event_type: textOrNull,
+  tool_name: textOrNull,
+  timestamp: textOrNull,
+});
 /** `title`: the first words of what it was started for. */
 const inTree = { ...sessionFields, title: textOrNull, roll_up: RollUpShown, last_event: v.nullable(LastEventShown) };
 export const TreesAnswer = v.object({ trees: v.array(v.object(inTree)), next_cursor: textOrNull });
@@ -143,7 +154,11 @@ export const RunnerShown = v.object({
   active_runs: count,
 });
 export const RunnersAnswer = v.looseObject({ runners: v.array(RunnerShown), ...page });
-export const RunnerRemovedAnswer = v.object({ ok: v.literal(true), message: text, initiated_by: v.picklist(["self", "external"]) });
+export const RunnerRemovedAnswer = v.object({
+  ok: v.literal(true),
+  message: text,
+  initiated_by: v.picklist(["self", "external"]),
+});
 
 export const RegisteredAnswer = v.object({
   runner_id: text,
@@ -170,7 +185,15 @@ export const StatsAnswer = v.object({
   }),
   runners: v.object({ online: count, stale: count }),
   hours: v.array(
-    v.object({ hour: time, completed: count, failed: count, stopped: count, wait_ms: count, run_ms: count, total_cost_usd: amount }),
+    v.object({
+      hour: time,
+      completed: count,
+      failed: count,
+      stopped: count,
+      wait_ms: count,
+      run_ms: count,
+      total_cost_usd: amount,
+    }),
   ),
   wait: steps,
   run: steps,

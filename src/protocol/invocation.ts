@@ -81,7 +81,9 @@ function parseAs<const S extends v.GenericSchema>(schema: S, payload: unknown): 
   const [issue] = result.issues;
   const path = v.getDotPath(issue) ?? "invocation";
   const isMissing = issue.received === "undefined";
-  throw new Error(isMissing ? `the invocation has no ${path}` : `the invocation's ${path} is wrong: ${clip(issue.message)}`);
+  throw new Error(
+    isMissing ? `the invocation has no ${path}` : `the invocation's ${path} is wrong: ${clip(issue.message)}`,
+  );
 }
 
 function fromV20(payload: v.InferOutput<typeof InvocationV20>): Invocation {

@@ -71,7 +71,8 @@ export function parsePollMessage(body: unknown): PollMessage | null {
   if (!envelope.success || Array.isArray(body)) return null;
   const { run, stop_runs, stop_sessions, deregistered, output_wanted } = envelope.output;
   if (run != null) return parseAssignedRun(run);
-  if (stop_runs != null || stop_sessions != null) return { kind: "stops", runIds: stop_runs ?? [], sessionIds: stop_sessions ?? [] };
+  if (stop_runs != null || stop_sessions != null)
+    return { kind: "stops", runIds: stop_runs ?? [], sessionIds: stop_sessions ?? [] };
   if (deregistered === true) return { kind: "deregistered" };
   if (output_wanted != null) return { kind: "output-wanted", wanted: output_wanted };
   const keys = Object.keys(envelope.output);
@@ -84,7 +85,12 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
   if (!parsed.success) {
     const [issue] = parsed.issues;
     const fault = `the coordinator sent a run that makes no sense: ${v.getDotPath(issue) ?? "run"}: ${clip(issue.message)}`;
-    return { kind: "bad-run", runId: body.run_id, sessionId: typeof body.session_id === "string" ? body.session_id : null, fault };
+    return {
+      kind: "bad-run",
+      runId: body.run_id,
+      sessionId: typeof body.session_id === "string" ? body.session_id : null,
+      fault,
+    };
   }
   const run = parsed.output;
   const isG2 = run.parameters != null;

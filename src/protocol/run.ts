@@ -28,7 +28,15 @@ export const Demands = v.object({
 export type Demands = v.InferOutput<typeof Demands>;
 
 /** Why a run failed, in one word, where somebody knew. The runner says the first four, the coordinator the others. */
-export const FailureReason = v.picklist(["temporary", "interrupted", "not_started", "timed_out", "runner_lost", "no_match", "expired"]);
+export const FailureReason = v.picklist([
+  "temporary",
+  "interrupted",
+  "not_started",
+  "timed_out",
+  "runner_lost",
+  "no_match",
+  "expired",
+]);
 export type FailureReason = v.InferOutput<typeof FailureReason>;
 
 /** What a pending run waits for: its scheduled time, its turn in its session, a runner, the pause before another attempt. */

@@ -28,7 +28,11 @@ export type Registered = v.InferOutput<typeof Registered>;
 
 /** A 409 to `POST /runner/register` for an identity that is online. Our coordinator adds what it would have answered otherwise. */
 export const DuplicateRunner = v.looseObject({
-  detail: v.looseObject({ ...registration, error: v.literal("duplicate_runner"), hostname: v.nullish(v.string(), null) }),
+  detail: v.looseObject({
+    ...registration,
+    error: v.literal("duplicate_runner"),
+    hostname: v.nullish(v.string(), null),
+  }),
 });
 export type DuplicateRunner = v.InferOutput<typeof DuplicateRunner>["detail"];
 
@@ -43,7 +47,11 @@ export const CompletedReport = v.looseObject({
   session_status: v.nullish(v.string()),
 });
 /** `reason` is ours; a word that we do not know counts as none. */
-export const FailedReport = v.looseObject({ runner_id: v.string(), error: v.string(), reason: v.fallback(v.nullish(FailureReason), null) });
+export const FailedReport = v.looseObject({
+  runner_id: v.string(),
+  error: v.string(),
+  reason: v.fallback(v.nullish(FailureReason), null),
+});
 export const StoppedReport = v.looseObject({ runner_id: v.string(), signal: v.nullish(v.string(), "SIGTERM") });
 
 /** A runner as `GET /runners` shows it. */

@@ -29,7 +29,10 @@ export type TreeShape = v.InferOutput<typeof TreeShape>;
 /** Answer of `GET /sessions/{id}/tree`, which is ours. */
 export const TreeAnswer = v.looseObject({ tree: TreeShape });
 
-export const SessionList = v.looseObject({ sessions: v.array(v.unknown()), next_cursor: v.optional(v.nullable(v.string())) });
+export const SessionList = v.looseObject({
+  sessions: v.array(v.unknown()),
+  next_cursor: v.optional(v.nullable(v.string())),
+});
 
 /** Body of the legacy `POST /sessions`. */
 export const CreateSession = v.object({
@@ -95,13 +98,21 @@ export interface Usage {
 }
 
 const amount = v.fallback(v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))), null);
-const count = v.fallback(v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))), null);
+const count = v.fallback(
+  v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))),
+  null,
+);
 const UsageFields = v.looseObject({
   total_cost_usd: amount,
   num_turns: count,
   usage: v.fallback(
     v.nullish(
-      v.looseObject({ input_tokens: count, output_tokens: count, cache_creation_input_tokens: count, cache_read_input_tokens: count }),
+      v.looseObject({
+        input_tokens: count,
+        output_tokens: count,
+        cache_creation_input_tokens: count,
+        cache_read_input_tokens: count,
+      }),
     ),
     null,
   ),
@@ -118,8 +129,15 @@ const TELL_USAGE: ReadonlySet<string> = new Set(["usage", "result", "session_sto
 export function usageOf(event: SessionEvent): Usage | null {
   if (!TELL_USAGE.has(event.event_type)) return null;
   const { total_cost_usd, num_turns, usage } = v.parse(UsageFields, event);
-  const read = [usage?.input_tokens, usage?.cache_creation_input_tokens, usage?.cache_read_input_tokens].filter((tokens) => tokens != null);
+  const read = [usage?.input_tokens, usage?.cache_creation_input_tokens, usage?.cache_read_input_tokens].filter(
+    (tokens) => tokens != null,
+  );
   const input_tokens = read.length === 0 ? null : read.reduce((sum, tokens) => sum + tokens, 0);
-  const told = { total_cost_usd: total_cost_usd ?? null, num_turns: num_turns ?? null, input_tokens, output_tokens: usage?.output_tokens ?? null };
+  const told = {
+    total_cost_usd: total_cost_usd ?? null,
+    num_turns: num_turns ?? null,
+    input_tokens,
+    output_tokens: usage?.output_tokens ?? null,
+  };
   return Object.values(told).every((value) => value === null) ? null : told;
 }

@@ -1,7 +1,10 @@
 import * as v from "valibot";
 
 /** `00-<trace id>-<span id>-<flags>`; ids of zeros are none (W3C Trace Context, section 3.2). */
-export const Traceparent = v.pipe(v.string(), v.regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/, "is no traceparent"));
+export const Traceparent = v.pipe(
+  v.string(),
+  v.regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/, "is no traceparent"),
+);
 
 /** What tracing systems add for themselves; passed on as it is. */
 // oxlint-disable-next-line no-control-regex
@@ -22,7 +25,13 @@ export function traceOfHeaders(headers: Headers): TraceFields {
 }
 
 /** Only what is there; a state without a parent says nothing. */
-export function traceFields({ traceparent, tracestate }: { readonly traceparent?: string | null | undefined; readonly tracestate?: string | null | undefined }): TraceFields {
+export function traceFields({
+  traceparent,
+  tracestate,
+}: {
+  readonly traceparent?: string | null | undefined;
+  readonly tracestate?: string | null | undefined;
+}): TraceFields {
   if (traceparent == null) return {};
   return tracestate == null ? { traceparent } : { traceparent, tracestate };
 }

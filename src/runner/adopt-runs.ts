@@ -35,7 +35,9 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   // Before anything is waited for: the gateway answers from the first turn of the event loop on, and 401 ends an executor.
   const grants = new Map(unfinished.map((record) => [record, restoreGrant(record, parts)]));
   // Before the look at the processes: what has begun by now is seen there.
-  const unbegun = unfinished.filter((record) => ["starting", "spawning"].includes(record.phase) && preventBeginning(folderOf(record, parts)));
+  const unbegun = unfinished.filter(
+    (record) => ["starting", "spawning"].includes(record.phase) && preventBeginning(folderOf(record, parts)),
+  );
   const marked = await markedLeaders();
   for (const [record, grant] of grants) {
     if (grant === null) {
@@ -56,10 +58,18 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
 /** Null where only the look at what is left is outstanding. */
 function restoreGrant(record: JournalRun, parts: RunnerParts): Grant | null {
   const { runId, sessionId } = record.assigned;
-  return record.phase === "reported" ? null : parts.gateway.restore(runId, sessionId, record, activityRecorder(runId, parts));
+  return record.phase === "reported"
+    ? null
+    : parts.gateway.restore(runId, sessionId, record, activityRecorder(runId, parts));
 }
 
-async function adoptRun(taken: TakenRun, record: JournalRun, identity: ProcessIdentity, grant: Grant, parts: RunnerParts): Promise<void> {
+async function adoptRun(
+  taken: TakenRun,
+  record: JournalRun,
+  identity: ProcessIdentity,
+  grant: Grant,
+  parts: RunnerParts,
+): Promise<void> {
   const { run } = taken;
   try {
     if (record.cancel !== null) run.cancel(record.cancel);
@@ -85,16 +95,29 @@ async function lookAgain({ assigned: { runId, sessionId }, identity }: JournalRu
 }
 
 /** Watches the executor to its end, at once where it has ended. An outcome that is on record counts whatever is found now. */
-async function takeUp(run: ActiveRun, record: JournalRun, identity: ProcessIdentity, parts: RunnerParts): Promise<Attempt> {
+async function takeUp(
+  run: ActiveRun,
+  record: JournalRun,
+  identity: ProcessIdentity,
+  parts: RunnerParts,
+): Promise<Attempt> {
   const log = parts.log.scope("supervisor");
   const mayHaveFiles = record.outcome === null || mayLeaveSomething(record.outcome) || identity !== NOBODY;
   if (record.outcome !== null && !mayHaveFiles) return { ...notStarted(record.outcome), mayBeReported: true };
   const folder = folderOf(record, parts);
-  const open = () => ({ isAlive: lives(identity), child: adoptExecutor(identity, folder, parts.config.outputLimitBytes) });
+  const open = () => ({
+    isAlive: lives(identity),
+    child: adoptExecutor(identity, folder, parts.config.outputLimitBytes),
+  });
   const taken = await parts.intake.whenThereIsRoom(open, NEVER);
   if (taken === "cancelled") throw new Error(`the runner has left before it could take up run ${run.runId}`);
   const { isAlive, child } = taken;
-  log.info(isAlive ? `Took up run ${run.runId}, whose executor lives (pid ${identity.pid})` : `Took up run ${run.runId}, which ended meanwhile`, run.context);
+  log.info(
+    isAlive
+      ? `Took up run ${run.runId}, whose executor lives (pid ${identity.pid})`
+      : `Took up run ${run.runId}, which ended meanwhile`,
+    run.context,
+  );
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
 }
 
@@ -119,7 +142,8 @@ async function beginAnew(record: JournalRun, dispatcher: Dispatcher, parts: Runn
 async function markedLeaders(): Promise<Map<string, ProcessIdentity>> {
   const leaders = new Map<string, ProcessIdentity>();
   for (const { pid, group, runId, startedAt } of (await readProcessTable()).toSorted(byStart)) {
-    if (runId !== null && pid === group && !leaders.has(runId)) leaders.set(runId, { pid, startedAt, bootId: bootId() });
+    if (runId !== null && pid === group && !leaders.has(runId))
+      leaders.set(runId, { pid, startedAt, bootId: bootId() });
   }
   return leaders;
 }

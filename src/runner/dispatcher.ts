@@ -31,7 +31,10 @@ export class Dispatcher {
         return this.#execute(message.run);
       case "bad-run":
         if (this.registry.knows(message.runId)) return;
-        this.#log.error(`Run ${message.runId} cannot be executed: ${message.fault}`, { run: message.runId, ...(message.sessionId === null ? {} : { session: message.sessionId }) });
+        this.#log.error(`Run ${message.runId} cannot be executed: ${message.fault}`, {
+          run: message.runId,
+          ...(message.sessionId === null ? {} : { session: message.sessionId }),
+        });
         // Its claim is accounted for: a look for lost ones must not bring it again while the report is on its way.
         this.registry.remember([message.runId]);
         return this.track(this.#reportBadRun(message.runId, message.fault));
@@ -40,7 +43,8 @@ export class Dispatcher {
         for (const sessionId of message.sessionIds) for (const run of this.registry.ofSession(sessionId)) stopRun(run);
         return;
       case "output-wanted":
-        for (const wanted of message.wanted) this.track(showOutput(wanted, this.registry.get(wanted.run_id) === undefined, this.parts));
+        for (const wanted of message.wanted)
+          this.track(showOutput(wanted, this.registry.get(wanted.run_id) === undefined, this.parts));
         return;
       case "deregistered":
         return this.onDeregistered();
@@ -59,7 +63,8 @@ export class Dispatcher {
   #execute(assigned: AssignedRun): void {
     const context = { run: assigned.runId, session: assigned.sessionId };
     const taken = this.registry.add(assigned);
-    if (taken === null) return this.#log.warn(`Run ${assigned.runId} was delivered again; it is executed once`, context);
+    if (taken === null)
+      return this.#log.warn(`Run ${assigned.runId} was delivered again; it is executed once`, context);
     this.#log.info(`Received run ${assigned.runId} (${assigned.type})`, context);
     if (this.stopping.aborted) taken.run.cancel({ kind: "shutdown" });
     this.track(executeRun(taken, this.parts));
@@ -77,16 +82,26 @@ export class Dispatcher {
     this.#log.warn(`Run ${runId} is to be stopped but is not running here`, context);
     // It is accounted for: told twice to stop it, or reading of it elsewhere, nobody reports it a second time.
     this.registry.remember([runId]);
-    const { ended, left } = await remains.end({ runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS }, { coalesce: false });
+    const { ended, left } = await remains.end(
+      { runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS },
+      { coalesce: false },
+    );
     if (ended > 0) this.#log.info(`Ended ${ended} process(es) of run ${runId}`, context);
     if (left.length > 0) this.#log.error(`Could not end pid ${left.join(", ")} of run ${runId}`, context);
     const report = { verb: "stopped", signal: "SIGTERM" } as const;
-    await deliver("The report stopped", () => sendReport(this.parts, runId, report), { ...delivery, context, isReport: true });
+    await deliver("The report stopped", () => sendReport(this.parts, runId, report), {
+      ...delivery,
+      context,
+      isReport: true,
+    });
   }
 
   async #reportBadRun(runId: string, fault: string): Promise<void> {
     const report = { verb: "failed", error: fault } as const;
-    await deliver("The report failed", () => sendReport(this.parts, runId, report), { ...this.parts.delivery, isReport: true });
+    await deliver("The report failed", () => sendReport(this.parts, runId, report), {
+      ...this.parts.delivery,
+      isReport: true,
+    });
   }
 
   /** What was begun goes on by itself; a fault in one ends nothing else. */

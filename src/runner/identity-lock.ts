@@ -33,12 +33,18 @@ export function lockIdentity(identity: RunnerIdentity, folder: string): Identity
     return lockIn(folder, identity);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`No lock can be held in ${folder}: ${describeError(error)}`, { hint: "Make that folder writable.", cause: error });
+    throw new UserError(`No lock can be held in ${folder}: ${describeError(error)}`, {
+      hint: "Make that folder writable.",
+      cause: error,
+    });
   }
 }
 
 function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
-  const key = new Bun.CryptoHasher("sha256").update(JSON.stringify(normalised(identity))).digest("hex").slice(0, 24);
+  const key = new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify(normalised(identity)))
+    .digest("hex")
+    .slice(0, 24);
   const database = tryLock(join(folder, `${key}.lock`));
   if (database === null) {
     const pid = readHolder(folder, key)?.pid ?? "unknown";
@@ -112,7 +118,10 @@ export function liveRunners(folder: string): Holder[] {
  * taken up. (Linux: a name of the kernel's, which goes with the process; elsewhere a lock in the folder for temporary files.)
  */
 export function claimMachine({ hostname, projectDir, executorType }: RunnerIdentity): Disposable | null {
-  const name = new Bun.CryptoHasher("sha256").update(JSON.stringify([hostname, projectDir, executorType])).digest("hex").slice(0, 32);
+  const name = new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify([hostname, projectDir, executorType]))
+    .digest("hex")
+    .slice(0, 32);
   try {
     if (process.platform === "linux") {
       const socket = Bun.listen({ unix: `\0agent-runner/${name}`, socket: { data() {} } });

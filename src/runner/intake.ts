@@ -47,9 +47,12 @@ export class Intake implements Disposable {
     if (this.isClosed || this.#ended.signal.aborted) return;
     const { log, onChange, lookEveryMs = LOOK_EVERY_MS } = this.#options;
     const now = performance.now();
-    this.#lookEveryMs = now - this.#openedAtMs < TOO_SOON_MS ? Math.min(LOOK_EVERY_AT_MOST_MS, this.#lookEveryMs * 2) : lookEveryMs;
+    this.#lookEveryMs =
+      now - this.#openedAtMs < TOO_SOON_MS ? Math.min(LOOK_EVERY_AT_MOST_MS, this.#lookEveryMs * 2) : lookEveryMs;
     this.#closedSinceMs = now;
-    log.error(`No room for more runs on this machine (${describeError(why)}): taking none until there is; what runs goes on`);
+    log.error(
+      `No room for more runs on this machine (${describeError(why)}): taking none until there is; what runs goes on`,
+    );
     onChange();
     void this.#openAgain(now);
   }
@@ -75,7 +78,11 @@ export class Intake implements Disposable {
       } catch (error) {
         if (!isShortage(error)) throw error;
         this.close(error);
-        if (leftMs <= 0) throw new Error(`there was no room for it on the machine for ${describeMs(maxWaitMs)} (${describeError(error)})`, { cause: error });
+        if (leftMs <= 0)
+          throw new Error(
+            `there was no room for it on the machine for ${describeMs(maxWaitMs)} (${describeError(error)})`,
+            { cause: error },
+          );
       }
     }
   }

@@ -48,7 +48,11 @@ async function untilReported({ registry, stopping }: LeaveOptions): Promise<bool
     if (stopping.aborted && registry.executing === 0) giveUpAtMs ??= performance.now() + LAST_REPORTS_MS;
     if (giveUpAtMs !== null && performance.now() >= giveUpAtMs) return false;
     const wake = new AbortController();
-    await Promise.race([registry.changed(), onAbort(stopping, wake.signal), ...(giveUpAtMs === null ? [] : [delay(giveUpAtMs - performance.now(), wake.signal)])]);
+    await Promise.race([
+      registry.changed(),
+      onAbort(stopping, wake.signal),
+      ...(giveUpAtMs === null ? [] : [delay(giveUpAtMs - performance.now(), wake.signal)]),
+    ]);
     wake.abort();
   }
   return true;
@@ -66,7 +70,8 @@ async function endOpenPoll({ poller, link, coordinator, registration, log }: Lea
   if (open === null || link.isDown) return;
   try {
     await coordinator.deregister(registration.runnerId, { self: false });
-    if ((await withDeadline(open, OPEN_POLL_MS)) === "timeout") log.warn("The coordinator did not end the open poll; leaving all the same");
+    if ((await withDeadline(open, OPEN_POLL_MS)) === "timeout")
+      log.warn("The coordinator did not end the open poll; leaving all the same");
   } catch (error) {
     log.debug(`Could not end the open poll: ${failureOfThrown("deregister", error).message}`);
   }

@@ -20,7 +20,10 @@ export async function listenForOutsiders(
   log: Log,
 ): Promise<AsyncDisposable | null> {
   if (config.mcpPort === undefined) return null;
-  const [{ listenOutside }, { outsideToken }] = await Promise.all([import("../mcp/outside-listener.ts"), import("../mcp/outside-token.ts")]);
+  const [{ listenOutside }, { outsideToken }] = await Promise.all([
+    import("../mcp/outside-listener.ts"),
+    import("../mcp/outside-token.ts"),
+  ]);
   const token = outsideToken(config.mcpToken, config.stateDir);
   const listener = listenOutside({ port: config.mcpPort, token: token.value, serveTools, callerOf });
   log.info(`Orchestration tools for agents outside of runs: ${listener.url} (bearer token: ${token.source})`);

@@ -144,7 +144,12 @@ export class Runner {
   async run(): Promise<RunnerEnd> {
     const { config, executor, log } = this.#options;
     this.#log.info(`Connecting to Agent Coordinator at ${config.coordinatorUrl}`);
-    const identity = { coordinatorUrl: config.coordinatorUrl, hostname: hostname(), projectDir: config.projectDir, executorType: executor.name };
+    const identity = {
+      coordinatorUrl: config.coordinatorUrl,
+      hostname: hostname(),
+      projectDir: config.projectDir,
+      executorType: executor.name,
+    };
     using lock = lockIdentity(identity, locksFolder(config));
     this.#options.onState?.(this.#state);
     using machine = claimMachine(identity);
@@ -164,7 +169,12 @@ export class Runner {
     // Before the gateway: from when it listens to when the runs' tokens are good again nothing may be waited for.
     const cgroups = RunCgroups.open(lock.key, this.#log);
     this.#cgroups = cgroups;
-    await using _outsiders = await listenForOutsiders(config, serveTools, (sessionId) => gateway.outsideCaller(sessionId), log.scope("mcp"));
+    await using _outsiders = await listenForOutsiders(
+      config,
+      serveTools,
+      (sessionId) => gateway.outsideCaller(sessionId),
+      log.scope("mcp"),
+    );
     await using gateway = this.#openGateway(serveTools, journal.gatewayPort);
     journal.gatewayPort = gateway.port;
     this.#journal = journal;
@@ -181,9 +191,19 @@ export class Runner {
       await this.#registration.close();
       return this.#end();
     }
-    const common = { coordinator: this.#coordinator, registration: this.#registration, registry: this.#registry, link: this.#link, intake };
+    const common = {
+      coordinator: this.#coordinator,
+      registration: this.#registration,
+      registry: this.#registry,
+      link: this.#link,
+      intake,
+    };
     await looked;
-    using _heartbeat = startHeartbeat({ ...common, log: log.scope("heartbeat"), onFailure: () => this.#observer.heartbeatFailed() });
+    using _heartbeat = startHeartbeat({
+      ...common,
+      log: log.scope("heartbeat"),
+      onFailure: () => this.#observer.heartbeatFailed(),
+    });
     this.#log.info(`Registered as ${this.#registration.runnerId}`);
     this.#moveTo("online");
     this.#log.info("Runner started - waiting for runs");
@@ -204,7 +224,8 @@ export class Runner {
     const stops = watchForStops({
       ...common,
       log,
-      isNeeded: () => !registration.takesCapacity && (registry.isFull || intake.isClosed || this.#draining.signal.aborted),
+      isNeeded: () =>
+        !registration.takesCapacity && (registry.isFull || intake.isClosed || this.#draining.signal.aborted),
       onStop: stopRun,
       signal: done.signal,
     });
@@ -244,7 +265,9 @@ export class Runner {
     return new Intake({ log: this.#log, requireRoom: requireAllRoom, onChange: () => this.#registry.wake() });
   }
 
-  #partsWith(own: Pick<RunnerParts, "gateway" | "journal" | "intake" | "cgroups" | "runsFolder" | "identityKey">): RunnerParts {
+  #partsWith(
+    own: Pick<RunnerParts, "gateway" | "journal" | "intake" | "cgroups" | "runsFolder" | "identityKey">,
+  ): RunnerParts {
     const { config, executor, inheritedEnv, log } = this.#options;
     return {
       ...own,
@@ -279,7 +302,9 @@ export class Runner {
     for (;;) {
       await delay(TELL_WAITING_MS, this.#stopping.signal);
       if (this.#stopping.signal.aborted) return;
-      this.#log.info(`Still waiting for ${this.#registry.size} run(s), for ${describeMs(performance.now() - sinceMs)} now`);
+      this.#log.info(
+        `Still waiting for ${this.#registry.size} run(s), for ${describeMs(performance.now() - sinceMs)} now`,
+      );
     }
   }
 
@@ -310,7 +335,8 @@ export class Runner {
   #end(): RunnerEnd {
     this.#link.close();
     const unreported = this.#registry.all().map((run) => run.runId);
-    for (const run of this.#registry.all()) this.#log.error(`Run ${run.runId} is not reported yet; the next start does it`, run.context);
+    for (const run of this.#registry.all())
+      this.#log.error(`Run ${run.runId} is not reported yet; the next start does it`, run.context);
     this.#moveTo("left");
     // Ends the timers of a drain that went by itself.
     this.#stopping.abort();
@@ -319,7 +345,8 @@ export class Runner {
   }
 
   #moveTo(next: RunnerState): void {
-    if (ORDER_OF_STATES.indexOf(next) <= ORDER_OF_STATES.indexOf(this.#state)) throw new Error(`no way from ${this.#state} to ${next}`);
+    if (ORDER_OF_STATES.indexOf(next) <= ORDER_OF_STATES.indexOf(this.#state))
+      throw new Error(`no way from ${this.#state} to ${next}`);
     this.#log.debug(`${this.#state} -> ${next}`);
     this.#state = next;
     this.#options.onState?.(next);

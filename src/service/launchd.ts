@@ -7,12 +7,19 @@ export function launchdPlan(request: ServiceRequest): ServicePlan {
   const isSystem = scope === "system";
   const label = `io.agent-runner.${name}`;
   const domain = isSystem ? "system" : `gui/${uid}`;
-  const plistPath = isSystem ? `/Library/LaunchDaemons/${label}.plist` : join(home, "Library/LaunchAgents", `${label}.plist`);
+  const plistPath = isSystem
+    ? `/Library/LaunchDaemons/${label}.plist`
+    : join(home, "Library/LaunchAgents", `${label}.plist`);
   const environmentPath = isSystem ? `/etc/agent-runner/${name}.env` : join(configHome, "agent-runner", `${name}.env`);
   const logPath = isSystem ? `/Library/Logs/${label}.log` : join(home, "Library/Logs", `${label}.log`);
   return {
     files: [
-      { path: plistPath, content: launchdPlist(request, { label, environmentPath, logPath }), mode: 0o644, isUsers: false },
+      {
+        path: plistPath,
+        content: launchdPlist(request, { label, environmentPath, logPath }),
+        mode: 0o644,
+        isUsers: false,
+      },
       { path: environmentPath, content: environmentFile(request), mode: 0o600, isUsers: true },
     ],
     install: [
@@ -23,7 +30,10 @@ export function launchdPlan(request: ServiceRequest): ServicePlan {
     forget: [],
     status: ["launchctl", "print", `${domain}/${label}`],
     logs: ({ follow }) => ["tail", "-n", "200", ...(follow ? ["-f"] : []), logPath],
-    notes: [`Settings and secrets: ${environmentPath}`, `To restart without ending agents: launchctl kill SIGUSR2 ${domain}/${label}, then launchctl kickstart ${domain}/${label}`],
+    notes: [
+      `Settings and secrets: ${environmentPath}`,
+      `To restart without ending agents: launchctl kill SIGUSR2 ${domain}/${label}, then launchctl kickstart ${domain}/${label}`,
+    ],
   };
 }
 

@@ -14,6 +14,8 @@ export function planService(request: ServiceRequest, platform: NodeJS.Platform =
     case "win32":
       return taskPlan(request);
     default:
-      throw new UserError(`No service manager is known for ${platform}`, { hint: "Start agent-runner with what starts programs there" });
+      throw new UserError(`No service manager is known for ${platform}`, {
+        hint: "Start agent-runner with what starts programs there",
+      });
   }
 }

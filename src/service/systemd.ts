@@ -12,7 +12,10 @@ export function systemdPlan(request: ServiceRequest): ServicePlan {
   const environmentPath = isSystem ? `/etc/agent-runner/${name}.env` : join(configHome, "agent-runner", `${name}.env`);
   const ctl = isSystem ? ["systemctl"] : ["systemctl", "--user"];
   const journal = isSystem ? ["journalctl", "--unit", unit] : ["journalctl", "--user", "--unit", unit];
-  const linger = { command: ["loginctl", "enable-linger"], mayFail: "it runs only while you are logged in; allow more with: sudo loginctl enable-linger $USER" };
+  const linger = {
+    command: ["loginctl", "enable-linger"],
+    mayFail: "it runs only while you are logged in; allow more with: sudo loginctl enable-linger $USER",
+  };
   return {
     files: [
       { path: unitPath, content: systemdUnit(request, environmentPath), mode: 0o644, isUsers: false },
@@ -29,7 +32,10 @@ export function systemdPlan(request: ServiceRequest): ServicePlan {
     forget: [{ command: [...ctl, "daemon-reload"] }],
     status: [...ctl, "--no-pager", "--lines=0", "status", unit],
     logs: ({ follow }) => [...journal, "--output=cat", "--no-pager", "--lines=200", ...(follow ? ["--follow"] : [])],
-    notes: [`Settings and secrets: ${environmentPath} (then: ${[...ctl, "restart", unit].join(" ")})`, "A restart ends no agent: the next start takes the executors up."],
+    notes: [
+      `Settings and secrets: ${environmentPath} (then: ${[...ctl, "restart", unit].join(" ")})`,
+      "A restart ends no agent: the next start takes the executors up.",
+    ],
   };
 }
 
@@ -85,7 +91,13 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
  * ProtectControlGroups (each run gets a cgroup).
  */
 function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
-  const everywhere = ["# Hardening: what no agent needs", "NoNewPrivileges=yes", "LockPersonality=yes", "RestrictRealtime=yes", "RestrictSUIDSGID=yes"];
+  const everywhere = [
+    "# Hardening: what no agent needs",
+    "NoNewPrivileges=yes",
+    "LockPersonality=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+  ];
   // The rest takes rights that a user's own service manager does not have.
   if (scope === "user") return everywhere;
   return [
@@ -104,7 +116,11 @@ function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
 
 /** One word of ExecStart (systemd.syntax(7), systemd.service(5)): quotes, backslashes, `%` specifiers and `$` variables mean themselves. */
 function quote(word: string): string {
-  const escaped = escape(word).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("$", "$$$$").replaceAll("\n", "\\n");
+  const escaped = escape(word)
+    .replaceAll("\\", "\\\\")
+    .replaceAll('"', '\\"')
+    .replaceAll("$", "$$$$")
+    .replaceAll("\n", "\\n");
   return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `"${escaped}"`;
 }
 

@@ -23,14 +23,20 @@ export function taskPlan(request: ServiceRequest): ServicePlan {
     forget: [],
     status: ["schtasks", "/Query", "/V", "/FO", "LIST", "/TN", name],
     logs: () => [],
-    notes: ["Secrets belong into the variables of the user's environment (setx AGENT_COORDINATOR_TOKEN ...)", "On Windows this is experimental and was never run"],
+    notes: [
+      "Secrets belong into the variables of the user's environment (setx AGENT_COORDINATOR_TOKEN ...)",
+      "On Windows this is experimental and was never run",
+    ],
   };
 }
 
 function taskXml({ scope, command, projectDir, runAs }: ServiceRequest): string {
   const [program = "", ...words] = command;
   const trigger = scope === "system" ? "<BootTrigger/>" : "<LogonTrigger/>";
-  const principal = scope === "system" ? `<UserId>${escapeXml(runAs ?? "S-1-5-19")}</UserId><LogonType>S4U</LogonType>` : "<LogonType>InteractiveToken</LogonType>";
+  const principal =
+    scope === "system"
+      ? `<UserId>${escapeXml(runAs ?? "S-1-5-19")}</UserId><LogonType>S4U</LogonType>`
+      : "<LogonType>InteractiveToken</LogonType>";
   return `<?xml version="1.0" encoding="UTF-8"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <Triggers>${trigger}</Triggers>

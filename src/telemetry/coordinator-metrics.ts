@@ -11,16 +11,36 @@ export class CoordinatorMetrics {
 
   constructor(registry: Registry) {
     const registers = [registry];
-    this.#runs = new Gauge({ name: "agent_coordinator_runs", help: "Runs that have not ended, by status.", labelNames: ["status"], registers });
+    this.#runs = new Gauge({
+      name: "agent_coordinator_runs",
+      help: "Runs that have not ended, by status.",
+      labelNames: ["status"],
+      registers,
+    });
     this.#waiting = new Gauge({
       name: "agent_coordinator_runs_waiting",
       help: "Pending runs by what they wait for: a runner that may take them, their turn in their session, their time, the pause before another attempt.",
       labelNames: ["for"],
       registers,
     });
-    this.#runners = new Gauge({ name: "agent_coordinator_runners", help: "Registered runners; stale: not heard of for too long.", labelNames: ["status"], registers });
-    this.#ended = new Counter({ name: "agent_coordinator_runs_ended_total", help: "Runs that have ended, by status.", labelNames: ["status"], registers });
-    this.#answers = new Counter({ name: "agent_coordinator_http_answers_total", help: "Requests by the class of their answer.", labelNames: ["code"], registers });
+    this.#runners = new Gauge({
+      name: "agent_coordinator_runners",
+      help: "Registered runners; stale: not heard of for too long.",
+      labelNames: ["status"],
+      registers,
+    });
+    this.#ended = new Counter({
+      name: "agent_coordinator_runs_ended_total",
+      help: "Runs that have ended, by status.",
+      labelNames: ["status"],
+      registers,
+    });
+    this.#answers = new Counter({
+      name: "agent_coordinator_http_answers_total",
+      help: "Requests by the class of their answer.",
+      labelNames: ["code"],
+      registers,
+    });
   }
 
   /** To be told before each reading. */

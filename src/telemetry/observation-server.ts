@@ -16,11 +16,14 @@ const IDLE_SECONDS = 10;
  * has rebound its own name to this machine is refused by its `Host` all the same. UserError: the address cannot be listened on.
  */
 export function serveObservation({ address, status, metrics }: ObservationOptions): Bun.Server<undefined> {
-  const get = (answer: () => Response | Promise<Response>) => (request: Request): Response | Promise<Response> => {
-    if (request.method !== "GET" && request.method !== "HEAD") return text(405, "Only GET");
-    if (isLoopback(address.host) && !isTrustedHost(request.headers.get("host"))) return text(403, "The Host header names neither this machine nor an address");
-    return answer();
-  };
+  const get =
+    (answer: () => Response | Promise<Response>) =>
+    (request: Request): Response | Promise<Response> => {
+      if (request.method !== "GET" && request.method !== "HEAD") return text(405, "Only GET");
+      if (isLoopback(address.host) && !isTrustedHost(request.headers.get("host")))
+        return text(403, "The Host header names neither this machine nor an address");
+      return answer();
+    };
   try {
     return Bun.serve({
       hostname: address.host,
@@ -38,7 +41,10 @@ export function serveObservation({ address, status, metrics }: ObservationOption
   } catch (error) {
     const where = `${address.host}:${address.port}`;
     const why = errorCode(error) === "EADDRINUSE" ? "it is taken" : describeError(error);
-    throw new UserError(`Cannot serve metrics on ${where}: ${why}`, { hint: "Give another address with --metrics, or leave it out", cause: error });
+    throw new UserError(`Cannot serve metrics on ${where}: ${why}`, {
+      hint: "Give another address with --metrics, or leave it out",
+      cause: error,
+    });
   }
 }
 

@@ -1,8 +1,30 @@
 import { createHash } from "node:crypto";
-import { type Attributes, type Context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace, TraceFlags, type Tracer } from "@opentelemetry/api";
+import {
+  type Attributes,
+  type Context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+  type Tracer,
+} from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
-import { defaultResource, detectResources, envDetector, hostDetector, resourceFromAttributes } from "@opentelemetry/resources";
-import { BatchSpanProcessor, type IdGenerator, RandomIdGenerator, type SpanExporter, TracerProvider } from "@opentelemetry/sdk-trace";
+import {
+  defaultResource,
+  detectResources,
+  envDetector,
+  hostDetector,
+  resourceFromAttributes,
+} from "@opentelemetry/resources";
+import {
+  BatchSpanProcessor,
+  type IdGenerator,
+  RandomIdGenerator,
+  type SpanExporter,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
 import { withDeadline } from "../async/delay.ts";
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Log } from "../log.ts";
@@ -62,7 +84,8 @@ export class RunSpans implements AsyncDisposable {
     for (const { name, from, to } of STEPS) {
       const startTime = run.enteredAtMs(from);
       const endTime = to.map((state) => run.enteredAtMs(state)).find((at) => at !== undefined);
-      if (startTime !== undefined && endTime !== undefined) this.#tracer.startSpan(name, { startTime }, inside).end(endTime);
+      if (startTime !== undefined && endTime !== undefined)
+        this.#tracer.startSpan(name, { startTime }, inside).end(endTime);
     }
     span.setAttribute("agent_runner.run.outcome", kind);
     if (kind !== "succeeded" && kind !== "stopped") span.setStatus({ code: SpanStatusCode.ERROR, message: kind });
@@ -78,8 +101,14 @@ export class RunSpans implements AsyncDisposable {
     const known = this.#spans.get(run);
     if (known !== undefined) return known;
     const startTime = run.enteredAtMs("queued");
-    const options = { kind: SpanKind.CONSUMER, attributes: attributesOf(run), ...(startTime === undefined ? {} : { startTime }) };
-    const span = this.#ids.of(run.runId, () => this.#tracer.startSpan(`run ${run.assigned.type}`, options, parentOf(run)));
+    const options = {
+      kind: SpanKind.CONSUMER,
+      attributes: attributesOf(run),
+      ...(startTime === undefined ? {} : { startTime }),
+    };
+    const span = this.#ids.of(run.runId, () =>
+      this.#tracer.startSpan(`run ${run.assigned.type}`, options, parentOf(run)),
+    );
     this.#spans.set(run, span);
     return span;
   }

@@ -3,7 +3,15 @@ import type { ActiveRun, RunState } from "../runner/runs/active-run.ts";
 import type { Outcome } from "../runner/runs/outcome.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 
-const OUTCOMES: readonly Outcome["kind"][] = ["succeeded", "failed", "timed-out", "stopped", "not-started", "vanished", "claim-lost"];
+const OUTCOMES: readonly Outcome["kind"][] = [
+  "succeeded",
+  "failed",
+  "timed-out",
+  "stopped",
+  "not-started",
+  "vanished",
+  "claim-lost",
+];
 const STATES_IN_FLIGHT: readonly RunState[] = ["queued", "starting", "running", "reporting"];
 
 /** Upper bounds in seconds: delays of this program's own, and how long agents work. */
@@ -22,7 +30,12 @@ export class RunnerMetrics {
   /** `status`: null as long as there is no runner. */
   constructor(registry: Registry, status: () => RunnerStatus | null) {
     const registers = [registry];
-    this.#runs = new Counter({ name: "agent_runner_runs_total", help: "Runs that are through, by how they ended.", labelNames: ["outcome"], registers });
+    this.#runs = new Counter({
+      name: "agent_runner_runs_total",
+      help: "Runs that are through, by how they ended.",
+      labelNames: ["outcome"],
+      registers,
+    });
     // From the first scrape on, so that the first failure is an increase.
     for (const outcome of OUTCOMES) this.#runs.inc({ outcome }, 0);
     this.#startDelay = new Histogram({
@@ -44,17 +57,28 @@ export class RunnerMetrics {
       buckets: DELAY_BUCKETS,
       registers,
     });
-    this.#heartbeatFailures = new Counter({ name: "agent_runner_heartbeat_failures_total", help: "Heartbeats that the coordinator did not accept.", registers });
-    this.#remains = new Counter({ name: "agent_runner_reaped_processes_total", help: "Processes that runs left behind and that were ended.", registers });
+    this.#heartbeatFailures = new Counter({
+      name: "agent_runner_heartbeat_failures_total",
+      help: "Heartbeats that the coordinator did not accept.",
+      registers,
+    });
+    this.#remains = new Counter({
+      name: "agent_runner_reaped_processes_total",
+      help: "Processes that runs left behind and that were ended.",
+      registers,
+    });
     addStatusGauges(registry, status);
   }
 
   runEnded(run: ActiveRun, { kind }: Outcome): void {
     this.#runs.inc({ outcome: kind });
     if (run.isTakenUp) return;
-    const [claimed, started, ended, through] = (["queued", "running", "reporting", "ended"] as const).map((state) => run.enteredAtMs(state));
+    const [claimed, started, ended, through] = (["queued", "running", "reporting", "ended"] as const).map((state) =>
+      run.enteredAtMs(state),
+    );
     if (claimed !== undefined && started !== undefined) this.#startDelay.observe((started - claimed) / 1000);
-    if (started !== undefined && ended !== undefined) this.#duration.observe({ outcome: kind }, (ended - started) / 1000);
+    if (started !== undefined && ended !== undefined)
+      this.#duration.observe({ outcome: kind }, (ended - started) / 1000);
     if (ended !== undefined && through !== undefined) this.#reportDelay.observe((through - ended) / 1000);
   }
 
@@ -85,12 +109,22 @@ function addStatusGauges(registry: Registry, status: () => RunnerStatus | null):
     },
   });
   registry.registerMetric(inFlight);
-  gauge("agent_runner_outbox_depth", "Runs whose end the coordinator has not acknowledged yet.", (now) => countOf(now, "reporting"));
+  gauge("agent_runner_outbox_depth", "Runs whose end the coordinator has not acknowledged yet.", (now) =>
+    countOf(now, "reporting"),
+  );
   gauge("agent_runner_online", "1 while runs are taken (state online).", ({ state }) => Number(state === "online"));
-  gauge("agent_runner_registered", "1 while the coordinator counts this runner as registered, as far as is known here.", ({ runnerId }) => Number(runnerId !== null));
-  gauge("agent_runner_coordinator_up", "1 while the coordinator answers.", ({ isCoordinatorUp }) => Number(isCoordinatorUp));
-  gauge("agent_runner_coordinator_last_answer_age_seconds", "Seconds since the coordinator's last answer, or since the start of this program.", ({ lastAnswerAtMs }) =>
-    (performance.now() - (lastAnswerAtMs ?? 0)) / 1000,
+  gauge(
+    "agent_runner_registered",
+    "1 while the coordinator counts this runner as registered, as far as is known here.",
+    ({ runnerId }) => Number(runnerId !== null),
+  );
+  gauge("agent_runner_coordinator_up", "1 while the coordinator answers.", ({ isCoordinatorUp }) =>
+    Number(isCoordinatorUp),
+  );
+  gauge(
+    "agent_runner_coordinator_last_answer_age_seconds",
+    "Seconds since the coordinator's last answer, or since the start of this program.",
+    ({ lastAnswerAtMs }) => (performance.now() - (lastAnswerAtMs ?? 0)) / 1000,
   );
   gauge("agent_runner_room", "0 while the machine has no room for more runs.", ({ hasRoom }) => Number(hasRoom));
 }

@@ -1,4 +1,10 @@
-import { AlwaysOffSampler, AlwaysOnSampler, ParentBasedSampler, type Sampler, TraceIdRatioBasedSampler } from "@opentelemetry/sdk-trace";
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+} from "@opentelemetry/sdk-trace";
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Log } from "../log.ts";
 
@@ -7,7 +13,9 @@ export function samplerOf({ sampler, samplerArgument }: TraceSettings, log: Log)
   const isParentBased = sampler.startsWith("parentbased_");
   const root = rootSampler(isParentBased ? sampler.slice("parentbased_".length) : sampler, samplerArgument);
   if (root === null) {
-    log.warn(`OTEL_TRACES_SAMPLER or its argument makes no sense (${sampler}, ${samplerArgument ?? "no argument"}): every run is traced`);
+    log.warn(
+      `OTEL_TRACES_SAMPLER or its argument makes no sense (${sampler}, ${samplerArgument ?? "no argument"}): every run is traced`,
+    );
     return new ParentBasedSampler({ root: new AlwaysOnSampler() });
   }
   return isParentBased ? new ParentBasedSampler({ root }) : root;

@@ -68,7 +68,12 @@ function runnerOf(status: RunnerStatus): NonNullable<Status["runner"]> {
     coordinator_up: status.isCoordinatorUp,
     seconds_since_answer: status.lastAnswerAtMs === null ? null : seconds(performance.now() - status.lastAnswerAtMs),
     has_room: status.hasRoom,
-    runs: status.runs.map((run) => ({ run_id: run.runId, session_id: run.sessionId, state: run.state, age_seconds: seconds(run.ageMs) })),
+    runs: status.runs.map((run) => ({
+      run_id: run.runId,
+      session_id: run.sessionId,
+      state: run.state,
+      age_seconds: seconds(run.ageMs),
+    })),
   };
 }
 

@@ -48,11 +48,21 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
   };
 }
 
-async function serve(address: Address, status: () => RunnerStatus | null, { identity, coordinator, log }: TelemetryOptions) {
-  const [{ ProgramMetrics }, { isLoopback, serveObservation }] = await Promise.all([import("./program-metrics.ts"), import("./observation-server.ts")]);
+async function serve(
+  address: Address,
+  status: () => RunnerStatus | null,
+  { identity, coordinator, log }: TelemetryOptions,
+) {
+  const [{ ProgramMetrics }, { isLoopback, serveObservation }] = await Promise.all([
+    import("./program-metrics.ts"),
+    import("./observation-server.ts"),
+  ]);
   const startedAtMs = performance.timeOrigin;
   const labels = { command: identity.command, executor: identity.executor ?? "" };
-  const metrics = new ProgramMetrics({ labels, startedAtMs }, { runner: identity.command === "coordinator" ? null : status, coordinator });
+  const metrics = new ProgramMetrics(
+    { labels, startedAtMs },
+    { runner: identity.command === "coordinator" ? null : status, coordinator },
+  );
   const server = serveObservation({
     address,
     status: () => statusOf(identity, status(), startedAtMs),
@@ -60,12 +70,16 @@ async function serve(address: Address, status: () => RunnerStatus | null, { iden
   });
   const url = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${server.port}`;
   log.info(`Metrics at ${url}/metrics`);
-  if (!isLoopback(address.host)) log.warn("Metrics and status can be read by everyone who reaches that address; they hold no prompts and no credentials");
+  if (!isLoopback(address.host))
+    log.warn(
+      "Metrics and status can be read by everyone who reaches that address; they hold no prompts and no credentials",
+    );
   return { metrics: metrics.runner, server, url };
 }
 
 async function startSpans(settings: TraceSettings, log: Log): Promise<RunSpans> {
-  if (settings.otherProtocol !== null) log.warn(`Traces are sent as http/json; ${settings.otherProtocol} is not spoken here`);
+  if (settings.otherProtocol !== null)
+    log.warn(`Traces are sent as http/json; ${settings.otherProtocol} is not spoken here`);
   const { RunSpans } = await import("./run-spans.ts");
   return new RunSpans(settings, log.scope("telemetry"));
 }

@@ -18,8 +18,12 @@ export function checkSources(sources: Sources, layers: Layers, owned: readonly O
 export function checkParts(parts: readonly string[], layers: Layers): string[] {
   const named = layers.lines.flat();
   return [
-    ...parts.filter((part) => !named.includes(part)).map((part) => `${part} is not in the layer list of ARCHITECTURE.md`),
-    ...named.filter((part) => !parts.includes(part)).map((part) => `${part} is in the layer list of ARCHITECTURE.md but not there`),
+    ...parts
+      .filter((part) => !named.includes(part))
+      .map((part) => `${part} is not in the layer list of ARCHITECTURE.md`),
+    ...named
+      .filter((part) => !parts.includes(part))
+      .map((part) => `${part} is in the layer list of ARCHITECTURE.md but not there`),
   ];
 }
 
@@ -28,7 +32,9 @@ function wrongImports(file: string, imports: readonly string[], layers: Layers):
   for (const specifier of imports) {
     if (!specifier.startsWith(".")) continue;
     const target = posix.join(posix.dirname(file), specifier);
-    const fault = file.startsWith("executors/") ? executorFault(file, target, layers) : sourceFault(file, target, layers);
+    const fault = file.startsWith("executors/")
+      ? executorFault(file, target, layers)
+      : sourceFault(file, target, layers);
     if (fault !== undefined) faults.push(`${file} imports ${target}: ${fault}`);
   }
   return faults;
@@ -38,7 +44,9 @@ function sourceFault(file: string, target: string, layers: Layers): string | und
   if (target === "package.json") return undefined;
   const from = placeOf(file, layers);
   if (target.startsWith("executors/")) {
-    return KNOW_EXECUTORS.some((part) => isIn(part, file)) ? undefined : `only ${KNOW_EXECUTORS.join(", ")} know our executors`;
+    return KNOW_EXECUTORS.some((part) => isIn(part, file))
+      ? undefined
+      : `only ${KNOW_EXECUTORS.join(", ")} know our executors`;
   }
   const to = placeOf(target, layers);
   if (from === undefined || to === undefined) return "one of the two is in no layer";
@@ -55,7 +63,9 @@ function executorFault(file: string, target: string, layers: Layers): string | u
 function wrongUses(file: string, code: string, imports: readonly string[], owned: readonly Owned[]): string[] {
   const bare = blank(code, "strings");
   const uses = ({ api }: Owned): boolean =>
-    "code" in api ? api.code.test(bare) : imports.some((name) => name === api.module || name.startsWith(`${api.module}/`));
+    "code" in api
+      ? api.code.test(bare)
+      : imports.some((name) => name === api.module || name.startsWith(`${api.module}/`));
   return owned
     .filter((rule) => !rule.owners.some((owner) => isIn(owner, file)) && uses(rule))
     .map(({ what, owners, reason }) => `${file} uses ${what}, which belongs to ${owners.join(", ")}: ${reason}`);

@@ -34,13 +34,21 @@ export const OWNED: readonly Owned[] = [
     what: "bun:sqlite",
     api: { module: "bun:sqlite" },
     owners: ["src/coordinator/", "src/runner/", "src/process/", "src/log.ts"],
-    reason: "the coordinator's store, the runner's journal and its lock are the only databases; the log asks an empty one for the local time",
+    reason:
+      "the coordinator's store, the runner's journal and its lock are the only databases; the log asks an empty one for the local time",
   },
   {
     what: "process.kill",
     api: { code: /\bprocess\.kill\b/ },
-    owners: ["src/process/process-table.ts", "src/process/spawn.ts", "src/process/adopt.ts", "src/commands/handover.ts", "executors/"],
-    reason: "a pid is signalled only after its start time was checked (or by the parent that has not reaped it): others are given it in time",
+    owners: [
+      "src/process/process-table.ts",
+      "src/process/spawn.ts",
+      "src/process/adopt.ts",
+      "src/commands/handover.ts",
+      "executors/",
+    ],
+    reason:
+      "a pid is signalled only after its start time was checked (or by the parent that has not reaped it): others are given it in time",
   },
   {
     what: "consola",
@@ -76,7 +84,8 @@ export const OWNED: readonly Owned[] = [
     what: "process.env",
     api: { code: /\b(?:process|Bun|import\.meta)\.env\b/ },
     owners: ["src/config/", "executors/"],
-    reason: "a setting that is read elsewhere is not in --help and not in the file; an executor is a program of its own",
+    reason:
+      "a setting that is read elsewhere is not in --help and not in the file; an executor is a program of its own",
   },
   {
     what: "process.exit",

@@ -26,7 +26,11 @@ function hostileFolder(): { path: string; ranCode: () => boolean } & Disposable 
   for (const name of [".env", ".env.local", ".env.production"]) {
     put(name, "AGENT_ORCHESTRATOR_API_URL=http://attacker.invalid\nMADE_UP_SETTING=hostile\n");
   }
-  return { ...folder, ranCode: () => existsSync(join(folder.path, "marker")), [Symbol.dispose]: () => folder[Symbol.dispose]() };
+  return {
+    ...folder,
+    ranCode: () => existsSync(join(folder.path, "marker")),
+    [Symbol.dispose]: () => folder[Symbol.dispose](),
+  };
 }
 
 async function printed(command: string[], cwd: string): Promise<Record<string, unknown>> {
@@ -44,10 +48,14 @@ test("buildBinary puts version and commit into the program", async () => {
   expect(commit).toBe(built.commit);
 });
 
-test("buildBinary: the same sources give the same bytes, in another folder, too", async () => {
-  const again = await buildBinary({ outfile: join(output.path, "again", "program"), entrypoint: program });
-  expect(Buffer.from(await Bun.file(again.file).bytes()).equals(await Bun.file(built.file).bytes())).toBe(true);
-}, BUILD_DEADLINE_MS);
+test(
+  "buildBinary: the same sources give the same bytes, in another folder, too",
+  async () => {
+    const again = await buildBinary({ outfile: join(output.path, "again", "program"), entrypoint: program });
+    expect(Buffer.from(await Bun.file(again.file).bytes()).equals(await Bun.file(built.file).bytes())).toBe(true);
+  },
+  BUILD_DEADLINE_MS,
+);
 
 test("a program that was not built says so in place of its commit", async () => {
   const { version, commit } = await printed([process.execPath, "--no-env-file", program], output.path);
@@ -69,12 +77,16 @@ test("the hostile folder is hostile: plain Bun runs its code and reads its setti
   expect(seen).toMatchObject({ AGENT_ORCHESTRATOR_API_URL: "http://attacker.invalid", MADE_UP_SETTING: "hostile" });
 });
 
-test("buildBinary rejects with the bundler's words and leaves no program where the source does not parse", async () => {
-  using folder = tempFolder();
-  const entrypoint = join(folder.path, "broken.ts");
-  const outfile = join(folder.path, "broken");
-  writeFileSync(entrypoint, "const = 1;\n");
-  writeFileSync(outfile, "what an earlier build left");
-  await expect(buildBinary({ outfile, entrypoint })).rejects.toThrow(/broken\.ts/);
-  expect(existsSync(outfile)).toBe(false);
-}, BUILD_DEADLINE_MS);
+test(
+  "buildBinary rejects with the bundler's words and leaves no program where the source does not parse",
+  async () => {
+    using folder = tempFolder();
+    const entrypoint = join(folder.path, "broken.ts");
+    const outfile = join(folder.path, "broken");
+    writeFileSync(entrypoint, "const = 1;\n");
+    writeFileSync(outfile, "what an earlier build left");
+    await expect(buildBinary({ outfile, entrypoint })).rejects.toThrow(/broken\.ts/);
+    expect(existsSync(outfile)).toBe(false);
+  },
+  BUILD_DEADLINE_MS,
+);

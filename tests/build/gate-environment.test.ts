@@ -12,16 +12,30 @@ test("gateEnvironment drops the user's own runner settings and keeps the rest", 
     CLAUDECODE: "1",
     BUN_OPTIONS: "--smol",
   });
-  expect(Object.keys(env).sort()).toEqual(["GATE_SCRATCH", "NO_COLOR", "NO_PROXY", "PATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "no_proxy"]);
+  expect(Object.keys(env).sort()).toEqual([
+    "GATE_SCRATCH",
+    "NO_COLOR",
+    "NO_PROXY",
+    "PATH",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "no_proxy",
+  ]);
 });
 
 test("gateEnvironment keeps state, configuration and data out of the user's folders", () => {
-  const { XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_DATA_HOME } = gateEnvironment("/scratch", { XDG_STATE_HOME: "/home/me/.state" });
+  const { XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_DATA_HOME } = gateEnvironment("/scratch", {
+    XDG_STATE_HOME: "/home/me/.state",
+  });
   for (const folder of [XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_DATA_HOME]) expect(folder).toMatch(/^[/\\]scratch[/\\]/);
 });
 
 test("gateEnvironment takes loopback out of the proxy and keeps other exceptions, in both spellings", () => {
-  const { NO_PROXY, no_proxy } = gateEnvironment("/scratch", { NO_PROXY: "intranet.example", HTTP_PROXY: "http://proxy.example" });
+  const { NO_PROXY, no_proxy } = gateEnvironment("/scratch", {
+    NO_PROXY: "intranet.example",
+    HTTP_PROXY: "http://proxy.example",
+  });
   expect(NO_PROXY).toBe("intranet.example,127.0.0.1,localhost,::1");
   expect(no_proxy).toBe(NO_PROXY);
 });

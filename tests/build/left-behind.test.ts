@@ -10,11 +10,16 @@ const isLinux = process.platform === "linux";
 
 test.skipIf(!isLinux)("what carries the gate's mark is ended, wherever it went, and named", async () => {
   const mark = randomUUID();
-  const shell = Bun.spawn(["sh", "-c", "setsid sleep 1000 & exec sleep 1001"], { env: { ...process.env, [GATE_MARKER]: mark } });
+  const shell = Bun.spawn(["sh", "-c", "setsid sleep 1000 & exec sleep 1001"], {
+    env: { ...process.env, [GATE_MARKER]: mark },
+  });
   const other = Bun.spawn(["sleep", "1002"]);
   try {
     while (processesWith(GATE_MARKER, mark).length < 2) await delay(1);
-    expect((await endLeftBehind(mark, 0)).toSorted()).toEqual([expect.stringContaining("1000"), expect.stringContaining("1001")]);
+    expect((await endLeftBehind(mark, 0)).toSorted()).toEqual([
+      expect.stringContaining("1000"),
+      expect.stringContaining("1001"),
+    ]);
     expect(await shell.exited).toBe(137);
     expect(processesWith(GATE_MARKER, mark)).toEqual([]);
     expect(isAlive(other.pid)).toBe(true);
@@ -31,6 +36,9 @@ test.skipIf(!isLinux)("a step that leaves a process behind has failed, whatever 
   // It is waited for: a process has no environment to be seen while it becomes another program.
   const leaves = 'mkfifo there never; setsid sh -c "echo >there; read x <never" & read x <there';
   const step = { name: "leaves", command: ["sh", "-c", leaves], cwd: folder.path, env, deadlineMs: 10_000 };
-  expect(await runStep({ ...step, graceMs: 0 }, folder.path, new AbortController().signal)).toEqual({ passed: 0, failed: 1 });
+  expect(await runStep({ ...step, graceMs: 0 }, folder.path, new AbortController().signal)).toEqual({
+    passed: 0,
+    failed: 1,
+  });
   expect(processesWith(GATE_MARKER, folder.path)).toEqual([]);
 });

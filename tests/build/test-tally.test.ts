@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { testTally } from "../../scripts/test-tally.ts";
 
-const closing = (pass: number, fail: number): string => `\n ${pass} pass\n ${fail} fail\n 56 expect() calls\nRan 29 tests across 1 file. [46.00ms]\n`;
+const closing = (pass: number, fail: number): string =>
+  `\n ${pass} pass\n ${fail} fail\n 56 expect() calls\nRan 29 tests across 1 file. [46.00ms]\n`;
 
 test("testTally reads the closing lines, not what a test printed before", () => {
   expect(testTally(0, ` 99 pass\n 98 fail\nnoise 7 pass\n${closing(28, 0)}`)).toEqual({ passed: 28, failed: 0 });

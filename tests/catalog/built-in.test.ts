@@ -25,7 +25,10 @@ describe("runBuiltIn", () => {
   afterAll(() => at[Symbol.dispose]());
   beforeAll(async () => {
     const flags = ["--compile", "--minify", "--bytecode", "--format=esm"];
-    const built = Bun.spawn([process.execPath, "build", ...flags, source, "--outfile", compiled], { stdout: "ignore", stderr: "inherit" });
+    const built = Bun.spawn([process.execPath, "build", ...flags, source, "--outfile", compiled], {
+      stdout: "ignore",
+      stderr: "inherit",
+    });
     expect(await built.exited).toBe(0);
   }, 60_000);
 
@@ -36,7 +39,11 @@ describe("runBuiltIn", () => {
     using folder = tempFolder();
     using api = fakeApi();
     const executor = findExecutorByName("test-executor", optionsFor(folder.path, { selfCommand }));
-    const started = startExecutor(executor.command, { folder: folder.path, apiUrl: api.url, invocation: invocation20("hi") });
+    const started = startExecutor(executor.command, {
+      folder: folder.path,
+      apiUrl: api.url,
+      invocation: invocation20("hi"),
+    });
     expect({ exit: await started.ended, stderr: started.stderr() }).toEqual({ exit: 0, stderr: "" });
     // Once: a module that also ran itself on being loaded would take a second turn.
     expect(started.stdout()).toBe("[test-executor] turn 1 of session ses_000000000001: hi\n");

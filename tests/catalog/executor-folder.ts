@@ -3,7 +3,12 @@ import { dirname, join } from "node:path";
 import type { CatalogOptions } from "../../src/catalog/executor.ts";
 
 /** Writes a file, with its folders, and returns its path. */
-export function place(folder: string, file: string, text: string | Uint8Array = "#!/bin/sh\necho hello\n", mode = 0o755): string {
+export function place(
+  folder: string,
+  file: string,
+  text: string | Uint8Array = "#!/bin/sh\necho hello\n",
+  mode = 0o755,
+): string {
   const path = join(folder, file);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);

@@ -20,7 +20,13 @@ describe("findExecutorByName", () => {
   test("finds the file of the folder of that name", () => {
     using at = tempFolder();
     const path = place(at.path, "executors/mine/ao-anything-exec.sh");
-    expect(findExecutorByName("mine", optionsFor(at.path))).toEqual({ name: "mine", origin: "folder", path, command: [path], env: {} });
+    expect(findExecutorByName("mine", optionsFor(at.path))).toEqual({
+      name: "mine",
+      origin: "folder",
+      path,
+      command: [path],
+      env: {},
+    });
   });
 
   test("takes the first folder that has it, and a folder's before the built-in one", () => {
@@ -41,13 +47,15 @@ describe("findExecutorByName", () => {
 
   test("starts a built-in one as this program itself", () => {
     using at = tempFolder();
-    expect(findExecutorByName("test-executor", optionsFor(at.path, { selfCommand: ["/x/bun", "/x/main.ts"] }))).toEqual({
-      name: "test-executor",
-      origin: "built-in",
-      path: null,
-      command: ["/x/bun", "/x/main.ts", "exec-builtin", "test-executor"],
-      env: {},
-    });
+    expect(findExecutorByName("test-executor", optionsFor(at.path, { selfCommand: ["/x/bun", "/x/main.ts"] }))).toEqual(
+      {
+        name: "test-executor",
+        origin: "built-in",
+        path: null,
+        command: ["/x/bun", "/x/main.ts", "exec-builtin", "test-executor"],
+        env: {},
+      },
+    );
   });
 
   test.each(["ao-x-exec~", "ao-x-exec.swp", "ao-x-exec.json", "ao-x-exec.md", "ao-exec", "xao-x-exec", ".ao-x-exec"])(
@@ -78,7 +86,9 @@ describe("findExecutorByName", () => {
 
   test("suggests nothing far-fetched", () => {
     using at = tempFolder();
-    expect(errorOf(() => findExecutorByName("gemini", optionsFor(at.path))).hint).toBe("available: claude-code, test-executor");
+    expect(errorOf(() => findExecutorByName("gemini", optionsFor(at.path))).hint).toBe(
+      "available: claude-code, test-executor",
+    );
   });
 
   test("refuses a folder with two, and names it", () => {
@@ -103,7 +113,11 @@ describe("findExecutorByPath", () => {
   test("begins a relative path at the binary's folder and takes the name of the file's folder", () => {
     using at = tempFolder();
     const path = place(at.path, "executors/mine/ao-m-exec");
-    expect(findExecutorByPath("executors/mine/ao-m-exec", optionsFor(at.path))).toMatchObject({ name: "mine", origin: "path", path });
+    expect(findExecutorByPath("executors/mine/ao-m-exec", optionsFor(at.path))).toMatchObject({
+      name: "mine",
+      origin: "path",
+      path,
+    });
   });
 
   test("takes an absolute path to any file", () => {
@@ -112,13 +126,14 @@ describe("findExecutorByPath", () => {
     expect(findExecutorByPath(path, optionsFor("/nowhere"))).toMatchObject({ name: "tools", path });
   });
 
-  test.each(["executors/test-executor/ao-test-exec", "./executors/test-executor/ao-test-exec.ts", "executors\\test-executor\\ao-test-exec"])(
-    "takes %s for the built-in executor where no such file is",
-    (path) => {
-      using at = tempFolder();
-      expect(findExecutorByPath(path, optionsFor(at.path))).toMatchObject({ name: "test-executor", origin: "built-in" });
-    },
-  );
+  test.each([
+    "executors/test-executor/ao-test-exec",
+    "./executors/test-executor/ao-test-exec.ts",
+    "executors\\test-executor\\ao-test-exec",
+  ])("takes %s for the built-in executor where no such file is", (path) => {
+    using at = tempFolder();
+    expect(findExecutorByPath(path, optionsFor(at.path))).toMatchObject({ name: "test-executor", origin: "built-in" });
+  });
 
   test("takes the seed's default path for the built-in claude-code", () => {
     using at = tempFolder();
@@ -129,7 +144,10 @@ describe("findExecutorByPath", () => {
   test("takes the file itself where there is one", () => {
     using at = tempFolder();
     const path = place(at.path, "executors/test-executor/ao-test-exec");
-    expect(findExecutorByPath("executors/test-executor/ao-test-exec", optionsFor(at.path))).toMatchObject({ origin: "path", path });
+    expect(findExecutorByPath("executors/test-executor/ao-test-exec", optionsFor(at.path))).toMatchObject({
+      origin: "path",
+      path,
+    });
   });
 
   test("says where it looked when nothing is there", () => {

@@ -36,7 +36,11 @@ test("listExecutors shows an executor that is not ready and a folder with two, e
   expect(two).toMatchObject({
     name: "two",
     path: join(at.path, "executors/two"),
-    readiness: { ok: false, reason: expect.stringContaining("holds 2 executors"), hint: expect.stringContaining("leave one") },
+    readiness: {
+      ok: false,
+      reason: expect.stringContaining("holds 2 executors"),
+      hint: expect.stringContaining("leave one"),
+    },
   });
 });
 

@@ -19,7 +19,10 @@ console.log(spawnSync(["sh", "-c", "echo $OWN"], { env: { ...process.env, OWN: "
 const TOLD = "typed true 2 ,,\n[] []\n[] []\nkept\n";
 
 function run(executor: Executor, cwd: string): { stdout: string; stderr: string } {
-  const { stdout, stderr } = Bun.spawnSync([...executor.command], { cwd, env: { PATH: process.env["PATH"], ...executor.env } });
+  const { stdout, stderr } = Bun.spawnSync([...executor.command], {
+    cwd,
+    env: { PATH: process.env["PATH"], ...executor.env },
+  });
   return { stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
@@ -68,12 +71,19 @@ describe("ownBunCommand", () => {
     afterAll(() => at[Symbol.dispose]());
     beforeAll(async () => {
       const source = place(at.path, "program.ts", "console.log('the program itself');\n", 0o644);
-      const built = Bun.spawn([process.execPath, "build", "--compile", source, "--outfile", program], { stdout: "ignore", stderr: "inherit" });
+      const built = Bun.spawn([process.execPath, "build", "--compile", source, "--outfile", program], {
+        stdout: "ignore",
+        stderr: "inherit",
+      });
       expect(await built.exited).toBe(0);
     }, 60_000);
 
     test("is the same, and the program is itself again for the executor's children", () => {
-      const path = place(at.path, "x/ao-x-exec.ts", `${TELLS_WHAT_CHILDREN_GET}console.log(Bun.spawnSync([process.execPath]).stdout.toString());`);
+      const path = place(
+        at.path,
+        "x/ao-x-exec.ts",
+        `${TELLS_WHAT_CHILDREN_GET}console.log(Bun.spawnSync([process.execPath]).stdout.toString());`,
+      );
       const executor = findExecutorByPath(path, optionsFor(at.path, { selfCommand: [program] }));
       expect(executor.command[0]).toBe(program);
       expect(run(executor, hostileProject(at.path))).toEqual({ stdout: `${TOLD}the program itself\n\n`, stderr: "" });

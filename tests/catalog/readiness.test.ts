@@ -33,9 +33,30 @@ describe("checkReadiness", () => {
     ["a program without a run bit", "ao-x-exec", PROGRAM, 0o644, "has no run bit", "chmod +x"],
     ["a text without a #! line", "ao-x-exec.sh", "echo hello\n", 0o755, "has no #! line", "#!/bin/sh"],
     ["an empty file", "ao-x-exec", "", 0o755, "has no #! line", "#!/bin/sh"],
-    ["an interpreter that is not in PATH", "ao-x-exec.py", "#!/usr/bin/env unknown\n", 0o755, "needs unknown, which is not in PATH", "install"],
-    ["an interpreter without a run bit", "ao-x-exec.py", "#!/usr/bin/env closed\n", 0o755, "needs closed, which is not in PATH", "install"],
-    ["an interpreter that does not exist", "ao-x-exec", "#!/no/such/sh\n", 0o755, "needs /no/such/sh, which does not exist", "install"],
+    [
+      "an interpreter that is not in PATH",
+      "ao-x-exec.py",
+      "#!/usr/bin/env unknown\n",
+      0o755,
+      "needs unknown, which is not in PATH",
+      "install",
+    ],
+    [
+      "an interpreter without a run bit",
+      "ao-x-exec.py",
+      "#!/usr/bin/env closed\n",
+      0o755,
+      "needs closed, which is not in PATH",
+      "install",
+    ],
+    [
+      "an interpreter that does not exist",
+      "ao-x-exec",
+      "#!/no/such/sh\n",
+      0o755,
+      "needs /no/such/sh, which does not exist",
+      "install",
+    ],
     ["TypeScript for another runtime", "ao-x-exec.ts", "#!/usr/bin/env unknown\n", 0o755, "needs unknown", "install"],
     ["CRLF line ends", "ao-x-exec", "#!/usr/bin/env known\r\n", 0o755, "carriage return", "LF"],
   ])("refuses %s", (_what, file, text, mode, reason, hint) => {
@@ -56,7 +77,10 @@ describe("checkReadiness", () => {
     const executor = findExecutorByPath(place(at.path, "x/ao-x-exec"), options);
     expect(checkReadiness(executor, options)).toEqual(ok);
     rmSync(join(at.path, "x/ao-x-exec"));
-    expect(checkReadiness(executor, options)).toMatchObject({ ok: false, reason: expect.stringContaining("does not exist") });
+    expect(checkReadiness(executor, options)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining("does not exist"),
+    });
   });
 
   test("refuses a folder", () => {

@@ -9,8 +9,10 @@ const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", statu
 
 const clientOf = (server: { url: string }): CoordinatorClient => new CoordinatorClient(server.url, noAuthorization);
 const forever = (): AbortSignal => new AbortController().signal;
-const poll = (server: { url: string }, options: { stopsOnly?: boolean; timeoutMs?: number; signal?: AbortSignal } = {}) =>
-  clientOf(server).poll("lnch_1", { stopsOnly: false, timeoutMs: 10_000, signal: forever(), ...options });
+const poll = (
+  server: { url: string },
+  options: { stopsOnly?: boolean; timeoutMs?: number; signal?: AbortSignal } = {},
+) => clientOf(server).poll("lnch_1", { stopsOnly: false, timeoutMs: 10_000, signal: forever(), ...options });
 
 const bodiesOf = (server: StubServer): unknown[] => server.received.map(({ body }) => JSON.parse(body));
 
@@ -21,7 +23,9 @@ test("CoordinatorClient.report: the bodies that both generations take", async ()
   await client.report("r", "run_1", { verb: "completed" });
   await client.report("r", "run_1", { verb: "failed", error: "e" });
   await client.report("r", "run_1", { verb: "stopped", signal: "SIGKILL" });
-  expect(server.received.map(({ url }) => url)).toEqual(["started", "completed", "failed", "stopped"].map((verb) => `/runner/runs/run_1/${verb}`));
+  expect(server.received.map(({ url }) => url)).toEqual(
+    ["started", "completed", "failed", "stopped"].map((verb) => `/runner/runs/run_1/${verb}`),
+  );
   expect(bodiesOf(server)).toEqual([
     { runner_id: "r" },
     { runner_id: "r", status: "success", session_status: "finished" },
@@ -30,11 +34,14 @@ test("CoordinatorClient.report: the bodies that both generations take", async ()
   ]);
 });
 
-test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])("CoordinatorClient.report: a 200 with %s acknowledges nothing", async (body) => {
-  await using server = stubServer(() => new Response(body));
-  const report = clientOf(server).report("r", "run_1", { verb: "completed" });
-  expect(await report.catch((error: unknown) => error)).toMatchObject({ kind: "unavailable", status: 200 });
-});
+test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])(
+  "CoordinatorClient.report: a 200 with %s acknowledges nothing",
+  async (body) => {
+    await using server = stubServer(() => new Response(body));
+    const report = clientOf(server).report("r", "run_1", { verb: "completed" });
+    expect(await report.catch((error: unknown) => error)).toMatchObject({ kind: "unavailable", status: 200 });
+  },
+);
 
 test("CoordinatorClient.heartbeat: names claimed runs only where there are some", async () => {
   await using server = stubServer(() => Response.json({ ok: true }));
@@ -47,7 +54,10 @@ test("CoordinatorClient.deregister: of itself, or so that the open poll is answe
   await using server = stubServer(() => Response.json({ ok: true }));
   await clientOf(server).deregister("r", { self: true });
   await clientOf(server).deregister("r", { self: false });
-  expect(server.received.map(({ method, url }) => `${method} ${url}`)).toEqual(["DELETE /runners/r?self=true", "DELETE /runners/r"]);
+  expect(server.received.map(({ method, url }) => `${method} ${url}`)).toEqual([
+    "DELETE /runners/r?self=true",
+    "DELETE /runners/r",
+  ]);
 });
 
 test("CoordinatorClient: ids are escaped in paths", async () => {
@@ -59,9 +69,14 @@ test("CoordinatorClient: ids are escaped in paths", async () => {
 test("CoordinatorClient.poll: asks for stops only where that is wanted, and gives its credentials", async () => {
   await using server = stubServer(() => new Response(null, { status: 204 }));
   const client = new CoordinatorClient(server.url, staticToken("t"));
-  expect(await client.poll("a b", { stopsOnly: false, timeoutMs: 1_000, signal: forever() })).toEqual({ kind: "nothing" });
+  expect(await client.poll("a b", { stopsOnly: false, timeoutMs: 1_000, signal: forever() })).toEqual({
+    kind: "nothing",
+  });
   await client.poll("a b", { stopsOnly: true, timeoutMs: 1_000, signal: forever() });
-  expect(server.received.map(({ url }) => url)).toEqual(["/runner/runs?runner_id=a%20b", "/runner/runs?runner_id=a%20b&capacity=0"]);
+  expect(server.received.map(({ url }) => url)).toEqual([
+    "/runner/runs?runner_id=a%20b",
+    "/runner/runs?runner_id=a%20b&capacity=0",
+  ]);
   expect(server.received[0]?.headers.get("authorization")).toBe("Bearer t");
 });
 
@@ -96,7 +111,10 @@ test.each([
 
 test("CoordinatorClient.poll: times out, and ends with its signal", async () => {
   await using server = stubServer(() => new Promise(() => {}));
-  expect(await poll(server, { timeoutMs: 30 }).catch((error: unknown) => error)).toMatchObject({ kind: "unreachable", message: "GET /runner/runs: timed out" });
+  expect(await poll(server, { timeoutMs: 30 }).catch((error: unknown) => error)).toMatchObject({
+    kind: "unreachable",
+    message: "GET /runner/runs: timed out",
+  });
   const controller = new AbortController();
   const open = poll(server, { signal: controller.signal }).catch((error: unknown) => error);
   await until("the poll to arrive", () => server.received.length === 2);
@@ -109,17 +127,28 @@ test("CoordinatorClient.agent: bare or wrapped; what is no blueprint is refused 
   await using server = stubServer(() => Response.json(answers.shift()));
   expect(await clientOf(server).agent("a")).toEqual({ name: "a", extra: 1 });
   expect(await clientOf(server).agent("b")).toEqual({ name: "b" });
-  expect(await clientOf(server).agent("c").catch((error: unknown) => error)).toMatchObject({ kind: "refused", message: expect.stringContaining("system_prompt") });
+  expect(
+    await clientOf(server)
+      .agent("c")
+      .catch((error: unknown) => error),
+  ).toMatchObject({ kind: "refused", message: expect.stringContaining("system_prompt") });
 });
 
 test("CoordinatorClient.runs: leaves out rows that make no sense", async () => {
-  await using server = stubServer(() => Response.json({ runs: [RUN, null, { run_id: "../x" }, { ...RUN, run_id: "run_2", type: "odd" }] }));
+  await using server = stubServer(() =>
+    Response.json({ runs: [RUN, null, { run_id: "../x" }, { ...RUN, run_id: "run_2", type: "odd" }] }),
+  );
   expect((await clientOf(server).runs({ status: "claimed" })).map((run) => run.run_id)).toEqual(["run_1", "run_2"]);
   expect(server.received[0]?.url).toBe("/runs?status=claimed");
 });
 
 test("CoordinatorClient.result: of both generations", async () => {
-  const answers = [{ result: "one" }, { result_text: "two", result_data: null }, { result_text: null, result_data: { three: 3 } }, { result: null }];
+  const answers = [
+    { result: "one" },
+    { result_text: "two", result_data: null },
+    { result_text: null, result_data: { three: 3 } },
+    { result: null },
+  ];
   await using server = stubServer(() => Response.json(answers.shift()));
   const results = [];
   for (let i = 0; i < 4; i++) results.push(await clientOf(server).result("ses_1"));
@@ -130,12 +159,18 @@ test("CoordinatorClient.sessionStream: events as they come, null where something
   const event = { event_type: "message", session_id: "ses_1" };
   const frames = [`event: event\ndata: ${JSON.stringify({ data: event })}\n\n`, "event: session_updated\ndata: {}\n\n"];
   await using server = stubServer(
-    () => new Response(new ReadableStream({ start: (controller) => frames.forEach((frame) => controller.enqueue(new TextEncoder().encode(frame))) })),
+    () =>
+      new Response(
+        new ReadableStream({
+          start: (controller) => frames.forEach((frame) => controller.enqueue(new TextEncoder().encode(frame))),
+        }),
+      ),
   );
   const controller = new AbortController();
   const seen: unknown[] = [];
   const reading = (async () => {
-    for await (const one of clientOf(server).sessionStream("ses_1", controller.signal)) if (seen.push(one) === 2) controller.abort();
+    for await (const one of clientOf(server).sessionStream("ses_1", controller.signal))
+      if (seen.push(one) === 2) controller.abort();
   })();
   await reading.catch(() => {});
   expect(seen).toEqual([event, null]);
@@ -150,7 +185,8 @@ test("CoordinatorClient.probe: tells by how much the coordinator's clock is ahea
 
 test("duplicateRunner: reads the 409 of a registered identity, and nothing else", () => {
   const detail = { error: "duplicate_runner", message: "m", runner_id: "lnch_1", hostname: "h" };
-  const of = (status: number, body: object) => duplicateRunner(failureOfAnswer("register", status, JSON.stringify(body)));
+  const of = (status: number, body: object) =>
+    duplicateRunner(failureOfAnswer("register", status, JSON.stringify(body)));
   expect(of(409, { detail })).toMatchObject({ runner_id: "lnch_1", hostname: "h", capabilities: [] });
   expect(of(409, { detail: { ...detail, error: "agent_name_collision" } })).toBeNull();
   expect(of(400, { detail })).toBeNull();

@@ -78,7 +78,9 @@ test("OidcAuthorization: a refused token is not given again", async () => {
 
 test("OidcAuthorization: a failed fetch is not remembered", async () => {
   let isUp = false;
-  await using server = stubServer(() => (isUp ? Response.json({ access_token: "t" }) : new Response("", { status: 503 })));
+  await using server = stubServer(() =>
+    isUp ? Response.json({ access_token: "t" }) : new Response("", { status: 503 }),
+  );
   const authorization = authorizationAt(server);
   expect(await failureOf(authorization.header())).toMatchObject({ kind: "unreachable", isRetryable: true });
   isUp = true;

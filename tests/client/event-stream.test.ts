@@ -4,7 +4,8 @@ import { readEventStream } from "../../src/client/event-stream.ts";
 function bodyOf(chunks: readonly (string | Uint8Array)[]): ReadableStream<Uint8Array> {
   return new ReadableStream({
     start(controller) {
-      for (const chunk of chunks) controller.enqueue(typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk);
+      for (const chunk of chunks)
+        controller.enqueue(typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk);
       controller.close();
     },
   });
@@ -29,7 +30,12 @@ test("readEventStream: comments, ids and a message without data are passed over"
 });
 
 test("readEventStream: LF, CRLF and CR end a line, also where a chunk ends between CR and LF", async () => {
-  expect(await messagesOf("data: 1\r\n\r\ndata: 2\r\rdata: 3\r", "\n\r\ndata: 4\n\n")).toEqual(["message|1", "message|2", "message|3", "message|4"]);
+  expect(await messagesOf("data: 1\r\n\r\ndata: 2\r\rdata: 3\r", "\n\r\ndata: 4\n\n")).toEqual([
+    "message|1",
+    "message|2",
+    "message|3",
+    "message|4",
+  ]);
 });
 
 test("readEventStream: chunks may end anywhere, in a character too", async () => {

@@ -5,7 +5,16 @@ test.each([
   ["a text", { detail: "gone" }, "gone"],
   ["an object with a message", { detail: { error: "duplicate_runner", message: "already there" } }, "already there"],
   ["an object with an error", { detail: { error: "duplicate_runner" } }, "duplicate_runner"],
-  ["validation errors", { detail: [{ loc: ["body", "prompt"], msg: "missing" }, { loc: ["body", 0], msg: "bad" }] }, "body.prompt: missing; body.0: bad"],
+  [
+    "validation errors",
+    {
+      detail: [
+        { loc: ["body", "prompt"], msg: "missing" },
+        { loc: ["body", 0], msg: "bad" },
+      ],
+    },
+    "body.prompt: missing; body.0: bad",
+  ],
   ["validation errors without their fields", { detail: [{}] }, ": invalid"],
   ["a list of something else", { detail: [null, "odd"] }, '[null,"odd"]'],
   ["a number", { detail: 5 }, "5"],
@@ -19,8 +28,13 @@ test("detailOf: there is none in anything else", () => {
 
 test("failureOfAnswer: keeps the parsed body and says where there was no JSON", () => {
   expect(failureOfAnswer("GET /x", 409, '{"detail":{"error":"e"}}').body).toEqual({ detail: { error: "e" } });
-  expect(failureOfAnswer("GET /x", 502, "<html>Bad gateway</html>").message).toBe("GET /x: 502: an answer that is not JSON");
-  expect(failureOfAnswer("GET /x", 301, "{}")).toMatchObject({ kind: "unavailable", message: "GET /x: 301: no detail" });
+  expect(failureOfAnswer("GET /x", 502, "<html>Bad gateway</html>").message).toBe(
+    "GET /x: 502: an answer that is not JSON",
+  );
+  expect(failureOfAnswer("GET /x", 301, "{}")).toMatchObject({
+    kind: "unavailable",
+    message: "GET /x: 301: no detail",
+  });
 });
 
 test("failureOfThrown: a failure stays what it is, anything else is unreachable", () => {

@@ -7,7 +7,11 @@ import { rawServer, stubServer } from "./stub-server.ts";
 
 const Answer = v.object({ a: v.number() });
 
-function get(url: string, options: Partial<Call<typeof Answer>> = {}, authorization: Authorization = noAuthorization): Promise<{ a: number }> {
+function get(
+  url: string,
+  options: Partial<Call<typeof Answer>> = {},
+  authorization: Authorization = noAuthorization,
+): Promise<{ a: number }> {
   return callCoordinator(url, authorization, { method: "GET", path: "/thing?secret=1", answer: Answer, ...options });
 }
 
@@ -50,7 +54,12 @@ test.each([
 ] as const)("callCoordinator: a %i is %s, with status and detail", async (status, kind) => {
   await using server = stubServer(() => Response.json({ detail: "so it is" }, { status }));
   const failure = await failureOf(get(server.url));
-  expect(failure).toMatchObject({ kind, status, isRetryable: kind === "unavailable", message: `GET /thing: ${status}: so it is` });
+  expect(failure).toMatchObject({
+    kind,
+    status,
+    isRetryable: kind === "unavailable",
+    message: `GET /thing: ${status}: so it is`,
+  });
 });
 
 test("callCoordinator: asks once, whatever the answer", async () => {
@@ -79,11 +88,18 @@ test("callCoordinator: tells credentials that they were refused", async () => {
 test("callCoordinator: nobody who listens is unreachable: connection refused", async () => {
   const server = stubServer(() => new Response());
   await server[Symbol.asyncDispose]();
-  expect(await failureOf(get(server.url))).toMatchObject({ kind: "unreachable", status: null, message: "GET /thing: connection refused" });
+  expect(await failureOf(get(server.url))).toMatchObject({
+    kind: "unreachable",
+    status: null,
+    message: "GET /thing: connection refused",
+  });
 });
 
 test("callCoordinator: a name that does not exist is unreachable", async () => {
-  expect(await failureOf(get("http://no-such-host.invalid"))).toMatchObject({ kind: "unreachable", message: "GET /thing: host name not found" });
+  expect(await failureOf(get("http://no-such-host.invalid"))).toMatchObject({
+    kind: "unreachable",
+    message: "GET /thing: host name not found",
+  });
 });
 
 test("callCoordinator: a connection that is cut is unreachable, before the answer or in it", async () => {
@@ -93,18 +109,28 @@ test("callCoordinator: a connection that is cut is unreachable, before the answe
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"a":');
     socket.end();
   });
-  expect(await failureOf(get(truncated.url))).toMatchObject({ kind: "unreachable", message: "GET /thing: connection lost" });
+  expect(await failureOf(get(truncated.url))).toMatchObject({
+    kind: "unreachable",
+    message: "GET /thing: connection lost",
+  });
 });
 
 test("callCoordinator: the time limit covers the wait for the answer", async () => {
   await using server = stubServer(() => new Promise(() => {}));
-  expect(await failureOf(get(server.url, { timeoutMs: 50 }))).toMatchObject({ kind: "unreachable", message: "GET /thing: timed out" });
+  expect(await failureOf(get(server.url, { timeoutMs: 50 }))).toMatchObject({
+    kind: "unreachable",
+    message: "GET /thing: timed out",
+  });
 });
 
 test("callCoordinator: the time limit covers the body too", async () => {
-  const body = (): ReadableStream => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{"a":')) });
+  const body = (): ReadableStream =>
+    new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode('{"a":')) });
   await using server = stubServer(() => new Response(body()));
-  expect(await failureOf(get(server.url, { timeoutMs: 50 }))).toMatchObject({ kind: "unreachable", message: "GET /thing: timed out" });
+  expect(await failureOf(get(server.url, { timeoutMs: 50 }))).toMatchObject({
+    kind: "unreachable",
+    message: "GET /thing: timed out",
+  });
 });
 
 test("callCoordinator: ends when its signal fires, and does not begin where it has fired", async () => {

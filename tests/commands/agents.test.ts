@@ -11,17 +11,25 @@ test("agents: add a folder, list, show, replace, remove", async () => {
   using folder = tempFolder();
   await using c = await Fixture.start();
   const coder = join(folder.path, "coder");
-  const agents = (args: CommandArgs): Promise<CommandRun> => runOf(agentsCommand, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: c.coordinator.url });
+  const agents = (args: CommandArgs): Promise<CommandRun> =>
+    runOf(agentsCommand, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: c.coordinator.url });
   mkdirSync(coder);
   writeFileSync(join(coder, "agent.json"), JSON.stringify({ description: "writes code", tags: ["a", "b"] }));
   writeFileSync(join(coder, "agent.system-prompt.md"), "You write code.");
   expect((await agents({ action: "add", what: coder })).code).toBe(0);
   expect((await agents({})).stdout).toMatch(/^AGENT .*\ncoder +active +- +a,b +writes code\n$/);
-  expect(JSON.parse((await agents({ action: "show", what: "coder" })).stdout)).toMatchObject({ name: "coder", system_prompt: "You write code." });
+  expect(JSON.parse((await agents({ action: "show", what: "coder" })).stdout)).toMatchObject({
+    name: "coder",
+    system_prompt: "You write code.",
+  });
   writeFileSync(join(coder, "agent.json"), JSON.stringify({ description: "new" }));
-  expect(await agents({ action: "add", what: coder }).catch((error: unknown) => error)).toMatchObject({ message: expect.stringContaining("already exists") });
+  expect(await agents({ action: "add", what: coder }).catch((error: unknown) => error)).toMatchObject({
+    message: expect.stringContaining("already exists"),
+  });
   await agents({ action: "add", what: coder, replace: true });
-  expect(JSON.parse((await agents({ action: "list", json: true })).stdout)).toMatchObject([{ name: "coder", description: "new", tags: [] }]);
+  expect(JSON.parse((await agents({ action: "list", json: true })).stdout)).toMatchObject([
+    { name: "coder", description: "new", tags: [] },
+  ]);
   await agents({ action: "rm", what: "coder" });
   expect(JSON.parse((await agents({ action: "list", json: true })).stdout)).toEqual([]);
 });
@@ -30,9 +38,17 @@ test("agents: what is typed wrong, or broken, is told", async () => {
   using folder = tempFolder();
   await using c = await Fixture.start();
   const fault = (args: CommandArgs): Promise<unknown> =>
-    runOf(agentsCommand, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: c.coordinator.url }).catch((error: unknown) => error);
+    runOf(agentsCommand, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: c.coordinator.url }).catch(
+      (error: unknown) => error,
+    );
   expect(await fault({ action: "remove" })).toMatchObject({ exitCode: 2, hint: "Write one of list, show, add, rm" });
   expect(await fault({ action: "rm" })).toMatchObject({ exitCode: 2 });
-  expect(await fault({ action: "add", what: join(folder.path, "nothing") })).toMatchObject({ exitCode: 2, message: expect.stringContaining("agent.json") });
-  expect(await fault({ action: "rm", what: "nobody" })).toMatchObject({ exitCode: 1, message: expect.stringContaining("Agent not found") });
+  expect(await fault({ action: "add", what: join(folder.path, "nothing") })).toMatchObject({
+    exitCode: 2,
+    message: expect.stringContaining("agent.json"),
+  });
+  expect(await fault({ action: "rm", what: "nobody" })).toMatchObject({
+    exitCode: 1,
+    message: expect.stringContaining("Agent not found"),
+  });
 });

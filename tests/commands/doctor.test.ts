@@ -15,7 +15,10 @@ interface Found {
 
 interface Machine extends Disposable {
   readonly path: string;
-  readonly check: (server: StubServer, args?: Record<string, string>) => Promise<{ code: number; of: (name: string) => Found | undefined }>;
+  readonly check: (
+    server: StubServer,
+    args?: Record<string, string>,
+  ) => Promise<{ code: number; of: (name: string) => Found | undefined }>;
 }
 
 /** A user's home with an executor `own` that can run. */
@@ -28,8 +31,17 @@ function machine(): Machine {
   return {
     path: folder.path,
     async check(server, args = {}) {
-      const env = { HOME: folder.path, PATH: process.env["PATH"], AGENT_ORCHESTRATOR_API_URL: server.url, AGENT_EXECUTORS_DIR: join(folder.path, "executors") };
-      const { code, stdout } = await runOf(doctorCommand, { executor: "own", "project-dir": folder.path, ...args, json: true }, env);
+      const env = {
+        HOME: folder.path,
+        PATH: process.env["PATH"],
+        AGENT_ORCHESTRATOR_API_URL: server.url,
+        AGENT_EXECUTORS_DIR: join(folder.path, "executors"),
+      };
+      const { code, stdout } = await runOf(
+        doctorCommand,
+        { executor: "own", "project-dir": folder.path, ...args, json: true },
+        env,
+      );
       const checks = JSON.parse(stdout) as Found[];
       return { code, of: (name) => checks.find((check) => check.name === name) };
     },
@@ -39,21 +51,29 @@ function machine(): Machine {
 
 function coordinator(clockAheadMs = 0): StubServer {
   const date = (): string => new Date(Date.now() + clockAheadMs).toUTCString();
-  return stubServer(({ url }) => Response.json(url === "/health" ? { status: "healthy" } : { runners: [] }, { headers: { date: date() } }));
+  return stubServer(({ url }) =>
+    Response.json(url === "/health" ? { status: "healthy" } : { runners: [] }, { headers: { date: date() } }),
+  );
 }
 
 test("doctor: all is well", async () => {
   using here = machine();
   await using server = coordinator();
   const { code, of } = await here.check(server);
-  expect(["coordinator", "clock", "executor", "project directory", "state folder"].map((name) => of(name)?.ok)).toEqual(Array(5).fill(true));
+  expect(["coordinator", "clock", "executor", "project directory", "state folder"].map((name) => of(name)?.ok)).toEqual(
+    Array(5).fill(true),
+  );
   expect(code).toBe(0);
 });
 
 test("doctor: a line for each check, faults with what to do", async () => {
   using here = machine();
   await using server = coordinator();
-  const env = { HOME: here.path, AGENT_ORCHESTRATOR_API_URL: server.url, AGENT_EXECUTORS_DIR: join(here.path, "executors") };
+  const env = {
+    HOME: here.path,
+    AGENT_ORCHESTRATOR_API_URL: server.url,
+    AGENT_EXECUTORS_DIR: join(here.path, "executors"),
+  };
   const { code, stdout } = await runOf(doctorCommand, { executor: "own", "project-dir": join(here.path, "gone") }, env);
   expect(code).toBe(1);
   expect(stdout).toContain(`ok    coordinator: ${server.url} is healthy\n`);
@@ -65,22 +85,37 @@ test("doctor: a coordinator that is not there, with what to do; the rest is chec
   const server = coordinator();
   await server[Symbol.asyncDispose]();
   const { code, of } = await here.check(server);
-  expect(of("coordinator")).toMatchObject({ ok: false, found: expect.stringContaining("connection refused"), hint: expect.stringContaining("agent-runner up") });
+  expect(of("coordinator")).toMatchObject({
+    ok: false,
+    found: expect.stringContaining("connection refused"),
+    hint: expect.stringContaining("agent-runner up"),
+  });
   expect([code, of("clock"), of("executor")?.ok]).toEqual([1, undefined, true]);
 });
 
 test("doctor: a coordinator that refuses the credentials", async () => {
   using here = machine();
-  await using server = stubServer(({ url }) => (url === "/health" ? Response.json({ status: "healthy" }) : new Response("", { status: 401 })));
-  expect((await here.check(server)).of("coordinator")).toMatchObject({ ok: false, hint: expect.stringContaining("AGENT_COORDINATOR_TOKEN") });
+  await using server = stubServer(({ url }) =>
+    url === "/health" ? Response.json({ status: "healthy" }) : new Response("", { status: 401 }),
+  );
+  expect((await here.check(server)).of("coordinator")).toMatchObject({
+    ok: false,
+    hint: expect.stringContaining("AGENT_COORDINATOR_TOKEN"),
+  });
 });
 
 test("doctor: clocks that differ, and which is behind", async () => {
   using here = machine();
   await using ahead = coordinator(3_600_000);
   await using behind = coordinator(-3_600_000);
-  expect((await here.check(ahead)).of("clock")).toMatchObject({ ok: false, found: expect.stringMatching(/^3(599|600) s behind the coordinator's$/) });
-  expect((await here.check(behind)).of("clock")).toMatchObject({ ok: false, found: expect.stringMatching(/^3(599|600) s ahead of the coordinator's$/) });
+  expect((await here.check(ahead)).of("clock")).toMatchObject({
+    ok: false,
+    found: expect.stringMatching(/^3(599|600) s behind the coordinator's$/),
+  });
+  expect((await here.check(behind)).of("clock")).toMatchObject({
+    ok: false,
+    found: expect.stringMatching(/^3(599|600) s ahead of the coordinator's$/),
+  });
 });
 
 test("doctor: an executor that is not there, with those that are", async () => {
@@ -96,14 +131,19 @@ test("doctor: a state folder that other users may read", async () => {
   const state = join(here.path, "state");
   mkdirSync(state);
   chmodSync(state, 0o755);
-  expect((await here.check(server, { "state-dir": state })).of("state folder")).toMatchObject({ ok: false, hint: `chmod 700 ${state}` });
+  expect((await here.check(server, { "state-dir": state })).of("state folder")).toMatchObject({
+    ok: false,
+    hint: `chmod 700 ${state}`,
+  });
 });
 
 test("doctor: a state folder that cannot be made", async () => {
   using here = machine();
   await using server = coordinator();
   writeFileSync(join(here.path, "file"), "");
-  expect((await here.check(server, { "state-dir": join(here.path, "file", "state") })).of("state folder")).toMatchObject({ ok: false, hint: expect.stringContaining("--state-dir") });
+  expect(
+    (await here.check(server, { "state-dir": join(here.path, "file", "state") })).of("state folder"),
+  ).toMatchObject({ ok: false, hint: expect.stringContaining("--state-dir") });
 });
 
 test("doctor: how much disk the state folder takes, with all that is in it", async () => {
@@ -114,5 +154,8 @@ test("doctor: how much disk the state folder takes, with all that is in it", asy
   mkdirSync(run, { recursive: true, mode: 0o700 });
   chmodSync(state, 0o700);
   writeFileSync(join(run, "stdout"), Buffer.alloc(3 * 1024 * 1024, "x"));
-  expect((await here.check(server, { "state-dir": state })).of("state folder")).toMatchObject({ ok: true, found: expect.stringMatching(/state \(3\.\d MiB\)$/) });
+  expect((await here.check(server, { "state-dir": state })).of("state folder")).toMatchObject({
+    ok: true,
+    found: expect.stringMatching(/state \(3\.\d MiB\)$/),
+  });
 });

@@ -6,9 +6,20 @@ import { stubServer } from "../client/stub-server.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { type CommandRun, runOf } from "./command-run.ts";
 
-const RUNS = Array.from({ length: 60 }, (_, i) => ({ run_id: `run_${i}`, session_id: `ses_${i}`, status: "completed" }));
+const RUNS = Array.from({ length: 60 }, (_, i) => ({
+  run_id: `run_${i}`,
+  session_id: `ses_${i}`,
+  status: "completed",
+}));
 const SESSION = { session_id: "ses_1", status: "finished", agent_name: "a\x1b[2J", parent_session_id: "ses_0" };
-const RUNNER = { runner_id: "lnch_1", status: "online", hostname: "h", executor_profile: "x", tags: ["a", "b"], seconds_since_heartbeat: 12.4 };
+const RUNNER = {
+  runner_id: "lnch_1",
+  status: "online",
+  hostname: "h",
+  executor_profile: "x",
+  tags: ["a", "b"],
+  seconds_since_heartbeat: 12.4,
+};
 
 async function list(command: Command, args: CommandArgs = {}): Promise<CommandRun> {
   using folder = tempFolder();
@@ -22,7 +33,12 @@ async function list(command: Command, args: CommandArgs = {}): Promise<CommandRu
 test("runs: the newest 50, and how many more there are", async () => {
   const { code, stdout, stderr } = await list(runsCommand);
   const lines = stdout.trimEnd().split("\n");
-  expect([code, lines.length, lines[1]?.split(/\s+/)[0], lines.at(-1)?.split(/\s+/)[0]]).toEqual([0, 51, "run_10", "run_59"]);
+  expect([code, lines.length, lines[1]?.split(/\s+/)[0], lines.at(-1)?.split(/\s+/)[0]]).toEqual([
+    0,
+    51,
+    "run_10",
+    "run_59",
+  ]);
   expect(stderr).toBe("Older ones are not shown; --limit N shows so many, --limit 0 all\n");
 });
 
@@ -45,7 +61,12 @@ test("runs: a coordinator that has pages is asked for so many only, with what th
   using folder = tempFolder();
   const env = { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url };
   const { stdout, stderr } = await runOf(runsCommand, { limit: "2", status: "completed,failed" }, env);
-  expect(stdout.trimEnd().split("\n").map((line) => line.split(/\s+/)[0])).toEqual(["RUN", "run_58", "run_59"]);
+  expect(
+    stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(/\s+/)[0]),
+  ).toEqual(["RUN", "run_58", "run_59"]);
   expect([asked, stderr]).toEqual([["/runs?status=completed%2Cfailed&limit=2"], expect.stringContaining("Older ones")]);
   const all = await runOf(runsCommand, { limit: "0" }, env);
   expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([61, ""]);
@@ -67,14 +88,20 @@ test("runs --json: an array, for programs", async () => {
 
 test("sessions, runners: a row each, with nothing in it that a terminal would act on", async () => {
   expect((await list(sessionsCommand)).stdout.split("\n")[1]).toBe("ses_1    finished  a      ses_0   -        -");
-  expect((await list(runnersCommand)).stdout.split("\n")[1]).toBe("lnch_1  online  h     x         a,b   12 s ago        -");
+  expect((await list(runnersCommand)).stdout.split("\n")[1]).toBe(
+    "lnch_1  online  h     x         a,b   12 s ago        -",
+  );
 });
 
 test("lists: no coordinator is exit code 4 with what to do", async () => {
   using folder = tempFolder();
   const server = stubServer(() => new Response());
   await server[Symbol.asyncDispose]();
-  const error: unknown = await runOf(runsCommand, {}, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url }).catch((fault: unknown) => fault);
+  const error: unknown = await runOf(
+    runsCommand,
+    {},
+    { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url },
+  ).catch((fault: unknown) => fault);
   expect(error).toBeInstanceOf(UserError);
   expect(error).toMatchObject({ exitCode: 4, hint: expect.stringContaining("agent-runner up") });
 });

@@ -7,12 +7,22 @@ import { type CommandRun, runOf } from "./command-run.ts";
 
 async function submit(c: Fixture, args: CommandArgs): Promise<CommandRun> {
   using folder = tempFolder();
-  return await runOf(submitCommand, { prompt: "x", wait: false, ...args }, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: c.coordinator.url });
+  return await runOf(
+    submitCommand,
+    { prompt: "x", wait: false, ...args },
+    { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: c.coordinator.url },
+  );
 }
 
 test("submit: what was typed about when and how often is what the run has", async () => {
   await using c = await Fixture.start();
-  const typed = { priority: "-5", "not-before": "2099-01-01T09:00:00+01:00", ttl: "30m", "max-attempts": "3", "retry-delay": "1m" };
+  const typed = {
+    priority: "-5",
+    "not-before": "2099-01-01T09:00:00+01:00",
+    ttl: "30m",
+    "max-attempts": "3",
+    "retry-delay": "1m",
+  };
   const { stdout } = await submit(c, typed);
   expect((await c.get(`/runs/${stdout.trim()}`)).body).toMatchObject({
     priority: -5,

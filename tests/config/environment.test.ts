@@ -1,9 +1,16 @@
 import { expect, test } from "bun:test";
-import { bypassProxyForLoopback, inheritableEnvironment, noProxyWithLoopback, userFolders } from "../../src/config/environment.ts";
+import {
+  bypassProxyForLoopback,
+  inheritableEnvironment,
+  noProxyWithLoopback,
+  userFolders,
+} from "../../src/config/environment.ts";
 
 test("noProxyWithLoopback: adds the loopback names to what is there, of both spellings, each once", () => {
   expect(noProxyWithLoopback({})).toBe("127.0.0.1,localhost,::1");
-  expect(noProxyWithLoopback({ NO_PROXY: "a.example, localhost ,", no_proxy: "b.example" })).toBe("a.example,localhost,b.example,127.0.0.1,::1");
+  expect(noProxyWithLoopback({ NO_PROXY: "a.example, localhost ,", no_proxy: "b.example" })).toBe(
+    "a.example,localhost,b.example,127.0.0.1,::1",
+  );
   expect(noProxyWithLoopback({ NO_PROXY: "", no_proxy: "b.example" })).toContain("b.example");
 });
 
@@ -48,10 +55,18 @@ test("userFolders: XDG variables over the folders under HOME", () => {
     state: "/h/.local/state/agent-runner",
   });
   const xdg = { HOME: "/h", XDG_CONFIG_HOME: "/c", XDG_DATA_HOME: "/d", XDG_STATE_HOME: "/s" };
-  expect(userFolders(xdg, "linux")).toEqual({ config: "/c/agent-runner", data: "/d/agent-runner", state: "/s/agent-runner" });
+  expect(userFolders(xdg, "linux")).toEqual({
+    config: "/c/agent-runner",
+    data: "/d/agent-runner",
+    state: "/s/agent-runner",
+  });
 });
 
 test("userFolders: the application folders on Windows", () => {
   const folders = userFolders({ HOME: "/h", APPDATA: "/roaming", LOCALAPPDATA: "/local" }, "win32");
-  expect(folders).toEqual({ config: "/roaming/agent-runner", data: "/local/agent-runner/data", state: "/local/agent-runner/state" });
+  expect(folders).toEqual({
+    config: "/roaming/agent-runner",
+    data: "/local/agent-runner/data",
+    state: "/local/agent-runner/state",
+  });
 });

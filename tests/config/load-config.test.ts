@@ -6,7 +6,12 @@ import { UserError } from "../../src/errors.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
 /** A user whose configuration folder holds `toml`, in a folder of its own. */
-function user(toml?: string): { path: string; cwd: string; file: string; load: (flags?: Flags, env?: Record<string, string>) => Config } & Disposable {
+function user(toml?: string): {
+  path: string;
+  cwd: string;
+  file: string;
+  load: (flags?: Flags, env?: Record<string, string>) => Config;
+} & Disposable {
   const folder = tempFolder();
   const settings = join(folder.path, "settings", "agent-runner");
   const cwd = join(folder.path, "cwd");
@@ -35,17 +40,89 @@ function faultOf(load: () => unknown): UserError {
 }
 
 test.each([
-  { kind: "URL", key: "coordinatorUrl", flag: "coordinator-url", env: "AGENT_ORCHESTRATOR_API_URL", toml: "[coordinator]\nurl = 'http://file:1/'", fromFlag: ["http://flag:1", "http://flag:1"], fromEnv: ["http://env:1/", "http://env:1"], fromFile: "http://file:1", byDefault: "http://localhost:8765" },
-  { kind: "list", key: "tags", flag: "tags", env: "RUNNER_TAGS", toml: "[runner]\ntags = ['file']", fromFlag: ["a, b", ["a", "b"]], fromEnv: ["env", ["env"]], fromFile: ["file"], byDefault: [] },
-  { kind: "whole number", key: "maxConcurrent", flag: "max-concurrent", env: "RUNNER_MAX_CONCURRENT", toml: "[runner]\nmax_concurrent = 3", fromFlag: ["1", 1], fromEnv: ["2", 2], fromFile: 3, byDefault: 32 },
-  { kind: "time", key: "runTimeoutMs", flag: "run-timeout", env: "RUNNER_RUN_TIMEOUT", toml: "[runner]\nrun_timeout = 3", fromFlag: ["1m", 60_000], fromEnv: ["2s", 2_000], fromFile: 3_000, byDefault: 0 },
-  { kind: "boolean", key: "keepBackground", flag: "keep-background", env: "RUNNER_KEEP_BACKGROUND", toml: "[runner]\nkeep_background = true", fromFlag: [false, false], fromEnv: ["no", false], fromFile: true, byDefault: false },
-  { kind: "choice", key: "logFormat", flag: "log-format", env: "RUNNER_LOG_FORMAT", toml: "[log]\nformat = 'json'", fromFlag: ["text", "text"], fromEnv: ["text", "text"], fromFile: "json", byDefault: "text" },
-  { kind: "path", key: "projectDir", flag: "project-dir", env: "PROJECT_DIR", toml: "[runner]\nproject_dir = '/file'", fromFlag: ["/flag", "/flag"], fromEnv: ["/env", "/env"], fromFile: "/file", byDefault: undefined },
+  {
+    kind: "URL",
+    key: "coordinatorUrl",
+    flag: "coordinator-url",
+    env: "AGENT_ORCHESTRATOR_API_URL",
+    toml: "[coordinator]\nurl = 'http://file:1/'",
+    fromFlag: ["http://flag:1", "http://flag:1"],
+    fromEnv: ["http://env:1/", "http://env:1"],
+    fromFile: "http://file:1",
+    byDefault: "http://localhost:8765",
+  },
+  {
+    kind: "list",
+    key: "tags",
+    flag: "tags",
+    env: "RUNNER_TAGS",
+    toml: "[runner]\ntags = ['file']",
+    fromFlag: ["a, b", ["a", "b"]],
+    fromEnv: ["env", ["env"]],
+    fromFile: ["file"],
+    byDefault: [],
+  },
+  {
+    kind: "whole number",
+    key: "maxConcurrent",
+    flag: "max-concurrent",
+    env: "RUNNER_MAX_CONCURRENT",
+    toml: "[runner]\nmax_concurrent = 3",
+    fromFlag: ["1", 1],
+    fromEnv: ["2", 2],
+    fromFile: 3,
+    byDefault: 32,
+  },
+  {
+    kind: "time",
+    key: "runTimeoutMs",
+    flag: "run-timeout",
+    env: "RUNNER_RUN_TIMEOUT",
+    toml: "[runner]\nrun_timeout = 3",
+    fromFlag: ["1m", 60_000],
+    fromEnv: ["2s", 2_000],
+    fromFile: 3_000,
+    byDefault: 0,
+  },
+  {
+    kind: "boolean",
+    key: "keepBackground",
+    flag: "keep-background",
+    env: "RUNNER_KEEP_BACKGROUND",
+    toml: "[runner]\nkeep_background = true",
+    fromFlag: [false, false],
+    fromEnv: ["no", false],
+    fromFile: true,
+    byDefault: false,
+  },
+  {
+    kind: "choice",
+    key: "logFormat",
+    flag: "log-format",
+    env: "RUNNER_LOG_FORMAT",
+    toml: "[log]\nformat = 'json'",
+    fromFlag: ["text", "text"],
+    fromEnv: ["text", "text"],
+    fromFile: "json",
+    byDefault: "text",
+  },
+  {
+    kind: "path",
+    key: "projectDir",
+    flag: "project-dir",
+    env: "PROJECT_DIR",
+    toml: "[runner]\nproject_dir = '/file'",
+    fromFlag: ["/flag", "/flag"],
+    fromEnv: ["/env", "/env"],
+    fromFile: "/file",
+    byDefault: undefined,
+  },
 ] as const)("loadConfig: flag over environment over file over default, for a $kind", (row) => {
   using person = user(row.toml);
   const key = row.key as keyof Config;
-  expect(person.load({ [row.flag]: row.fromFlag[0] }, { [row.env]: row.fromEnv[0] })[key]).toEqual(row.fromFlag[1] as never);
+  expect(person.load({ [row.flag]: row.fromFlag[0] }, { [row.env]: row.fromEnv[0] })[key]).toEqual(
+    row.fromFlag[1] as never,
+  );
   expect(person.load({}, { [row.env]: row.fromEnv[0] })[key]).toEqual(row.fromEnv[1] as never);
   expect(person.load()[key]).toEqual(row.fromFile as never);
   using other = user();
@@ -55,14 +132,20 @@ test.each([
 test("loadConfig: a size and seconds come from the environment over the file", () => {
   using person = user("[runner]\noutput_limit = '1M'\npoll_timeout = 5");
   expect(person.load()).toMatchObject({ outputLimitBytes: 1024 ** 2, pollTimeoutSeconds: 5 });
-  expect(person.load({}, { RUNNER_OUTPUT_LIMIT: "2k", POLL_TIMEOUT: "0.5" })).toMatchObject({ outputLimitBytes: 2048, pollTimeoutSeconds: 0.5 });
+  expect(person.load({}, { RUNNER_OUTPUT_LIMIT: "2k", POLL_TIMEOUT: "0.5" })).toMatchObject({
+    outputLimitBytes: 2048,
+    pollTimeoutSeconds: 0.5,
+  });
   using other = user();
   expect(other.load()).toMatchObject({ outputLimitBytes: 64 * 1024 ** 2, pollTimeoutSeconds: undefined });
 });
 
 test("loadConfig: an empty variable counts as not set", () => {
   using person = user();
-  expect(person.load({}, { RUNNER_MAX_CONCURRENT: "", AGENT_ORCHESTRATOR_API_URL: "" })).toMatchObject({ maxConcurrent: 32, coordinatorUrl: "http://localhost:8765" });
+  expect(person.load({}, { RUNNER_MAX_CONCURRENT: "", AGENT_ORCHESTRATOR_API_URL: "" })).toMatchObject({
+    maxConcurrent: 32,
+    coordinatorUrl: "http://localhost:8765",
+  });
 });
 
 test("loadConfig: tells all faults at once, each with its source, as a fault in usage", () => {
@@ -84,7 +167,9 @@ test("loadConfig: tells all faults at once, each with its source, as a fault in 
 
 test("loadConfig: one fault stands in one line", () => {
   using person = user();
-  expect(faultOf(() => person.load({ "max-concurrent": "many" })).message).toBe('Bad setting: --max-concurrent: "many" is not a whole number of at least 0');
+  expect(faultOf(() => person.load({ "max-concurrent": "many" })).message).toBe(
+    'Bad setting: --max-concurrent: "many" is not a whole number of at least 0',
+  );
 });
 
 test("loadConfig: a file in the current folder is never read", () => {
@@ -98,8 +183,13 @@ test("loadConfig: a file in the current folder is never read", () => {
 test("loadConfig: --config names the one file that is read, relative to the current folder", () => {
   using person = user("[runner]\nmax_concurrent = 1");
   writeFileSync(join(person.cwd, "mine.toml"), "[runner]\nmax_concurrent = 9");
-  expect(person.load({ config: "mine.toml" })).toMatchObject({ maxConcurrent: 9, configFile: join(person.cwd, "mine.toml") });
-  expect(faultOf(() => person.load({ config: "gone.toml" })).message).toContain(`--config: ${join(person.cwd, "gone.toml")} does not exist`);
+  expect(person.load({ config: "mine.toml" })).toMatchObject({
+    maxConcurrent: 9,
+    configFile: join(person.cwd, "mine.toml"),
+  });
+  expect(faultOf(() => person.load({ config: "gone.toml" })).message).toContain(
+    `--config: ${join(person.cwd, "gone.toml")} does not exist`,
+  );
 });
 
 test("loadConfig: a file that is no TOML is a fault that names the file", () => {
@@ -120,7 +210,10 @@ test("loadConfig: three of the four AUTH0 values turn authentication off with a 
 test("loadConfig: all four AUTH0 values are credentials, none of them is no authentication; neither warns", () => {
   using person = user();
   const env = { AUTH0_DOMAIN: "d", AUTH0_RUNNER_CLIENT_ID: "i", AUTH0_RUNNER_CLIENT_SECRET: "s", AUTH0_AUDIENCE: "a" };
-  expect(person.load({}, env)).toMatchObject({ credentials: { domain: "d", clientId: "i", clientSecret: "s", audience: "a" }, warnings: [] });
+  expect(person.load({}, env)).toMatchObject({
+    credentials: { domain: "d", clientId: "i", clientSecret: "s", audience: "a" },
+    warnings: [],
+  });
   expect(person.load()).toMatchObject({ credentials: null, warnings: [] });
 });
 
@@ -129,14 +222,21 @@ test("loadConfig: a typed -x beats AGENT_EXECUTOR_PATH, which beats the file's e
   const env = { AGENT_EXECUTOR_PATH: "/x/ao-x-exec" };
   expect(person.load({ executor: "typed" }, env)).toMatchObject({ executor: "typed", executorPath: undefined });
   expect(person.load({}, env)).toMatchObject({ executor: undefined, executorPath: "/x/ao-x-exec" });
-  expect(person.load({ "executor-path": "/typed" }, env)).toMatchObject({ executor: undefined, executorPath: "/typed" });
+  expect(person.load({ "executor-path": "/typed" }, env)).toMatchObject({
+    executor: undefined,
+    executorPath: "/typed",
+  });
   expect(person.load()).toMatchObject({ executor: "from-file", executorPath: undefined });
 });
 
 test("loadConfig: paths are absolute and the result is frozen", () => {
   using person = user();
   const config = person.load({ "project-dir": "work", "state-dir": "state", "executors-dir": "own" });
-  expect(config).toMatchObject({ projectDir: join(person.cwd, "work"), stateDir: join(person.cwd, "state"), executorsDir: join(person.cwd, "own") });
+  expect(config).toMatchObject({
+    projectDir: join(person.cwd, "work"),
+    stateDir: join(person.cwd, "state"),
+    executorsDir: join(person.cwd, "own"),
+  });
   expect(Object.isFrozen(config)).toBe(true);
 });
 
@@ -148,7 +248,9 @@ test("loadConfig: [retention] is what is kept of the run folders, 30 days, 2 GiB
 });
 
 test("loadConfig: the tables of executors are kept as they stand, by the executor's name", () => {
-  using person = user("[executors.claude-code]\nmodel = 'm'\nallowed_tools = ['a', 'b']\n[executors.mine]\ndeep = { er = 1 }\n[log]\nverbose = true");
+  using person = user(
+    "[executors.claude-code]\nmodel = 'm'\nallowed_tools = ['a', 'b']\n[executors.mine]\ndeep = { er = 1 }\n[log]\nverbose = true",
+  );
   expect(person.load()).toMatchObject({
     verbose: true,
     executors: { "claude-code": { model: "m", allowed_tools: ["a", "b"] }, mine: { deep: { er: 1 } } },
@@ -157,7 +259,12 @@ test("loadConfig: the tables of executors are kept as they stand, by the executo
   expect(other.load().executors).toEqual({});
 });
 
-test.each(["executors = 'claude-code'", "[executors]\nmodel = 'm'"])("loadConfig: %j is no table for an executor", (toml) => {
-  using person = user(toml);
-  expect(faultOf(() => person.load()).message).toMatch(/^Bad setting: executors(\.model)? \(.*\): must be a table: \[executors\.<name/);
-});
+test.each(["executors = 'claude-code'", "[executors]\nmodel = 'm'"])(
+  "loadConfig: %j is no table for an executor",
+  (toml) => {
+    using person = user(toml);
+    expect(faultOf(() => person.load()).message).toMatch(
+      /^Bad setting: executors(\.model)? \(.*\): must be a table: \[executors\.<name/,
+    );
+  },
+);

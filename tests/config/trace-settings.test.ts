@@ -15,10 +15,22 @@ test.each([
 
 test.each([
   ["an endpoint", ENDPOINT, { otherProtocol: null, sampler: "parentbased_always_on", samplerArgument: undefined }],
-  ["an endpoint of traces alone", { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://c/t", OTEL_TRACES_EXPORTER: "otlp" }, { otherProtocol: null }],
-  ["http/protobuf, at the same address", { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf" }, { otherProtocol: null }],
+  [
+    "an endpoint of traces alone",
+    { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://c/t", OTEL_TRACES_EXPORTER: "otlp" },
+    { otherProtocol: null },
+  ],
+  [
+    "http/protobuf, at the same address",
+    { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf" },
+    { otherProtocol: null },
+  ],
   ["grpc, which is not spoken", { ...ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }, { otherProtocol: "grpc" }],
-  ["a sampler", { ...ENDPOINT, OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.5" }, { sampler: "traceidratio", samplerArgument: "0.5" }],
+  [
+    "a sampler",
+    { ...ENDPOINT, OTEL_TRACES_SAMPLER: "traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.5" },
+    { sampler: "traceidratio", samplerArgument: "0.5" },
+  ],
 ])("traceSettings: %s", (_, env, settings) => {
   expect(traceSettings(env)).toMatchObject(settings);
 });

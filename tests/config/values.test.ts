@@ -17,7 +17,9 @@ test("Duration: seconds, or a number with a unit; in milliseconds", () => {
 });
 
 test("Duration: what is no time is refused", () => {
-  expect(parsed(Duration, ["", "soon", "-5", "5 weeks", "1h30m", "1e3", Number.NaN, Number.POSITIVE_INFINITY, true])).toEqual(Array(9).fill(undefined));
+  expect(
+    parsed(Duration, ["", "soon", "-5", "5 weeks", "1h30m", "1e3", Number.NaN, Number.POSITIVE_INFINITY, true]),
+  ).toEqual(Array(9).fill(undefined));
 });
 
 test("Duration: a time that no timer can wait for is refused, not cut to nothing", () => {
@@ -25,7 +27,14 @@ test("Duration: a time that no timer can wait for is refused, not cut to nothing
 });
 
 test("Age: like a time to wait, of any length", () => {
-  expect(parsed(Age, ["30d", "90d", 60, "400d", "soon", "5w"])).toEqual([2_592_000_000, 7_776_000_000, 60_000, 34_560_000_000, undefined, undefined]);
+  expect(parsed(Age, ["30d", "90d", 60, "400d", "soon", "5w"])).toEqual([
+    2_592_000_000,
+    7_776_000_000,
+    60_000,
+    34_560_000_000,
+    undefined,
+    undefined,
+  ]);
 });
 
 test("Size: bytes, or a number with a unit of 1024", () => {
@@ -39,11 +48,24 @@ test("Size: what is no size is refused", () => {
 });
 
 test("wholeNumber: within its range only", () => {
-  expect(parsed(wholeNumber(1, 10), ["1", 10, " 5 ", "0", 11, "1.5", "", "0x5", "five"])).toEqual([1, 10, 5, ...Array(6).fill(undefined)]);
+  expect(parsed(wholeNumber(1, 10), ["1", 10, " 5 ", "0", 11, "1.5", "", "0x5", "five"])).toEqual([
+    1,
+    10,
+    5,
+    ...Array(6).fill(undefined),
+  ]);
 });
 
 test("Seconds: times from a tenth of a second to an hour, in seconds", () => {
-  expect(parsed(Seconds, ["30", 0.1, "1h", "100ms", "0", "0.05", "2h"])).toEqual([30, 0.1, 3600, 0.1, undefined, undefined, undefined]);
+  expect(parsed(Seconds, ["30", 0.1, "1h", "100ms", "0", "0.05", "2h"])).toEqual([
+    30,
+    0.1,
+    3600,
+    0.1,
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
 
 test("Flag: the words that people write for yes and no", () => {
@@ -61,11 +83,17 @@ test("Text: trimmed, and not empty", () => {
 });
 
 test("HttpUrl: loses a trailing slash and keeps its path", () => {
-  expect(parsed(HttpUrl, ["http://h:1/", "https://h/a/b//", " http://[::1]:8765 "])).toEqual(["http://h:1", "https://h/a/b", "http://[::1]:8765"]);
+  expect(parsed(HttpUrl, ["http://h:1/", "https://h/a/b//", " http://[::1]:8765 "])).toEqual([
+    "http://h:1",
+    "https://h/a/b",
+    "http://[::1]:8765",
+  ]);
 });
 
 test("HttpUrl: another scheme, no scheme, and credentials in it are refused", () => {
-  expect(parsed(HttpUrl, ["localhost:8765", "ftp://h", "//h", "", "http://me:secret@h"])).toEqual(Array(5).fill(undefined));
+  expect(parsed(HttpUrl, ["localhost:8765", "ftp://h", "//h", "", "http://me:secret@h"])).toEqual(
+    Array(5).fill(undefined),
+  );
 });
 
 test("HttpUrl: the refusal of credentials does not repeat them", () => {

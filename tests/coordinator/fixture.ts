@@ -23,7 +23,11 @@ export class Fixture implements AsyncDisposable {
   readonly #folder: ReturnType<typeof tempFolder>;
   readonly #timings: Partial<CoordinatorTimings>;
 
-  private constructor(folder: ReturnType<typeof tempFolder>, timings: Partial<CoordinatorTimings>, coordinator: Coordinator) {
+  private constructor(
+    folder: ReturnType<typeof tempFolder>,
+    timings: Partial<CoordinatorTimings>,
+    coordinator: Coordinator,
+  ) {
     this.#folder = folder;
     this.#timings = timings;
     this.databasePath = join(folder.path, "coordinator.db");
@@ -39,7 +43,14 @@ export class Fixture implements AsyncDisposable {
     const folder = tempFolder();
     const databasePath = join(folder.path, "coordinator.db");
     prepare?.(databasePath);
-    const coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings, callbacks });
+    const coordinator = await startCoordinator({
+      host: "127.0.0.1",
+      port: 0,
+      databasePath,
+      log: silentLog,
+      timings,
+      callbacks,
+    });
     return new Fixture(folder, timings, coordinator);
   }
 
@@ -48,7 +59,14 @@ export class Fixture implements AsyncDisposable {
     await this.coordinator.close();
     meanwhile?.();
     const { databasePath } = this;
-    this.coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log: silentLog, timings: this.#timings, ...options });
+    this.coordinator = await startCoordinator({
+      host: "127.0.0.1",
+      port: 0,
+      databasePath,
+      log: silentLog,
+      timings: this.#timings,
+      ...options,
+    });
   }
 
   async call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> {
@@ -71,7 +89,12 @@ export class Fixture implements AsyncDisposable {
 
   /** Registers a runner and returns its id. */
   async register(fields: Record<string, unknown> = {}): Promise<string> {
-    const answer = await this.post("/runner/register", { hostname: "host", project_dir: "/work", executor_type: "test-executor", ...fields });
+    const answer = await this.post("/runner/register", {
+      hostname: "host",
+      project_dir: "/work",
+      executor_type: "test-executor",
+      ...fields,
+    });
     if (answer.status !== 200) throw new Error(`register: ${JSON.stringify(answer)}`);
     return answer.body.runner_id;
   }
@@ -85,7 +108,10 @@ export class Fixture implements AsyncDisposable {
     return this.createRun({ type: "start_session", ...fields });
   }
 
-  async resume(sessionId: string, fields: Record<string, unknown> = {}): Promise<{ run_id: string; session_id: string }> {
+  async resume(
+    sessionId: string,
+    fields: Record<string, unknown> = {},
+  ): Promise<{ run_id: string; session_id: string }> {
     return this.createRun({ type: "resume_session", session_id: sessionId, ...fields });
   }
 
@@ -115,7 +141,12 @@ export class Fixture implements AsyncDisposable {
 
   say(sessionId: string, text: string): Promise<Answer> {
     const content = [{ type: "text", text }];
-    return this.post(`/sessions/${sessionId}/events`, { event_type: "message", session_id: sessionId, role: "assistant", content });
+    return this.post(`/sessions/${sessionId}/events`, {
+      event_type: "message",
+      session_id: sessionId,
+      role: "assistant",
+      content,
+    });
   }
 
   async runStatus(runId: string): Promise<string> {

@@ -14,7 +14,10 @@ async function age(c: Fixture, statements: readonly string[]): Promise<void> {
   });
 }
 
-const ageAll = [`UPDATE runs SET created_at = '${OLD}', completed_at = '${OLD}' WHERE completed_at IS NOT NULL`, `UPDATE sessions SET created_at = '${OLD}'`];
+const ageAll = [
+  `UPDATE runs SET created_at = '${OLD}', completed_at = '${OLD}' WHERE completed_at IS NOT NULL`,
+  `UPDATE sessions SET created_at = '${OLD}'`,
+];
 
 test("old runs go, with their sessions, events and idempotency keys; what is open, or young, stays", async () => {
   await using c = await Fixture.start();
@@ -25,7 +28,12 @@ test("old runs go, with their sessions, events and idempotency keys; what is ope
   }
   await c.start({ session_id: "child", parent_session_id: "parent" });
   await c.execute(runner, "completed", "result");
-  await c.call("POST", "/runs", { type: "start_session", prompt: "x", session_id: "keyed" }, { headers: { "idempotency-key": "k" } });
+  await c.call(
+    "POST",
+    "/runs",
+    { type: "start_session", prompt: "x", session_id: "keyed" },
+    { headers: { "idempotency-key": "k" } },
+  );
   await c.execute(runner, "failed");
   const open = await c.start({ session_id: "open" });
   await age(c, [...ageAll, `UPDATE idempotency_keys SET created_at = '${OLD}'`]);
@@ -34,7 +42,8 @@ test("old runs go, with their sessions, events and idempotency keys; what is ope
   expect(await c.sessionStatus("open")).toBe("pending");
   await c.coordinator.close();
   using db = new Database(c.databasePath);
-  const count = (table: string): number => db.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n ?? -1;
+  const count = (table: string): number =>
+    db.query<{ n: number }, []>(`SELECT count(*) AS n FROM ${table}`).get()?.n ?? -1;
   expect([count("events"), count("idempotency_keys")]).toEqual([0, 0]);
 });
 
@@ -45,7 +54,10 @@ test("a session that goes on loses its old runs with their events, and keeps the
   const first = await c.execute(runner, "completed", "old answer");
   await c.resume("s");
   const second = await c.execute(runner, "completed", "young answer");
-  await age(c, [`UPDATE runs SET completed_at = '${OLD}' WHERE run_id = '${first.run_id}'`, `UPDATE sessions SET created_at = '${OLD}'`]);
+  await age(c, [
+    `UPDATE runs SET completed_at = '${OLD}' WHERE run_id = '${first.run_id}'`,
+    `UPDATE sessions SET created_at = '${OLD}'`,
+  ]);
   await until("the old run is gone", async () => (await c.get("/runs")).body.runs.length === 1);
   expect((await c.get("/runs")).body.runs).toMatchObject([{ run_id: second.run_id }]);
   const { events } = (await c.get("/sessions/s/events")).body;

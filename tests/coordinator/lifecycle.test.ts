@@ -18,7 +18,9 @@ describe("restart", () => {
     const claimed = await c.claim(runner);
     await c.say(active.session_id, "hello");
     const state = async (): Promise<unknown[]> =>
-      Promise.all(["/runs", "/sessions", "/agents", `/events/${active.session_id}`].map(async (path) => (await c.get(path)).body));
+      Promise.all(
+        ["/runs", "/sessions", "/agents", `/events/${active.session_id}`].map(async (path) => (await c.get(path)).body),
+      );
     const before = await state();
     await c.restart();
     expect(await state()).toEqual(before);
@@ -59,7 +61,12 @@ describe("restart", () => {
   });
 
   test("does not count the time away as a runner's silence or against a lease", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 400, removeAfterMs: 500, claimLeaseMs: 400, noMatchTimeoutMs: 20 });
+    await using c = await Fixture.start({
+      staleAfterMs: 400,
+      removeAfterMs: 500,
+      claimLeaseMs: 400,
+      noMatchTimeoutMs: 20,
+    });
     const runner = await c.register();
     const { run_id } = await c.start();
     await c.claim(runner);
@@ -107,7 +114,12 @@ describe("port in use", () => {
     await using c = await Fixture.start();
     using folder = tempFolder();
     const { port, url } = c.coordinator;
-    const second = startCoordinator({ host: "127.0.0.1", port, databasePath: join(folder.path, "c.db"), log: silentLog });
+    const second = startCoordinator({
+      host: "127.0.0.1",
+      port,
+      databasePath: join(folder.path, "c.db"),
+      log: silentLog,
+    });
     await expect(second).rejects.toMatchObject({
       name: "UserError",
       message: expect.stringContaining("already running"),
@@ -119,8 +131,17 @@ describe("port in use", () => {
     using folder = tempFolder();
     await using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("hello") });
     const port = other.port ?? 0;
-    const second = startCoordinator({ host: "127.0.0.1", port, databasePath: join(folder.path, "c.db"), log: silentLog });
-    await expect(second).rejects.toMatchObject({ name: "UserError", message: expect.stringContaining(String(port)), hint: expect.stringContaining("--port") });
+    const second = startCoordinator({
+      host: "127.0.0.1",
+      port,
+      databasePath: join(folder.path, "c.db"),
+      log: silentLog,
+    });
+    await expect(second).rejects.toMatchObject({
+      name: "UserError",
+      message: expect.stringContaining(String(port)),
+      hint: expect.stringContaining("--port"),
+    });
   });
 });
 
@@ -141,13 +162,19 @@ describe("database", () => {
 
   test("of another coordinator, another program or no database at all is refused with a UserError", async () => {
     await using c = await Fixture.start();
-    await expect(startOn(c.databasePath)).rejects.toMatchObject({ name: "UserError", message: expect.stringContaining("in use") });
+    await expect(startOn(c.databasePath)).rejects.toMatchObject({
+      name: "UserError",
+      message: expect.stringContaining("in use"),
+    });
     using folder = tempFolder();
     const foreign = join(folder.path, "foreign.db");
     const db = new Database(foreign, { create: true });
     db.run("CREATE TABLE x (y)");
     db.close();
-    await expect(startOn(foreign)).rejects.toMatchObject({ name: "UserError", message: expect.stringContaining("not a coordinator's") });
+    await expect(startOn(foreign)).rejects.toMatchObject({
+      name: "UserError",
+      message: expect.stringContaining("not a coordinator's"),
+    });
     const text = join(folder.path, "text.db");
     writeFileSync(text, "no database ".repeat(100));
     await expect(startOn(text)).rejects.toMatchObject({ name: "UserError" });

@@ -17,5 +17,6 @@ test("a link leads where it says, whatever the session is called", () => {
   for (const sessionId of ["ses_1", "a/b", "ä #?%", "<img src=x onerror=alert(1)>"]) {
     expect(routeOf(linkTo({ view: "session", sessionId }))).toEqual({ view: "session", sessionId });
   }
-  for (const view of ["home", "sessions", "runners", "statistics"] as const) expect(routeOf(linkTo({ view }))).toEqual({ view });
+  for (const view of ["home", "sessions", "runners", "statistics"] as const)
+    expect(routeOf(linkTo({ view }))).toEqual({ view });
 });

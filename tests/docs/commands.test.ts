@@ -6,7 +6,9 @@ import { COMMANDS, rootCommand } from "../../src/commands/command-line/command-t
 import { isRun, reasonNotToRun, shellBlocks } from "./shell-blocks.ts";
 
 const root = join(import.meta.dir, "../..");
-const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort());
+const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) =>
+  [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort(),
+);
 
 /** What is typed after `agent-runner`, in shell blocks and between backticks. */
 function commandLines(page: string): string[] {
@@ -26,13 +28,17 @@ function wordsOf(line: string): string[] {
   return end < 0 ? words : words.slice(0, end);
 }
 
-const lines = pages.filter((page) => page !== "CHANGELOG.md").flatMap((page) => commandLines(page).map((line) => [page, line] as const));
+const lines = pages
+  .filter((page) => page !== "CHANGELOG.md")
+  .flatMap((page) => commandLines(page).map((line) => [page, line] as const));
 
 test("there are commands in the pages", () => {
   expect(lines.length).toBeGreaterThan(30);
 });
 
-test.each(lines.filter(([, line]) => !/[A-Z]{4}|<|\||\.\.\./.test(line.split("#")[0]?.replaceAll(/'[^']*'/g, "") ?? "")))("%s: the program takes `agent-runner %s`", async (_, line) => {
+test.each(
+  lines.filter(([, line]) => !/[A-Z]{4}|<|\||\.\.\./.test(line.split("#")[0]?.replaceAll(/'[^']*'/g, "") ?? "")),
+)("%s: the program takes `agent-runner %s`", async (_, line) => {
   const { name, rest } = chooseCommand(wordsOf(line), rootCommand.args, Object.keys(COMMANDS));
   const command = name === null ? rootCommand : await COMMANDS[name]?.load();
   if (!rest.includes("--help") && !rest.includes("--version")) normaliseArgs(name ?? "", rest, command?.args ?? {});
@@ -41,7 +47,9 @@ test.each(lines.filter(([, line]) => !/[A-Z]{4}|<|\||\.\.\./.test(line.split("#"
 test("every shell block of the pages is run by tests/e2e/documented-commands.test.ts, or says why it is not", () => {
   const unsaid = pages.flatMap((page) => {
     const blocks = shellBlocks(readFileSync(join(root, page), "utf8"));
-    return blocks.filter((block) => !isRun(block) && reasonNotToRun(block) === null).map(({ script }) => `${page}: ${script.split("\n")[0]}`);
+    return blocks
+      .filter((block) => !isRun(block) && reasonNotToRun(block) === null)
+      .map(({ script }) => `${page}: ${script.split("\n")[0]}`);
   });
   expect(unsaid).toEqual([]);
 });

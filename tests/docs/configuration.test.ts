@@ -13,5 +13,10 @@ test("docs/configuration.md: its example is a settings file that is taken", asyn
   const [, example = ""] = /```toml\n([\s\S]*?)```/.exec(readFileSync(REFERENCE_FILE, "utf8")) ?? [];
   await Bun.write(`${folder.path}/agent-runner/config.toml`, example);
   const config = loadConfig({}, { HOME: folder.path, XDG_CONFIG_HOME: folder.path });
-  expect(config).toMatchObject({ coordinatorUrl: "http://coordinator:8765", executor: "claude-code", drainTimeoutMs: 60_000, metrics: { host: "127.0.0.1", port: 9464 } });
+  expect(config).toMatchObject({
+    coordinatorUrl: "http://coordinator:8765",
+    executor: "claude-code",
+    drainTimeoutMs: 60_000,
+    metrics: { host: "127.0.0.1", port: 9464 },
+  });
 });

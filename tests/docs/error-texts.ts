@@ -3,7 +3,12 @@ import { join } from "node:path";
 
 const LITERAL = /(`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\])*")/;
 /** What the program says on stderr, in its log as a warning or an error, as an answer of its servers, and as the error of a run. */
-const WAYS_TO_TELL = [/(?:new UserError|usageError|\.warn|\.error)\(/, /(?:HttpError|detail)\(\d+,/, /\binvalid\(\[[^\]]*\],/, /\berror:/];
+const WAYS_TO_TELL = [
+  /(?:new UserError|usageError|\.warn|\.error)\(/,
+  /(?:HttpError|detail)\(\d+,/,
+  /\binvalid\(\[[^\]]*\],/,
+  /\berror:/,
+];
 const TOLD = new RegExp(`(?:${WAYS_TO_TELL.map(({ source }) => source).join("|")})\\s*${LITERAL.source}`, "g");
 
 /** The longest part of each text of the program that tells of a fault which is always the same, with the file that it stands in. */
@@ -17,7 +22,9 @@ export function errorTexts(root: string): { text: string; file: string }[] {
 }
 
 function longestPart(template: string): string {
-  const parts = splitTemplate(template).map((part) => part.replaceAll("\\n", "\n").replaceAll('\\"', '"').replace(/\s+/g, " ").trim());
+  const parts = splitTemplate(template).map((part) =>
+    part.replaceAll("\\n", "\n").replaceAll('\\"', '"').replace(/\s+/g, " ").trim(),
+  );
   return parts.toSorted((a, b) => b.length - a.length)[0] ?? "";
 }
 

@@ -3,12 +3,22 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
-const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort());
+const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) =>
+  [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort(),
+);
 
 /** As GitHub makes them of headings. */
 function anchorsOf(page: string): Set<string> {
   const headings = page.replace(/^```[\s\S]*?^```/gm, "").match(/^#{1,6} .+$/gm) ?? [];
-  return new Set(headings.map((line) => line.replace(/^#+ /, "").toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")));
+  return new Set(
+    headings.map((line) =>
+      line
+        .replace(/^#+ /, "")
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
 }
 
 function brokenLinks(path: string): string[] {

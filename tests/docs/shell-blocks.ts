@@ -6,7 +6,9 @@ export interface ShellBlock {
 
 /** The shell blocks of a page. */
 export function shellBlocks(page: string): ShellBlock[] {
-  return [...page.matchAll(/(?:<!-- (.*?) -->\n+)?```(?:sh|bash)\n([\s\S]*?)```/g)].map(([, mark = "", script = ""]) => ({ script, mark }));
+  return [...page.matchAll(/(?:<!-- (.*?) -->\n+)?```(?:sh|bash)\n([\s\S]*?)```/g)].map(
+    ([, mark = "", script = ""]) => ({ script, mark }),
+  );
 }
 
 /** `<!-- run -->` above a block: a test runs it as it stands there. */

@@ -6,8 +6,12 @@ import { TEST_TIMEOUT_MS } from "../harness/world.ts";
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const browser = sharedBrowser();
-const HEADERS = { "content-type": "text/html", "content-security-policy": "default-src 'self'; img-src 'self' data:; connect-src *" };
-const HEAD = '<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,"><script src="page.js" defer></script>';
+const HEADERS = {
+  "content-type": "text/html",
+  "content-security-policy": "default-src 'self'; img-src 'self' data:; connect-src *",
+};
+const HEAD =
+  '<!doctype html><html lang="en"><title>A page</title><link rel="icon" href="data:,"><script src="page.js" defer></script>';
 
 /** A server for one page and its script. */
 function serve(body: string, script = ""): { url: string } & AsyncDisposable {
@@ -27,7 +31,13 @@ const BAD_SCRIPT = `
   fetch("http://127.0.0.1:9/away", { mode: "no-cors" }).catch(() => {});
   alert("look here");
   throw new Error("oh dear");`;
-const BAD = [/uncaught: .*oh dear/, /console: dear me/, /Content Security Policy/, /alert: look here/, /a request to http:\/\/127\.0\.0\.1:9\/away/];
+const BAD = [
+  /uncaught: .*oh dear/,
+  /console: dear me/,
+  /Content Security Policy/,
+  /alert: look here/,
+  /a request to http:\/\/127\.0\.0\.1:9\/away/,
+];
 
 test("a visit fails for errors, violations of the policy, dialogs and requests elsewhere", async () => {
   await using server = serve("<p onclick='1'>x</p><script>1</script>", BAD_SCRIPT);

@@ -12,31 +12,56 @@ const browser = sharedBrowser();
 const dashboard = sharedDashboard(["--tags", HOSTILE["handler"]?.replaceAll(",", ";") ?? ""]);
 
 async function post(path: string, body: object): Promise<void> {
-  const response = await fetch(dashboard.api.url + path, { method: "POST", body: JSON.stringify(body), keepalive: false });
+  const response = await fetch(dashboard.api.url + path, {
+    method: "POST",
+    body: JSON.stringify(body),
+    keepalive: false,
+  });
   if (!response.ok) throw new Error(await response.text());
 }
 
 /** Nothing of it has become part of the page; errors, dialogs and requests are the visit's own look-out. */
 async function isHarmless(page: Page): Promise<void> {
   expect(await page.evaluate(() => "pwned" in window)).toBe(false);
-  expect(await page.locator(".pwned, iframe, main form, main style, main img, main script, a[href^='javascript']").count()).toBe(0);
+  expect(
+    await page.locator(".pwned, iframe, main form, main style, main img, main script, a[href^='javascript']").count(),
+  ).toBe(0);
 }
 
 test("nothing that an agent says, is told, or is called becomes part of the page", async () => {
   const { api } = dashboard;
   await api.createAgent({ name: "hostile", description: ALL_HOSTILE, system_prompt: "x" });
-  const { run_id, session_id } = await api.submit(`!stderr 10B\n!fail ${ALL_HOSTILE.replaceAll("\n", " ")}\n${ALL_HOSTILE}`, { agent_name: "hostile", max_attempts: 1 });
+  const { run_id, session_id } = await api.submit(
+    `!stderr 10B\n!fail ${ALL_HOSTILE.replaceAll("\n", " ")}\n${ALL_HOSTILE}`,
+    { agent_name: "hostile", max_attempts: 1 },
+  );
   await api.reached(run_id, "failed");
   for (const [name, text] of Object.entries(HOSTILE)) {
-    await post("/events", { event_type: "message", session_id, role: name === "script" ? text : "assistant", content: [{ type: "text", text }] });
-    await post("/events", { event_type: "post_tool", session_id, tool_name: text.slice(0, 100), tool_input: { [text]: text }, tool_output: text, error: text });
+    await post("/events", {
+      event_type: "message",
+      session_id,
+      role: name === "script" ? text : "assistant",
+      content: [{ type: "text", text }],
+    });
+    await post("/events", {
+      event_type: "post_tool",
+      session_id,
+      tool_name: text.slice(0, 100),
+      tool_input: { [text]: text },
+      tool_output: text,
+      error: text,
+    });
     await post("/events", { event_type: text, session_id, reason: text, something: [text] });
   }
   await browser.visit(pageOf(api, session_id), async ({ page }) => {
     await page.getByRole("region", { name: "Conversation" }).getByText("window.pwned = 1").first().waitFor();
     await until("everything is unfolded", async () => {
       const folded = "details:not([open])";
-      await page.evaluate((selector) => document.querySelectorAll<HTMLDetailsElement>(selector).forEach((details) => (details.open = true)), folded);
+      await page.evaluate(
+        (selector) =>
+          document.querySelectorAll<HTMLDetailsElement>(selector).forEach((details) => (details.open = true)),
+        folded,
+      );
       return (await page.locator(folded).count()) === 0;
     });
     await page.getByRole("region", { name: "stderr" }).getByText("window.pwned = 1").first().waitFor();
@@ -45,7 +70,12 @@ test("nothing that an agent says, is told, or is called becomes part of the page
     expect(shown).toContain(HOSTILE["handler"] ?? "");
     // oxlint-disable-next-line no-control-regex
     expect(shown).not.toMatch(/[\u202e\u2066\u001b\u0007]/);
-    for (const [path, words] of [["#/", "Overview"], ["#/sessions", "Sessions"], ["#/runners", "Runners"], ["#/statistics", "Statistics"]] as const) {
+    for (const [path, words] of [
+      ["#/", "Overview"],
+      ["#/sessions", "Sessions"],
+      ["#/runners", "Runners"],
+      ["#/statistics", "Statistics"],
+    ] as const) {
       await page.goto(`${api.url}/${path}`);
       await page.getByRole("heading", { name: words, exact: true }).waitFor();
       await isHarmless(page);

@@ -23,8 +23,16 @@ const nodesOf = (page: Page): Promise<number> => page.evaluate(() => document.qu
 async function send(api: CoordinatorApi, sessionId: string): Promise<void> {
   const begunMs = performance.now();
   for (let i = 1; i <= EVENTS; i++) {
-    const event = { event_type: "message", session_id: sessionId, role: "assistant", content: [{ type: "text", text: `event ${i} of many` }] };
-    const response = await fetch(`${api.url}/sessions/${sessionId}/events`, { method: "POST", body: JSON.stringify(event) });
+    const event = {
+      event_type: "message",
+      session_id: sessionId,
+      role: "assistant",
+      content: [{ type: "text", text: `event ${i} of many` }],
+    };
+    const response = await fetch(`${api.url}/sessions/${sessionId}/events`, {
+      method: "POST",
+      body: JSON.stringify(event),
+    });
     if (!response.ok) throw new Error(await response.text());
     await Bun.sleep(Math.max(0, begunMs + (i * 1_000) / EVENTS_A_SECOND - performance.now()));
   }
@@ -44,12 +52,19 @@ test("a list of 10,000 is read and drawn as far as its reader goes", async () =>
   await browser.visit(`${url}/#/sessions`, async ({ page }) => {
     const seen = new Set<string>();
     let most = 0;
-    await until("a thousand were seen", async () => {
-      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
-      for (const id of await page.evaluate(() => [...document.querySelectorAll<HTMLElement>("[data-session]")].map((row) => row.dataset["session"] ?? ""))) seen.add(id);
-      most = Math.max(most, await nodesOf(page));
-      return seen.size >= 1_000;
-    }, 40_000);
+    await until(
+      "a thousand were seen",
+      async () => {
+        await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+        for (const id of await page.evaluate(() =>
+          [...document.querySelectorAll<HTMLElement>("[data-session]")].map((row) => row.dataset["session"] ?? ""),
+        ))
+          seen.add(id);
+        most = Math.max(most, await nodesOf(page));
+        return seen.size >= 1_000;
+      },
+      40_000,
+    );
     expect(most).toBeLessThan(MOST_NODES);
     await page.evaluate(() => scrollTo(0, 0));
     await page.getByRole("listitem").first().waitFor();
@@ -70,7 +85,10 @@ test("with 10,000 sessions and 200 events a second the page stays small, and ans
       seen.push(await nodesOf(page));
     }
     await page.goto(pageOf(api, session_id));
-    await page.getByText(/event \d+ of many/).first().waitFor();
+    await page
+      .getByText(/event \d+ of many/)
+      .first()
+      .waitFor();
     await sending;
     await page.getByText(`event ${EVENTS} of many`).waitFor();
     seen.push(await nodesOf(page));
@@ -82,16 +100,28 @@ test("with 10,000 sessions and 200 events a second the page stays small, and ans
     await page.getByRole("button", { name: /To the newest/ }).waitFor();
     const placeOf = (): Promise<number> => talk.evaluate((box) => box.scrollTop);
     const before = await placeOf();
-    await fetch(`${api.url}/sessions/${session_id}/events`, { method: "POST", body: JSON.stringify({ event_type: "message", session_id, role: "assistant", content: [{ type: "text", text: "the very last" }] }) });
+    await fetch(`${api.url}/sessions/${session_id}/events`, {
+      method: "POST",
+      body: JSON.stringify({
+        event_type: "message",
+        session_id,
+        role: "assistant",
+        content: [{ type: "text", text: "the very last" }],
+      }),
+    });
     await page.getByRole("button", { name: /More has come/ }).click({ trial: true });
     expect(await placeOf()).toBe(before);
     await page.getByRole("button", { name: /More has come/ }).click();
     await page.getByText("the very last").waitFor();
     // And back to the beginning, a page at a time.
-    await until("the first is there", async () => {
-      await talk.evaluate((box) => void (box.scrollTop = 0));
-      return (await page.getByText("event 1 of many", { exact: true }).count()) === 1;
-    }, 30_000);
+    await until(
+      "the first is there",
+      async () => {
+        await talk.evaluate((box) => void (box.scrollTop = 0));
+        return (await page.getByText("event 1 of many", { exact: true }).count()) === 1;
+      },
+      30_000,
+    );
     expect(await nodesOf(page)).toBeLessThan(MOST_NODES);
   });
 });

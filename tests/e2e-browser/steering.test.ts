@@ -61,9 +61,14 @@ test("a run that is stopped says so, after it was asked whether it should", asyn
 
 test("a tree that is stopped runs nowhere any more, and its parent is not resumed", async () => {
   const { api } = dashboard;
-  const { run_id, session_id } = await api.submit("!child !sleep 5m\n!child !child !sleep 5m\\n!sleep 5m\nI have started two");
+  const { run_id, session_id } = await api.submit(
+    "!child !sleep 5m\n!child !child !sleep 5m\\n!sleep 5m\nI have started two",
+  );
   await api.reached(run_id, "completed");
-  const openInTree = async (): Promise<string[]> => (await api.runs()).filter(({ status }) => ["pending", "claimed", "running", "stopping"].includes(status)).map((run) => run.run_id);
+  const openInTree = async (): Promise<string[]> =>
+    (await api.runs())
+      .filter(({ status }) => ["pending", "claimed", "running", "stopping"].includes(status))
+      .map((run) => run.run_id);
   await until("both children run", async () => (await openInTree()).length === 2);
   await browser.visit(pageOf(api, session_id), async ({ page }) => {
     await page.getByText("0 of 2 done").waitFor();
@@ -103,7 +108,9 @@ test("with the keyboard alone a run is started, its session opened and stopped",
     await tabTo("Start a run");
     await keyboard.press("Enter");
     await page.getByRole("dialog").waitFor();
-    await until("the prompt has the focus", () => page.evaluate(() => document.activeElement?.getAttribute("name") === "prompt"));
+    await until("the prompt has the focus", () =>
+      page.evaluate(() => document.activeElement?.getAttribute("name") === "prompt"),
+    );
     await keyboard.type("!sleep 5m");
     await tabTo("Start");
     await keyboard.press("Enter");

@@ -1,6 +1,14 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { Page } from "playwright-core";
-import { accessibilityFaults, DESKTOP, keepPicture, PHONE, sharedBrowser, type Theme, THEMES } from "../harness/browser.ts";
+import {
+  accessibilityFaults,
+  DESKTOP,
+  keepPicture,
+  PHONE,
+  sharedBrowser,
+  type Theme,
+  THEMES,
+} from "../harness/browser.ts";
 import { pageOf, sharedDashboard } from "../harness/dashboard-world.ts";
 import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS } from "../harness/world.ts";
@@ -25,25 +33,51 @@ async function make(): Promise<Made> {
   const { api } = dashboard;
   await api.createAgent({ name: "planner", description: "Divides the work", system_prompt: "You plan." });
   const done = await api.submit("Summarise the reports of last night");
-  const failed = await api.submit("!fail The migration 0042 could not be applied: column \"owner\" exists\nApply the migrations");
-  const parent = await api.submit("!child !sleep 10m\\nAsk the first\n!child !sleep 10m\\nAsk the second\n!child Ask the third\nCompare three offers", { agent_name: "planner" });
+  const failed = await api.submit(
+    '!fail The migration 0042 could not be applied: column "owner" exists\nApply the migrations',
+  );
+  const parent = await api.submit(
+    "!child !sleep 10m\\nAsk the first\n!child !sleep 10m\\nAsk the second\n!child Ask the third\nCompare three offers",
+    { agent_name: "planner" },
+  );
   await api.submit("!tool Read\n!sleep 10m\nRefactor the billing module");
   await api.submit("Train the model", { additional_demands: { tags: ["gpu"] } });
   await api.submit("Tidy up", { not_before: "2099-01-01T06:00:00Z" });
   await api.reached(done.run_id, "completed");
   await api.reached(failed.run_id, "failed");
   await api.reached(parent.run_id, "completed");
-  await until("one child of three has ended", async () => (await api.runs()).filter(({ status, prompt }) => status === "completed" && prompt.includes("third")).length === 1);
+  await until(
+    "one child of three has ended",
+    async () =>
+      (await api.runs()).filter(({ status, prompt }) => status === "completed" && prompt.includes("third")).length ===
+      1,
+  );
   return { parent: parent.session_id, failed: failed.session_id };
 }
 
-const VIEWS: readonly { readonly name: string; readonly path: (made: Made) => string; readonly shows: (page: Page) => Promise<unknown> }[] = [
+const VIEWS: readonly {
+  readonly name: string;
+  readonly path: (made: Made) => string;
+  readonly shows: (page: Page) => Promise<unknown>;
+}[] = [
   { name: "overview", path: () => "#/", shows: (page) => page.getByRole("region", { name: "Waiting" }).waitFor() },
   { name: "sessions", path: () => "#/sessions", shows: (page) => page.getByRole("listitem").first().waitFor() },
-  { name: "session", path: ({ parent }) => `#/session/${parent}`, shows: (page) => page.getByText("1 of 3 done").waitFor() },
-  { name: "failed-session", path: ({ failed }) => `#/session/${failed}`, shows: (page) => page.locator(".session-head .failure").waitFor() },
+  {
+    name: "session",
+    path: ({ parent }) => `#/session/${parent}`,
+    shows: (page) => page.getByText("1 of 3 done").waitFor(),
+  },
+  {
+    name: "failed-session",
+    path: ({ failed }) => `#/session/${failed}`,
+    shows: (page) => page.locator(".session-head .failure").waitFor(),
+  },
   { name: "runners", path: () => "#/runners", shows: (page) => page.getByText("Executor", { exact: true }).waitFor() },
-  { name: "statistics", path: () => "#/statistics", shows: (page) => page.getByText("Runs ended", { exact: true }).waitFor() },
+  {
+    name: "statistics",
+    path: () => "#/statistics",
+    shows: (page) => page.getByText("Runs ended", { exact: true }).waitFor(),
+  },
 ];
 
 test("the overview says what needs somebody, and why; what runs, and what waits for what", async () => {
@@ -52,12 +86,18 @@ test("the overview says what needs somebody, and why; what runs, and what waits 
     const group = (name: string) => page.getByRole("region", { name });
     await group("Needs attention").getByText("could not be applied").first().waitFor();
     // A runner might still come: it is told of after a while.
-    await group("Needs attention").getByText(/No runner has taken it .* with tags gpu/).waitFor({ timeout: 40_000 });
+    await group("Needs attention")
+      .getByText(/No runner has taken it .* with tags gpu/)
+      .waitFor({ timeout: 40_000 });
     await group("Running").getByText("Refactor the billing module").waitFor();
     await group("Waiting").getByText("for 2 of 3 children").waitFor();
-    await group("Waiting").getByText(/scheduled for/).waitFor();
+    await group("Waiting")
+      .getByText(/scheduled for/)
+      .waitFor();
     await group("Done").getByText("Summarise the reports of last night").waitFor();
-    await group("Waiting").getByRole("button", { name: /3 sessions below/ }).click();
+    await group("Waiting")
+      .getByRole("button", { name: /3 sessions below/ })
+      .click();
     await group("Waiting").getByText("Ask the third").last().waitFor();
   });
 });
@@ -78,12 +118,21 @@ for (const theme of THEMES) {
   });
 }
 
-async function lookAt(page: Page, view: (typeof VIEWS)[number], at: Made, picture: string, theme: Theme): Promise<void> {
+async function lookAt(
+  page: Page,
+  view: (typeof VIEWS)[number],
+  at: Made,
+  picture: string,
+  theme: Theme,
+): Promise<void> {
   await page.goto(`${dashboard.api.url}/${view.path(at)}`);
   await view.shows(page);
   await keepPicture(page, picture);
   expect({ picture, theme, faults: await accessibilityFaults(page) }).toEqual({ picture, theme, faults: [] });
-  expect({ picture, tooWide: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }).toEqual({ picture, tooWide: 0 });
+  expect({ picture, tooWide: await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) }).toEqual({
+    picture,
+    tooWide: 0,
+  });
 }
 
 test("the form for a run can be read and used by everyone", async () => {
@@ -112,6 +161,9 @@ test("a run's output is shown, and followed", async () => {
     await page.getByText("Output", { exact: true }).first().click();
     await page.getByRole("region", { name: "stderr" }).getByText(/x{20}/).waitFor();
     await Bun.write(world.path("output-go-on"), "");
-    await page.getByRole("region", { name: "stdout" }).getByText(/The last words/).waitFor();
+    await page
+      .getByRole("region", { name: "stdout" })
+      .getByText(/The last words/)
+      .waitFor();
   });
 });

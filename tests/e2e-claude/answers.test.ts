@@ -7,7 +7,7 @@ import { until } from "../harness/until.ts";
 setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 
 const shared = sharedClaudeWorld();
-const ANSWER = "Grüße,\n\n  two  spaces, 🎉 and a \"quote\".\n```sh\necho $HOME\n```";
+const ANSWER = 'Grüße,\n\n  two  spaces, 🎉 and a "quote".\n```sh\necho $HOME\n```';
 
 test.concurrent("a plain answer: its text to the letter, the session bound and finished, and the blueprint's system prompt appended to the preset", async () => {
   const { provider, api } = shared;
@@ -24,8 +24,20 @@ test.concurrent("a plain answer: its text to the letter, the session bound and f
   const { status, executor_session_id } = await api.session(run.session_id);
   expect([status, executor_session_id]).toEqual(["finished", asked?.sessionId ?? ""]);
   const events = await api.events(run.session_id);
-  expect(events.map(({ event_type, role }) => (role === undefined ? event_type : `${event_type} ${role}`))).toEqual(["message user", "message assistant", "result", "ending", "session_stop"]);
-  expect(events[3]).toMatchObject({ reason: "success", turns: 1, cost_usd: expect.any(Number), tokens: { input: 10, output: 5 }, model: expect.stringContaining("claude") });
+  expect(events.map(({ event_type, role }) => (role === undefined ? event_type : `${event_type} ${role}`))).toEqual([
+    "message user",
+    "message assistant",
+    "result",
+    "ending",
+    "session_stop",
+  ]);
+  expect(events[3]).toMatchObject({
+    reason: "success",
+    turns: 1,
+    cost_usd: expect.any(Number),
+    tokens: { input: 10, output: 5 },
+    model: expect.stringContaining("claude"),
+  });
   expect(shared.log()).not.toContain(API_KEY);
   expect(JSON.stringify(events)).not.toContain(API_KEY);
 });
@@ -47,7 +59,12 @@ test.concurrent("tools: each call is told before and after, with input, output a
   expect(result).toContain("true: Exit code 3\nbroken");
   const events = await api.events(run.session_id);
   const tools = events.filter(({ event_type }) => event_type.endsWith("_tool"));
-  expect(tools.map(({ event_type, tool_name }) => `${event_type} ${tool_name}`)).toEqual(["pre_tool Bash", "post_tool Bash", "pre_tool Bash", "post_tool Bash"]);
+  expect(tools.map(({ event_type, tool_name }) => `${event_type} ${tool_name}`)).toEqual([
+    "pre_tool Bash",
+    "post_tool Bash",
+    "pre_tool Bash",
+    "post_tool Bash",
+  ]);
   expect(tools[0]?.tool_input).toMatchObject({ command: "echo from-the-tool; pwd" });
   expect(JSON.stringify(tools[1]?.tool_output)).toContain("from-the-tool");
   expect(tools[1]?.error ?? null).toBeNull();
@@ -58,7 +75,10 @@ test.concurrent("tools: each call is told before and after, with input, output a
 
 test.concurrent("a session is resumed in the same Claude Code session, with all that was said before", async () => {
   const { provider, api } = shared;
-  provider.conversation("remember 17", inTurn(says("noted"), ({ prompts }) => says(prompts.join(" | "))));
+  provider.conversation(
+    "remember 17",
+    inTurn(says("noted"), ({ prompts }) => says(prompts.join(" | "))),
+  );
   const first = await api.submit("remember 17");
   await api.reached(first.run_id, "completed", RUN_MS);
   const second = await api.submit("which number?", { type: "resume_session", session_id: first.session_id });
@@ -71,9 +91,16 @@ test.concurrent("a session is resumed in the same Claude Code session, with all 
 test.concurrent("work that goes on in the background is waited for, and what the agent says after it is the result", async () => {
   const { world, provider, api } = shared;
   const build = "until [ -e go-on ]; do sleep 0.1; done; echo built > built";
-  provider.conversation("build it", inTurn(uses("Bash", { command: build, run_in_background: true }), says("It is being built."), says("It is built.")));
+  provider.conversation(
+    "build it",
+    inTurn(uses("Bash", { command: build, run_in_background: true }), says("It is being built."), says("It is built.")),
+  );
   const run = await api.submit("build it");
-  await until("the turn is over", async () => JSON.stringify(await api.events(run.session_id)).includes("It is being built."), RUN_MS);
+  await until(
+    "the turn is over",
+    async () => JSON.stringify(await api.events(run.session_id)).includes("It is being built."),
+    RUN_MS,
+  );
   expect((await api.run(run.run_id)).status).toBe("running");
   await Bun.write(world.path("go-on"), "");
   await api.reached(run.run_id, "completed", RUN_MS);

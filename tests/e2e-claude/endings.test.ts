@@ -31,39 +31,89 @@ const SETTINGS = {
 
 const shared = sharedClaudeWorld([], SETTINGS);
 
-const endingIn = (events: readonly ShownEvent[]): ShownEvent | undefined => events.find(({ event_type }) => event_type === "ending");
+const endingIn = (events: readonly ShownEvent[]): ShownEvent | undefined =>
+  events.find(({ event_type }) => event_type === "ending");
 
 const FAILURES: readonly [what: string, script: Script, kind: string, error: RegExp][] = [
-  ["its turns are used up", ({ replies }) => uses("Bash", { command: `echo ${replies}` }), "max-turns", /not done after 3 turns/],
-  ["its budget is used up", inTurn(uses("Bash", { command: "echo rich" }, { outputTokens: 1_000_000 })), "max-budget", /its budget of \$1 /],
+  [
+    "its turns are used up",
+    ({ replies }) => uses("Bash", { command: `echo ${replies}` }),
+    "max-turns",
+    /not done after 3 turns/,
+  ],
+  [
+    "its budget is used up",
+    inTurn(uses("Bash", { command: "echo rich" }, { outputTokens: 1_000_000 })),
+    "max-budget",
+    /its budget of \$1 /,
+  ],
   ["the request was wrong", inTurn(refuses(400, "messages: too odd")), "execution-error", /400 messages: too odd/],
-  ["the provider wants fewer requests", inTurn(refuses(429, "slow down", { "retry-after": "1" })), "provider-unavailable", /could not answer.*slow down/],
+  [
+    "the provider wants fewer requests",
+    inTurn(refuses(429, "slow down", { "retry-after": "1" })),
+    "provider-unavailable",
+    /could not answer.*slow down/,
+  ],
   ["the provider is overloaded", inTurn(refuses(529, "Overloaded")), "provider-unavailable", /could not answer.*529/],
-  ["the provider has an error", inTurn(refuses(500, "Internal server error")), "provider-unavailable", /could not answer.*500/],
-  ["the connection breaks off", inTurn(says("never the whole of it", { cutAfterDeltas: 2 })), "provider-unavailable", /could not answer.*[Cc]onnection/],
-  ["the usage limit is met", inTurn(refuses(429, "No more.", USAGE_LIMIT)), "usage-limit", new RegExp(`usage limit.*five_hour.*reset at ${RESETS_AT}`)],
-  ["the credit is used up", inTurn(refuses(400, "Your credit balance is too low to access the Anthropic API.")), "usage-limit", /Credit balance is too low/],
-  ["what it last tried was not allowed", inTurn(uses("Bash", { command: "touch forbidden" }), says("I may not.")), "refused-permissions", /refused a permission \(Bash\)/],
+  [
+    "the provider has an error",
+    inTurn(refuses(500, "Internal server error")),
+    "provider-unavailable",
+    /could not answer.*500/,
+  ],
+  [
+    "the connection breaks off",
+    inTurn(says("never the whole of it", { cutAfterDeltas: 2 })),
+    "provider-unavailable",
+    /could not answer.*[Cc]onnection/,
+  ],
+  [
+    "the usage limit is met",
+    inTurn(refuses(429, "No more.", USAGE_LIMIT)),
+    "usage-limit",
+    new RegExp(`usage limit.*five_hour.*reset at ${RESETS_AT}`),
+  ],
+  [
+    "the credit is used up",
+    inTurn(refuses(400, "Your credit balance is too low to access the Anthropic API.")),
+    "usage-limit",
+    /Credit balance is too low/,
+  ],
+  [
+    "what it last tried was not allowed",
+    inTurn(uses("Bash", { command: "touch forbidden" }), says("I may not.")),
+    "refused-permissions",
+    /refused a permission \(Bash\)/,
+  ],
 ];
 
-test.concurrent.each(FAILURES)("when %s the run fails, with that reason, and its session is not finished", async (what, script, kind, error) => {
-  const { provider, api } = shared;
-  provider.conversation(what, script);
-  const run = await api.submit(what);
-  await api.reached(run.run_id, "failed", RUN_MS);
-  const isPassing = kind === "provider-unavailable" || kind === "usage-limit";
-  expect(await api.run(run.run_id)).toMatchObject({ error: expect.stringMatching(error), reason: isPassing ? "temporary" : null });
-  const events = await api.events(run.session_id);
-  expect(endingIn(events)?.reason).toBe(kind);
-  expect(events.map(({ event_type }) => event_type)).not.toContain("session_stop");
-  expect((await api.session(run.session_id)).status).not.toBe("finished");
-  expect(JSON.stringify(events) + shared.log()).not.toContain(TOKEN);
-});
+test.concurrent.each(FAILURES)(
+  "when %s the run fails, with that reason, and its session is not finished",
+  async (what, script, kind, error) => {
+    const { provider, api } = shared;
+    provider.conversation(what, script);
+    const run = await api.submit(what);
+    await api.reached(run.run_id, "failed", RUN_MS);
+    const isPassing = kind === "provider-unavailable" || kind === "usage-limit";
+    expect(await api.run(run.run_id)).toMatchObject({
+      error: expect.stringMatching(error),
+      reason: isPassing ? "temporary" : null,
+    });
+    const events = await api.events(run.session_id);
+    expect(endingIn(events)?.reason).toBe(kind);
+    expect(events.map(({ event_type }) => event_type)).not.toContain("session_stop");
+    expect((await api.session(run.session_id)).status).not.toBe("finished");
+    expect(JSON.stringify(events) + shared.log()).not.toContain(TOKEN);
+  },
+);
 
 test.concurrent("a refused tool is told to the agent, and what it does then counts", async () => {
   const [refused, allowed] = ["touch forbidden", "echo instead"].map((command) => uses("Bash", { command }));
   const { provider, api } = shared;
-  provider.conversation("touch it", inTurn(refused!, allowed!, ({ toolResults }) => says(toolResults.map(({ isError }) => isError).join())));
+  provider.conversation(
+    "touch it",
+    inTurn(refused!, allowed!, ({ toolResults }) => says(toolResults.map(({ isError }) => isError).join())),
+  );
   const run = await api.submit("touch it");
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("true,false");
@@ -74,14 +124,17 @@ const RECOVERIES: readonly [string, Script][] = [
   ["cut off", inTurn(({ attempt }) => (attempt === 1 ? says("not this one", { cutAfterDeltas: 2 }) : says("at last")))],
 ];
 
-test.concurrent.each(RECOVERIES)("a provider that is %s once costs no run, and leaves nothing in the result", async (what, script) => {
-  const { provider, api } = shared;
-  provider.conversation(`once ${what}`, script);
-  const run = await api.submit(`once ${what}`);
-  await api.reached(run.run_id, "completed", RUN_MS);
-  expect(await api.result(run.session_id)).toBe("at last");
-  expect((await api.events(run.session_id)).filter(({ role }) => role === "assistant")).toHaveLength(1);
-});
+test.concurrent.each(RECOVERIES)(
+  "a provider that is %s once costs no run, and leaves nothing in the result",
+  async (what, script) => {
+    const { provider, api } = shared;
+    provider.conversation(`once ${what}`, script);
+    const run = await api.submit(`once ${what}`);
+    await api.reached(run.run_id, "completed", RUN_MS);
+    expect(await api.result(run.session_id)).toBe("at last");
+    expect((await api.events(run.session_id)).filter(({ role }) => role === "assistant")).toHaveLength(1);
+  },
+);
 
 test.concurrent("a provider that is down for a whole run costs one attempt, where another is allowed", async () => {
   const { provider, api } = shared;

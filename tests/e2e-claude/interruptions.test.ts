@@ -24,7 +24,11 @@ async function isFinished(api: CoordinatorApi, sessionId: string): Promise<boole
 test.concurrent("a stop in the middle of a tool ends tool, Claude Code and executor, and the session can be resumed", async () => {
   const { world, provider, api } = shared;
   // How many messages there are after an interruption is Claude Code's own matter.
-  provider.conversation("dig", ({ prompts }) => (prompts.includes("what now?") ? says(`back after: ${prompts[0]}`) : uses("Bash", { command: "echo yes > digging; sleep 300" })));
+  provider.conversation("dig", ({ prompts }) =>
+    prompts.includes("what now?")
+      ? says(`back after: ${prompts[0]}`)
+      : uses("Bash", { command: "echo yes > digging; sleep 300" }),
+  );
   const run = await api.submit("dig");
   await world.file("digging", RUN_MS);
   expect(processesOf(run.session_id).length).toBeGreaterThan(3);
@@ -47,7 +51,11 @@ test.concurrent("a stop while the agent writes: what it has written is kept, and
   provider.conversation("tell me", inTurn(says("once upon a time there was", { pause: halt })));
   const run = await api.submit("tell me");
   await until("it writes", () => isHalted, RUN_MS);
-  await until("the session is bound", async () => (await api.session(run.session_id)).executor_session_id !== null, RUN_MS);
+  await until(
+    "the session is bound",
+    async () => (await api.session(run.session_id)).executor_session_id !== null,
+    RUN_MS,
+  );
   await api.stop(run.run_id);
   await api.reached(run.run_id, "stopped", RUN_MS);
   const said = (await api.events(run.session_id)).filter(({ role }) => role === "assistant");
@@ -57,7 +65,10 @@ test.concurrent("a stop while the agent writes: what it has written is kept, and
 
 test.concurrent("a Claude Code that is killed: the run fails with that reason, and its tool does not stay", async () => {
   const { world, provider, api } = shared;
-  provider.conversation("burrow", inTurn(uses("Bash", { command: "echo $PPID > burrow; mv burrow burrowing; sleep 300" })));
+  provider.conversation(
+    "burrow",
+    inTurn(uses("Bash", { command: "echo $PPID > burrow; mv burrow burrowing; sleep 300" })),
+  );
   const run = await api.submit("burrow");
   const claude = Number(await world.file("burrowing", RUN_MS));
   killProcess(claude);
@@ -81,7 +92,10 @@ test.concurrent("a provider that never answers: the run time-out ends the run wi
 test.concurrent("a runner that is killed and started again takes up the run, whose agent finishes its answer, and resumes the session", async () => {
   await using world = await ClaudeWorld.open();
   const thought = Promise.withResolvers<void>();
-  world.provider.conversation("think", inTurn(says("a deep thought", { after: thought.promise }), ({ prompts }) => says(prompts.join(", "))));
+  world.provider.conversation(
+    "think",
+    inTurn(says("a deep thought", { after: thought.promise }), ({ prompts }) => says(prompts.join(", "))),
+  );
   const { api } = await world.coordinator();
   const first = world.runner(api.url, "claude-code");
   const run = await api.submit("think");

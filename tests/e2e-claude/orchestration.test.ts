@@ -16,7 +16,10 @@ const START = "mcp__orchestrator__start_agent_session";
 
 async function addOrchestrator(world: ClaudeWorld, { url }: CoordinatorApi): Promise<void> {
   const added = world.start(["agents", "add", FOLDER, "-c", url]);
-  expect({ code: await added.exited, said: added.stderr() }).toEqual({ code: 0, said: expect.stringContaining(ORCHESTRATOR) });
+  expect({ code: await added.exited, said: added.stderr() }).toEqual({
+    code: 0,
+    said: expect.stringContaining(ORCHESTRATOR),
+  });
 }
 
 test.concurrent("the callback flow: an orchestrator starts two children, ends its turn, is resumed once with both results, and finishes", async () => {
@@ -24,8 +27,12 @@ test.concurrent("the callback flow: an orchestrator starts two children, ends it
   const { provider } = world;
   const tail = Promise.withResolvers<void>();
   provider.conversation("Plan the party", ({ prompts, toolResults }) => {
-    if (prompts.length > 1) return says(`All done. ${/SHOPPED/.test(prompts[1] ?? "") && /BAKED/.test(prompts[1] ?? "") ? "Both were told." : "One is missing."}`);
-    if (toolResults.length === 0) return message(["Buy drinks", "Bake a cake"].map((prompt) => toolUse(START, { prompt, mode: "async_callback" })));
+    if (prompts.length > 1)
+      return says(
+        `All done. ${/SHOPPED/.test(prompts[1] ?? "") && /BAKED/.test(prompts[1] ?? "") ? "Both were told." : "One is missing."}`,
+      );
+    if (toolResults.length === 0)
+      return message(["Buy drinks", "Bake a cake"].map((prompt) => toolUse(START, { prompt, mode: "async_callback" })));
     return says("Both are on their way.");
   });
   provider.conversation("Buy drinks", inTurn(says("SHOPPED: 6 bottles")));
@@ -36,10 +43,18 @@ test.concurrent("the callback flow: an orchestrator starts two children, ends it
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("Both are on their way.");
   // One child is through while the other still works: that wakes nobody.
-  await until("the first child is through", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2, RUN_MS);
+  await until(
+    "the first child is through",
+    async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2,
+    RUN_MS,
+  );
   expect((await api.runs()).length).toBe(3);
   tail.resolve();
-  await until("all four runs completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 4, RUN_MS);
+  await until(
+    "all four runs completed",
+    async () => (await api.runs()).filter(({ status }) => status === "completed").length === 4,
+    RUN_MS,
+  );
   expect((await api.runs()).length).toBe(4);
   expect(await api.result(run.session_id)).toBe("All done. Both were told.");
   const children = (await api.runs()).filter(({ session_id }) => session_id !== run.session_id);
@@ -56,7 +71,8 @@ test.concurrent("a child that fails, and a runner that is killed while another w
   const thought = Promise.withResolvers<void>();
   provider.conversation("Plan the party", ({ prompts, toolResults }) => {
     if (prompts.length > 1) return says(prompts.slice(1).join("\n"));
-    if (toolResults.length === 0) return message(["Buy drinks", "Bake a cake"].map((prompt) => toolUse(START, { prompt, mode: "async_callback" })));
+    if (toolResults.length === 0)
+      return message(["Buy drinks", "Bake a cake"].map((prompt) => toolUse(START, { prompt, mode: "async_callback" })));
     return says("Both are on their way.");
   });
   provider.conversation("Buy drinks", inTurn(refuses(400, "the shop is closed")));
@@ -73,7 +89,11 @@ test.concurrent("a child that fails, and a runner that is killed while another w
   const second = world.runner(api.url, "claude-code");
   await second.line(/Took up run/, RUN_MS);
   thought.resolve();
-  await until("three completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 3, RUN_MS);
+  await until(
+    "three completed",
+    async () => (await api.runs()).filter(({ status }) => status === "completed").length === 3,
+    RUN_MS,
+  );
   expect(await api.runs()).toHaveLength(4);
   const told = await api.result(run.session_id);
   expect(told).toContain("has failed. The error:");
@@ -85,7 +105,12 @@ test.concurrent("a sync child runs although only one run may, and its result is 
   await using world = await ClaudeWorld.open();
   const thought = Promise.withResolvers<void>();
   const { provider } = world;
-  provider.conversation("Ask somebody", inTurn(uses(START, { prompt: "What is 6 times 7?", mode: "sync" }), ({ toolResults }) => says(`I was told: ${toolResults[0]?.text}`)));
+  provider.conversation(
+    "Ask somebody",
+    inTurn(uses(START, { prompt: "What is 6 times 7?", mode: "sync" }), ({ toolResults }) =>
+      says(`I was told: ${toolResults[0]?.text}`),
+    ),
+  );
   provider.conversation("What is 6 times 7?", inTurn(says("It is 42.", { after: thought.promise })));
   const { api } = await world.up(["--max-concurrent", "1"]);
   await addOrchestrator(world, api);

@@ -18,7 +18,10 @@ test("two callback children that end while their parent is busy: it is resumed o
   const { api } = await world.coordinator();
   world.runner(api.url, "test-executor");
   const parent = await api.submit("!child first child's task\n!child second child's task\n!wait go-on\nover to you");
-  await until("both children completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2);
+  await until(
+    "both children completed",
+    async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2,
+  );
   await Bun.write(world.path("go-on"), "");
   await until("all four completed", () => areCompleted(api, 4));
   const [resume, ...more] = await resumesOf(api, parent.session_id);
@@ -31,15 +34,21 @@ test("two callback children that end one after the other while their parent is i
   await using world = new World();
   const { api } = await world.coordinator();
   world.runner(api.url, "test-executor");
-  const parent = await api.submit("!child !wait first-may-end\\nfirst child's task\n!child !wait second-may-end\\nsecond child's task\nover to you");
+  const parent = await api.submit(
+    "!child !wait first-may-end\\nfirst child's task\n!child !wait second-may-end\\nsecond child's task\nover to you",
+  );
   await api.reached(parent.run_id, "completed");
   await Bun.write(world.path("first-may-end"), "");
-  await until("one child completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2);
+  await until(
+    "one child completed",
+    async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2,
+  );
   await Bun.write(world.path("second-may-end"), "");
   await until("all four completed", () => areCompleted(api, 4));
   const resumes = await resumesOf(api, parent.session_id);
   expect(resumes).toHaveLength(1);
-  for (const text of ['count="2"', "first child's task", "second child's task"]) expect(resumes[0]?.prompt).toContain(text);
+  for (const text of ['count="2"', "first child's task", "second child's task"])
+    expect(resumes[0]?.prompt).toContain(text);
 });
 
 test("results that wait for a busy parent outlive the coordinator's death", async () => {
@@ -47,7 +56,10 @@ test("results that wait for a busy parent outlive the coordinator's death", asyn
   const { api, process } = await world.coordinator();
   world.runner(api.url, "test-executor");
   const parent = await api.submit("!child first child's task\n!child second child's task\n!wait go-on\nover to you");
-  await until("both children completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2);
+  await until(
+    "both children completed",
+    async () => (await api.runs()).filter(({ status }) => status === "completed").length === 2,
+  );
   process.signal("SIGKILL");
   await process.exited;
   await world.coordinator(Number(new URL(api.url).port));
@@ -62,7 +74,9 @@ test("children that end after coordinator and runner were restarted: the parent 
   await using world = new World();
   const { api, process } = await world.coordinator();
   const runner = world.runner(api.url, "test-executor", ["--max-concurrent", "1"]);
-  const parent = await api.submit("!child first child's task\n!child second child's task\n!write asked yes\n!wait go-on\nover to you");
+  const parent = await api.submit(
+    "!child first child's task\n!child second child's task\n!write asked yes\n!wait go-on\nover to you",
+  );
   await world.file("asked");
   runner.signal("SIGINT");
   await runner.line(/Shutting down/);
@@ -75,10 +89,15 @@ test("children that end after coordinator and runner were restarted: the parent 
 
   await world.coordinator(Number(new URL(api.url).port));
   world.runner(api.url, "test-executor");
-  const told = async (): Promise<string> => (await resumesOf(api, parent.session_id)).map(({ prompt }) => prompt).join("\n");
-  await until("told of both", async () => /first child's task/.test(await told()) && /second child's task/.test(await told()));
+  const told = async (): Promise<string> =>
+    (await resumesOf(api, parent.session_id)).map(({ prompt }) => prompt).join("\n");
+  await until(
+    "told of both",
+    async () => /first child's task/.test(await told()) && /second child's task/.test(await told()),
+  );
   await until("nothing is open", async () => areCompleted(api, (await api.runs()).length));
-  for (const task of [/first child's task/g, /second child's task/g]) expect((await told()).match(task)?.length).toBe(1);
+  for (const task of [/first child's task/g, /second child's task/g])
+    expect((await told()).match(task)?.length).toBe(1);
 });
 
 test("a child that was stopped by its runner's end: the parent is told so by the next runner", async () => {

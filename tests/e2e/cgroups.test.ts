@@ -23,49 +23,58 @@ async function kill(runner: StartedBinary): Promise<void> {
   await runner.exited;
 }
 
-test.if(hasCgroups)("a daemon with a cleared environment is ended after a normal end, and told; no cgroup is left", async () => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start());
-  const run = fake.queue();
-  const runner = world.runner(fake.url, "clears-environment");
-  const daemon = await daemonOf(world, run);
-  await runner.line(/Ended 1 process\(es\) that run \w+ left behind/);
-  expect([isAlive(daemon), world.cgroups, fake.reportsOf(run)]).toEqual([false, [], ["started", "completed"]]);
-});
+test.if(hasCgroups)(
+  "a daemon with a cleared environment is ended after a normal end, and told; no cgroup is left",
+  async () => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start());
+    const run = fake.queue();
+    const runner = world.runner(fake.url, "clears-environment");
+    const daemon = await daemonOf(world, run);
+    await runner.line(/Ended 1 process\(es\) that run \w+ left behind/);
+    expect([isAlive(daemon), world.cgroups, fake.reportsOf(run)]).toEqual([false, [], ["started", "completed"]]);
+  },
+);
 
-test.if(hasCgroups)("a daemon with a cleared environment is ended by a stop, before that is reported; no cgroup is left", async () => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start());
-  const run = fake.queue({ prompt: "stay" });
-  const runner = world.runner(fake.url, "clears-environment");
-  const daemon = await daemonOf(world, run);
-  expect(world.cgroups).toMatchObject([{ runId: run.run_id, pids: expect.arrayContaining([daemon]) }]);
-  fake.state.stop(run);
-  await until("stopped", () => run.status === "stopped");
-  expect([isAlive(daemon), world.cgroups]).toEqual([false, []]);
-  await runner.line(/Ended 1 more process\(es\) of run/);
-});
+test.if(hasCgroups)(
+  "a daemon with a cleared environment is ended by a stop, before that is reported; no cgroup is left",
+  async () => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start());
+    const run = fake.queue({ prompt: "stay" });
+    const runner = world.runner(fake.url, "clears-environment");
+    const daemon = await daemonOf(world, run);
+    expect(world.cgroups).toMatchObject([{ runId: run.run_id, pids: expect.arrayContaining([daemon]) }]);
+    fake.state.stop(run);
+    await until("stopped", () => run.status === "stopped");
+    expect([isAlive(daemon), world.cgroups]).toEqual([false, []]);
+    await runner.line(/Ended 1 more process\(es\) of run/);
+  },
+);
 
-test.if(hasCgroups).each(["lives on", "has ended meanwhile"])("a runner that is killed: where the executor %s, the next start ends the daemon and leaves no cgroup", async (how) => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start());
-  const run = fake.queue({ prompt: "stay" });
-  const first = world.runner(fake.url, "clears-environment");
-  const daemon = await daemonOf(world, run);
-  await kill(first);
-  const end = async (): Promise<void> => {
-    const [pid = 0] = processesWith("AGENT_RUN_ID", run.run_id);
-    killGroupOf(pid);
-    await until("nothing else of it lives", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
-  };
-  if (how !== "lives on") await end();
-  expect(isAlive(daemon)).toBe(true);
-  const next = world.runner(fake.url, "clears-environment");
-  await next.line(/Took up run/);
-  if (how === "lives on") await end();
-  await until("failed", () => run.status === "failed");
-  await until("daemon and cgroup are gone", () => !isAlive(daemon) && world.cgroups.length === 0);
-});
+test.if(hasCgroups).each(["lives on", "has ended meanwhile"])(
+  "a runner that is killed: where the executor %s, the next start ends the daemon and leaves no cgroup",
+  async (how) => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start());
+    const run = fake.queue({ prompt: "stay" });
+    const first = world.runner(fake.url, "clears-environment");
+    const daemon = await daemonOf(world, run);
+    await kill(first);
+    const end = async (): Promise<void> => {
+      const [pid = 0] = processesWith("AGENT_RUN_ID", run.run_id);
+      killGroupOf(pid);
+      await until("nothing else of it lives", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
+    };
+    if (how !== "lives on") await end();
+    expect(isAlive(daemon)).toBe(true);
+    const next = world.runner(fake.url, "clears-environment");
+    await next.line(/Took up run/);
+    if (how === "lives on") await end();
+    await until("failed", () => run.status === "failed");
+    await until("daemon and cgroup are gone", () => !isAlive(daemon) && world.cgroups.length === 0);
+  },
+);
 
 test.if(hasCgroups)("interrupted three times: what is in the runs' cgroups is killed too", async () => {
   await using world = new World();
@@ -83,21 +92,24 @@ test.if(hasCgroups)("interrupted three times: what is in the runs' cgroups is ki
   await until("the daemon is gone", () => !isAlive(daemon));
 });
 
-test.if(hasCgroups)("--keep-background: the cgroup of what goes on stays with it, and is removed by a later start", async () => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start());
-  const [run, other] = [fake.queue(), fake.queue()];
-  const first = world.runner(fake.url, "clears-environment", ["--keep-background"]);
-  const daemons = [await daemonOf(world, run), await daemonOf(world, other)];
-  await until("completed", () => run.status === "completed" && other.status === "completed");
-  first.signal("SIGINT");
-  expect(await first.exited).toBe(0);
-  expect(daemons.map(isAlive)).toEqual([true, true]);
-  killProcess(daemons[0] ?? 0);
-  await until("it is gone", () => !isAlive(daemons[0] ?? 0));
-  const next = world.runner(fake.url, "clears-environment", ["--keep-background"]);
-  await next.line(/Runner started/);
-  expect(world.cgroups.map(({ runId }) => runId)).toEqual([other.run_id]);
-  expect(isAlive(daemons[1] ?? 0)).toBe(true);
-  killProcess(daemons[1] ?? 0);
-});
+test.if(hasCgroups)(
+  "--keep-background: the cgroup of what goes on stays with it, and is removed by a later start",
+  async () => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start());
+    const [run, other] = [fake.queue(), fake.queue()];
+    const first = world.runner(fake.url, "clears-environment", ["--keep-background"]);
+    const daemons = [await daemonOf(world, run), await daemonOf(world, other)];
+    await until("completed", () => run.status === "completed" && other.status === "completed");
+    first.signal("SIGINT");
+    expect(await first.exited).toBe(0);
+    expect(daemons.map(isAlive)).toEqual([true, true]);
+    killProcess(daemons[0] ?? 0);
+    await until("it is gone", () => !isAlive(daemons[0] ?? 0));
+    const next = world.runner(fake.url, "clears-environment", ["--keep-background"]);
+    await next.line(/Runner started/);
+    expect(world.cgroups.map(({ runId }) => runId)).toEqual([other.run_id]);
+    expect(isAlive(daemons[1] ?? 0)).toBe(true);
+    killProcess(daemons[1] ?? 0);
+  },
+);

@@ -75,7 +75,11 @@ test("submit --json --wait: one JSON object on stdout", async () => {
   const api = await both(world);
   const { code, stdout } = await world.run(["submit", "-c", api.url, "--json", "--wait", "good day"]);
   expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({ status: "completed", error: null, result: expect.stringContaining("good day") });
+  expect(JSON.parse(stdout)).toMatchObject({
+    status: "completed",
+    error: null,
+    result: expect.stringContaining("good day"),
+  });
 });
 
 test("submit --wait goes on through an outage of the coordinator", async () => {
@@ -101,10 +105,13 @@ test("runs, sessions, runners: JSON arrays, and tables with headings", async () 
   const api = await both(world);
   const { run_id, session_id } = await api.submit("good day");
   await api.reached(run_id, "completed");
-  const list = async (name: string): Promise<unknown> => JSON.parse((await world.run([name, "-c", api.url, "--json"])).stdout) as unknown;
+  const list = async (name: string): Promise<unknown> =>
+    JSON.parse((await world.run([name, "-c", api.url, "--json"])).stdout) as unknown;
   expect(await list("runs")).toMatchObject([{ run_id, session_id, status: "completed" }]);
   expect(await list("sessions")).toMatchObject([{ session_id, status: "finished" }]);
-  expect(await list("runners")).toMatchObject([{ executor_type: "test-executor", status: "online", project_dir: world.projectDir }]);
+  expect(await list("runners")).toMatchObject([
+    { executor_type: "test-executor", status: "online", project_dir: world.projectDir },
+  ]);
   const table = await world.run(["runs", "-c", api.url]);
   expect(table.stdout).toMatch(new RegExp(`^RUN .*STATUS.*\\n${run_id} +completed`));
 });

@@ -35,7 +35,9 @@ test("a settings file with a fault: exit code 2, the file and the setting that w
   writeFileSync(file, "[runner]\nmax_concurent = 2\n");
   const { code, stderr } = await world.run(["-x", "test-executor", "--config", file]);
   expect(code).toBe(2);
-  expect(stderr).toContain(`runner.max_concurent (${file}): there is no such setting; did you mean runner.max_concurrent?`);
+  expect(stderr).toContain(
+    `runner.max_concurent (${file}): there is no such setting; did you mean runner.max_concurrent?`,
+  );
 });
 
 test("-x NAME without a command is the runner, not a command of that name", async () => {
@@ -83,12 +85,22 @@ test("without -x, a default executor that is not there is told of at the start",
 test("--executor-list and doctor: which Claude Code is used, and its version", async () => {
   await using world = new World();
   const claude = world.path("my-claude");
-  writeFileSync(claude, '#!/bin/sh\ncase "$1" in --version) echo "2.1.330 (Claude Code)" ;; auth) echo \'{ "loggedIn": true }\' ;; esac\n', { mode: 0o755 });
+  writeFileSync(
+    claude,
+    '#!/bin/sh\ncase "$1" in --version) echo "2.1.330 (Claude Code)" ;; auth) echo \'{ "loggedIn": true }\' ;; esac\n',
+    { mode: 0o755 },
+  );
   const env = { CLAUDE_CODE_PATH: claude };
-  expect((await world.run(["-l"], { env })).stdout).toMatch(new RegExp(`^claude-code +built-in +ready: Claude Code 2\\.1\\.330 at ${claude} `, "m"));
-  expect((await world.run(["doctor"], { env })).stdout).toContain(`ok    executor: claude-code (built-in) can run: Claude Code 2.1.330 at ${claude} `);
+  expect((await world.run(["-l"], { env })).stdout).toMatch(
+    new RegExp(`^claude-code +built-in +ready: Claude Code 2\\.1\\.330 at ${claude} `, "m"),
+  );
+  expect((await world.run(["doctor"], { env })).stdout).toContain(
+    `ok    executor: claude-code (built-in) can run: Claude Code 2.1.330 at ${claude} `,
+  );
   const broken = { CLAUDE_CODE_PATH: world.path("no-claude") };
-  expect((await world.run(["-l"], { env: broken })).stdout).toMatch(/^claude-code .* cannot run: there is no Claude Code at .*no-claude: it does not exist; install it/m);
+  expect((await world.run(["-l"], { env: broken })).stdout).toMatch(
+    /^claude-code .* cannot run: there is no Claude Code at .*no-claude: it does not exist; install it/m,
+  );
 });
 
 test("--executor-list: the built-in ones and those of the folder, with what those lack that cannot run", async () => {
@@ -116,7 +128,11 @@ test("coordinator: a port that another coordinator has, and one that another pro
   expect(second.code).toBe(1);
   expect(second.stderr).toContain(`a coordinator is already running at ${api.url}`);
   expect(second.stderr).toContain(`agent-runner -c ${api.url}`);
-  await using stranger = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("not found", { status: 404 }) });
+  await using stranger = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: () => new Response("not found", { status: 404 }),
+  });
   const third = await world.run(["coordinator", "--port", String(stranger.port)]);
   expect(third.code).toBe(1);
   expect(third.stderr).toContain(`port ${stranger.port} is in use by another program`);
@@ -165,9 +181,20 @@ test("doctor: all well is 0; each fault is told with what to do, and is 1", asyn
   expect(well.stdout).not.toContain("FAULT");
   expect(well.code).toBe(0);
   mkdirSync(world.path("open"), { mode: 0o755 });
-  const ill = await world.run(["doctor", "-x", "nobody", "-c", "http://127.0.0.1:1", "-p", world.path("nowhere"), "--state-dir", world.path("open")]);
+  const ill = await world.run([
+    "doctor",
+    "-x",
+    "nobody",
+    "-c",
+    "http://127.0.0.1:1",
+    "-p",
+    world.path("nowhere"),
+    "--state-dir",
+    world.path("open"),
+  ]);
   expect(ill.code).toBe(1);
-  for (const name of ["coordinator", "executor", "project directory", "state folder"]) expect(ill.stdout).toContain(`FAULT ${name}`);
+  for (const name of ["coordinator", "executor", "project directory", "state folder"])
+    expect(ill.stdout).toContain(`FAULT ${name}`);
   const json = await world.run(["doctor", "--json", "-x", "test-executor", "-c", api.url]);
   expect((JSON.parse(json.stdout) as { ok: boolean }[]).every(({ ok }) => ok)).toBeTrue();
 });

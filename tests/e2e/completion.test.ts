@@ -19,11 +19,25 @@ async function shell(world: World, command: readonly string[], script: string): 
   if (!(await Bun.file(program).exists())) symlinkSync(BINARY, program);
   const file = join(world.home, "script");
   writeFileSync(file, script);
-  const env = { PATH: `${folder}:${process.env["PATH"] ?? ""}`, HOME: world.home, TERM: "dumb", XDG_CONFIG_HOME: join(world.home, "config") };
-  const child = Bun.spawn([...command, file], { cwd: world.projectDir, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const env = {
+    PATH: `${folder}:${process.env["PATH"] ?? ""}`,
+    HOME: world.home,
+    TERM: "dumb",
+    XDG_CONFIG_HOME: join(world.home, "config"),
+  };
+  const child = Bun.spawn([...command, file], {
+    cwd: world.projectDir,
+    env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   expect(err).toBe("");
-  return out.split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
+  return out
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter(Boolean);
 }
 
 const bash: Complete = async (world, words) => {
@@ -34,7 +48,11 @@ const bash: Complete = async (world, words) => {
 
 const fish: Complete = async (world, words) => {
   const line = ["agent-runner", ...words].join(" ");
-  const offered = await shell(world, ["fish", "--no-config"], `agent-runner completion fish | source\ncomplete -C '${line}'\n`);
+  const offered = await shell(
+    world,
+    ["fish", "--no-config"],
+    `agent-runner completion fish | source\ncomplete -C '${line}'\n`,
+  );
   return offered.map((text) => text.split("\t")[0] ?? "");
 };
 
@@ -45,7 +63,7 @@ const zsh: Complete = async (world, words) => {
     "PS1=; autoload -U compinit; compinit -u -D",
     "source <(agent-runner completion zsh)",
     "zstyle ':completion:*' list-prompt ''; zstyle ':completion:*' select-prompt ''; LISTMAX=1000; unsetopt autolist",
-    "offer() { compstate[insert]=; compadd() { local -a m; builtin compadd -O m \"$@\"; print -l OFFER:$^m }; _main_complete; print END-OF-OFFERS; }",
+    'offer() { compstate[insert]=; compadd() { local -a m; builtin compadd -O m "$@"; print -l OFFER:$^m }; _main_complete; print END-OF-OFFERS; }',
     "zle -C offer complete-word offer; bindkey '^I' offer; print READY-$((1+1))",
   ];
   const script = [
@@ -60,11 +78,19 @@ const zsh: Complete = async (world, words) => {
   return [...new Set(lines.flatMap((text) => /OFFER:(\S+)/.exec(text)?.[1] ?? []))];
 };
 
-for (const [name, complete] of [["bash", bash], ["fish", fish], ["zsh", zsh]] as const) {
+for (const [name, complete] of [
+  ["bash", bash],
+  ["fish", fish],
+  ["zsh", zsh],
+] as const) {
   test.skipIf(!hasShell(name))(`${name}: commands, options of the command, choices and names are offered`, async () => {
     await using world = new World();
     const commands = await complete(world, ["s"]);
-    expect(commands.toSorted()).toEqual(Object.keys(COMMANDS).filter((command) => command.startsWith("s")).toSorted());
+    expect(commands.toSorted()).toEqual(
+      Object.keys(COMMANDS)
+        .filter((command) => command.startsWith("s"))
+        .toSorted(),
+    );
     expect(await complete(world, ["up", "--sam"])).toEqual(["--sample"]);
     expect(await complete(world, ["-x", "up", "coordinator", "--cal"])).toEqual(["--callbacks"]);
     expect((await complete(world, ["--log-format", ""])).toSorted()).toEqual(["json", "text"]);
@@ -73,27 +99,38 @@ for (const [name, complete] of [["bash", bash], ["fish", fish], ["zsh", zsh]] as
   });
 }
 
-test.skipIf(!hasShell("bash"))("bash: stop offers the runs of the coordinator, and nothing where there is none", async () => {
-  await using world = new World();
-  expect(await bash(world, ["stop", "run_"])).toEqual([]);
-  const { api } = await world.coordinator();
-  const { run_id } = await api.submit("x");
-  const { stdout } = await world.run(["completion", "runs", "-c", api.url]);
-  expect(stdout).toBe(`${run_id}\n`);
-});
+test.skipIf(!hasShell("bash"))(
+  "bash: stop offers the runs of the coordinator, and nothing where there is none",
+  async () => {
+    await using world = new World();
+    expect(await bash(world, ["stop", "run_"])).toEqual([]);
+    const { api } = await world.coordinator();
+    const { run_id } = await api.submit("x");
+    const { stdout } = await world.run(["completion", "runs", "-c", api.url]);
+    expect(stdout).toBe(`${run_id}\n`);
+  },
+);
 
 test("completion man: every command and option is on the page", async () => {
   await using world = new World();
   const { code, stdout } = await world.run(["completion", "man"]);
   expect(code).toBe(0);
   for (const name of Object.keys(COMMANDS)) expect(stdout).toContain(`.SS agent\\-runner ${name}`);
-  for (const option of ["\\-\\-max\\-concurrent", "\\-\\-metrics", "\\-\\-sample"]) expect(stdout).toContain(`\\fB${option}\\fR`);
+  for (const option of ["\\-\\-max\\-concurrent", "\\-\\-metrics", "\\-\\-sample"])
+    expect(stdout).toContain(`\\fB${option}\\fR`);
 });
 
-test.skipIf(Bun.which("mandoc") === null)("completion man: mandoc finds nothing wrong with the page but that it has no date", async () => {
-  await using world = new World();
-  const { stdout } = await world.run(["completion", "man"]);
-  const lint = Bun.spawn(["mandoc", "-Tlint", "-W", "warning"], { stdin: Buffer.from(stdout), stdout: "pipe", stderr: "pipe" });
-  const said = (await new Response(lint.stdout).text()) + (await new Response(lint.stderr).text());
-  expect(said.split("\n").filter((line) => line !== "" && !line.includes("missing date"))).toEqual([]);
-});
+test.skipIf(Bun.which("mandoc") === null)(
+  "completion man: mandoc finds nothing wrong with the page but that it has no date",
+  async () => {
+    await using world = new World();
+    const { stdout } = await world.run(["completion", "man"]);
+    const lint = Bun.spawn(["mandoc", "-Tlint", "-W", "warning"], {
+      stdin: Buffer.from(stdout),
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const said = (await new Response(lint.stdout).text()) + (await new Response(lint.stderr).text());
+    expect(said.split("\n").filter((line) => line !== "" && !line.includes("missing date"))).toEqual([]);
+  },
+);

@@ -9,7 +9,9 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const root = join(import.meta.dir, "../..");
 
-const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort());
+const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) =>
+  [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort(),
+);
 
 const blocks = pages.flatMap((page) =>
   shellBlocks(readFileSync(join(root, page), "utf8"))
@@ -22,19 +24,28 @@ test("there are blocks to run", () => {
 });
 
 // Job control (%1) is what a person's shell has.
-test.skipIf(Bun.which("bash") === null || process.platform === "win32").each(blocks)("%s: every command ends with 0", async (_, script) => {
-  await using world = new World();
-  const folder = join(world.home, "bin");
-  mkdirSync(folder);
-  symlinkSync(BINARY, join(folder, "agent-runner"));
-  const env = {
-    PATH: `${folder}:${process.env["PATH"] ?? ""}`,
-    HOME: world.home,
-    XDG_STATE_HOME: join(world.home, "state"),
-    XDG_CONFIG_HOME: join(world.home, "config"),
-    XDG_DATA_HOME: join(world.home, "data"),
-  };
-  const child = Bun.spawn(["bash", "--norc", "-mec", script], { cwd: world.projectDir, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  const said = (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
-  expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
-});
+test.skipIf(Bun.which("bash") === null || process.platform === "win32").each(blocks)(
+  "%s: every command ends with 0",
+  async (_, script) => {
+    await using world = new World();
+    const folder = join(world.home, "bin");
+    mkdirSync(folder);
+    symlinkSync(BINARY, join(folder, "agent-runner"));
+    const env = {
+      PATH: `${folder}:${process.env["PATH"] ?? ""}`,
+      HOME: world.home,
+      XDG_STATE_HOME: join(world.home, "state"),
+      XDG_CONFIG_HOME: join(world.home, "config"),
+      XDG_DATA_HOME: join(world.home, "data"),
+    };
+    const child = Bun.spawn(["bash", "--norc", "-mec", script], {
+      cwd: world.projectDir,
+      env,
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const said = (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
+    expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
+  },
+);

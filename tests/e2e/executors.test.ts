@@ -8,14 +8,17 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-test.each(["prints-hello", "never-reads-stdin", "writes-stderr", "closes-stdio"])("%s: completed, even with a prompt of 2 MB", async (executor) => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start());
-  const run = fake.queue({ prompt: "x".repeat(2_000_000) });
-  world.runner(fake.url, executor);
-  await until("completed", () => run.status === "completed");
-  expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
-});
+test.each(["prints-hello", "never-reads-stdin", "writes-stderr", "closes-stdio"])(
+  "%s: completed, even with a prompt of 2 MB",
+  async (executor) => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start());
+    const run = fake.queue({ prompt: "x".repeat(2_000_000) });
+    world.runner(fake.url, executor);
+    await until("completed", () => run.status === "completed");
+    expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+  },
+);
 
 test("exits-3: failed with the end of stderr, 8 KiB at most, from the start of a line", async () => {
   await using world = new World();

@@ -12,8 +12,13 @@ async function apiOf(world: World, run: Pick<FakeRun, "run_id">): Promise<string
   return /^AGENT_ORCHESTRATOR_API_URL=(.*)$/m.exec(await world.file(`${run.run_id}.env`))?.[1] ?? "";
 }
 
-async function ask(url: string, method = "GET", body?: unknown): Promise<{ status: number; body: Record<string, unknown> }> {
-  const options = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+async function ask(
+  url: string,
+  method = "GET",
+  body?: unknown,
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const options =
+    body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
   const response = await fetch(url, { method, ...options });
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
@@ -42,8 +47,21 @@ test("the own session can be bound, written and read; bind says where it runs", 
   const { fake, run, api } = await running(world);
   const own = `${api}/sessions/${run.session_id}`;
   expect((await ask(`${own}/bind`, "POST", { executor_session_id: "x1" })).status).toBe(200);
-  expect(fake.calls("POST /sessions/:id/bind")[0]?.body).toMatchObject({ executor_session_id: "x1", executor_type: "waits-for-release", executor_profile: "waits-for-release" });
-  expect((await ask(`${own}/events`, "POST", { event_type: "message", session_id: run.session_id, role: "user", content: [] })).status).toBe(200);
+  expect(fake.calls("POST /sessions/:id/bind")[0]?.body).toMatchObject({
+    executor_session_id: "x1",
+    executor_type: "waits-for-release",
+    executor_profile: "waits-for-release",
+  });
+  expect(
+    (
+      await ask(`${own}/events`, "POST", {
+        event_type: "message",
+        session_id: run.session_id,
+        role: "user",
+        content: [],
+      })
+    ).status,
+  ).toBe(200);
   expect((await ask(`${own}/metadata`, "PATCH", { agent_name: "a" })).status).toBe(200);
   expect((await ask(`${api}/events`, "POST", { event_type: "note", session_id: run.session_id })).status).toBe(200);
   expect(fake.eventsOf(run).map(({ event_type }) => event_type)).toEqual(["message", "note"]);
@@ -58,7 +76,10 @@ test("a stream that is open is cut off when its run ends and when the coordinato
     const stream = await fetch(`${await apiOf(world, { run_id })}/sse/sessions?session_id=${session_id}`);
     expect(stream.status).toBe(200);
     await Bun.write(world.path(`${run_id}.open`), "");
-    return stream.text().then(() => "ended", () => "cut off");
+    return stream.text().then(
+      () => "ended",
+      () => "cut off",
+    );
   };
   const [ofFirst, ofSecond] = [read(first), read(second)];
   for (const { run_id } of [first, second]) await world.file(`${run_id}.open`);
@@ -94,7 +115,8 @@ test("a foreign session is neither written nor read, and what runners call is re
     ["POST", "/agents", { name: "a" }],
   ];
   const before = fake.calls("POST /runner/register").length;
-  for (const [method, path, body] of refused) expect([path, (await ask(api + path, method, body)).status]).toEqual([path, 403]);
+  for (const [method, path, body] of refused)
+    expect([path, (await ask(api + path, method, body)).status]).toEqual([path, 403]);
   expect(fake.eventsOf(foreign)).toEqual([]);
   expect(fake.calls("POST /runner/register").length).toBe(before);
 });
@@ -102,9 +124,17 @@ test("a foreign session is neither written nor read, and what runners call is re
 test("a run that an executor creates has its session as parent, whatever it says, and belongs to its tree", async () => {
   await using world = new World();
   const { fake, run, api } = await running(world);
-  const created = await ask(`${api}/runs`, "POST", { type: "start_session", prompt: "help", parent_session_id: "ses_of_somebody", execution_mode: "async_callback" });
+  const created = await ask(`${api}/runs`, "POST", {
+    type: "start_session",
+    prompt: "help",
+    parent_session_id: "ses_of_somebody",
+    execution_mode: "async_callback",
+  });
   expect(created.status).toBe(200);
-  expect(fake.calls("POST /runs")[0]?.body).toMatchObject({ parent_session_id: run.session_id, execution_mode: "async_callback" });
+  expect(fake.calls("POST /runs")[0]?.body).toMatchObject({
+    parent_session_id: run.session_id,
+    execution_mode: "async_callback",
+  });
   expect((await ask(`${api}/runs/${String(created.body["run_id"])}`)).status).toBe(200);
   expect((await ask(`${api}/sessions/${String(created.body["session_id"])}`)).status).toBe(200);
   for (const child of fake.state.runs.values()) await Bun.write(world.path(`${child.run_id}.release`), "0");
@@ -133,8 +163,14 @@ test("bodies that are missing, no JSON, or without a session are 400; an unreach
   await using world = new World();
   const { fake, run, api } = await running(world);
   expect(await ask(`${api}/bind`, "POST")).toEqual({ status: 400, body: { detail: "Request body required" } });
-  expect(await ask(`${api}/bind`, "POST", { executor_session_id: "x" })).toEqual({ status: 400, body: { detail: "session_id required" } });
-  expect(await ask(`${api}/bind`, "POST", { session_id: run.session_id })).toEqual({ status: 400, body: { detail: "executor_session_id required" } });
+  expect(await ask(`${api}/bind`, "POST", { executor_session_id: "x" })).toEqual({
+    status: 400,
+    body: { detail: "session_id required" },
+  });
+  expect(await ask(`${api}/bind`, "POST", { session_id: run.session_id })).toEqual({
+    status: 400,
+    body: { detail: "executor_session_id required" },
+  });
   await fake.down();
   const answer = await ask(`${api}/sessions/${run.session_id}`);
   expect(answer.status).toBe(502);

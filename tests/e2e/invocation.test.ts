@@ -20,7 +20,7 @@ async function environmentOf(world: World, run: FakeRun): Promise<Map<string, st
 test("a start without an agent: exactly the fields of schema 2.0", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
-  const run = fake.queue({ prompt: "grüße, \"quoted\"\nand a second line" });
+  const run = fake.queue({ prompt: 'grüße, "quoted"\nand a second line' });
   world.runner(fake.url, "records-invocation");
   expect(await invocationOf(world, run)).toEqual({
     schema_version: "2.0",
@@ -53,7 +53,11 @@ const BLUEPRINT = {
   description: "finds things",
   system_prompt: "you are ${AGENT_SESSION_ID}",
   mcp_servers: {
-    orchestrator: { type: "http", url: "${AGENT_ORCHESTRATOR_MCP_URL}", headers: { "X-Agent-Session-Id": "${AGENT_SESSION_ID}" } },
+    orchestrator: {
+      type: "http",
+      url: "${AGENT_ORCHESTRATOR_MCP_URL}",
+      headers: { "X-Agent-Session-Id": "${AGENT_SESSION_ID}" },
+    },
     local: { type: "stdio", command: "tool", args: ["--session", "${AGENT_SESSION_ID}"], env: { OTHER: "${UNKNOWN}" } },
   },
   skills: ["search"],

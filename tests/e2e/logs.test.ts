@@ -7,7 +7,9 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-async function world(): Promise<{ w: World; url: string; api: Awaited<ReturnType<World["coordinator"]>>["api"] } & AsyncDisposable> {
+async function world(): Promise<
+  { w: World; url: string; api: Awaited<ReturnType<World["coordinator"]>>["api"] } & AsyncDisposable
+> {
   const w = new World();
   const { api } = await w.coordinator();
   const runner = w.runner(api.url, "test-executor");
@@ -33,7 +35,10 @@ test("logs shows what a run has written and told, by its id or its session's", a
   expect(whole.stdout).toBe(kept);
 
   const tail = await at.w.run(["logs", run_id, "-c", at.url, "--tail", "1", "--json"]);
-  const rows = tail.stdout.trim().split("\n").map((line) => JSON.parse(line) as { stream: string; line?: string; event?: { event_type: string } });
+  const rows = tail.stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { stream: string; line?: string; event?: { event_type: string } });
   expect(rows.map(({ stream }) => stream)).toEqual(["events", "stdout", "stderr"]);
   expect(rows[0]?.event?.event_type).toBe("session_stop");
 });
@@ -45,7 +50,12 @@ test("logs --follow goes on to the end, misses and repeats nothing, and ends as 
   await log.line(/message user: /);
   await Bun.write(at.w.path("go-on"), "");
   expect(await log.exited).toBe(1);
-  expect(log.stdout().split("\n").filter((line) => line.startsWith("err| "))).toEqual([expect.stringMatching(/^err\| x+it broke$/)]);
+  expect(
+    log
+      .stdout()
+      .split("\n")
+      .filter((line) => line.startsWith("err| ")),
+  ).toEqual([expect.stringMatching(/^err\| x+it broke$/)]);
   expect(log.stdout().match(/message user/g)).toHaveLength(1);
 });
 
@@ -85,7 +95,9 @@ test("logs --follow goes on after an outage of the coordinator, and repeats noth
   expect(await log.exited).toBe(0);
   const shown = log.stdout().split("\n");
   expect(shown.flatMap((line) => /post_tool (\w+)/.exec(line)?.[1] ?? [])).toEqual(["One", "Two"]);
-  expect(shown.filter((line) => line.startsWith("out| "))).toEqual([expect.stringMatching(/^out\| x+\[test-executor\] turn 1 .*The end$/)]);
+  expect(shown.filter((line) => line.startsWith("out| "))).toEqual([
+    expect.stringMatching(/^out\| x+\[test-executor\] turn 1 .*The end$/),
+  ]);
 });
 
 test("logs without --follow ends, however fast the run writes; Ctrl+C ends one that follows, and nothing else", async () => {
@@ -121,10 +133,19 @@ test("at a coordinator without outputs it reads this machine's own, or says wher
 
 test("logs of what is not there says so", async () => {
   await using at = await world();
-  expect(await at.w.run(["logs", "run_none", "-c", at.url])).toMatchObject({ code: 1, stderr: expect.stringContaining("There is no run and no session run_none") });
-  expect(await at.w.run(["logs", "x", "--stream", "both"])).toMatchObject({ code: 2, stderr: expect.stringContaining("is none of all, events, stdout, stderr") });
+  expect(await at.w.run(["logs", "run_none", "-c", at.url])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("There is no run and no session run_none"),
+  });
+  expect(await at.w.run(["logs", "x", "--stream", "both"])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("is none of all, events, stdout, stderr"),
+  });
   const waiting = await at.api.submit("later", { not_before: "2099-01-01T00:00:00Z" });
-  expect(await at.w.run(["logs", waiting.run_id, "-c", at.url])).toMatchObject({ code: 0, stderr: expect.stringContaining("has not been given to a runner yet") });
+  expect(await at.w.run(["logs", waiting.run_id, "-c", at.url])).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining("has not been given to a runner yet"),
+  });
 });
 
 test("logs says by its exit code that the runner which has the output does not answer", async () => {
@@ -135,7 +156,9 @@ test("logs says by its exit code that the runner which has the output does not a
   const { run_id } = await api.submit("Hello");
   await api.reached(run_id, "completed");
   runner.signal("SIGSTOP");
-  const { code, stdout, stderr } = await w.run(["logs", run_id, "-c", api.url, "-f"], { env: { XDG_STATE_HOME: w.path("elsewhere") } });
+  const { code, stdout, stderr } = await w.run(["logs", run_id, "-c", api.url, "-f"], {
+    env: { XDG_STATE_HOME: w.path("elsewhere") },
+  });
   runner.signal("SIGCONT");
   expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringContaining("does not answer") });
   expect(stdout).toContain("message assistant");

@@ -30,7 +30,11 @@ interface Answer {
 async function call(client: Client, name: string, given: Record<string, unknown> = {}): Promise<Answer> {
   const result = await client.callTool({ name, arguments: given }, { timeout: 50_000 });
   const [content] = result.content;
-  return { isError: result.isError === true, text: content?.type === "text" ? content.text : "", value: result.structuredContent };
+  return {
+    isError: result.isError === true,
+    text: content?.type === "text" ? content.text : "",
+    value: result.structuredContent,
+  };
 }
 
 /** The tools of a run that waits for its release: the test plays its agent. */
@@ -45,9 +49,18 @@ async function release(world: World, runId: string): Promise<void> {
   writeFileSync(world.path(`${runId}.release`), "0");
 }
 
-async function childOf(api: CoordinatorApi, parentSessionId: string, index = 0): Promise<{ run_id: string; session_id: string; status: string }> {
+async function childOf(
+  api: CoordinatorApi,
+  parentSessionId: string,
+  index = 0,
+): Promise<{ run_id: string; session_id: string; status: string }> {
   return until("a child run", async () => {
-    const runs = (await api.runs()) as unknown as { run_id: string; session_id: string; status: string; parent_session_id: string | null }[];
+    const runs = (await api.runs()) as unknown as {
+      run_id: string;
+      session_id: string;
+      status: string;
+      parent_session_id: string | null;
+    }[];
     return runs.filter(({ parent_session_id }) => parent_session_id === parentSessionId)[index];
   });
 }
@@ -76,7 +89,9 @@ test("a drain returns the handle of a sync child to its parent, which may end, a
   const { api } = await world.coordinator();
   const runner = world.runner(api.url, "waits-for-release");
   const parent = await api.submit("orchestrate");
-  const tools = await clientOf(await mcpUrlOf(world, parent.run_id), { "X-Additional-Demands": JSON.stringify({ tags: ["nobody-has-this"] }) });
+  const tools = await clientOf(await mcpUrlOf(world, parent.run_id), {
+    "X-Additional-Demands": JSON.stringify({ tags: ["nobody-has-this"] }),
+  });
   const answer = call(tools, "start_agent_session", { prompt: "child" });
   const child = await childOf(api, parent.session_id);
   runner.signal("SIGINT");
@@ -115,14 +130,17 @@ test("the flow of callbacks by the tools: two children, the turn ends, one resum
   const parent = await api.submit("orchestrate");
   const tools = await clientOf(await mcpUrlOf(world, parent.run_id));
   const children = [];
-  for (const prompt of ["one", "two"]) children.push((await call(tools, "start_agent_session", { prompt, mode: "async_callback" })).value);
+  for (const prompt of ["one", "two"])
+    children.push((await call(tools, "start_agent_session", { prompt, mode: "async_callback" })).value);
   await release(world, parent.run_id);
   await api.reached(parent.run_id, "completed");
   for (const { run_id } of children) {
     await release(world, run_id);
     await api.reached(run_id, "completed");
   }
-  const resume = await until("the resume", async () => (await api.runs()).find(({ type }) => type === "resume_session"));
+  const resume = await until("the resume", async () =>
+    (await api.runs()).find(({ type }) => type === "resume_session"),
+  );
   expect(resume.prompt).toContain('<agent-callback type="aggregated" count="2">');
   await release(world, resume.run_id);
   await api.reached(resume.run_id, "completed");
@@ -140,11 +158,17 @@ test("limits: the same words to an executor's POST /runs and to a tool", async (
   const refused = await call(tools, "start_agent_session", { prompt: "two", mode: "async_poll" });
   expect(refused.isError).toBe(true);
   expect(refused.text).toContain("may have 1: resume one of them");
-  const raw = await fetch(url.replace("/mcp", "/runs"), { method: "POST", body: JSON.stringify({ type: "start_session", prompt: "two" }) });
+  const raw = await fetch(url.replace("/mcp", "/runs"), {
+    method: "POST",
+    body: JSON.stringify({ type: "start_session", prompt: "two" }),
+  });
   expect(raw.status).toBe(403);
   expect(refused.text).toContain(((await raw.json()) as { detail: string }).detail);
   const childTools = await clientOf(await mcpUrlOf(world, child.run_id));
-  expect(await call(childTools, "start_agent_session", { prompt: "deeper" })).toMatchObject({ isError: true, text: expect.stringContaining("--max-depth") });
+  expect(await call(childTools, "start_agent_session", { prompt: "deeper" })).toMatchObject({
+    isError: true,
+    text: expect.stringContaining("--max-depth"),
+  });
   for (const { run_id } of [parent, child]) await release(world, run_id);
   for (const { run_id } of [parent, child]) await api.reached(run_id, "completed");
 });
@@ -167,7 +191,9 @@ test("--mcp-port: agents outside of runs, under a token from the state folder, w
 test("--mcp-port: a token of one's own, which no executor inherits; a port that is taken ends the start", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
-  const runner = world.runner(api.url, "waits-for-release", ["-m", "0"], { AGENT_RUNNER_MCP_TOKEN: "token-of-the-user" });
+  const runner = world.runner(api.url, "waits-for-release", ["-m", "0"], {
+    AGENT_RUNNER_MCP_TOKEN: "token-of-the-user",
+  });
   const [, url = ""] = await runner.line(/agents outside of runs: (\S+) /);
   const tools = await clientOf(url, { authorization: "Bearer token-of-the-user" });
   const { value } = await call(tools, "start_agent_session", { prompt: "x", mode: "async_poll" });
@@ -175,20 +201,34 @@ test("--mcp-port: a token of one's own, which no executor inherits; a port that 
   expect(await world.file(`${value.run_id}.env`)).not.toContain("token-of-the-user");
   await api.reached(value.run_id, "completed");
   const second = await world.run(["-c", api.url, "-x", "test-executor", "--mcp-port", new URL(url).port]);
-  expect([second.code, second.stderr]).toEqual([1, expect.stringContaining("is taken by another program") as unknown as string]);
+  expect([second.code, second.stderr]).toEqual([
+    1,
+    expect.stringContaining("is taken by another program") as unknown as string,
+  ]);
 });
 
 test("the placeholders stand for the run's own tools, or for --external-mcp-url; the two options exclude each other", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
-  const mcp_servers = { orchestrator: { type: "http", url: "${AGENT_ORCHESTRATOR_MCP_URL}", headers: { "X-Agent-Session-Id": "${AGENT_SESSION_ID}" } } };
+  const mcp_servers = {
+    orchestrator: {
+      type: "http",
+      url: "${AGENT_ORCHESTRATOR_MCP_URL}",
+      headers: { "X-Agent-Session-Id": "${AGENT_SESSION_ID}" },
+    },
+  };
   fake.state.agents.set("boss", { name: "boss", mcp_servers });
   const url = "http://127.0.0.1:9/other/mcp";
   world.runner(fake.url, "records-invocation", ["--external-mcp-url", url]);
   const run = fake.queue({ agent_name: "boss" });
   await until("completed", () => run.status === "completed");
-  const invocation = JSON.parse(await world.file(`${run.run_id}.stdin`)) as { agent_blueprint: { mcp_servers: typeof mcp_servers } };
-  expect(invocation.agent_blueprint.mcp_servers.orchestrator).toMatchObject({ url, headers: { "X-Agent-Session-Id": run.session_id } });
+  const invocation = JSON.parse(await world.file(`${run.run_id}.stdin`)) as {
+    agent_blueprint: { mcp_servers: typeof mcp_servers };
+  };
+  expect(invocation.agent_blueprint.mcp_servers.orchestrator).toMatchObject({
+    url,
+    headers: { "X-Agent-Session-Id": run.session_id },
+  });
   const both = await world.run(["-x", "test-executor", "--mcp-port", "0", "--external-mcp-url", url]);
   expect([both.code, both.stderr]).toEqual([2, expect.stringContaining("exclude each other") as unknown as string]);
 });

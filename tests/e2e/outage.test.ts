@@ -14,12 +14,14 @@ test("ten runs end while the coordinator is dead: after its restart none of the 
   process.signal("SIGKILL");
   await process.exited;
   await runner.line(/is away/);
-  for (const [i, { run_id }] of runs.entries()) await Bun.write(world.path(`${run_id}.release`), i % 2 === 0 ? "0" : "5");
+  for (const [i, { run_id }] of runs.entries())
+    await Bun.write(world.path(`${run_id}.release`), i % 2 === 0 ? "0" : "5");
   await until("all executors ended", async () => (await world.file("order")).match(/^end/gm)?.length === 10);
 
   await world.coordinator(Number(new URL(api.url).port));
   for (const [i, { run_id }] of runs.entries()) await api.reached(run_id, i % 2 === 0 ? "completed" : "failed", 20_000);
-  for (const { session_id } of runs.filter((_, i) => i % 2 === 0)) expect(await api.result(session_id)).toBe("released");
+  for (const { session_id } of runs.filter((_, i) => i % 2 === 0))
+    expect(await api.result(session_id)).toBe("released");
   expect(runner.stdout().match(/is away/g)?.length).toBe(1);
   expect(runner.stdout().match(/is back after/g)?.length).toBe(1);
 });

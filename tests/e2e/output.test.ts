@@ -15,28 +15,34 @@ function memory(pid: number, which: "VmRSS" | "VmHWM"): number {
   return Number(kib) * 1024;
 }
 
-test.skipIf(process.platform !== "linux")("a flood of 200 MB: little memory, a bounded file, heartbeats on time, the end of it as the result", async () => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: 0.1 }));
-  const runner = world.runner(fake.url, "floods-stdout", [], { RUNNER_OUTPUT_LIMIT: "8MiB" });
-  await until("two heartbeats", () => fake.calls("POST /runner/heartbeat").length >= 2);
-  const before = memory(runner.pid, "VmRSS");
-  const begunMs = performance.now();
-  const run = fake.queue();
-  await until("completed", () => run.status === "completed", 30_000);
-  const endedMs = performance.now();
-  expect(memory(runner.pid, "VmHWM") - before).toBeLessThan(60 * MIB);
+test.skipIf(process.platform !== "linux")(
+  "a flood of 200 MB: little memory, a bounded file, heartbeats on time, the end of it as the result",
+  async () => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: 0.1 }));
+    const runner = world.runner(fake.url, "floods-stdout", [], { RUNNER_OUTPUT_LIMIT: "8MiB" });
+    await until("two heartbeats", () => fake.calls("POST /runner/heartbeat").length >= 2);
+    const before = memory(runner.pid, "VmRSS");
+    const begunMs = performance.now();
+    const run = fake.queue();
+    await until("completed", () => run.status === "completed", 30_000);
+    const endedMs = performance.now();
+    expect(memory(runner.pid, "VmHWM") - before).toBeLessThan(60 * MIB);
 
-  const output = statSync(join(world.stateDir, "runs", run.run_id, "stdout"));
-  expect(output.size).toBeGreaterThan(190 * MIB);
-  expect(output.blocks * 512).toBeLessThan(16 * MIB);
-  const [message] = fake.eventsOf(run) as { content: { text: string }[] }[];
-  expect(message?.content[0]?.text).toEndWith("the end of the flood");
+    const output = statSync(join(world.stateDir, "runs", run.run_id, "stdout"));
+    expect(output.size).toBeGreaterThan(190 * MIB);
+    expect(output.blocks * 512).toBeLessThan(16 * MIB);
+    const [message] = fake.eventsOf(run) as { content: { text: string }[] }[];
+    expect(message?.content[0]?.text).toEndWith("the end of the flood");
 
-  const beats = fake.calls("POST /runner/heartbeat").map(({ at }) => at).filter((at) => at >= begunMs && at <= endedMs);
-  const gaps = [...beats, endedMs].map((at, i) => at - (beats[i - 1] ?? begunMs));
-  expect(Math.max(...gaps)).toBeLessThan(2_000);
-});
+    const beats = fake
+      .calls("POST /runner/heartbeat")
+      .map(({ at }) => at)
+      .filter((at) => at >= begunMs && at <= endedMs);
+    const gaps = [...beats, endedMs].map((at, i) => at - (beats[i - 1] ?? begunMs));
+    expect(Math.max(...gaps)).toBeLessThan(2_000);
+  },
+);
 
 test("-v shows what executors write, each line with its run before it", async () => {
   await using world = new World();
@@ -62,7 +68,9 @@ test("without -v nothing that executors write is in the log", async () => {
 test("no prompt, no error text and no token is in any line of the log, with -v and as JSON", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
-  const runner = world.runner(fake.url, "records-invocation", ["-v", "--log-format", "json"], { AGENT_COORDINATOR_TOKEN: "sesame-open" });
+  const runner = world.runner(fake.url, "records-invocation", ["-v", "--log-format", "json"], {
+    AGENT_COORDINATOR_TOKEN: "sesame-open",
+  });
   const run = fake.queue({ prompt: "the-secret-plan" });
   await until("completed", () => run.status === "completed");
   const missing = fake.queue({ prompt: "the-secret-plan", agent_name: "nobody" });
@@ -71,6 +79,10 @@ test("no prompt, no error text and no token is in any line of the log, with -v a
   expect(token.length).toBe(32);
   const log = runner.stdout() + runner.stderr();
   for (const secret of ["the-secret-plan", "sesame-open", token]) expect(log).not.toContain(secret);
-  const lines = runner.stdout().trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+  const lines = runner
+    .stdout()
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(lines.filter(({ run_id }) => run_id === run.run_id).length).toBeGreaterThan(2);
 });

@@ -47,7 +47,15 @@ test("409 after a crash: the registration is taken up at once, with a heartbeat,
 test("409 of a runner on another machine is a refusal", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
-  fake.next(REGISTER, refuse(409, { error: "duplicate_runner", message: "already online", runner_id: "lnch_0123456789ab", hostname: "elsewhere" }));
+  fake.next(
+    REGISTER,
+    refuse(409, {
+      error: "duplicate_runner",
+      message: "already online",
+      runner_id: "lnch_0123456789ab",
+      hostname: "elsewhere",
+    }),
+  );
   const runner = world.runner(fake.url, "prints-hello");
   expect(await runner.exited).toBe(1);
   expect(runner.stderr()).toContain("is online at");
@@ -69,7 +77,9 @@ test("a second runner of the same identity on this machine is refused", async ()
 test.each(["poll", "heartbeat"])("401 on a %s: the runner registers again and goes on", async (where) => {
   await using world = new World();
   const isPoll = where === "poll";
-  const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: isPoll ? 3600 : 0.2, pollTimeoutSeconds: isPoll ? 1 : 20 }));
+  const fake = world.own(
+    await FakeCoordinator.start({ heartbeatIntervalSeconds: isPoll ? 3600 : 0.2, pollTimeoutSeconds: isPoll ? 1 : 20 }),
+  );
   const runner = world.runner(fake.url, "prints-hello");
   await runner.line(/Runner started/);
   // A poll that is open notices by itself in this coordinator; the heartbeat has to be the first where that hangs.
@@ -122,7 +132,10 @@ test("another live runner of the identity, whatever its home and its coordinator
   const { api } = await world.coordinator();
   const first = world.runner(api.url, "sleeps");
   await first.line(/waiting for runs/);
-  const second = world.runner(api.url.replace("127.0.0.1", "localhost"), "sleeps", [], { HOME: world.path("other"), XDG_STATE_HOME: world.path("other/state") });
+  const second = world.runner(api.url.replace("127.0.0.1", "localhost"), "sleeps", [], {
+    HOME: world.path("other"),
+    XDG_STATE_HOME: world.path("other/state"),
+  });
   expect(await second.exited).toBe(1);
   expect(second.stderr()).toContain("is online at");
   const run = await api.submit("x");

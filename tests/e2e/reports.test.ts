@@ -49,7 +49,9 @@ test("completed: a coordinator that has forgotten the runner (401) is registered
   world.runner(fake.url, "waits-for-release");
   await world.file(`${run.run_id}.ready`);
   fake.next("GET /runner/runs", () => new Promise(() => {}));
-  await until("the poll that hangs", () => fake.calls("GET /runner/runs").some(({ answeredAt }) => answeredAt === undefined));
+  await until("the poll that hangs", () =>
+    fake.calls("GET /runner/runs").some(({ answeredAt }) => answeredAt === undefined),
+  );
   fake.state.runners.clear();
   await Bun.write(world.path(`${run.run_id}.release`), "0");
   await until("completed", () => run.status === "completed");
@@ -108,7 +110,9 @@ test("a report that fails over and over delays no other run", async () => {
   world.runner(fake.url, "prints-hello");
   await until("two attempts", () => fake.calls(COMPLETED).length >= 2);
   fake.always(COMPLETED, null);
-  fake.always(COMPLETED, async (handle) => (fake.calls(COMPLETED).at(-1)?.id === stuck.run_id ? refuse(500)(handle) : handle()));
+  fake.always(COMPLETED, async (handle) =>
+    fake.calls(COMPLETED).at(-1)?.id === stuck.run_id ? refuse(500)(handle) : handle(),
+  );
   const other = fake.queue();
   await until("the other completed", () => other.status === "completed");
   expect(stuck.status).toBe("running");
@@ -126,7 +130,9 @@ test("a run of a plain script: its output is the message, then session_stop, the
     { event_type: "message", role: "assistant", content: [{ type: "text", text: "hello" }] },
     { event_type: "session_stop", exit_code: 0, reason: "completed" },
   ]);
-  const routes = fake.requests.map(({ route }) => route).filter((route) => route.startsWith("POST /runner/runs") || route.includes("events"));
+  const routes = fake.requests
+    .map(({ route }) => route)
+    .filter((route) => route.startsWith("POST /runner/runs") || route.includes("events"));
   expect(routes).toEqual([STARTED, "POST /sessions/:id/events", "POST /sessions/:id/events", COMPLETED]);
 });
 

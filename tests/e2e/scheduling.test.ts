@@ -25,12 +25,17 @@ test("coordinator --agents-dir: a run gets the blueprint that stands in the file
   await using world = new World();
   const agents = join(world.projectDir, "agents");
   mkdirSync(join(agents, "helper"), { recursive: true });
-  writeFileSync(join(agents, "helper", "agent.json"), JSON.stringify({ name: "helper", description: "helps", demands: { tags: ["none-has-it"] } }));
+  writeFileSync(
+    join(agents, "helper", "agent.json"),
+    JSON.stringify({ name: "helper", description: "helps", demands: { tags: ["none-has-it"] } }),
+  );
   const { api } = await world.coordinator(0, ["--agents-dir", "agents"]);
   expect((await world.run(["agents", "-c", api.url])).stdout).toMatch(/helper +active +file +- +helps/);
   const created = await world.run(["submit", "-c", api.url, "--json", "--agent", "helper", "x"]);
   const { run_id } = JSON.parse(created.stdout) as { run_id: string };
-  expect((await world.run(["runs", "-c", api.url, "--status", "pending"])).stdout).toMatch(new RegExp(`${run_id} +pending \\(runner\\)`));
+  expect((await world.run(["runs", "-c", api.url, "--status", "pending"])).stdout).toMatch(
+    new RegExp(`${run_id} +pending \\(runner\\)`),
+  );
   const refused = await world.run(["agents", "rm", "helper", "-c", api.url]);
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("agent.json")]);
   const missing = await world.run(["coordinator", "--port", "0", "--agents-dir", "nowhere"]);

@@ -12,12 +12,18 @@ test("G2: a run with parameters and a resolved blueprint reaches the executor, a
     agent_name: "researcher",
     extra: {
       parameters: { topic: "bees", depth: 2 },
-      resolved_agent_blueprint: { name: "researcher", mcp_servers: { o: { url: "${runner.orchestrator_mcp_url}", config: { k: "${runner.orchestrator_mcp_url}" } } } },
+      resolved_agent_blueprint: {
+        name: "researcher",
+        mcp_servers: { o: { url: "${runner.orchestrator_mcp_url}", config: { k: "${runner.orchestrator_mcp_url}" } } },
+      },
     },
   });
   world.runner(fake.url, "records-invocation");
   await until("completed", () => run.status === "completed");
-  const invocation = JSON.parse(await world.file(`${run.run_id}.stdin`)) as { prompt: string; agent_blueprint: { mcp_servers: { o: object } } };
+  const invocation = JSON.parse(await world.file(`${run.run_id}.stdin`)) as {
+    prompt: string;
+    agent_blueprint: { mcp_servers: { o: object } };
+  };
   const [, apiUrl] = /^AGENT_ORCHESTRATOR_API_URL=(.*)$/m.exec(await world.file(`${run.run_id}.env`)) ?? [];
   expect(invocation.prompt).toBe("<inputs>\ntopic: bees\ndepth: 2\n</inputs>");
   expect(invocation.agent_blueprint.mcp_servers.o).toEqual({ url: `${apiUrl}/mcp`, config: { k: `${apiUrl}/mcp` } });
@@ -31,7 +37,10 @@ test("G2: what the executor says comes as a result event, and completed carries 
   world.runner(fake.url, "prints-hello");
   await until("completed", () => run.status === "completed");
   expect(fake.eventsOf(run)).toContainEqual(expect.objectContaining({ event_type: "result", result_text: "hello" }));
-  expect(fake.calls("POST /runner/runs/:id/completed")[0]?.body).toMatchObject({ status: "success", session_status: "finished" });
+  expect(fake.calls("POST /runner/runs/:id/completed")[0]?.body).toMatchObject({
+    status: "success",
+    session_status: "finished",
+  });
 });
 
 test("G2: a result that the executor sent is not sent again", async () => {

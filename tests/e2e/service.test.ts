@@ -17,48 +17,71 @@ function fakeTools(world: World, failing?: string): { env: Record<string, string
   const record = join(world.home, "asked");
   mkdirSync(folder);
   for (const tool of ["systemctl", "loginctl", "journalctl"]) {
-    writeFileSync(join(folder, tool), `#!/bin/sh\necho "${tool} $*" >> "${record}"\necho "${tool} says no" >&2\n[ "${tool}" != "${failing ?? ""}" ]\n`, { mode: 0o755 });
+    writeFileSync(
+      join(folder, tool),
+      `#!/bin/sh\necho "${tool} $*" >> "${record}"\necho "${tool} says no" >&2\n[ "${tool}" != "${failing ?? ""}" ]\n`,
+      { mode: 0o755 },
+    );
   }
-  return { env: { PATH: `${folder}:/usr/bin:/bin` }, asked: () => (existsSync(record) ? readFileSync(record, "utf8").trim().split("\n") : []) };
+  return {
+    env: { PATH: `${folder}:/usr/bin:/bin` },
+    asked: () => (existsSync(record) ? readFileSync(record, "utf8").trim().split("\n") : []),
+  };
 }
 
-test.if(isLinux)("service install: writes the unit and a private environment file, starts it, and keeps the user's file the second time", async () => {
-  await using world = new World();
-  const tools = fakeTools(world);
-  const install = ["service", "install", "-x", "test-executor", "-p", ".", "--max-concurrent", "3"];
-  const first = await world.run(install, { env: tools.env });
-  expect(first).toMatchObject({ code: 0 });
-  const unitPath = join(world.home, "config/systemd/user/agent-runner.service");
-  const environmentPath = join(world.home, "config/agent-runner/agent-runner.env");
-  const start = `ExecStart=${BINARY} --executor test-executor --project-dir ${world.projectDir} --max-concurrent 3 --drain-timeout 60s`;
-  expect(readFileSync(unitPath, "utf8")).toContain(start);
-  expect(statSync(environmentPath).mode & 0o777).toBe(0o600);
-  expect(tools.asked()).toEqual([
-    "systemctl --user daemon-reload",
-    "systemctl --user enable agent-runner.service",
-    "systemctl --user restart agent-runner.service",
-    "loginctl enable-linger",
-  ]);
-  writeFileSync(environmentPath, "AGENT_COORDINATOR_TOKEN=mine\n");
-  expect((await world.run(install, { env: tools.env })).code).toBe(0);
-  expect(readFileSync(environmentPath, "utf8")).toBe("AGENT_COORDINATOR_TOKEN=mine\n");
+test.if(isLinux)(
+  "service install: writes the unit and a private environment file, starts it, and keeps the user's file the second time",
+  async () => {
+    await using world = new World();
+    const tools = fakeTools(world);
+    const install = ["service", "install", "-x", "test-executor", "-p", ".", "--max-concurrent", "3"];
+    const first = await world.run(install, { env: tools.env });
+    expect(first).toMatchObject({ code: 0 });
+    const unitPath = join(world.home, "config/systemd/user/agent-runner.service");
+    const environmentPath = join(world.home, "config/agent-runner/agent-runner.env");
+    const start = `ExecStart=${BINARY} --executor test-executor --project-dir ${world.projectDir} --max-concurrent 3 --drain-timeout 60s`;
+    expect(readFileSync(unitPath, "utf8")).toContain(start);
+    expect(statSync(environmentPath).mode & 0o777).toBe(0o600);
+    expect(tools.asked()).toEqual([
+      "systemctl --user daemon-reload",
+      "systemctl --user enable agent-runner.service",
+      "systemctl --user restart agent-runner.service",
+      "loginctl enable-linger",
+    ]);
+    writeFileSync(environmentPath, "AGENT_COORDINATOR_TOKEN=mine\n");
+    expect((await world.run(install, { env: tools.env })).code).toBe(0);
+    expect(readFileSync(environmentPath, "utf8")).toBe("AGENT_COORDINATOR_TOKEN=mine\n");
 
-  const removed = await world.run(["service", "uninstall"], { env: tools.env });
-  expect(removed.stdout).toContain(`kept ${environmentPath}`);
-  expect(existsSync(unitPath)).toBe(false);
-  expect(tools.asked().slice(-2)).toEqual(["systemctl --user disable --now agent-runner.service", "systemctl --user daemon-reload"]);
-});
+    const removed = await world.run(["service", "uninstall"], { env: tools.env });
+    expect(removed.stdout).toContain(`kept ${environmentPath}`);
+    expect(existsSync(unitPath)).toBe(false);
+    expect(tools.asked().slice(-2)).toEqual([
+      "systemctl --user disable --now agent-runner.service",
+      "systemctl --user daemon-reload",
+    ]);
+  },
+);
 
-test.if(isLinux)("service install: the words of a service manager that refuses are told, with exit code 1", async () => {
-  await using world = new World();
-  const { code, stderr } = await world.run(["service", "install", "-x", "test-executor"], { env: fakeTools(world, "systemctl").env });
-  expect({ code, stderr }).toEqual({ code: 1, stderr: "agent-runner: systemctl --user daemon-reload failed: systemctl says no\n" });
-});
+test.if(isLinux)(
+  "service install: the words of a service manager that refuses are told, with exit code 1",
+  async () => {
+    await using world = new World();
+    const { code, stderr } = await world.run(["service", "install", "-x", "test-executor"], {
+      env: fakeTools(world, "systemctl").env,
+    });
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: "agent-runner: systemctl --user daemon-reload failed: systemctl says no\n",
+    });
+  },
+);
 
 test("service install --print writes and starts nothing", async () => {
   await using world = new World();
   const tools = isLinux ? fakeTools(world) : { env: {}, asked: () => [] };
-  const { code, stdout } = await world.run(["service", "install", "--print", "-x", "test-executor"], { env: tools.env });
+  const { code, stdout } = await world.run(["service", "install", "--print", "-x", "test-executor"], {
+    env: tools.env,
+  });
   expect(code).toBe(0);
   if (isLinux) expect(stdout).toContain("RestartKillSignal=SIGUSR2");
   expect(tools.asked()).toEqual([]);
@@ -79,24 +102,30 @@ test.each([
   expect(code).toBe(2);
 });
 
-test.if(isLinux)("a runner under systemd says that it is ready, at work and leaving, and tells its executors nothing of it", async () => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start());
-  using socket = datagramSocket(join(world.home, "notify"));
-  const said: string[] = [];
-  const hears = (what: string): Promise<boolean> =>
-    until(`${what} among ${said.join(" | ")}`, () => {
-      said.push(...socket.take());
-      return said.some((message) => message.includes(what));
+test.if(isLinux)(
+  "a runner under systemd says that it is ready, at work and leaving, and tells its executors nothing of it",
+  async () => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start());
+    using socket = datagramSocket(join(world.home, "notify"));
+    const said: string[] = [];
+    const hears = (what: string): Promise<boolean> =>
+      until(`${what} among ${said.join(" | ")}`, () => {
+        said.push(...socket.take());
+        return said.some((message) => message.includes(what));
+      });
+    const run = fake.queue();
+    const runner = world.runner(fake.url, "records-invocation", [], {
+      NOTIFY_SOCKET: socket.path,
+      WATCHDOG_USEC: "200000",
     });
-  const run = fake.queue();
-  const runner = world.runner(fake.url, "records-invocation", [], { NOTIFY_SOCKET: socket.path, WATCHDOG_USEC: "200000" });
-  await hears("READY=1");
-  await hears("STATUS=Taking runs");
-  await hears("WATCHDOG=1");
-  await until("completed", () => run.status === "completed");
-  expect(await world.file(`${run.run_id}.env`)).not.toMatch(/^(?:NOTIFY_SOCKET|WATCHDOG_)/m);
-  runner.signal("SIGTERM");
-  await hears("STOPPING=1");
-  expect(await runner.exited).toBe(0);
-});
+    await hears("READY=1");
+    await hears("STATUS=Taking runs");
+    await hears("WATCHDOG=1");
+    await until("completed", () => run.status === "completed");
+    expect(await world.file(`${run.run_id}.env`)).not.toMatch(/^(?:NOTIFY_SOCKET|WATCHDOG_)/m);
+    runner.signal("SIGTERM");
+    await hears("STOPPING=1");
+    expect(await runner.exited).toBe(0);
+  },
+);

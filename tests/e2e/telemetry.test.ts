@@ -33,8 +33,15 @@ test("--metrics: readiness, status and counts follow a run from its claim to its
   const text = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
   await world.file(`${run.run_id}.ready`);
   const status = v.parse(Status, await (await fetch(`${url}/status.json`)).json());
-  expect(status).toMatchObject({ ready: true, command: "runner", executor: "waits-for-release", runner: { state: "online", coordinator_up: true } });
-  expect(status.runner?.runs.map(({ run_id, state }) => ({ run_id, state }))).toEqual([{ run_id: run.run_id, state: "running" }]);
+  expect(status).toMatchObject({
+    ready: true,
+    command: "runner",
+    executor: "waits-for-release",
+    runner: { state: "online", coordinator_up: true },
+  });
+  expect(status.runner?.runs.map(({ run_id, state }) => ({ run_id, state }))).toEqual([
+    { run_id: run.run_id, state: "running" },
+  ]);
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
   expect(await text()).toContain('agent_runner_runs_in_flight{state="running"} 1');
   await Bun.write(world.path(`${run.run_id}.release`), "0");
@@ -61,7 +68,11 @@ test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree a run, in the run's trace, and 
   const receiver = world.own(stubServer(() => Response.json({})));
   const run = fake.queue({ extra: { traceparent: PARENT, tracestate: "vendor=1" } });
   const secret = "authorization=Bearer%20secret";
-  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_EXPORTER_OTLP_HEADERS: secret, TRACEPARENT: `00-${"1".repeat(32)}-${"1".repeat(16)}-01` };
+  const env = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_EXPORTER_OTLP_HEADERS: secret,
+    TRACEPARENT: `00-${"1".repeat(32)}-${"1".repeat(16)}-01`,
+  };
   const runner = world.runner(fake.url, "records-invocation", [], env);
   await until("completed", () => run.status === "completed");
   runner.signal("SIGINT");
@@ -71,7 +82,13 @@ test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree a run, in the run's trace, and 
   expect(receiver.received[0]?.headers.get("authorization")).toBe("Bearer secret");
   const spans = receiver.received.flatMap(({ body }) => spansOf(body));
   const root = spans.find(({ name }) => name === "run start_session");
-  expect(spans.map(({ name }) => name).sort()).toEqual(["execute", "prepare", "report", "run start_session", "wait for turn"]);
+  expect(spans.map(({ name }) => name).sort()).toEqual([
+    "execute",
+    "prepare",
+    "report",
+    "run start_session",
+    "wait for turn",
+  ]);
   expect(new Set(spans.map(({ traceId }) => traceId))).toEqual(new Set([TRACE_ID]));
   expect(root?.parentSpanId).toBe("b7ad6b7169203331");
   for (const span of spans) {
@@ -89,13 +106,22 @@ test("a trace goes from whoever creates a run through the coordinator to its chi
   const receiver = world.own(stubServer(() => Response.json({})));
   const { api } = await world.coordinator();
   const runner = world.runner(api.url, "test-executor", [], { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
-  await fetch(`${api.url}/runs`, { method: "POST", headers: { traceparent: PARENT }, body: JSON.stringify({ type: "start_session", prompt: "!child hello" }) });
-  await until("three runs completed", async () => (await api.runs()).filter(({ status }) => status === "completed").length === 3);
+  await fetch(`${api.url}/runs`, {
+    method: "POST",
+    headers: { traceparent: PARENT },
+    body: JSON.stringify({ type: "start_session", prompt: "!child hello" }),
+  });
+  await until(
+    "three runs completed",
+    async () => (await api.runs()).filter(({ status }) => status === "completed").length === 3,
+  );
   runner.signal("SIGINT");
   expect(await runner.exited).toBe(0);
 
   const spans = receiver.received.flatMap(({ body }) => spansOf(body)).filter(({ name }) => name.startsWith("run "));
-  const parent = spans.find(({ name, parentSpanId }) => name === "run start_session" && parentSpanId === "b7ad6b7169203331");
+  const parent = spans.find(
+    ({ name, parentSpanId }) => name === "run start_session" && parentSpanId === "b7ad6b7169203331",
+  );
   const child = spans.find(({ parentSpanId }) => parentSpanId === parent?.spanId);
   expect(spans.map(({ traceId }) => traceId)).toEqual([TRACE_ID, TRACE_ID, TRACE_ID]);
   expect(child?.name).toBe("run start_session");

@@ -5,7 +5,14 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-async function place(): Promise<{ w: World; url: string; api: Awaited<ReturnType<World["coordinator"]>>["api"]; coordinator: Awaited<ReturnType<World["coordinator"]>>["process"] } & AsyncDisposable> {
+async function place(): Promise<
+  {
+    w: World;
+    url: string;
+    api: Awaited<ReturnType<World["coordinator"]>>["api"];
+    coordinator: Awaited<ReturnType<World["coordinator"]>>["process"];
+  } & AsyncDisposable
+> {
   const w = new World();
   const { api, process } = await w.coordinator();
   const runner = w.runner(api.url, "test-executor");
@@ -14,7 +21,11 @@ async function place(): Promise<{ w: World; url: string; api: Awaited<ReturnType
 }
 
 const program = (at: { w: World; url: string }, args: readonly string[], more: Partial<TerminalOptions> = {}) =>
-  new TerminalProgram([...args, "-c", at.url], { cwd: at.w.projectDir, env: { HOME: at.w.home, ...more.env }, ...more });
+  new TerminalProgram([...args, "-c", at.url], {
+    cwd: at.w.projectDir,
+    env: { HOME: at.w.home, ...more.env },
+    ...more,
+  });
 
 test("top shows runs as they come and end, in 80 columns and 24 lines, and gives the terminal back", async () => {
   await using at = await place();

@@ -16,7 +16,9 @@ export interface FakeApi extends Disposable {
 const SECRET = "/run/s3cret";
 
 /** A real HTTP server that records what it is told and agrees to everything, unless `answer` gives a response of its own. */
-export function fakeApi(answer: (call: Call) => Response | undefined | Promise<Response | undefined> = () => undefined): FakeApi {
+export function fakeApi(
+  answer: (call: Call) => Response | undefined | Promise<Response | undefined> = () => undefined,
+): FakeApi {
   const calls: Call[] = [];
   const server = Bun.serve({
     port: 0,
@@ -25,7 +27,11 @@ export function fakeApi(answer: (call: Call) => Response | undefined | Promise<R
       const { pathname } = new URL(request.url);
       if (!pathname.startsWith(`${SECRET}/`)) return new Response("no such run", { status: 404 });
       const text = await request.text();
-      const call = { method: request.method, path: pathname.slice(SECRET.length), body: text === "" ? {} : JSON.parse(text) };
+      const call = {
+        method: request.method,
+        path: pathname.slice(SECRET.length),
+        body: text === "" ? {} : JSON.parse(text),
+      };
       calls.push(call);
       return (await answer(call)) ?? Response.json({ ok: true });
     },
@@ -42,5 +48,7 @@ export function fakeApi(answer: (call: Call) => Response | undefined | Promise<R
 
 function outlineOf({ method, path, body }: Call): string {
   if (!path.endsWith("/events")) return `${method} ${path}`;
-  return body["role"] === undefined ? String(body["event_type"]) : `${String(body["event_type"])} ${String(body["role"])}`;
+  return body["role"] === undefined
+    ? String(body["event_type"])
+    : `${String(body["event_type"])} ${String(body["role"])}`;
 }

@@ -2,7 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { InvocationV20, InvocationV22, invocationJsonSchema, parseInvocation } from "../../src/protocol/invocation.ts";
 
 const v20 = { schema_version: "2.0", mode: "start", session_id: "ses_1", prompt: "hi", project_dir: "/p" };
-const v22 = { schema_version: "2.2", mode: "start", session_id: "ses_1", parameters: { prompt: "hi" }, project_dir: "/p" };
+const v22 = {
+  schema_version: "2.2",
+  mode: "start",
+  session_id: "ses_1",
+  parameters: { prompt: "hi" },
+  project_dir: "/p",
+};
 
 describe("parseInvocation", () => {
   test("gives both schemas the same form", () => {
@@ -21,7 +27,11 @@ describe("parseInvocation", () => {
   });
 
   test("passes a blueprint's unknown fields through and takes the agent's name from it", () => {
-    const blueprint = { name: "helper", skills: ["a"], mcp_servers: { m: { type: "http", url: "http://x", extra: 1 } } };
+    const blueprint = {
+      name: "helper",
+      skills: ["a"],
+      mcp_servers: { m: { type: "http", url: "http://x", extra: 1 } },
+    };
     const parsed = parseInvocation(JSON.stringify({ ...v20, agent_blueprint: blueprint }));
     expect(parsed.agentBlueprint).toEqual(blueprint);
     expect(parsed.agentName).toBe("helper");
@@ -30,7 +40,9 @@ describe("parseInvocation", () => {
   test("takes agent_name of 2.2, and executor_config of both", () => {
     expect(parseInvocation(JSON.stringify({ ...v22, agent_name: "a" })).agentName).toBe("a");
     for (const schema of [v20, v22]) {
-      expect(parseInvocation(JSON.stringify({ ...schema, executor_config: { model: "m" } })).executorConfig).toEqual({ model: "m" });
+      expect(parseInvocation(JSON.stringify({ ...schema, executor_config: { model: "m" } })).executorConfig).toEqual({
+        model: "m",
+      });
     }
   });
 
@@ -48,7 +60,11 @@ describe("parseInvocation", () => {
   });
 
   test.each([
-    ["an unsupported version", { ...v20, schema_version: "2.1" }, 'unsupported schema version "2.1": this executor takes "2.0" and "2.2"'],
+    [
+      "an unsupported version",
+      { ...v20, schema_version: "2.1" },
+      'unsupported schema version "2.1": this executor takes "2.0" and "2.2"',
+    ],
     ["no version", { mode: "start" }, "the invocation has no schema_version"],
     ["no prompt", { ...v20, prompt: undefined }, "the invocation has no prompt"],
     ["no parameters", { ...v22, parameters: undefined }, "the invocation has no parameters"],

@@ -6,8 +6,16 @@ const MODULE = join(import.meta.dir, "../../src/executor-kit/read-stdin.ts");
 async function read(text: string, maxBytes: number): Promise<{ stdout: string; stderr: string }> {
   const program = `import { readStdin } from ${JSON.stringify(MODULE)};
     console.log((await readStdin(new AbortController().signal, ${maxBytes})).length);`;
-  const child = Bun.spawn([process.execPath, "-e", program], { stdin: new Blob([text]), stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const child = Bun.spawn([process.execPath, "-e", program], {
+    stdin: new Blob([text]),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   return { stdout, stderr };
 }
 

@@ -4,7 +4,14 @@ import { until } from "../harness/until.ts";
 import { fakeApi } from "./fake-api.ts";
 
 function clientOf(apiUrl: string, patienceMs = 60_000): SessionClient {
-  return new SessionClient({ apiUrl, sessionId: "ses a", signal: new AbortController().signal, attempts: 4, patienceMs, backoffBaseMs: 1 });
+  return new SessionClient({
+    apiUrl,
+    sessionId: "ses a",
+    signal: new AbortController().signal,
+    attempts: 4,
+    patienceMs,
+    backoffBaseMs: 1,
+  });
 }
 
 function closedApi(): { url: string } {
@@ -48,7 +55,9 @@ describe("SessionClient", () => {
 
   test("gives up after so many attempts, and its words hold no secret", async () => {
     using api = fakeApi(() => new Response("broken", { status: 500 }));
-    const error = await clientOf(api.url).message("user", "x").catch((caught: unknown) => caught);
+    const error = await clientOf(api.url)
+      .message("user", "x")
+      .catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SessionCallError);
     expect(String(error)).toContain("POST /sessions/ses%20a/events was answered 500: broken");
     expect(String(error)).not.toContain("s3cret");
@@ -68,7 +77,9 @@ describe("SessionClient", () => {
   });
 
   test("does not repeat what was refused, and goes on with the next call", async () => {
-    using api = fakeApi(({ path }) => (path.endsWith("/bind") ? Response.json({ detail: "no session" }, { status: 404 }) : undefined));
+    using api = fakeApi(({ path }) =>
+      path.endsWith("/bind") ? Response.json({ detail: "no session" }, { status: 404 }) : undefined,
+    );
     const session = clientOf(api.url);
     await expect(session.bind({ executor_session_id: "x" })).rejects.toMatchObject({ status: 404 });
     await session.message("user", "x");
@@ -83,7 +94,13 @@ describe("SessionClient", () => {
   test("stops waiting and repeating when its signal fires", async () => {
     using api = fakeApi(() => new Response("broken", { status: 500 }));
     const stop = new AbortController();
-    const session = new SessionClient({ apiUrl: api.url, sessionId: "s", signal: stop.signal, attempts: 9, backoffBaseMs: 1e9 });
+    const session = new SessionClient({
+      apiUrl: api.url,
+      sessionId: "s",
+      signal: stop.signal,
+      attempts: 9,
+      backoffBaseMs: 1e9,
+    });
     const call = session.message("user", "x").catch((caught: unknown) => caught);
     await until("the first attempt", () => api.calls.length > 0);
     stop.abort(new Error("stopped"));
@@ -92,8 +109,14 @@ describe("SessionClient", () => {
   });
 
   test("startChild names itself as the parent, for both generations of the API", async () => {
-    using api = fakeApi(({ body }) => Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" }, { status: 201 }));
-    const created = await clientOf(api.url).startChild({ prompt: "do", executionMode: "async_callback", agentName: "a" });
+    using api = fakeApi(({ body }) =>
+      Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" }, { status: 201 }),
+    );
+    const created = await clientOf(api.url).startChild({
+      prompt: "do",
+      executionMode: "async_callback",
+      agentName: "a",
+    });
     expect(api.calls[0]).toMatchObject({
       method: "POST",
       path: "/runs",
@@ -112,7 +135,8 @@ describe("SessionClient", () => {
   test("startChild starts one child although the answer to the first try was lost", async () => {
     const sessions: unknown[] = [];
     using api = fakeApi(({ method, body }) => {
-      if (method === "GET") return Response.json({ runs: [{ junk: 1 }, { run_id: "run_7", session_id: sessions[0], status: "pending" }] });
+      if (method === "GET")
+        return Response.json({ runs: [{ junk: 1 }, { run_id: "run_7", session_id: sessions[0], status: "pending" }] });
       if (sessions.includes(body["session_id"])) return Response.json({ detail: "exists" }, { status: 409 });
       sessions.push(body["session_id"]);
       return new Response("lost", { status: 502 });

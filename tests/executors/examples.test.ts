@@ -32,7 +32,8 @@ describe("executors/examples", () => {
 
   test("are all named in the README", () => {
     const readme = readFileSync(join(EXECUTORS, "README.md"), "utf8");
-    for (const { name, files } of scanFolder(join(EXECUTORS, "examples"))) expect(readme).toContain(`(examples/${name}/${files[0]})`);
+    for (const { name, files } of scanFolder(join(EXECUTORS, "examples")))
+      expect(readme).toContain(`(examples/${name}/${files[0]})`);
   });
 
   test("shell prints its result and calls nobody", async () => {

@@ -24,7 +24,11 @@ export function startExecutor(command: readonly string[], options: StartOptions)
   const files = { stdin: `${base}.in`, stdout: `${base}.out`, stderr: `${base}.err` };
   const { invocation } = options;
   writeFileSync(files.stdin, typeof invocation === "string" ? invocation : JSON.stringify(invocation));
-  const [stdin, stdout, stderr] = [openSync(files.stdin, "r"), openSync(files.stdout, "a"), openSync(files.stderr, "a")];
+  const [stdin, stdout, stderr] = [
+    openSync(files.stdin, "r"),
+    openSync(files.stdout, "a"),
+    openSync(files.stderr, "a"),
+  ];
   const child = Bun.spawn([...command], {
     cwd: options.folder,
     env: {
@@ -49,6 +53,10 @@ export function startExecutor(command: readonly string[], options: StartOptions)
 }
 
 /** An invocation of schema 2.0. */
-export function invocation20(prompt: string, mode: "start" | "resume" = "start", sessionId = "ses_000000000001"): object {
+export function invocation20(
+  prompt: string,
+  mode: "start" | "resume" = "start",
+  sessionId = "ses_000000000001",
+): object {
   return { schema_version: "2.0", mode, session_id: sessionId, prompt };
 }

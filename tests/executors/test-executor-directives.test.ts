@@ -45,12 +45,18 @@ describe("directives", () => {
 
   test("!child starts a session that calls back, with a prompt of several lines", async () => {
     using at = place(({ path, body }) =>
-      path === "/runs" ? Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" }) : undefined,
+      path === "/runs"
+        ? Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" })
+        : undefined,
     );
     const executor = start(at, invocation20("!child !sleep 1s\\nhello"));
     expect(await executor.ended).toBe(0);
     const child = at.api.calls.find((call) => call.path === "/runs")?.body;
-    expect(child).toMatchObject({ prompt: "!sleep 1s\nhello", parent_session_id: SESSION, execution_mode: "async_callback" });
+    expect(child).toMatchObject({
+      prompt: "!sleep 1s\nhello",
+      parent_session_id: SESSION,
+      execution_mode: "async_callback",
+    });
     expect(executor.stdout()).toStartWith(`[test-executor] started child session ${String(child?.["session_id"])}\n`);
   });
 
@@ -59,7 +65,8 @@ describe("directives", () => {
     ["failed", 1, ""],
   ])("!child-sync waits for a child that %s", async (status, exit, printed) => {
     using at = place(({ method, path, body }) => {
-      if (path === "/runs") return Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" });
+      if (path === "/runs")
+        return Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" });
       if (path === "/runs/run_1") return Response.json({ run_id: "run_1", session_id: "c", status, error: "no luck" });
       return method === "GET" ? Response.json({ result: "of the child" }) : undefined;
     });
@@ -94,7 +101,11 @@ describe("directives", () => {
     using at = place();
     const executor = start(at, invocation20("!nonsense"));
     await executor.ended;
-    const names = executor.stderr().match(/![a-z-]+/g)?.slice(1) ?? [];
+    const names =
+      executor
+        .stderr()
+        .match(/![a-z-]+/g)
+        ?.slice(1) ?? [];
     expect(names.length).toBeGreaterThan(15);
     const folder = join(FILE, "..");
     for (const text of ["usage.txt", "README.md"].map((file) => readFileSync(join(folder, file), "utf8"))) {
@@ -112,10 +123,13 @@ interface SeenProcess {
 
 function processes(): SeenProcess[] {
   const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid=,pgid=,args="]);
-  return stdout.toString().split("\n").flatMap((line) => {
-    const [, pid, parent, group, command] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    return command === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), group: Number(group), command }];
-  });
+  return stdout
+    .toString()
+    .split("\n")
+    .flatMap((line) => {
+      const [, pid, parent, group, command] = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+      return command === undefined ? [] : [{ pid: Number(pid), parent: Number(parent), group: Number(group), command }];
+    });
 }
 
 /** A time that no other process sleeps for. */

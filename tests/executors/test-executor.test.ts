@@ -22,7 +22,11 @@ describe("a turn that succeeds", () => {
       "session_stop",
     ]);
     const [bind, user, tool, assistant, result, stop] = at.api.calls.map((call) => call.body);
-    expect(bind).toMatchObject({ executor_type: "test-executor", executor_profile: "test-executor", project_dir: at.folder });
+    expect(bind).toMatchObject({
+      executor_type: "test-executor",
+      executor_profile: "test-executor",
+      project_dir: at.folder,
+    });
     expect(bind?.["executor_session_id"]).toMatch(/^test_[0-9a-f]{12}$/);
     expect(bind?.["hostname"]).toBeTruthy();
     expect(user?.["content"]).toEqual([{ type: "text", text: "hello\n!tool search\nthere" }]);
@@ -83,7 +87,8 @@ describe("a turn that succeeds", () => {
     await start(at, invocation20("x"), { AGENT_EXECUTOR_STATE_DIR: "", XDG_STATE_HOME: join(at.folder, "xdg") }).ended;
     await start(at, invocation20("x"), { AGENT_EXECUTOR_STATE_DIR: "", XDG_STATE_HOME: "" }).ended;
     const home = join(at.folder, ".local/state");
-    for (const base of [join(at.folder, "xdg"), home]) expect(existsSync(join(base, "agent-runner/test-executor"))).toBe(true);
+    for (const base of [join(at.folder, "xdg"), home])
+      expect(existsSync(join(base, "agent-runner/test-executor"))).toBe(true);
   });
 });
 
@@ -117,20 +122,23 @@ describe("a turn that does not succeed", () => {
     expect(executor.stderr()).toContain("Session not found");
   });
 
-  test.each(["!sleep 60s", "!wait never", "!output 1GB\n!sleep 60s"])("SIGTERM during %j ends it at once with 143", async (prompt) => {
-    using at = place();
-    const executor = start(at, invocation20(`!write ready yes\n${prompt}`));
-    await until("the turn to have begun", () => existsSync(join(at.folder, "ready")));
-    const before = performance.now();
-    executor.process.kill("SIGTERM");
-    expect(await executor.ended).toBe(143);
-    expect(performance.now() - before).toBeLessThan(1000);
-    expect(at.api.outline()).not.toContain("session_stop");
-    const resumed = start(at, invocation20("x", "resume"));
-    await resumed.ended;
-    // The turn that was stopped does not count.
-    expect(resumed.stdout()).toContain("turn 1 of");
-  });
+  test.each(["!sleep 60s", "!wait never", "!output 1GB\n!sleep 60s"])(
+    "SIGTERM during %j ends it at once with 143",
+    async (prompt) => {
+      using at = place();
+      const executor = start(at, invocation20(`!write ready yes\n${prompt}`));
+      await until("the turn to have begun", () => existsSync(join(at.folder, "ready")));
+      const before = performance.now();
+      executor.process.kill("SIGTERM");
+      expect(await executor.ended).toBe(143);
+      expect(performance.now() - before).toBeLessThan(1000);
+      expect(at.api.outline()).not.toContain("session_stop");
+      const resumed = start(at, invocation20("x", "resume"));
+      await resumed.ended;
+      // The turn that was stopped does not count.
+      expect(resumed.stdout()).toContain("turn 1 of");
+    },
+  );
 });
 
 test("sessionFolder is under LOCALAPPDATA on Windows", () => {

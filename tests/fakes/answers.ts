@@ -33,10 +33,16 @@ export const cutShort: Behaviour = async (handle) => {
 
 /** What a proxy says when nothing is behind it. */
 export const badGateway: Behaviour = () =>
-  Promise.resolve({ kind: "reply", status: 502, body: "<html><body>502 Bad Gateway</body></html>", contentType: "text/html" });
+  Promise.resolve({
+    kind: "reply",
+    status: 502,
+    body: "<html><body>502 Bad Gateway</body></html>",
+    contentType: "text/html",
+  });
 
 /** 200 with something that is not JSON, without carrying the request out. */
-export const garbage: Behaviour = () => Promise.resolve({ kind: "reply", status: 200, body: '{"run": <', contentType: "application/json" });
+export const garbage: Behaviour = () =>
+  Promise.resolve({ kind: "reply", status: 200, body: '{"run": <', contentType: "application/json" });
 
 export function refuse(status: number, text: unknown = `refused with ${status}`): Behaviour {
   return () => Promise.resolve(detail(status, text));

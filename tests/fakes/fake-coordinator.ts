@@ -113,7 +113,10 @@ export class FakeCoordinator implements AsyncDisposable {
   /** Stops a run and resolves when the runner has taken the command: it polls again only after that. */
   async stop(run: FakeRun): Promise<void> {
     this.state.stop(run);
-    await until("the stop was taken", () => this.state.stops.length === 0 && this.calls("GET /runner/runs").at(-1)?.answeredAt === undefined);
+    await until(
+      "the stop was taken",
+      () => this.state.stops.length === 0 && this.calls("GET /runner/runs").at(-1)?.answeredAt === undefined,
+    );
   }
 
   calls(route: Route): RecordedRequest[] {
@@ -143,7 +146,10 @@ export class FakeCoordinator implements AsyncDisposable {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", this.url);
-    const match = MATCHERS.map(({ route, pattern }) => ({ route, found: pattern.exec(`${request.method} ${url.pathname}`) })).find(({ found }) => found);
+    const match = MATCHERS.map(({ route, pattern }) => ({
+      route,
+      found: pattern.exec(`${request.method} ${url.pathname}`),
+    })).find(({ found }) => found);
     if (match === undefined) return send(response, detail(404, "Not Found"));
     const body = await bodyOf(request);
     const id = decodeURIComponent(match.found?.[1] ?? "");

@@ -18,7 +18,20 @@ export interface FakeRun {
   error: string | null;
 }
 
-export type QueuedRun = Partial<Pick<FakeRun, "run_id" | "type" | "session_id" | "prompt" | "agent_name" | "project_dir" | "parent_session_id" | "execution_mode" | "extra">>;
+export type QueuedRun = Partial<
+  Pick<
+    FakeRun,
+    | "run_id"
+    | "type"
+    | "session_id"
+    | "prompt"
+    | "agent_name"
+    | "project_dir"
+    | "parent_session_id"
+    | "execution_mode"
+    | "extra"
+  >
+>;
 
 export function fakeRun(queued: QueuedRun): FakeRun {
   return {
@@ -42,7 +55,15 @@ export function fakeRun(queued: QueuedRun): FakeRun {
 export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): object {
   const { extra, prompt, ...fields } = run;
   const now = new Date().toISOString();
-  const common = { ...fields, demands: null, created_at: now, claimed_at: now, started_at: null, completed_at: null, timeout_at: null };
+  const common = {
+    ...fields,
+    demands: null,
+    created_at: now,
+    claimed_at: now,
+    started_at: null,
+    completed_at: null,
+    timeout_at: null,
+  };
   if (generation === "G1") return { ...common, prompt, ...extra };
   const onlyInPoll = inPoll ? { scope: null, resolved_agent_blueprint: null, ...extra } : {};
   return { ...common, parameters: { prompt }, ...onlyInPoll };

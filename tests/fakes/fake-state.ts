@@ -5,7 +5,12 @@ import { type FakeRun, type FakeSession, fakeRun, type Generation, type QueuedRu
 type Body = Readonly<Record<string, unknown>>;
 
 const TICK_MS = 10;
-const EVENTS_OF_VERBS: Readonly<Record<string, string>> = { started: "running", completed: "completed", failed: "failed", stopped: "stopped" };
+const EVENTS_OF_VERBS: Readonly<Record<string, string>> = {
+  started: "running",
+  completed: "completed",
+  failed: "failed",
+  stopped: "stopped",
+};
 
 export interface FakeTimings {
   readonly pollTimeoutSeconds: number;
@@ -43,7 +48,14 @@ export class FakeState {
   }
 
   #addSession({ session_id, agent_name, project_dir, parent_session_id }: FakeRun): void {
-    this.sessions.set(session_id, { session_id, status: "pending", agent_name, project_dir, parent_session_id, events: [] });
+    this.sessions.set(session_id, {
+      session_id,
+      status: "pending",
+      agent_name,
+      project_dir,
+      parent_session_id,
+      events: [],
+    });
   }
 
   /** As `POST /runs/{id}/stop` does it. */
@@ -54,10 +66,18 @@ export class FakeState {
 
   register(body: Body): Answer {
     const { hostname, project_dir, executor_type, executor_profile } = body;
-    const parts = this.generation === "G1" ? [hostname, project_dir, executor_type] : [hostname, project_dir, executor_profile, ""];
+    const parts =
+      this.generation === "G1" ? [hostname, project_dir, executor_type] : [hostname, project_dir, executor_profile, ""];
     const runner_id = `lnch_${createHash("sha256").update(parts.join(":")).digest("hex").slice(0, 12)}`;
     if (this.runners.get(runner_id)?.stale === false) {
-      return detail(409, { error: "duplicate_runner", message: "Runner is already online", runner_id, hostname, project_dir, executor_type });
+      return detail(409, {
+        error: "duplicate_runner",
+        message: "Runner is already online",
+        runner_id,
+        hostname,
+        project_dir,
+        executor_type,
+      });
     }
     this.runners.set(runner_id, { deregistered: false, stale: false });
     const { pollTimeoutSeconds, heartbeatIntervalSeconds } = this.timings;
@@ -91,7 +111,13 @@ export class FakeState {
     const message = this.messages.shift();
     if (message !== undefined) return json(200, message);
     const stops = this.stops.splice(0);
-    if (stops.length > 0) return json(200, this.generation === "G1" ? { stop_runs: stops } : { stop_sessions: stops.map((id) => this.runs.get(id)?.session_id) });
+    if (stops.length > 0)
+      return json(
+        200,
+        this.generation === "G1"
+          ? { stop_runs: stops }
+          : { stop_sessions: stops.map((id) => this.runs.get(id)?.session_id) },
+      );
     if (runner.deregistered) {
       this.runners.delete(runnerId);
       return json(200, { deregistered: true });
@@ -125,18 +151,34 @@ export class FakeState {
     if (runner === undefined) return detail(404, "Runner not found");
     if (self) this.runners.delete(runnerId);
     else runner.deregistered = true;
-    return json(200, { ok: true, message: self ? "Runner deregistered" : "Runner marked for deregistration", initiated_by: self ? "self" : "external" });
+    return json(200, {
+      ok: true,
+      message: self ? "Runner deregistered" : "Runner marked for deregistration",
+      initiated_by: self ? "self" : "external",
+    });
   }
 
   createRun(body: Body): Answer {
-    const { parent_session_id: parent, parameters } = body as { parent_session_id?: string | null; parameters?: { prompt?: string } };
+    const { parent_session_id: parent, parameters } = body as {
+      parent_session_id?: string | null;
+      parameters?: { prompt?: string };
+    };
     if (this.isLocked) return detail(500, "database is locked");
     // The trap of section 0: the database stays write-locked for good.
     this.isLocked = parent != null && !this.sessions.has(parent);
     if (this.isLocked) return detail(500, "FOREIGN KEY constraint failed");
-    if (this.generation === "G2" && typeof parameters?.prompt !== "string") return detail(400, { error: "parameter_validation_failed" });
-    const run = this.queue({ ...(body as QueuedRun), ...(this.generation === "G2" ? { prompt: parameters?.prompt ?? "" } : {}), extra: {} });
-    return json(this.generation === "G1" ? 200 : 201, { run_id: run.run_id, session_id: run.session_id, status: "pending" });
+    if (this.generation === "G2" && typeof parameters?.prompt !== "string")
+      return detail(400, { error: "parameter_validation_failed" });
+    const run = this.queue({
+      ...(body as QueuedRun),
+      ...(this.generation === "G2" ? { prompt: parameters?.prompt ?? "" } : {}),
+      extra: {},
+    });
+    return json(this.generation === "G1" ? 200 : 201, {
+      run_id: run.run_id,
+      session_id: run.session_id,
+      status: "pending",
+    });
   }
 
   showRuns(): Answer {
@@ -174,7 +216,9 @@ export class FakeState {
 
   /** What runs goes on until its runner has ended it. */
   stopSession(sessionId: string): Answer {
-    const run = [...this.runs.values()].findLast(({ session_id, status }) => session_id === sessionId && ["pending", "claimed", "running"].includes(status));
+    const run = [...this.runs.values()].findLast(
+      ({ session_id, status }) => session_id === sessionId && ["pending", "claimed", "running"].includes(status),
+    );
     const session = this.sessions.get(sessionId);
     if (run === undefined || session === undefined) return detail(400, "No run that can be stopped");
     if (run.status === "pending") run.status = session.status = "stopped";

@@ -16,7 +16,8 @@ async function kill(runner: StartedBinary): Promise<void> {
 const pidsOf = (runId: string): number[] => processesWith("AGENT_RUN_ID", runId);
 
 /** The executor and its shim; what the executor itself starts comes and goes. */
-const lastingPidsOf = (runId: string): number[] => pidsOf(runId).filter((pid) => [pid, parentOf(pid)].includes(groupOf(pid)));
+const lastingPidsOf = (runId: string): number[] =>
+  pidsOf(runId).filter((pid) => [pid, parentOf(pid)].includes(groupOf(pid)));
 
 test("a runner that is killed leaves its executor alive; the next watches it to its end and reports it once", async () => {
   await using world = new World();
@@ -133,7 +134,8 @@ test("killed ten times while twenty runs are in flight: the same processes live 
   await runner.line(/Runner started/);
   expect(runs.map(({ run_id }) => lastingPidsOf(run_id))).toEqual(pids);
   expect(pids.flat().every(isAlive)).toBe(true);
-  for (const [i, { run_id }] of runs.entries()) await Bun.write(world.path(`${run_id}.release`), i % 2 === 0 ? "0" : "5");
+  for (const [i, { run_id }] of runs.entries())
+    await Bun.write(world.path(`${run_id}.release`), i % 2 === 0 ? "0" : "5");
   for (const [i, { run_id }] of runs.entries()) await api.reached(run_id, i % 2 === 0 ? "completed" : "failed", 20_000);
   const order = await world.file("order");
   for (const { run_id } of runs) expect([...order.matchAll(new RegExp(`(begin|end) ${run_id}`, "g"))]).toHaveLength(2);

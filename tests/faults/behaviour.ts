@@ -14,11 +14,24 @@ export interface Behaviour {
   readonly talks: boolean;
 }
 
-export const ENDS_WELL: Behaviour = { exitCode: 0, sleepMs: 0, isStubborn: false, waits: false, leaves: false, talks: false };
+export const ENDS_WELL: Behaviour = {
+  exitCode: 0,
+  sleepMs: 0,
+  isStubborn: false,
+  waits: false,
+  leaves: false,
+  talks: false,
+};
 
 export function promptOf({ exitCode, sleepMs, isStubborn, waits, leaves, talks }: Behaviour): string {
   if (isStubborn) return "stubborn";
-  const words = [`sleep=${(sleepMs / 1000).toFixed(3)}`, `exit=${exitCode}`, waits && "until-released", leaves && "leaves", talks && "talks"];
+  const words = [
+    `sleep=${(sleepMs / 1000).toFixed(3)}`,
+    `exit=${exitCode}`,
+    waits && "until-released",
+    leaves && "leaves",
+    talks && "talks",
+  ];
   return words.filter(Boolean).join(" ");
 }
 

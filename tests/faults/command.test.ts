@@ -8,20 +8,33 @@ import { TRIALS } from "./trials.ts";
 const SCRIPT = resolve(import.meta.dir, "../../scripts/faults.ts");
 const INTERRUPT_MS = 60_000;
 
-function start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Bun.Subprocess<"ignore", "pipe", "pipe"> {
-  return Bun.spawn([process.execPath, SCRIPT, ...args], { env: { ...process.env, ...env }, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+function start(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  return Bun.spawn([process.execPath, SCRIPT, ...args], {
+    env: { ...process.env, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
 }
 
 async function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = start(args);
-  const [stdout, stderr, code] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text(), child.exited]);
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
   return { code, stdout, stderr };
 }
 
 test("faults --help names every trial", async () => {
   const { code, stdout } = await run(["--help"]);
   expect(code).toBe(0);
-  for (const { name, fault } of TRIALS) expect(stdout).toMatch(new RegExp(`^  ${name} +${fault.replaceAll(/[.()+]/g, "\\$&")}$`, "m"));
+  for (const { name, fault } of TRIALS)
+    expect(stdout).toMatch(new RegExp(`^  ${name} +${fault.replaceAll(/[.()+]/g, "\\$&")}$`, "m"));
 });
 
 test.each([
@@ -40,7 +53,11 @@ test.skipIf(process.platform !== "linux")(
   async () => {
     using folder = tempFolder();
     const child = start(["--quick", "--only", "kills-under-stream"], { TMPDIR: folder.path });
-    await until("an executor has begun", () => worldsIn(folder.path).some((world) => hasBegun(join(folder.path, world, "project", "ledger"))), INTERRUPT_MS);
+    await until(
+      "an executor has begun",
+      () => worldsIn(folder.path).some((world) => hasBegun(join(folder.path, world, "project", "ledger"))),
+      INTERRUPT_MS,
+    );
     expect(processesIn(folder.path).length).toBeGreaterThan(2);
     child.kill("SIGTERM");
     expect(await child.exited).toBe(130);

@@ -98,7 +98,11 @@ export class FaultProxy implements AsyncDisposable {
     const bytes = await exchange(this.#coordinatorPort, request, client);
     if (bytes === undefined) return null;
     const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(bytes.toString("latin1", 0, 20))?.[1] ?? Number.NaN);
-    this.deliveries.push({ method: request.method, target: request.target, status: Number.isNaN(status) ? null : status });
+    this.deliveries.push({
+      method: request.method,
+      target: request.target,
+      status: Number.isNaN(status) ? null : status,
+    });
     return bytes.length === 0 ? null : withoutClose(bytes);
   }
 }
@@ -128,7 +132,9 @@ async function send(client: Socket, answer: Buffer, fault: Fault): Promise<void>
   switch (fault.kind) {
     case "reset":
     case "truncate":
-      await new Promise<void>((resolve) => client.write(answer.subarray(0, Math.ceil(answer.length / 2)), () => resolve()));
+      await new Promise<void>((resolve) =>
+        client.write(answer.subarray(0, Math.ceil(answer.length / 2)), () => resolve()),
+      );
       if (fault.kind === "reset") client.resetAndDestroy();
       else client.destroy();
       return;
@@ -153,5 +159,7 @@ function withoutClose(answer: Buffer): Buffer {
 }
 
 function answerOf(status: string, type: string, body: string): Buffer {
-  return Buffer.from(`HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  return Buffer.from(
+    `HTTP/1.1 ${status}\r\nContent-Type: ${type}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
 }

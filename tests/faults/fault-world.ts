@@ -131,7 +131,11 @@ export class FaultWorld implements AsyncDisposable {
   /** Waits until executors have told of so many beginnings (or ends). */
   async told(what: "begin" | "end", count: number, deadlineMs?: number): Promise<void> {
     const counted = (): number => this.ledger().filter((line) => line.startsWith(`${what} `)).length;
-    await until(() => `${count} times "${what}" in the ledger, which has ${counted()}`, () => counted() >= count, deadlineMs);
+    await until(
+      () => `${count} times "${what}" in the ledger, which has ${counted()}`,
+      () => counted() >= count,
+      deadlineMs,
+    );
   }
 
   /** What the executors have told, a line each. */

@@ -26,7 +26,13 @@ export type Fault =
 
 export const NO_FAULT: Fault = { kind: "none" };
 
-const GARBAGE = ['{"run": <', "<html><body>Please log in to this network</body></html>", "\u0000\u0001\ufffd", "ok", '{"ok": true'] as const;
+const GARBAGE = [
+  '{"run": <',
+  "<html><body>Please log in to this network</body></html>",
+  "\u0000\u0001\ufffd",
+  "ok",
+  '{"ok": true',
+] as const;
 
 /** One of all kinds of fault. Every waiting time is short, so that a schedule has time for many. */
 export function randomFault(random: SeededRandom): Fault {

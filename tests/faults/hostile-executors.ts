@@ -31,7 +31,11 @@ interface Place {
 }
 
 /** With a runner for this executor; in the end nothing may be left of any run. */
-async function inPlace(executor: string, play: (place: Place) => Promise<void>, options: { env?: Record<string, string>; stateDir?: string } = {}): Promise<void> {
+async function inPlace(
+  executor: string,
+  play: (place: Place) => Promise<void>,
+  options: { env?: Record<string, string>; stateDir?: string } = {},
+): Promise<void> {
   await using world = new World();
   const { api } = await world.coordinator();
   const stateDir = options.stateDir ?? world.stateDir;
@@ -46,7 +50,9 @@ async function inPlace(executor: string, play: (place: Place) => Promise<void>, 
 
 async function nothingLeftOf(runId: string): Promise<void> {
   const gone = (): boolean => processesWith("AGENT_RUN_ID", runId).length === 0;
-  await until(`nothing of run ${runId} lives`, gone, REMAINS_MS).catch((error: unknown) => Promise.reject(new LeftBehind(String(error))));
+  await until(`nothing of run ${runId} lives`, gone, REMAINS_MS).catch((error: unknown) =>
+    Promise.reject(new LeftBehind(String(error))),
+  );
 }
 
 function check(what: string, isSo: boolean): void {
@@ -62,7 +68,8 @@ async function stopped(executor: string, atLeast: number): Promise<void> {
     await api.stop(run_id);
     await api.reached(run_id, "stopped", 20_000);
     const left = processesWith("AGENT_RUN_ID", run_id);
-    if (left.length > 0) throw new LeftBehind(`the stop of run ${run_id} was reported while ${left.length} processes of it lived`);
+    if (left.length > 0)
+      throw new LeftBehind(`the stop of run ${run_id} was reported while ${left.length} processes of it lived`);
   });
 }
 
@@ -71,7 +78,10 @@ async function ended(executor: string, leaves: number): Promise<void> {
   await inPlace(executor, async ({ api, runner }) => {
     const { run_id } = await api.submit("go");
     await api.reached(run_id, "completed", 20_000);
-    const [, count] = await runner.line(new RegExp(`Ended (\\d+) process\\(es\\) that run ${run_id} left behind`), 20_000);
+    const [, count] = await runner.line(
+      new RegExp(`Ended (\\d+) process\\(es\\) that run ${run_id} left behind`),
+      20_000,
+    );
     check(`${leaves} processes were left and ended; it says ${count}`, Number(count) >= leaves);
   });
 }
@@ -109,7 +119,10 @@ async function writesHalfALine(): Promise<void> {
     const { run_id } = await api.submit("fail");
     await api.reached(run_id, "failed");
     const { error } = await api.run(run_id);
-    check(`the error is what was written; it is ${JSON.stringify(error)}`, error === "half an error \ufffd\ufffd\ufffd");
+    check(
+      `the error is what was written; it is ${JSON.stringify(error)}`,
+      error === "half an error \ufffd\ufffd\ufffd",
+    );
   });
 }
 
@@ -138,17 +151,32 @@ const HOSTILITIES: readonly Hostility[] = [
   { name: "floods 1 GB", endure: floods },
   { name: "never reads 1 MB on its stdin", endure: () => completes("never-reads-stdin", "x".repeat(MIB), null) },
   { name: "writes half a line of invalid UTF-8", endure: writesHalfALine },
-  { name: "moves its working folder away and deletes the run's folder", endure: () => completes("deletes-its-folder", "go", "still here") },
-  { name: "fills the disk", endure: fillsTheDisk, ...(smallDisk.isPossible ? {} : { notHere: "a small disk can be mounted by root on Linux only" }) },
+  {
+    name: "moves its working folder away and deletes the run's folder",
+    endure: () => completes("deletes-its-folder", "go", "still here"),
+  },
+  {
+    name: "fills the disk",
+    endure: fillsTheDisk,
+    ...(smallDisk.isPossible ? {} : { notHere: "a small disk can be mounted by root on Linux only" }),
+  },
 ];
 
 /** One after the other. `untried` says which could not be tried on this machine, and why. */
-export async function hostileExecutors(options: { readonly onEach?: (name: string) => void }): Promise<Verdict & { readonly untried: readonly string[] }> {
+export async function hostileExecutors(options: {
+  readonly onEach?: (name: string) => void;
+}): Promise<Verdict & { readonly untried: readonly string[] }> {
   const verdicts: Verdict[] = [];
   const untried: string[] = [];
   for (const { name, endure, notHere } of HOSTILITIES) {
     options.onEach?.(name);
-    if (notHere === undefined) verdicts.push(await endure().then(() => verdictOf(1, {}), (error: unknown) => asVerdict(name, error)));
+    if (notHere === undefined)
+      verdicts.push(
+        await endure().then(
+          () => verdictOf(1, {}),
+          (error: unknown) => asVerdict(name, error),
+        ),
+      );
     else untried.push(`an executor that ${name}: ${notHere}`);
   }
   return { ...sum(verdicts), untried };
@@ -158,7 +186,10 @@ function asVerdict(name: string, error: unknown): Verdict {
   const faults = faultsIn(error);
   const complaint = [`an executor that ${name}: ${faults.map(String).join("; and ")}`];
   if (faults.some((fault) => fault instanceof LeftBehind)) return verdictOf(1, { leftBehind: complaint });
-  return verdictOf(1, faults.some((fault) => fault instanceof ExecutedTwice) ? { duplicated: complaint } : { lost: complaint });
+  return verdictOf(
+    1,
+    faults.some((fault) => fault instanceof ExecutedTwice) ? { duplicated: complaint } : { lost: complaint },
+  );
 }
 
 /** What went wrong, and what then went wrong at the end of the world. */

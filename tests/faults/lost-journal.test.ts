@@ -18,44 +18,51 @@ function spoil(world: World, how: "damaged" | "deleted"): void {
   }
 }
 
-test.each(["damaged", "deleted"] as const)("a journal that is %s: what lives is taken up with its token, what ended is reported as it ended, nothing is executed twice", async (how) => {
-  await using world = new World();
-  const { api } = await world.coordinator();
-  const talks = await api.submit("!write talks.ready yes\n!wait go-on\nhello");
-  const first = world.runner(api.url, "test-executor");
-  await world.file("talks.ready");
-  const other = world.runner(api.url, "waits-for-release");
-  const begun = async (): Promise<{ run_id: string }> => {
-    const run = await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } });
-    await world.file(`${run.run_id}.ready`);
-    return run;
-  };
-  // One after the other: the order in which they began is told below.
-  const [lives, failed] = [await begun(), await begun()];
-  for (const runner of [first, other]) {
-    runner.signal("SIGKILL");
-    await runner.exited;
-  }
-  await Bun.write(world.path(`${failed.run_id}.release`), "6");
-  await until("nothing of it lives", () => pidsOf(failed.run_id).length === 0);
-  spoil(world, how);
+test.each(["damaged", "deleted"] as const)(
+  "a journal that is %s: what lives is taken up with its token, what ended is reported as it ended, nothing is executed twice",
+  async (how) => {
+    await using world = new World();
+    const { api } = await world.coordinator();
+    const talks = await api.submit("!write talks.ready yes\n!wait go-on\nhello");
+    const first = world.runner(api.url, "test-executor");
+    await world.file("talks.ready");
+    const other = world.runner(api.url, "waits-for-release");
+    const begun = async (): Promise<{ run_id: string }> => {
+      const run = await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } });
+      await world.file(`${run.run_id}.ready`);
+      return run;
+    };
+    // One after the other: the order in which they began is told below.
+    const [lives, failed] = [await begun(), await begun()];
+    for (const runner of [first, other]) {
+      runner.signal("SIGKILL");
+      await runner.exited;
+    }
+    await Bun.write(world.path(`${failed.run_id}.release`), "6");
+    await until("nothing of it lives", () => pidsOf(failed.run_id).length === 0);
+    spoil(world, how);
 
-  const next = world.runner(api.url, "waits-for-release");
-  await api.reached(failed.run_id, "failed");
-  expect((await api.run(failed.run_id)).error).toBe("Process exited with code 6");
-  await next.line(new RegExp(`Took up run ${lives.run_id}, whose executor lives`));
-  expect(next.stdout()).toContain("Found 2 run(s) that the journal does not know by their folders");
-  if (how === "damaged") expect(next.stdout()).toMatch(/\[ERROR\].*cannot be used.*set aside as/);
-  await Bun.write(world.path(`${lives.run_id}.release`), "0");
-  await api.reached(lives.run_id, "completed");
-  expect(await world.file("order")).toBe(`begin ${lives.run_id}\nbegin ${failed.run_id}\nend ${failed.run_id}\nend ${lives.run_id}\n`);
+    const next = world.runner(api.url, "waits-for-release");
+    await api.reached(failed.run_id, "failed");
+    expect((await api.run(failed.run_id)).error).toBe("Process exited with code 6");
+    await next.line(new RegExp(`Took up run ${lives.run_id}, whose executor lives`));
+    expect(next.stdout()).toContain("Found 2 run(s) that the journal does not know by their folders");
+    if (how === "damaged") expect(next.stdout()).toMatch(/\[ERROR\].*cannot be used.*set aside as/);
+    await Bun.write(world.path(`${lives.run_id}.release`), "0");
+    await api.reached(lives.run_id, "completed");
+    expect(await world.file("order")).toBe(
+      `begin ${lives.run_id}\nbegin ${failed.run_id}\nend ${failed.run_id}\nend ${lives.run_id}\n`,
+    );
 
-  world.runner(api.url, "test-executor");
-  await Bun.write(world.path("go-on"), "");
-  await api.reached(talks.run_id, "completed", 20_000);
-  expect(await api.result(talks.session_id)).toContain("hello");
-  expect((await api.events(talks.session_id)).filter(({ event_type }) => event_type === "session_stop")).toHaveLength(1);
-});
+    world.runner(api.url, "test-executor");
+    await Bun.write(world.path("go-on"), "");
+    await api.reached(talks.run_id, "completed", 20_000);
+    expect(await api.result(talks.session_id)).toContain("hello");
+    expect((await api.events(talks.session_id)).filter(({ event_type }) => event_type === "session_stop")).toHaveLength(
+      1,
+    );
+  },
+);
 
 test("an end that was reported before the journal was lost is not reported again", async () => {
   await using world = new World();

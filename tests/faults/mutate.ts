@@ -23,7 +23,8 @@ function junk(random: SeededRandom): unknown {
 /** The value with one thing in it changed, left out or added. */
 export function mutateValue(random: SeededRandom, value: unknown): unknown {
   if (typeof value !== "object" || value === null || random.chance(0.15)) return junk(random);
-  if (Array.isArray(value)) return value.length === 0 ? [junk(random)] : value.map((item, i) => (i === 0 ? mutateValue(random, item) : item));
+  if (Array.isArray(value))
+    return value.length === 0 ? [junk(random)] : value.map((item, i) => (i === 0 ? mutateValue(random, item) : item));
   const keys = Object.keys(value);
   const [first = "extra", ...more] = keys;
   const key = random.pick([first, ...more]);

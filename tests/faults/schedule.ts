@@ -25,7 +25,9 @@ const LONGEST_RUN_MS = 300;
 export function planSchedule(seed: number): Schedule {
   const random = new SeededRandom(seed);
   const submissions = Array.from({ length: random.whole(3, 7) }, (_, i) => submission(random, i));
-  const stops = submissions.flatMap(({ behaviour }, run): Action[] => (behaviour.isStubborn || random.chance(0.2) ? [{ do: "stop", run }] : []));
+  const stops = submissions.flatMap(({ behaviour }, run): Action[] =>
+    behaviour.isStubborn || random.chance(0.2) ? [{ do: "stop", run }] : [],
+  );
   const queue: Action[] = [...submissions, ...stops];
   const outages: [Action, Action][] = [
     ...pairs(random.whole(0, 3), "kill-runner", "start-runner"),
@@ -42,9 +44,16 @@ export function planSchedule(seed: number): Schedule {
 
 function submission(random: SeededRandom, index: number): { do: "submit"; behaviour: Behaviour } {
   const isStubborn = index === 0 && random.chance(0.2);
-  return { do: "submit", behaviour: isStubborn ? { ...ENDS_WELL, isStubborn } : randomBehaviour(random, LONGEST_RUN_MS) };
+  return {
+    do: "submit",
+    behaviour: isStubborn ? { ...ENDS_WELL, isStubborn } : randomBehaviour(random, LONGEST_RUN_MS),
+  };
 }
 
-function pairs(count: number, kill: "kill-runner" | "kill-coordinator", start: "start-runner" | "start-coordinator"): [Action, Action][] {
+function pairs(
+  count: number,
+  kill: "kill-runner" | "kill-coordinator",
+  start: "start-runner" | "start-coordinator",
+): [Action, Action][] {
   return Array.from({ length: count }, () => [{ do: kill }, { do: start }]);
 }

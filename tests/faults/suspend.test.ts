@@ -7,28 +7,31 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const SUSPENDED_MS = 3_000;
 
-test.each(["stale", "removed"])("a runner that was suspended until it counted as %s registers again, reports what ended meanwhile, and takes runs", async (how) => {
-  await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: 0.3 }));
-  const [ended, running] = [fake.queue(), fake.queue()];
-  const runner = world.runner(fake.url, "waits-for-release");
-  for (const run of [ended, running]) await world.file(`${run.run_id}.ready`);
+test.each(["stale", "removed"])(
+  "a runner that was suspended until it counted as %s registers again, reports what ended meanwhile, and takes runs",
+  async (how) => {
+    await using world = new World();
+    const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: 0.3 }));
+    const [ended, running] = [fake.queue(), fake.queue()];
+    const runner = world.runner(fake.url, "waits-for-release");
+    for (const run of [ended, running]) await world.file(`${run.run_id}.ready`);
 
-  runner.signal("SIGSTOP");
-  await Bun.write(world.path(`${ended.run_id}.release`), "5");
-  if (how === "stale") fake.state.markStale();
-  else fake.state.runners.clear();
-  await Bun.sleep(SUSPENDED_MS);
-  expect(ended.status).toBe("running");
-  runner.signal("SIGCONT");
+    runner.signal("SIGSTOP");
+    await Bun.write(world.path(`${ended.run_id}.release`), "5");
+    if (how === "stale") fake.state.markStale();
+    else fake.state.runners.clear();
+    await Bun.sleep(SUSPENDED_MS);
+    expect(ended.status).toBe("running");
+    runner.signal("SIGCONT");
 
-  await until("reported", () => ended.status === "failed");
-  await runner.line(/Registered again as lnch_/);
-  const next = fake.queue();
-  for (const run of [running, next]) await Bun.write(world.path(`${run.run_id}.release`), "0");
-  for (const run of [running, next]) await until("completed", () => run.status === "completed");
-  expect(fake.reportsOf(ended)).toEqual(["started", "failed"]);
-  for (const run of [running, next]) expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
-  // Its first poll after that may be one that was open all the time; none is left open that could claim for nobody.
-  expect(fake.abandonedPolls).toBe(0);
-});
+    await until("reported", () => ended.status === "failed");
+    await runner.line(/Registered again as lnch_/);
+    const next = fake.queue();
+    for (const run of [running, next]) await Bun.write(world.path(`${run.run_id}.release`), "0");
+    for (const run of [running, next]) await until("completed", () => run.status === "completed");
+    expect(fake.reportsOf(ended)).toEqual(["started", "failed"]);
+    for (const run of [running, next]) expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+    // Its first poll after that may be one that was open all the time; none is left open that could claim for nobody.
+    expect(fake.abandonedPolls).toBe(0);
+  },
+);

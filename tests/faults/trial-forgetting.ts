@@ -32,12 +32,19 @@ export async function forgettingCoordinator(options: { readonly runs: number }):
   return verdictOf(2 * options.runs, findings);
 }
 
-async function play(world: World, count: number, { lost, duplicated, leftBehind }: Record<"lost" | "duplicated" | "leftBehind", string[]>): Promise<void> {
+async function play(
+  world: World,
+  count: number,
+  { lost, duplicated, leftBehind }: Record<"lost" | "duplicated" | "leftBehind", string[]>,
+): Promise<void> {
   const fake = world.own(await FakeCoordinator.start());
   const order = (more: Partial<Behaviour>): Ordered[] =>
     Array.from({ length: count }, (_, i) => {
       const behaviour: Behaviour = { ...ENDS_WELL, exitCode: i % 3 === 0 ? 3 : 0, ...more };
-      return { run: fake.queue({ prompt: promptOf(behaviour) }), end: behaviour.exitCode === 0 ? "completed" : "failed" };
+      return {
+        run: fake.queue({ prompt: promptOf(behaviour) }),
+        end: behaviour.exitCode === 0 ? "completed" : "failed",
+      };
     });
   const forgotten = order({ waits: true });
   const runner = world.runner(fake.url, "does-as-told", ["--max-concurrent", "0"], { SELF: BINARY });
@@ -49,18 +56,35 @@ async function play(world: World, count: number, { lost, duplicated, leftBehind 
   await until("the runner has registered anew", () => fake.state.runners.size > 0, STEP_MS);
   await Bun.write(world.path("release"), "");
   const refused = ({ run }: Ordered): string[] =>
-    fake.requests.slice(remembered).flatMap(({ id, route, status }) => (id === run.run_id && status === 404 ? ENDS.filter((end) => route.endsWith(`/${end}`)) : []));
-  await until("the reports of forgotten runs are refused", () => forgotten.every((ordered) => refused(ordered).length > 0), STEP_MS);
+    fake.requests
+      .slice(remembered)
+      .flatMap(({ id, route, status }) =>
+        id === run.run_id && status === 404 ? ENDS.filter((end) => route.endsWith(`/${end}`)) : [],
+      );
+  await until(
+    "the reports of forgotten runs are refused",
+    () => forgotten.every((ordered) => refused(ordered).length > 0),
+    STEP_MS,
+  );
   const later = order({ sleepMs: 50 });
-  await until("later runs have ended", () => later.every(({ run }) => run.status === "completed" || run.status === "failed"), STEP_MS);
+  await until(
+    "later runs have ended",
+    () => later.every(({ run }) => run.status === "completed" || run.status === "failed"),
+    STEP_MS,
+  );
 
   if (!runner.stdout().includes("refused the report")) lost.push("the runner has not said that a report was refused");
   for (const ordered of forgotten) {
     const verbs = refused(ordered);
-    if (verbs.some((verb) => verb !== ordered.end)) lost.push(`run ${ordered.run.run_id}, which ${ordered.end}, was reported ${verbs.join(", ")}`);
-    if (verbs.length > 1) duplicated.push(`run ${ordered.run.run_id} was reported ${verbs.length} times to a coordinator that does not know it`);
+    if (verbs.some((verb) => verb !== ordered.end))
+      lost.push(`run ${ordered.run.run_id}, which ${ordered.end}, was reported ${verbs.join(", ")}`);
+    if (verbs.length > 1)
+      duplicated.push(
+        `run ${ordered.run.run_id} was reported ${verbs.length} times to a coordinator that does not know it`,
+      );
   }
-  for (const { run, end } of later) if (run.status !== end) lost.push(`run ${run.run_id}, which ${end}, is ${run.status}`);
+  for (const { run, end } of later)
+    if (run.status !== end) lost.push(`run ${run.run_id}, which ${end}, is ${run.status}`);
   const ledger = readFileSync(world.path("ledger"), "utf8");
   for (const { run } of [...forgotten, ...later]) {
     const begun = ledger.split(`begin ${run.run_id} `).length - 1;

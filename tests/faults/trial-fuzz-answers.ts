@@ -12,12 +12,31 @@ import { type Verdict, verdictOf } from "./verdict.ts";
 const AT_ONCE = 16;
 const HANG_MS = 5_000;
 const LONGEST_MESSAGE = 1_000;
-const RUN = { run_id: "run_0123456789ab", type: "start_session", session_id: "ses_0123456789ab", prompt: "p", agent_name: "a", project_dir: "/p", parent_session_id: null, execution_mode: "sync", demands: null, status: "claimed", runner_id: "lnch_1", error: null };
-const G2_RUN = { ...RUN, parameters: { prompt: "p" }, scope: null, resolved_agent_blueprint: { name: "a", mcp_servers: { m: { url: "http://x", config: {} } } } };
+const RUN = {
+  run_id: "run_0123456789ab",
+  type: "start_session",
+  session_id: "ses_0123456789ab",
+  prompt: "p",
+  agent_name: "a",
+  project_dir: "/p",
+  parent_session_id: null,
+  execution_mode: "sync",
+  demands: null,
+  status: "claimed",
+  runner_id: "lnch_1",
+  error: null,
+};
+const G2_RUN = {
+  ...RUN,
+  parameters: { prompt: "p" },
+  scope: null,
+  resolved_agent_blueprint: { name: "a", mcp_servers: { m: { url: "http://x", config: {} } } },
+};
 
 type Call = (client: CoordinatorClient) => Promise<unknown>;
 
-const poll: Call = (client) => client.poll("lnch_1", { stopsOnly: false, timeoutMs: HANG_MS, signal: new AbortController().signal });
+const poll: Call = (client) =>
+  client.poll("lnch_1", { stopsOnly: false, timeoutMs: HANG_MS, signal: new AbortController().signal });
 
 /** The right answers to what a runner asks, and how it asks. */
 const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [
@@ -28,7 +47,10 @@ const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [
   [{ deregistered: true }, poll],
   [{ ok: true }, (client) => client.report("lnch_1", "run_1", { verb: "completed" })],
   [{ ok: true }, (client) => client.heartbeat("lnch_1", ["run_1"])],
-  [{ runner_id: "lnch_1", poll_endpoint: "/runner/runs", poll_timeout_seconds: 30, heartbeat_interval_seconds: 60 }, (client) => client.register({ hostname: "h" })],
+  [
+    { runner_id: "lnch_1", poll_endpoint: "/runner/runs", poll_timeout_seconds: 30, heartbeat_interval_seconds: 60 },
+    (client) => client.register({ hostname: "h" }),
+  ],
   [RUN, (client) => client.run("run_1")],
   [{ runs: [RUN, G2_RUN] }, (client) => client.runs()],
   [{ session: { session_id: "ses_1", status: "running", agent_name: null } }, (client) => client.session("ses_1")],
@@ -54,11 +76,17 @@ export async function fuzzAnswers(options: { readonly count: number; readonly se
 
 /** The bytes that go over the wire. */
 function malformed(random: SeededRandom, right: unknown): Buffer {
-  const body = random.chance(0.6) ? Buffer.from(JSON.stringify(mutateValue(random, right)) ?? "") : mutateBytes(random, JSON.stringify(right));
-  const status = random.chance(0.7) ? 200 : random.pick([201, 204, 302, 400, 401, 404, 409, 418, 422, 429, 500, 502, 503, 599]);
+  const body = random.chance(0.6)
+    ? Buffer.from(JSON.stringify(mutateValue(random, right)) ?? "")
+    : mutateBytes(random, JSON.stringify(right));
+  const status = random.chance(0.7)
+    ? 200
+    : random.pick([201, 204, 302, 400, 401, 404, 409, 418, 422, 429, 500, 502, 503, 599]);
   const length = random.chance(0.85) ? body.length : random.pick([0, 1, body.length + 7, -1]);
   const type = random.pick(["application/json", "text/html", "application/octet-stream", "\u00ff"]);
-  const head = random.chance(0.95) ? `HTTP/1.1 ${status} X\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n` : "HTTP/9.9 hello\r\n\r\n";
+  const head = random.chance(0.95)
+    ? `HTTP/1.1 ${status} X\r\nContent-Type: ${type}\r\nContent-Length: ${length}\r\n\r\n`
+    : "HTTP/9.9 hello\r\n\r\n";
   return Buffer.concat([Buffer.from(head, "latin1"), body]);
 }
 
@@ -71,7 +99,8 @@ async function attempt(call: Call, answer: Buffer): Promise<string[]> {
     await Promise.race([call(client), hang]);
     return [];
   } catch (error) {
-    const isClear = error instanceof CoordinatorFailure && error.message.length > 10 && error.message.length < LONGEST_MESSAGE;
+    const isClear =
+      error instanceof CoordinatorFailure && error.message.length > 10 && error.message.length < LONGEST_MESSAGE;
     return isClear ? [] : [`${describeError(error).slice(0, 300)}, after ${JSON.stringify(shown)}`];
   } finally {
     server.close();

@@ -12,13 +12,18 @@ function lastingPidsOf(runId: string): number[] {
 }
 
 /** The runner is killed so many times while so many runs are in flight; the same processes have to live on. */
-export async function killInFlight(options: { readonly kills: number; readonly runs: number; readonly seed: number }): Promise<Verdict> {
+export async function killInFlight(options: {
+  readonly kills: number;
+  readonly runs: number;
+  readonly seed: number;
+}): Promise<Verdict> {
   const random = new SeededRandom(options.seed);
   const pids = { before: "", after: "" };
   let count = 0;
   const verdict = await inFaultWorld(async (faults) => {
     faults.startRunner();
-    for (let i = 0; i < options.runs; i++) await faults.submit({ ...ENDS_WELL, exitCode: random.chance(0.5) ? 3 : 0, waits: true });
+    for (let i = 0; i < options.runs; i++)
+      await faults.submit({ ...ENDS_WELL, exitCode: random.chance(0.5) ? 3 : 0, waits: true });
     await faults.told("begin", options.runs, BEGIN_MS);
     const read = (): number[] => faults.runs.flatMap(({ runId }) => lastingPidsOf(runId));
     const before = read();
@@ -38,7 +43,11 @@ export async function killInFlight(options: { readonly kills: number; readonly r
 }
 
 /** The runner is killed every one to three seconds under a stream of runs, and started again at once. */
-export async function killUnderStream(options: { readonly seconds: number; readonly seed: number; readonly onKill?: (kills: number) => void }): Promise<Verdict & { readonly kills: number }> {
+export async function killUnderStream(options: {
+  readonly seconds: number;
+  readonly seed: number;
+  readonly onKill?: (kills: number) => void;
+}): Promise<Verdict & { readonly kills: number }> {
   const random = new SeededRandom(options.seed);
   let kills = 0;
   const verdict = await inFaultWorld(async (faults) => {

@@ -11,9 +11,17 @@ const STEP_MS = 90_000;
  * The coordinator is away while all the runs end, and comes back with its database. The runner is killed in the middle of the outage and
  * started again, so that the outcomes come from two of its starts.
  */
-export function outage(options: { readonly seconds: number; readonly runs: number; readonly onSecond?: (away: number) => void }): Promise<Verdict> {
+export function outage(options: {
+  readonly seconds: number;
+  readonly runs: number;
+  readonly onSecond?: (away: number) => void;
+}): Promise<Verdict> {
   const runMs = Math.min(LONGEST_RUN_MS, options.seconds * 300);
-  const behaviour = (i: number): Behaviour => ({ ...ENDS_WELL, exitCode: i % 3 === 0 ? 3 : 0, sleepMs: runMs + i * 20 });
+  const behaviour = (i: number): Behaviour => ({
+    ...ENDS_WELL,
+    exitCode: i % 3 === 0 ? 3 : 0,
+    sleepMs: runMs + i * 20,
+  });
   return inFaultWorld(
     async (faults) => {
       faults.startRunner();
@@ -26,7 +34,11 @@ export function outage(options: { readonly seconds: number; readonly runs: numbe
       await faults.killRunner();
       faults.startRunner();
       await faults.told("end", options.runs, STEP_MS);
-      await until("the outage is over", () => (options.onSecond?.(away()), away() >= options.seconds), (options.seconds + 1) * 1_000);
+      await until(
+        "the outage is over",
+        () => (options.onSecond?.(away()), away() >= options.seconds),
+        (options.seconds + 1) * 1_000,
+      );
       await faults.startCoordinator();
     },
     { runnerArgs: ["--max-concurrent", "0"] },

@@ -30,7 +30,10 @@ const VIRTUAL_SLACK_MIB = 512;
 const FILES_SLACK = 32;
 
 /** So many short runs, one batch after the other; what the runner holds afterwards is held against what it held after a tenth of them. */
-export async function soak(options: { readonly runs: number; readonly onBatch?: (done: number) => void }): Promise<Soak> {
+export async function soak(options: {
+  readonly runs: number;
+  readonly onBatch?: (done: number) => void;
+}): Promise<Soak> {
   let afterATenth: Holdings | null = null;
   let atTheEnd: Holdings | null = null;
   const verdict = await inFaultWorld(async (faults) => {
@@ -44,7 +47,13 @@ export async function soak(options: { readonly runs: number; readonly onBatch?: 
     atTheEnd = await holdings(faults);
   });
   const complaints = afterATenth === null || atTheEnd === null ? [] : growth(afterATenth, atTheEnd);
-  return { ...verdict, leftBehind: verdict.leftBehind + complaints.length, complaints: [...complaints, ...verdict.complaints], afterATenth, atTheEnd };
+  return {
+    ...verdict,
+    leftBehind: verdict.leftBehind + complaints.length,
+    complaints: [...complaints, ...verdict.complaints],
+    afterATenth,
+    atTheEnd,
+  };
 }
 
 /** When the looks at what runs left behind are through. */
@@ -56,18 +65,28 @@ async function holdings({ runner }: FaultWorld): Promise<Holdings> {
 
 function readHoldings(pid: number): Holdings {
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
-  const mib = (field: string): number => Math.round(Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? Number.NaN) / 1024);
-  return { residentMiB: mib("VmRSS"), virtualMiB: mib("VmSize"), openFiles: readdirSync(`/proc/${pid}/fd`).length, children: childrenOf(pid) };
+  const mib = (field: string): number =>
+    Math.round(Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? Number.NaN) / 1024);
+  return {
+    residentMiB: mib("VmRSS"),
+    virtualMiB: mib("VmSize"),
+    openFiles: readdirSync(`/proc/${pid}/fd`).length,
+    children: childrenOf(pid),
+  };
 }
 
 /** Zombies too. */
 function childrenOf(parent: number): number {
-  return readdirSync("/proc").map(Number).filter((pid) => Number.isInteger(pid) && parentOf(pid) === parent).length;
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && parentOf(pid) === parent).length;
 }
 
 function growth(before: Holdings, after: Holdings): string[] {
   const check = (what: keyof Holdings, slack: number): string[] =>
-    after[what] - before[what] > slack ? [`${what} grew from ${before[what]} after a tenth of the runs to ${after[what]}`] : [];
+    after[what] - before[what] > slack
+      ? [`${what} grew from ${before[what]} after a tenth of the runs to ${after[what]}`]
+      : [];
   return [
     ...check("residentMiB", MEMORY_SLACK_MIB),
     ...check("virtualMiB", VIRTUAL_SLACK_MIB),

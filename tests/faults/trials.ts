@@ -50,7 +50,11 @@ export const TRIALS: readonly Trial[] = [
     fault: "SIGKILL of the runner every 1-3 s under a stream of runs",
     async run({ isQuick, seed, onProgress }) {
       const seconds = isQuick ? 15 : 60;
-      const verdict = await killUnderStream({ seconds, seed: seed ?? FIRST_SEED, onKill: (kills) => onProgress(`${kills} kills`) });
+      const verdict = await killUnderStream({
+        seconds,
+        seed: seed ?? FIRST_SEED,
+        onKill: (kills) => onProgress(`${kills} kills`),
+      });
       return { verdict, tried: `${seconds} s: ${verdict.kills} kills, ${counted(verdict.tried)} runs`, notes: [] };
     },
   },
@@ -59,7 +63,11 @@ export const TRIALS: readonly Trial[] = [
     fault: "the coordinator is away while the runs end, and the runner is killed meanwhile",
     async run({ isQuick, onProgress }) {
       const [seconds, runs] = isQuick ? [15, 20] : [600, 100];
-      const verdict = await outage({ seconds, runs, onSecond: (away) => onProgress(`away for ${away} of ${seconds} s`) });
+      const verdict = await outage({
+        seconds,
+        runs,
+        onSecond: (away) => onProgress(`away for ${away} of ${seconds} s`),
+      });
       return { verdict, tried: `${seconds} s, ${runs} runs`, notes: [] };
     },
   },
@@ -79,15 +87,24 @@ export const TRIALS: readonly Trial[] = [
       const count = isQuick ? 40 : 1_000;
       const seeds = seed === null ? Array.from({ length: count }, (_, i) => FIRST_SEED + i) : [seed];
       let done = 0;
-      const verdict = await playSchedules(seeds, { atOnce: SCHEDULES_AT_ONCE, onVerdict: () => onProgress(`${counted(++done)} of ${counted(seeds.length)} schedules`) });
-      return { verdict, tried: `${counted(seeds.length)} schedules, ${counted(verdict.tried)} runs`, notes: [`seeds ${seeds[0]} to ${seeds.at(-1)}`] };
+      const verdict = await playSchedules(seeds, {
+        atOnce: SCHEDULES_AT_ONCE,
+        onVerdict: () => onProgress(`${counted(++done)} of ${counted(seeds.length)} schedules`),
+      });
+      return {
+        verdict,
+        tried: `${counted(seeds.length)} schedules, ${counted(verdict.tried)} runs`,
+        notes: [`seeds ${seeds[0]} to ${seeds.at(-1)}`],
+      };
     },
   },
   {
     name: "hostile",
     fault: "hostile executors: deaf to SIGTERM, 200 processes, daemons, 1 GB of output, a full disk and others",
     async run({ onProgress }) {
-      const { untried, ...verdict } = await hostileExecutors({ onEach: (name) => onProgress(`an executor that ${name}`) });
+      const { untried, ...verdict } = await hostileExecutors({
+        onEach: (name) => onProgress(`an executor that ${name}`),
+      });
       return { verdict, tried: `${verdict.tried} executors`, notes: untried.map((what) => `not tried: ${what}`) };
     },
   },
@@ -96,7 +113,11 @@ export const TRIALS: readonly Trial[] = [
     fault: "malformed answers of the coordinator",
     async run({ isQuick, seed }) {
       const count = isQuick ? 1_000 : 10_000;
-      return { verdict: await fuzzAnswers({ count, seed: seed ?? FIRST_SEED }), tried: `${counted(count)} answers`, notes: [] };
+      return {
+        verdict: await fuzzAnswers({ count, seed: seed ?? FIRST_SEED }),
+        tried: `${counted(count)} answers`,
+        notes: [],
+      };
     },
   },
   {
@@ -106,7 +127,11 @@ export const TRIALS: readonly Trial[] = [
       const [count, processEach] = isQuick ? [1_000, 10] : [10_000, 1];
       const onDone = (done: number): void => onProgress(`${counted(done)} of ${counted(count)}`);
       const verdict = await fuzzInvocations({ count, processEach, seed: seed ?? FIRST_SEED, onDone });
-      return { verdict, tried: `${counted(count)} invocations`, notes: processEach === 1 ? [] : [`one in ${processEach} to an executor's process as well`] };
+      return {
+        verdict,
+        tried: `${counted(count)} invocations`,
+        notes: processEach === 1 ? [] : [`one in ${processEach} to an executor's process as well`],
+      };
     },
   },
   {
@@ -114,8 +139,15 @@ export const TRIALS: readonly Trial[] = [
     fault: "many runs: memory, virtual size, open files and processes as after a tenth of them",
     async run({ isQuick, onProgress }) {
       const runs = isQuick ? 500 : 20_000;
-      const { afterATenth, atTheEnd, ...verdict } = await soak({ runs, onBatch: (done) => onProgress(`${counted(done)} of ${counted(runs)} runs`) });
-      return { verdict, tried: `${counted(runs)} runs`, notes: [`after a tenth: ${described(afterATenth)}`, `at the end: ${described(atTheEnd)}`] };
+      const { afterATenth, atTheEnd, ...verdict } = await soak({
+        runs,
+        onBatch: (done) => onProgress(`${counted(done)} of ${counted(runs)} runs`),
+      });
+      return {
+        verdict,
+        tried: `${counted(runs)} runs`,
+        notes: [`after a tenth: ${described(afterATenth)}`, `at the end: ${described(atTheEnd)}`],
+      };
     },
   },
 ];

@@ -25,7 +25,8 @@ export function verdictOf(tried: number, { lost = [], duplicated = [], leftBehin
 }
 
 export function sum(verdicts: readonly Verdict[]): Verdict {
-  const total = (count: (verdict: Verdict) => number): number => verdicts.reduce((soFar, verdict) => soFar + count(verdict), 0);
+  const total = (count: (verdict: Verdict) => number): number =>
+    verdicts.reduce((soFar, verdict) => soFar + count(verdict), 0);
   return {
     tried: total((verdict) => verdict.tried),
     lost: total((verdict) => verdict.lost),
@@ -75,20 +76,29 @@ function gather(faults: FaultWorld): Evidence {
 }
 
 /** At most one complaint. */
-async function untruth(faults: FaultWorld, run: OrderedRun, evidence: Evidence, seen: SeenRun | undefined): Promise<string[]> {
+async function untruth(
+  faults: FaultWorld,
+  run: OrderedRun,
+  evidence: Evidence,
+  seen: SeenRun | undefined,
+): Promise<string[]> {
   const { runId, behaviour, isStopAsked } = run;
   const begun = evidence.begun.has(runId);
   const ordered = `${JSON.stringify(behaviour)}, stop asked: ${isStopAsked}, begun: ${begun}`;
   const complain = (why: string): string[] => [`run ${runId} (${ordered}) is ${seen?.status}: ${why}`];
   switch (seen?.status) {
     case "completed": {
-      if (behaviour.isStubborn || behaviour.exitCode !== 0 || !begun) return complain("its executor did not end with 0");
+      if (behaviour.isStubborn || behaviour.exitCode !== 0 || !begun)
+        return complain("its executor did not end with 0");
       const result = await faults.api.result(run.sessionId).catch(String);
       return result === expectedResult(run) ? [] : complain(`its session's result is ${JSON.stringify(result)}`);
     }
     case "failed":
-      if (behaviour.isStubborn || behaviour.exitCode === 0 || !begun) return complain(`its executor did not fail; ${seen.error}`);
-      return seen.error === `Process exited with code ${behaviour.exitCode}` ? [] : complain(`with the error ${JSON.stringify(seen.error)}`);
+      if (behaviour.isStubborn || behaviour.exitCode === 0 || !begun)
+        return complain(`its executor did not fail; ${seen.error}`);
+      return seen.error === `Process exited with code ${behaviour.exitCode}`
+        ? []
+        : complain(`with the error ${JSON.stringify(seen.error)}`);
     case "stopped":
       return isStopAsked ? [] : complain("nobody had asked for it");
     default:
@@ -97,7 +107,9 @@ async function untruth(faults: FaultWorld, run: OrderedRun, evidence: Evidence, 
 }
 
 function expectedResult({ runId, sessionId, behaviour }: OrderedRun): string {
-  return behaviour.talks ? `[test-executor] turn 1 of session ${sessionId}: ${promptOf(behaviour)}` : `result of ${runId}`;
+  return behaviour.talks
+    ? `[test-executor] turn 1 of session ${sessionId}: ${promptOf(behaviour)}`
+    : `result of ${runId}`;
 }
 
 /** At most one complaint: executed twice, or reported in two ways. */
@@ -130,7 +142,9 @@ async function remains(faults: FaultWorld): Promise<string[]> {
 
 async function markedBy(runIds: ReadonlySet<string>): Promise<string[]> {
   const table = await readProcessTable();
-  return table.flatMap(({ pid, runId }) => (runId !== null && runIds.has(runId) ? [`process ${pid} of run ${runId} lives`] : []));
+  return table.flatMap(({ pid, runId }) =>
+    runId !== null && runIds.has(runId) ? [`process ${pid} of run ${runId} lives`] : [],
+  );
 }
 
 function hasExited(faults: FaultWorld): Promise<boolean> {

@@ -10,7 +10,7 @@ const ALLOWED: readonly { readonly ask: string; readonly body?: unknown; readonl
   { ask: "GET /agents?tags=a,b" },
   { ask: "GET /agents/researcher" },
   { ask: "GET /sessions" },
-  { ask: "GET /sessions/" , at: "GET /sessions" },
+  { ask: "GET /sessions/", at: "GET /sessions" },
   { ask: "GET /sessions/own" },
   { ask: "GET /sessions/own/status" },
   { ask: "GET /sessions/own/events" },
@@ -112,15 +112,17 @@ const FORBIDDEN: readonly { readonly ask: string; readonly body?: unknown }[] = 
   { ask: "OPTIONS /sessions/own" },
 ];
 
-test.each(FORBIDDEN.map((row) => [`${row.ask}${row.body === undefined ? "" : ` ${JSON.stringify(row.body)}`}`, row] as const))(
-  "gateway: forbids %s",
-  async (_, { ask, body }) => {
-    await using fixture = gatewayFixture();
-    const [method = "", path = ""] = ask.split(" ");
-    expect(await fixture.call(method, path, body)).toMatchObject({ status: 403, body: { detail: expect.stringContaining("is not allowed here") } });
-    expect(fixture.forwarded()).toEqual([]);
-  },
-);
+test.each(
+  FORBIDDEN.map((row) => [`${row.ask}${row.body === undefined ? "" : ` ${JSON.stringify(row.body)}`}`, row] as const),
+)("gateway: forbids %s", async (_, { ask, body }) => {
+  await using fixture = gatewayFixture();
+  const [method = "", path = ""] = ask.split(" ");
+  expect(await fixture.call(method, path, body)).toMatchObject({
+    status: 403,
+    body: { detail: expect.stringContaining("is not allowed here") },
+  });
+  expect(fixture.forwarded()).toEqual([]);
+});
 
 test("gateway: of two session_id in a stream's query none is smuggled past the check", async () => {
   await using fixture = gatewayFixture();
@@ -130,7 +132,10 @@ test("gateway: of two session_id in a stream's query none is smuggled past the c
 
 test("gateway: lists hold the own tree only, and the coordinator's other fields", async () => {
   await using fixture = gatewayFixture();
-  const sessions = (await fixture.call("GET", "/sessions")).body as { sessions: { session_id: string }[]; total: number };
+  const sessions = (await fixture.call("GET", "/sessions")).body as {
+    sessions: { session_id: string }[];
+    total: number;
+  };
   expect(sessions.sessions.map(({ session_id }) => session_id)).toEqual(["own", "child", "grandchild"]);
   expect(sessions.total).toBe(5);
   const runs = (await fixture.call("GET", "/runs")).body as { runs: { run_id: string }[] };
@@ -139,7 +144,14 @@ test("gateway: lists hold the own tree only, and the coordinator's other fields"
 
 test("gateway: scope coordinator widens what may be read, to all sessions and runs", async () => {
   await using fixture = gatewayFixture({ scope: "coordinator" });
-  const readable = ["/sessions/foreign/events", "/sessions/parent", "/runs/run_foreign", "/events/foreign", "/runners", "/sse/sessions"];
+  const readable = [
+    "/sessions/foreign/events",
+    "/sessions/parent",
+    "/runs/run_foreign",
+    "/events/foreign",
+    "/runners",
+    "/sse/sessions",
+  ];
   for (const path of readable) expect((await fixture.call("GET", path)).status).toBe(200);
   expect(((await fixture.call("GET", "/sessions")).body as { sessions: unknown[] }).sessions).toHaveLength(5);
 });

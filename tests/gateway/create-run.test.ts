@@ -10,34 +10,62 @@ function createdAt(fixture: GatewayFixture): Record<string, unknown> {
 
 test("gateway: a run that an executor creates has the executor's session as its parent, whatever it says", async () => {
   await using fixture = gatewayFixture();
-  await fixture.call("POST", "/runs", { ...START, parent_session_id: "foreign", execution_mode: "async_callback", project_dir: "/p" });
-  expect(createdAt(fixture)).toEqual({ ...START, parent_session_id: "own", execution_mode: "async_callback", project_dir: "/p" });
+  await fixture.call("POST", "/runs", {
+    ...START,
+    parent_session_id: "foreign",
+    execution_mode: "async_callback",
+    project_dir: "/p",
+  });
+  expect(createdAt(fixture)).toEqual({
+    ...START,
+    parent_session_id: "own",
+    execution_mode: "async_callback",
+    project_dir: "/p",
+  });
 });
 
 test("gateway: a session that resumes itself is not its own parent", async () => {
   await using fixture = gatewayFixture();
-  expect((await fixture.call("POST", "/runs", { ...START, type: "resume_session", session_id: "own", parent_session_id: "own" })).status).toBe(200);
+  expect(
+    (
+      await fixture.call("POST", "/runs", {
+        ...START,
+        type: "resume_session",
+        session_id: "own",
+        parent_session_id: "own",
+      })
+    ).status,
+  ).toBe(200);
   expect(createdAt(fixture)["parent_session_id"]).toBeNull();
 });
 
 test("gateway: the session of a run that was created belongs to the tree", async () => {
   await using fixture = gatewayFixture();
   expect((await fixture.call("POST", "/sessions/new/stop")).status).toBe(403);
-  expect((await fixture.call("POST", "/runs", START)).body).toEqual({ run_id: "run_new", session_id: "new", status: "pending" });
+  expect((await fixture.call("POST", "/runs", START)).body).toEqual({
+    run_id: "run_new",
+    session_id: "new",
+    status: "pending",
+  });
   expect((await fixture.call("POST", "/sessions/new/stop")).status).toBe(200);
 });
 
 test("gateway: no run with a parent that the coordinator does not know: it would lock the database of one", async () => {
   await using fixture = gatewayFixture({
-    answer: ({ method, url }) => (method === "GET" && url === "/sessions/own" ? Response.json({ detail: "gone" }, { status: 404 }) : undefined),
+    answer: ({ method, url }) =>
+      method === "GET" && url === "/sessions/own" ? Response.json({ detail: "gone" }, { status: 404 }) : undefined,
   });
-  expect(await fixture.call("POST", "/runs", START)).toMatchObject({ status: 409, body: { detail: expect.stringContaining("own") } });
+  expect(await fixture.call("POST", "/runs", START)).toMatchObject({
+    status: 409,
+    body: { detail: expect.stringContaining("own") },
+  });
   expect(fixture.forwarded()).toEqual([]);
 });
 
 test("gateway: the coordinator's refusal of a run goes back as it is, and adds nothing to the tree", async () => {
   await using fixture = gatewayFixture({
-    answer: ({ method, url }) => (method === "POST" && url === "/runs" ? Response.json({ detail: "no such agent" }, { status: 404 }) : undefined),
+    answer: ({ method, url }) =>
+      method === "POST" && url === "/runs" ? Response.json({ detail: "no such agent" }, { status: 404 }) : undefined,
   });
   expect(await fixture.call("POST", "/runs", START)).toEqual({ status: 404, body: { detail: "no such agent" } });
   expect((await fixture.call("POST", "/sessions/new/stop")).status).toBe(403);
@@ -49,16 +77,33 @@ test.each([
   ["a list", "[]", "Invalid JSON: not an object"],
 ])("gateway: a body of %s is 400", async (_, body, detail) => {
   await using fixture = gatewayFixture();
-  for (const [method, path] of [["POST", "/runs"], ["POST", "/bind"], ["PATCH", "/metadata"], ["POST", "/sessions/own/events"]] as const) {
-    expect(await fixture.call(method, path, body)).toMatchObject({ status: 400, body: { detail: expect.stringContaining(detail) } });
+  for (const [method, path] of [
+    ["POST", "/runs"],
+    ["POST", "/bind"],
+    ["PATCH", "/metadata"],
+    ["POST", "/sessions/own/events"],
+  ] as const) {
+    expect(await fixture.call(method, path, body)).toMatchObject({
+      status: 400,
+      body: { detail: expect.stringContaining(detail) },
+    });
   }
 });
 
 test("gateway: the short paths say which field is missing", async () => {
   await using fixture = gatewayFixture();
-  expect(await fixture.call("POST", "/bind", { executor_session_id: "e" })).toEqual({ status: 400, body: { detail: "session_id required" } });
-  expect(await fixture.call("POST", "/bind", { session_id: "own" })).toEqual({ status: 400, body: { detail: "executor_session_id required" } });
-  expect(await fixture.call("PATCH", "/metadata", { session_id: 5 })).toEqual({ status: 400, body: { detail: "session_id required" } });
+  expect(await fixture.call("POST", "/bind", { executor_session_id: "e" })).toEqual({
+    status: 400,
+    body: { detail: "session_id required" },
+  });
+  expect(await fixture.call("POST", "/bind", { session_id: "own" })).toEqual({
+    status: 400,
+    body: { detail: "executor_session_id required" },
+  });
+  expect(await fixture.call("PATCH", "/metadata", { session_id: 5 })).toEqual({
+    status: 400,
+    body: { detail: "session_id required" },
+  });
 });
 
 test("gateway: a bind is told host and executor, and what it says itself counts more", async () => {
@@ -66,12 +111,22 @@ test("gateway: a bind is told host and executor, and what it says itself counts 
   await fixture.call("POST", "/bind", { session_id: "own", executor_session_id: "e", project_dir: "/p" });
   await fixture.call("POST", "/sessions/own/bind", { executor_session_id: "e", hostname: "other" });
   const bodies = fixture.forwarded().map(({ body }) => JSON.parse(body) as unknown);
-  const told = { hostname: "this-host", executor_type: "test-executor", executor_profile: "test-executor", executor_session_id: "e" };
-  expect(bodies).toEqual([{ ...told, project_dir: "/p" }, { ...told, hostname: "other" }]);
+  const told = {
+    hostname: "this-host",
+    executor_type: "test-executor",
+    executor_profile: "test-executor",
+    executor_session_id: "e",
+  };
+  expect(bodies).toEqual([
+    { ...told, project_dir: "/p" },
+    { ...told, hostname: "other" },
+  ]);
 });
 
 test("gateway: metadata goes on without the session that named it", async () => {
   await using fixture = gatewayFixture();
   await fixture.call("PATCH", "/metadata", { session_id: "own", agent_name: "a" });
-  expect(fixture.forwarded()).toMatchObject([{ method: "PATCH", url: "/sessions/own/metadata", body: '{"agent_name":"a"}' }]);
+  expect(fixture.forwarded()).toMatchObject([
+    { method: "PATCH", url: "/sessions/own/metadata", body: '{"agent_name":"a"}' },
+  ]);
 });

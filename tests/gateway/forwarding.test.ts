@@ -4,7 +4,12 @@ import { until } from "../harness/until.ts";
 import { gatewayFixture, type GatewayFixture } from "./gateway-fixture.ts";
 
 /** What a request says when it is written to the socket as it stands here: no client puts its path in order first. */
-function rawRequest({ gateway }: GatewayFixture, method: string, target: string, headers: readonly string[] = []): Promise<number> {
+function rawRequest(
+  { gateway }: GatewayFixture,
+  method: string,
+  target: string,
+  headers: readonly string[] = [],
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = connect(gateway.port, "127.0.0.1", () => {
       socket.write([`${method} ${target} HTTP/1.1`, "Host: x", "Connection: close", ...headers, "", ""].join("\r\n"));
@@ -61,7 +66,10 @@ test("gateway: without a token, with another and with one that is revoked: 401",
     expect((await fetch(`http://127.0.0.1:${gateway.port}${path}`)).status).toBe(401);
   }
   gateway.revoke(grant);
-  expect(await fixture.call("GET", "/sessions/own")).toMatchObject({ status: 401, body: { detail: expect.any(String) } });
+  expect(await fixture.call("GET", "/sessions/own")).toMatchObject({
+    status: 401,
+    body: { detail: expect.any(String) },
+  });
   expect(fixture.coordinator.received).toEqual([]);
 });
 
@@ -87,7 +95,9 @@ test("gateway: hop-by-hop headers stay behind, those that Connection names too; 
     "Last-Event-ID: 7",
   ]);
   const headers = fixture.forwarded()[0]?.headers;
-  expect(["x-private", "cookie", "te", "proxy-authorization", "keep-alive"].map((name) => headers?.get(name))).toEqual(Array(5).fill(null));
+  expect(["x-private", "cookie", "te", "proxy-authorization", "keep-alive"].map((name) => headers?.get(name))).toEqual(
+    Array(5).fill(null),
+  );
   expect(headers?.get("x-public")).toBe("1");
   expect(headers?.get("last-event-id")).toBe("7");
   expect(headers?.get("authorization")).toBe("Bearer runner-token");
@@ -99,11 +109,16 @@ test("gateway: of the coordinator's headers the hop-by-hop ones stay behind", as
   await using fixture = gatewayFixture({ answer: () => new Response("{}", { status: 201, headers }) });
   const response = await fetch(`${fixture.gateway.urlOf(fixture.grant)}/agents`);
   expect(response.status).toBe(201);
-  expect(["x-kept", "x-dropped", "proxy-authenticate"].map((name) => response.headers.get(name))).toEqual(["1", null, null]);
+  expect(["x-kept", "x-dropped", "proxy-authenticate"].map((name) => response.headers.get(name))).toEqual([
+    "1",
+    null,
+    null,
+  ]);
 });
 
 test("gateway: a compressed answer arrives whole, and is not called compressed", async () => {
-  const answer = (): Response => new Response(Bun.gzipSync(Buffer.from('{"a":1}')), { headers: { "content-encoding": "gzip" } });
+  const answer = (): Response =>
+    new Response(Bun.gzipSync(Buffer.from('{"a":1}')), { headers: { "content-encoding": "gzip" } });
   await using fixture = gatewayFixture({ answer });
   expect((await fixture.call("GET", "/agents")).body).toEqual({ a: 1 });
 });
@@ -147,10 +162,15 @@ test("gateway: a caller that goes away before the answer ends the coordinator's 
 test("gateway: a caller that goes away in the middle of a stream ends the coordinator's side", async () => {
   let isCancelled = false;
   const body = (): ReadableStream =>
-    new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("first")), cancel: () => void (isCancelled = true) });
+    new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode("first")),
+      cancel: () => void (isCancelled = true),
+    });
   await using fixture = gatewayFixture({ answer: () => new Response(body()) });
   const controller = new AbortController();
-  const response = await fetch(`${fixture.gateway.urlOf(fixture.grant)}/sse/sessions?session_id=own`, { signal: controller.signal });
+  const response = await fetch(`${fixture.gateway.urlOf(fixture.grant)}/sse/sessions?session_id=own`, {
+    signal: controller.signal,
+  });
   await (response.body as ReadableStream<Uint8Array>).getReader().read();
   controller.abort();
   await until("the coordinator's stream to be cancelled", () => isCancelled);
@@ -182,8 +202,11 @@ test("gateway: a write that was received whole is carried through, though its se
 });
 
 test("gateway: streams of many runs that stay open leave the runner's own calls their room", async () => {
-  const body = (): ReadableStream => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(": hello\n\n")) });
-  await using fixture = gatewayFixture({ answer: ({ url }) => (url.startsWith("/sse/") ? new Response(body()) : undefined) });
+  const body = (): ReadableStream =>
+    new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(": hello\n\n")) });
+  await using fixture = gatewayFixture({
+    answer: ({ url }) => (url.startsWith("/sse/") ? new Response(body()) : undefined),
+  });
   const { gateway, coordinator } = fixture;
   const urls = Array.from({ length: 6 }, (_, i) => gateway.urlOf(gateway.grant(`run_${i}`, "own")));
   const script = `for (let i = 0; i < 300; i++) fetch(${JSON.stringify(urls)}[i % 6] + "/sse/sessions?session_id=own").catch(() => {});`;
@@ -209,11 +232,18 @@ test("gateway: streams of one run that stay open leave other runs their room, an
       start: (controller) => controller.enqueue(new TextEncoder().encode(": hello\n\n")),
       cancel: () => void cancelled.push(url),
     });
-  await using fixture = gatewayFixture({ answer: ({ url }) => (url.startsWith("/sse/") ? new Response(body(url)) : undefined) });
+  await using fixture = gatewayFixture({
+    answer: ({ url }) => (url.startsWith("/sse/") ? new Response(body(url)) : undefined),
+  });
   const { gateway, grant, coordinator } = fixture;
   const greedy = gateway.grant("run_greedy", "own");
-  const streams = Array.from({ length: 60 }, () => fetch(`${gateway.urlOf(greedy)}/sse/sessions?session_id=own`).catch(() => null));
-  await until("its share of streams", () => coordinator.received.filter(({ url }) => url.startsWith("/sse/")).length === 50);
+  const streams = Array.from({ length: 60 }, () =>
+    fetch(`${gateway.urlOf(greedy)}/sse/sessions?session_id=own`).catch(() => null),
+  );
+  await until(
+    "its share of streams",
+    () => coordinator.received.filter(({ url }) => url.startsWith("/sse/")).length === 50,
+  );
   expect((await fetch(`${gateway.urlOf(grant)}/agents`)).status).toBe(200);
   gateway.revoke(greedy);
   await until("the streams are ended", () => cancelled.length === 50);
@@ -224,7 +254,10 @@ test("gateway: streams of one run that stay open leave other runs their room, an
 test("gateway: a coordinator that is away is a 502 that says why", async () => {
   await using fixture = gatewayFixture();
   await fixture.coordinator[Symbol.asyncDispose]();
-  const answer = { status: 502, body: { detail: "Failed to connect to Agent Coordinator: coordinator: connection refused" } };
+  const answer = {
+    status: 502,
+    body: { detail: "Failed to connect to Agent Coordinator: coordinator: connection refused" },
+  };
   expect(await fixture.call("GET", "/agents")).toEqual(answer);
   expect(await fixture.call("POST", "/sessions/own/events", { event_type: "x", session_id: "own" })).toEqual(answer);
   expect((await fixture.call("GET", "/sessions/child")).status).toBe(502);
@@ -233,14 +266,21 @@ test("gateway: a coordinator that is away is a 502 that says why", async () => {
 test("gateway: what the coordinator refuses goes back as it is; 401 makes the credentials look again", async () => {
   let refused = 0;
   const authorization = { header: () => Promise.resolve("Bearer old"), refused: () => void refused++ };
-  await using fixture = gatewayFixture({ authorization, answer: () => Response.json({ detail: "expired" }, { status: 401 }) });
+  await using fixture = gatewayFixture({
+    authorization,
+    answer: () => Response.json({ detail: "expired" }, { status: 401 }),
+  });
   expect(await fixture.call("GET", "/agents")).toEqual({ status: 401, body: { detail: "expired" } });
   expect(refused).toBe(1);
 });
 
 test.each([
   ["of its own run", {}, "aa"],
-  ["of the span that asks, where the executor traces itself", { traceparent: `00-${"bb".repeat(16)}-${"1".repeat(16)}-01` }, "bb"],
+  [
+    "of the span that asks, where the executor traces itself",
+    { traceparent: `00-${"bb".repeat(16)}-${"1".repeat(16)}-01` },
+    "bb",
+  ],
 ])("gateway: a run that an executor creates is part of the trace %s", async (_, headers, id) => {
   await using fixture = gatewayFixture();
   fixture.grant.trace = { traceparent: `00-${"aa".repeat(16)}-${"1".repeat(16)}-01`, tracestate: "vendor=1" };
@@ -254,10 +294,15 @@ test.each([
   ["POST", "/sessions/child/stop"],
   ["DELETE", "/sessions/child"],
   ["PATCH", "/sessions/own/metadata"],
-])("gateway: %s %s was done only if a coordinator says so, not a web page with status 200; a refusal is passed on as it is", async (method, path) => {
-  let status = 200;
-  await using fixture = gatewayFixture({ answer: (received) => (received.method === method ? new Response("<html>", { status }) : undefined) });
-  expect((await fixture.call(method, path, {})).status).toBe(502);
-  status = 409;
-  expect(await fixture.call(method, path, {})).toEqual({ status: 409, body: "<html>" });
-});
+])(
+  "gateway: %s %s was done only if a coordinator says so, not a web page with status 200; a refusal is passed on as it is",
+  async (method, path) => {
+    let status = 200;
+    await using fixture = gatewayFixture({
+      answer: (received) => (received.method === method ? new Response("<html>", { status }) : undefined),
+    });
+    expect((await fixture.call(method, path, {})).status).toBe(502);
+    status = 409;
+    expect(await fixture.call(method, path, {})).toEqual({ status: 409, body: "<html>" });
+  },
+);

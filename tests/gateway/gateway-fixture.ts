@@ -8,8 +8,19 @@ import { silentLog } from "../../src/log.ts";
 import { type Received, type StubServer, stubServer } from "../client/stub-server.ts";
 
 /** own (run_own) -> child (run_child) -> grandchild; parent (run_parent) is above it, foreign (run_foreign) beside it. */
-const PARENTS: Readonly<Record<string, string | null>> = { parent: null, own: "parent", child: "own", grandchild: "child", foreign: null };
-const RUNS: Readonly<Record<string, string>> = { run_own: "own", run_child: "child", run_parent: "parent", run_foreign: "foreign" };
+const PARENTS: Readonly<Record<string, string | null>> = {
+  parent: null,
+  own: "parent",
+  child: "own",
+  grandchild: "child",
+  foreign: null,
+};
+const RUNS: Readonly<Record<string, string>> = {
+  run_own: "own",
+  run_child: "child",
+  run_parent: "parent",
+  run_foreign: "foreign",
+};
 
 export interface GatewayFixture extends AsyncDisposable {
   readonly gateway: Gateway;
@@ -17,7 +28,12 @@ export interface GatewayFixture extends AsyncDisposable {
   readonly coordinator: StubServer;
   /** What was forwarded, without the gateway's own questions about sessions and runs. */
   forwarded(): Received[];
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<{ status: number; body: unknown }>;
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: unknown }>;
 }
 
 export interface FixtureOptions {
@@ -45,7 +61,10 @@ export function gatewayFixture(options: FixtureOptions = {}): GatewayFixture {
     gateway,
     grant,
     coordinator,
-    forwarded: () => coordinator.received.filter(({ headers }) => headers.get("x-from") === "executor" || headers.get("accept-encoding") === "identity"),
+    forwarded: () =>
+      coordinator.received.filter(
+        ({ headers }) => headers.get("x-from") === "executor" || headers.get("accept-encoding") === "identity",
+      ),
     async call(method, path, body, headers = {}) {
       const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
       const response = await fetch(gateway.urlOf(grant) + path, {
@@ -74,10 +93,14 @@ function answerOf({ method, url }: Received): Response {
     return Response.json({ sessions: Object.keys(PARENTS).map(sessionOf), total: 5 });
   }
   if (method === "GET" && pathname === "/runs") {
-    return Response.json({ runs: Object.entries(RUNS).map(([run_id, session_id]) => ({ run_id, session_id, status: "running" })) });
+    return Response.json({
+      runs: Object.entries(RUNS).map(([run_id, session_id]) => ({ run_id, session_id, status: "running" })),
+    });
   }
   if (method === "GET" && head === "sessions" && action === undefined) {
-    return id in PARENTS ? Response.json({ session: sessionOf(id) }) : Response.json({ detail: "Session not found" }, { status: 404 });
+    return id in PARENTS
+      ? Response.json({ session: sessionOf(id) })
+      : Response.json({ detail: "Session not found" }, { status: 404 });
   }
   if (method === "GET" && head === "runs") {
     const session_id = RUNS[id];
@@ -85,7 +108,8 @@ function answerOf({ method, url }: Received): Response {
       ? Response.json({ detail: "Run not found" }, { status: 404 })
       : Response.json({ run_id: id, session_id, status: "running" });
   }
-  if (method === "POST" && pathname === "/runs") return Response.json({ run_id: "run_new", session_id: "new", status: "pending" });
+  if (method === "POST" && pathname === "/runs")
+    return Response.json({ run_id: "run_new", session_id: "new", status: "pending" });
   return Response.json({ ok: true });
 }
 

@@ -1,12 +1,22 @@
 import { expect, test } from "bun:test";
 import { gatewayFixture } from "./gateway-fixture.ts";
 
-const message = (text: string) => ({ event_type: "message", session_id: "own", role: "assistant", content: [{ type: "text", text }] });
+const message = (text: string) => ({
+  event_type: "message",
+  session_id: "own",
+  role: "assistant",
+  content: [{ type: "text", text }],
+});
 
 test("Grant: notes what the executor has told the coordinator", async () => {
   await using fixture = gatewayFixture();
   const { activity } = fixture.grant;
-  expect(activity).toEqual({ assistantMessageSent: false, sessionStopSent: false, resultSent: false, lastAssistantText: "" });
+  expect(activity).toEqual({
+    assistantMessageSent: false,
+    sessionStopSent: false,
+    resultSent: false,
+    lastAssistantText: "",
+  });
   await fixture.call("POST", "/sessions/own/events", { ...message("q"), role: "user" });
   expect(activity.assistantMessageSent).toBe(false);
   await fixture.call("POST", "/sessions/own/events", message("one"));
@@ -19,14 +29,18 @@ test("Grant: notes what the executor has told the coordinator", async () => {
 
 test("Grant: what the coordinator did not acknowledge was not said", async () => {
   await using fixture = gatewayFixture({ answer: () => Response.json({ detail: "busy" }, { status: 500 }) });
-  expect((await fixture.call("POST", "/sessions/own/events", { event_type: "session_stop", session_id: "own" })).status).toBe(500);
+  expect(
+    (await fixture.call("POST", "/sessions/own/events", { event_type: "session_stop", session_id: "own" })).status,
+  ).toBe(500);
   expect((await fixture.call("POST", "/sessions/own/events", message("x"))).status).toBe(500);
   expect(fixture.grant.activity).toMatchObject({ sessionStopSent: false, assistantMessageSent: false });
 });
 
 test("Grant: what a web page with status 200 has answered was not said", async () => {
   await using fixture = gatewayFixture({ answer: () => new Response("<html>log in</html>") });
-  expect((await fixture.call("POST", "/sessions/own/events", { event_type: "session_stop", session_id: "own" })).status).toBe(502);
+  expect(
+    (await fixture.call("POST", "/sessions/own/events", { event_type: "session_stop", session_id: "own" })).status,
+  ).toBe(502);
   expect(fixture.grant.activity.sessionStopSent).toBe(false);
 });
 

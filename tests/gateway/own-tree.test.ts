@@ -13,7 +13,8 @@ function serverWith(parents: Record<string, string | null>): StubServer {
   });
 }
 
-const treeAt = (server: StubServer): SessionTree => new SessionTree(new CoordinatorClient(server.url, noAuthorization), "root");
+const treeAt = (server: StubServer): SessionTree =>
+  new SessionTree(new CoordinatorClient(server.url, noAuthorization), "root");
 
 test("SessionTree.has: the root without asking, descendants by their parents, each asked for once", async () => {
   await using server = serverWith({ root: null, a: "root", b: "a", c: "b" });
@@ -40,7 +41,11 @@ test("SessionTree.has: a loop of parents ends", async () => {
 test("SessionTree.has: a coordinator that is away is no answer", async () => {
   const server = serverWith({});
   await server[Symbol.asyncDispose]();
-  expect(await treeAt(server).has("a").catch((error: unknown) => error)).toMatchObject({ kind: "unreachable" });
+  expect(
+    await treeAt(server)
+      .has("a")
+      .catch((error: unknown) => error),
+  ).toMatchObject({ kind: "unreachable" });
 });
 
 test("SessionTree.all: the root, what was added, and all their descendants", async () => {

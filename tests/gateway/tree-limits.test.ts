@@ -66,7 +66,8 @@ for (const [name, start] of COORDINATORS) {
     expect([first.status < 300, second.status < 300]).toEqual([true, true]);
     const third = await create(gateway, second.body.session_id ?? "");
     expect(third.status).toBe(403);
-    for (const words of ["level 2", "--max-depth", "RUNNER_MAX_DEPTH", "limits.max_depth"]) expect(third.body.detail).toContain(words);
+    for (const words of ["level 2", "--max-depth", "RUNNER_MAX_DEPTH", "limits.max_depth"])
+      expect(third.body.detail).toContain(words);
   });
 
   test(`limits before ${name}: a child session too many is refused, also to calls at the same time; a resume is not one`, async () => {
@@ -79,7 +80,8 @@ for (const [name, start] of COORDINATORS) {
     expect(created).toHaveLength(3);
     for (const { status, body } of all.filter((each) => !created.includes(each))) {
       expect(status).toBe(403);
-      for (const words of ["3 child sessions", "--max-children", "RUNNER_MAX_CHILDREN", "limits.max_children"]) expect(body.detail).toContain(words);
+      for (const words of ["3 child sessions", "--max-children", "RUNNER_MAX_CHILDREN", "limits.max_children"])
+        expect(body.detail).toContain(words);
     }
     const resume = { type: "resume_session", session_id: created[0]?.body.session_id };
     expect((await createWith(url, resume)).status).toBeLessThan(300);
@@ -96,7 +98,8 @@ for (const [name, start] of COORDINATORS) {
     for (const more of [{}, { type: "resume_session", session_id: right }]) {
       const refused = await create(gateway, right, more);
       expect(refused.status).toBe(403);
-      for (const words of ["4 runs", "--max-tree-runs", "RUNNER_MAX_TREE_RUNS", "limits.max_tree_runs"]) expect(refused.body.detail).toContain(words);
+      for (const words of ["4 runs", "--max-tree-runs", "RUNNER_MAX_TREE_RUNS", "limits.max_tree_runs"])
+        expect(refused.body.detail).toContain(words);
     }
     expect((await create(gateway, "other")).status).toBeLessThan(300);
   });
@@ -114,14 +117,22 @@ test("limits: while the coordinator cannot say how large the tree is, nothing is
   await using fake = await FakeCoordinator.start();
   await using gateway = gatewayAt(fake.url, { maxChildren: 3 });
   await submit(fake.url, "root");
-  fake.always("GET /runs", () => Promise.resolve({ kind: "reply", status: 500, body: "{}", contentType: "application/json" }));
+  fake.always("GET /runs", () =>
+    Promise.resolve({ kind: "reply", status: 500, body: "{}", contentType: "application/json" }),
+  );
   expect((await create(gateway, "root")).status).toBe(502);
   expect(fake.calls("POST /runs")).toHaveLength(1);
 });
 
 test("GET /sessions/{id}/tree: the place in the tree, children, and the runs of all of it", async () => {
   await using c = await Fixture.start();
-  for (const [session_id, parent] of [["root", null], ["a", "root"], ["b", "root"], ["leaf", "a"], ["other", null]] as const) {
+  for (const [session_id, parent] of [
+    ["root", null],
+    ["a", "root"],
+    ["b", "root"],
+    ["leaf", "a"],
+    ["other", null],
+  ] as const) {
     await c.start({ session_id, parent_session_id: parent });
   }
   await c.resume("b");

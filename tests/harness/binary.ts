@@ -5,7 +5,8 @@ import { until } from "./until.ts";
 const ROOT = resolve(import.meta.dir, "../..");
 /** AGENT_RUNNER_BINARY: another build than the one in dist. */
 export const BINARY =
-  process.env["AGENT_RUNNER_BINARY"] ?? join(ROOT, "dist", process.platform === "win32" ? "agent-runner.exe" : "agent-runner");
+  process.env["AGENT_RUNNER_BINARY"] ??
+  join(ROOT, "dist", process.platform === "win32" ? "agent-runner.exe" : "agent-runner");
 
 /** A start of the compiled binary, with all that it has written so far. */
 export interface StartedBinary extends AsyncDisposable {
@@ -34,7 +35,10 @@ export interface StartOptions {
 /** Starts the compiled binary. Disposing it kills it if it still lives: `await using runner = startBinary(...)`. */
 export function startBinary(args: readonly string[], options: StartOptions): StartedBinary {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: bun run build`);
-  const limit = options.maxDescriptors === undefined ? [] : ["/bin/sh", "-c", `ulimit -n ${options.maxDescriptors}; exec "$@"`, "sh"];
+  const limit =
+    options.maxDescriptors === undefined
+      ? []
+      : ["/bin/sh", "-c", `ulimit -n ${options.maxDescriptors}; exec "$@"`, "sh"];
   const child = Bun.spawn([...limit, BINARY, ...args], {
     cwd: options.cwd,
     env: {
@@ -61,7 +65,11 @@ export function startBinary(args: readonly string[], options: StartOptions): Sta
     closeStdout: stdout.close,
     async line(pattern, deadlineMs) {
       const look = (): RegExpExecArray | null => pattern.exec(stdout.text());
-      return until(() => `a line like ${pattern} on stdout, which has:\n${stdout.text()}\nstderr:\n${stderr.text()}`, look, deadlineMs);
+      return until(
+        () => `a line like ${pattern} on stdout, which has:\n${stdout.text()}\nstderr:\n${stderr.text()}`,
+        look,
+        deadlineMs,
+      );
     },
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
@@ -80,7 +88,11 @@ export async function runBinary(
   return { code, stdout: started.stdout(), stderr: started.stderr() };
 }
 
-function collect(stream: ReadableStream<Uint8Array>): { text: () => string; done: Promise<void>; close: () => Promise<void> } {
+function collect(stream: ReadableStream<Uint8Array>): {
+  text: () => string;
+  done: Promise<void>;
+  close: () => Promise<void>;
+} {
   const decoder = new TextDecoder();
   const reader = stream.getReader();
   let text = "";

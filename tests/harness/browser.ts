@@ -113,7 +113,14 @@ export function sharedBrowser(): SharedBrowser {
 }
 
 function contextOptions({ viewport = DESKTOP, theme = "light", permissions = [] }: TabOptions): BrowserContextOptions {
-  return { viewport: { ...viewport }, colorScheme: theme, reducedMotion: "reduce", permissions: [...permissions], locale: "en-GB", timezoneId: "UTC" };
+  return {
+    viewport: { ...viewport },
+    colorScheme: theme,
+    reducedMotion: "reduce",
+    permissions: [...permissions],
+    locale: "en-GB",
+    timezoneId: "UTC",
+  };
 }
 
 /** Not by disposal: of two errors, the test's and that of the page, `bun test` would show neither. */
@@ -147,5 +154,7 @@ const AXE = readFileSync(join(import.meta.dir, "../../node_modules/axe-core/axe.
 export async function accessibilityFaults(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");
-  return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html, failureSummary }) => `${id} (${help}): ${html}\n${failureSummary ?? ""}`));
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id} (${help}): ${html}\n${failureSummary ?? ""}`),
+  );
 }

@@ -18,7 +18,8 @@ function usableCgroup(): string | null {
   if (process.platform !== "linux") return null;
   const own = placeOf(readFileSync("/proc/self/mountinfo", "utf8"), readFileSync("/proc/self/cgroup", "utf8"))?.own;
   const probe = join(own ?? "", `agent-runner-test-${process.pid}`);
-  if (own === undefined || !Bun.spawnSync(["mkdir", probe], { stdout: "ignore", stderr: "ignore" }).success) return null;
+  if (own === undefined || !Bun.spawnSync(["mkdir", probe], { stdout: "ignore", stderr: "ignore" }).success)
+    return null;
   const canKill = existsSync(join(probe, "cgroup.kill"));
   rmdirSync(probe);
   return canKill ? own : null;
@@ -27,7 +28,9 @@ function usableCgroup(): string | null {
 /** The cgroups of runs of those runners whose locks are in `locksFolder`. */
 export function cgroupsOf(locksFolder: string): SeenCgroup[] {
   if (ownCgroup === null || !existsSync(locksFolder)) return [];
-  const owners = readdirSync(locksFolder).flatMap((name) => (name.endsWith(".lock") ? [`${PREFIX}${basename(name, ".lock")}.`] : []));
+  const owners = readdirSync(locksFolder).flatMap((name) =>
+    name.endsWith(".lock") ? [`${PREFIX}${basename(name, ".lock")}.`] : [],
+  );
   return readdirSync(ownCgroup).flatMap((name) => {
     const owner = owners.find((prefix) => name.startsWith(prefix));
     const path = join(ownCgroup ?? "", name);

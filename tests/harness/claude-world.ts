@@ -49,7 +49,10 @@ export class ClaudeWorld extends World {
   }
 
   /** Coordinator and runner in one process, with the executor for Claude Code. */
-  async up(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
+  async up(
+    args: readonly string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
     const process = this.start(["up", "--port", "0", "-x", "claude-code", ...args], { env });
     const [, url = ""] = await process.line(/Connecting to Agent Coordinator at (\S+)/, RUN_MS);
     return { api: new CoordinatorApi(url), process };
@@ -73,7 +76,10 @@ export interface SharedClaudeWorld {
 }
 
 /** One world with coordinator and runner in it for all tests of a file, as a start of them costs seconds. Its tests take names of their own. */
-export function sharedClaudeWorld(args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): SharedClaudeWorld {
+export function sharedClaudeWorld(
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): SharedClaudeWorld {
   let world: ClaudeWorld | undefined;
   let up: Awaited<ReturnType<ClaudeWorld["up"]>> | undefined;
   const opened = <T>(value: T | undefined): T => {

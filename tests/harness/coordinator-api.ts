@@ -27,9 +27,16 @@ export class CoordinatorApi {
   constructor(readonly url: string) {}
 
   /** Creates a run in a new session, if `more` does not say otherwise. */
-  async submit(prompt: string, more: Readonly<Record<string, unknown>> = {}): Promise<{ run_id: string; session_id: string }> {
+  async submit(
+    prompt: string,
+    more: Readonly<Record<string, unknown>> = {},
+  ): Promise<{ run_id: string; session_id: string }> {
     const body = { type: "start_session", prompt, ...more };
-    return (await this.#json("/runs", { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } })) as {
+    return (await this.#json("/runs", {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    })) as {
       run_id: string;
       session_id: string;
     };
@@ -40,7 +47,11 @@ export class CoordinatorApi {
   }
 
   async runs(): Promise<{ run_id: string; status: string; session_id: string; type: string; prompt: string }[]> {
-    return ((await this.#json("/runs")) as { runs: { run_id: string; status: string; session_id: string; type: string; prompt: string }[] }).runs;
+    return (
+      (await this.#json("/runs")) as {
+        runs: { run_id: string; status: string; session_id: string; type: string; prompt: string }[];
+      }
+    ).runs;
   }
 
   async stop(runId: string): Promise<void> {
@@ -55,13 +66,21 @@ export class CoordinatorApi {
     return ((await this.#json(`/sessions/${sessionId}/events`)) as { events: ShownEvent[] }).events;
   }
 
-  async session(sessionId: string): Promise<{ status: string; executor_session_id: string | null; parent_session_id: string | null }> {
-    const { session } = (await this.#json(`/sessions/${sessionId}`)) as { session: { status: string; executor_session_id: string | null; parent_session_id: string | null } };
+  async session(
+    sessionId: string,
+  ): Promise<{ status: string; executor_session_id: string | null; parent_session_id: string | null }> {
+    const { session } = (await this.#json(`/sessions/${sessionId}`)) as {
+      session: { status: string; executor_session_id: string | null; parent_session_id: string | null };
+    };
     return session;
   }
 
   async createAgent(agent: object): Promise<void> {
-    await this.#json("/agents", { method: "POST", body: JSON.stringify(agent), headers: { "content-type": "application/json" } });
+    await this.#json("/agents", {
+      method: "POST",
+      body: JSON.stringify(agent),
+      headers: { "content-type": "application/json" },
+    });
   }
 
   /** Waits until the run has this status. */

@@ -4,7 +4,11 @@ import { CoordinatorApi } from "./coordinator-api.ts";
 import { START_MS, World } from "./world.ts";
 
 /** Coordinator and runner in one process, with the test-executor, for people who look at it. */
-export async function upFor(world: World, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
+export async function upFor(
+  world: World,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
   const process = world.start(["up", "--port", "0", "-x", "test-executor", ...args], { env });
   const [, url = ""] = await process.line(/Connecting to Agent Coordinator at (\S+)/, START_MS);
   await process.line(/Runner started/, START_MS);

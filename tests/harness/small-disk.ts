@@ -9,7 +9,10 @@ export interface SmallDisk extends Disposable {
 
 function mount(sizeMiB: number): SmallDisk {
   const path = mkdtempSync(join(tmpdir(), "agent-runner-disk-"));
-  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${sizeMiB}m,mode=700`, "none", path], { stdout: "ignore", stderr: "ignore" });
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${sizeMiB}m,mode=700`, "none", path], {
+    stdout: "ignore",
+    stderr: "ignore",
+  });
   if (!mounted.success) {
     rmSync(path, { recursive: true });
     throw new Error("a tmpfs cannot be mounted here");

@@ -17,8 +17,16 @@ export class TerminalProgram implements AsyncDisposable {
 
   constructor(args: readonly string[], { cwd, env, columns = 80, lines = 24 }: TerminalOptions) {
     const decoder = new TextDecoder();
-    this.#terminal = new Bun.Terminal({ cols: columns, rows: lines, data: (_, data) => void (this.raw += decoder.decode(data, { stream: true })) });
-    this.#child = Bun.spawn([BINARY, ...args], { cwd, env: { PATH: process.env["PATH"] ?? "", TERM: "xterm-256color", ...env }, terminal: this.#terminal });
+    this.#terminal = new Bun.Terminal({
+      cols: columns,
+      rows: lines,
+      data: (_, data) => void (this.raw += decoder.decode(data, { stream: true })),
+    });
+    this.#child = Bun.spawn([BINARY, ...args], {
+      cwd,
+      env: { PATH: process.env["PATH"] ?? "", TERM: "xterm-256color", ...env },
+      terminal: this.#terminal,
+    });
   }
 
   get exited(): Promise<number> {
@@ -64,7 +72,11 @@ export class TerminalProgram implements AsyncDisposable {
   }
 
   async shows(pattern: RegExp, deadlineMs?: number): Promise<string> {
-    return until(() => `${pattern} on the screen, which shows:\n${this.screen().join("\n")}`, () => this.screen().find((line) => pattern.test(line)), deadlineMs);
+    return until(
+      () => `${pattern} on the screen, which shows:\n${this.screen().join("\n")}`,
+      () => this.screen().find((line) => pattern.test(line)),
+      deadlineMs,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -72,8 +72,16 @@ export class World implements AsyncDisposable {
     return started;
   }
 
-  async run(args: readonly string[], { env = {}, ...more }: StartInWorld = {}): Promise<{ code: number; stdout: string; stderr: string }> {
-    const ended = await runBinary(args, { cwd: this.projectDir, home: this.home, env: { ...env, [MARKER]: this.#mark }, ...more });
+  async run(
+    args: readonly string[],
+    { env = {}, ...more }: StartInWorld = {},
+  ): Promise<{ code: number; stdout: string; stderr: string }> {
+    const ended = await runBinary(args, {
+      cwd: this.projectDir,
+      home: this.home,
+      env: { ...env, [MARKER]: this.#mark },
+      ...more,
+    });
     refuseStackTraces([ended.stdout + ended.stderr]);
     return ended;
   }
@@ -125,7 +133,8 @@ export class World implements AsyncDisposable {
     this.#folder[Symbol.dispose]();
     this.#abandoned[Symbol.dispose]();
     if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
-    if (left.length > 0) throw new LeftBehind(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
+    if (left.length > 0)
+      throw new LeftBehind(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
     refuseStackTraces(this.#started.map(({ stdout, stderr }) => stdout() + stderr()));
   }
 
@@ -133,8 +142,10 @@ export class World implements AsyncDisposable {
   #destroy(): void {
     for (const started of this.#started) kill(started.pid);
     const end = performance.now() + GONE_MS;
-    for (let left = this.#marked(); left.length > 0 && performance.now() < end; left = this.#marked()) for (const pid of left) kill(pid);
-    while (!this.cgroups.map(({ path }) => removeCgroup(path)).every(Boolean) && performance.now() < end) Bun.sleepSync(10);
+    for (let left = this.#marked(); left.length > 0 && performance.now() < end; left = this.#marked())
+      for (const pid of left) kill(pid);
+    while (!this.cgroups.map(({ path }) => removeCgroup(path)).every(Boolean) && performance.now() < end)
+      Bun.sleepSync(10);
     this.#folder[Symbol.dispose]();
   }
 
@@ -160,7 +171,8 @@ function refuseStackTraces(printed: readonly string[]): void {
 
 /** Twice interrupted, a runner stops what it has; one that does not leave at all is killed. */
 async function hasLeft(started: StartedBinary): Promise<boolean> {
-  const exits = (ms: number): Promise<boolean> => Promise.race([started.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
+  const exits = (ms: number): Promise<boolean> =>
+    Promise.race([started.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
   started.signal("SIGINT");
   if (!(await exits(NOT_AN_ECHO_MS))) started.signal("SIGINT");
   const hasExited = await exits(LEAVE_MS);

@@ -19,15 +19,22 @@ async function world(generation: "G1" | "G2"): Promise<{ fake: FakeCoordinator; 
 }
 
 function child(fake: FakeCoordinator): Promise<FakeRun> {
-  return until("a child run", () => [...fake.state.runs.values()].find(({ parent_session_id }) => parent_session_id === "root"));
+  return until("a child run", () =>
+    [...fake.state.runs.values()].find(({ parent_session_id }) => parent_session_id === "root"),
+  );
 }
 
 /** What an executor sends, in the form of its generation, and its runner's report. */
 function finish(fake: FakeCoordinator, run: FakeRun, result: { text: string } | { data: object }): void {
   const session = fake.state.sessions.get(run.session_id);
   if (session === undefined) throw new Error("no session");
-  if ("text" in result) session.events.push({ event_type: "message", role: "assistant", content: [{ type: "text", text: result.text }] });
-  session.events.push({ event_type: "result", result_text: "text" in result ? result.text : null, result_data: "data" in result ? result.data : null });
+  if ("text" in result)
+    session.events.push({ event_type: "message", role: "assistant", content: [{ type: "text", text: result.text }] });
+  session.events.push({
+    event_type: "result",
+    result_text: "text" in result ? result.text : null,
+    result_data: "data" in result ? result.data : null,
+  });
   session.status = "finished";
   run.status = "completed";
 }
@@ -46,7 +53,10 @@ for (const generation of ["G1", "G2"] as const) {
     await using t = await world(generation);
     const agent = await t.w.agent();
     t.fake.state.sessions.delete("root");
-    expect(await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).toMatchObject({ isError: true, text: expect.stringContaining("does not know the session root") });
+    expect(await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).toMatchObject({
+      isError: true,
+      text: expect.stringContaining("does not know the session root"),
+    });
     expect(t.fake.state.isLocked).toBe(false);
   });
 
@@ -95,5 +105,9 @@ test("G2: structured results come as they are, and idle sessions have one", asyn
   finish(t.fake, await child(t.fake), { data: { n: 1 } });
   const session = t.fake.state.sessions.get(session_id);
   if (session !== undefined) session.status = "idle";
-  expect((await agent.call("get_agent_session_result", { session_id })).value).toEqual({ session_id, result_text: null, result_data: { n: 1 } });
+  expect((await agent.call("get_agent_session_result", { session_id })).value).toEqual({
+    session_id,
+    result_text: null,
+    result_data: { n: 1 },
+  });
 });

@@ -32,12 +32,16 @@ async function world(): Promise<{ c: Fixture; w: ToolWorld; url: string } & Asyn
   };
 }
 
-const bearer = (more: Record<string, string> = {}): Record<string, string> => ({ authorization: `Bearer ${TOKEN}`, ...more });
+const bearer = (more: Record<string, string> = {}): Record<string, string> => ({
+  authorization: `Bearer ${TOKEN}`,
+  ...more,
+});
 
 test("outside: without the token, and with another, 401; a web page's Origin and other paths are refused", async () => {
   await using t = await world();
   const ask = async (headers: Record<string, string>, url = t.url): Promise<number> =>
-    (await fetch(url, { method: "POST", body: "{}", headers: { "content-type": "application/json", ...headers } })).status;
+    (await fetch(url, { method: "POST", body: "{}", headers: { "content-type": "application/json", ...headers } }))
+      .status;
   expect(await ask({})).toBe(401);
   expect(await ask({ authorization: "Bearer other" })).toBe(401);
   expect(await ask(bearer({ origin: "https://evil.example" }))).toBe(403);
@@ -52,8 +56,14 @@ test("outside: without a session it starts trees of its own and reads everything
   expect((await t.c.get(`/runs/${value.run_id}`)).body.parent_session_id).toBeNull();
   const listed = JSON.parse((await agent.call("list_agent_sessions")).text) as { session_id: string }[];
   expect(listed.map(({ session_id }) => session_id)).toEqual(["root", value.session_id]);
-  for (const [tool, given] of [["start_agent_session", { prompt: "x", mode: "async_callback" }], ["delete_all_agent_sessions", {}]] as const) {
-    expect(await agent.call(tool, given)).toMatchObject({ isError: true, text: expect.stringContaining("X-Agent-Session-Id") });
+  for (const [tool, given] of [
+    ["start_agent_session", { prompt: "x", mode: "async_callback" }],
+    ["delete_all_agent_sessions", {}],
+  ] as const) {
+    expect(await agent.call(tool, given)).toMatchObject({
+      isError: true,
+      text: expect.stringContaining("X-Agent-Session-Id"),
+    });
   }
 });
 
@@ -67,13 +77,22 @@ test("outside: a session that it names is its own: parent of what it starts, bou
   expect(JSON.parse((await agent.call("list_agent_sessions")).text)).toMatchObject([{ session_id: value.session_id }]);
   expect((await agent.call("get_agent_session_status", { session_id: "foreign" })).isError).toBe(true);
   const nobody = await t.w.agent(bearer({ "X-Agent-Session-Id": "nobody" }), t.url);
-  expect(await nobody.call("start_agent_session", { prompt: "x" })).toMatchObject({ isError: true, text: expect.stringContaining("nobody") });
+  expect(await nobody.call("start_agent_session", { prompt: "x" })).toMatchObject({
+    isError: true,
+    text: expect.stringContaining("nobody"),
+  });
 });
 
 test("outside: a port that is taken is told with what to do", async () => {
   await using t = await world();
   const port = Number(new URL(t.url).port);
-  const listen = (): unknown => listenOutside({ port, token: TOKEN, serveTools: () => Promise.reject(new Error("none")), callerOf: (id) => t.w.gateway.outsideCaller(id) });
+  const listen = (): unknown =>
+    listenOutside({
+      port,
+      token: TOKEN,
+      serveTools: () => Promise.reject(new Error("none")),
+      callerOf: (id) => t.w.gateway.outsideCaller(id),
+    });
   expect(listen).toThrow(`Port ${port} (--mcp-port) is taken`);
 });
 

@@ -14,7 +14,13 @@ function watchAt(url: string): SessionWatch {
 }
 
 /** A coordinator whose stream is written by the test. */
-function streaming(): { url: string; opened: () => number; say: (sessionId: string) => void; cut: () => void; open: () => number } & AsyncDisposable {
+function streaming(): {
+  url: string;
+  opened: () => number;
+  say: (sessionId: string) => void;
+  cut: () => void;
+  open: () => number;
+} & AsyncDisposable {
   const streams = new Set<ReadableStreamDefaultController<Uint8Array>>();
   let opened = 0;
   const server = stubServer(() => {
@@ -52,10 +58,14 @@ test("SessionWatch: 300 waits share one stream; each looks when its session is t
   const looks = new Map<string, number>();
   let hasEnded = false;
   const waits = Array.from({ length: 300 }, (_, i) =>
-    watch.until(`s${i}`, () => {
-      looks.set(`s${i}`, (looks.get(`s${i}`) ?? 0) + 1);
-      return Promise.resolve(hasEnded ? i : null);
-    }, NEVER),
+    watch.until(
+      `s${i}`,
+      () => {
+        looks.set(`s${i}`, (looks.get(`s${i}`) ?? 0) + 1);
+        return Promise.resolve(hasEnded ? i : null);
+      },
+      NEVER,
+    ),
   );
   // One look at the beginning, at most one more when the stream is there.
   await until("all have looked", () => looks.size === 300 && coordinator.open() === 1);
@@ -75,10 +85,14 @@ test("SessionWatch: what happened while the stream was cut is seen when it is th
   const watch = watchAt(coordinator.url);
   let hasEnded = false;
   let looks = 0;
-  const waited = watch.until("s", () => {
-    looks++;
-    return Promise.resolve(hasEnded ? "seen" : null);
-  }, NEVER);
+  const waited = watch.until(
+    "s",
+    () => {
+      looks++;
+      return Promise.resolve(hasEnded ? "seen" : null);
+    },
+    NEVER,
+  );
   await until("it listens", () => looks === 2);
   hasEnded = true;
   coordinator.cut();
@@ -99,14 +113,22 @@ test("SessionWatch: a signal ends the wait with null, and the stream with it", a
 test("SessionWatch: where there is no stream it looks again and again, and asks for the stream once", async () => {
   await using coordinator = stubServer(() => Response.json({ detail: "Not Found" }, { status: 404 }));
   let looks = 0;
-  expect(await watchAt(coordinator.url).until("s", () => Promise.resolve(++looks === 2 ? "seen" : null), NEVER)).toBe("seen");
+  expect(await watchAt(coordinator.url).until("s", () => Promise.resolve(++looks === 2 ? "seen" : null), NEVER)).toBe(
+    "seen",
+  );
   expect(coordinator.received).toHaveLength(1);
 });
 
 test("SessionWatch: a stream that does not obey `types` is not read", async () => {
   let isCancelled = false;
-  const endless = (): ReadableStream => new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(": hi\n\n")), cancel: () => void (isCancelled = true) });
-  await using coordinator = stubServer(() => new Response(endless(), { headers: { "content-type": "text/event-stream" } }));
+  const endless = (): ReadableStream =>
+    new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode(": hi\n\n")),
+      cancel: () => void (isCancelled = true),
+    });
+  await using coordinator = stubServer(
+    () => new Response(endless(), { headers: { "content-type": "text/event-stream" } }),
+  );
   const controller = new AbortController();
   const waited = watchAt(coordinator.url).until("s", () => Promise.resolve(null), controller.signal);
   await until("the stream was left", () => isCancelled);
@@ -117,7 +139,9 @@ test("SessionWatch: a stream that does not obey `types` is not read", async () =
 test("SessionWatch: a look that the coordinator cannot answer now is repeated, one that it refuses rejects", async () => {
   let answers = 0;
   await using coordinator = stubServer(({ url }) =>
-    url.startsWith("/sse") ? Response.json({}, { status: 404 }) : Response.json({ detail: "x" }, { status: ++answers === 1 ? 503 : 404 }),
+    url.startsWith("/sse")
+      ? Response.json({}, { status: 404 })
+      : Response.json({ detail: "x" }, { status: ++answers === 1 ? 503 : 404 }),
   );
   const client = new CoordinatorClient(coordinator.url, noAuthorization);
   const waited = watchAt(coordinator.url).until("s", () => client.run("run_1"), NEVER);
@@ -131,11 +155,15 @@ test("SessionWatch: our coordinator tells of a run's end", async () => {
   const { run_id, session_id } = await c.start();
   const client = new CoordinatorClient(c.coordinator.url, noAuthorization);
   let looks = 0;
-  const waited = watchAt(c.coordinator.url).until(session_id, async () => {
-    looks++;
-    const run = await client.run(run_id);
-    return run.status === "completed" ? run : null;
-  }, NEVER);
+  const waited = watchAt(c.coordinator.url).until(
+    session_id,
+    async () => {
+      looks++;
+      const run = await client.run(run_id);
+      return run.status === "completed" ? run : null;
+    },
+    NEVER,
+  );
   await until("it listens", () => looks === 2);
   await c.execute(runner, "completed");
   expect(await waited).toMatchObject({ status: "completed" });

@@ -17,7 +17,11 @@ export interface ToolAnswer {
 export class Agent {
   constructor(readonly client: Client) {}
 
-  async call(name: string, given: Record<string, unknown> = {}, options: Parameters<Client["callTool"]>[1] = {}): Promise<ToolAnswer> {
+  async call(
+    name: string,
+    given: Record<string, unknown> = {},
+    options: Parameters<Client["callTool"]>[1] = {},
+  ): Promise<ToolAnswer> {
     const result = await this.client.callTool({ name, arguments: given }, options);
     const [content] = result.content;
     const text = content?.type === "text" ? content.text : "";
@@ -76,7 +80,11 @@ export class ToolWorld implements AsyncDisposable {
 
   // oxlint-disable-next-line typescript/no-explicit-any
   async post(path: string, body: object = {}): Promise<any> {
-    const response = await fetch(this.url + path, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+    const response = await fetch(this.url + path, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return response.json();
   }

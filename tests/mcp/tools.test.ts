@@ -37,13 +37,22 @@ test("tools: seven, each there from the first turn, with a schema and a descript
   for (const { name, description, _meta, inputSchema } of tools) {
     expect(_meta).toMatchObject({ "anthropic/alwaysLoad": true });
     expect(description).toBeString();
-    for (const [argument, schema] of Object.entries(inputSchema.properties ?? {})) expect([name, argument, schema]).toEqual([name, argument, expect.objectContaining({ description: expect.any(String) })]);
+    for (const [argument, schema] of Object.entries(inputSchema.properties ?? {}))
+      expect([name, argument, schema]).toEqual([
+        name,
+        argument,
+        expect.objectContaining({ description: expect.any(String) }),
+      ]);
   }
 });
 
 test("list_agent_blueprints: active ones, narrowed by X-Agent-Tags, in the forms of both generations", async () => {
   await using t = await world();
-  for (const [name, tags] of [["alpha", ["a", "b"]], ["beta", ["a"]], ["gone", ["a", "b"]]] as const) {
+  for (const [name, tags] of [
+    ["alpha", ["a", "b"]],
+    ["beta", ["a"]],
+    ["gone", ["a", "b"]],
+  ] as const) {
     await t.c.post("/agents", { name, description: `is ${name}`, tags });
   }
   await t.c.call("PATCH", "/agents/gone/status", { status: "inactive" });
@@ -54,8 +63,13 @@ test("list_agent_blueprints: active ones, narrowed by X-Agent-Tags, in the forms
     { name: "beta", description: "is beta", type: "autonomous", tags: ["a"], parameters_schema: null },
   ]);
   expect(all.value).toEqual({ result: JSON.parse(all.text) });
-  expect((await agent.call("list_agent_blueprints", { response_format: "markdown" })).text).toBe("## alpha\nis alpha\n\n## beta\nis beta");
-  expect(JSON.parse((await agent.call("list_agent_blueprints", { response_format: "json" })).text)).toMatchObject({ total: 2, agents: [{ name: "alpha" }, { name: "beta" }] });
+  expect((await agent.call("list_agent_blueprints", { response_format: "markdown" })).text).toBe(
+    "## alpha\nis alpha\n\n## beta\nis beta",
+  );
+  expect(JSON.parse((await agent.call("list_agent_blueprints", { response_format: "json" })).text)).toMatchObject({
+    total: 2,
+    agents: [{ name: "alpha" }, { name: "beta" }],
+  });
   const narrowed = await (await t.w.agent({ "X-Agent-Tags": "a, b" })).call("list_agent_blueprints");
   expect(JSON.parse(narrowed.text)).toMatchObject([{ name: "alpha" }]);
 });
@@ -68,13 +82,21 @@ test.each([
   await t.c.post("/agents", { name: "finder", description: "finds" });
   const answer = (await t.w.agent()).call("start_agent_session", { ...given, project_dir: "/p" });
   const run = await t.c.execute(t.runner, "completed", "found");
-  expect(run).toMatchObject({ prompt: "find it", agent_name: "finder", project_dir: "/p", parent_session_id: "root", execution_mode: "sync" });
+  expect(run).toMatchObject({
+    prompt: "find it",
+    agent_name: "finder",
+    project_dir: "/p",
+    parent_session_id: "root",
+    execution_mode: "sync",
+  });
   expect((await answer).value).toEqual({ session_id: run.session_id, result_text: "found", result_data: null });
 });
 
 test("start_agent_session: parameters of other names reach the agent as inputs", async () => {
   await using t = await world();
-  await (await t.w.agent()).call("start_agent_session", { parameters: { topic: "bees", depth: 2 }, mode: "async_poll" });
+  await (
+    await t.w.agent()
+  ).call("start_agent_session", { parameters: { topic: "bees", depth: 2 }, mode: "async_poll" });
   expect((await t.c.claim(t.runner)).prompt).toBe("<inputs>\ntopic: bees\ndepth: 2\n</inputs>");
 });
 
@@ -82,12 +104,26 @@ test("start_agent_session: the asynchronous modes return a handle that says what
   await using t = await world();
   const agent = await t.w.agent();
   const callback = (await agent.call("start_agent_session", { prompt: "a", mode: "async_callback" })).value;
-  expect(callback).toMatchObject({ status: "pending", mode: "async_callback", callback_to: "root", message: expect.stringContaining("end your turn") });
+  expect(callback).toMatchObject({
+    status: "pending",
+    mode: "async_callback",
+    callback_to: "root",
+    message: expect.stringContaining("end your turn"),
+  });
   const poll = (await agent.call("start_agent_session", { prompt: "b", mode: "async_poll" })).value;
-  expect(poll).toMatchObject({ status: "pending", mode: "async_poll", message: expect.stringContaining("get_agent_session_status") });
+  expect(poll).toMatchObject({
+    status: "pending",
+    mode: "async_poll",
+    message: expect.stringContaining("get_agent_session_status"),
+  });
   const runs = (await t.c.get("/runs?status=pending")).body.runs;
   expect(runs).toMatchObject([
-    { run_id: callback.run_id, session_id: callback.session_id, execution_mode: "async_callback", parent_session_id: "root" },
+    {
+      run_id: callback.run_id,
+      session_id: callback.session_id,
+      execution_mode: "async_callback",
+      parent_session_id: "root",
+    },
     { run_id: poll.run_id, session_id: poll.session_id, execution_mode: "async_poll" },
   ]);
 });
@@ -95,8 +131,12 @@ test("start_agent_session: the asynchronous modes return a handle that says what
 test("start_agent_session: X-Additional-Demands are the run's, its project_dir the default; what is no JSON is ignored", async () => {
   await using t = await world();
   const demands = JSON.stringify({ tags: ["gpu"], project_dir: "/demanded" });
-  await (await t.w.agent({ "X-Additional-Demands": demands })).call("start_agent_session", { prompt: "a", mode: "async_poll" });
-  await (await t.w.agent({ "X-Additional-Demands": "{not json" })).call("start_agent_session", { prompt: "b", mode: "async_poll" });
+  await (
+    await t.w.agent({ "X-Additional-Demands": demands })
+  ).call("start_agent_session", { prompt: "a", mode: "async_poll" });
+  await (
+    await t.w.agent({ "X-Additional-Demands": "{not json" })
+  ).call("start_agent_session", { prompt: "b", mode: "async_poll" });
   expect((await t.c.get("/runs?status=pending")).body.runs).toMatchObject([
     { prompt: "a", project_dir: "/demanded", demands: { tags: ["gpu"], project_dir: "/demanded" } },
     { prompt: "b", project_dir: null, demands: null },
@@ -122,7 +162,10 @@ test("start_agent_session: a child that failed or was stopped is a tool error wi
   const agent = await t.w.agent();
   const failing = agent.call("start_agent_session", { prompt: "x" });
   const run = await t.c.execute(t.runner, "failed");
-  expect(await failing).toMatchObject({ isError: true, text: expect.stringMatching(new RegExp(`${run.session_id} failed: it broke.*resume_agent_session`)) });
+  expect(await failing).toMatchObject({
+    isError: true,
+    text: expect.stringMatching(new RegExp(`${run.session_id} failed: it broke.*resume_agent_session`)),
+  });
   const stopping = agent.call("start_agent_session", { prompt: "x" });
   await t.c.execute(t.runner, "stopped");
   expect(await stopping).toMatchObject({ isError: true, text: expect.stringContaining("was stopped") });
@@ -143,7 +186,12 @@ test("start_agent_session: a child without a result says so, a long result is cu
 
 test("start_agent_session: a limit of the tree is a tool error in the same words as for POST /runs", async () => {
   await using t = await world();
-  for (const [child, parent] of [["l1", "root"], ["l2", "l1"], ["l3", "l2"]]) await t.c.start({ session_id: child, parent_session_id: parent });
+  for (const [child, parent] of [
+    ["l1", "root"],
+    ["l2", "l1"],
+    ["l3", "l2"],
+  ])
+    await t.c.start({ session_id: child, parent_session_id: parent });
   const deep = t.w.gateway.grant("run_l3", "l3");
   const answer = await (await t.w.agent({}, t.w.gateway.mcpUrlOf(deep))).call("start_agent_session", { prompt: "x" });
   expect(answer).toMatchObject({ isError: true, text: expect.stringContaining("--max-depth") });
@@ -158,22 +206,38 @@ test("resume_agent_session: goes on with a child's session; an unknown one, a fo
   const { session_id } = await t.c.execute(t.runner, "completed", "1");
   await first;
   const second = agent.call("resume_agent_session", { session_id, prompt: "two" });
-  expect(await t.c.execute(t.runner, "completed", "2")).toMatchObject({ type: "resume_session", session_id, prompt: "two", parent_session_id: "root" });
+  expect(await t.c.execute(t.runner, "completed", "2")).toMatchObject({
+    type: "resume_session",
+    session_id,
+    prompt: "two",
+    parent_session_id: "root",
+  });
   expect((await second).value).toEqual({ session_id, result_text: "2", result_data: null });
   for (const id of ["foreign", "nobody"]) {
-    expect(await agent.call("resume_agent_session", { session_id: id, prompt: "x" })).toMatchObject({ isError: true, text: expect.stringContaining("no session of yours") });
+    expect(await agent.call("resume_agent_session", { session_id: id, prompt: "x" })).toMatchObject({
+      isError: true,
+      text: expect.stringContaining("no session of yours"),
+    });
   }
   const own = await agent.call("resume_agent_session", { session_id: "root", prompt: "x" });
   expect(own).toMatchObject({ isError: true, text: expect.stringContaining("async_poll") });
-  expect((await agent.call("resume_agent_session", { session_id: "root", prompt: "x", mode: "async_poll" })).isError).toBe(false);
+  expect(
+    (await agent.call("resume_agent_session", { session_id: "root", prompt: "x", mode: "async_poll" })).isError,
+  ).toBe(false);
 });
 
 test("get_agent_session_status: at once, or when the session has ended, or when the time is over; none of others'", async () => {
   await using t = await world();
   const agent = await t.w.agent();
   const { session_id } = (await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).value;
-  expect((await agent.call("get_agent_session_status", { session_id })).value).toEqual({ session_id, status: "pending" });
-  expect((await agent.call("get_agent_session_status", { session_id, wait_seconds: 0.05 })).value).toEqual({ session_id, status: "pending" });
+  expect((await agent.call("get_agent_session_status", { session_id })).value).toEqual({
+    session_id,
+    status: "pending",
+  });
+  expect((await agent.call("get_agent_session_status", { session_id, wait_seconds: 0.05 })).value).toEqual({
+    session_id,
+    status: "pending",
+  });
   const waiting = agent.call("get_agent_session_status", { session_id, wait_seconds: 60 });
   await until("it waits", () => t.w.waiting.length === 1);
   await t.c.execute(t.runner, "completed", "x");
@@ -189,18 +253,35 @@ test("get_agent_session_result: of a finished session; else a tool error that sa
   const early = await agent.call("get_agent_session_result", { session_id });
   expect(early).toMatchObject({ isError: true, text: expect.stringMatching(/it is pending.*wait_seconds/) });
   await t.c.execute(t.runner, "completed", "done");
-  expect((await agent.call("get_agent_session_result", { session_id })).value).toEqual({ session_id, result_text: "done", result_data: null });
+  expect((await agent.call("get_agent_session_result", { session_id })).value).toEqual({
+    session_id,
+    result_text: "done",
+    result_data: null,
+  });
 });
 
 test("list_agent_sessions and delete_all_agent_sessions: the own tree below the own session, nothing else", async () => {
   await using t = await world();
   await t.c.start({ session_id: "foreign" });
-  for (const [child, parent] of [["a", "root"], ["leaf", "a"], ["b", "root"]]) await t.c.start({ session_id: child, parent_session_id: parent });
+  for (const [child, parent] of [
+    ["a", "root"],
+    ["leaf", "a"],
+    ["b", "root"],
+  ])
+    await t.c.start({ session_id: child, parent_session_id: parent });
   const agent = await t.w.agent();
   const listed = JSON.parse((await agent.call("list_agent_sessions")).text) as { session_id: string }[];
   expect(listed.map(({ session_id }) => session_id)).toEqual(["a", "leaf", "b"]);
-  expect(listed[0]).toEqual({ session_id: "a", status: "pending", agent_name: null, created_at: expect.any(String), last_resumed_at: null } as never);
-  expect((await agent.call("list_agent_sessions", { response_format: "markdown" })).text).toContain("## leaf\n- status: pending");
+  expect(listed[0]).toEqual({
+    session_id: "a",
+    status: "pending",
+    agent_name: null,
+    created_at: expect.any(String),
+    last_resumed_at: null,
+  } as never);
+  expect((await agent.call("list_agent_sessions", { response_format: "markdown" })).text).toContain(
+    "## leaf\n- status: pending",
+  );
   expect((await agent.call("delete_all_agent_sessions")).value).toEqual({ deleted_count: 3 });
   const left = (await t.c.get("/sessions")).body.sessions.map(({ session_id }: { session_id: string }) => session_id);
   expect(left).toEqual(["root", "foreign"]);
@@ -210,7 +291,9 @@ test("X-Agent-Session-Id that names another session does not count", async () =>
   await using t = await world();
   await t.c.start({ session_id: "other" });
   for (const named of ["other", "root", "${AGENT_SESSION_ID}"]) {
-    const { value } = await (await t.w.agent({ "X-Agent-Session-Id": named })).call("start_agent_session", { prompt: "x", mode: "async_poll" });
+    const { value } = await (
+      await t.w.agent({ "X-Agent-Session-Id": named })
+    ).call("start_agent_session", { prompt: "x", mode: "async_poll" });
     expect((await t.c.get(`/runs/${value.run_id}`)).body.parent_session_id).toBe("root");
   }
 });

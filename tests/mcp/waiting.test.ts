@@ -20,13 +20,32 @@ async function world(): Promise<{ c: Fixture; w: ToolWorld; runner: string } & A
 }
 
 /** One message of a client of before 2026, as it goes over the wire. */
-function post(url: string, message: object, more: { headers?: Record<string, string>; signal?: AbortSignal } = {}): Promise<Response> {
-  const headers = { "content-type": "application/json", accept: "application/json, text/event-stream", ...more.headers };
-  return fetch(url, { method: "POST", headers, body: JSON.stringify({ jsonrpc: "2.0", ...message }), ...(more.signal ? { signal: more.signal } : {}) });
+function post(
+  url: string,
+  message: object,
+  more: { headers?: Record<string, string>; signal?: AbortSignal } = {},
+): Promise<Response> {
+  const headers = {
+    "content-type": "application/json",
+    accept: "application/json, text/event-stream",
+    ...more.headers,
+  };
+  return fetch(url, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ jsonrpc: "2.0", ...message }),
+    ...(more.signal ? { signal: more.signal } : {}),
+  });
 }
 
-const INITIALIZE = { method: "initialize", params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "old", version: "1" } } };
-const SYNC = { method: "tools/call", params: { name: "start_agent_session", arguments: { prompt: "p" }, _meta: { progressToken: "t" } } };
+const INITIALIZE = {
+  method: "initialize",
+  params: { protocolVersion: "2025-06-18", capabilities: {}, clientInfo: { name: "old", version: "1" } },
+};
+const SYNC = {
+  method: "tools/call",
+  params: { name: "start_agent_session", arguments: { prompt: "p" }, _meta: { progressToken: "t" } },
+};
 
 /** The id that the server gives an old client. */
 async function sessionOf(url: string): Promise<Record<string, string>> {
@@ -38,7 +57,11 @@ async function sessionOf(url: string): Promise<Record<string, string>> {
 test("sync: progress comes while it waits, and the wait is over with the run", async () => {
   await using t = await world();
   const told: unknown[] = [];
-  const answer = (await t.w.agent()).call("start_agent_session", { prompt: "p" }, { onprogress: (progress) => void told.push(progress) });
+  const answer = (await t.w.agent()).call(
+    "start_agent_session",
+    { prompt: "p" },
+    { onprogress: (progress) => void told.push(progress) },
+  );
   await until("progress", () => told.length > 0);
   expect(t.w.waiting).toEqual(["run_root"]);
   const { session_id } = await t.c.execute(t.runner, "completed", "r");
@@ -50,7 +73,9 @@ test("sync: progress comes while it waits, and the wait is over with the run", a
 test("sync: a caller that gives up ends the wait and not the child", async () => {
   await using t = await world();
   const giveUp = new AbortController();
-  const answer = (await t.w.agent()).call("start_agent_session", { prompt: "p" }, { signal: giveUp.signal }).catch(() => "given up");
+  const answer = (await t.w.agent())
+    .call("start_agent_session", { prompt: "p" }, { signal: giveUp.signal })
+    .catch(() => "given up");
   await until("it waits", () => t.w.waiting.length === 1);
   giveUp.abort();
   expect(await answer).toBe("given up");
@@ -106,7 +131,10 @@ test("sync: a runner that drains returns the handle and says why, to calls that 
     const { session_id, status, result_text, message } = value;
     expect({ status, result_text }).toEqual({ status: "pending", result_text: null });
     expect(message).toContain("shutting down");
-    expect((await agent.call("get_agent_session_status", { session_id, wait_seconds: 60 })).value).toEqual({ session_id, status: "pending" });
+    expect((await agent.call("get_agent_session_status", { session_id, wait_seconds: 60 })).value).toEqual({
+      session_id,
+      status: "pending",
+    });
   }
 });
 

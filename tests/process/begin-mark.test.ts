@@ -6,7 +6,12 @@ import { underShim } from "../../src/process/shim.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
 function startUnder(folder: string, mark: string): number {
-  const command = underShim(["/bin/sh", "-c", 'echo once >> "$0"', join(folder, "executed")], join(folder, "exit"), mark, null);
+  const command = underShim(
+    ["/bin/sh", "-c", 'echo once >> "$0"', join(folder, "executed")],
+    join(folder, "exit"),
+    mark,
+    null,
+  );
   return Bun.spawnSync(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exitCode;
 }
 

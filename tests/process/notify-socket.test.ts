@@ -21,6 +21,9 @@ test.if(isLinux)("notifySocket: a message reaches a socket in the abstract names
   expect(socket.take()).toEqual(["READY=1"]);
 });
 
-test.each(["/nowhere/notify", "relative", "", `/${"x".repeat(200)}`])("notifySocket: %s is nothing to send to, and no fault", (path) => {
-  expect(notifySocket(path, "READY=1")).toBe(false);
-});
+test.each(["/nowhere/notify", "relative", "", `/${"x".repeat(200)}`])(
+  "notifySocket: %s is nothing to send to, and no fault",
+  (path) => {
+    expect(notifySocket(path, "READY=1")).toBe(false);
+  },
+);

@@ -12,7 +12,8 @@ function withFile(content: string | Uint8Array, body: (path: string) => void): v
   body(path);
 }
 const tail = (path: string, bytes: number) => readOutputPart(path, { from: null, bytes, limitBytes: 0 });
-const part = (path: string, from: number, bytes: number, limitBytes = 0, isOver = true) => readOutputPart(path, { from, bytes, limitBytes, isOver });
+const part = (path: string, from: number, bytes: number, limitBytes = 0, isOver = true) =>
+  readOutputPart(path, { from, bytes, limitBytes, isOver });
 
 describe("readOutputPart", () => {
   test("the end begins at a line, where there is one", () => {
@@ -29,7 +30,7 @@ describe("readOutputPart", () => {
     withFile(text, (path) => {
       for (const bytes of [4, 5, 7, 11, 64]) {
         let seen = "";
-        for (let from = 0; from < length; ) {
+        for (let from = 0; from < length;) {
           const got = part(path, from, bytes);
           seen += got?.text ?? "";
           expect(got?.from).toBe(from);
@@ -78,7 +79,7 @@ describe("readOutputPart", () => {
   test("NUL bytes of the executor's own are shown", () => {
     withFile("ab\0\0cd", (path) => {
       let seen = "";
-      for (let at = 0; at < 6; ) {
+      for (let at = 0; at < 6;) {
         const got = part(path, at, 4, 64 * 1024);
         seen += got?.text ?? "";
         at = got?.to ?? 6;
@@ -113,7 +114,9 @@ describe("readOutputPart", () => {
 
   test("a link, a folder and what is not there show nothing", () => {
     using folder = tempFolder();
-    const [secret, link, below, second] = ["secret", "stdout", "folder", "second"].map((name) => join(folder.path, name)) as [string, string, string, string];
+    const [secret, link, below, second] = ["secret", "stdout", "folder", "second"].map((name) =>
+      join(folder.path, name),
+    ) as [string, string, string, string];
     writeFileSync(secret, "secret");
     symlinkSync(secret, link);
     mkdirSync(below);

@@ -6,7 +6,9 @@ import { RunOutput } from "../../src/process/run-output.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { until } from "../harness/until.ts";
 
-function watched(limitBytes = 0): { lines: string[]; write: (text: string | Uint8Array) => void; end: () => void; output: RunOutput } & Disposable {
+function watched(
+  limitBytes = 0,
+): { lines: string[]; write: (text: string | Uint8Array) => void; end: () => void; output: RunOutput } & Disposable {
   const folder = tempFolder();
   const path = join(folder.path, "stdout");
   const output = new RunOutput(path, limitBytes);
@@ -75,16 +77,19 @@ test("OutputWatch: of a flood it shows the end and says how much it skipped", ()
   expect(run.lines.length).toBeLessThan(3_000);
 });
 
-test.if(process.platform === "linux")("OutputWatch: keeps the output within its bound and shows nothing of the hole", () => {
-  using run = watched(64 * 1024);
-  run.write(`${"x".repeat(99)}\n`.repeat(2_000));
-  run.write("the end\n");
-  run.end();
-  expect(run.output.droppedBytes).toBeGreaterThan(100_000);
-  expect(run.lines.some((line) => line.includes("\0"))).toBe(false);
-  expect(run.lines[0]).toBe(`[... ${run.output.droppedBytes} bytes of output not shown ...]`);
-  expect(run.lines.at(-1)).toBe("the end");
-});
+test.if(process.platform === "linux")(
+  "OutputWatch: keeps the output within its bound and shows nothing of the hole",
+  () => {
+    using run = watched(64 * 1024);
+    run.write(`${"x".repeat(99)}\n`.repeat(2_000));
+    run.write("the end\n");
+    run.end();
+    expect(run.output.droppedBytes).toBeGreaterThan(100_000);
+    expect(run.lines.some((line) => line.includes("\0"))).toBe(false);
+    expect(run.lines[0]).toBe(`[... ${run.output.droppedBytes} bytes of output not shown ...]`);
+    expect(run.lines.at(-1)).toBe("the end");
+  },
+);
 
 test("OutputWatch: bounds an output that nobody reads lines of", async () => {
   using folder = tempFolder();

@@ -1,7 +1,15 @@
 import { expect, test } from "bun:test";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
-import { ageMsOf, parsePsTable, type ProcessEntry, processStartTime, readProcessTable, RUN_MARKER, signalProcess } from "../../src/process/process-table.ts";
+import {
+  ageMsOf,
+  parsePsTable,
+  type ProcessEntry,
+  processStartTime,
+  readProcessTable,
+  RUN_MARKER,
+  signalProcess,
+} from "../../src/process/process-table.ts";
 import { isAlive } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { place, started, startScript } from "./started-process.ts";
@@ -9,7 +17,9 @@ import { place, started, startScript } from "./started-process.ts";
 const isLinux = process.platform === "linux";
 
 async function entryOf(pid: number): Promise<ProcessEntry> {
-  return until(`process ${pid} in the table`, async () => (await readProcessTable()).find((entry) => entry.pid === pid));
+  return until(`process ${pid} in the table`, async () =>
+    (await readProcessTable()).find((entry) => entry.pid === pid),
+  );
 }
 
 test("readProcessTable: finds a process with parent, group, session and marker", async () => {
@@ -17,7 +27,12 @@ test("readProcessTable: finds a process with parent, group, session and marker",
   await using run = startScript(at, "echo; sleep 300", { runId: "run_table" });
   await until("the script to begin", () => run.process.stdout.size() > 0);
   const entry = await entryOf(run.process.pid);
-  expect(entry).toMatchObject({ ppid: process.pid, group: run.process.pid, runId: "run_table", startedAt: run.process.startedAt });
+  expect(entry).toMatchObject({
+    ppid: process.pid,
+    group: run.process.pid,
+    runId: "run_table",
+    startedAt: run.process.startedAt,
+  });
   expect(entry.session).toBe(isLinux ? run.process.pid : null);
 });
 
@@ -33,7 +48,11 @@ test.if(isLinux)("readProcessTable: a name with spaces and parentheses misleads 
 
 test.if(isLinux)("readProcessTable: a variable that only ends like the marker is none", async () => {
   using at = place();
-  await using run = started(at.request(["sleep", "300"], { env: { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", A: `${RUN_MARKER}=run_y` } }));
+  await using run = started(
+    at.request(["sleep", "300"], {
+      env: { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", A: `${RUN_MARKER}=run_y` },
+    }),
+  );
   await until("the program to begin", async () => (await entryOf(run.process.pid)).runId === null);
   const env = { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", [RUN_MARKER]: "run_z" };
   await using other = started(at.request(["sleep", "300"], { env }));
@@ -87,7 +106,14 @@ garbage
 `;
 
 test("parsePsTable: reads ids, start and marker; leaves out zombies and what is no row", () => {
-  const row = (pid: number, ppid: number, group: number, startedAt: string, runId: string | null) => ({ pid, ppid, group, session: null, startedAt, runId });
+  const row = (pid: number, ppid: number, group: number, startedAt: string, runId: string | null) => ({
+    pid,
+    ppid,
+    group,
+    session: null,
+    startedAt,
+    runId,
+  });
   expect(parsePsTable(PS)).toEqual([
     row(1, 0, 1, "Mon Sep  1 08:00:00 2025", null),
     row(501, 1, 501, "Mon Sep  1 08:00:01 2025", "run_1"),
@@ -97,21 +123,34 @@ test("parsePsTable: reads ids, start and marker; leaves out zombies and what is 
   ]);
 });
 
-test.if(process.platform === "linux")("without descriptors a process that cannot be looked at does not pass for one that is gone", async () => {
-  const child = Bun.spawn(["/bin/sh", "-c", 'ulimit -n 48; exec "$@"', "sh", process.execPath, join(import.meta.dir, "without-descriptors.ts")], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  expect(await new Response(child.stdout).json()).toEqual({
-    processStartTime: "EMFILE",
-    lives: "EMFILE",
-    inspectFile: "EMFILE",
-    readProcessTable: "EMFILE",
-    adoptedHasEnded: false,
-  });
-  expect(await child.exited).toBe(0);
-});
+test.if(process.platform === "linux")(
+  "without descriptors a process that cannot be looked at does not pass for one that is gone",
+  async () => {
+    const child = Bun.spawn(
+      [
+        "/bin/sh",
+        "-c",
+        'ulimit -n 48; exec "$@"',
+        "sh",
+        process.execPath,
+        join(import.meta.dir, "without-descriptors.ts"),
+      ],
+      {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "inherit",
+      },
+    );
+    expect(await new Response(child.stdout).json()).toEqual({
+      processStartTime: "EMFILE",
+      lives: "EMFILE",
+      inspectFile: "EMFILE",
+      readProcessTable: "EMFILE",
+      adoptedHasEnded: false,
+    });
+    expect(await child.exited).toBe(0);
+  },
+);
 
 test.if(process.platform === "linux")("ageMsOf: by the starts of both processes, never less than nothing", () => {
   const own = Number(processStartTime(process.pid));

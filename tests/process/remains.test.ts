@@ -11,7 +11,12 @@ let count = 0;
 const newRunId = (): string => `run_remains_${process.pid}_${++count}`;
 
 /** Runs a script that prints the pids of what it leaves behind and ends; gives those pids. */
-async function leftBehind(at: Place, runId: string, script: string, pids = 1): Promise<{ leader: { pid: number; startedAt: string }; pids: number[] } & AsyncDisposable> {
+async function leftBehind(
+  at: Place,
+  runId: string,
+  script: string,
+  pids = 1,
+): Promise<{ leader: { pid: number; startedAt: string }; pids: number[] } & AsyncDisposable> {
   const run = startScript(at, script, { runId });
   await run.process.exited;
   const found = await until("the pids of what was left", () => {
@@ -32,7 +37,10 @@ test("Remains: ends a child that stayed in the executor's group", async () => {
   using at = place();
   const runId = newRunId();
   await using left = await leftBehind(at, runId, "sleep 300 & echo $!");
-  expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({ ended: 1, left: [] });
+  expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
+    ended: 1,
+    left: [],
+  });
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
 
@@ -50,27 +58,39 @@ test.if(isLinux)("Remains: ends a child that left group and session by setsid", 
   using at = place();
   const runId = newRunId();
   await using left = await leftBehind(at, runId, "setsid sh -c 'echo $$; exec sleep 300' &");
-  expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({ ended: 1, left: [] });
+  expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
+    ended: 1,
+    left: [],
+  });
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
 
-test.if(isLinux)("Remains: ends a child that cleared its environment and left the session, by its parent that is marked", async () => {
-  using at = place();
-  const runId = newRunId();
-  const script = "setsid sh -c 'echo $$; env -i setsid sh -c \"echo \\$\\$; exec sleep 300\" & sleep 300' &";
-  await using left = await leftBehind(at, runId, script, 2);
-  const ended = await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE);
-  expect(ended).toEqual({ ended: expect.any(Number), left: [] });
-  expect(left.pids.map(isAlive)).toEqual([false, false]);
-});
+test.if(isLinux)(
+  "Remains: ends a child that cleared its environment and left the session, by its parent that is marked",
+  async () => {
+    using at = place();
+    const runId = newRunId();
+    const script = "setsid sh -c 'echo $$; env -i setsid sh -c \"echo \\$\\$; exec sleep 300\" & sleep 300' &";
+    await using left = await leftBehind(at, runId, script, 2);
+    const ended = await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE);
+    expect(ended).toEqual({ ended: expect.any(Number), left: [] });
+    expect(left.pids.map(isAlive)).toEqual([false, false]);
+  },
+);
 
-test.if(isLinux)("Remains: ends a child that cleared its environment, in a group of its own, by its session", async () => {
-  using at = place();
-  const runId = newRunId();
-  await using left = await leftBehind(at, runId, "set -m; env -i sleep 300 & echo $!");
-  expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({ ended: 1, left: [] });
-  expect(left.pids.map(isAlive)).toEqual([false]);
-});
+test.if(isLinux)(
+  "Remains: ends a child that cleared its environment, in a group of its own, by its session",
+  async () => {
+    using at = place();
+    const runId = newRunId();
+    await using left = await leftBehind(at, runId, "set -m; env -i sleep 300 & echo $!");
+    expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
+      ended: 1,
+      left: [],
+    });
+    expect(left.pids.map(isAlive)).toEqual([false]);
+  },
+);
 
 test("Remains: what ignores SIGTERM is killed when the grace is over, and not before", async () => {
   using at = place();
@@ -117,7 +137,10 @@ test("Remains: another run's processes and those of no run are left alone", asyn
 });
 
 test("Remains: nothing left is nothing ended", async () => {
-  expect(await new Remains().end({ runId: newRunId(), leader: null, graceMs: 1_000 }, AT_ONCE)).toEqual({ ended: 0, left: [] });
+  expect(await new Remains().end({ runId: newRunId(), leader: null, graceMs: 1_000 }, AT_ONCE)).toEqual({
+    ended: 0,
+    left: [],
+  });
 });
 
 test("Remains: looks for several runs at once, each gets its own count", async () => {
@@ -128,7 +151,9 @@ test("Remains: looks for several runs at once, each gets its own count", async (
   await using second = await leftBehind(at, ids[1] ?? "", "sleep 300 & echo $!");
   const leaders = [first.leader, second.leader, null];
   const startedMs = performance.now();
-  const ended = await Promise.all(ids.map((runId, i) => remains.end({ runId, leader: leaders[i] ?? null, graceMs: 5_000 }, { coalesce: true })));
+  const ended = await Promise.all(
+    ids.map((runId, i) => remains.end({ runId, leader: leaders[i] ?? null, graceMs: 5_000 }, { coalesce: true })),
+  );
   expect(ended.map(({ ended }) => ended)).toEqual([2, 1, 0]);
   // They waited for each other once, not one after the other.
   expect(performance.now() - startedMs).toBeLessThan(2_000);
@@ -146,7 +171,10 @@ test("Remains: a look that may wait is hurried by one that may not", async () =>
 test("Remains: a look after the last one has ended begins anew", async () => {
   const remains = new Remains();
   for (let i = 0; i < 3; i++) {
-    expect(await remains.end({ runId: newRunId(), leader: null, graceMs: 0 }, { coalesce: i === 1 })).toEqual({ ended: 0, left: [] });
+    expect(await remains.end({ runId: newRunId(), leader: null, graceMs: 0 }, { coalesce: i === 1 })).toEqual({
+      ended: 0,
+      left: [],
+    });
   }
 });
 
@@ -160,7 +188,8 @@ const entry = (pid: number, more: Partial<ProcessEntry> = {}): ProcessEntry => (
   ...more,
 });
 
-const pidsIn = (table: readonly ProcessEntry[]): number[] => remainsIn(table, { runId: "run_1", leader: { pid: 100, startedAt: "5" } }).map(({ pid }) => pid);
+const pidsIn = (table: readonly ProcessEntry[]): number[] =>
+  remainsIn(table, { runId: "run_1", leader: { pid: 100, startedAt: "5" } }).map(({ pid }) => pid);
 
 test("remainsIn: by marker, by the leader's session, by parentage, in any order of the table", () => {
   const table = [
@@ -175,7 +204,9 @@ test("remainsIn: by marker, by the leader's session, by parentage, in any order 
 });
 
 test("remainsIn: the leader's number, given to another run since, is not ours", () => {
-  expect(pidsIn([entry(100, { runId: "run_2" }), entry(101, { group: 100, session: 100, runId: "run_2" })])).toEqual([]);
+  expect(pidsIn([entry(100, { runId: "run_2" }), entry(101, { group: 100, session: 100, runId: "run_2" })])).toEqual(
+    [],
+  );
 });
 
 test("remainsIn: where the system tells no sessions the leader's group counts", () => {

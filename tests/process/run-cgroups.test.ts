@@ -38,16 +38,23 @@ async function own(): Promise<Own> {
   };
 }
 
-const sleeping = (at: ReturnType<typeof place>, cgroup: string | null): Started => started(at.request(["sleep", "300"]), cgroup);
+const sleeping = (at: ReturnType<typeof place>, cgroup: string | null): Started =>
+  started(at.request(["sleep", "300"]), cgroup);
 
-test.if(hasCgroups)("RunCgroups: an executor and what comes of it are in the run's cgroup from their beginning", async () => {
-  await using at = await own();
-  using folder = place();
-  await using run = started(folder.request(["sh", "-c", "cat /proc/self/cgroup; sleep 300 & sleep 300"]), at.cgroups.make(RUN));
-  await until("the executor has told", () => run.stdout().includes("0::"));
-  expect(run.stdout()).toContain(`/agent-runner.${at.owner}.${RUN}`);
-  await until("shim, executor and both children", () => pidsInCgroup(at.pathOf(RUN)).size === 4);
-});
+test.if(hasCgroups)(
+  "RunCgroups: an executor and what comes of it are in the run's cgroup from their beginning",
+  async () => {
+    await using at = await own();
+    using folder = place();
+    await using run = started(
+      folder.request(["sh", "-c", "cat /proc/self/cgroup; sleep 300 & sleep 300"]),
+      at.cgroups.make(RUN),
+    );
+    await until("the executor has told", () => run.stdout().includes("0::"));
+    expect(run.stdout()).toContain(`/agent-runner.${at.owner}.${RUN}`);
+    await until("shim, executor and both children", () => pidsInCgroup(at.pathOf(RUN)).size === 4);
+  },
+);
 
 test.if(hasCgroups)("RunCgroups: one that is not there, or goes away, keeps no executor from its work", async () => {
   await using at = await own();
@@ -75,42 +82,53 @@ test.if(hasCgroups)("RunCgroups: made twice is the same; dropped only when it is
   });
 });
 
-test.if(hasCgroups)("RunCgroups: the next start removes what is empty, knows what is not, and touches no other's", async () => {
-  await using at = await own();
-  await using other = await own();
-  using folder = place();
-  at.cgroups.make(RUN);
-  at.cgroups.make("run_2");
-  other.cgroups.make(RUN);
-  // As if the runner had been started elsewhere before.
-  const elsewhere = join(ownCgroup ?? "", `elsewhere-${at.owner}`);
-  const moved = join(elsewhere, `agent-runner.${at.owner}.run_3`);
-  mkdirSync(elsewhere);
-  mkdirSync(moved);
-  await using run = sleeping(folder, moved);
-  await until("it is in there", () => pidsInCgroup(moved).has(run.process.pid));
+test.if(hasCgroups)(
+  "RunCgroups: the next start removes what is empty, knows what is not, and touches no other's",
+  async () => {
+    await using at = await own();
+    await using other = await own();
+    using folder = place();
+    at.cgroups.make(RUN);
+    at.cgroups.make("run_2");
+    other.cgroups.make(RUN);
+    // As if the runner had been started elsewhere before.
+    const elsewhere = join(ownCgroup ?? "", `elsewhere-${at.owner}`);
+    const moved = join(elsewhere, `agent-runner.${at.owner}.run_3`);
+    mkdirSync(elsewhere);
+    mkdirSync(moved);
+    await using run = sleeping(folder, moved);
+    await until("it is in there", () => pidsInCgroup(moved).has(run.process.pid));
 
-  const next = RunCgroups.open(at.owner, recordedLog().log);
-  expect([at.pathOf(RUN), at.pathOf("run_2"), other.pathOf(RUN), moved].map(existsSync)).toEqual([false, false, true, true]);
-  expect([next.of(RUN), next.of("run_3")]).toEqual([at.pathOf(RUN), moved]);
-  next.kill("run_3");
-  await run.process.exited;
-  await until("all is gone", () => removeCgroup(elsewhere));
-});
+    const next = RunCgroups.open(at.owner, recordedLog().log);
+    expect([at.pathOf(RUN), at.pathOf("run_2"), other.pathOf(RUN), moved].map(existsSync)).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+    expect([next.of(RUN), next.of("run_3")]).toEqual([at.pathOf(RUN), moved]);
+    next.kill("run_3");
+    await run.process.exited;
+    await until("all is gone", () => removeCgroup(elsewhere));
+  },
+);
 
-test.if(hasCgroups)("RunCgroups: a runner within a run of its own identity does not take that run's cgroup for one to be ended", async () => {
-  await using at = await own();
-  using folder = place();
-  const cgroup = at.cgroups.make(RUN);
-  const source = new URL("../../src/process/run-cgroups.ts", import.meta.url).pathname;
-  const script = `const { RunCgroups } = await import(${JSON.stringify(source)});
+test.if(hasCgroups)(
+  "RunCgroups: a runner within a run of its own identity does not take that run's cgroup for one to be ended",
+  async () => {
+    await using at = await own();
+    using folder = place();
+    const cgroup = at.cgroups.make(RUN);
+    const source = new URL("../../src/process/run-cgroups.ts", import.meta.url).pathname;
+    const script = `const { RunCgroups } = await import(${JSON.stringify(source)});
     const log = { debug() {} };
     const own = RunCgroups.open(${JSON.stringify(at.owner)}, log);
     console.log(own.of(${JSON.stringify(RUN)}));`;
-  await using run = started(folder.request([process.execPath, "-e", script]), cgroup);
-  expect(await run.process.exited).toEqual({ code: 0, signal: null });
-  expect(run.stdout()).toBe(`${cgroup}/agent-runner.${at.owner}.${RUN}`);
-});
+    await using run = started(folder.request([process.execPath, "-e", script]), cgroup);
+    expect(await run.process.exited).toEqual({ code: 0, signal: null });
+    expect(run.stdout()).toBe(`${cgroup}/agent-runner.${at.owner}.${RUN}`);
+  },
+);
 
 test.if(hasCgroups)("removeCgroup, pidsInCgroup and killCgroup: with what was made below", async () => {
   await using at = await own();
@@ -128,20 +146,26 @@ test.if(hasCgroups)("removeCgroup, pidsInCgroup and killCgroup: with what was ma
   expect([removeCgroup(at.pathOf(RUN)), [...pidsInCgroup(at.pathOf(RUN))]]).toEqual([true, []]);
 });
 
-test.if(hasCgroups)("Remains: ends what only the cgroup tells, counts it, and removes the cgroup; SIGTERM first", async () => {
-  await using at = await own();
-  using folder = place();
-  const script = `env -i setsid sh -c '(trap "echo cleaned >${folder.path}/cleaned; exit" TERM; echo ready; while :; do sleep 0.02; done) &'`;
-  await using run = started(folder.request(["sh", "-c", script]), at.cgroups.make(RUN));
-  await run.process.exited;
-  await until("it runs", () => run.stdout().includes("ready"));
-  const leader = { pid: run.process.pid, startedAt: run.process.startedAt };
-  const { ended, left } = await new Remains(at.cgroups).end({ runId: RUN, leader, graceMs: 10_000 }, { coalesce: false });
-  expect(left).toEqual([]);
-  expect(ended).toBeGreaterThanOrEqual(1);
-  expect(await Bun.file(join(folder.path, "cleaned")).text()).toBe("cleaned\n");
-  expect(existsSync(at.pathOf(RUN))).toBe(false);
-});
+test.if(hasCgroups)(
+  "Remains: ends what only the cgroup tells, counts it, and removes the cgroup; SIGTERM first",
+  async () => {
+    await using at = await own();
+    using folder = place();
+    const script = `env -i setsid sh -c '(trap "echo cleaned >${folder.path}/cleaned; exit" TERM; echo ready; while :; do sleep 0.02; done) &'`;
+    await using run = started(folder.request(["sh", "-c", script]), at.cgroups.make(RUN));
+    await run.process.exited;
+    await until("it runs", () => run.stdout().includes("ready"));
+    const leader = { pid: run.process.pid, startedAt: run.process.startedAt };
+    const { ended, left } = await new Remains(at.cgroups).end(
+      { runId: RUN, leader, graceMs: 10_000 },
+      { coalesce: false },
+    );
+    expect(left).toEqual([]);
+    expect(ended).toBeGreaterThanOrEqual(1);
+    expect(await Bun.file(join(folder.path, "cleaned")).text()).toBe("cleaned\n");
+    expect(existsSync(at.pathOf(RUN))).toBe(false);
+  },
+);
 
 test.if(hasCgroups)("Remains: what ignores SIGTERM in the cgroup is killed when the grace is over", async () => {
   await using at = await own();
@@ -157,13 +181,34 @@ test.if(hasCgroups)("Remains: what ignores SIGTERM in the cgroup is killed when 
 const HYBRID = `30 22 0:27 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
 31 30 0:28 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu
 40 30 0:37 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw`;
-const mounted = (root: string, point: string): string => `29 23 0:26 ${root} ${point} rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate`;
+const mounted = (root: string, point: string): string =>
+  `29 23 0:26 ${root} ${point} rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate`;
 
 test.each([
-  ["one mount", mounted("/", "/sys/fs/cgroup"), "0::/user.slice/a.scope\n", { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup/user.slice/a.scope" }],
-  ["beside version 1", HYBRID, "3:cpuset:/\n1:cpu:/x\n0::/\n", { mount: "/sys/fs/cgroup/unified", own: "/sys/fs/cgroup/unified" }],
-  ["a part of it", mounted("/docker/1", "/sys/fs/cgroup"), "0::/docker/1/in", { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup/in" }],
-  ["exactly that part", mounted("/docker/1", "/sys/fs/cgroup"), "0::/docker/1", { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup" }],
+  [
+    "one mount",
+    mounted("/", "/sys/fs/cgroup"),
+    "0::/user.slice/a.scope\n",
+    { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup/user.slice/a.scope" },
+  ],
+  [
+    "beside version 1",
+    HYBRID,
+    "3:cpuset:/\n1:cpu:/x\n0::/\n",
+    { mount: "/sys/fs/cgroup/unified", own: "/sys/fs/cgroup/unified" },
+  ],
+  [
+    "a part of it",
+    mounted("/docker/1", "/sys/fs/cgroup"),
+    "0::/docker/1/in",
+    { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup/in" },
+  ],
+  [
+    "exactly that part",
+    mounted("/docker/1", "/sys/fs/cgroup"),
+    "0::/docker/1",
+    { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup" },
+  ],
   ["a blank in its name", mounted("/", "/my\\040cgroups"), "0::/a", { mount: "/my cgroups", own: "/my cgroups/a" }],
   ["another part", mounted("/docker/1", "/sys/fs/cgroup"), "0::/docker/12", null],
   ["outside of the namespace", mounted("/", "/sys/fs/cgroup"), "0::/../other", null],

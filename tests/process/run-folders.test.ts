@@ -16,7 +16,11 @@ interface Folder {
   readonly hasRecord?: boolean;
 }
 
-function runFolder(folder: string, name: string, { ageMs, bytes = 1, isThrough = true, hasRecord = false }: Folder): void {
+function runFolder(
+  folder: string,
+  name: string,
+  { ageMs, bytes = 1, isThrough = true, hasRecord = false }: Folder,
+): void {
   const path = join(folder, name);
   mkdirSync(path);
   writeFileSync(statusFileOf(path), isThrough ? "0\n" : "\n\n\n\n");
@@ -30,7 +34,8 @@ const namesIn = (folder: string): string[] => readdirSync(folder).toSorted();
 
 test("pruneRunFolders: keeps the newest by number, whatever they are called", async () => {
   using folder = tempFolder();
-  for (const [i, name] of ["run_d", "run_b", "run_a", "run_c"].entries()) runFolder(folder.path, name, { ageMs: i * HOUR_MS });
+  for (const [i, name] of ["run_d", "run_b", "run_a", "run_c"].entries())
+    runFolder(folder.path, name, { ageMs: i * HOUR_MS });
   expect(await pruneRunFolders(folder.path, { ...NO_LIMITS, maxRuns: 2 })).toBe(2);
   expect(namesIn(folder.path)).toEqual(["run_b", "run_d"]);
 });
@@ -47,7 +52,8 @@ test("pruneRunFolders: by age, counted from the last write", async () => {
 
 test("pruneRunFolders: by size, the oldest first", async () => {
   using folder = tempFolder();
-  for (const [i, name] of ["run_1", "run_2", "run_3"].entries()) runFolder(folder.path, name, { ageMs: i * HOUR_MS, bytes: 1024 * 1024 });
+  for (const [i, name] of ["run_1", "run_2", "run_3"].entries())
+    runFolder(folder.path, name, { ageMs: i * HOUR_MS, bytes: 1024 * 1024 });
   await pruneRunFolders(folder.path, { ...NO_LIMITS, maxBytes: 2.5 * 1024 * 1024 });
   expect(namesIn(folder.path)).toEqual(["run_1", "run_2"]);
 });
@@ -65,7 +71,12 @@ test("pruneRunFolders: a folder that is in use stays, whatever the limits", asyn
   runFolder(folder.path, "run_prepared", { ageMs: HOUR_MS, isThrough: false });
   runFolder(folder.path, "run_through", { ageMs: 20 * DAY_MS });
   runFolder(folder.path, "run_alive", { ageMs: 40 * DAY_MS, hasRecord: true, isThrough: false });
-  const child = Bun.spawn(["sleep", "60"], { env: { ...process.env, AGENT_RUN_ID: "run_alive" }, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
+  const child = Bun.spawn(["sleep", "60"], {
+    env: { ...process.env, AGENT_RUN_ID: "run_alive" },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "ignore",
+  });
   try {
     await pruneRunFolders(folder.path, { maxAgeMs: 1, maxBytes: 1, maxRuns: 1 });
     expect(namesIn(folder.path)).toEqual(["run_alive", "run_prepared", "run_recorded", "run_unreported"]);

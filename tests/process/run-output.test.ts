@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { RunOutput } from "../../src/process/run-output.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
-function output(limitBytes = 0): { output: RunOutput; path: string; write: (text: string | Uint8Array) => void } & Disposable {
+function output(
+  limitBytes = 0,
+): { output: RunOutput; path: string; write: (text: string | Uint8Array) => void } & Disposable {
   const folder = tempFolder();
   const path = join(folder.path, "stdout");
   const output = new RunOutput(path, limitBytes);
@@ -92,20 +94,23 @@ test("RunOutput.bound: leaves an output alone that is within its bound", () => {
   expect(own.output.droppedBytes).toBe(0);
 });
 
-test.if(process.platform === "linux")("RunOutput.bound: gives the beginning back to the disk and keeps the end, however often", () => {
-  const limit = 256 * 1024;
-  using own = output(limit);
-  for (let round = 1; round <= 6; round++) {
-    own.write(`${"x".repeat(99)}\n`.repeat(2_000));
-    own.write(`end of ${round}\n`);
-    own.output.bound();
-    expect(own.output.tail(200).endsWith(`end of ${round}`)).toBe(true);
-    expect(own.output.tail(limit)).not.toContain("\0");
-  }
-  expect(own.output.size()).toBeGreaterThan(1_200_000);
-  expect(own.output.size() - own.output.droppedBytes).toBeLessThanOrEqual(limit);
-  expect(statSync(own.path).blocks * 512).toBeLessThanOrEqual(limit + 8_192);
-});
+test.if(process.platform === "linux")(
+  "RunOutput.bound: gives the beginning back to the disk and keeps the end, however often",
+  () => {
+    const limit = 256 * 1024;
+    using own = output(limit);
+    for (let round = 1; round <= 6; round++) {
+      own.write(`${"x".repeat(99)}\n`.repeat(2_000));
+      own.write(`end of ${round}\n`);
+      own.output.bound();
+      expect(own.output.tail(200).endsWith(`end of ${round}`)).toBe(true);
+      expect(own.output.tail(limit)).not.toContain("\0");
+    }
+    expect(own.output.size()).toBeGreaterThan(1_200_000);
+    expect(own.output.size() - own.output.droppedBytes).toBeLessThanOrEqual(limit);
+    expect(statSync(own.path).blocks * 512).toBeLessThanOrEqual(limit + 8_192);
+  },
+);
 
 test("RunOutput.bound: 0 is no bound", () => {
   using own = output(0);
@@ -114,14 +119,17 @@ test("RunOutput.bound: 0 is no bound", () => {
   expect(own.output.droppedBytes).toBe(0);
 });
 
-test.if(process.platform === "linux")("RunOutput: an executor that empties its own output loses it and does no other harm", () => {
-  using own = output(64 * 1024);
-  own.write("x\n".repeat(100_000));
-  own.output.bound();
-  expect(own.output.droppedBytes).toBeGreaterThan(0);
-  truncateSync(own.path, 0);
-  expect(own.output.tail(1_000)).toBe("");
-  own.write("new\n");
-  expect(own.output.tail(1_000)).toBe("new");
-  expect(own.output.bound()).toBe(4);
-});
+test.if(process.platform === "linux")(
+  "RunOutput: an executor that empties its own output loses it and does no other harm",
+  () => {
+    using own = output(64 * 1024);
+    own.write("x\n".repeat(100_000));
+    own.output.bound();
+    expect(own.output.droppedBytes).toBeGreaterThan(0);
+    truncateSync(own.path, 0);
+    expect(own.output.tail(1_000)).toBe("");
+    own.write("new\n");
+    expect(own.output.tail(1_000)).toBe("new");
+    expect(own.output.bound()).toBe(4);
+  },
+);

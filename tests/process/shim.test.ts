@@ -45,7 +45,15 @@ test("readStatus: half a status is none", () => {
   using folder = tempFolder();
   const file = join(folder.path, "exit");
   expect(readStatus(file)).toBeNull();
-  for (const [text, status] of [["", null], ["1", null], ["12\n", 12], ["12\n\n", 12], ["\n\n\n\n", null], ["x\n", null], ["0\n", 0]] as const) {
+  for (const [text, status] of [
+    ["", null],
+    ["1", null],
+    ["12\n", 12],
+    ["12\n\n", 12],
+    ["\n\n\n\n", null],
+    ["x\n", null],
+    ["0\n", 0],
+  ] as const) {
     writeFileSync(file, text);
     expect(readStatus(file)).toBe(status);
   }

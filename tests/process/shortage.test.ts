@@ -6,11 +6,14 @@ import { isShortage, requireRoom } from "../../src/process/shortage.ts";
 import { smallDisk } from "../harness/small-disk.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
-test.each(["ENOSPC", "EMFILE", "ENOMEM", "EAGAIN", "SQLITE_FULL", "SQLITE_IOERR_WRITE"])("isShortage: %s is one, also as a cause", (code) => {
-  const error = Object.assign(new Error("x"), { code });
-  expect(isShortage(error)).toBe(true);
-  expect(isShortage(new Error("y", { cause: error }))).toBe(true);
-});
+test.each(["ENOSPC", "EMFILE", "ENOMEM", "EAGAIN", "SQLITE_FULL", "SQLITE_IOERR_WRITE"])(
+  "isShortage: %s is one, also as a cause",
+  (code) => {
+    const error = Object.assign(new Error("x"), { code });
+    expect(isShortage(error)).toBe(true);
+    expect(isShortage(new Error("y", { cause: error }))).toBe(true);
+  },
+);
 
 test.each(["ENOENT", "EACCES", "SQLITE_CORRUPT", "SQLITE_BUSY"])("isShortage: %s is none", (code) => {
   expect(isShortage(Object.assign(new Error("x"), { code }))).toBe(false);

@@ -55,11 +55,14 @@ test.each([0, 1, 3, 126, 255])("spawnExecutor: tells the exit code %i", async (c
   expect(await run.process.exited).toEqual({ code, signal: null });
 });
 
-test.each(["SIGTERM", "SIGKILL", "SIGSEGV", "SIGINT"] as const)("spawnExecutor: tells the signal %s", async (signal) => {
-  using at = place();
-  await using run = startScript(at, `kill -${signal.slice(3)} $$; sleep 60`);
-  expect(await run.process.exited).toEqual({ code: null, signal });
-});
+test.each(["SIGTERM", "SIGKILL", "SIGSEGV", "SIGINT"] as const)(
+  "spawnExecutor: tells the signal %s",
+  async (signal) => {
+    using at = place();
+    await using run = startScript(at, `kill -${signal.slice(3)} $$; sleep 60`);
+    expect(await run.process.exited).toEqual({ code: null, signal });
+  },
+);
 
 test("spawnExecutor: works in the project directory, with the given environment and nothing else", async () => {
   using at = place();
@@ -68,18 +71,23 @@ test("spawnExecutor: works in the project directory, with the given environment 
   await run.process.exited;
   const [folder, ...variables] = run.stdout().split("\n");
   expect(folder).toBe(join(at.path, "project"));
-  const names = variables.map((line) => line.split("=")[0] ?? "").filter((name) => !["PWD", "OLDPWD", "SHLVL", "_"].includes(name));
+  const names = variables
+    .map((line) => line.split("=")[0] ?? "")
+    .filter((name) => !["PWD", "OLDPWD", "SHLVL", "_"].includes(name));
   expect(names.toSorted()).toEqual(["ONLY", "PATH"]);
 });
 
-test.if(isLinux)("spawnExecutor: the executor leads a session and a group of its own, and inherits no descriptor", async () => {
-  using at = place();
-  await using run = startScript(at, "cut -d' ' -f5,6 /proc/$$/stat; ls /proc/$$/fd");
-  await run.process.exited;
-  const [ids, ...descriptors] = run.stdout().split("\n");
-  expect(ids).toBe(`${run.process.pid} ${run.process.pid}`);
-  expect(descriptors.filter((fd) => Number(fd) > 2)).toEqual([]);
-});
+test.if(isLinux)(
+  "spawnExecutor: the executor leads a session and a group of its own, and inherits no descriptor",
+  async () => {
+    using at = place();
+    await using run = startScript(at, "cut -d' ' -f5,6 /proc/$$/stat; ls /proc/$$/fd");
+    await run.process.exited;
+    const [ids, ...descriptors] = run.stdout().split("\n");
+    expect(ids).toBe(`${run.process.pid} ${run.process.pid}`);
+    expect(descriptors.filter((fd) => Number(fd) > 2)).toEqual([]);
+  },
+);
 
 test("spawnExecutor: signalGroup reaches the executor's children", async () => {
   using at = place();
@@ -134,9 +142,13 @@ test("spawnExecutor: says that the project directory is missing, or none", () =>
 test("spawnExecutor: says that the command, or its interpreter, was not found", () => {
   using at = place();
   const missing = join(at.path, "gone");
-  expect(reasonOf(at, [missing])).toBe(`The executor could not be started: ${missing} (or the interpreter that it names) was not found`);
+  expect(reasonOf(at, [missing])).toBe(
+    `The executor could not be started: ${missing} (or the interpreter that it names) was not found`,
+  );
   const path = script(at, "#!/no/such/interpreter\n");
-  expect(reasonOf(at, [path])).toBe(`The executor could not be started: ${path} (or the interpreter that it names) was not found`);
+  expect(reasonOf(at, [path])).toBe(
+    `The executor could not be started: ${path} (or the interpreter that it names) was not found`,
+  );
 });
 
 test("spawnExecutor: says that the command may not be executed", () => {
@@ -148,7 +160,9 @@ test("spawnExecutor: says that the command may not be executed", () => {
 test("spawnExecutor: says that a file is no program", () => {
   using at = place();
   const path = script(at, "echo a script without its first line\n");
-  expect(reasonOf(at, [path])).toBe(`The executor could not be started: ${path} is neither a program nor a script that begins with #!`);
+  expect(reasonOf(at, [path])).toBe(
+    `The executor could not be started: ${path} is neither a program nor a script that begins with #!`,
+  );
 });
 
 test("spawnExecutor: output can be read though the executor removed its folder", async () => {

@@ -39,7 +39,10 @@ export interface Started extends AsyncDisposable {
 
 /** A started `sh -c script`; killed with its group at the end of the block, if it is not gone by then. */
 export function startScript(at: Place, script: string, options: { runId?: string; stdin?: string } = {}): Started {
-  const env = { PATH: process.env["PATH"] ?? "", ...(options.runId === undefined ? {} : { [RUN_MARKER]: options.runId }) };
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    ...(options.runId === undefined ? {} : { [RUN_MARKER]: options.runId }),
+  };
   return started(at.request(["sh", "-c", script], { env, stdin: options.stdin ?? "" }));
 }
 

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { randomHex12, RunId, SessionId } from "../../src/protocol/identifiers.ts";
 
-const isOk = (schema: v.GenericSchema, ids: readonly unknown[]): boolean[] => ids.map((id) => v.safeParse(schema, id).success);
+const isOk = (schema: v.GenericSchema, ids: readonly unknown[]): boolean[] =>
+  ids.map((id) => v.safeParse(schema, id).success);
 
 test("RunId: what coordinators make, and nothing that could leave the folder that it names", () => {
   expect(isOk(RunId, ["run_0123456789ab", "r", "A-1_b", "x".repeat(128)])).toEqual([true, true, true, true]);
@@ -11,7 +12,9 @@ test("RunId: what coordinators make, and nothing that could leave the folder tha
 });
 
 test("SessionId: whatever a user may choose, but nothing that a path or a log could be misled by", () => {
-  expect(isOk(SessionId, ["ses_0123456789ab", "hook_0123456789ab", "my.session", "grüße", "a:b", "x".repeat(200)])).toEqual(Array(6).fill(true));
+  expect(
+    isOk(SessionId, ["ses_0123456789ab", "hook_0123456789ab", "my.session", "grüße", "a:b", "x".repeat(200)]),
+  ).toEqual(Array(6).fill(true));
   const bad = ["", ".", "..", "a/b", "a\\b", "a b", "a?b", "a#b", "a\nb", "a\x7fb", "x".repeat(201), 5, null];
   expect(isOk(SessionId, bad)).toEqual(bad.map(() => false));
 });

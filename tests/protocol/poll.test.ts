@@ -49,12 +49,22 @@ test("parsePollMessage: a run of the seed's generation", () => {
 });
 
 test("parsePollMessage: a run of the second generation, its blueprint resolved or said to be none", () => {
-  expect(runOf(G2)).toMatchObject({ generation: "G2", prompt: "Find it", parameters: { prompt: "Find it" }, resolvedBlueprint: null });
-  expect(runOf({ ...G2, resolved_agent_blueprint: { name: "a", more: 1 } }).resolvedBlueprint).toEqual({ name: "a", more: 1 });
+  expect(runOf(G2)).toMatchObject({
+    generation: "G2",
+    prompt: "Find it",
+    parameters: { prompt: "Find it" },
+    resolvedBlueprint: null,
+  });
+  expect(runOf({ ...G2, resolved_agent_blueprint: { name: "a", more: 1 } }).resolvedBlueprint).toEqual({
+    name: "a",
+    more: 1,
+  });
 });
 
 test("parsePollMessage: parameters other than a lone prompt become an inputs block", () => {
-  expect(runOf({ ...G2, parameters: { prompt: "p", n: 5, list: ["a"], none: null } }).prompt).toBe('<inputs>\nprompt: p\nn: 5\nlist: ["a"]\nnone: null\n</inputs>');
+  expect(runOf({ ...G2, parameters: { prompt: "p", n: 5, list: ["a"], none: null } }).prompt).toBe(
+    '<inputs>\nprompt: p\nn: 5\nlist: ["a"]\nnone: null\n</inputs>',
+  );
   expect(runOf({ ...G2, parameters: { text: "one\ntwo" } }).prompt).toBe("<inputs>\ntext:\n  one\n  two\n</inputs>");
   expect(runOf({ ...G2, parameters: {} }).prompt).toBe("");
 });
@@ -66,14 +76,21 @@ test("parsePollMessage: fields that are missing, null or empty are none", () => 
 });
 
 test("parsePollMessage: stops of both generations", () => {
-  expect(parsePollMessage({ stop_runs: ["run_1", "run_2"] })).toEqual({ kind: "stops", runIds: ["run_1", "run_2"], sessionIds: [] });
+  expect(parsePollMessage({ stop_runs: ["run_1", "run_2"] })).toEqual({
+    kind: "stops",
+    runIds: ["run_1", "run_2"],
+    sessionIds: [],
+  });
   expect(parsePollMessage({ stop_sessions: ["ses_1"] })).toEqual({ kind: "stops", runIds: [], sessionIds: ["ses_1"] });
 });
 
 test("parsePollMessage: deregistered; an empty object is nothing; what is not served is told by its keys", () => {
   expect(parsePollMessage({ deregistered: true })).toEqual({ kind: "deregistered" });
   expect(parsePollMessage({})).toEqual({ kind: "nothing" });
-  expect(parsePollMessage({ sync_scripts: ["a"], remove_scripts: [] })).toEqual({ kind: "unknown", keys: ["sync_scripts", "remove_scripts"] });
+  expect(parsePollMessage({ sync_scripts: ["a"], remove_scripts: [] })).toEqual({
+    kind: "unknown",
+    keys: ["sync_scripts", "remove_scripts"],
+  });
 });
 
 test("parsePollMessage: a run that comes together with something else is not lost", () => {
@@ -86,9 +103,17 @@ test.each([
   ["a session that is no text", { ...G1, session_id: 5 }, "session_id"],
   ["its prompt", { ...G1, prompt: 5 }, "prompt"],
   ["its parameters", { ...G2, parameters: "p" }, "parameters"],
-  ["its blueprint", { ...G2, resolved_agent_blueprint: { mcp_servers: { a: { url: 5 } } } }, "resolved_agent_blueprint.mcp_servers.a.url"],
+  [
+    "its blueprint",
+    { ...G2, resolved_agent_blueprint: { mcp_servers: { a: { url: 5 } } } },
+    "resolved_agent_blueprint.mcp_servers.a.url",
+  ],
 ])("parsePollMessage: a run with a fault in %s can be reported failed", (_, run, field) => {
-  expect(parsePollMessage({ run })).toMatchObject({ kind: "bad-run", runId: G1.run_id, fault: expect.stringContaining(`${field}: `) });
+  expect(parsePollMessage({ run })).toMatchObject({
+    kind: "bad-run",
+    runId: G1.run_id,
+    fault: expect.stringContaining(`${field}: `),
+  });
 });
 
 test("parsePollMessage: nothing can be done with a run that has no usable id", () => {
@@ -97,7 +122,18 @@ test("parsePollMessage: nothing can be done with a run that has no usable id", (
 });
 
 test("parsePollMessage: garbage is none of its shapes", () => {
-  for (const garbage of [undefined, null, "text", 5, true, [], [{ run: G1 }], { run: "x" }, { stop_runs: "run_1" }, { stop_sessions: [5] }]) {
+  for (const garbage of [
+    undefined,
+    null,
+    "text",
+    5,
+    true,
+    [],
+    [{ run: G1 }],
+    { run: "x" },
+    { stop_runs: "run_1" },
+    { stop_sessions: [5] },
+  ]) {
     expect(parsePollMessage(garbage)).toBeNull();
   }
 });

@@ -7,7 +7,12 @@ import { isAlive } from "../harness/processes.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { until } from "../harness/until.ts";
 
-const IDENTITY: RunnerIdentity = { coordinatorUrl: "http://localhost:8765", hostname: "h", projectDir: "/p", executorType: "x" };
+const IDENTITY: RunnerIdentity = {
+  coordinatorUrl: "http://localhost:8765",
+  hostname: "h",
+  projectDir: "/p",
+  executorType: "x",
+};
 const MODULE = resolve(import.meta.dir, "../../src/runner/identity-lock.ts");
 
 /** Whether the lock could be taken; it is given back at once. */
@@ -32,7 +37,12 @@ test("lockIdentity: one at a time; free again when it is given back", () => {
 test("lockIdentity: another identity is another lock", () => {
   using folder = tempFolder();
   using _lock = lockIdentity(IDENTITY, folder.path);
-  const others = [{ projectDir: "/q" }, { executorType: "y" }, { hostname: "i" }, { coordinatorUrl: "http://localhost:8766" }];
+  const others = [
+    { projectDir: "/q" },
+    { executorType: "y" },
+    { hostname: "i" },
+    { coordinatorUrl: "http://localhost:8766" },
+  ];
   expect(others.map((other) => isFree(folder.path, { ...IDENTITY, ...other }))).toEqual([true, true, true, true]);
 });
 
@@ -40,7 +50,11 @@ test("lockIdentity: this machine's names for itself are one coordinator", () => 
   using folder = tempFolder();
   using _lock = lockIdentity(IDENTITY, folder.path);
   const names = ["http://127.0.0.1:8765", "http://[::1]:8765/", "http://LOCALHOST:8765"];
-  expect(names.map((coordinatorUrl) => isFree(folder.path, { ...IDENTITY, coordinatorUrl }))).toEqual([false, false, false]);
+  expect(names.map((coordinatorUrl) => isFree(folder.path, { ...IDENTITY, coordinatorUrl }))).toEqual([
+    false,
+    false,
+    false,
+  ]);
 });
 
 /** Another process that holds the lock and has a child, as a runner has executors. */

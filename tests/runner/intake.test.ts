@@ -19,7 +19,14 @@ function machine(more: Partial<IntakeOptions> = {}): Machine {
     return made.lacking === null ? Promise.resolve() : Promise.reject(new Error(made.lacking));
   };
   const intake = new Intake({ log, requireRoom, onChange: () => void made.changes++, lookEveryMs: 2, ...more });
-  const made: Machine = { intake, lines, lacking: null, looks: 0, changes: 0, [Symbol.dispose]: () => intake[Symbol.dispose]() };
+  const made: Machine = {
+    intake,
+    lines,
+    lacking: null,
+    looks: 0,
+    changes: 0,
+    [Symbol.dispose]: () => intake[Symbol.dispose](),
+  };
   return made;
 }
 
@@ -103,7 +110,9 @@ test("Intake.whenThereIsRoom: after the longest wait it says for how long, and w
   const step = (): never => {
     throw full();
   };
-  await expect(at.intake.whenThereIsRoom(step, never())).rejects.toThrow(/no room for it on the machine for 30 ms \(no space left\)/);
+  await expect(at.intake.whenThereIsRoom(step, never())).rejects.toThrow(
+    /no room for it on the machine for 30 ms \(no space left\)/,
+  );
 });
 
 test("Intake: what waits is let go when the runner leaves", async () => {

@@ -32,21 +32,29 @@ for (const [name, pack, unpack] of KINDS) {
     expect(Buffer.from(pack(entries(), MTIME_SECONDS + 2)).equals(first)).toBe(false);
   });
 
-  test.skipIf(Bun.which(unpack[0]) === null || process.platform === "win32")(`${name}: ${unpack[0]} gives back content, mode and time`, () => {
-    using folder = tempFolder();
-    const archive = join(folder.path, "archive");
-    writeFileSync(archive, pack(entries(), MTIME_SECONDS));
-    const done = Bun.spawnSync([...unpack, archive], { cwd: folder.path, env: { ...process.env, TZ: "UTC", LC_ALL: "C.UTF-8" } });
-    expect({ code: done.exitCode, said: done.stderr.toString() }).toEqual({ code: 0, said: "" });
-    for (const { path, content, isExecutable } of entries()) {
-      const file = join(folder.path, path);
-      expect(readFileSync(file).equals(content)).toBe(true);
-      expect((statSync(file).mode & 0o111) !== 0).toBe(isExecutable);
-      expect(statSync(file).mtimeMs).toBe(MTIME_SECONDS * 1000);
-    }
-  });
+  test.skipIf(Bun.which(unpack[0]) === null || process.platform === "win32")(
+    `${name}: ${unpack[0]} gives back content, mode and time`,
+    () => {
+      using folder = tempFolder();
+      const archive = join(folder.path, "archive");
+      writeFileSync(archive, pack(entries(), MTIME_SECONDS));
+      const done = Bun.spawnSync([...unpack, archive], {
+        cwd: folder.path,
+        env: { ...process.env, TZ: "UTC", LC_ALL: "C.UTF-8" },
+      });
+      expect({ code: done.exitCode, said: done.stderr.toString() }).toEqual({ code: 0, said: "" });
+      for (const { path, content, isExecutable } of entries()) {
+        const file = join(folder.path, path);
+        expect(readFileSync(file).equals(content)).toBe(true);
+        expect((statSync(file).mode & 0o111) !== 0).toBe(isExecutable);
+        expect(statSync(file).mtimeMs).toBe(MTIME_SECONDS * 1000);
+      }
+    },
+  );
 }
 
 test("tarGz: a path that the format has no room for is refused", () => {
-  expect(() => tarGz([{ path: "x".repeat(101), content: new Uint8Array(), isExecutable: false }], 0)).toThrow("too long");
+  expect(() => tarGz([{ path: "x".repeat(101), content: new Uint8Array(), isExecutable: false }], 0)).toThrow(
+    "too long",
+  );
 });

@@ -12,7 +12,8 @@ const DEPLOY = join(root, "deploy");
 const dockerfile = readFileSync(join(DEPLOY, "Dockerfile"), "utf8").replaceAll("\\\n", " ");
 const manifest = readFileSync(join(DEPLOY, "kubernetes/agent-runner.yaml"), "utf8");
 
-const instructions = (name: string): string[] => [...dockerfile.matchAll(new RegExp(`^${name} (.+)$`, "gm"))].map(([, rest = ""]) => rest.trim());
+const instructions = (name: string): string[] =>
+  [...dockerfile.matchAll(new RegExp(`^${name} (.+)$`, "gm"))].map(([, rest = ""]) => rest.trim());
 
 test("deploy/Dockerfile: everything that is copied lies in the folder of an unpacked archive", async () => {
   const archive = await textEntries({ root, version: "1.2.3", bunVersion: "1.4.5", packages: [] });
@@ -31,7 +32,10 @@ test("deploy/Dockerfile: it is not root, an init reaps, and health is asked wher
 
 test("deploy: every variable that is set is one of the program's", () => {
   const known = new Set<string>(Object.values(SETTINGS).flatMap((setting) => ("env" in setting ? [setting.env] : [])));
-  const set = [...(instructions("ENV")[0] ?? "").matchAll(/(\w+)=/g), ...manifest.matchAll(/\{ name: ([A-Z_]+), value:/g)].map(([, name = ""]) => name);
+  const set = [
+    ...(instructions("ENV")[0] ?? "").matchAll(/(\w+)=/g),
+    ...manifest.matchAll(/\{ name: ([A-Z_]+), value:/g),
+  ].map(([, name = ""]) => name);
   expect(set.length).toBeGreaterThan(5);
   expect(set.filter((name) => !known.has(name))).toEqual([]);
 });

@@ -29,7 +29,9 @@ function setup(options: { damage?: boolean } = {}): Setup {
     files.set(`/v1.2.3/${name}.tar.gz`, options.damage === true ? archive.subarray(1) : archive);
   }
   files.set("/v1.2.3/SHA256SUMS", Buffer.from(sums.join("")));
-  const server = stubServer(({ url }) => (files.has(url) ? new Response(Buffer.from(files.get(url) ?? [])) : new Response("no", { status: 404 })));
+  const server = stubServer(({ url }) =>
+    files.has(url) ? new Response(Buffer.from(files.get(url) ?? [])) : new Response("no", { status: 404 }),
+  );
   const tools = join(folder.path, "tools");
   const home = join(folder.path, "home");
   mkdirSync(tools);
@@ -41,7 +43,12 @@ function setup(options: { damage?: boolean } = {}): Setup {
     async install(args = ["--version", "1.2.3"], env = {}) {
       const child = Bun.spawn(["sh", SCRIPT, ...args], {
         cwd: home,
-        env: { HOME: home, PATH: `${tools}:/usr/local/bin:/usr/bin:/bin`, AGENT_RUNNER_RELEASES_URL: server.url, ...env },
+        env: {
+          HOME: home,
+          PATH: `${tools}:/usr/local/bin:/usr/bin:/bin`,
+          AGENT_RUNNER_RELEASES_URL: server.url,
+          ...env,
+        },
         stdout: "pipe",
         stderr: "pipe",
       });
@@ -60,14 +67,17 @@ function setup(options: { damage?: boolean } = {}): Setup {
 const has = (tool: string): boolean => Bun.which(tool) !== null;
 const canInstall = isLinux && (has("curl") || has("wget")) && has("sha256sum");
 
-test.if(canInstall)("install.sh: downloads, checks and installs, and says that the folder is not in the PATH", async () => {
-  await using setUp = setup();
-  const { code, out } = await setUp.install();
-  expect({ code, out }).toMatchObject({ code: 0 });
-  expect(out).toContain("installed agent-runner 1.2.3 for linux-x64 in ");
-  expect(out).toContain("is not in your PATH");
-  expect(readFileSync(join(setUp.home, ".local/bin/agent-runner"), "utf8")).toContain("linux-x64");
-});
+test.if(canInstall)(
+  "install.sh: downloads, checks and installs, and says that the folder is not in the PATH",
+  async () => {
+    await using setUp = setup();
+    const { code, out } = await setUp.install();
+    expect({ code, out }).toMatchObject({ code: 0 });
+    expect(out).toContain("installed agent-runner 1.2.3 for linux-x64 in ");
+    expect(out).toContain("is not in your PATH");
+    expect(readFileSync(join(setUp.home, ".local/bin/agent-runner"), "utf8")).toContain("linux-x64");
+  },
+);
 
 test.if(canInstall)("install.sh: takes the place of an older program in the folder that is named", async () => {
   await using setUp = setup();
@@ -120,7 +130,22 @@ test.if(canInstall)("install.sh: a system or processor without a release is told
   expect((await setUp.install()).out).toContain("unpack the archive of the release by hand");
 });
 
-const PLAIN_TOOLS = ["sh", "tar", "gzip", "cut", "awk", "mktemp", "rm", "cp", "mv", "mkdir", "chmod", "ls", "sed", "cat"];
+const PLAIN_TOOLS = [
+  "sh",
+  "tar",
+  "gzip",
+  "cut",
+  "awk",
+  "mktemp",
+  "rm",
+  "cp",
+  "mv",
+  "mkdir",
+  "chmod",
+  "ls",
+  "sed",
+  "cat",
+];
 
 test.if(canInstall && has("wget")).each([
   ["wget and sha256sum", ["wget", "sha256sum"], 0, "installed agent-runner 1.2.3"],
@@ -131,10 +156,13 @@ test.if(canInstall && has("wget")).each([
   await using setUp = setup();
   const bare = join(setUp.home, "bare");
   mkdirSync(bare);
-  for (const tool of [...PLAIN_TOOLS, ...tools].filter((name) => name !== "shasum")) symlinkSync(Bun.which(tool) ?? "", join(bare, tool));
+  for (const tool of [...PLAIN_TOOLS, ...tools].filter((name) => name !== "shasum"))
+    symlinkSync(Bun.which(tool) ?? "", join(bare, tool));
   setUp.tool("uname", '[ "$1" = -m ] && echo x86_64 || echo Linux');
   if (tools.includes("shasum")) setUp.tool("shasum", `[ "$1 $2" = "-a 256" ] && exec ${Bun.which("sha256sum")} "$3"`);
-  const { code, out } = await setUp.install(["--version", "1.2.3"], { PATH: `${join(setUp.home, "..", "tools")}:${bare}` });
+  const { code, out } = await setUp.install(["--version", "1.2.3"], {
+    PATH: `${join(setUp.home, "..", "tools")}:${bare}`,
+  });
   expect(out).toContain(message);
   if (expected === 1) expect(out.trim().split("\n")).toHaveLength(1);
   expect(code).toBe(expected);

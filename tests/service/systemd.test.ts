@@ -10,19 +10,38 @@ const ENVIRONMENT_FILE = "/home/agents/.config/agent-runner/agent-runner.env";
 
 test("systemdUnit: a restart hands over, a stop drains and has time for it, and executors are left alone", () => {
   const unit = systemdUnit(serviceRequest({ drainMs: 300_000 }), ENVIRONMENT_FILE).split("\n");
-  for (const line of ["Type=notify", "KillMode=process", "RestartKillSignal=SIGUSR2", "KillSignal=SIGTERM", "TimeoutStopSec=330", "WatchdogSec=180", "OOMPolicy=continue", "Restart=on-failure"]) {
+  for (const line of [
+    "Type=notify",
+    "KillMode=process",
+    "RestartKillSignal=SIGUSR2",
+    "KillSignal=SIGTERM",
+    "TimeoutStopSec=330",
+    "WatchdogSec=180",
+    "OOMPolicy=continue",
+    "Restart=on-failure",
+  ]) {
     expect(unit).toContain(line);
   }
 });
 
 test("systemdUnit: what systemd would expand or split stays as it was typed", () => {
-  const unit = systemdUnit(serviceRequest({ command: ["/opt/a b/agent-runner", "--tags", '50%,$HOME,"x",c:\\d'], projectDir: "/srv/100% mine" }), ENVIRONMENT_FILE);
+  const unit = systemdUnit(
+    serviceRequest({
+      command: ["/opt/a b/agent-runner", "--tags", '50%,$HOME,"x",c:\\d'],
+      projectDir: "/srv/100% mine",
+    }),
+    ENVIRONMENT_FILE,
+  );
   expect(unit).toContain('ExecStart="/opt/a b/agent-runner" --tags "50%%,$$HOME,\\"x\\",c:\\\\d"');
   expect(unit).toContain("WorkingDirectory=/srv/100%% mine");
 });
 
 test("systemdPlan: the environment file is the user's and private; the unit is neither", () => {
-  const files = systemdPlan(serviceRequest()).files.map(({ path, mode, isUsers }) => ({ path, mode: mode.toString(8), isUsers }));
+  const files = systemdPlan(serviceRequest()).files.map(({ path, mode, isUsers }) => ({
+    path,
+    mode: mode.toString(8),
+    isUsers,
+  }));
   expect(files).toEqual([
     { path: "/home/agents/.config/systemd/user/agent-runner.service", mode: "644", isUsers: false },
     { path: ENVIRONMENT_FILE, mode: "600", isUsers: true },
@@ -35,17 +54,28 @@ test("systemdPlan: a system service runs as its user, with its state in /var/lib
   expect(JSON.stringify(plan)).not.toContain("--user");
 });
 
-test.skipIf(analyze === null).each(["user", "system"] as const)("systemdUnit: systemd finds nothing wrong with the unit of a %s service", async (scope) => {
-  using folder = tempFolder();
-  const path = join(folder.path, "agent-runner.service");
-  const runAs = scope === "system" ? "root" : null;
-  writeFileSync(path, systemdUnit(serviceRequest({ scope, runAs, projectDir: folder.path }), join(folder.path, "env")));
-  const verify = Bun.spawn([analyze ?? "", "verify", "--man=no", ...(scope === "user" ? ["--user"] : []), path], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: folder.path, XDG_RUNTIME_DIR: folder.path, SYSTEMD_UNIT_PATH: `${folder.path}:/usr/lib/systemd/${scope}:` },
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const said = (await new Response(verify.stdout).text()) + (await new Response(verify.stderr).text());
-  expect(said.split("\n").filter((line) => line.includes("agent-runner"))).toEqual([]);
-  expect(await verify.exited).toBe(0);
-});
+test.skipIf(analyze === null).each(["user", "system"] as const)(
+  "systemdUnit: systemd finds nothing wrong with the unit of a %s service",
+  async (scope) => {
+    using folder = tempFolder();
+    const path = join(folder.path, "agent-runner.service");
+    const runAs = scope === "system" ? "root" : null;
+    writeFileSync(
+      path,
+      systemdUnit(serviceRequest({ scope, runAs, projectDir: folder.path }), join(folder.path, "env")),
+    );
+    const verify = Bun.spawn([analyze ?? "", "verify", "--man=no", ...(scope === "user" ? ["--user"] : []), path], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: folder.path,
+        XDG_RUNTIME_DIR: folder.path,
+        SYSTEMD_UNIT_PATH: `${folder.path}:/usr/lib/systemd/${scope}:`,
+      },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const said = (await new Response(verify.stdout).text()) + (await new Response(verify.stderr).text());
+    expect(said.split("\n").filter((line) => line.includes("agent-runner"))).toEqual([]);
+    expect(await verify.exited).toBe(0);
+  },
+);

@@ -10,26 +10,42 @@ const DEPLOY = join(import.meta.dir, "../../deploy");
 const promtool = Bun.which("promtool");
 
 async function servedNames(): Promise<Set<string>> {
-  const metrics = new ProgramMetrics({ labels: { command: "up", executor: "" }, startedAtMs: 0 }, { runner: () => null, coordinator: { counts: () => NO_COUNTS } });
+  const metrics = new ProgramMetrics(
+    { labels: { command: "up", executor: "" }, startedAtMs: 0 },
+    { runner: () => null, coordinator: { counts: () => NO_COUNTS } },
+  );
   const text = await (await metrics.answer()).text();
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
-  return new Set(types.flatMap(([, name = "", type]) => (type === "histogram" ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name])));
+  return new Set(
+    types.flatMap(([, name = "", type]) =>
+      type === "histogram" ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
+    ),
+  );
 }
 
 function namesIn(text: string): string[] {
   return [...new Set(text.match(/\b(?:agent_runner|agent_coordinator|process)_[a-z_]+/g))];
 }
 
-test.each(["prometheus/alerts.yml", "grafana/agent-runner.json"])("deploy/%s asks only for metrics that there are", async (file) => {
-  const names = namesIn(readFileSync(join(DEPLOY, file), "utf8"));
-  const served = await servedNames();
-  expect(names.length).toBeGreaterThan(5);
-  expect(names.filter((name) => !served.has(name))).toEqual([]);
-});
+test.each(["prometheus/alerts.yml", "grafana/agent-runner.json"])(
+  "deploy/%s asks only for metrics that there are",
+  async (file) => {
+    const names = namesIn(readFileSync(join(DEPLOY, file), "utf8"));
+    const served = await servedNames();
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !served.has(name))).toEqual([]);
+  },
+);
 
 interface Dashboard {
   readonly templating: { readonly list: readonly { readonly name: string }[] };
-  readonly panels: readonly { readonly id: number; readonly title: string; readonly type: string; readonly gridPos: Record<"x" | "y" | "w" | "h", number>; readonly targets: readonly { readonly expr: string }[] }[];
+  readonly panels: readonly {
+    readonly id: number;
+    readonly title: string;
+    readonly type: string;
+    readonly gridPos: Record<"x" | "y" | "w" | "h", number>;
+    readonly targets: readonly { readonly expr: string }[];
+  }[];
 }
 
 test("deploy/grafana: every panel asks something, none lies over another, and only variables that there are stand in them", async () => {
@@ -38,7 +54,9 @@ test("deploy/grafana: every panel asks something, none lies over another, and on
   const used = [...JSON.stringify(panels).matchAll(/\$\{?(\w+)/g)].map(([, name = ""]) => name);
   expect(used.filter((name) => !known.has(name))).toEqual([]);
   expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
-  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`));
+  const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+    Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
+  );
   expect(new Set(cells).size).toBe(cells.length);
   expect(panels.filter(({ gridPos: { x, w } }) => x + w > 24).map(({ title }) => title)).toEqual([]);
   expect(panels.filter(({ targets }) => targets.length === 0).map(({ title }) => title)).toEqual([]);
@@ -49,7 +67,11 @@ test.skipIf(promtool === null).each([
   ["check", "rules", "alerts.yml"],
   ["test", "rules", "alerts.test.yml"],
 ])("deploy/prometheus: promtool %s %s %s", async (verb, what, file) => {
-  const child = Bun.spawn([promtool ?? "", verb, what, file], { cwd: join(DEPLOY, "prometheus"), stdout: "pipe", stderr: "pipe" });
+  const child = Bun.spawn([promtool ?? "", verb, what, file], {
+    cwd: join(DEPLOY, "prometheus"),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const said = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
   expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
 });

@@ -5,7 +5,16 @@ import { serveObservation } from "../../src/telemetry/observation-server.ts";
 import { statusOf } from "../../src/telemetry/status.ts";
 
 const IDENTITY = { command: "runner", coordinatorUrl: "http://c", executor: "x", projectDir: "/p", tags: [] } as const;
-const ONLINE: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: 0, lastCallAtMs: 0, heartbeatIntervalMs: 60_000, hasRoom: true, runs: [] };
+const ONLINE: RunnerStatus = {
+  state: "online",
+  runnerId: "lnch_1",
+  isCoordinatorUp: true,
+  lastAnswerAtMs: 0,
+  lastCallAtMs: 0,
+  heartbeatIntervalMs: 60_000,
+  hasRoom: true,
+  runs: [],
+};
 
 function served(runner: RunnerStatus | null): { url: string } & AsyncDisposable {
   const server = serveObservation({
@@ -21,7 +30,12 @@ test.each([
   ["without a runner", null, 200, "ready"],
   ["starting", { ...ONLINE, state: "starting" }, 503, "not ready: starting"],
   ["draining", { ...ONLINE, state: "draining" }, 503, "not ready: draining"],
-  ["with the coordinator away", { ...ONLINE, isCoordinatorUp: false }, 503, "not ready: the coordinator does not answer"],
+  [
+    "with the coordinator away",
+    { ...ONLINE, isCoordinatorUp: false },
+    503,
+    "not ready: the coordinator does not answer",
+  ],
   ["that the coordinator has deregistered", { ...ONLINE, runnerId: null }, 503, "not ready: not registered"],
 ] as [string, RunnerStatus | null, number, string][])("/readyz of a program %s", async (_, runner, status, text) => {
   await using server = served(runner);
@@ -45,7 +59,12 @@ test("a web page that has rebound its name to this machine reads nothing", async
 test("an address that is taken is a UserError that names it", async () => {
   await using server = served(ONLINE);
   const port = Number(new URL(server.url).port);
-  const again = (): unknown => serveObservation({ address: { host: "127.0.0.1", port }, status: () => statusOf(IDENTITY, null, 0), metrics: () => Promise.reject(new Error()) });
+  const again = (): unknown =>
+    serveObservation({
+      address: { host: "127.0.0.1", port },
+      status: () => statusOf(IDENTITY, null, 0),
+      metrics: () => Promise.reject(new Error()),
+    });
   expect(again).toThrow(UserError);
   expect(again).toThrow(`Cannot serve metrics on 127.0.0.1:${port}: it is taken`);
 });

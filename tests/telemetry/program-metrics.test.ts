@@ -7,15 +7,28 @@ import { NO_COUNTS } from "./no-counts.ts";
 
 const PROGRAM = { labels: { command: "up", executor: "x" }, startedAtMs: 1_000_000 };
 
-const linesOf = async (metrics: ProgramMetrics): Promise<string[]> => (await (await metrics.answer()).text()).split("\n");
+const linesOf = async (metrics: ProgramMetrics): Promise<string[]> =>
+  (await (await metrics.answer()).text()).split("\n");
 
 test("ProgramMetrics: a coordinator alone has its own figures and those of its process, and none of a runner", async () => {
-  const counts: CoordinatorCounts = { ...NO_COUNTS, runs: { pending: { time: 1, retry: 2, turn: 3, runner: 4 }, claimed: 5, running: 6, stopping: 7 }, runners: { online: 8, stale: 9 } };
+  const counts: CoordinatorCounts = {
+    ...NO_COUNTS,
+    runs: { pending: { time: 1, retry: 2, turn: 3, runner: 4 }, claimed: 5, running: 6, stopping: 7 },
+    runners: { online: 8, stale: 9 },
+  };
   const seen = await linesOf(new ProgramMetrics(PROGRAM, { runner: null, coordinator: { counts: () => counts } }));
-  for (const line of ['runs{status="pending"} 10', 'runs{status="running"} 6', 'runs_waiting{for="turn"} 3', 'runners{status="stale"} 9', 'runs_ended_total{status="failed"} 0']) {
+  for (const line of [
+    'runs{status="pending"} 10',
+    'runs{status="running"} 6',
+    'runs_waiting{for="turn"} 3',
+    'runners{status="stale"} 9',
+    'runs_ended_total{status="failed"} 0',
+  ]) {
     expect(seen).toContain(`agent_coordinator_${line}`);
   }
-  expect(seen.filter((line) => line.startsWith("agent_runner_")).map((line) => line.split("{")[0])).toEqual(["agent_runner_info"]);
+  expect(seen.filter((line) => line.startsWith("agent_runner_")).map((line) => line.split("{")[0])).toEqual([
+    "agent_runner_info",
+  ]);
   expect(seen).toContain("process_start_time_seconds 1000");
   for (const name of ["process_resident_memory_bytes", "process_cpu_seconds_total"]) {
     expect(Number(seen.find((line) => line.startsWith(`${name} `))?.split(" ")[1])).toBeGreaterThan(0);
@@ -24,7 +37,10 @@ test("ProgramMetrics: a coordinator alone has its own figures and those of its p
 
 test("ProgramMetrics: what the coordinator counts is shown as it is at each reading", async () => {
   const ended = { completed: 1, failed: 0, stopped: 0 };
-  const metrics = new ProgramMetrics(PROGRAM, { runner: null, coordinator: { counts: () => ({ ...NO_COUNTS, ended }) } });
+  const metrics = new ProgramMetrics(PROGRAM, {
+    runner: null,
+    coordinator: { counts: () => ({ ...NO_COUNTS, ended }) },
+  });
   expect(await linesOf(metrics)).toContain('agent_coordinator_runs_ended_total{status="completed"} 1');
   ended.completed++;
   expect(await linesOf(metrics)).toContain('agent_coordinator_runs_ended_total{status="completed"} 2');
@@ -43,7 +59,11 @@ test.skipIf(promtool === null)("ProgramMetrics: Prometheus' own check finds noth
   const run = new ActiveRun(assignedRun());
   for (const state of ["starting", "running", "reporting", "ended"] as const) run.moveTo(state);
   metrics.runner?.runEnded(run, { kind: "succeeded" });
-  const check = Bun.spawn([promtool ?? "", "check", "metrics"], { stdin: Buffer.from((await linesOf(metrics)).join("\n")), stdout: "pipe", stderr: "pipe" });
+  const check = Bun.spawn([promtool ?? "", "check", "metrics"], {
+    stdin: Buffer.from((await linesOf(metrics)).join("\n")),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const said = (await new Response(check.stdout).text()) + (await new Response(check.stderr).text());
   expect(said).toBe("");
   expect(await check.exited).toBe(0);

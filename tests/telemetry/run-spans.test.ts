@@ -6,7 +6,10 @@ import { assignedRun } from "../runner/assigned-run.ts";
 
 const SETTINGS = { otherProtocol: null, sampler: "parentbased_always_on", samplerArgument: undefined };
 
-function parentGiven(assigned: Parameters<typeof assignedRun>[0], settings: ConstructorParameters<typeof RunSpans>[0] = SETTINGS): string {
+function parentGiven(
+  assigned: Parameters<typeof assignedRun>[0],
+  settings: ConstructorParameters<typeof RunSpans>[0] = SETTINGS,
+): string {
   const spans = new RunSpans(settings, silentLog);
   return spans.traceOf(new ActiveRun(assignedRun(assigned))).traceparent ?? "";
 }
@@ -29,7 +32,9 @@ test("RunSpans: a run that carries a trace is a span of that trace, sampled as i
 
 test("RunSpans: what the trace's creator added for itself is handed on", () => {
   const spans = new RunSpans(SETTINGS, silentLog);
-  const run = new ActiveRun(assignedRun({ traceparent: `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`, tracestate: "vendor=1" }));
+  const run = new ActiveRun(
+    assignedRun({ traceparent: `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`, tracestate: "vendor=1" }),
+  );
   expect(spans.traceOf(run).tracestate).toBe("vendor=1");
 });
 

@@ -5,7 +5,16 @@ import type { RunnerStatus } from "../../src/runner/runner-status.ts";
 import { RunnerMetrics } from "../../src/telemetry/runner-metrics.ts";
 import { assignedRun } from "../runner/assigned-run.ts";
 
-const STATUS: RunnerStatus = { state: "online", runnerId: "lnch_1", isCoordinatorUp: true, lastAnswerAtMs: performance.now(), lastCallAtMs: null, heartbeatIntervalMs: 60_000, hasRoom: true, runs: [] };
+const STATUS: RunnerStatus = {
+  state: "online",
+  runnerId: "lnch_1",
+  isCoordinatorUp: true,
+  lastAnswerAtMs: performance.now(),
+  lastCallAtMs: null,
+  heartbeatIntervalMs: 60_000,
+  hasRoom: true,
+  runs: [],
+};
 
 function metricsOf(status: RunnerStatus | null = STATUS): { metrics: RunnerMetrics; lines: () => Promise<string[]> } {
   const registry = new Registry();
@@ -58,7 +67,13 @@ test("RunnerMetrics: gauges show the status of the moment", async () => {
   running.moveTo("running");
   const reporting = new ActiveRun(assignedRun({ runId: "run_2" }));
   reporting.moveTo("reporting");
-  const { lines } = metricsOf({ ...STATUS, isCoordinatorUp: false, runnerId: null, hasRoom: false, runs: [running, reporting] });
+  const { lines } = metricsOf({
+    ...STATUS,
+    isCoordinatorUp: false,
+    runnerId: null,
+    hasRoom: false,
+    runs: [running, reporting],
+  });
   const seen = await lines();
   expect(seen).toContain('agent_runner_runs_in_flight{state="running"} 1');
   expect(seen).toContain('agent_runner_runs_in_flight{state="queued"} 0');

@@ -13,21 +13,32 @@ interface Invocation {
 
 const apiUrl = new URL(process.env["AGENT_ORCHESTRATOR_API_URL"] ?? "http://localhost:8765");
 // The API is the runner on this machine: never ask a proxy for it.
-process.env["NO_PROXY"] = process.env["no_proxy"] = [process.env["NO_PROXY"], apiUrl.hostname].filter(Boolean).join(",");
+process.env["NO_PROXY"] = process.env["no_proxy"] = [process.env["NO_PROXY"], apiUrl.hostname]
+  .filter(Boolean)
+  .join(",");
 
 const invocation = (await Bun.stdin.json()) as Invocation;
-if (!["2.0", "2.2"].includes(invocation.schema_version)) throw new Error(`unsupported schema version ${invocation.schema_version}`);
+if (!["2.0", "2.2"].includes(invocation.schema_version))
+  throw new Error(`unsupported schema version ${invocation.schema_version}`);
 const prompt = invocation.prompt ?? invocation.parameters?.prompt ?? "";
 const sessionUrl = `${apiUrl.href.replace(/\/+$/, "")}/sessions/${encodeURIComponent(invocation.session_id)}`;
 
 /** POSTs JSON; an error that nobody catches ends the run as failed, its text is what the coordinator is told. */
 async function post(url: string, body: object): Promise<void> {
-  const response = await fetch(url, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+  const response = await fetch(url, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  });
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
 }
 
 async function send(event: { event_type: string; [field: string]: unknown }): Promise<void> {
-  await post(`${sessionUrl}/events`, { ...event, session_id: invocation.session_id, timestamp: new Date().toISOString() });
+  await post(`${sessionUrl}/events`, {
+    ...event,
+    session_id: invocation.session_id,
+    timestamp: new Date().toISOString(),
+  });
 }
 
 async function say(role: "user" | "assistant", text: string): Promise<void> {

@@ -9,7 +9,11 @@ const REPEATABLE: ReadonlySet<string> = new Set(["tag", "tags"]);
  * Which command was typed, and what is left for it. The command is the first word that is neither an option nor an option's value, so
  * that `-x test-executor` is the root command. Throws a usage error for a word that is no command.
  */
-export function chooseCommand(typed: readonly string[], rootArgs: ArgsDef, commands: readonly string[]): { name: string | null; rest: string[] } {
+export function chooseCommand(
+  typed: readonly string[],
+  rootArgs: ArgsDef,
+  commands: readonly string[],
+): { name: string | null; rest: string[] } {
   const argv = expandShort(typed, rootArgs);
   const index = argv.findIndex((word, i) => !word.startsWith("-") && !isValueOf(argv[i - 1], rootArgs));
   const end = argv.indexOf("--");
@@ -18,9 +22,13 @@ export function chooseCommand(typed: readonly string[], rootArgs: ArgsDef, comma
   if (!commands.includes(word)) {
     const before = argv[index - 1];
     // `--typo VALUE`: what is wrong is the option, not its value.
-    if (before?.startsWith("-") && !before.includes("=") && findOption(before, rootArgs) === undefined) throw unknownOption("", before, rootArgs);
+    if (before?.startsWith("-") && !before.includes("=") && findOption(before, rootArgs) === undefined)
+      throw unknownOption("", before, rootArgs);
     const meant = nearest(word, commands);
-    throw usageError(`Unknown command: ${word}`, `${meant === undefined ? "" : `Did you mean ${meant}? `}See agent-runner --help`);
+    throw usageError(
+      `Unknown command: ${word}`,
+      `${meant === undefined ? "" : `Did you mean ${meant}? `}See agent-runner --help`,
+    );
   }
   return { name: word, rest: argv.toSpliced(index, 1) };
 }
@@ -63,7 +71,10 @@ export function normaliseArgs(command: string, rest: readonly string[], args: Ar
     if (value === undefined) {
       value = words[++i];
       if (value === undefined || (value.startsWith("-") && value.length > 1)) {
-        throw usageError(`${typed} needs a value`, `Write ${typed} ${found.arg.valueHint ?? "VALUE"}; see ${helpOf(command)}`);
+        throw usageError(
+          `${typed} needs a value`,
+          `Write ${typed} ${found.arg.valueHint ?? "VALUE"}; see ${helpOf(command)}`,
+        );
       }
     }
     const before = values.get(found.name);
@@ -84,7 +95,9 @@ function expandWord(word: string, args: ArgsDef): string[] {
   if (!/^-[A-Za-z]./.test(word) || word[2] === "=") return [word];
   const first = findOption(word.slice(0, 2), args);
   if (first === undefined) return [word];
-  return first.arg.type === "boolean" ? [word.slice(0, 2), ...expandWord(`-${word.slice(2)}`, args)] : [word.slice(0, 2), word.slice(2)];
+  return first.arg.type === "boolean"
+    ? [word.slice(0, 2), ...expandWord(`-${word.slice(2)}`, args)]
+    : [word.slice(0, 2), word.slice(2)];
 }
 
 function toWord(name: string, value: string, arg: ArgDef | undefined): string {
@@ -96,7 +109,8 @@ function findOption(typed: string, args: ArgsDef): { name: string; arg: ArgDef; 
   for (const [name, arg] of Object.entries(args)) {
     if (arg.type === "positional") continue;
     const alias = "alias" in arg ? arg.alias : undefined;
-    if (typed === `--${name}` || (typeof alias === "string" && typed === `-${alias}`)) return { name, arg, negated: false };
+    if (typed === `--${name}` || (typeof alias === "string" && typed === `-${alias}`))
+      return { name, arg, negated: false };
     if (arg.type === "boolean" && typed === `--no-${name}`) return { name, arg, negated: true };
   }
   return undefined;
@@ -105,7 +119,10 @@ function findOption(typed: string, args: ArgsDef): { name: string; arg: ArgDef; 
 function unknownOption(command: string, typed: string, args: ArgsDef): Error {
   const known = Object.entries(args).flatMap(([name, arg]) => (arg.type === "positional" ? [] : [`--${name}`]));
   const meant = typed.startsWith("--") ? nearest(typed, known) : undefined;
-  return usageError(`Unknown option: ${typed}`, `${meant === undefined ? "" : `Did you mean ${meant}? `}See ${helpOf(command)}`);
+  return usageError(
+    `Unknown option: ${typed}`,
+    `${meant === undefined ? "" : `Did you mean ${meant}? `}See ${helpOf(command)}`,
+  );
 }
 
 function checkPositionals(command: string, positionals: readonly string[], args: ArgsDef): void {
@@ -114,7 +131,10 @@ function checkPositionals(command: string, positionals: readonly string[], args:
   if (missing !== undefined) throw usageError(`${missing[0].toUpperCase()} is missing`, `See ${helpOf(command)}`);
   if (positionals.length > wanted.length) {
     const extra = positionals[wanted.length] ?? "";
-    throw usageError(`Unexpected word: ${extra}`, wanted.length > 0 ? "Put a text of several words in quotes" : `See ${helpOf(command)}`);
+    throw usageError(
+      `Unexpected word: ${extra}`,
+      wanted.length > 0 ? "Put a text of several words in quotes" : `See ${helpOf(command)}`,
+    );
   }
 }
 

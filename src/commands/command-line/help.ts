@@ -29,8 +29,16 @@ export function renderHelp(command: Command, options: HelpOptions): string {
     command.description,
     `${bold("USAGE")}\n  ${usage}${options.commands.length > 0 ? "\n  agent-runner COMMAND [OPTIONS]" : ""}`,
     section(bold("COMMANDS"), options.commands, options.width),
-    section(bold("ARGUMENTS"), positionals.map(([key, arg]) => [key.toUpperCase(), arg.description ?? ""]), options.width),
-    section(bold("OPTIONS"), flags.map(([key, arg]) => [flagColumn(key, arg), arg.description ?? ""]), options.width),
+    section(
+      bold("ARGUMENTS"),
+      positionals.map(([key, arg]) => [key.toUpperCase(), arg.description ?? ""]),
+      options.width,
+    ),
+    section(
+      bold("OPTIONS"),
+      flags.map(([key, arg]) => [flagColumn(key, arg), arg.description ?? ""]),
+      options.width,
+    ),
     `${bold("EXAMPLES")}\n${command.examples.map(([line, what]) => `  ${line}\n      ${what}`).join("\n")}`,
     options.commands.length > 0 ? section(bold("EXIT CODES"), EXIT_CODES, options.width) : "",
   ];

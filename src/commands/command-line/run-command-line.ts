@@ -7,7 +7,11 @@ import { COMMANDS, rootCommand } from "./command-table.ts";
 import { renderHelp } from "./help.ts";
 
 /** From what was typed to an exit code: choose the command, parse for it, run it. `printVersion` is what `--version` does. */
-export async function runCommandLine(words: readonly string[], context: CommandContext, printVersion: () => number): Promise<number> {
+export async function runCommandLine(
+  words: readonly string[],
+  context: CommandContext,
+  printVersion: () => number,
+): Promise<number> {
   const { name, rest } = chooseCommand(wordsOfHelp(words), rootCommand.args, Object.keys(COMMANDS));
   const command = name === null ? rootCommand : await loadCommand(name);
   const options = rest.slice(0, rest.includes("--") ? rest.indexOf("--") : undefined);
@@ -17,7 +21,10 @@ export async function runCommandLine(words: readonly string[], context: CommandC
   bypassProxyForLoopback();
   const rawArgs = normaliseArgs(command.name, rest, command.args);
   const { args, run } = command;
-  const { result } = await runCommand(defineCommand({ args, run: ({ args }) => run(args as Record<string, string | boolean>, context) }), { rawArgs });
+  const { result } = await runCommand(
+    defineCommand({ args, run: ({ args }) => run(args as Record<string, string | boolean>, context) }),
+    { rawArgs },
+  );
   return result as number;
 }
 
@@ -33,7 +40,8 @@ async function loadCommand(name: string): Promise<Command> {
 }
 
 function printHelp(command: Command, context: CommandContext): number {
-  const commands = command === rootCommand ? Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const) : [];
+  const commands =
+    command === rootCommand ? Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const) : [];
   const colours = context.isTerminal && !context.env["NO_COLOR"];
   const width = context.isTerminal ? process.stdout.columns : undefined;
   context.write(renderHelp(command, { commands, colours, width: width ?? 100 }));

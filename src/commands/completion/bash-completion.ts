@@ -64,10 +64,19 @@ function completing(kind: ValueKind): string {
 }
 
 function wordCase({ name, options, positionals }: CommandModel, more: string): string {
-  const kinds = positionals.map(({ kind }) => (kind === "run" ? '$("${COMP_WORDS[0]}" completion runs 2>/dev/null)' : typeof kind === "string" ? "" : kind.join(" ")));
+  const kinds = positionals.map(({ kind }) =>
+    kind === "run"
+      ? '$("${COMP_WORDS[0]}" completion runs 2>/dev/null)'
+      : typeof kind === "string"
+        ? ""
+        : kind.join(" "),
+  );
   const flags = options.map(({ long }) => long).join(" ");
   const positional = [more, ...kinds].filter(Boolean).join(" ");
   // Options only where one was begun: most who press the key want to know what comes next.
-  const shown = positional === "" ? `words="${flags}"` : `if [[ $current == -* ]]; then words="${flags}"; else words="${positional}"; fi`;
+  const shown =
+    positional === ""
+      ? `words="${flags}"`
+      : `if [[ $current == -* ]]; then words="${flags}"; else words="${positional}"; fi`;
   return `    "${name}") ${shown} ;;`;
 }

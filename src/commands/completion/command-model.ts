@@ -18,7 +18,11 @@ export interface CommandModel {
   readonly summary: string;
   readonly description: string;
   readonly options: readonly OptionModel[];
-  readonly positionals: readonly { readonly name: string; readonly description: string; readonly kind: ValueKind | "run" }[];
+  readonly positionals: readonly {
+    readonly name: string;
+    readonly description: string;
+    readonly kind: ValueKind | "run";
+  }[];
   readonly examples: Command["examples"];
 }
 
@@ -38,7 +42,9 @@ export function commandModel(command: Command, summary: string): CommandModel {
     description: command.description,
     options: args.flatMap(([name, arg]) => (arg.type === "positional" ? [] : [optionModel(name, arg)])),
     positionals: args.flatMap(([name, arg]) =>
-      arg.type === "positional" ? [{ name, description: arg.description ?? "", kind: POSITIONALS[`${command.name} ${name}`] ?? "text" }] : [],
+      arg.type === "positional"
+        ? [{ name, description: arg.description ?? "", kind: POSITIONALS[`${command.name} ${name}`] ?? "text" }]
+        : [],
     ),
     examples: command.examples,
   };

@@ -24,7 +24,8 @@ export function completionCommand(models: () => Promise<CommandModel[]>): Comman
   };
   return {
     name: "completion",
-    description: "Prints completions for a shell, or the manual page. (The completions themselves ask it for the names of executors and of runs.)",
+    description:
+      "Prints completions for a shell, or the manual page. (The completions themselves ask it for the names of executors and of runs.)",
     args: {
       what: { type: "positional", description: "bash, zsh, fish or man; executors or runs for their names" },
       ...coordinatorOptions,
@@ -41,7 +42,8 @@ export function completionCommand(models: () => Promise<CommandModel[]>): Comman
       const script = scripts[what];
       if (script !== undefined) context.print((await script()).trimEnd());
       else if (what === "executors" || what === "runs") await printNames(what, args, context);
-      else throw usageError(`There is no completion for ${what}`, "It is one of: bash, zsh, fish, man, executors, runs");
+      else
+        throw usageError(`There is no completion for ${what}`, "It is one of: bash, zsh, fish, man, executors, runs");
       return ExitCode.ok;
     },
   };
@@ -49,6 +51,9 @@ export function completionCommand(models: () => Promise<CommandModel[]>): Comman
 
 async function printNames(what: "executors" | "runs", args: CommandArgs, context: CommandContext): Promise<void> {
   const config = loadConfig(args, context.env);
-  const names = what === "executors" ? executorNames(catalogOptions(config, context.env)) : (await connect(config).runs()).slice(-SHOWN_RUNS).map((run) => run.run_id);
+  const names =
+    what === "executors"
+      ? executorNames(catalogOptions(config, context.env))
+      : (await connect(config).runs()).slice(-SHOWN_RUNS).map((run) => run.run_id);
   if (names.length > 0) context.print(names.join("\n"));
 }

@@ -29,7 +29,8 @@ function commandLines({ options, positionals }: CommandModel, name: string): str
     return `complete -c agent-runner ${condition}${letter} -l ${long.slice(2)}${value === null ? "" : ` ${valueOf(value.kind)}`} -d ${quoted(description)}`;
   });
   const words = positionals.flatMap(({ kind }) => {
-    if (kind === "run") return [`complete -c agent-runner ${condition} -a '(agent-runner completion runs 2>/dev/null)'`];
+    if (kind === "run")
+      return [`complete -c agent-runner ${condition} -a '(agent-runner completion runs 2>/dev/null)'`];
     return typeof kind === "string" ? [] : [`complete -c agent-runner ${condition} -a ${quoted(kind.join(" "))}`];
   });
   return [...flags, ...words].join("\n");

@@ -23,13 +23,19 @@ export function manPage(commands: readonly CommandModel[], version: string): str
     ...others.flatMap((command) => [
       `.SS ${["agent\\-runner", escape(command.name), ...command.positionals.map(({ name }) => `\\fI${escape(name.toUpperCase())}\\fR`)].join(" ")}`,
       escape(command.description),
-      ...command.positionals.flatMap(({ name, description }) => [".TP", `\\fI${escape(name.toUpperCase())}\\fR`, escape(description)]),
+      ...command.positionals.flatMap(({ name, description }) => [
+        ".TP",
+        `\\fI${escape(name.toUpperCase())}\\fR`,
+        escape(description),
+      ]),
       ...optionLines(command),
     ]),
     ".SH EXIT STATUS",
     ...EXIT_CODES.flatMap(([code, what]) => [".TP", `.B ${code}`, escape(what)]),
     ".SH EXAMPLES",
-    ...commands.flatMap(({ examples }) => examples.flatMap(([line, what]) => [".TP", `.B ${escape(line)}`, escape(what)])),
+    ...commands.flatMap(({ examples }) =>
+      examples.flatMap(([line, what]) => [".TP", `.B ${escape(line)}`, escape(what)]),
+    ),
     ".SH FILES",
     ".TP",
     "\\fI~/.config/agent\\-runner/config.toml\\fR",
@@ -50,5 +56,8 @@ function optionLines({ options }: CommandModel): string[] {
 
 /** A line of text: nothing in it is a request or an escape. */
 function escape(text: string): string {
-  return text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replace(/^(['.])/, "\\&$1");
+  return text
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replace(/^(['.])/, "\\&$1");
 }

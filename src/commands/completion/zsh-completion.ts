@@ -43,7 +43,10 @@ fi
 }
 
 function commandCase({ name, options, positionals }: CommandModel): string {
-  const words = positionals.map(({ name, kind }, i) => `    ${quoted(`${i + 1}:${name}:${kind === "run" ? "_agent_runner_names runs" : typeof kind === "string" ? "" : `(${kind.join(" ")})`}`)} \\`);
+  const words = positionals.map(
+    ({ name, kind }, i) =>
+      `    ${quoted(`${i + 1}:${name}:${kind === "run" ? "_agent_runner_names runs" : typeof kind === "string" ? "" : `(${kind.join(" ")})`}`)} \\`,
+  );
   const lines = [...specs(options), ...words];
   return `    ${name})\n      _arguments \\\n${lines.join("\n").replace(/ \\$/, "")} && ret=0\n      ;;`;
 }
@@ -52,7 +55,10 @@ function specs(options: readonly OptionModel[]): string[] {
   return options.map(({ long, short, value, description }) => {
     const text = `[${description.replaceAll("[", "(").replaceAll("]", ")").replaceAll(":", "\\:")}]`;
     const action = value === null ? "" : `:${value.hint.replaceAll("|", " or ")}:${actionOf(value.kind)}`;
-    const names = short === null ? quoted(`${long}${text}${action}`) : `${quoted(`(${short} ${long})`)}{${short},${long}}${quoted(`${text}${action}`)}`;
+    const names =
+      short === null
+        ? quoted(`${long}${text}${action}`)
+        : `${quoted(`(${short} ${long})`)}{${short},${long}}${quoted(`${text}${action}`)}`;
     return `    ${names} \\`;
   });
 }

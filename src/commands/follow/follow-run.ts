@@ -24,7 +24,12 @@ const STREAM_RETRY_MS = 2_000;
  * Follows a run to its end: events as they come, the status whenever it changes. A run that is tried again is followed to the end of its
  * last attempt. An outage of the coordinator is waited out.
  */
-export async function followRun(client: CoordinatorClient, firstRunId: string, sessionId: string, options: FollowOptions): Promise<Followed> {
+export async function followRun(
+  client: CoordinatorClient,
+  firstRunId: string,
+  sessionId: string,
+  options: FollowOptions,
+): Promise<Followed> {
   const done = new AbortController();
   let wake = new AbortController();
   const streaming = streamEvents(client, sessionId, done.signal, (event) => {

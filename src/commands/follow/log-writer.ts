@@ -47,7 +47,8 @@ export class LogWriter {
 
   output(stream: "stdout" | "stderr", text: string): void {
     if (text === "") return;
-    if (!this.#options.isJson && !this.#options.isMarked && !this.startsAtEnd) return this.#context.write(this.#shown(text));
+    if (!this.#options.isJson && !this.#options.isMarked && !this.startsAtEnd)
+      return this.#context.write(this.#shown(text));
     const lines = (this.#rest[stream] + text).split("\n");
     this.#rest[stream] = lines.pop() ?? "";
     for (const line of this.#lastOf(stream, lines)) this.#line(stream, line);
@@ -92,8 +93,11 @@ function lineOf(event: SessionEvent): string {
 
 function wordsOf(event: SessionEvent): string[] {
   if (event.event_type === "message") return [`${event.role ?? "?"}: ${messageText(event)}`];
-  if (event.tool_name != null) return [event.tool_name, event.error == null ? brief(event.tool_input) : `failed: ${event.error}`];
-  return [event.reason, event.error, event.exit_code == null ? null : `exit code ${event.exit_code}`].filter((word) => word != null);
+  if (event.tool_name != null)
+    return [event.tool_name, event.error == null ? brief(event.tool_input) : `failed: ${event.error}`];
+  return [event.reason, event.error, event.exit_code == null ? null : `exit code ${event.exit_code}`].filter(
+    (word) => word != null,
+  );
 }
 
 function brief(value: unknown): string {

@@ -10,7 +10,9 @@ export interface OutputParts {
 }
 
 /** What has come of a look at a run's output. `why`: in words, where there is none; `isOver`: and there will be none; `isAway`: whoever has it does not answer. */
-export type Look = { readonly kind: "seen"; readonly parts: OutputParts } | { readonly kind: "unseen"; readonly why: string; readonly isOver: boolean; readonly isAway: boolean };
+export type Look =
+  | { readonly kind: "seen"; readonly parts: OutputParts }
+  | { readonly kind: "unseen"; readonly why: string; readonly isOver: boolean; readonly isAway: boolean };
 
 /** By these the coordinator says that there is nothing to be seen there: no such call, not begun, not kept, not possible, not now. */
 const TOLD: ReadonlySet<number> = new Set([404, 405, 409, 410, 501, 503]);
@@ -23,7 +25,11 @@ export class RunOutputSource {
   readonly #limitBytes: number;
   readonly #runId: string;
 
-  constructor(client: CoordinatorClient, runId: string, { stateDir, outputLimitBytes }: { readonly stateDir: string; readonly outputLimitBytes: number }) {
+  constructor(
+    client: CoordinatorClient,
+    runId: string,
+    { stateDir, outputLimitBytes }: { readonly stateDir: string; readonly outputLimitBytes: number },
+  ) {
     this.#client = client;
     this.#runId = runId;
     this.#runFolder = join(stateDir, "runs", runId);
@@ -43,7 +49,11 @@ export class RunOutputSource {
 
   #here(from: { readonly stdout: number; readonly stderr: number } | null): Look | null {
     const part = (name: "stdout" | "stderr"): OutputPart | null =>
-      readOutputPart(join(this.#runFolder, name), { from: from?.[name] ?? null, bytes: AT_A_TIME, limitBytes: this.#limitBytes });
+      readOutputPart(join(this.#runFolder, name), {
+        from: from?.[name] ?? null,
+        bytes: AT_A_TIME,
+        limitBytes: this.#limitBytes,
+      });
     const [stdout, stderr] = [part("stdout"), part("stderr")];
     return stdout === null || stderr === null ? null : { kind: "seen", parts: { stdout, stderr } };
   }
@@ -51,6 +61,12 @@ export class RunOutputSource {
 
 function unseen({ status, message }: CoordinatorFailure): Look {
   // 404 of a run that is known: the coordinator has no such call.
-  if (status === 404 || status === 405) return { kind: "unseen", why: "This coordinator does not show the output of runs; it is on the machine of the runner", isOver: true, isAway: false };
+  if (status === 404 || status === 405)
+    return {
+      kind: "unseen",
+      why: "This coordinator does not show the output of runs; it is on the machine of the runner",
+      isOver: true,
+      isAway: false,
+    };
   return { kind: "unseen", why: message, isOver: status === 410 || status === 501, isAway: status === 503 };
 }

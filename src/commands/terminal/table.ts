@@ -1,9 +1,15 @@
 import { harmlessText } from "../../harmless-text.ts";
 
 /** Rows under headings, columns as wide as they need to be; nothing in them acts on the terminal: rows hold what others wrote. */
-export function printTable(headings: readonly string[], rows: readonly (readonly string[])[], maxWidth?: number): string {
+export function printTable(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  maxWidth?: number,
+): string {
   const clean = rows.map((row) => row.map((cell) => printable(cell)));
-  const widths = headings.map((heading, i) => clean.reduce((most, row) => Math.max(most, Bun.stringWidth(row[i] ?? "")), heading.length));
+  const widths = headings.map((heading, i) =>
+    clean.reduce((most, row) => Math.max(most, Bun.stringWidth(row[i] ?? "")), heading.length),
+  );
   const line = (cells: readonly string[]): string => {
     const text = cells.map((cell, i) => (i === cells.length - 1 ? cell : padded(cell, widths[i] ?? 0))).join("  ");
     return maxWidth === undefined ? text : fitted(text, maxWidth);

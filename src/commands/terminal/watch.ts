@@ -10,7 +10,10 @@ const AGAIN = "\x1b[H\x1b[J";
  * Shows something again whenever it has changed, until nobody reads it any more or the user ends the program: in its place on a terminal, one after the other
  * elsewhere. `look` gives what is shown, and by what it is to be known whether it has changed. An outage of the coordinator is waited out.
  */
-export async function watch(context: CommandContext, look: () => Promise<{ readonly shown: string; readonly known: string }>): Promise<void> {
+export async function watch(
+  context: CommandContext,
+  look: () => Promise<{ readonly shown: string; readonly known: string }>,
+): Promise<void> {
   let last: string | null = null;
   let isAway = false;
   if (context.isTerminal) context.write("\x1b[2J");

@@ -25,7 +25,10 @@ export async function keepReading({ client, signal, onData, onAway }: LiveOption
     wake = new AbortController();
     try {
       onData(await readTop(client));
-      await Promise.all([delay(BETWEEN_READS_MS, signal), delay(ANYWAY_EVERY_MS, AbortSignal.any([signal, wake.signal]))]);
+      await Promise.all([
+        delay(BETWEEN_READS_MS, signal),
+        delay(ANYWAY_EVERY_MS, AbortSignal.any([signal, wake.signal])),
+      ]);
     } catch (error) {
       const failure = failureOfThrown("top", error);
       if (!failure.isRetryable) throw error;

@@ -3,7 +3,16 @@ import type { Line, Size, Tone } from "./top-view.ts";
 
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
-const COLOURS: Readonly<Record<Tone, string>> = { running: "\x1b[36m", waiting: "\x1b[33m", failed: "\x1b[31m", plain: "", head: "\x1b[1m", chosen: "\x1b[7m", alert: "\x1b[1;31m", quiet: "\x1b[2m" };
+const COLOURS: Readonly<Record<Tone, string>> = {
+  running: "\x1b[36m",
+  waiting: "\x1b[33m",
+  failed: "\x1b[31m",
+  plain: "",
+  head: "\x1b[1m",
+  chosen: "\x1b[7m",
+  alert: "\x1b[1;31m",
+  quiet: "\x1b[2m",
+};
 /** Without colours the chosen row is still to be seen. */
 const PLAIN: Partial<Record<Tone, string>> = { chosen: "\x1b[7m", head: "\x1b[1m" };
 
@@ -15,7 +24,10 @@ export class TerminalScreen implements Disposable {
   readonly #onResize: () => void;
   #shown: readonly string[] = [];
 
-  constructor(context: CommandContext, options: { readonly onKeys: (text: string) => void; readonly onResize: () => void }) {
+  constructor(
+    context: CommandContext,
+    options: { readonly onKeys: (text: string) => void; readonly onResize: () => void },
+  ) {
     this.#context = context;
     this.#hasColours = !context.env["NO_COLOR"];
     this.#onData = (data) => options.onKeys(data.toString("utf8"));

@@ -1,7 +1,12 @@
 import { rowsOf, type TopState, VIEWS } from "./top-view.ts";
 
 /** What a key asks for beyond what it changes on the screen. */
-export type Effect = { readonly kind: "none" } | { readonly kind: "quit" } | { readonly kind: "stop"; readonly runId: string } | { readonly kind: "follow"; readonly runId: string } | { readonly kind: "unfollow" };
+export type Effect =
+  | { readonly kind: "none" }
+  | { readonly kind: "quit" }
+  | { readonly kind: "stop"; readonly runId: string }
+  | { readonly kind: "follow"; readonly runId: string }
+  | { readonly kind: "unfollow" };
 
 const NONE: Effect = { kind: "none" };
 const PAGE = 10;
@@ -28,14 +33,21 @@ export function keysOf(input: string): string[] {
 }
 
 /** The screen after a key, and what is to be done for it. */
-export function afterKey(state: TopState, key: string, nowMs: number): { readonly state: TopState; readonly effect: Effect } {
+export function afterKey(
+  state: TopState,
+  key: string,
+  nowMs: number,
+): { readonly state: TopState; readonly effect: Effect } {
   if (key === "\x03") return { state, effect: { kind: "quit" } };
   if (state.asksToStop !== null) {
     const effect: Effect = key === "y" || key === "Y" ? { kind: "stop", runId: state.asksToStop } : NONE;
     return { state: { ...state, asksToStop: null, message: effect === NONE ? "Not stopped" : "" }, effect };
   }
   if (state.showsHelp) return { state: { ...state, showsHelp: false }, effect: NONE };
-  if (state.followed !== null) return key === "q" || key === "\x1b" || key === "f" ? { state: { ...state, followed: null }, effect: { kind: "unfollow" } } : { state, effect: NONE };
+  if (state.followed !== null)
+    return key === "q" || key === "\x1b" || key === "f"
+      ? { state: { ...state, followed: null }, effect: { kind: "unfollow" } }
+      : { state, effect: NONE };
   const move = MOVES[key];
   if (move !== undefined) return { state: moved(state, move, nowMs), effect: NONE };
   return command({ ...state, message: "" }, key, nowMs);
@@ -43,7 +55,8 @@ export function afterKey(state: TopState, key: string, nowMs: number): { readonl
 
 function command(state: TopState, key: string, nowMs: number): { readonly state: TopState; readonly effect: Effect } {
   const only = (next: TopState): { state: TopState; effect: Effect } => ({ state: next, effect: NONE });
-  const run = rowsOf(state, nowMs).find(({ id }, i) => (state.chosen === null ? i === 0 : id === state.chosen))?.runId ?? null;
+  const run =
+    rowsOf(state, nowMs).find(({ id }, i) => (state.chosen === null ? i === 0 : id === state.chosen))?.runId ?? null;
   switch (key) {
     case "q":
       return { state, effect: { kind: "quit" } };
@@ -59,7 +72,9 @@ function command(state: TopState, key: string, nowMs: number): { readonly state:
     case "3":
       return only({ ...state, chosen: null, view: VIEWS[Number(key) - 1] ?? "runs" });
     case "s":
-      return only(run === null ? { ...state, message: "There is no run to stop in this row" } : { ...state, asksToStop: run });
+      return only(
+        run === null ? { ...state, message: "There is no run to stop in this row" } : { ...state, asksToStop: run },
+      );
     case "f":
     case "\r":
       if (run === null) return only({ ...state, message: "There is no run to follow in this row" });
@@ -71,7 +86,10 @@ function command(state: TopState, key: string, nowMs: number): { readonly state:
 
 function moved(state: TopState, by: number, nowMs: number): TopState {
   const rows = rowsOf(state, nowMs);
-  const at = Math.max(0, rows.findIndex(({ id }) => id === state.chosen));
+  const at = Math.max(
+    0,
+    rows.findIndex(({ id }) => id === state.chosen),
+  );
   const to = Math.min(rows.length - 1, Math.max(0, at + by));
   return { ...state, chosen: rows[to]?.id ?? null };
 }

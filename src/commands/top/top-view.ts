@@ -54,7 +54,10 @@ const MOST_OF_A_CELL = 1_000;
 const KEYS = "? help  tab view  f follow  s stop  a open/all  q quit";
 
 /** The rows of the open view. */
-export function rowsOf({ data, view, isOpenOnly }: Pick<TopState, "data" | "view" | "isOpenOnly">, nowMs: number): readonly Row[] {
+export function rowsOf(
+  { data, view, isOpenOnly }: Pick<TopState, "data" | "view" | "isOpenOnly">,
+  nowMs: number,
+): readonly Row[] {
   switch (view) {
     case "runs":
       return data.runs.filter(({ status }) => !isOpenOnly || !isTerminal(status)).map((run) => runRow(run, nowMs));
@@ -86,13 +89,22 @@ function runRow(run: Run, nowMs: number): Row {
     id: run.run_id,
     runId: run.run_id,
     tone: toneOf(run.status),
-    cells: [status, Number.isNaN(since) ? "-" : age(nowMs - since), run.agent_name ?? "-", run.run_id, run.session_id, prompt],
+    cells: [
+      status,
+      Number.isNaN(since) ? "-" : age(nowMs - since),
+      run.agent_name ?? "-",
+      run.run_id,
+      run.session_id,
+      prompt,
+    ],
   };
 }
 
 /** Parents before their children; a session whose parent is not here stands at the left. */
 function treeRows({ sessions, runs }: TopData, isOpenOnly: boolean): Row[] {
-  const byParent = Map.groupBy(sessions, ({ session_id, parent_session_id }) => (isKnown(sessions, parent_session_id, session_id) ? parent_session_id : null));
+  const byParent = Map.groupBy(sessions, ({ session_id, parent_session_id }) =>
+    isKnown(sessions, parent_session_id, session_id) ? parent_session_id : null,
+  );
   const rows: Row[] = [];
   const add = (session: Session, depth: number): boolean => {
     const at = rows.length;
@@ -117,7 +129,12 @@ function sessionRow(session: Session, depth: number, runs: readonly Run[]): Row 
   const usd = session["total_cost_usd"];
   const cost = typeof usd === "number" && usd > 0 ? `$${usd.toFixed(2)}` : "-";
   const run = runs.find((each) => each.session_id === id) ?? null;
-  return { id, runId: run?.run_id ?? null, tone: toneOf(status), cells: [status, agent_name ?? "-", cost, `${"  ".repeat(depth)}${depth > 0 ? "└ " : ""}${id}`] };
+  return {
+    id,
+    runId: run?.run_id ?? null,
+    tone: toneOf(status),
+    cells: [status, agent_name ?? "-", cost, `${"  ".repeat(depth)}${depth > 0 ? "└ " : ""}${id}`],
+  };
 }
 
 function toneOf(status: string): Row["tone"] {
@@ -145,18 +162,36 @@ export function screenOf(state: TopState, size: Size, nowMs: number): readonly L
   const head = headOf(state, nowMs);
   const foot: Line[] = [{ text: footOf(state), tone: state.asksToStop === null ? "quiet" : "alert" }];
   const room = Math.max(1, size.lines - head.length - foot.length);
-  const body = state.showsHelp ? HELP.map((text): Line => ({ text, tone: "plain" })) : state.followed === null ? tableOf(state, room, nowMs) : followedOf(state.followed.lines, room);
-  const filled = [...body.slice(0, room), ...Array.from({ length: Math.max(0, room - body.length) }, (): Line => ({ text: "", tone: "plain" }))];
-  return [...head, ...filled, ...foot].slice(0, size.lines).map(({ text, tone }) => ({ tone, text: fitted(text, size.columns) }));
+  const body = state.showsHelp
+    ? HELP.map((text): Line => ({ text, tone: "plain" }))
+    : state.followed === null
+      ? tableOf(state, room, nowMs)
+      : followedOf(state.followed.lines, room);
+  const filled = [
+    ...body.slice(0, room),
+    ...Array.from({ length: Math.max(0, room - body.length) }, (): Line => ({ text: "", tone: "plain" })),
+  ];
+  return [...head, ...filled, ...foot]
+    .slice(0, size.lines)
+    .map(({ text, tone }) => ({ tone, text: fitted(text, size.columns) }));
 }
 
 function headOf({ data, view, isOpenOnly, awaySinceMs, followed }: TopState, nowMs: number): Line[] {
   const count = (status: string): number => data.runs.filter((run) => run.status === status).length;
   const online = data.runners.filter(({ status }) => status === "online").length;
   const sums = `agent-runner top  ${count("running")} running, ${count("pending")} waiting, ${online} of ${data.runners.length} runners online`;
-  const away: Line[] = awaySinceMs === null ? [] : [{ text: `DISCONNECTED for ${age(nowMs - awaySinceMs)}: what is shown is as old; going on when the coordinator is back`, tone: "alert" }];
+  const away: Line[] =
+    awaySinceMs === null
+      ? []
+      : [
+          {
+            text: `DISCONNECTED for ${age(nowMs - awaySinceMs)}: what is shown is as old; going on when the coordinator is back`,
+            tone: "alert",
+          },
+        ];
   const tabs = VIEWS.map((name, i) => (name === view ? `[${i + 1} ${name}]` : ` ${i + 1} ${name} `)).join(" ");
-  const where = followed === null ? `${tabs}  ${isOpenOnly ? "what is open" : "all"}` : `Following ${followed.runId}; q goes back`;
+  const where =
+    followed === null ? `${tabs}  ${isOpenOnly ? "what is open" : "all"}` : `Following ${followed.runId}; q goes back`;
   return [{ text: sums, tone: "head" }, ...away, { text: where, tone: "quiet" }];
 }
 
@@ -173,14 +208,29 @@ function followedOf(lines: readonly string[], room: number): Line[] {
 function tableOf(state: TopState, room: number, nowMs: number): Line[] {
   const rows = rowsOf(state, nowMs);
   const headings = HEADINGS[state.view];
-  const chosen = Math.max(0, rows.findIndex(({ id }) => id === state.chosen));
+  const chosen = Math.max(
+    0,
+    rows.findIndex(({ id }) => id === state.chosen),
+  );
   const most = Math.max(1, room - 1);
   const from = Math.max(0, Math.min(chosen - Math.floor(most / 2), rows.length - most));
   const shown = rows.slice(from, from + most);
   // Others wrote it; of its spaces the indent of a tree is ours.
-  const cells = shown.map((row) => row.cells.map((cell) => harmlessText(cell.slice(0, MOST_OF_A_CELL)).replace(/\s/g, " ")));
-  const widths = headings.map((heading, i) => cells.reduce((width, row) => Math.max(width, Bun.stringWidth(row[i] ?? "")), heading.length));
-  const line = (row: readonly string[]): string => row.map((cell, i) => (i === row.length - 1 ? cell : padded(cell, widths[i] ?? 0))).join("  ");
-  if (rows.length === 0) return [{ text: line(headings), tone: "quiet" }, { text: "nothing here", tone: "quiet" }];
-  return [{ text: line(headings), tone: "quiet" }, ...shown.map((row, i): Line => ({ text: line(cells[i] ?? []), tone: from + i === chosen ? "chosen" : row.tone }))];
+  const cells = shown.map((row) =>
+    row.cells.map((cell) => harmlessText(cell.slice(0, MOST_OF_A_CELL)).replace(/\s/g, " ")),
+  );
+  const widths = headings.map((heading, i) =>
+    cells.reduce((width, row) => Math.max(width, Bun.stringWidth(row[i] ?? "")), heading.length),
+  );
+  const line = (row: readonly string[]): string =>
+    row.map((cell, i) => (i === row.length - 1 ? cell : padded(cell, widths[i] ?? 0))).join("  ");
+  if (rows.length === 0)
+    return [
+      { text: line(headings), tone: "quiet" },
+      { text: "nothing here", tone: "quiet" },
+    ];
+  return [
+    { text: line(headings), tone: "quiet" },
+    ...shown.map((row, i): Line => ({ text: line(cells[i] ?? []), tone: from + i === chosen ? "chosen" : row.tone })),
+  ];
 }

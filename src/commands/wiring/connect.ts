@@ -35,7 +35,9 @@ function explain({ baseUrl }: CoordinatorClient, failure: CoordinatorFailure): U
         hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token.",
       });
     case "unavailable":
-      return new UserError(`The Agent Coordinator at ${baseUrl} is in trouble: ${failure.message}`, { exitCode: ExitCode.unreachable });
+      return new UserError(`The Agent Coordinator at ${baseUrl} is in trouble: ${failure.message}`, {
+        exitCode: ExitCode.unreachable,
+      });
     case "refused":
       return new UserError(failure.message);
   }

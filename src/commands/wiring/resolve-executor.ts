@@ -14,7 +14,9 @@ export const DEFAULT_EXECUTOR = "claude-code";
 
 /** Where executors are looked for, in this order: the folder that was set, beside the binary, the user's data folder. */
 export function catalogOptions(config: Config, env: Environment): CatalogOptions {
-  const binaryFolder = Bun.isStandaloneExecutable ? dirname(realpathSync(process.execPath)) : resolve(import.meta.dir, "../../..");
+  const binaryFolder = Bun.isStandaloneExecutable
+    ? dirname(realpathSync(process.execPath))
+    : resolve(import.meta.dir, "../../..");
   const folders = [join(binaryFolder, "executors"), join(config.folders.data, "executors")];
   return {
     folders: config.executorsDir === undefined ? folders : [config.executorsDir, ...folders],
@@ -38,7 +40,8 @@ export function resolveExecutor(config: Config, env: Environment): { executor: E
       ? findExecutorByName(config.executor ?? DEFAULT_EXECUTOR, options)
       : findExecutorByPath(config.executorPath, options);
   const readiness = checkReadiness(executor, options);
-  if (!readiness.ok) throw new UserError(`The executor ${executor.name} cannot run: ${readiness.reason}`, { hint: readiness.hint });
+  if (!readiness.ok)
+    throw new UserError(`The executor ${executor.name} cannot run: ${readiness.reason}`, { hint: readiness.hint });
   return { executor, note: readiness.note ?? null };
 }
 
@@ -51,7 +54,10 @@ function refuseUnknownTables({ executors, executor, executorPath, configFile }: 
     if (known.has(name)) continue;
     const meant = nearest(name, known);
     const hint = meant === undefined ? `there are ${[...known].sort().join(", ")}` : `did you mean ${meant}?`;
-    throw new UserError(`executors.${name} (${configFile ?? ""}): there is no such executor`, { hint, exitCode: ExitCode.usage });
+    throw new UserError(`executors.${name} (${configFile ?? ""}): there is no such executor`, {
+      hint,
+      exitCode: ExitCode.usage,
+    });
   }
 }
 
@@ -59,7 +65,9 @@ function refuseUnknownTables({ executors, executor, executorPath, configFile }: 
 export function listOfExecutors(config: Config, env: Environment): string {
   const rows = listExecutors(catalogOptions(config, env)).map(({ name, origin, path, readiness, shadowedBy }) => {
     const where = path ?? origin;
-    const state = readiness.ok ? ["ready", readiness.note].filter(Boolean).join(": ") : `cannot run: ${readiness.reason}; ${readiness.hint}`;
+    const state = readiness.ok
+      ? ["ready", readiness.note].filter(Boolean).join(": ")
+      : `cannot run: ${readiness.reason}; ${readiness.hint}`;
     return [name, where, shadowedBy === null ? state : `not used, shadowed by ${shadowedBy}`];
   });
   return printTable(["NAME", "FROM", "STATE"], rows);

@@ -32,7 +32,10 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
 /** The settings of a command that has a runner in it. */
 export function runnerConfig(args: CommandArgs, context: CommandContext): Config {
   if (args["executor"] !== undefined && args["executor-path"] !== undefined) {
-    throw usageError("--executor and --executor-path exclude each other", "Give one of them: a name (-x) or a path (-e)");
+    throw usageError(
+      "--executor and --executor-path exclude each other",
+      "Give one of them: a name (-x) or a path (-e)",
+    );
   }
   return loadConfig(args, context.env);
 }
@@ -48,7 +51,13 @@ export function commandLog(config: Config, context: CommandContext): Log {
   return log;
 }
 
-export function makeRunner(config: Config, context: CommandContext, log: Log, telemetry: Telemetry, onState?: RunnerOptions["onState"]): Runner {
+export function makeRunner(
+  config: Config,
+  context: CommandContext,
+  log: Log,
+  telemetry: Telemetry,
+  onState?: RunnerOptions["onState"],
+): Runner {
   const { executor, note } = resolveExecutor(config, context.env);
   if (note !== null) log.info(`Executor ${executor.name}: ${note}`);
   const runner = new Runner({

@@ -47,7 +47,11 @@ export function tellServiceManager(env: Environment, notify: typeof notifySocket
 }
 
 /** Whether a call to the coordinator has come to an end lately. Where heartbeats are further apart than the limit, they count. */
-export function isAtWork({ lastCallAtMs, heartbeatIntervalMs }: Pick<RunnerStatus, "lastCallAtMs" | "heartbeatIntervalMs">, beganMs: number, limitMs: number): boolean {
+export function isAtWork(
+  { lastCallAtMs, heartbeatIntervalMs }: Pick<RunnerStatus, "lastCallAtMs" | "heartbeatIntervalMs">,
+  beganMs: number,
+  limitMs: number,
+): boolean {
   const silentMs = performance.now() - (lastCallAtMs ?? beganMs);
   return silentMs < Math.max(limitMs, heartbeatIntervalMs * MISSED_HEARTBEATS);
 }

@@ -6,7 +6,13 @@ import { AgentName, McpServers, UpdateAgent } from "../../protocol/agent.ts";
 
 /** What a folder's files say, or why they say nothing. Times are ISO 8601 in UTC. */
 export type AgentFile =
-  | { readonly kind: "good"; readonly definition: UpdateAgent; readonly isActive: boolean; readonly createdAt: string; readonly modifiedAt: string }
+  | {
+      readonly kind: "good";
+      readonly definition: UpdateAgent;
+      readonly isActive: boolean;
+      readonly createdAt: string;
+      readonly modifiedAt: string;
+    }
   | { readonly kind: "broken"; readonly fault: string };
 
 /** The files of an agent's folder, named as the seed generation names them. */
@@ -20,7 +26,11 @@ export const AGENT_FILES = {
 
 const MOST_BYTES = 4 * 1024 * 1024;
 
-const AgentJson = v.object({ ...UpdateAgent.entries, name: v.nullish(v.string()), description: v.string("description is missing") });
+const AgentJson = v.object({
+  ...UpdateAgent.entries,
+  name: v.nullish(v.string()),
+  description: v.string("description is missing"),
+});
 
 /** Reads one agent's folder. What stands in the folder's name counts: it is what runs ask for. */
 export function readAgentFile(folder: string, name: string): AgentFile {
@@ -32,16 +42,24 @@ export function readAgentFile(folder: string, name: string): AgentFile {
 }
 
 function readFiles(folder: string, name: string): Omit<Extract<AgentFile, { kind: "good" }>, "kind"> {
-  if (!v.is(AgentName, name)) throw new Error("the folder's name cannot be an agent's: letters, digits, _, . or -, beginning with a letter or digit");
+  if (!v.is(AgentName, name))
+    throw new Error(
+      "the folder's name cannot be an agent's: letters, digits, _, . or -, beginning with a letter or digit",
+    );
   const agent = parseAs(AgentJson, readJson(join(folder, AGENT_FILES.agent)), AGENT_FILES.agent);
   const { name: given, ...definition } = agent;
-  if (given != null && given !== name) throw new Error(`${AGENT_FILES.agent}: the name "${given}" is not that of the folder`);
+  if (given != null && given !== name)
+    throw new Error(`${AGENT_FILES.agent}: the name "${given}" is not that of the folder`);
   const prompt = readIfThere(join(folder, AGENT_FILES.prompt));
-  if (prompt !== null && definition.system_prompt != null) throw new Error(`the system prompt stands in ${AGENT_FILES.agent} and in ${AGENT_FILES.prompt}`);
+  if (prompt !== null && definition.system_prompt != null)
+    throw new Error(`the system prompt stands in ${AGENT_FILES.agent} and in ${AGENT_FILES.prompt}`);
   const mcp = join(folder, AGENT_FILES.mcp);
   const servers = existsSync(mcp) ? parseAs(McpServers, unwrapped(readJson(mcp)), AGENT_FILES.mcp) : null;
-  if (servers !== null && definition.mcp_servers != null) throw new Error(`the MCP servers stand in ${AGENT_FILES.agent} and in ${AGENT_FILES.mcp}`);
-  const stats = Object.values(AGENT_FILES).flatMap((file) => statSync(join(folder, file), { throwIfNoEntry: false }) ?? []);
+  if (servers !== null && definition.mcp_servers != null)
+    throw new Error(`the MCP servers stand in ${AGENT_FILES.agent} and in ${AGENT_FILES.mcp}`);
+  const stats = Object.values(AGENT_FILES).flatMap(
+    (file) => statSync(join(folder, file), { throwIfNoEntry: false }) ?? [],
+  );
   const newest = Math.max(...stats.map((stat) => stat.mtimeMs));
   const oldest = Math.min(...stats.map((stat) => Math.min(stat.birthtimeMs || stat.mtimeMs, stat.mtimeMs)));
   return {

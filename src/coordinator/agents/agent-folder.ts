@@ -69,7 +69,9 @@ export class AgentFolder implements Disposable {
     try {
       const names = readdirSync(this.path).filter((name) => !name.startsWith("."));
       // A folder that is being made has no agent.json yet; it is watched for one.
-      const folders = names.filter((name) => statSync(join(this.path, name), { throwIfNoEntry: false })?.isDirectory() === true);
+      const folders = names.filter(
+        (name) => statSync(join(this.path, name), { throwIfNoEntry: false })?.isDirectory() === true,
+      );
       for (const name of folders) this.#watch(join(this.path, name));
       return folders.filter((name) => statSync(this.fileOf(name), { throwIfNoEntry: false }) !== undefined);
     } catch (error) {
@@ -90,7 +92,9 @@ export class AgentFolder implements Disposable {
     }
     const hasGood = before?.file.kind === "good";
     this.#entries.set(name, { file: hasGood ? before.file : file, state });
-    this.#log.warn(`Agent ${name} in ${join(this.path, name)} is broken, ${hasGood ? "what it was before stays" : "runs of it will fail"}: ${file.fault}`);
+    this.#log.warn(
+      `Agent ${name} in ${join(this.path, name)} is broken, ${hasGood ? "what it was before stays" : "runs of it will fail"}: ${file.fault}`,
+    );
   }
 
   #forget(name: string): void {

@@ -14,7 +14,10 @@ interface AgentRow {
 }
 type Definition = Omit<CreateAgent, "name">;
 /** An agent as the API shows it (protocol, section 1b): nulls left out. */
-export type WireAgent = Readonly<Record<string, unknown>> & { readonly name: string; readonly tags?: readonly string[] | null | undefined };
+export type WireAgent = Readonly<Record<string, unknown>> & {
+  readonly name: string;
+  readonly tags?: readonly string[] | null | undefined;
+};
 
 /**
  * The blueprints: those that the API has written and those that live as files. A name that stands in a file is the file's alone, also
@@ -34,7 +37,9 @@ export class Agents {
   list(tags: readonly string[]): WireAgent[] {
     const rows = this.#store.db.query<AgentRow, []>("SELECT * FROM agents").all();
     const written = rows.filter((row) => this.#fileOf(row.name) === null).map(wireAgent);
-    const files = (this.#files?.all() ?? []).flatMap(([name, file]) => (file.kind === "good" ? [wireFile(name, file)] : []));
+    const files = (this.#files?.all() ?? []).flatMap(([name, file]) =>
+      file.kind === "good" ? [wireFile(name, file)] : [],
+    );
     const all = [...written, ...files].toSorted((a, b) => (a.name < b.name ? -1 : 1));
     return all.filter((agent) => tags.every((tag) => agent.tags?.includes(tag)));
   }
@@ -44,7 +49,10 @@ export class Agents {
     const file = this.#fileOf(name);
     if (file === null) return wireAgent(this.#row(name));
     if (file.kind === "good") return wireFile(name, file);
-    throw new HttpError(404, `Agent not found: ${name} (its file ${this.#files?.fileOf(name)} is broken: ${file.fault})`);
+    throw new HttpError(
+      404,
+      `Agent not found: ${name} (its file ${this.#files?.fileOf(name)} is broken: ${file.fault})`,
+    );
   }
 
   /** What the agent's blueprint demands of a runner; null for an unknown agent, which the runner will report. */
@@ -103,7 +111,8 @@ export class Agents {
   }
 
   #requireWritable(name: string): void {
-    if (this.#fileOf(name) !== null) throw new HttpError(409, `Agent ${name} is defined by the file ${this.#files?.fileOf(name)}: change it there`);
+    if (this.#fileOf(name) !== null)
+      throw new HttpError(409, `Agent ${name} is defined by the file ${this.#files?.fileOf(name)}: change it there`);
   }
 
   #find(name: string): AgentRow | null {
@@ -129,7 +138,15 @@ function wireAgent(row: AgentRow): WireAgent {
 function wireFile(name: string, file: Extract<AgentFile, { kind: "good" }>): WireAgent {
   const { definition, isActive, createdAt, modifiedAt } = file;
   const status = isActive ? "active" : "inactive";
-  return { name, tags: [], ...withoutNulls(definition), status, created_at: createdAt, modified_at: modifiedAt, source: "file" };
+  return {
+    name,
+    tags: [],
+    ...withoutNulls(definition),
+    status,
+    created_at: createdAt,
+    modified_at: modifiedAt,
+    source: "file",
+  };
 }
 
 function withoutNulls(fields: object): object {

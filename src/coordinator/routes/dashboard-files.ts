@@ -10,7 +10,10 @@ export interface PageFile {
 /** What an HTML import is: in the binary a list of what the page was built into, when run from source the page's path alone. */
 interface HtmlImport {
   readonly index: string;
-  readonly files?: readonly { readonly path: string; readonly headers: { readonly etag: string; readonly "content-type": string } }[];
+  readonly files?: readonly {
+    readonly path: string;
+    readonly headers: { readonly etag: string; readonly "content-type": string };
+  }[];
 }
 
 /** Nothing but what the page came with, and nothing that is made of text: what agents have written must not become part of it. */
@@ -44,13 +47,21 @@ export function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
 
 async function readFiles({ index, files }: HtmlImport): Promise<ReadonlyMap<string, PageFile>> {
   if (files === undefined) return buildFiles(index);
-  const entries = files.map(({ path, headers }): [string, PageFile] => [pathOf(path), { body: Bun.file(path), headers: headersOf(path, headers) }]);
+  const entries = files.map(({ path, headers }): [string, PageFile] => [
+    pathOf(path),
+    { body: Bun.file(path), headers: headersOf(path, headers) },
+  ]);
   return new Map(entries);
 }
 
 /** Run from source: built when it is first asked for. */
 async function buildFiles(index: string): Promise<ReadonlyMap<string, PageFile>> {
-  const { outputs } = await Bun.build({ entrypoints: [index], minify: true, publicPath: "/", define: { "process.env.NODE_ENV": '"production"' } });
+  const { outputs } = await Bun.build({
+    entrypoints: [index],
+    minify: true,
+    publicPath: "/",
+    define: { "process.env.NODE_ENV": '"production"' },
+  });
   const entries = outputs.map((output): [string, PageFile] => {
     const headers = { etag: output.hash ?? "", "content-type": output.type };
     return [pathOf(output.path), { body: output, headers: headersOf(output.path, headers) }];
@@ -63,7 +74,10 @@ function pathOf(file: string): string {
 }
 
 /** The name of every file but the page itself changes with what is in it. */
-function headersOf(file: string, { etag, "content-type": type }: { etag: string; "content-type": string }): Record<string, string> {
+function headersOf(
+  file: string,
+  { etag, "content-type": type }: { etag: string; "content-type": string },
+): Record<string, string> {
   const caching = extname(file) === ".html" ? "no-cache" : "public, max-age=31536000, immutable";
   return { ...SAFETY, "content-type": type, etag: `"${etag}"`, "cache-control": caching };
 }

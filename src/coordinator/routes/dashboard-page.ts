@@ -11,6 +11,7 @@ export async function answerPage(request: Request, pathname: string): Promise<Re
   const { pageFiles } = await import("./dashboard-files.ts");
   const file = (await pageFiles()).get(pathname);
   if (file === undefined) return null;
-  if (request.headers.get("if-none-match") === file.headers["etag"]) return new Response(null, { status: 304, headers: file.headers });
+  if (request.headers.get("if-none-match") === file.headers["etag"])
+    return new Response(null, { status: 304, headers: file.headers });
   return new Response(file.body, { headers: file.headers });
 }

@@ -20,13 +20,20 @@ export function isLoopback(host: string): boolean {
 export function guard(request: Request, { pathname, searchParams }: URL, token: string | undefined): void {
   if (token !== undefined) {
     const inQuery = pathname === "/sse/sessions" ? searchParams.get("api_key") : null;
-    if (pathname === "/health" || isOfPage(request.method, pathname) || isToken(bearerTokenOf(request) ?? inQuery, token)) return;
+    if (
+      pathname === "/health" ||
+      isOfPage(request.method, pathname) ||
+      isToken(bearerTokenOf(request) ?? inQuery, token)
+    )
+      return;
     throw new HttpError(401, "A bearer token is required");
   }
   const origin = request.headers.get("origin");
-  if (origin !== null && !isLoopbackOrigin(origin)) throw new HttpError(403, "Requests from web pages of other origins are refused");
+  if (origin !== null && !isLoopbackOrigin(origin))
+    throw new HttpError(403, "Requests from web pages of other origins are refused");
   const host = request.headers.get("host");
-  if (host !== null && !isTrustedHost(host)) throw new HttpError(403, "The Host header names neither this machine nor an address");
+  if (host !== null && !isTrustedHost(host))
+    throw new HttpError(403, "The Host header names neither this machine nor an address");
 }
 
 /** Dashboards served from another port of this machine may read the answers. */

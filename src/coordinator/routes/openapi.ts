@@ -30,7 +30,10 @@ const FAULTS: Readonly<Record<number, string>> = {
 
 /** The OpenAPI 3.1 document of these routes (`"GET /runs/:run_id"`). Throws where a route is not described, or what is described is not there. */
 export function openApiDocument(routes: readonly string[]): object {
-  const missing = [...routes.filter((route) => !(route in OPERATIONS)), ...Object.keys(OPERATIONS).filter((name) => !routes.includes(name))];
+  const missing = [
+    ...routes.filter((route) => !(route in OPERATIONS)),
+    ...Object.keys(OPERATIONS).filter((name) => !routes.includes(name)),
+  ];
   if (missing.length > 0) throw new Error(`described, or there, but not both: ${missing.join(", ")}`);
   const paths: Record<string, Record<string, unknown>> = {};
   for (const [name, operation] of Object.entries(OPERATIONS)) {
@@ -40,19 +43,35 @@ export function openApiDocument(routes: readonly string[]): object {
   }
   return {
     openapi: "3.1.0",
-    info: { title: "Agent Coordinator", version, description: "Queues runs of AI agents, hands them to runners, keeps sessions and their events.", license: { name: "MIT", identifier: "MIT" } },
+    info: {
+      title: "Agent Coordinator",
+      version,
+      description: "Queues runs of AI agents, hands them to runners, keeps sessions and their events.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
     security: [{ token: [] }, {}],
     paths,
     components: {
-      securitySchemes: { token: { type: "http", scheme: "bearer", description: "Needed where the coordinator was given a token" } },
+      securitySchemes: {
+        token: { type: "http", scheme: "bearer", description: "Needed where the coordinator was given a token" },
+      },
       schemas: Object.fromEntries(Object.entries(NAMED).map(([name, schema]) => [name, definitionOf(name, schema)])),
     },
   };
 }
 
-function describe(name: string, path: string, { summary, tag, query = {}, headers = {}, body, answers, faults = [] }: Operation): object {
+function describe(
+  name: string,
+  path: string,
+  { summary, tag, query = {}, headers = {}, body, answers, faults = [] }: Operation,
+): object {
   const parameters = [
-    ...[...path.matchAll(/:(\w+)/g)].map(([, param]) => ({ name: param, in: "path", required: true, schema: { type: "string" } })),
+    ...[...path.matchAll(/:(\w+)/g)].map(([, param]) => ({
+      name: param,
+      in: "path",
+      required: true,
+      schema: { type: "string" },
+    })),
     ...Object.entries(query).map(([param, description]) => ({
       name: param.replace("!", ""),
       in: "query",
@@ -60,14 +79,21 @@ function describe(name: string, path: string, { summary, tag, query = {}, header
       ...(param.endsWith("!") ? { required: true } : {}),
       schema: { type: "string" },
     })),
-    ...Object.entries(headers).map(([header, description]) => ({ name: header, in: "header", description, schema: { type: "string" } })),
+    ...Object.entries(headers).map(([header, description]) => ({
+      name: header,
+      in: "header",
+      description,
+      schema: { type: "string" },
+    })),
   ];
   return {
     operationId: name.replaceAll(/[^A-Za-z]+/g, "_").toLowerCase(),
     summary,
     tags: [tag],
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(body) } } } }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(body) } } } }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)])),
       ...Object.fromEntries([401, 403, 500, ...faults].map((status) => [status, faultOf(status)])),
@@ -97,7 +123,11 @@ function definitionOf(name: string, schema: v.GenericSchema): JsonSchema {
 }
 
 function converted(schema: v.GenericSchema, definitions: Record<string, v.GenericSchema>): JsonSchema {
-  const { $schema: _, $defs: _defs, ...json } = toJsonSchema(schema, {
+  const {
+    $schema: _,
+    $defs: _defs,
+    ...json
+  } = toJsonSchema(schema, {
     target: "draft-2020-12",
     // Bodies are described as they are sent, before defaults; checks that no JSON Schema can say are left out.
     typeMode: "input",

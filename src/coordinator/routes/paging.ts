@@ -20,12 +20,17 @@ export function pageOf(query: URLSearchParams, usualOrder: Page["order"] = "desc
   const limit = limitOf(query);
   const cursor = query.get("cursor");
   if (limit === null && cursor === null) return null;
-  if (cursor !== null && !/^\d{1,15}$/.test(cursor)) throw invalid(["query", "cursor"], "Expected the next_cursor of another page");
+  if (cursor !== null && !/^\d{1,15}$/.test(cursor))
+    throw invalid(["query", "cursor"], "Expected the next_cursor of another page");
   return { limit: limit ?? DEFAULT_OF_A_PAGE, order, after: cursor === null ? null : Number(cursor) };
 }
 
 /** A page of a short list whose rows have names: in order of the names, after that of the cursor. Without `limit` and `cursor` all of it. */
-export function namedPage<Row>(query: URLSearchParams, rows: readonly Row[], nameOf: (row: Row) => string): { rows: readonly Row[]; next: string | null } {
+export function namedPage<Row>(
+  query: URLSearchParams,
+  rows: readonly Row[],
+  nameOf: (row: Row) => string,
+): { rows: readonly Row[]; next: string | null } {
   const cursor = query.get("cursor");
   const limit = limitOf(query) ?? (cursor === null ? null : DEFAULT_OF_A_PAGE);
   if (limit === null) return { rows, next: null };
@@ -54,7 +59,11 @@ export interface Sought {
 }
 
 /** The rows of one page, in its order. */
-export function rowsOfPage<Row extends { readonly seq: number }>({ db }: Store, sought: Sought, { limit, order, after }: Page): Row[] {
+export function rowsOfPage<Row extends { readonly seq: number }>(
+  { db }: Store,
+  sought: Sought,
+  { limit, order, after }: Page,
+): Row[] {
   const terms = sought.where.map(([condition]) => condition);
   const values: (string | number)[] = sought.where.flatMap(([, ...given]) => given);
   if (after !== null) {
@@ -68,7 +77,9 @@ export function rowsOfPage<Row extends { readonly seq: number }>({ db }: Store, 
   if (anyOf === undefined) return db.query<Row, (string | number)[]>(select("*", [])).all(...values, limit);
   const each = anyOf.values.map(() => `SELECT * FROM (${select("seq", [`${anyOf.column} = ?`])})`);
   const sql = `SELECT * FROM ${sought.table} WHERE seq IN (${each.join(" UNION ALL ")}) ORDER BY seq ${order} LIMIT ?`;
-  return db.query<Row, (string | number)[]>(sql).all(...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
+  return db
+    .query<Row, (string | number)[]>(sql)
+    .all(...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
 }
 
 /** Where the next page begins; null after the last one. */
@@ -81,7 +92,7 @@ const ROWS_AT_A_TIME = 200;
 
 /** Everything that is sought, oldest first, a few rows at a time. */
 function* allRows<Row extends { readonly seq: number }>(store: Store, sought: Sought): Generator<Row[]> {
-  for (let after: number | null = null; ; ) {
+  for (let after: number | null = null; ;) {
     const rows: Row[] = rowsOfPage<Row>(store, sought, { limit: ROWS_AT_A_TIME, order: "asc", after });
     if (rows.length > 0) yield rows;
     if (rows.length < ROWS_AT_A_TIME) return;
@@ -103,4 +114,3 @@ export function answerList<Row extends { readonly seq: number }>(
 function* mapped<Row>(pages: Iterable<Row[]>, show: (row: Row) => unknown): Generator<unknown[]> {
   for (const rows of pages) yield rows.map(show);
 }
-

@@ -14,7 +14,9 @@ export function soughtRuns(query: URLSearchParams): Sought {
   if (sessionId !== null) where.push(["session_id = ?", sessionId]);
   if (runnerId !== null) where.push(["runner_id = ?", runnerId]);
   if (sessionId === null && runnerId === null) {
-    return statuses === null ? { table: "runs", where } : { table: "runs", index: "runs_by_status", where, anyOf: { column: "status", values: statuses } };
+    return statuses === null
+      ? { table: "runs", where }
+      : { table: "runs", index: "runs_by_status", where, anyOf: { column: "status", values: statuses } };
   }
   // One session's or runner's runs: their statuses are looked at row by row.
   if (statuses !== null) where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);

@@ -16,14 +16,17 @@ export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions,
     async "POST /runs"({ request }) {
       // The same request, sent again, may come as another span of its sender: the trace is not what makes it the same.
       const { traceparent, tracestate, ...asked } = await readBody(request, CreateRun);
-      const create = (): RunRow => runs.create({ ...asked, ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) });
+      const create = (): RunRow =>
+        runs.create({ ...asked, ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) });
       const key = request.headers.get("idempotency-key");
-      const { answer, isRepeated } = key === null ? { answer: create(), isRepeated: false } : keys.once(key, asked, create);
+      const { answer, isRepeated } =
+        key === null ? { answer: create(), isRepeated: false } : keys.once(key, asked, create);
       const headers = isRepeated ? { "idempotent-replayed": "true" } : {};
       // As it was created; a waiting runner may have claimed it by now.
       return Response.json({ run_id: answer.run_id, session_id: answer.session_id, status: "pending" }, { headers });
     },
-    "GET /runs": ({ query }) => answerList<RunRow>({ key: "runs", store, sought: soughtRuns(query), show: wireRun }, pageOf(query)),
+    "GET /runs": ({ query }) =>
+      answerList<RunRow>({ key: "runs", store, sought: soughtRuns(query), show: wireRun }, pageOf(query)),
     "GET /runs/:run_id": ({ params }) => Response.json(wireRun(runs.get(params["run_id"] ?? ""))),
     "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params["run_id"] ?? "")),
     "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params["session_id"] ?? "")),

@@ -1,5 +1,12 @@
 import type { Log } from "../../log.ts";
-import { CompletedReport, FailedReport, Heartbeat, Register, StartedReport, StoppedReport } from "../../protocol/runner.ts";
+import {
+  CompletedReport,
+  FailedReport,
+  Heartbeat,
+  Register,
+  StartedReport,
+  StoppedReport,
+} from "../../protocol/runner.ts";
 import type { Claims } from "../runs/claims.ts";
 import { HttpError, invalid, readBody } from "./http.ts";
 import { namedPage } from "./paging.ts";
@@ -32,7 +39,18 @@ export function runnerRoutes(parts: RunnerRouteParts): Routes {
   return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
 }
 
-function lifecycleRoutes({ store, runs, runners, polls, outputs, waiters, claims, transitions, timings, log }: RunnerRouteParts): Routes {
+function lifecycleRoutes({
+  store,
+  runs,
+  runners,
+  polls,
+  outputs,
+  waiters,
+  claims,
+  transitions,
+  timings,
+  log,
+}: RunnerRouteParts): Routes {
   return {
     async "POST /runner/register"({ request }) {
       const body = await readBody(request, Register);
@@ -61,7 +79,10 @@ function lifecycleRoutes({ store, runs, runners, polls, outputs, waiters, claims
     },
     "GET /runners"({ query }) {
       const { rows, next } = namedPage(query, runners.all(), (runner) => runner.runner_id);
-      return Response.json({ runners: rows.map((runner) => wireRunner(runner, runs.activeCount(runner.runner_id))), next_cursor: next });
+      return Response.json({
+        runners: rows.map((runner) => wireRunner(runner, runs.activeCount(runner.runner_id))),
+        next_cursor: next,
+      });
     },
     "DELETE /runners/:runner_id"({ params, query }) {
       const runnerId = params["runner_id"] ?? "";
@@ -94,7 +115,11 @@ function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
       const body = await readBody(request, FailedReport);
-      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "failed", error: body.error, reason: body.reason ?? null });
+      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, {
+        status: "failed",
+        error: body.error,
+        reason: body.reason ?? null,
+      });
       log.info("run failed", contextOf(run));
       return Response.json({ ok: true });
     },

@@ -10,7 +10,8 @@ export function soughtSessions(query: URLSearchParams, isTop: boolean): Sought {
   if (agent !== null) where.push(["agent_name = ?", agent]);
   if (parent !== null) where.push(["parent_session_id = ?", parent]);
   if (isTop) where.push(["parent_session_id IS NULL"]);
-  if (statuses !== null && parent !== null) where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);
+  if (statuses !== null && parent !== null)
+    where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);
   if (parent !== null) return { table: "sessions", index: "sessions_by_parent", where };
   if (statuses === null) return { table: "sessions", where, ...(isTop ? { index: "sessions_at_top" } : {}) };
   // Those that have a parent are passed over: an index of their own would make each change of a session dearer.

@@ -27,14 +27,24 @@ export interface SessionRouteParts {
 
 /** Sessions, their events and results (protocol, sections 1b and 10). */
 export function sessionRoutes(parts: SessionRouteParts): Routes {
-  return { ...readRoutes(parts), ...treeRoutes(parts), ...writeRoutes(parts), ...eventRoutes(parts), ...broadcastRoutes(parts) };
+  return {
+    ...readRoutes(parts),
+    ...treeRoutes(parts),
+    ...writeRoutes(parts),
+    ...eventRoutes(parts),
+    ...broadcastRoutes(parts),
+  };
 }
 
 function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   return {
     "GET /sessions": ({ query }) =>
-      answerList<SessionRow>({ key: "sessions", store, sought: soughtSessions(query, isTrue(query.get("top"))), show: wireSession }, pageOf(query)),
-    "GET /sessions/:session_id": ({ params }) => Response.json({ session: wireSession(sessions.get(params["session_id"] ?? "")) }),
+      answerList<SessionRow>(
+        { key: "sessions", store, sought: soughtSessions(query, isTrue(query.get("top"))), show: wireSession },
+        pageOf(query),
+      ),
+    "GET /sessions/:session_id": ({ params }) =>
+      Response.json({ session: wireSession(sessions.get(params["session_id"] ?? "")) }),
     "GET /sessions/:session_id/status": ({ params }) =>
       Response.json({ status: sessions.find(params["session_id"] ?? "")?.status ?? "not_existent" }),
     "GET /sessions/:session_id/result"({ params }) {
@@ -45,7 +55,9 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
       return Response.json({ result });
     },
     "GET /sessions/:session_id/affinity"({ params }) {
-      const { session_id, executor_session_id, hostname, project_dir, executor_type } = sessions.get(params["session_id"] ?? "");
+      const { session_id, executor_session_id, hostname, project_dir, executor_type } = sessions.get(
+        params["session_id"] ?? "",
+      );
       return Response.json({ affinity: { session_id, executor_session_id, hostname, project_dir, executor_type } });
     },
   };
@@ -55,13 +67,19 @@ function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts):
   return {
     "POST /trees/:session_id/stop"({ params }) {
       const stopped = transitions.stopSessions(trees.members(params["session_id"] ?? ""));
-      return Response.json({ ok: true, stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })) });
+      return Response.json({
+        ok: true,
+        stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })),
+      });
     },
-    "GET /sessions/:session_id/tree": ({ params }) => Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
+    "GET /sessions/:session_id/tree": ({ params }) =>
+      Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
     "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params["session_id"] ?? "")),
     "GET /trees"({ query }) {
       const page = pageOf(query) ?? USUAL_TREES;
-      const rows = isTrue(query.get("active")) ? trees.active(page) : rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
+      const rows = isTrue(query.get("active"))
+        ? trees.active(page)
+        : rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
       return Response.json({ trees: rows.map((row) => trees.summary(row)), next_cursor: nextCursor(rows, page) });
     },
   };
@@ -90,7 +108,10 @@ function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
 function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   const list = ({ params, query }: Call): Response => {
     const { session_id } = sessions.get(params["session_id"] ?? "");
-    return answerList<EventRow>({ key: "events", store, sought: soughtEvents(session_id), show: wireEvent }, pageOf(query, "asc"));
+    return answerList<EventRow>(
+      { key: "events", store, sought: soughtEvents(session_id), show: wireEvent },
+      pageOf(query, "asc"),
+    );
   };
   return {
     async "POST /sessions/:session_id/events"({ request, params }) {
@@ -116,10 +137,20 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
       const only = sessionId === null ? undefined : sessions.find(sessionId);
       keepOpen();
       return broadcast.subscribe({
-        wanted: { ...(sessionId === null ? {} : { sessionId }), ...(types === null ? {} : { types: new Set(types.split(",")) }) },
+        wanted: {
+          ...(sessionId === null ? {} : { sessionId }),
+          ...(types === null ? {} : { types: new Set(types.split(",")) }),
+        },
         ...(Number.isSafeInteger(lastEventId) ? { lastEventId } : {}),
         includeInit: isTrue(query.get("include_init") ?? "true"),
-        init: () => ({ sessions: only === undefined ? sessions.newest(SESSIONS_OF_INIT).map(wireSession) : only === null ? [] : [wireSession(only)] }),
+        init: () => ({
+          sessions:
+            only === undefined
+              ? sessions.newest(SESSIONS_OF_INIT).map(wireSession)
+              : only === null
+                ? []
+                : [wireSession(only)],
+        }),
         signal: request.signal,
       });
     },

@@ -12,7 +12,10 @@ export interface Offer {
 const FIELDS = ["hostname", "project_dir", "executor_type", "executor_profile"] as const;
 
 /** The blueprint's demands with the run's own: what the blueprint says holds, tags are united. Null if nothing is demanded. */
-export function mergeDemands(blueprint: Demands | null | undefined, additional: Demands | null | undefined): Demands | null {
+export function mergeDemands(
+  blueprint: Demands | null | undefined,
+  additional: Demands | null | undefined,
+): Demands | null {
   const merged: Demands = {};
   for (const field of FIELDS) {
     const value = blueprint?.[field] ?? additional?.[field];

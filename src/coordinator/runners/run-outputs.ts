@@ -41,8 +41,10 @@ export class RunOutputs {
 
   /** Rejects with an HttpError: 410 the runner has it no more, 501 it cannot show any, 503 it does not answer, or too much is asked for at once. */
   ask(runnerId: string, wanted: Omit<OutputWanted, "request_id">, signal: AbortSignal): Promise<RunOutputAnswer> {
-    if (this.#canShow.get(runnerId) === false) throw new HttpError(501, "The runner cannot show the output of its runs");
-    if (this.#open.size >= MOST_OPEN) throw new HttpError(503, "Too many outputs are being asked for; try again in a moment");
+    if (this.#canShow.get(runnerId) === false)
+      throw new HttpError(501, "The runner cannot show the output of its runs");
+    if (this.#open.size >= MOST_OPEN)
+      throw new HttpError(503, "Too many outputs are being asked for; try again in a moment");
     const id = randomHex12();
     const { promise, resolve, reject } = Promise.withResolvers<RunOutputAnswer>();
     const end = (): void => {

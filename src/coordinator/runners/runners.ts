@@ -139,5 +139,13 @@ function runnerIdOf(hostname: string, projectDir: string, executorType: string):
 function duplicate(runner: RunnerRow, terms: Terms): HttpError {
   const { runner_id, hostname, project_dir, executor_type } = runner;
   const message = `A runner is already online for ${hostname}, ${project_dir}, ${executor_type}`;
-  return new HttpError(409, { error: "duplicate_runner", message, runner_id, hostname, project_dir, executor_type, ...terms });
+  return new HttpError(409, {
+    error: "duplicate_runner",
+    message,
+    runner_id,
+    hostname,
+    project_dir,
+    executor_type,
+    ...terms,
+  });
 }

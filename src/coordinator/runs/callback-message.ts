@@ -34,7 +34,9 @@ function section({ sessionId, status, content }: ChildOutcome): string {
   const text = content === null || content === "" ? null : enclosed(content);
   const which = `The agent session ${sessionId} that you started`;
   if (status === "completed") {
-    return text === null ? `${which} has completed, without a result text.` : `${which} has completed. Its result:\n\n${text}`;
+    return text === null
+      ? `${which} has completed, without a result text.`
+      : `${which} has completed. Its result:\n\n${text}`;
   }
   if (status === "failed") {
     return text === null ? `${which} has failed, without saying why.` : `${which} has failed. The error:\n\n${text}`;

@@ -29,7 +29,8 @@ const below = (silent: string): string => `
 const OPEN_RUN_BELOW = `
   EXISTS (SELECT 1 FROM below CROSS JOIN runs ON parent_session_id = below.id
           WHERE parent_session_id IS NOT NULL AND ${OPEN} AND execution_mode = 'async_callback')`;
-const UNTOLD_BELOW = "EXISTS (SELECT 1 FROM below CROSS JOIN callbacks AS c ON c.parent_session_id = below.id WHERE c.delivered_in IS NULL";
+const UNTOLD_BELOW =
+  "EXISTS (SELECT 1 FROM below CROSS JOIN callbacks AS c ON c.parent_session_id = below.id WHERE c.delivered_in IS NULL";
 
 /**
  * Whether a session still waits for somebody below it: a run started with a callback to it, or to a session further down
@@ -104,7 +105,8 @@ export class Callbacks {
          ORDER BY seq DESC LIMIT 1`,
       )
       .get(session.session_id, parentId);
-    const isTold = last !== null && this.#store.db.query("SELECT 1 FROM callbacks WHERE child_run_id = ?").get(last.run_id) !== null;
+    const isTold =
+      last !== null && this.#store.db.query("SELECT 1 FROM callbacks WHERE child_run_id = ?").get(last.run_id) !== null;
     if (last?.status === "completed" && !isTold) this.#record({ ...last, status: "stopped", error: null }, parentId);
     this.look(parentId);
   }
@@ -121,7 +123,9 @@ export class Callbacks {
   /** After a restart, which may have brought another timing: everyone who can be told something is. */
   deliverAll(): void {
     this.#store.write(() => {
-      const waiting = this.#store.db.query<{ id: string }, []>("SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL").all();
+      const waiting = this.#store.db
+        .query<{ id: string }, []>("SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL")
+        .all();
       for (const { id } of waiting) this.#deliver(id);
     });
   }
@@ -129,7 +133,9 @@ export class Callbacks {
   #record(run: RunRow, parentId: string): void {
     const content = run.status === "completed" ? this.#events.answer(run.session_id, run.events_before) : run.error;
     this.#store.db
-      .query("INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content) VALUES (?, ?, ?, ?, ?)")
+      .query(
+        "INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content) VALUES (?, ?, ?, ?, ?)",
+      )
       .run(parentId, run.run_id, run.session_id, run.status, content);
   }
 
@@ -138,11 +144,18 @@ export class Callbacks {
    * stopped is not woken: what it was to be told waits until a run that somebody starts in it has ended.
    */
   #deliver(sessionId: string): void {
-    const isUntold = this.#store.db.query("SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1").get(sessionId) !== null;
+    const isUntold =
+      this.#store.db
+        .query("SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1")
+        .get(sessionId) !== null;
     if (!isUntold || this.#runs.openOf(sessionId).length > 0) return;
     const session = this.#sessions.find(sessionId);
     if (session === null || session.status === "stopped") return;
-    if (this.#timing === "together" && (this.#holds(HAS_OPEN_RUNS, sessionId) || this.#holds(HAS_OPEN_CHILDREN, sessionId))) return;
+    if (
+      this.#timing === "together" &&
+      (this.#holds(HAS_OPEN_RUNS, sessionId) || this.#holds(HAS_OPEN_CHILDREN, sessionId))
+    )
+      return;
     this.#resume(session);
   }
 
@@ -152,7 +165,11 @@ export class Callbacks {
         "SELECT seq, child_session_id, status, content FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL ORDER BY seq",
       )
       .all(session.session_id);
-    const outcomes = untold.map((row) => ({ sessionId: row.child_session_id, status: row.status, content: row.content }));
+    const outcomes = untold.map((row) => ({
+      sessionId: row.child_session_id,
+      status: row.status,
+      content: row.content,
+    }));
     const parentId = session.parent_session_id;
     const run = this.#runs.create({
       type: "resume_session",

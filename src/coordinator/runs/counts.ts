@@ -28,8 +28,11 @@ export type AnswerClass = "2xx" | "3xx" | "4xx" | "5xx";
 
 /** Counted in the indexes of what has not ended: a hundred thousand are counted in a few milliseconds. */
 export function runsNow({ db }: Store): RunsNow {
-  const count = (where: string): number => db.query<{ n: number }, []>(`SELECT count(*) AS n FROM runs WHERE ${where}`).get()?.n ?? 0;
-  const byStatus = db.query<{ status: string; n: number }, []>(`SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`).all();
+  const count = (where: string): number =>
+    db.query<{ n: number }, []>(`SELECT count(*) AS n FROM runs WHERE ${where}`).get()?.n ?? 0;
+  const byStatus = db
+    .query<{ status: string; n: number }, []>(`SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`)
+    .all();
   const active = (status: string): number => byStatus.find((row) => row.status === status)?.n ?? 0;
   return {
     pending: {
@@ -46,5 +49,8 @@ export function runsNow({ db }: Store): RunsNow {
 
 export function runnersNow(runners: Pick<Runners, "all">): RunnersNow {
   const all = runners.all();
-  return { online: all.filter((runner) => runner.status === "online").length, stale: all.filter((runner) => runner.status === "stale").length };
+  return {
+    online: all.filter((runner) => runner.status === "online").length,
+    stale: all.filter((runner) => runner.status === "stale").length,
+  };
 }

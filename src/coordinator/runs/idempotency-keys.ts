@@ -24,7 +24,8 @@ export class IdempotencyKeys {
 
   /** `work` the first time, its answer again later, all in one transaction. 400 bad key, 422 another request under the same key. */
   once(key: string, request: unknown, work: () => KeptAnswer): { answer: KeptAnswer; isRepeated: boolean } {
-    if (!/^[\x21-\x7e]{1,255}$/.test(key)) throw new HttpError(400, "Idempotency-Key: expected 1 to 255 printable ASCII characters");
+    if (!/^[\x21-\x7e]{1,255}$/.test(key))
+      throw new HttpError(400, "Idempotency-Key: expected 1 to 255 printable ASCII characters");
     const fingerprint = createHash("sha256").update(JSON.stringify(request, sorted)).digest("hex");
     return this.#store.write(() => {
       const known = this.#store.db
@@ -33,12 +34,15 @@ export class IdempotencyKeys {
         )
         .get(key, isoTime(-KEPT_FOR_MS));
       if (known !== null) {
-        if (known.fingerprint !== fingerprint) throw new HttpError(422, "This Idempotency-Key was used for another request");
+        if (known.fingerprint !== fingerprint)
+          throw new HttpError(422, "This Idempotency-Key was used for another request");
         return { answer: { run_id: known.run_id, session_id: known.session_id }, isRepeated: true };
       }
       const answer = work();
       this.#store.db
-        .query("INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at) VALUES (?, ?, ?, ?, ?)")
+        .query(
+          "INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at) VALUES (?, ?, ?, ?, ?)",
+        )
         .run(key, fingerprint, answer.run_id, answer.session_id, isoTime());
       return { answer, isRepeated: false };
     });
@@ -47,7 +51,9 @@ export class IdempotencyKeys {
   /** Forgets up to `most` keys that count no more; how many there were. */
   forget(most: number): number {
     return this.#store.db
-      .query("DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ?)")
+      .query(
+        "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ?)",
+      )
       .run(isoTime(-KEPT_FOR_MS), most).changes;
   }
 }

@@ -10,7 +10,12 @@ import { wireRun } from "../store/run-row.ts";
 import type { Runs } from "./runs.ts";
 
 /** What a poll brings (protocol, section 3); null is 204. */
-export type PollAnswer = { run: unknown } | { stop_runs: string[] } | { deregistered: true } | { output_wanted: OutputWanted[] } | null;
+export type PollAnswer =
+  | { run: unknown }
+  | { stop_runs: string[] }
+  | { deregistered: true }
+  | { output_wanted: OutputWanted[] }
+  | null;
 
 export interface PollParts {
   readonly runners: Runners;
@@ -109,7 +114,11 @@ export class Polls {
     const now = performance.now();
     const due = stopping.filter((runId) => now - (sentAt?.get(runId) ?? -Infinity) >= this.#parts.stopRedeliveryMs);
     if (stopping.length === 0) this.#stopsSentAt.delete(runnerId);
-    else this.#stopsSentAt.set(runnerId, new Map(stopping.map((runId) => [runId, due.includes(runId) ? now : (sentAt?.get(runId) ?? now)])));
+    else
+      this.#stopsSentAt.set(
+        runnerId,
+        new Map(stopping.map((runId) => [runId, due.includes(runId) ? now : (sentAt?.get(runId) ?? now)])),
+      );
     return due;
   }
 

@@ -8,7 +8,12 @@ import { isoTime, type Store } from "../store/store.ts";
  * The reasons for which another attempt may end otherwise. An agent that failed at its task, one that took too long and a run that
  * nobody may take are not among them: they would only cost the same again.
  */
-const WORTH_ANOTHER_ATTEMPT: ReadonlySet<FailureReason> = new Set(["temporary", "interrupted", "not_started", "runner_lost"]);
+const WORTH_ANOTHER_ATTEMPT: ReadonlySet<FailureReason> = new Set([
+  "temporary",
+  "interrupted",
+  "not_started",
+  "runner_lost",
+]);
 
 const FIRST_DELAY_SECONDS = 10;
 const LONGEST_DELAY_MS = 3_600_000;

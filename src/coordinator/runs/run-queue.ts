@@ -48,7 +48,9 @@ export class RunQueue {
     const { db } = this.#store;
     if (db.query(`SELECT 1 FROM runs WHERE session_id = ? AND ${AT_HEAD}`).get(sessionId) !== null) return;
     const next = db
-      .query<QueuedRun, [string]>(`SELECT ${COLUMNS} FROM runs WHERE session_id = ? AND waiting_for = 'turn' ORDER BY seq LIMIT 1`)
+      .query<QueuedRun, [string]>(
+        `SELECT ${COLUMNS} FROM runs WHERE session_id = ? AND waiting_for = 'turn' ORDER BY seq LIMIT 1`,
+      )
       .get(sessionId);
     if (next !== null) this.offer(next);
   }

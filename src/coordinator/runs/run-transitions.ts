@@ -34,9 +34,17 @@ export type Ending =
   | { readonly status: "completed" | "stopped" }
   | { readonly status: "failed"; readonly error: string; readonly reason: FailureReason | null };
 
-const SESSION_STATUS_AFTER: Readonly<Record<Ending["status"], string>> = { completed: "finished", failed: "failed", stopped: "stopped" };
+const SESSION_STATUS_AFTER: Readonly<Record<Ending["status"], string>> = {
+  completed: "finished",
+  failed: "failed",
+  stopped: "stopped",
+};
 
-const RUNNER_LEFT: Ending = { status: "failed", error: "The runner deregistered before it reported how the run ended", reason: "runner_lost" };
+const RUNNER_LEFT: Ending = {
+  status: "failed",
+  error: "The runner deregistered before it reported how the run ended",
+  reason: "runner_lost",
+};
 const GIVEN_UP = {
   no_match: "No matching runner available within timeout",
   expired: "The run was not started within its time to live",
@@ -101,7 +109,8 @@ export class RunTransitions {
     return store.write(() => {
       let run = runs.get(runId);
       while (run.retried_by !== null) run = runs.get(run.retried_by);
-      if (!LEGAL[run.status].includes("stopped")) throw new HttpError(400, `Run cannot be stopped: it is ${run.status}`);
+      if (!LEGAL[run.status].includes("stopped"))
+        throw new HttpError(400, `Run cannot be stopped: it is ${run.status}`);
       if (run.status !== "stopping") this.#stopOpen(run);
       return runs.get(run.run_id);
     });
@@ -127,7 +136,10 @@ export class RunTransitions {
     const waiting = new Set<string>();
     const isOpen = new Set(open);
     for (const id of open) {
-      for (let at = sessions.find(id); at?.execution_mode === "async_callback" && at.parent_session_id !== null && among.has(at.parent_session_id); ) {
+      for (
+        let at = sessions.find(id);
+        at?.execution_mode === "async_callback" && at.parent_session_id !== null && among.has(at.parent_session_id);
+      ) {
         if (waiting.has(at.parent_session_id)) break;
         if (!isOpen.has(at.parent_session_id)) waiting.add(at.parent_session_id);
         at = sessions.find(at.parent_session_id);
@@ -199,7 +211,8 @@ export class RunTransitions {
   #owned(runId: string, runnerId: string): RunRow {
     this.#parts.runners.require(runnerId);
     const run = this.#parts.runs.get(runId);
-    if (run.runner_id !== runnerId) throw new HttpError(409, `Run is not claimed by this runner: ${runId} is ${run.status}`);
+    if (run.runner_id !== runnerId)
+      throw new HttpError(409, `Run is not claimed by this runner: ${runId} is ${run.status}`);
     return run;
   }
 
@@ -222,7 +235,9 @@ export class RunTransitions {
     const { error, reason } = status === "failed" ? ending : { error: null, reason: null };
     const completedAt = isoTime();
     store.db
-      .query("UPDATE runs SET status = ?, waiting_for = NULL, error = ?, reason = ?, completed_at = ?, lease_until = NULL WHERE seq = ?")
+      .query(
+        "UPDATE runs SET status = ?, waiting_for = NULL, error = ?, reason = ?, completed_at = ?, lease_until = NULL WHERE seq = ?",
+      )
       .run(status, error, reason, completedAt, run.seq);
     statistics.ended({ run, status, completedAt });
     const next = retries.next(run, reason);
@@ -241,7 +256,8 @@ export class RunTransitions {
     const { store, broadcast } = this.#parts;
     const { status } = ending;
     store.afterCommit(() => {
-      if (status === "failed" && retriedBy === null) broadcast.send("run_failed", session_id, { run_id, error: ending.error, session_id });
+      if (status === "failed" && retriedBy === null)
+        broadcast.send("run_failed", session_id, { run_id, error: ending.error, session_id });
       broadcast.send("run_ended", session_id, { run_id, session_id, status, retried_by: retriedBy });
     });
   }

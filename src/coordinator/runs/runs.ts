@@ -20,7 +20,11 @@ export interface RunsParts {
   readonly noMatchTimeoutMs: number;
 }
 
-type SessionFields = { readonly session_id: string; readonly agent_name: string | null; readonly project_dir: string | null };
+type SessionFields = {
+  readonly session_id: string;
+  readonly agent_name: string | null;
+  readonly project_dir: string | null;
+};
 
 /** Creates runs and finds them. How they change is in `run-transitions.ts`, who gets them in `claims.ts`, lists in `run-lists.ts`. */
 export class Runs {
@@ -62,28 +66,38 @@ export class Runs {
   /** All of a session's runs that have not ended, in order of creation; at most one of them is not pending. */
   allOpenOf(sessionId: string): RunRow[] {
     return this.#parts.store.db
-      .query<RunRow, [string]>(`SELECT * FROM runs INDEXED BY runs_open_by_session WHERE session_id = ? AND ${OPEN} ORDER BY seq`)
+      .query<RunRow, [string]>(
+        `SELECT * FROM runs INDEXED BY runs_open_by_session WHERE session_id = ? AND ${OPEN} ORDER BY seq`,
+      )
       .all(sessionId);
   }
 
   /** The trace of a session's newest run. */
   traceOf(sessionId: string): TraceFields {
     const { db } = this.#parts.store;
-    const newest = db.query<Pick<RunRow, "traceparent" | "tracestate">, [string]>("SELECT traceparent, tracestate FROM runs WHERE session_id = ? ORDER BY seq DESC LIMIT 1").get(sessionId);
+    const newest = db
+      .query<Pick<RunRow, "traceparent" | "tracestate">, [string]>(
+        "SELECT traceparent, tracestate FROM runs WHERE session_id = ? ORDER BY seq DESC LIMIT 1",
+      )
+      .get(sessionId);
     return newest === null ? {} : traceFields(newest);
   }
 
   /** What a runner has been given and has not ended. */
   activeOf(runnerId: string): RunRow[] {
     return this.#parts.store.db
-      .query<RunRow, [string]>(`SELECT * FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE} ORDER BY seq`)
+      .query<RunRow, [string]>(
+        `SELECT * FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE} ORDER BY seq`,
+      )
       .all(runnerId);
   }
 
   /** The ids of those that its runner is to stop. Of all runs few are at a time: found by their status, however many the runner has. */
   stoppingOf(runnerId: string): string[] {
     return this.#parts.store.db
-      .query<{ run_id: string }, [string]>("SELECT run_id FROM runs INDEXED BY runs_by_status WHERE status = 'stopping' AND runner_id = ? ORDER BY seq")
+      .query<{ run_id: string }, [string]>(
+        "SELECT run_id FROM runs INDEXED BY runs_by_status WHERE status = 'stopping' AND runner_id = ? ORDER BY seq",
+      )
       .all(runnerId)
       .map((row) => row.run_id);
   }
@@ -91,7 +105,9 @@ export class Runs {
   /** How many the runner has been given and has not ended. */
   activeCount(runnerId: string): number {
     const row = this.#parts.store.db
-      .query<{ n: number }, [string]>(`SELECT count(*) AS n FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE}`)
+      .query<{ n: number }, [string]>(
+        `SELECT count(*) AS n FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE}`,
+      )
       .get(runnerId);
     return row?.n ?? 0;
   }
@@ -103,7 +119,8 @@ export class Runs {
   }
 
   #resumedSession(body: CreateRun): SessionFields {
-    if (!body.session_id) throw invalid(["body", "session_id"], "session_id is required to resume a session", "missing");
+    if (!body.session_id)
+      throw invalid(["body", "session_id"], "session_id is required to resume a session", "missing");
     return this.#parts.sessions.get(body.session_id);
   }
 

@@ -26,7 +26,8 @@ export interface TimeStep {
 }
 
 const STEPS_MS = [
-  100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 86_400_000,
+  100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000,
+  7_200_000, 21_600_000, 86_400_000,
 ] as const;
 /** Stands for "longer" in the database. */
 const BEYOND = -1;
@@ -73,10 +74,20 @@ export class Statistics {
 
   /** The hours in which something ended, the oldest first. */
   hours(since: string): HourOfRuns[] {
-    const rows = this.#store.db.query<HourRow, [string]>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour").all(since);
+    const rows = this.#store.db
+      .query<HourRow, [string]>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour")
+      .all(since);
     const hours = new Map<string, HourOfRuns>();
     for (const { hour, status, runs, ...sums } of rows) {
-      const before = hours.get(hour) ?? { hour, completed: 0, failed: 0, stopped: 0, wait_ms: 0, run_ms: 0, total_cost_usd: 0 };
+      const before = hours.get(hour) ?? {
+        hour,
+        completed: 0,
+        failed: 0,
+        stopped: 0,
+        wait_ms: 0,
+        run_ms: 0,
+        total_cost_usd: 0,
+      };
       hours.set(hour, {
         ...before,
         [status]: runs,
@@ -96,7 +107,10 @@ export class Statistics {
       )
       .all(since, what);
     const runsOf = (step: number): number => counts.find((row) => row.up_to_ms === step)?.runs ?? 0;
-    return [...STEPS_MS.map((step) => ({ up_to_ms: step, runs: runsOf(step) })), { up_to_ms: null, runs: runsOf(BEYOND) }];
+    return [
+      ...STEPS_MS.map((step) => ({ up_to_ms: step, runs: runsOf(step) })),
+      { up_to_ms: null, runs: runsOf(BEYOND) },
+    ];
   }
 
   /** Forgets the hours before. */
@@ -107,7 +121,9 @@ export class Statistics {
 
   #count(hour: string, what: "wait" | "run", ms: number): void {
     this.#store.db
-      .query("INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET runs = runs + 1")
+      .query(
+        "INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET runs = runs + 1",
+      )
       .run(hour, what, STEPS_MS.find((step) => ms <= step) ?? BEYOND);
   }
 }

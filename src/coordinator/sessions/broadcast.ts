@@ -1,5 +1,12 @@
 /** What a dashboard is told of; see protocol section 1b for the payloads. `run_ended {run_id, session_id, status}` is ours, and comes after each end. */
-export type BroadcastType = "init" | "session_created" | "session_updated" | "session_deleted" | "event" | "run_failed" | "run_ended";
+export type BroadcastType =
+  | "init"
+  | "session_created"
+  | "session_updated"
+  | "session_deleted"
+  | "event"
+  | "run_failed"
+  | "run_ended";
 
 interface Message {
   readonly id: number;
@@ -53,7 +60,13 @@ export class Broadcast {
    * A stream of what happens from now on, to all sessions or to one, of all types or of some. It begins with what came after `lastEventId`, or with
    * `init` where that is wanted or where what was missed is no longer known.
    */
-  subscribe(options: { wanted: Wanted; lastEventId?: number; includeInit: boolean; init: () => unknown; signal: AbortSignal }): Response {
+  subscribe(options: {
+    wanted: Wanted;
+    lastEventId?: number;
+    includeInit: boolean;
+    init: () => unknown;
+    signal: AbortSignal;
+  }): Response {
     const missed = options.lastEventId === undefined ? [] : this.#since(options.lastEventId);
     const wantsInit = missed === undefined || (options.includeInit && options.lastEventId === undefined);
     let subscriber: Subscriber | undefined;
@@ -126,7 +139,9 @@ export class Broadcast {
 }
 
 function isWanted(message: Message, { sessionId, types }: Wanted): boolean {
-  return (sessionId === undefined || sessionId === message.sessionId) && (types === undefined || types.has(message.type));
+  return (
+    (sessionId === undefined || sessionId === message.sessionId) && (types === undefined || types.has(message.type))
+  );
 }
 
 function frame(type: BroadcastType, id: number, data: unknown): string {

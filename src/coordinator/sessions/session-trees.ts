@@ -26,7 +26,8 @@ export interface LastEvent {
 }
 
 /** The first words of what a session was started for. */
-const TITLE = "SELECT substr(prompt, 1, 300) AS title FROM runs INDEXED BY runs_by_session WHERE session_id = ? ORDER BY seq LIMIT 1";
+const TITLE =
+  "SELECT substr(prompt, 1, 300) AS title FROM runs INDEXED BY runs_by_session WHERE session_id = ? ORDER BY seq LIMIT 1";
 
 /** No tree is followed beyond so many sessions: what is written about it has to stay quick. */
 const MOST_OF_A_TREE = 10_000;
@@ -73,7 +74,10 @@ export class SessionTrees {
          FROM tree JOIN sessions USING (session_id) GROUP BY status`,
       )
       .all(sessionId);
-    return rows.reduce<RollUp>((sum, { status, ...row }) => added(sum, { ...row, by_status: { [status]: row.sessions } }), NOTHING);
+    return rows.reduce<RollUp>(
+      (sum, { status, ...row }) => added(sum, { ...row, by_status: { [status]: row.sessions } }),
+      NOTHING,
+    );
   }
 
   /**
@@ -82,7 +86,9 @@ export class SessionTrees {
    */
   tree(sessionId: string): { sessions: unknown[]; is_cut: boolean } {
     const rows = this.#store.db
-      .query<SessionRow & { depth: number }, [string]>(`${TREE} SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`)
+      .query<SessionRow & { depth: number }, [string]>(
+        `${TREE} SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`,
+      )
       .all(sessionId);
     if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
     const shown = rows.slice(0, MOST_OF_A_TREE);
@@ -115,7 +121,9 @@ export class SessionTrees {
 
   /** The ids of a session and of all below it, parents first. 404 unknown. */
   members(sessionId: string): string[] {
-    const rows = this.#store.db.query<{ session_id: string }, [string]>(`${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`).all(sessionId);
+    const rows = this.#store.db
+      .query<{ session_id: string }, [string]>(`${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`)
+      .all(sessionId);
     if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
     return rows.map((row) => row.session_id);
   }
@@ -127,7 +135,15 @@ export class SessionTrees {
   }
 }
 
-const NOTHING: RollUp = { sessions: 0, by_status: {}, total_cost_usd: 0, num_turns: 0, input_tokens: 0, output_tokens: 0, run_ms: 0 };
+const NOTHING: RollUp = {
+  sessions: 0,
+  by_status: {},
+  total_cost_usd: 0,
+  num_turns: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  run_ms: 0,
+};
 
 function ownOf({ status, total_cost_usd, num_turns, input_tokens, output_tokens, run_ms }: SessionRow): RollUp {
   return { sessions: 1, by_status: { [status]: 1 }, total_cost_usd, num_turns, input_tokens, output_tokens, run_ms };

@@ -81,7 +81,10 @@ export class Sessions {
     const sums = Object.entries(added).filter(([, value]) => value !== 0);
     if (given.length + sums.length === 0) return;
     this.#store.write(() => {
-      const columns = [...given.map(([column]) => `${column} = ?`), ...sums.map(([column]) => `${column} = ${column} + ?`)].join(", ");
+      const columns = [
+        ...given.map(([column]) => `${column} = ?`),
+        ...sums.map(([column]) => `${column} = ${column} + ?`),
+      ].join(", ");
       const values = [...given, ...sums].map(([, value]) => value);
       const { changes: hit } = this.#store.db
         .query(`UPDATE sessions SET ${columns} WHERE session_id = ?`)
@@ -107,7 +110,9 @@ export class Sessions {
     return this.#store.write(() => {
       this.get(sessionId);
       const { project_dir, agent_name, last_resumed_at } = metadata;
-      const plain = Object.entries({ project_dir, agent_name, last_resumed_at }).filter(([, value]) => value !== undefined && value !== null);
+      const plain = Object.entries({ project_dir, agent_name, last_resumed_at }).filter(
+        ([, value]) => value !== undefined && value !== null,
+      );
       this.update(sessionId, { ...affinityChanges(metadata), ...(Object.fromEntries(plain) as Changes) });
       return this.get(sessionId);
     });
@@ -141,7 +146,10 @@ export class Sessions {
 
   /** The newest sessions, in order of creation. */
   newest(most: number): SessionRow[] {
-    return this.#store.db.query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?").all(most).reverse();
+    return this.#store.db
+      .query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?")
+      .all(most)
+      .reverse();
   }
 
   #tell(type: "session_created" | "session_updated", sessionId: string): void {

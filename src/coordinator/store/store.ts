@@ -84,10 +84,14 @@ export class Store {
     const version = this.#pragma("user_version");
     const isNew = version === 0 && this.db.query("SELECT 1 FROM sqlite_schema LIMIT 1").get() === null;
     if (!isNew && this.#pragma("application_id") !== APPLICATION_ID) {
-      throw new UserError(`${path} is not a coordinator's database`, { hint: "choose another file for the coordinator's data" });
+      throw new UserError(`${path} is not a coordinator's database`, {
+        hint: "choose another file for the coordinator's data",
+      });
     }
     if (version > MIGRATIONS.length) {
-      throw new UserError(`${path} was written by a newer version of agent-runner`, { hint: "use that version, or another file" });
+      throw new UserError(`${path} was written by a newer version of agent-runner`, {
+        hint: "use that version, or another file",
+      });
     }
     for (const step of MIGRATIONS.slice(version)) this.db.run(step);
     this.db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
@@ -113,7 +117,10 @@ function openPrivate(path: string): Database {
 function openingError(path: string, cause: unknown): unknown {
   if (cause instanceof UserError) return cause;
   if (errorCode(cause) === "SQLITE_BUSY") {
-    return new UserError(`${path} is in use by another coordinator`, { hint: "stop that one first, or choose another file", cause });
+    return new UserError(`${path} is in use by another coordinator`, {
+      hint: "stop that one first, or choose another file",
+      cause,
+    });
   }
   return new UserError(`cannot open the coordinator's database ${path}: ${describeError(cause)}`, { cause });
 }

@@ -31,7 +31,11 @@ export interface Terms {
 }
 
 export function termsOf({ pollTimeoutMs, heartbeatIntervalSeconds }: CoordinatorTimings): Terms {
-  return { poll_timeout_seconds: pollTimeoutMs / 1_000, heartbeat_interval_seconds: heartbeatIntervalSeconds, capabilities: ["capacity", "output"] };
+  return {
+    poll_timeout_seconds: pollTimeoutMs / 1_000,
+    heartbeat_interval_seconds: heartbeatIntervalSeconds,
+    capabilities: ["capacity", "output"],
+  };
 }
 
 export const DEFAULT_TIMINGS: CoordinatorTimings = {

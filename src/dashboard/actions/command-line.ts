@@ -8,8 +8,14 @@ export interface Wanted {
 
 /** What to type for the same in a shell. */
 export function commandLine({ prompt, agent, projectDir, tags = [], session }: Wanted): string {
-  const option = (name: string, value: string | undefined): string[] => (value === undefined || value === "" ? [] : [`--${name}`, quoted(value)]);
-  const words = [...option("session", session), ...option("agent", agent), ...option("project-dir", projectDir), ...tags.flatMap((tag) => option("tag", tag))];
+  const option = (name: string, value: string | undefined): string[] =>
+    value === undefined || value === "" ? [] : [`--${name}`, quoted(value)];
+  const words = [
+    ...option("session", session),
+    ...option("agent", agent),
+    ...option("project-dir", projectDir),
+    ...tags.flatMap((tag) => option("tag", tag)),
+  ];
   // A prompt may begin with a dash.
   return ["agent-runner", "submit", ...words, "--", quoted(prompt)].join(" ");
 }

@@ -32,11 +32,13 @@ export function SessionActions({ services, sessionId, open, below, lastRun, canR
           Send a message
         </button>
       )}
-      {lastRun !== null && (lastRun.status === "failed" || lastRun.status === "stopped") && lastRun.retried_by === null && (
-        <button type="button" class="small" onClick={() => setAsked("retry")}>
-          Retry
-        </button>
-      )}
+      {lastRun !== null &&
+        (lastRun.status === "failed" || lastRun.status === "stopped") &&
+        lastRun.retried_by === null && (
+          <button type="button" class="small" onClick={() => setAsked("retry")}>
+            Retry
+          </button>
+        )}
       {open > 0 && (
         <button type="button" class="small danger-text" onClick={() => setAsked(below > 0 ? "stop-tree" : "stop")}>
           {below > 0 ? "Stop the tree" : "Stop"}
@@ -45,12 +47,27 @@ export function SessionActions({ services, sessionId, open, below, lastRun, canR
       <Copy text={sessionId} label="Copy id" />
       {asked === "resume" && <Resume services={services} sessionId={sessionId} onClose={close} />}
       {asked === "retry" && lastRun !== null && (
-        <Dialog title="Run it again?" confirm="Retry" onClose={close} onConfirm={async () => void (await services.api.write("POST", "/runs", retryOf(lastRun, canResume)))}>
-          <p>{canResume ? "The same message is sent to the session again." : "A new session is started with the same prompt, agent and folder."}</p>
+        <Dialog
+          title="Run it again?"
+          confirm="Retry"
+          onClose={close}
+          onConfirm={async () => void (await services.api.write("POST", "/runs", retryOf(lastRun, canResume)))}
+        >
+          <p>
+            {canResume
+              ? "The same message is sent to the session again."
+              : "A new session is started with the same prompt, agent and folder."}
+          </p>
         </Dialog>
       )}
       {asked === "stop" && (
-        <Dialog title="Stop this session?" confirm="Stop" isDangerous onClose={close} onConfirm={async () => void (await services.api.write("POST", `${path}/stop`))}>
+        <Dialog
+          title="Stop this session?"
+          confirm="Stop"
+          isDangerous
+          onClose={close}
+          onConfirm={async () => void (await services.api.write("POST", `${path}/stop`))}
+        >
           <p>Its agent is ended. What it has done so far stays.</p>
         </Dialog>
       )}
@@ -60,10 +77,13 @@ export function SessionActions({ services, sessionId, open, below, lastRun, canR
           confirm="Stop all"
           isDangerous
           onClose={close}
-          onConfirm={async () => void (await services.api.write("POST", `/trees/${encodeURIComponent(sessionId)}/stop`))}
+          onConfirm={async () =>
+            void (await services.api.write("POST", `/trees/${encodeURIComponent(sessionId)}/stop`))
+          }
         >
           <p>
-            This session and the {counted(below, "session")} below it are stopped: {open} of them {open === 1 ? "is" : "are"} not done. What they have done so far stays, and nobody is resumed.
+            This session and the {counted(below, "session")} below it are stopped: {open} of them{" "}
+            {open === 1 ? "is" : "are"} not done. What they have done so far stays, and nobody is resumed.
           </p>
         </Dialog>
       )}
@@ -71,7 +91,15 @@ export function SessionActions({ services, sessionId, open, below, lastRun, canR
   );
 }
 
-function Resume({ services, sessionId, onClose }: { readonly services: Services; readonly sessionId: string; readonly onClose: () => void }): VNode {
+function Resume({
+  services,
+  sessionId,
+  onClose,
+}: {
+  readonly services: Services;
+  readonly sessionId: string;
+  readonly onClose: () => void;
+}): VNode {
   const [prompt, setPrompt] = useState("");
   const send = async (): Promise<void> => {
     await services.api.write("POST", "/runs", { type: "resume_session", session_id: sessionId, prompt });
@@ -80,7 +108,13 @@ function Resume({ services, sessionId, onClose }: { readonly services: Services;
     <Dialog title="Send a message" confirm="Send" onConfirm={send} onClose={onClose}>
       <label>
         Message
-        <textarea name="message" rows={5} required value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
+        <textarea
+          name="message"
+          rows={5}
+          required
+          value={prompt}
+          onInput={(event) => setPrompt(event.currentTarget.value)}
+        />
       </label>
       <p class="quiet">The session goes on with it when it is its turn.</p>
       <Copy text={commandLine({ prompt, session: sessionId })} label="Copy as a command" />

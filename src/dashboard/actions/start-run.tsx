@@ -18,7 +18,10 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
   const [tagText, setTagText] = useState("");
   const { value: agents } = useQuery(services, "/agents", AgentsAnswer, NEVER);
   const active = (agents ?? []).filter(({ status }) => status === "active");
-  const tags = tagText.split(",").map((tag) => tag.trim()).filter(Boolean);
+  const tags = tagText
+    .split(",")
+    .map((tag) => tag.trim())
+    .filter(Boolean);
   const start = async (): Promise<void> => {
     const body = {
       type: "start_session",
@@ -34,7 +37,14 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
     <Dialog title="Start a run" confirm="Start" onConfirm={start} onClose={onClose}>
       <label>
         Prompt
-        <textarea name="prompt" rows={5} required placeholder="What is the agent to do?" value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
+        <textarea
+          name="prompt"
+          rows={5}
+          required
+          placeholder="What is the agent to do?"
+          value={prompt}
+          onInput={(event) => setPrompt(event.currentTarget.value)}
+        />
       </label>
       <label>
         Agent
@@ -49,11 +59,21 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
       </label>
       <label>
         Project folder <span class="quiet">on the runner; its own if this is empty</span>
-        <input name="project-dir" placeholder="/home/me/project" value={projectDir} onInput={(event) => setProjectDir(event.currentTarget.value)} />
+        <input
+          name="project-dir"
+          placeholder="/home/me/project"
+          value={projectDir}
+          onInput={(event) => setProjectDir(event.currentTarget.value)}
+        />
       </label>
       <label>
         Tags <span class="quiet">that the runner must have, separated by commas</span>
-        <input name="tags" placeholder="gpu, docker" value={tagText} onInput={(event) => setTagText(event.currentTarget.value)} />
+        <input
+          name="tags"
+          placeholder="gpu, docker"
+          value={tagText}
+          onInput={(event) => setTagText(event.currentTarget.value)}
+        />
       </label>
       <Copy text={commandLine({ prompt, agent, projectDir: projectDir.trim(), tags })} label="Copy as a command" />
     </Dialog>

@@ -13,7 +13,13 @@ export interface Overview {
 }
 
 export type Concern =
-  | { readonly kind: "failed"; readonly tree: Tree; readonly error: string | null; readonly reason: string | null; readonly run: ShownRun | null }
+  | {
+      readonly kind: "failed";
+      readonly tree: Tree;
+      readonly error: string | null;
+      readonly reason: string | null;
+      readonly run: ShownRun | null;
+    }
   | { readonly kind: "stalled"; readonly tree: Tree; readonly silentMs: number }
   | { readonly kind: "no-runner"; readonly run: ShownRun; readonly waitedMs: number };
 
@@ -34,7 +40,9 @@ const UNTAKEN_MS = 15_000;
 /** Groups what there is by what it needs of its owner. */
 export function groupsOf({ trees, runs }: Overview, nowMs: number): Groups {
   const groups = { attention: [] as Concern[], running: [] as Tree[], waiting: [] as Tree[], done: [] as Tree[] };
-  const untaken = runs.filter((run) => run.status === "pending" && run.waiting_for === "runner" && waitedMs(run, nowMs) > UNTAKEN_MS);
+  const untaken = runs.filter(
+    (run) => run.status === "pending" && run.waiting_for === "runner" && waitedMs(run, nowMs) > UNTAKEN_MS,
+  );
   for (const run of untaken) groups.attention.push({ kind: "no-runner", run, waitedMs: waitedMs(run, nowMs) });
   for (const tree of trees) {
     // It is told of as a run that nobody takes.
@@ -52,7 +60,9 @@ function concernOf(tree: Tree, runs: readonly ShownRun[], nowMs: number): Concer
   if (tree.status === "failed") {
     const run = runs.find(({ session_id, status }) => session_id === tree.session_id && status === "failed") ?? null;
     const at = Date.parse(run?.completed_at ?? tree.last_event?.timestamp ?? tree.last_resumed_at ?? tree.created_at);
-    return nowMs - at > NEWS_MS ? null : { kind: "failed", tree, error: run?.error ?? null, reason: run?.reason ?? null, run };
+    return nowMs - at > NEWS_MS
+      ? null
+      : { kind: "failed", tree, error: run?.error ?? null, reason: run?.reason ?? null, run };
   }
   const silentMs = silenceOf(tree, runs, nowMs);
   return silentMs > STALLED_MS ? { kind: "stalled", tree, silentMs } : null;
@@ -61,8 +71,12 @@ function concernOf(tree: Tree, runs: readonly ShownRun[], nowMs: number): Concer
 /** For how long nothing has come from a session at work; 0 for one that has others at work below it: it may wait for them. */
 function silenceOf(tree: Tree, runs: readonly ShownRun[], nowMs: number): number {
   if (tree.status !== "running" || openBelow(tree) > 0) return 0;
-  const started = runs.find(({ session_id, status }) => session_id === tree.session_id && status === "running")?.started_at;
-  const signs = [tree.last_event?.timestamp, tree.last_resumed_at, started, tree.created_at].map((time) => Date.parse(time ?? ""));
+  const started = runs.find(
+    ({ session_id, status }) => session_id === tree.session_id && status === "running",
+  )?.started_at;
+  const signs = [tree.last_event?.timestamp, tree.last_resumed_at, started, tree.created_at].map((time) =>
+    Date.parse(time ?? ""),
+  );
   return nowMs - Math.max(...signs.filter((ms) => !Number.isNaN(ms)));
 }
 
@@ -96,13 +110,16 @@ function isOpen(status: string): boolean {
 
 /** For how long a tree's first session has been at work. */
 export function atWork(tree: Tree, runs: readonly ShownRun[], nowMs: number): string | undefined {
-  const started = runs.find(({ session_id, status }) => session_id === tree.session_id && (status === "running" || status === "stopping"))?.started_at;
+  const started = runs.find(
+    ({ session_id, status }) => session_id === tree.session_id && (status === "running" || status === "stopping"),
+  )?.started_at;
   return started == null ? undefined : `for ${duration(nowMs - Date.parse(started))}`;
 }
 
 /** What a tree that waits waits for. */
 export function waitsFor(tree: Tree, runs: readonly ShownRun[]): string {
-  if (tree.status !== "pending") return `for ${openBelow(tree)} of ${below(tree)} ${below(tree) === 1 ? "child" : "children"}`;
+  if (tree.status !== "pending")
+    return `for ${openBelow(tree)} of ${below(tree)} ${below(tree) === 1 ? "child" : "children"}`;
   const run = runs.find(({ session_id, status }) => session_id === tree.session_id && status === "pending");
   switch (run?.waiting_for) {
     case "time":

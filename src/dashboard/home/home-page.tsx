@@ -21,22 +21,38 @@ const ERROR_SHOWN = 300;
 export function HomePage({ services, onStart }: { readonly services: Services; readonly onStart: () => void }): VNode {
   const nowMs = useNow(1_000);
   // As many calls at each time, in the same order, as hooks need it.
-  const trees = [OPEN_TREES, PENDING_TREES, FAILED_TREES, DONE_TREES].map((path) => useQuery(services, path, TreesAnswer));
+  const trees = [OPEN_TREES, PENDING_TREES, FAILED_TREES, DONE_TREES].map((path) =>
+    useQuery(services, path, TreesAnswer),
+  );
   const runs = [OPEN_RUNS, FAILED_RUNS].map((path) => useQuery(services, path, RunsAnswer));
   const fault = [...trees, ...runs].find((answer) => answer.fault !== null)?.fault ?? null;
   const isLoaded = [...trees, ...runs].every((answer) => answer.value !== null);
   const allRuns = runs.flatMap((answer) => answer.value?.runs ?? []);
-  const groups = groupsOf({ trees: unique(trees.flatMap((answer) => answer.value?.trees ?? [])), runs: allRuns }, nowMs);
-  const card = (tree: Tree, note?: string): VNode => (
-    <TreeCard key={tree.session_id} services={services} tree={tree} nowMs={nowMs} {...(note === undefined ? {} : { note })} />
+  const groups = groupsOf(
+    { trees: unique(trees.flatMap((answer) => answer.value?.trees ?? [])), runs: allRuns },
+    nowMs,
   );
-  if (!isLoaded) return <p class="quiet">{fault === null ? "Loading…" : `The coordinator cannot be asked: ${fault}`}</p>;
+  const card = (tree: Tree, note?: string): VNode => (
+    <TreeCard
+      key={tree.session_id}
+      services={services}
+      tree={tree}
+      nowMs={nowMs}
+      {...(note === undefined ? {} : { note })}
+    />
+  );
+  if (!isLoaded)
+    return <p class="quiet">{fault === null ? "Loading…" : `The coordinator cannot be asked: ${fault}`}</p>;
   const isEmpty = groups.attention.length + groups.running.length + groups.waiting.length + groups.done.length === 0;
   return (
     <>
       <h1 class="unseen">Overview</h1>
       <RunnersLine services={services} />
-      {fault !== null && <p role="alert" class="fault">Some of this is out of date: {fault}</p>}
+      {fault !== null && (
+        <p role="alert" class="fault">
+          Some of this is out of date: {fault}
+        </p>
+      )}
       {isEmpty && <Welcome onStart={onStart} />}
       <Group name="Needs attention" tone="failed" count={groups.attention.length}>
         {groups.attention.map((concern) => (
@@ -63,7 +79,17 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
   );
 }
 
-function Group({ name, tone, count, children }: { readonly name: string; readonly tone: string; readonly count: number; readonly children: ComponentChildren }): VNode | null {
+function Group({
+  name,
+  tone,
+  count,
+  children,
+}: {
+  readonly name: string;
+  readonly tone: string;
+  readonly count: number;
+  readonly children: ComponentChildren;
+}): VNode | null {
   if (count === 0) return null;
   return (
     <section class={`group group-${tone}`} aria-label={name}>
@@ -75,12 +101,22 @@ function Group({ name, tone, count, children }: { readonly name: string; readonl
   );
 }
 
-function ConcernCard({ services, concern, nowMs }: { readonly services: Services; readonly concern: Concern; readonly nowMs: number }): VNode {
+function ConcernCard({
+  services,
+  concern,
+  nowMs,
+}: {
+  readonly services: Services;
+  readonly concern: Concern;
+  readonly nowMs: number;
+}): VNode {
   switch (concern.kind) {
     case "failed":
       return (
         <TreeCard services={services} tree={concern.tree} nowMs={nowMs} lastRun={concern.run}>
-          <p class="why">{concern.error === null ? "It does not say why." : <Words text={endOf(concern.error)} most={ERROR_SHOWN} />}</p>
+          <p class="why">
+            {concern.error === null ? "It does not say why." : <Words text={endOf(concern.error)} most={ERROR_SHOWN} />}
+          </p>
         </TreeCard>
       );
     case "stalled":
@@ -94,7 +130,11 @@ function ConcernCard({ services, concern, nowMs }: { readonly services: Services
   }
 }
 
-function NoRunner({ concern: { run, waitedMs } }: { readonly concern: Extract<Concern, { kind: "no-runner" }> }): VNode {
+function NoRunner({
+  concern: { run, waitedMs },
+}: {
+  readonly concern: Extract<Concern, { kind: "no-runner" }>;
+}): VNode {
   const wanted = Object.entries(run.demands ?? {}).filter(([, value]) => value != null && String(value) !== "");
   return (
     <li class="card">
@@ -103,7 +143,14 @@ function NoRunner({ concern: { run, waitedMs } }: { readonly concern: Extract<Co
       </a>
       <p class="why">
         No runner has taken it for {duration(waitedMs)}.{" "}
-        {wanted.length === 0 ? "Either none is online, or all are busy." : <>It wants a runner with <Words text={wanted.map(([name, value]) => `${name} ${String(value)}`).join(", ")} />.</>}{" "}
+        {wanted.length === 0 ? (
+          "Either none is online, or all are busy."
+        ) : (
+          <>
+            It wants a runner with <Words text={wanted.map(([name, value]) => `${name} ${String(value)}`).join(", ")} />
+            .
+          </>
+        )}{" "}
         <a href={linkTo({ view: "runners" })}>Runners</a>
       </p>
     </li>
@@ -119,13 +166,15 @@ function RunnersLine({ services }: { readonly services: Services }): VNode | nul
   if (online.length === 0) {
     return (
       <p class="notice">
-        <strong>No runner is online:</strong> nothing will be started. Start one with <code>agent-runner -x test-executor -c {location.origin}</code>
+        <strong>No runner is online:</strong> nothing will be started. Start one with{" "}
+        <code>agent-runner -x test-executor -c {location.origin}</code>
       </p>
     );
   }
   return (
     <p class="summary">
-      <a href={linkTo({ view: "runners" })}>{counted(online.length, "runner")} online</a>, {counted(busy, "run")} at work
+      <a href={linkTo({ view: "runners" })}>{counted(online.length, "runner")} online</a>, {counted(busy, "run")} at
+      work
     </p>
   );
 }

@@ -20,7 +20,15 @@ export interface TreeCardProps {
 }
 
 /** A tree of sessions in the overview: its first session, the others when it is opened, and what can be done. */
-export function TreeCard({ services, tree, nowMs, note, lastRun = null, isBrief = false, children }: TreeCardProps): VNode {
+export function TreeCard({
+  services,
+  tree,
+  nowMs,
+  note,
+  lastRun = null,
+  isBrief = false,
+  children,
+}: TreeCardProps): VNode {
   const [isOpen, setIsOpen] = useState(false);
   const many = below(tree);
   return (
@@ -29,14 +37,21 @@ export function TreeCard({ services, tree, nowMs, note, lastRun = null, isBrief 
         {children}
         {(many > 0 || !isBrief) && (
           <div class="card-foot">
-          {many > 0 && (
-            <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
-              {childrenWords(tree)}
-            </button>
-          )}
-          {!isBrief && (
-            <SessionActions services={services} sessionId={tree.session_id} open={openIn(tree)} below={many} lastRun={lastRun} canResume={tree.executor_session_id !== null} />
-          )}
+            {many > 0 && (
+              <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
+                {childrenWords(tree)}
+              </button>
+            )}
+            {!isBrief && (
+              <SessionActions
+                services={services}
+                sessionId={tree.session_id}
+                open={openIn(tree)}
+                below={many}
+                lastRun={lastRun}
+                canResume={tree.executor_session_id !== null}
+              />
+            )}
           </div>
         )}
       </TreeLine>
@@ -48,6 +63,10 @@ export function TreeCard({ services, tree, nowMs, note, lastRun = null, isBrief 
 function childrenWords(tree: Tree): string {
   const open = openBelow(tree);
   const failed = (tree.roll_up.by_status["failed"] ?? 0) - (tree.status === "failed" ? 1 : 0);
-  const parts = [counted(below(tree), "session") + " below", open > 0 ? `${open} at work` : "", failed > 0 ? `${failed} failed` : ""];
+  const parts = [
+    counted(below(tree), "session") + " below",
+    open > 0 ? `${open} at work` : "",
+    failed > 0 ? `${failed} failed` : "",
+  ];
   return parts.filter(Boolean).join(", ");
 }

@@ -18,7 +18,15 @@ export function Copy({ text, label }: { readonly text: string; readonly label: s
       <button type="button" class="small" onClick={() => void copy()}>
         {state === "copied" ? "Copied" : label}
       </button>
-      {state === "refused" && <input class="to-copy" aria-label={label} readOnly value={text} onFocus={(event) => event.currentTarget.select()} />}
+      {state === "refused" && (
+        <input
+          class="to-copy"
+          aria-label={label}
+          readOnly
+          value={text}
+          onFocus={(event) => event.currentTarget.select()}
+        />
+      )}
     </>
   );
 }

@@ -68,7 +68,13 @@ const EVENT_WORDS: Readonly<Record<string, string>> = {
   ending: "ended",
 };
 
-function LastEvent({ event, nowMs }: { readonly event: ShownSession["last_event"]; readonly nowMs: number }): VNode | null {
+function LastEvent({
+  event,
+  nowMs,
+}: {
+  readonly event: ShownSession["last_event"];
+  readonly nowMs: number;
+}): VNode | null {
   if (event === null) return null;
   const { event_type, tool_name, timestamp } = event;
   const what = EVENT_WORDS[event_type ?? ""] ?? event_type ?? "something";

@@ -12,7 +12,15 @@ type Member = v.InferOutput<typeof TreeAnswer>["sessions"][number];
 const FIRST_CHILDREN = 50;
 
 /** All that a session has started, down to the last: an outline that can be folded. */
-export function Tree({ services, sessionId, nowMs }: { readonly services: Services; readonly sessionId: string; readonly nowMs: number }): VNode {
+export function Tree({
+  services,
+  sessionId,
+  nowMs,
+}: {
+  readonly services: Services;
+  readonly sessionId: string;
+  readonly nowMs: number;
+}): VNode {
   const { value, fault } = useQuery(services, `/trees/${encodeURIComponent(sessionId)}`, TreeAnswer);
   const children = useMemo(() => childrenOf(value?.sessions ?? []), [value]);
   if (value === null) return <p class="quiet">{fault === null ? "Loading…" : `The tree cannot be read: ${fault}`}</p>;

@@ -19,7 +19,11 @@ export function RunnersPage({ services }: { readonly services: Services }): VNod
   return (
     <>
       <h1>Runners</h1>
-      {fault !== null && <p role="alert" class="fault">The runners cannot be listed: {fault}</p>}
+      {fault !== null && (
+        <p role="alert" class="fault">
+          The runners cannot be listed: {fault}
+        </p>
+      )}
       {value?.runners.length === 0 && <p>No runner is registered. On the machine where agents are to run:</p>}
       {value !== null && (
         <ul class="cards">
@@ -35,9 +39,27 @@ export function RunnersPage({ services }: { readonly services: Services }): VNod
   );
 }
 
-function RunnerCard({ services, runner, nowMs }: { readonly services: Services; readonly runner: Runner; readonly nowMs: number }): VNode {
+function RunnerCard({
+  services,
+  runner,
+  nowMs,
+}: {
+  readonly services: Services;
+  readonly runner: Runner;
+  readonly nowMs: number;
+}): VNode {
   const [isAsked, setIsAsked] = useState(false);
-  const { runner_id: id, hostname, project_dir, executor_type, tags, status, active_runs, last_heartbeat, registered_at } = runner;
+  const {
+    runner_id: id,
+    hostname,
+    project_dir,
+    executor_type,
+    tags,
+    status,
+    active_runs,
+    last_heartbeat,
+    registered_at,
+  } = runner;
   return (
     <li class="card" data-runner={id}>
       <div class="tree-line">
@@ -46,9 +68,11 @@ function RunnerCard({ services, runner, nowMs }: { readonly services: Services; 
             <Words text={hostname} most={80} />
           </h2>
           <p class="tree-about">
-            <Status status={status} /> <span>{active_runs === 0 ? "nothing to do" : `${counted(active_runs, "run")} at work`}</span>
+            <Status status={status} />{" "}
+            <span>{active_runs === 0 ? "nothing to do" : `${counted(active_runs, "run")} at work`}</span>
             <span class="quiet">
-              last heartbeat <time dateTime={last_heartbeat}>{ago(last_heartbeat, nowMs)}</time>, registered <time dateTime={registered_at}>{ago(registered_at, nowMs)}</time>
+              last heartbeat <time dateTime={last_heartbeat}>{ago(last_heartbeat, nowMs)}</time>, registered{" "}
+              <time dateTime={registered_at}>{ago(registered_at, nowMs)}</time>
             </span>
           </p>
           <dl class="facts">
@@ -95,7 +119,9 @@ function RunnerCard({ services, runner, nowMs }: { readonly services: Services; 
           onClose={() => setIsAsked(false)}
           onConfirm={async () => void (await services.api.write("DELETE", `/runners/${encodeURIComponent(id)}`))}
         >
-          <p>It takes no more runs, ends those that it has, and leaves. To have it back, start it again on its machine.</p>
+          <p>
+            It takes no more runs, ends those that it has, and leaves. To have it back, start it again on its machine.
+          </p>
         </Dialog>
       )}
     </li>

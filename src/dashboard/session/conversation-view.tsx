@@ -34,7 +34,9 @@ export function ConversationView({ load, onNews, isActive }: ConversationProps):
           </button>
         )}
         {shown.fault !== null && <p role="alert">The conversation cannot be read: {shown.fault}</p>}
-        {entries.length === 0 && shown.fault === null && <p class="quiet">{shown.isLoaded ? (isActive ? "Nothing yet." : "Nothing was said.") : "Loading…"}</p>}
+        {entries.length === 0 && shown.fault === null && (
+          <p class="quiet">{shown.isLoaded ? (isActive ? "Nothing yet." : "Nothing was said.") : "Loading…"}</p>
+        )}
         <ol class="entries">
           {entries.map((entry) => (
             <li key={entry.id} data-entry={entry.id} class={`entry entry-${entry.kind}`}>
@@ -52,7 +54,11 @@ export function ConversationView({ load, onNews, isActive }: ConversationProps):
   );
 }
 
-function useEventWindow(load: LoadEvents, onNews: ConversationProps["onNews"], show: (shown: ShownEvents) => void): { readonly current: EventWindow | null } {
+function useEventWindow(
+  load: LoadEvents,
+  onNews: ConversationProps["onNews"],
+  show: (shown: ShownEvents) => void,
+): { readonly current: EventWindow | null } {
   const window = useRef<EventWindow | null>(null);
   useEffect(() => {
     const end = new AbortController();
@@ -75,7 +81,11 @@ interface Scrolling {
 }
 
 /** Keeps a reader at the end there, and what another one reads where it is. */
-function useScrolling(box: { readonly current: HTMLElement | null }, shown: ShownEvents, window: { readonly current: EventWindow | null }): Scrolling {
+function useScrolling(
+  box: { readonly current: HTMLElement | null },
+  shown: ShownEvents,
+  window: { readonly current: EventWindow | null },
+): Scrolling {
   const [isAtEnd, setIsAtEnd] = useState(true);
   const isAtEndNow = useRef(true);
   const follow = (follows: boolean): void => {
@@ -126,7 +136,8 @@ function anchorOf(box: HTMLElement): Anchor | null {
 /** What was put in or taken out above moves the rest; browsers do not agree on making up for that by themselves. */
 function backTo(box: HTMLElement, anchor: Anchor | null): void {
   const entry = anchor === null ? null : box.querySelector(`[data-entry="${anchor.id}"]`);
-  if (anchor !== null && entry !== null) box.scrollTop += entry.getBoundingClientRect().top - box.getBoundingClientRect().top - anchor.offset;
+  if (anchor !== null && entry !== null)
+    box.scrollTop += entry.getBoundingClientRect().top - box.getBoundingClientRect().top - anchor.offset;
 }
 
 function EntryView({ entry, isActive }: { readonly entry: Entry; readonly isActive: boolean }): VNode {
@@ -158,7 +169,10 @@ function ToolView({ entry, isActive }: { readonly entry: ToolEntry; readonly isA
   const [isOpen, setIsOpen] = useState(false);
   const state = entry.hasFailed ? "failed" : entry.hasEnded ? "done" : isActive ? "at work" : "no result";
   return (
-    <details class={`tool ${entry.hasFailed ? "tool-failed" : ""}`} onToggle={(event) => setIsOpen(event.currentTarget.open)}>
+    <details
+      class={`tool ${entry.hasFailed ? "tool-failed" : ""}`}
+      onToggle={(event) => setIsOpen(event.currentTarget.open)}
+    >
       <summary>
         <span class="tool-name" dir="auto">
           {harmlessText(entry.name.slice(0, 100))}
@@ -174,7 +188,11 @@ function ToolView({ entry, isActive }: { readonly entry: ToolEntry; readonly isA
           <h4>Given</h4>
           {entry.input === null ? <p class="quiet">nothing</p> : <AgentText text={entry.input} isCode />}
           <h4>{entry.hasFailed ? "Error" : "Result"}</h4>
-          {entry.output === null || entry.output === "" ? <p class="quiet">{entry.hasEnded ? "empty" : state}</p> : <AgentText text={entry.output} isCode />}
+          {entry.output === null || entry.output === "" ? (
+            <p class="quiet">{entry.hasEnded ? "empty" : state}</p>
+          ) : (
+            <AgentText text={entry.output} isCode />
+          )}
         </div>
       )}
     </details>

@@ -65,7 +65,13 @@ export function conversationOf(events: readonly NumberedEvent[]): Entry[] {
 
 function entryOf(event: NumberedEvent, lastAnswer: string | null): Entry | null {
   const common = { id: event.event_id, at: event.timestamp ?? null };
-  const note = (title: string, text: string | null = null, isBad = false): NoteEntry => ({ ...common, kind: "note", title, text, isBad });
+  const note = (title: string, text: string | null = null, isBad = false): NoteEntry => ({
+    ...common,
+    kind: "note",
+    title,
+    text,
+    isBad,
+  });
   switch (event.event_type) {
     case "message":
       return { ...common, kind: "message", role: event.role ?? "unknown", text: messageText(event) };
@@ -82,7 +88,13 @@ function entryOf(event: NumberedEvent, lastAnswer: string | null): Entry | null 
     case "session_stop":
       return note("The turn has ended", endOf(event), (event.exit_code ?? 0) !== 0);
     case "ending":
-      return note(event.reason == null || event.reason === "success" ? "The agent has ended" : `The agent has ended: ${event.reason}`, endingOf(event), event.error != null);
+      return note(
+        event.reason == null || event.reason === "success"
+          ? "The agent has ended"
+          : `The agent has ended: ${event.reason}`,
+        endingOf(event),
+        event.error != null,
+      );
     case "usage":
       // Its sums are at the head of the page.
       return null;
@@ -113,22 +125,36 @@ const GIST_CHARACTERS = 160;
 function gistOf(input: unknown): string {
   if (typeof input !== "object" || input === null) return input == null ? "" : String(input).slice(0, GIST_CHARACTERS);
   const fields = Object.entries(input).filter((field): field is [string, string] => typeof field[1] === "string");
-  const told = TELLING.map((name) => fields.find(([key]) => key === name)).find((field) => field !== undefined) ?? fields[0];
+  const told =
+    TELLING.map((name) => fields.find(([key]) => key === name)).find((field) => field !== undefined) ?? fields[0];
   return (told?.[1] ?? "").slice(0, GIST_CHARACTERS).replace(/\s+/g, " ").trim();
 }
 
 function endOf({ reason, exit_code }: SessionEvent): string | null {
-  const said = [reason == null || reason === "completed" ? null : reason, exit_code == null || exit_code === 0 ? null : `exit code ${exit_code}`];
+  const said = [
+    reason == null || reason === "completed" ? null : reason,
+    exit_code == null || exit_code === 0 ? null : `exit code ${exit_code}`,
+  ];
   return said.filter((part) => part !== null).join(", ") || null;
 }
 
 function endingOf(event: NumberedEvent): string | null {
   const { error, model, notes } = event;
-  const said = [error ?? null, typeof model === "string" ? `Model: ${model}` : null, ...(Array.isArray(notes) ? notes.map(shown) : [])];
+  const said = [
+    error ?? null,
+    typeof model === "string" ? `Model: ${model}` : null,
+    ...(Array.isArray(notes) ? notes.map(shown) : []),
+  ];
   return said.filter((part) => part !== null).join("\n") || null;
 }
 
-function withoutEnvelope({ event_type: _type, session_id: _session, timestamp: _time, event_id: _id, ...rest }: NumberedEvent): object {
+function withoutEnvelope({
+  event_type: _type,
+  session_id: _session,
+  timestamp: _time,
+  event_id: _id,
+  ...rest
+}: NumberedEvent): object {
   return rest;
 }
 

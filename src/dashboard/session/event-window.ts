@@ -8,7 +8,12 @@ export interface EventPage {
 }
 
 /** Reads a page of the session's events: after (`asc`) or before (`desc`) the event `cursor`; without one from the beginning or the end. */
-export type LoadEvents = (order: "asc" | "desc", limit: number, cursor: number | null, signal: AbortSignal) => Promise<EventPage>;
+export type LoadEvents = (
+  order: "asc" | "desc",
+  limit: number,
+  cursor: number | null,
+  signal: AbortSignal,
+) => Promise<EventPage>;
 
 export interface ShownEvents {
   readonly events: readonly NumberedEvent[];
@@ -108,7 +113,13 @@ export class EventWindow {
         this.#fault = error instanceof Error ? error.message : String(error);
       }
       if (this.#signal.aborted) return;
-      this.#show({ events: this.#events, hasOlder: this.#hasOlder, hasNewer: this.#hasNewer, isLoaded: this.#isLoaded, fault: this.#fault });
+      this.#show({
+        events: this.#events,
+        hasOlder: this.#hasOlder,
+        hasNewer: this.#hasNewer,
+        isLoaded: this.#isLoaded,
+        fault: this.#fault,
+      });
     });
     return this.#tail;
   }

@@ -28,13 +28,21 @@ export function OutputTail({ runId, isActive, api }: OutputTailProps): VNode {
   const [fault, setFault] = useState<string | null>(null);
   useEffect(() => {
     const end = new AbortController();
-    void follow(`/runs/${encodeURIComponent(runId)}/output`, { api, isActive, signal: end.signal, show: setOutput, tell: setFault });
+    void follow(`/runs/${encodeURIComponent(runId)}/output`, {
+      api,
+      isActive,
+      signal: end.signal,
+      show: setOutput,
+      tell: setFault,
+    });
     return () => end.abort();
   }, [runId, isActive, api]);
   return (
     <div class="output">
       {fault !== null && <p class="quiet">{fault}</p>}
-      {output === null ? fault === null && <p class="quiet">Loading…</p> : (["stdout", "stderr"] as const).map((name) => <StreamView key={name} name={name} stream={output[name]} />)}
+      {output === null
+        ? fault === null && <p class="quiet">Loading…</p>
+        : (["stdout", "stderr"] as const).map((name) => <StreamView key={name} name={name} stream={output[name]} />)}
     </div>
   );
 }
@@ -43,7 +51,9 @@ function StreamView({ name, stream }: { readonly name: string; readonly stream: 
   return (
     <section aria-label={name}>
       <h4>{name}</h4>
-      {stream.from > 0 && stream.text !== "" && <p class="quiet">The end of {stream.size.toLocaleString("en")} bytes.</p>}
+      {stream.from > 0 && stream.text !== "" && (
+        <p class="quiet">The end of {stream.size.toLocaleString("en")} bytes.</p>
+      )}
       {stream.text === "" ? <p class="quiet">empty</p> : <Tail text={stream.text} />}
     </section>
   );
@@ -52,7 +62,11 @@ function StreamView({ name, stream }: { readonly name: string; readonly stream: 
 /** Newest at the bottom, and scrolled there. */
 function Tail({ text }: { readonly text: string }): VNode {
   const scroll = (box: HTMLDivElement | null): void => {
-    if (box !== null && (box.dataset["seen"] === undefined || box.scrollHeight - box.scrollTop - box.clientHeight < 200)) box.scrollTop = box.scrollHeight;
+    if (
+      box !== null &&
+      (box.dataset["seen"] === undefined || box.scrollHeight - box.scrollTop - box.clientHeight < 200)
+    )
+      box.scrollTop = box.scrollHeight;
     if (box !== null) box.dataset["seen"] = "";
   };
   return (
@@ -76,7 +90,10 @@ async function follow(path: string, { api, isActive, signal, show, tell }: Follo
     try {
       const from: string = shown === null ? "" : `&stdout_from=${shown.stdout.to}&stderr_from=${shown.stderr.to}`;
       const next: Output = v.parse(Output, await api.read(`${path}?bytes=${BYTES}${from}`, signal));
-      shown = shown === null ? next : { stdout: joined(shown.stdout, next.stdout), stderr: joined(shown.stderr, next.stderr) };
+      shown =
+        shown === null
+          ? next
+          : { stdout: joined(shown.stdout, next.stdout), stderr: joined(shown.stderr, next.stderr) };
       if (signal.aborted) return;
       show(shown);
       tell(null);
@@ -92,5 +109,9 @@ function joined(before: Stream, after: Stream): Stream {
   // The file was cut at its beginning meanwhile, or grew by more than is read at a time.
   if (after.from !== before.to) return after;
   const text = (before.text + after.text).slice(-MOST_CHARACTERS);
-  return { ...after, text, from: text.length < before.text.length + after.text.length ? after.to - text.length : before.from };
+  return {
+    ...after,
+    text,
+    from: text.length < before.text.length + after.text.length ? after.to - text.length : before.from,
+  };
 }

@@ -67,5 +67,10 @@ function RunDetails({ services, run, nowMs }: Omit<RunCardProps, "isFirst">): VN
 
 function commandOf({ type, prompt, agent_name, project_dir, session_id, demands }: ShownRun): string {
   if (type === "resume_session") return commandLine({ prompt, session: session_id });
-  return commandLine({ prompt, ...(agent_name === null ? {} : { agent: agent_name }), ...(project_dir === null ? {} : { projectDir: project_dir }), tags: demands?.tags ?? [] });
+  return commandLine({
+    prompt,
+    ...(agent_name === null ? {} : { agent: agent_name }),
+    ...(project_dir === null ? {} : { projectDir: project_dir }),
+    tags: demands?.tags ?? [],
+  });
 }

@@ -31,7 +31,12 @@ export function phasesOf(run: Times, nowMs: number): Phase[] {
     .map(([kind, at], i): Phase => {
       // The runner's clock may be behind the coordinator's.
       const fromMs = Math.max(at, created);
-      return { kind, fromMs, toMs: Math.max(fromMs, known[i + 1]?.[1] ?? end), isOpen: ended === null && i === known.length - 1 };
+      return {
+        kind,
+        fromMs,
+        toMs: Math.max(fromMs, known[i + 1]?.[1] ?? end),
+        isOpen: ended === null && i === known.length - 1,
+      };
     })
     .filter(({ fromMs, toMs, isOpen }) => isOpen || toMs > fromMs);
 }

@@ -27,10 +27,15 @@ export function useSessionData(services: Services, sessionId: string): SessionDa
   // What an agent says changes none of it; what it has used comes as a change of its session.
   const isAboutIt = (news: NonNullable<News>): boolean => news.sessionId === sessionId && news.type !== "event";
   const inTree = useRef<ReadonlySet<string>>(new Set());
-  const isAboutTree = (news: NonNullable<News>): boolean => news.type !== "event" && (inTree.current.has(news.sessionId) || (news.parentId !== null && inTree.current.has(news.parentId)));
+  const isAboutTree = (news: NonNullable<News>): boolean =>
+    news.type !== "event" &&
+    (inTree.current.has(news.sessionId) || (news.parentId !== null && inTree.current.has(news.parentId)));
   const one = useQuery(services, `/sessions/${id}`, OneSessionAnswer, { concerns: isAboutIt });
   // That one was claimed, or that its time has come, nobody is told.
-  const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, RunsAnswer, { concerns: isAboutIt, everyMs: RUNS_EVERY_MS });
+  const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, RunsAnswer, {
+    concerns: isAboutIt,
+    everyMs: RUNS_EVERY_MS,
+  });
   const tree = useQuery(services, `/trees/${id}`, TreeAnswer, { concerns: isAboutTree });
   const sessions = tree.value?.sessions ?? [];
   inTree.current = new Set([sessionId, ...sessions.map((session) => session.session_id)]);

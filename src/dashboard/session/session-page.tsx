@@ -18,7 +18,13 @@ import { RunCard } from "./run-card.tsx";
 import { type SessionData, type ShownSession, useSessionData } from "./session-data.ts";
 
 /** One session: what was said and done, its runs, whose child it is and whose parent. */
-export function SessionPage({ services, sessionId }: { readonly services: Services; readonly sessionId: string }): VNode {
+export function SessionPage({
+  services,
+  sessionId,
+}: {
+  readonly services: Services;
+  readonly sessionId: string;
+}): VNode {
   const data = useSessionData(services, sessionId);
   const { session, runs } = data;
   const isActive = runs.some(({ status }) => !isTerminal(status));
@@ -58,7 +64,15 @@ export function SessionPage({ services, sessionId }: { readonly services: Servic
 /** In these a session is done with, for now or for good. */
 const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped", "idle"]);
 
-function Head({ services, session, data: { runs, tree, fault } }: { readonly services: Services; readonly session: ShownSession; readonly data: SessionData }): VNode {
+function Head({
+  services,
+  session,
+  data: { runs, tree, fault },
+}: {
+  readonly services: Services;
+  readonly session: ShownSession;
+  readonly data: SessionData;
+}): VNode {
   const lastRun = runs[0] ?? null;
   const open = tree.filter(({ status }) => !DONE.has(status));
   // Its own turn is over, and it is resumed when theirs are.
@@ -75,10 +89,12 @@ function Head({ services, session, data: { runs, tree, fault } }: { readonly ser
         <Words text={tree[0]?.title ?? session.session_id} most={120} />
       </h1>
       <p class="session-line">
-        <Status status={waits ? "waiting" : session.status} /> {waits && <span>for its children</span>} <code>{session.session_id}</code>
+        <Status status={waits ? "waiting" : session.status} /> {waits && <span>for its children</span>}{" "}
+        <code>{session.session_id}</code>
         {session.parent_session_id !== null && (
           <span>
-            started by <a href={linkTo({ view: "session", sessionId: session.parent_session_id })}>{session.parent_session_id}</a>
+            started by{" "}
+            <a href={linkTo({ view: "session", sessionId: session.parent_session_id })}>{session.parent_session_id}</a>
           </span>
         )}
       </p>
@@ -115,7 +131,13 @@ function useLoadEvents({ api }: Services, sessionId: string): LoadEvents {
   return useCallback<LoadEvents>(
     async (order, limit, cursor, signal) => {
       const after = cursor === null ? "" : `&cursor=${cursor}`;
-      return v.parse(Events, await api.read(`/sessions/${encodeURIComponent(sessionId)}/events?order=${order}&limit=${limit}${after}`, signal));
+      return v.parse(
+        Events,
+        await api.read(
+          `/sessions/${encodeURIComponent(sessionId)}/events?order=${order}&limit=${limit}${after}`,
+          signal,
+        ),
+      );
     },
     [api, sessionId],
   );

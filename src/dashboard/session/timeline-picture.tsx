@@ -3,7 +3,12 @@ import type { Run } from "../../protocol/run.ts";
 import { duration } from "../parts/figures.ts";
 import { type Phase, phasesOf } from "./run-phases.ts";
 
-const NAMES: Record<Phase["kind"], string> = { scheduled: "Scheduled", waiting: "Waiting", starting: "Starting", running: "Running" };
+const NAMES: Record<Phase["kind"], string> = {
+  scheduled: "Scheduled",
+  waiting: "Waiting",
+  starting: "Starting",
+  running: "Running",
+};
 const WIDTH = 1_000;
 const HEIGHT = 14;
 /** What took next to no time is still to be seen. */
@@ -13,10 +18,18 @@ const LEAST_WIDTH = 8;
 export function TimelinePicture({ run, nowMs }: { readonly run: Run; readonly nowMs: number }): VNode | null {
   const phases = phasesOf(run, nowMs);
   if (phases.length === 0) return null;
-  const words = phases.map((phase) => `${NAMES[phase.kind].toLowerCase()} ${duration(phase.toMs - phase.fromMs)}${phase.isOpen ? " so far" : ""}`);
+  const words = phases.map(
+    (phase) =>
+      `${NAMES[phase.kind].toLowerCase()} ${duration(phase.toMs - phase.fromMs)}${phase.isOpen ? " so far" : ""}`,
+  );
   return (
     <figure class="timeline">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`Where the time went: ${words.join(", ")}`}>
+      <svg
+        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`Where the time went: ${words.join(", ")}`}
+      >
         {placesOf(phases).map(({ phase, x, width }) => (
           <rect key={phase.kind} class={`phase phase-${phase.kind}`} x={x} y={0} width={width} height={HEIGHT} />
         ))}
@@ -40,7 +53,9 @@ export function TimelinePicture({ run, nowMs }: { readonly run: Run; readonly no
 
 function placesOf(phases: readonly Phase[]): { phase: Phase; x: number; width: number }[] {
   const total = phases.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
-  const wanted = phases.map(({ fromMs, toMs }) => Math.max(LEAST_WIDTH, total === 0 ? WIDTH : ((toMs - fromMs) / total) * WIDTH));
+  const wanted = phases.map(({ fromMs, toMs }) =>
+    Math.max(LEAST_WIDTH, total === 0 ? WIDTH : ((toMs - fromMs) / total) * WIDTH),
+  );
   const scale = WIDTH / wanted.reduce((sum, width) => sum + width, 0);
   let x = 0;
   return phases.map((phase, i) => {

@@ -43,18 +43,35 @@ function Pages({ services, filter }: { readonly services: Services; readonly fil
   const [cursors, setCursors] = useState<readonly (string | null)[]>([null]);
   const [rows, setRows] = useState<readonly number[]>([]);
   const onRead = useCallback((page: number, count: number, next: string | null) => {
-    setRows((known) => (known[page] === count ? known : [...known.slice(0, page), count, ...(next === null ? [] : known.slice(page + 1))]));
-    setCursors((known) => (known[page + 1] === next || (next === null && known.length === page + 1) ? known : [...known.slice(0, page + 1), ...(next === null ? [] : [next])]));
+    setRows((known) =>
+      known[page] === count ? known : [...known.slice(0, page), count, ...(next === null ? [] : known.slice(page + 1))],
+    );
+    setCursors((known) =>
+      known[page + 1] === next || (next === null && known.length === page + 1)
+        ? known
+        : [...known.slice(0, page + 1), ...(next === null ? [] : [next])],
+    );
   }, []);
   const above = rows.slice(0, firstPage).reduce((sum, count) => sum + count, 0) * ROW_PX;
   const shown = cursors.slice(firstPage, lastPage + 1);
-  const total = Math.max(0, rows.reduce((sum, count) => sum + count, 0)) * ROW_PX;
+  const total =
+    Math.max(
+      0,
+      rows.reduce((sum, count) => sum + count, 0),
+    ) * ROW_PX;
   const known = rows.length > 0;
   return (
     <div ref={list} class="rows" role="list" aria-label="Sessions" style={{ minHeight: `${total}px` }}>
       <div style={{ height: `${above}px` }} />
       {shown.map((cursor, i) => (
-        <Page key={firstPage + i} services={services} page={firstPage + i} path={`/trees?limit=${PAGE_ROWS}${filter}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`} nowMs={nowMs} onRead={onRead} />
+        <Page
+          key={firstPage + i}
+          services={services}
+          page={firstPage + i}
+          path={`/trees?limit=${PAGE_ROWS}${filter}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`}
+          nowMs={nowMs}
+          onRead={onRead}
+        />
       ))}
       {known && total === 0 && <p class="quiet">There is no such session.</p>}
     </div>
@@ -74,12 +91,17 @@ function Page({ services, page, path, nowMs, onRead }: PageProps): VNode {
   useEffect(() => {
     if (value !== null) onRead(page, value.trees.length, value.next_cursor);
   }, [value, page, onRead]);
-  if (value === null) return <p class="quiet">{fault === null ? "Loading…" : `The sessions cannot be listed: ${fault}`}</p>;
+  if (value === null)
+    return <p class="quiet">{fault === null ? "Loading…" : `The sessions cannot be listed: ${fault}`}</p>;
   return (
     <>
       {value.trees.map((tree) => (
         <div key={tree.session_id} role="listitem" class="row" data-session={tree.session_id}>
-          <TreeLine session={tree} nowMs={nowMs} {...(tree.roll_up.sessions > 1 ? { note: `${tree.roll_up.sessions - 1} below` } : {})} />
+          <TreeLine
+            session={tree}
+            nowMs={nowMs}
+            {...(tree.roll_up.sessions > 1 ? { note: `${tree.roll_up.sessions - 1} below` } : {})}
+          />
         </div>
       ))}
     </>

@@ -27,7 +27,14 @@ export function barsOf(told: readonly Hour[], since: string, hours: number): Bar
   const widthMs = isDay ? 24 * HOUR_MS : HOUR_MS;
   const firstMs = Math.floor(Date.parse(since) / widthMs) * widthMs;
   const count = isDay ? Math.ceil(hours / 24) + 1 : hours + 1;
-  const bars = Array.from({ length: count }, (_, i) => ({ from: new Date(firstMs + i * widthMs).toISOString(), isDay, completed: 0, failed: 0, stopped: 0, total: 0 }));
+  const bars = Array.from({ length: count }, (_, i) => ({
+    from: new Date(firstMs + i * widthMs).toISOString(),
+    isDay,
+    completed: 0,
+    failed: 0,
+    stopped: 0,
+    total: 0,
+  }));
   for (const { hour, completed, failed, stopped } of told) {
     const bar = bars[Math.floor((Date.parse(hour) - firstMs) / widthMs)];
     if (bar === undefined) continue;

@@ -9,7 +9,13 @@ const GAP_SHARE = 0.2;
 const LABELS = 6;
 
 /** Runs by the hour in which they ended, one bar each, by how they ended. */
-export function HoursChart({ stats, hours }: { readonly stats: v.InferOutput<typeof StatsAnswer>; readonly hours: number }): VNode {
+export function HoursChart({
+  stats,
+  hours,
+}: {
+  readonly stats: v.InferOutput<typeof StatsAnswer>;
+  readonly hours: number;
+}): VNode {
   const bars = barsOf(stats.hours, stats.since, hours);
   const most = Math.max(1, ...bars.map(({ total }) => total));
   const step = WIDTH / bars.length;
@@ -38,16 +44,25 @@ export function HoursChart({ stats, hours }: { readonly stats: v.InferOutput<typ
             <g key={bar.from}>
               <title>{`${labelOf(bar)}: ${OUTCOMES.map((outcome) => `${bar[outcome]} ${outcome}`).join(", ")}`}</title>
               {stacked(bar, most).map(({ outcome, y, height }) => (
-                <rect key={outcome} class={`bar-${outcome}`} x={(i + GAP_SHARE / 2) * step} y={y} width={step * (1 - GAP_SHARE)} height={height} />
+                <rect
+                  key={outcome}
+                  class={`bar-${outcome}`}
+                  x={(i + GAP_SHARE / 2) * step}
+                  y={y}
+                  width={step * (1 - GAP_SHARE)}
+                  height={height}
+                />
               ))}
             </g>
           ))}
         </svg>
       </div>
       <div class="chart-labels" aria-hidden="true">
-        {bars.filter((_, i) => i % everyLabel === 0).map((bar) => (
-          <span key={bar.from}>{labelOf(bar)}</span>
-        ))}
+        {bars
+          .filter((_, i) => i % everyLabel === 0)
+          .map((bar) => (
+            <span key={bar.from}>{labelOf(bar)}</span>
+          ))}
       </div>
     </figure>
   );
@@ -64,11 +79,20 @@ function stacked(bar: Bar, most: number): { outcome: (typeof OUTCOMES)[number]; 
 
 function labelOf({ from, isDay }: Bar): string {
   const at = new Date(from);
-  return isDay ? at.toLocaleDateString([], { month: "short", day: "numeric" }) : at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+  return isDay
+    ? at.toLocaleDateString([], { month: "short", day: "numeric" })
+    : at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 }
 
 function describe(bars: readonly Bar[]): string {
   const busy = bars.filter(({ total }) => total > 0);
   if (busy.length === 0) return "No run has ended in this time";
-  return busy.map((bar) => `${labelOf(bar)}: ${OUTCOMES.filter((outcome) => bar[outcome] > 0).map((outcome) => `${bar[outcome]} ${outcome}`).join(", ")}`).join("; ");
+  return busy
+    .map(
+      (bar) =>
+        `${labelOf(bar)}: ${OUTCOMES.filter((outcome) => bar[outcome] > 0)
+          .map((outcome) => `${bar[outcome]} ${outcome}`)
+          .join(", ")}`,
+    )
+    .join("; ");
 }

@@ -18,22 +18,40 @@ const SPANS = [
 /** What has become of the runs, and how long they took. */
 export function StatisticsPage({ services }: { readonly services: Services }): VNode {
   const [hours, setHours] = useState<(typeof SPANS)[number]["value"]>(24);
-  const { value, fault } = useQuery(services, `/stats?hours=${hours}`, StatsAnswer, { everyMs: 60_000, concerns: ({ type }) => type === "run_ended" });
+  const { value, fault } = useQuery(services, `/stats?hours=${hours}`, StatsAnswer, {
+    everyMs: 60_000,
+    concerns: ({ type }) => type === "run_ended",
+  });
   return (
     <>
       <div class="page-head">
         <h1>Statistics</h1>
         <Choice legend="Time" name="span" options={SPANS} chosen={hours} onChoose={setHours} />
       </div>
-      {fault !== null && <p role="alert" class="fault">The statistics cannot be read: {fault}</p>}
+      {fault !== null && (
+        <p role="alert" class="fault">
+          The statistics cannot be read: {fault}
+        </p>
+      )}
       {value !== null && <Charts stats={value} hours={hours} />}
     </>
   );
 }
 
-function Charts({ stats, hours }: { readonly stats: v.InferOutput<typeof StatsAnswer>; readonly hours: number }): VNode {
-  const sum = (pick: (hour: (typeof stats.hours)[number]) => number): number => stats.hours.reduce((total, hour) => total + pick(hour), 0);
-  const [completed, failed, stopped] = [sum((hour) => hour.completed), sum((hour) => hour.failed), sum((hour) => hour.stopped)];
+function Charts({
+  stats,
+  hours,
+}: {
+  readonly stats: v.InferOutput<typeof StatsAnswer>;
+  readonly hours: number;
+}): VNode {
+  const sum = (pick: (hour: (typeof stats.hours)[number]) => number): number =>
+    stats.hours.reduce((total, hour) => total + pick(hour), 0);
+  const [completed, failed, stopped] = [
+    sum((hour) => hour.completed),
+    sum((hour) => hour.failed),
+    sum((hour) => hour.stopped),
+  ];
   const ended = completed + failed + stopped;
   return (
     <>

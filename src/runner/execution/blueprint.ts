@@ -15,7 +15,9 @@ export interface PlaceholderValues {
 export function resolvePlaceholders(blueprint: Blueprint, values: PlaceholderValues): Blueprint {
   const everywhere = (text: string): string => text.replaceAll("${runner.orchestrator_mcp_url}", () => values.mcpUrl);
   const inServers = (text: string): string =>
-    text.replaceAll("${AGENT_SESSION_ID}", () => values.sessionId).replaceAll("${AGENT_ORCHESTRATOR_MCP_URL}", () => values.mcpUrl);
+    text
+      .replaceAll("${AGENT_SESSION_ID}", () => values.sessionId)
+      .replaceAll("${AGENT_ORCHESTRATOR_MCP_URL}", () => values.mcpUrl);
   const resolved = mapStrings(blueprint, everywhere) as Blueprint;
   if (resolved.mcp_servers == null) return resolved;
   const servers = Object.entries(resolved.mcp_servers).map(([name, server]) => {

@@ -31,7 +31,12 @@ const STDOUT_TAIL_BYTES = 64 * 1024;
  * The second half of the straight line: the outcome is recorded, the token dies, the session is finished, the report is delivered. The
  * report of a normal end comes before the look at what remains; that of a stop came after it.
  */
-export async function concludeRun({ run, end }: TakenRun, grant: Grant, attempt: Attempt, parts: RunnerParts): Promise<void> {
+export async function concludeRun(
+  { run, end }: TakenRun,
+  grant: Grant,
+  attempt: Attempt,
+  parts: RunnerParts,
+): Promise<void> {
   const { outcome, child } = attempt;
   const log = parts.log.scope("supervisor");
   run.moveTo("reporting");
@@ -41,7 +46,9 @@ export async function concludeRun({ run, end }: TakenRun, grant: Grant, attempt:
   const isReported = attempt.mayBeReported === true && (await isEndKnown(run.runId, parts));
   if (!isReported && outcome.kind === "succeeded" && child !== null) {
     const finished = finishSession(run, grant, () => child.stdout.tail(STDOUT_TAIL_BYTES), parts);
-    await finished.catch((error: unknown) => log.error(`Could not finish session ${run.sessionId}: ${describeError(error)}`, run.context));
+    await finished.catch((error: unknown) =>
+      log.error(`Could not finish session ${run.sessionId}: ${describeError(error)}`, run.context),
+    );
   }
   const reported = isReported ? undefined : report(run, outcome, parts);
   if (isReported) log.info(`The coordinator knows how run ${run.runId} ended`, run.context);
@@ -79,12 +86,19 @@ async function report(run: ActiveRun, outcome: Outcome, parts: RunnerParts): Pro
   if (delivered.kind === "refused") {
     parts.log
       .scope("supervisor")
-      .error(`The coordinator refused the report ${message.verb} of run ${run.runId}: ${delivered.failure.message}`, run.context);
+      .error(
+        `The coordinator refused the report ${message.verb} of run ${run.runId}: ${delivered.failure.message}`,
+        run.context,
+      );
   }
 }
 
 /** Keeps the output files within their bound and, with `-v`, shows what is written, each line with its run before it. */
-export function watchOutputs(run: ActiveRun, child: ExecutorProcess, { outputs, config, log }: RunnerParts): () => void {
+export function watchOutputs(
+  run: ActiveRun,
+  child: ExecutorProcess,
+  { outputs, config, log }: RunnerParts,
+): () => void {
   const scope = log.scope("executor");
   const show = (stream: string) =>
     config.verbose ? (line: string) => scope.debug(`${run.runId} ${stream}| ${line}`, run.context) : undefined;

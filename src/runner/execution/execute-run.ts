@@ -52,7 +52,8 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
 
   const recorded = await intake.whenThereIsRoom(() => journal.starting(run.assigned, grant.token), run.cancelled);
   const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
-  if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
+  if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null)
+    return notStarted(STOPPED_BEFORE_START);
   if (started !== "acknowledged") return notStarted({ kind: "claim-lost", reason: started.lost });
 
   log.info(startLine(run, prepared.agentName), run.context);
@@ -60,13 +61,21 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   if (spawned === "cancelled") return notStarted(STOPPED_BEFORE_START);
   if (spawned.kind === "not-started") return notStarted({ kind: "not-started", error: spawned.reason });
   const child = spawned.process;
-  journal.running(run.runId, child.startedAt === "" ? null : { pid: child.pid, startedAt: child.startedAt, bootId: bootId() });
+  journal.running(
+    run.runId,
+    child.startedAt === "" ? null : { pid: child.pid, startedAt: child.startedAt, bootId: bootId() },
+  );
   log.debug(`Executor of run ${run.runId} has pid ${child.pid}`, run.context);
   return watchRun(run, child, parts);
 }
 
 /** The spawn, and what has to be on record before it. Throws, with nothing spawned, where there is no room for it. */
-function spawnOnRecord(run: ActiveRun, request: SpawnRequest, grant: Grant, { cgroups, gateway, identityKey, journal }: RunnerParts): Spawned {
+function spawnOnRecord(
+  run: ActiveRun,
+  request: SpawnRequest,
+  grant: Grant,
+  { cgroups, gateway, identityKey, journal }: RunnerParts,
+): Spawned {
   // Read now: nothing may fail once the executor lives.
   bootId();
   writeRunRecord(request.runFolder, identityKey, gateway.port, grant.token, run.assigned);
@@ -98,7 +107,11 @@ type StartClaim = "acknowledged" | "cancelled" | { readonly lost: string };
 /** Tells the coordinator that the run starts; only with its acknowledgement may it. */
 async function claimStart(run: ActiveRun, parts: RunnerParts): Promise<StartClaim> {
   const options = { ...parts.delivery, context: run.context, signal: run.cancelled, isReport: true };
-  const delivered = await deliver("The report started", () => sendReport(parts, run.runId, { verb: "started" }), options);
+  const delivered = await deliver(
+    "The report started",
+    () => sendReport(parts, run.runId, { verb: "started" }),
+    options,
+  );
   switch (delivered.kind) {
     case "answered":
       return "acknowledged";

@@ -9,13 +9,20 @@ import type { RunnerParts } from "./runner-parts.ts";
  * finishes a session of the seed generation; for a G2 run the `result` event that its result is read from. So `echo hello` is a whole
  * executor.
  */
-export async function finishSession(run: ActiveRun, grant: Grant, stdoutTail: () => string, parts: RunnerParts): Promise<void> {
+export async function finishSession(
+  run: ActiveRun,
+  grant: Grant,
+  stdoutTail: () => string,
+  parts: RunnerParts,
+): Promise<void> {
   for (const event of missingEvents(run, grant.activity, stdoutTail)) {
     const options = { ...parts.delivery, context: run.context, isReport: true };
     const delivered = await deliver(`Event ${event.event_type}`, () => parts.coordinator.sendEvent(event), options);
     if (delivered.kind === "answered") grant.noteEvent(event);
     if (delivered.kind === "refused") {
-      parts.log.scope("supervisor").warn(`The coordinator refused the event ${event.event_type}: ${delivered.failure.message}`, run.context);
+      parts.log
+        .scope("supervisor")
+        .warn(`The coordinator refused the event ${event.event_type}: ${delivered.failure.message}`, run.context);
     }
   }
 }

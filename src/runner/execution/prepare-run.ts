@@ -29,11 +29,15 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
   if (blueprint.kind !== "found") return blueprint;
 
   const { config, executor, gateway } = parts;
-  const projectDir = absolute(assigned.projectDir ?? session.value?.project_dir ?? config.projectDir, config.projectDir);
+  const projectDir = absolute(
+    assigned.projectDir ?? session.value?.project_dir ?? config.projectDir,
+    config.projectDir,
+  );
   const values = { sessionId: run.sessionId, mcpUrl: config.externalMcpUrl ?? gateway.mcpUrlOf(grant) };
   const runFolder = join(parts.runsFolder, run.runId);
   try {
-    if ((await parts.intake.whenThereIsRoom(() => privateFolder(runFolder), run.cancelled)) === "cancelled") return { kind: "cancelled" };
+    if ((await parts.intake.whenThereIsRoom(() => privateFolder(runFolder), run.cancelled)) === "cancelled")
+      return { kind: "cancelled" };
   } catch (error) {
     return { kind: "fault", error: `The run's folder ${runFolder} cannot be made: ${describeError(error)}` };
   }
@@ -80,7 +84,11 @@ async function sessionOfResume(run: ActiveRun, parts: RunnerParts): Promise<Foun
   return { kind: "found", value: delivered.kind === "answered" ? delivered.value : null };
 }
 
-async function blueprintOf(run: ActiveRun, agentName: string | null, parts: RunnerParts): Promise<Found<Blueprint | null>> {
+async function blueprintOf(
+  run: ActiveRun,
+  agentName: string | null,
+  parts: RunnerParts,
+): Promise<Found<Blueprint | null>> {
   // G2 resolves blueprints itself and sends them along.
   if (run.assigned.resolvedBlueprint !== undefined) return { kind: "found", value: run.assigned.resolvedBlueprint };
   if (agentName === null) return { kind: "found", value: null };
@@ -97,7 +105,9 @@ async function blueprintOf(run: ActiveRun, agentName: string | null, parts: Runn
 }
 
 function blueprintFault(agentName: string, failure: CoordinatorFailure): string {
-  return failure.status === 404 ? `Blueprint not found: ${agentName}` : `Blueprint ${agentName} could not be resolved: ${failure.message}`;
+  return failure.status === 404
+    ? `Blueprint not found: ${agentName}`
+    : `Blueprint ${agentName} could not be resolved: ${failure.message}`;
 }
 
 function absolute(path: string, base: string): string {

@@ -23,13 +23,22 @@ const RunRecord = v.object({
 });
 
 /** Throws where it cannot be written. */
-export function writeRunRecord(runFolder: string, owner: string, gatewayPort: number, token: string, assigned: AssignedRun): void {
+export function writeRunRecord(
+  runFolder: string,
+  owner: string,
+  gatewayPort: number,
+  token: string,
+  assigned: AssignedRun,
+): void {
   const record: v.InferOutput<typeof RunRecord> = { owner, gatewayPort, token, assigned: withoutPrompt(assigned) };
   writeFileSync(recordFileOf(runFolder), JSON.stringify(record), { mode: 0o600 });
 }
 
 /** Puts down what the run's executor has sent, in the journal and in the run's folder: nothing of it is to be sent a second time. */
-export function activityRecorder(runId: string, { journal, runsFolder }: Pick<RunnerParts, "journal" | "runsFolder">): (activity: Activity) => void {
+export function activityRecorder(
+  runId: string,
+  { journal, runsFolder }: Pick<RunnerParts, "journal" | "runsFolder">,
+): (activity: Activity) => void {
   const path = activityFileOf(join(runsFolder, runId));
   return (activity) => {
     journal.active(runId, activity);

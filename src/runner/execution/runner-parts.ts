@@ -36,6 +36,10 @@ export interface RunnerParts {
 }
 
 /** One report, once; before the first registration it waits for that. */
-export async function sendReport({ coordinator, registration }: RunnerParts, runId: string, report: Report): Promise<void> {
+export async function sendReport(
+  { coordinator, registration }: RunnerParts,
+  runId: string,
+  report: Report,
+): Promise<void> {
   await coordinator.report(await registration.id(), runId, report);
 }

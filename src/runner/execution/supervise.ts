@@ -16,7 +16,10 @@ const ERROR_TEXT_BYTES = 8 * 1024;
 export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: RunnerParts): Promise<Outcome> {
   const { config } = parts;
   const log = parts.log.scope("supervisor");
-  const timer = config.runTimeoutMs > 0 ? setTimeout(() => run.cancel(timeoutReason(config.runTimeoutMs)), leftMs(config.runTimeoutMs, child)) : undefined;
+  const timer =
+    config.runTimeoutMs > 0
+      ? setTimeout(() => run.cancel(timeoutReason(config.runTimeoutMs)), leftMs(config.runTimeoutMs, child))
+      : undefined;
   const cancelled = Promise.withResolvers<"cancelled">();
   const onCancel = (): void => cancelled.resolve("cancelled");
   if (run.cancelled.aborted) onCancel();
@@ -25,7 +28,8 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
     // A stop that was begun before this watch was (by an earlier start of the runner) is what ended the run.
     const isStopBegun = run.cancelReason !== null;
     const first = await Promise.race([child.exited, cancelled.promise]);
-    if (first !== "cancelled" && !isStopBegun) return outcomeOfExit(first, null, "SIGTERM", () => child.stderr.tail(ERROR_TEXT_BYTES));
+    if (first !== "cancelled" && !isStopBegun)
+      return outcomeOfExit(first, null, "SIGTERM", () => child.stderr.tail(ERROR_TEXT_BYTES));
     const termedAtMs = performance.now();
     const { exit, usedSignal } = await stop(run, child, parts);
     const ended = await parts.remains.end(

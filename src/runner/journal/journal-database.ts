@@ -25,10 +25,13 @@ export function openJournalDatabase(path: string, log: Log): Database {
     privateFolder(dirname(path));
     return openChecked(path);
   } catch (error) {
-    if (!isDamage(error)) throw new UserError(`The journal ${path} cannot be opened: ${describeError(error)}`, { cause: error });
+    if (!isDamage(error))
+      throw new UserError(`The journal ${path} cannot be opened: ${describeError(error)}`, { cause: error });
     const aside = `${path}.set-aside-${Date.now()}`;
     for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-    log.error(`The journal ${path} cannot be used (${describeError(error)}): set aside as ${aside}; going on with what the run folders tell`);
+    log.error(
+      `The journal ${path} cannot be used (${describeError(error)}): set aside as ${aside}; going on with what the run folders tell`,
+    );
     return openChecked(path);
   }
 }
@@ -47,7 +50,8 @@ function openChecked(path: string): Database {
     db.run("PRAGMA synchronous = NORMAL");
     const version = db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version;
     if (version === 0) db.run(SCHEMA);
-    else if (version !== SCHEMA_VERSION) throw new JournalDamage(`its version is ${version}, this program writes ${SCHEMA_VERSION}`);
+    else if (version !== SCHEMA_VERSION)
+      throw new JournalDamage(`its version is ${version}, this program writes ${SCHEMA_VERSION}`);
     const check = db.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check;
     if (check !== "ok") throw new JournalDamage(`it is damaged: ${check}`);
     return db;

@@ -17,7 +17,11 @@ export const AssignedEntry = v.object({
   tracestate: v.exactOptional(Tracestate),
 });
 
-export const IdentityEntry = v.object({ pid: v.pipe(v.number(), v.integer(), v.minValue(2)), startedAt: v.string(), bootId: v.string() });
+export const IdentityEntry = v.object({
+  pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
+  startedAt: v.string(),
+  bootId: v.string(),
+});
 
 export const CancelEntry = v.variant("kind", [
   v.object({ kind: v.literal("stop-command") }),
@@ -34,7 +38,11 @@ export const ActivityEntry = v.object({
 
 export const OutcomeEntry = v.variant("kind", [
   v.object({ kind: v.literal("succeeded") }),
-  v.object({ kind: v.literal("failed"), error: v.string(), reason: v.optional(v.picklist(["temporary", "interrupted"])) }),
+  v.object({
+    kind: v.literal("failed"),
+    error: v.string(),
+    reason: v.optional(v.picklist(["temporary", "interrupted"])),
+  }),
   v.object({ kind: v.picklist(["timed-out", "not-started", "vanished"]), error: v.string() }),
   v.object({ kind: v.literal("stopped"), signal: v.string() }),
   v.object({ kind: v.literal("claim-lost"), reason: v.string() }),

@@ -71,7 +71,8 @@ export class Journal implements Disposable {
 
   /** Throws where it cannot be recorded. */
   starting(assigned: AssignedRun, token: string): void {
-    const query = "INSERT OR REPLACE INTO runs (run_id, phase, assigned, token, changed_ms) VALUES (?, 'starting', ?, ?, ?)";
+    const query =
+      "INSERT OR REPLACE INTO runs (run_id, phase, assigned, token, changed_ms) VALUES (?, 'starting', ?, ?, ?)";
     this.#now(() => this.#run(query, assigned.runId, JSON.stringify(withoutPrompt(assigned)), token, Date.now()));
   }
 
@@ -85,7 +86,9 @@ export class Journal implements Disposable {
   }
 
   running(runId: string, identity: ProcessIdentity | null): void {
-    this.#soon(`phase ${runId}`, () => this.#set(runId, "phase = 'running', identity = ?", identity === null ? null : JSON.stringify(identity)));
+    this.#soon(`phase ${runId}`, () =>
+      this.#set(runId, "phase = 'running', identity = ?", identity === null ? null : JSON.stringify(identity)),
+    );
   }
 
   cancelled(runId: string, reason: CancelReason): void {
@@ -129,14 +132,18 @@ export class Journal implements Disposable {
 
   /** Ids of runs that are through. */
   doneIds(): string[] {
-    const rows = this.#db.query<{ run_id: string }, []>("SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms").all();
+    const rows = this.#db
+      .query<{ run_id: string }, []>("SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms")
+      .all();
     return rows.map((row) => row.run_id);
   }
 
   /** Drops what is long through. */
   prune(): void {
     const through = "SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms DESC LIMIT ?";
-    this.#soon("prune", () => this.#run(`DELETE FROM runs WHERE phase = 'done' AND run_id NOT IN (${through})`, KEPT_DONE));
+    this.#soon("prune", () =>
+      this.#run(`DELETE FROM runs WHERE phase = 'done' AND run_id NOT IN (${through})`, KEPT_DONE),
+    );
   }
 
   get gatewayPort(): number | null {
@@ -145,7 +152,9 @@ export class Journal implements Disposable {
   }
 
   set gatewayPort(port: number) {
-    this.#soon("port", () => this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES ('gateway_port', ?)", String(port)));
+    this.#soon("port", () =>
+      this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES ('gateway_port', ?)", String(port)),
+    );
   }
 
   /** Writes what is still to be written; throws, and keeps the rest, where something cannot be. */

@@ -84,7 +84,9 @@ export class Registration {
   }
 
   get heartbeatIntervalSeconds(): number {
-    return this.#options.heartbeatIntervalSeconds ?? this.#answer?.heartbeat_interval_seconds ?? HEARTBEAT_INTERVAL_SECONDS;
+    return (
+      this.#options.heartbeatIntervalSeconds ?? this.#answer?.heartbeat_interval_seconds ?? HEARTBEAT_INTERVAL_SECONDS
+    );
   }
 
   /** Whether a poll may say `capacity=0` and then brings stop commands only. */
@@ -155,7 +157,8 @@ export class Registration {
       this.#agree(await coordinator.register(this.#body(), signal));
     } catch (error) {
       const runnerId = await this.#takeUp(failureOfThrown("register", error));
-      if (isFirst && (await giveUpForOtherTags(coordinator, runnerId, tags, log))) this.#agree(await coordinator.register(this.#body(), signal));
+      if (isFirst && (await giveUpForOtherTags(coordinator, runnerId, tags, log)))
+        this.#agree(await coordinator.register(this.#body(), signal));
     }
     this.#isRegistered = true;
     this.#first.resolve();
@@ -168,7 +171,8 @@ export class Registration {
   async #takeUp(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
-    if (duplicate === null || !isAlone() || (duplicate.hostname !== null && duplicate.hostname !== hostname)) throw failure;
+    if (duplicate === null || !isAlone() || (duplicate.hostname !== null && duplicate.hostname !== hostname))
+      throw failure;
     try {
       await coordinator.heartbeat(duplicate.runner_id, []);
     } catch (error) {
@@ -212,10 +216,15 @@ function refusal(failure: CoordinatorFailure, url: string): UserError {
     });
   }
   if (duplicateRunner(failure) !== null) {
-    return new UserError(`A runner with this host name, project directory and executor is online at ${url}: ${failure.message}`, {
-      hint: "Stop that one, or give this one another --project-dir or executor.",
-      cause: failure,
-    });
+    return new UserError(
+      `A runner with this host name, project directory and executor is online at ${url}: ${failure.message}`,
+      {
+        hint: "Stop that one, or give this one another --project-dir or executor.",
+        cause: failure,
+      },
+    );
   }
-  return new UserError(`The Agent Coordinator at ${url} refuses to register this runner: ${failure.message}`, { cause: failure });
+  return new UserError(`The Agent Coordinator at ${url} refuses to register this runner: ${failure.message}`, {
+    cause: failure,
+  });
 }

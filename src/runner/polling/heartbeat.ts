@@ -40,7 +40,10 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
         await registration.renew();
       } else {
         const claimed = registry.all().filter((run) => run.state === "queued" || run.state === "starting");
-        await coordinator.heartbeat(registration.runnerId, claimed.map((run) => run.runId));
+        await coordinator.heartbeat(
+          registration.runnerId,
+          claimed.map((run) => run.runId),
+        );
         link.up();
       }
       if (!link.isDown) lastHeardMs = beganMs;

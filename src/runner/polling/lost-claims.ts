@@ -37,7 +37,8 @@ export class LostClaims {
   expect(options: { isGhostPossible: boolean } = { isGhostPossible: false }): void {
     const now = performance.now();
     this.#expectedAtMs.push(now);
-    if (options.isGhostPossible) this.#expectedAtMs.push(now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS);
+    if (options.isGhostPossible)
+      this.#expectedAtMs.push(now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS);
   }
 
   async lookIfDue(): Promise<void> {
@@ -57,13 +58,19 @@ export class LostClaims {
     const { registry, log, onMessage } = this.#options;
     for (const run of await this.#ownRuns("claimed")) {
       if (registry.knows(run.run_id)) continue;
-      log.info(`Found run ${run.run_id} that was claimed for this runner and did not arrive`, { run: run.run_id, session: run.session_id });
+      log.info(`Found run ${run.run_id} that was claimed for this runner and did not arrive`, {
+        run: run.run_id,
+        session: run.session_id,
+      });
       onMessage(parseAssignedRun(run));
     }
     for (const run of await this.#ownRuns("stopping")) {
       // One that is not here, and was not, is the dispatcher's to tell of, and to have stopped.
       if (registry.knows(run.run_id) && registry.get(run.run_id)?.isToGoOn !== true) continue;
-      log.info(`Found run ${run.run_id} that is to be stopped, of which nothing arrived`, { run: run.run_id, session: run.session_id });
+      log.info(`Found run ${run.run_id} that is to be stopped, of which nothing arrived`, {
+        run: run.run_id,
+        session: run.session_id,
+      });
       onMessage({ kind: "stops", runIds: [run.run_id], sessionIds: [] });
     }
   }

@@ -53,7 +53,8 @@ export class Poller {
   stopTaking(): void {
     this.#leaving.abort();
     // A coordinator that understands `capacity` gives a runner one poll at a time: this one ends the one that may claim.
-    if (this.#claiming !== null && this.#options.registration.takesCapacity) void this.#stopsOnlyPoll().catch(() => null);
+    if (this.#claiming !== null && this.#options.registration.takesCapacity)
+      void this.#stopsOnlyPoll().catch(() => null);
   }
 
   abandon(): void {
@@ -150,7 +151,12 @@ export class Poller {
   #poll(stopsOnly: boolean, signal: AbortSignal): Promise<PollMessage> {
     const { coordinator, registration } = this.#options;
     const timeoutMs = registration.pollTimeoutSeconds * 1000 + POLL_MARGIN_MS;
-    return coordinator.poll(registration.runnerId, { stopsOnly, showsOutput: registration.showsOutput, timeoutMs, signal });
+    return coordinator.poll(registration.runnerId, {
+      stopsOnly,
+      showsOutput: registration.showsOutput,
+      timeoutMs,
+      signal,
+    });
   }
 
   #take(message: PollMessage): PollMessage {

@@ -31,7 +31,10 @@ export function outcomeOfExit(
   errorText: () => string,
 ): Outcome {
   if (reason?.kind === "run-timeout") {
-    return { kind: "timed-out", error: `The run took longer than the run time-out of ${describeMs(reason.afterMs)} and was ended (${usedSignal})` };
+    return {
+      kind: "timed-out",
+      error: `The run took longer than the run time-out of ${describeMs(reason.afterMs)} and was ended (${usedSignal})`,
+    };
   }
   if (reason !== null) return { kind: "stopped", signal: usedSignal };
   if (exit.code === 0) return { kind: "succeeded" };
@@ -54,7 +57,9 @@ export function reportOf(outcome: Outcome): Report | null {
     case "succeeded":
       return { verb: "completed" };
     case "failed":
-      return outcome.reason === undefined ? { verb: "failed", error: outcome.error } : { verb: "failed", error: outcome.error, reason: outcome.reason };
+      return outcome.reason === undefined
+        ? { verb: "failed", error: outcome.error }
+        : { verb: "failed", error: outcome.error, reason: outcome.reason };
     case "timed-out":
       return { verb: "failed", error: outcome.error, reason: "timed_out" };
     case "not-started":

@@ -10,7 +10,12 @@ const ROOT = {
   verbose: { type: "boolean", alias: "v" },
 } as const satisfies ArgsDef;
 const COMMANDS = ["up", "submit", "runs", "runners"];
-const SUBMIT = { prompt: { type: "positional", required: true }, tag: { type: "string" }, wait: { type: "boolean" }, limit: { type: "string", valueHint: "N" } } as const satisfies ArgsDef;
+const SUBMIT = {
+  prompt: { type: "positional", required: true },
+  tag: { type: "string" },
+  wait: { type: "boolean" },
+  limit: { type: "string", valueHint: "N" },
+} as const satisfies ArgsDef;
 
 const choose = (...argv: string[]) => chooseCommand(argv, ROOT, COMMANDS);
 
@@ -27,7 +32,10 @@ function faultOf(act: () => unknown): { message: string; hint: string | undefine
 test("chooseCommand: the first word that is no option and no option's value", () => {
   expect(choose()).toEqual({ name: null, rest: [] });
   expect(choose("up", "-v")).toEqual({ name: "up", rest: ["-v"] });
-  expect(choose("-x", "test-executor", "up", "--verbose")).toEqual({ name: "up", rest: ["-x", "test-executor", "--verbose"] });
+  expect(choose("-x", "test-executor", "up", "--verbose")).toEqual({
+    name: "up",
+    rest: ["-x", "test-executor", "--verbose"],
+  });
   expect(choose("-v", "up")).toEqual({ name: "up", rest: ["-v"] });
   expect(choose("--executor=up", "runs")).toEqual({ name: "runs", rest: ["--executor=up"] });
 });
@@ -43,7 +51,11 @@ test("chooseCommand: what stands behind -- is no command", () => {
 });
 
 test("chooseCommand: a word that is no command is a fault in usage, with the nearest one", () => {
-  expect(faultOf(() => choose("runers"))).toEqual({ message: "Unknown command: runers", hint: "Did you mean runners? See agent-runner --help", exitCode: 2 });
+  expect(faultOf(() => choose("runers"))).toEqual({
+    message: "Unknown command: runers",
+    hint: "Did you mean runners? See agent-runner --help",
+    exitCode: 2,
+  });
   expect(faultOf(() => choose("deploy")).hint).toBe("See agent-runner --help");
 });
 
@@ -80,19 +92,39 @@ test("normaliseArgs: a dash alone and what stands behind -- are positionals", ()
 });
 
 test("normaliseArgs: an option that needs a value and has none", () => {
-  expect(faultOf(() => normalise("p", "--limit"))).toMatchObject({ message: "--limit needs a value", hint: "Write --limit N; see agent-runner submit --help", exitCode: 2 });
+  expect(faultOf(() => normalise("p", "--limit"))).toMatchObject({
+    message: "--limit needs a value",
+    hint: "Write --limit N; see agent-runner submit --help",
+    exitCode: 2,
+  });
   expect(faultOf(() => normaliseRoot("-x", "--verbose")).message).toBe("-x needs a value");
 });
 
 test("normaliseArgs: an unknown option is a fault, with the nearest one", () => {
-  expect(faultOf(() => normaliseRoot("--executr", "a"))).toEqual({ message: "Unknown option: --executr", hint: "Did you mean --executor? See agent-runner --help", exitCode: 2 });
-  expect(faultOf(() => normaliseRoot("-z"))).toEqual({ message: "Unknown option: -z", hint: "See agent-runner --help", exitCode: 2 });
+  expect(faultOf(() => normaliseRoot("--executr", "a"))).toEqual({
+    message: "Unknown option: --executr",
+    hint: "Did you mean --executor? See agent-runner --help",
+    exitCode: 2,
+  });
+  expect(faultOf(() => normaliseRoot("-z"))).toEqual({
+    message: "Unknown option: -z",
+    hint: "See agent-runner --help",
+    exitCode: 2,
+  });
   expect(faultOf(() => normaliseRoot("--no-executor")).message).toBe("Unknown option: --no-executor");
 });
 
 test("normaliseArgs: positionals that are missing or too many", () => {
-  expect(faultOf(() => normalise())).toEqual({ message: "PROMPT is missing", hint: "See agent-runner submit --help", exitCode: 2 });
-  expect(faultOf(() => normalise("say", "hello"))).toEqual({ message: "Unexpected word: hello", hint: "Put a text of several words in quotes", exitCode: 2 });
+  expect(faultOf(() => normalise())).toEqual({
+    message: "PROMPT is missing",
+    hint: "See agent-runner submit --help",
+    exitCode: 2,
+  });
+  expect(faultOf(() => normalise("say", "hello"))).toEqual({
+    message: "Unexpected word: hello",
+    hint: "Put a text of several words in quotes",
+    exitCode: 2,
+  });
   expect(faultOf(() => normaliseArgs("up", ["x"], ROOT)).hint).toBe("See agent-runner up --help");
 });
 

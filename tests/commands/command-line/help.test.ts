@@ -8,10 +8,23 @@ const summaries = Object.entries(COMMANDS).map(([name, { summary }]) => [name, s
 test("renderHelp: the root names every command, every option with its letter, examples and exit codes", () => {
   const text = renderHelp(rootCommand, { ...plain, commands: summaries });
   for (const name of Object.keys(COMMANDS)) expect(text).toContain(`\n  ${name}  `);
-  for (const option of ["--coordinator-url, -c URL", "--executor, -x NAME", "--executor-path, -e PATH", "--executor-list, -l", "--project-dir, -p DIR", "--verbose, -v"]) {
+  for (const option of [
+    "--coordinator-url, -c URL",
+    "--executor, -x NAME",
+    "--executor-path, -e PATH",
+    "--executor-list, -l",
+    "--project-dir, -p DIR",
+    "--verbose, -v",
+  ]) {
     expect(text).toContain(`  ${option}`);
   }
-  for (const part of ["USAGE\n  agent-runner [OPTIONS]\n  agent-runner COMMAND [OPTIONS]", "EXAMPLES", "EXIT CODES", "130"]) expect(text).toContain(part);
+  for (const part of [
+    "USAGE\n  agent-runner [OPTIONS]\n  agent-runner COMMAND [OPTIONS]",
+    "EXAMPLES",
+    "EXIT CODES",
+    "130",
+  ])
+    expect(text).toContain(part);
 });
 
 test("renderHelp: every command loads, and has a description, examples that begin with the program, and options that are described", async () => {
@@ -37,8 +50,14 @@ test("renderHelp: positionals stand in the usage and under ARGUMENTS", async () 
 
 test("renderHelp: descriptions are wrapped to the terminal, in their column", () => {
   const words = { type: "boolean", description: "word ".repeat(40).trim() } as const;
-  const text = renderHelp({ ...rootCommand, args: { flag: words, "a-flag-whose-name-is-longer-than-its-column": words }, examples: [] }, plain);
-  const lines = text.slice(text.indexOf("OPTIONS")).split("\n").filter((line) => line.includes("word"));
+  const text = renderHelp(
+    { ...rootCommand, args: { flag: words, "a-flag-whose-name-is-longer-than-its-column": words }, examples: [] },
+    plain,
+  );
+  const lines = text
+    .slice(text.indexOf("OPTIONS"))
+    .split("\n")
+    .filter((line) => line.includes("word"));
   expect(lines.length).toBeGreaterThan(6);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   expect(new Set(lines.map((line) => line.indexOf("word")))).toEqual(new Set([32]));

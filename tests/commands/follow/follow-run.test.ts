@@ -25,7 +25,11 @@ function coordinatorOf(scene: Scene): { server: StubServer; say: (frame: string)
     if (trouble !== undefined) return Response.json({ detail: "trouble" }, { status: trouble });
     return Response.json({ run_id: "run_1", session_id: "ses_1", status: scene.status });
   });
-  return { server, say: (frame) => controller?.enqueue(new TextEncoder().encode(frame)), isListening: () => controller !== undefined };
+  return {
+    server,
+    say: (frame) => controller?.enqueue(new TextEncoder().encode(frame)),
+    isListening: () => controller !== undefined,
+  };
 }
 
 const frame = (event: object): string => `event: event\ndata: ${JSON.stringify({ data: event })}\n\n`;
@@ -38,7 +42,10 @@ test("followRun: tells events and changes of status as they come, and the result
   await using _server = server;
   const events: SessionEvent[] = [];
   const statuses: string[] = [];
-  const following = followRun(clientOf(server), "run_1", "ses_1", { onEvent: (event) => events.push(event), onStatus: (run) => statuses.push(run.status) });
+  const following = followRun(clientOf(server), "run_1", "ses_1", {
+    onEvent: (event) => events.push(event),
+    onStatus: (run) => statuses.push(run.status),
+  });
   await until("the stream", isListening);
   scene.status = "running";
   say(frame({ event_type: "message", session_id: "ses_1" }));
@@ -54,11 +61,15 @@ test("followRun: a run that is tried again is followed to the end of its last at
   await using server = stubServer(({ url }) => {
     if (url.startsWith("/sse/")) return new Response(new ReadableStream());
     if (url.endsWith("/result")) return result();
-    if (url === "/runs/run_1") return Response.json({ run_id: "run_1", session_id: "ses_1", status: "failed", retried_by: "run_2" });
+    if (url === "/runs/run_1")
+      return Response.json({ run_id: "run_1", session_id: "ses_1", status: "failed", retried_by: "run_2" });
     return Response.json({ run_id: "run_2", session_id: "ses_1", status: "completed", retried_by: null });
   });
   const statuses: string[] = [];
-  const { run } = await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {}, onStatus: (each) => statuses.push(each.status) });
+  const { run } = await followRun(clientOf(server), "run_1", "ses_1", {
+    onEvent() {},
+    onStatus: (each) => statuses.push(each.status),
+  });
   expect([run.run_id, run.status, statuses]).toEqual(["run_2", "completed", ["failed", "completed"]]);
 });
 
@@ -76,7 +87,11 @@ test("followRun: a run that the coordinator does not know is a failure", async (
 });
 
 test("followRun: a session without a result has none; one that failed is not asked for it", async () => {
-  const { server } = coordinatorOf({ status: "completed", troubles: [], result: () => Response.json({ detail: "none" }, { status: 404 }) });
+  const { server } = coordinatorOf({
+    status: "completed",
+    troubles: [],
+    result: () => Response.json({ detail: "none" }, { status: 404 }),
+  });
   await using _server = server;
   expect((await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} })).result).toBeNull();
   const failed = coordinatorOf({ status: "failed", troubles: [], result });

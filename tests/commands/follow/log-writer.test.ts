@@ -18,7 +18,13 @@ test("a line that never ends is written in pieces, none is lost, and the JSON sa
   const parts = Array.from({ length: 10 }, (_, i) => String(i).repeat(MIB / 4));
   const printed = printedOf(["begin\n", ...parts, "last\nend"], true);
   const rows = printed.map((line) => JSON.parse(line) as { line: string; continues?: boolean });
-  expect(rows.map(({ line, continues }) => [line.length, continues])).toEqual([[5, undefined], [MIB, true], [MIB, true], [MIB / 2 + 4, undefined], [3, undefined]]);
+  expect(rows.map(({ line, continues }) => [line.length, continues])).toEqual([
+    [5, undefined],
+    [MIB, true],
+    [MIB, true],
+    [MIB / 2 + 4, undefined],
+    [3, undefined],
+  ]);
   expect(rows.map(({ line }) => line).join("")).toBe(`begin${parts.join("")}lastend`);
 });
 

@@ -7,7 +7,10 @@ const event = (event_id: number) => ({ event_type: "message", session_id: "s", e
 /** A client that answers with these pages in turn; "away" is no answer. */
 function clientOf(...pages: (number[] | "away")[]): { client: CoordinatorClient; asked: (number | null)[] } {
   const asked: (number | null)[] = [];
-  const sessionEvents = async (_: string, after: number | null): Promise<{ events: object[]; nextCursor: string | null }> => {
+  const sessionEvents = async (
+    _: string,
+    after: number | null,
+  ): Promise<{ events: object[]; nextCursor: string | null }> => {
     asked.push(after);
     const page = pages.shift() ?? [];
     if (page === "away") throw new Error("away");
@@ -21,7 +24,11 @@ const idsOf = (events: readonly object[]): unknown[] => events.map((each) => (ea
 test("RunEvents reads on where it was, over pages", async () => {
   const { client, asked } = clientOf([1, 2], [3], [], [4]);
   const events = new RunEvents(client, "s");
-  expect([idsOf(await events.next()), idsOf(await events.next()), idsOf(await events.next())]).toEqual([[1, 2, 3], [], [4]]);
+  expect([idsOf(await events.next()), idsOf(await events.next()), idsOf(await events.next())]).toEqual([
+    [1, 2, 3],
+    [],
+    [4],
+  ]);
   expect(asked).toEqual([null, 2, 3, 3]);
 });
 

@@ -20,13 +20,18 @@ function start(stdout: "pipe" | number, lines = LINES): Bun.Subprocess<"ignore",
   return Bun.spawn([process.execPath, "-e", PROGRAM, String(lines)], { stdin: "ignore", stdout, stderr: "pipe" });
 }
 
-async function told(child: Bun.Subprocess<"ignore", "pipe" | number, "pipe">): Promise<{ code: number; stderr: string }> {
+async function told(
+  child: Bun.Subprocess<"ignore", "pipe" | number, "pipe">,
+): Promise<{ code: number; stderr: string }> {
   const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()]);
   return { code, stderr };
 }
 
 function numbersIn(text: string): number[] {
-  return text.trimEnd().split("\n").map((line) => Number.parseInt(line, 10));
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => Number.parseInt(line, 10));
 }
 
 const IN_ORDER = Array.from({ length: LINES }, (_, line) => line);

@@ -7,12 +7,43 @@ import { RunnerInfo } from "../../../src/protocol/runner.ts";
 import { Session } from "../../../src/protocol/session.ts";
 
 const NOW = Date.parse("2026-11-24T08:00:00Z");
-const run = (id: number, status: string, more: object = {}) => v.parse(Run, { run_id: `run_${id}`, session_id: `ses_${id}`, status, created_at: "2026-11-24T07:58:00Z", prompt: `task ${id}`, ...more });
-const session = (id: string, parent: string | null, status = "finished") => v.parse(Session, { session_id: id, status, parent_session_id: parent });
-const runs = [run(3, "running"), run(2, "pending", { waiting_for: "turn" }), run(1, "failed", { error: "no disk", completed_at: "2026-11-24T06:00:00Z" })];
-const sessions = [session("b", null), session("a2", "a1", "running"), session("a1", "a"), session("a", null), session("orphan", "gone")];
-const runners = [v.parse(RunnerInfo, { runner_id: "lnch_1", status: "online", hostname: "h", seconds_since_heartbeat: 75 })];
-const START: TopState = { data: { runs, sessions, runners }, view: "runs", chosen: null, isOpenOnly: false, showsHelp: false, asksToStop: null, message: "", awaySinceMs: null, followed: null };
+const run = (id: number, status: string, more: object = {}) =>
+  v.parse(Run, {
+    run_id: `run_${id}`,
+    session_id: `ses_${id}`,
+    status,
+    created_at: "2026-11-24T07:58:00Z",
+    prompt: `task ${id}`,
+    ...more,
+  });
+const session = (id: string, parent: string | null, status = "finished") =>
+  v.parse(Session, { session_id: id, status, parent_session_id: parent });
+const runs = [
+  run(3, "running"),
+  run(2, "pending", { waiting_for: "turn" }),
+  run(1, "failed", { error: "no disk", completed_at: "2026-11-24T06:00:00Z" }),
+];
+const sessions = [
+  session("b", null),
+  session("a2", "a1", "running"),
+  session("a1", "a"),
+  session("a", null),
+  session("orphan", "gone"),
+];
+const runners = [
+  v.parse(RunnerInfo, { runner_id: "lnch_1", status: "online", hostname: "h", seconds_since_heartbeat: 75 }),
+];
+const START: TopState = {
+  data: { runs, sessions, runners },
+  view: "runs",
+  chosen: null,
+  isOpenOnly: false,
+  showsHelp: false,
+  asksToStop: null,
+  message: "",
+  awaySinceMs: null,
+  followed: null,
+};
 
 function typed(keys: string, from: TopState = START): { state: TopState; effects: Effect[] } {
   const effects: Effect[] = [];
@@ -42,7 +73,9 @@ describe("rowsOf", () => {
   });
 
   test("runners", () => {
-    expect(rowsOf({ ...START, view: "runners" }, NOW).map(({ cells }) => cells)).toEqual([["online", "0", "h", "-", "-", "1m ago", "lnch_1"]]);
+    expect(rowsOf({ ...START, view: "runners" }, NOW).map(({ cells }) => cells)).toEqual([
+      ["online", "0", "h", "-", "-", "1m ago", "lnch_1"],
+    ]);
   });
 });
 
@@ -73,7 +106,11 @@ describe("keys", () => {
   });
 
   test("views go round; a row without a run says so", () => {
-    expect([typed("\t").state.view, typed("\t\t\t").state.view, typed("3").state.view]).toEqual(["tree", "runs", "runners"]);
+    expect([typed("\t").state.view, typed("\t\t\t").state.view, typed("3").state.view]).toEqual([
+      "tree",
+      "runs",
+      "runners",
+    ]);
     expect(typed("3s").state.message).toContain("no run to stop");
   });
 });
@@ -85,8 +122,18 @@ describe("screenOf", () => {
     [300, 100],
     [1, 1],
   ])("fits %d columns and %d lines, whatever is shown", (columns, lines) => {
-    const long = { ...START, data: { ...START.data, runs: [run(1, "running", { prompt: "日本\x1b[2J\u202e".repeat(500) })] }, awaySinceMs: NOW - 5_000 };
-    for (const state of [long, typed("?").state, typed("js").state, { ...long, view: "tree" as const }, { ...long, followed: { runId: "run_1", lines: ["x".repeat(999)] } }]) {
+    const long = {
+      ...START,
+      data: { ...START.data, runs: [run(1, "running", { prompt: "日本\x1b[2J\u202e".repeat(500) })] },
+      awaySinceMs: NOW - 5_000,
+    };
+    for (const state of [
+      long,
+      typed("?").state,
+      typed("js").state,
+      { ...long, view: "tree" as const },
+      { ...long, followed: { runId: "run_1", lines: ["x".repeat(999)] } },
+    ]) {
       const screen = screenOf(state, { columns, lines }, NOW);
       expect(screen).toHaveLength(lines);
       expect(Math.max(...screen.map(({ text }) => Bun.stringWidth(text)))).toBeLessThanOrEqual(columns);
@@ -96,7 +143,11 @@ describe("screenOf", () => {
   });
 
   test("the chosen row is in sight, however many there are", () => {
-    const many = { ...START, data: { ...START.data, runs: Array.from({ length: 500 }, (_, i) => run(i, "running")) }, chosen: "run_400" };
+    const many = {
+      ...START,
+      data: { ...START.data, runs: Array.from({ length: 500 }, (_, i) => run(i, "running")) },
+      chosen: "run_400",
+    };
     const chosen = screenOf(many, { columns: 80, lines: 24 }, NOW).filter(({ tone }) => tone === "chosen");
     expect(chosen.map(({ text }) => /run_\d+/.exec(text)?.[0])).toEqual(["run_400"]);
   });

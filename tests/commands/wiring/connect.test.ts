@@ -8,7 +8,10 @@ import { tempFolder } from "../../harness/temp-folder.ts";
 
 function configOf(env: Record<string, string>): { config: ReturnType<typeof loadConfig> } & Disposable {
   const folder = tempFolder();
-  return { config: loadConfig({}, { HOME: folder.path, ...env }, folder.path), [Symbol.dispose]: () => folder[Symbol.dispose]() };
+  return {
+    config: loadConfig({}, { HOME: folder.path, ...env }, folder.path),
+    [Symbol.dispose]: () => folder[Symbol.dispose](),
+  };
 }
 
 const AUTH0 = { AUTH0_DOMAIN: "d", AUTH0_RUNNER_CLIENT_ID: "i", AUTH0_RUNNER_CLIENT_SECRET: "s", AUTH0_AUDIENCE: "a" };
@@ -28,7 +31,8 @@ test("connect: to the coordinator that was set", () => {
 });
 
 const client = new CoordinatorClient("http://c:1", noAuthorization);
-const told = (failure: unknown): Promise<unknown> => asking(client, Promise.reject(failure as Error)).catch((error: unknown) => error);
+const told = (failure: unknown): Promise<unknown> =>
+  asking(client, Promise.reject(failure as Error)).catch((error: unknown) => error);
 
 test.each<[FailureKind, number, string, string | undefined]>([
   ["unreachable", 4, "No Agent Coordinator at http://c:1: words", "--coordinator-url"],

@@ -7,12 +7,19 @@ import { UserError } from "../../../src/errors.ts";
 import { place } from "../../catalog/executor-folder.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
-const CLAUDE = '#!/bin/sh\ncase "$1" in --version) echo "2.1.330 (Claude Code)" ;; auth) echo \'{ "loggedIn": true }\' ;; esac\n';
+const CLAUDE =
+  '#!/bin/sh\ncase "$1" in --version) echo "2.1.330 (Claude Code)" ;; auth) echo \'{ "loggedIn": true }\' ;; esac\n';
 
 /** A user with a settings file, and a Claude Code that says what the real one would. */
-function user(toml: string): { claude: string; resolve: (flags?: Flags) => ReturnType<typeof resolveExecutor> } & Disposable {
+function user(
+  toml: string,
+): { claude: string; resolve: (flags?: Flags) => ReturnType<typeof resolveExecutor> } & Disposable {
   const folder = tempFolder();
-  const env = { HOME: folder.path, PATH: process.env["PATH"], CLAUDE_CODE_PATH: place(folder.path, "bin/my-claude", CLAUDE) };
+  const env = {
+    HOME: folder.path,
+    PATH: process.env["PATH"],
+    CLAUDE_CODE_PATH: place(folder.path, "bin/my-claude", CLAUDE),
+  };
   mkdirSync(join(folder.path, ".config/agent-runner"), { recursive: true });
   writeFileSync(join(folder.path, ".config/agent-runner/config.toml"), toml);
   return {
@@ -48,7 +55,9 @@ describe.skipIf(process.platform === "win32")("resolveExecutor", () => {
   test("tells faults in the executor's settings at the start, all at once", () => {
     using person = user("[executors.claude-code]\nmodle = 'opus'\nmax_turns = 'many'");
     const fault = faultOf(() => person.resolve(BUILT_IN));
-    expect(fault.message).toMatch(/^The executor claude-code cannot run: bad settings: modle: there is no such setting.*; max_turns: must be a whole number/);
+    expect(fault.message).toMatch(
+      /^The executor claude-code cannot run: bad settings: modle: there is no such setting.*; max_turns: must be a whole number/,
+    );
     expect(fault.hint).toContain("[executors.claude-code]");
   });
 

@@ -24,14 +24,20 @@ function runner(more: Partial<RunnerStatus> = {}): { status(): RunnerStatus } {
 
 test("tellServiceManager: says that it is ready as soon as it is the only one of its identity, and what it is at", () => {
   const said: string[] = [];
-  using manager = tellServiceManager({ NOTIFY_SOCKET: "/s" }, (path, message) => said.push(`${path} ${message.split("\n")[0]}`) > 0);
+  using manager = tellServiceManager(
+    { NOTIFY_SOCKET: "/s" },
+    (path, message) => said.push(`${path} ${message.split("\n")[0]}`) > 0,
+  );
   for (const state of ["starting", "online", "draining", "stopping", "left"] as const) manager.onState(state);
   expect(said).toEqual(["/s READY=1", "/s READY=1", "/s STOPPING=1", "/s STOPPING=1", "/s STOPPING=1"]);
 });
 
 test("tellServiceManager: says that it is at work while calls come to an end", async () => {
   const said: string[] = [];
-  using manager = tellServiceManager({ NOTIFY_SOCKET: "/s", WATCHDOG_USEC: "20000" }, (_, message) => said.push(message) > 0);
+  using manager = tellServiceManager(
+    { NOTIFY_SOCKET: "/s", WATCHDOG_USEC: "20000" },
+    (_, message) => said.push(message) > 0,
+  );
   manager.watch({ status: () => runner({ lastCallAtMs: performance.now() }).status() });
   await until("three pings", () => said.length >= 3);
   expect(new Set(said)).toEqual(new Set(["WATCHDOG=1"]));

@@ -105,7 +105,9 @@ describe("agents as files", () => {
   test("that become broken stay what they were, and one log line says why", async () => {
     await using w = await world({ "coder/agent.json": JSON_OF });
     w.write("coder/agent.json", '{"name": "coder",');
-    await until("the line", () => w.lines.some((line) => /WARNING.*coder.*broken, what it was before stays.*not valid JSON/.test(line)));
+    await until("the line", () =>
+      w.lines.some((line) => /WARNING.*coder.*broken, what it was before stays.*not valid JSON/.test(line)),
+    );
     expect(await w.description()).toBe("writes code");
     w.write("coder/agent.json", { ...JSON_OF, description: "mended" });
     await until("mended", async () => (await w.description()) === "mended");
@@ -122,11 +124,27 @@ describe("agents as files", () => {
   });
 
   for (const [what, files, fault] of [
-    ["another name than the folder's", { "coder/agent.json": { ...JSON_OF, name: "other" } }, /"other" is not that of the folder/],
-    ["two system prompts", { "coder/agent.json": { ...JSON_OF, system_prompt: "a" }, "coder/agent.system-prompt.md": "b" }, /system prompt stands in/],
-    ["two sets of servers", { "coder/agent.json": { ...JSON_OF, mcp_servers: {} }, "coder/agent.mcp.json": {} }, /MCP servers stand in/],
+    [
+      "another name than the folder's",
+      { "coder/agent.json": { ...JSON_OF, name: "other" } },
+      /"other" is not that of the folder/,
+    ],
+    [
+      "two system prompts",
+      { "coder/agent.json": { ...JSON_OF, system_prompt: "a" }, "coder/agent.system-prompt.md": "b" },
+      /system prompt stands in/,
+    ],
+    [
+      "two sets of servers",
+      { "coder/agent.json": { ...JSON_OF, mcp_servers: {} }, "coder/agent.mcp.json": {} },
+      /MCP servers stand in/,
+    ],
     ["a field of the wrong kind", { "coder/agent.json": { ...JSON_OF, tags: "code" } }, /agent\.json: tags: /],
-    ["wrapped servers of the wrong kind", { "coder/agent.json": JSON_OF, "coder/agent.mcp.json": { mcpServers: { a: { args: "x" } } } }, /agent\.mcp\.json: a\.args: /],
+    [
+      "wrapped servers of the wrong kind",
+      { "coder/agent.json": JSON_OF, "coder/agent.mcp.json": { mcpServers: { a: { args: "x" } } } },
+      /agent\.mcp\.json: a\.args: /,
+    ],
     ["a folder whose name is none", { "two words/agent.json": { description: "" } }, /folder's name cannot be/],
   ] as const) {
     test(`with ${what} are broken`, async () => {

@@ -1,13 +1,22 @@
 import { expect, test } from "bun:test";
 import { Fixture } from "../fixture.ts";
 
-const agent = { name: "coder", description: "writes code", system_prompt: "You write code.", tags: ["code", "fast"], skills: null };
+const agent = {
+  name: "coder",
+  description: "writes code",
+  system_prompt: "You write code.",
+  tags: ["code", "fast"],
+  skills: null,
+};
 
 test("POST /agents creates an active agent, nulls left out", async () => {
   await using c = await Fixture.start();
   const { skills: _, ...shown } = agent;
   const created = await c.post("/agents", agent);
-  expect(created).toEqual({ status: 201, body: { ...shown, status: "active", created_at: expect.any(String), modified_at: expect.any(String) } });
+  expect(created).toEqual({
+    status: 201,
+    body: { ...shown, status: "active", created_at: expect.any(String), modified_at: expect.any(String) },
+  });
   expect(await c.get("/agents/coder")).toEqual({ status: 200, body: created.body });
   expect((await c.get("/agents")).body).toEqual([created.body]);
 });
@@ -25,7 +34,8 @@ test("GET /agents?tags= lists those that have all of them", async () => {
   await c.post("/agents", agent);
   await c.post("/agents", { name: "a", description: "", tags: ["code"] });
   await c.post("/agents", { name: "plain", description: "" });
-  const names = async (query: string): Promise<string[]> => (await c.get(`/agents${query}`)).body.map((each: { name: string }) => each.name);
+  const names = async (query: string): Promise<string[]> =>
+    (await c.get(`/agents${query}`)).body.map((each: { name: string }) => each.name);
   expect(await names("")).toEqual(["a", "coder", "plain"]);
   expect(await names("?tags=code")).toEqual(["a", "coder"]);
   expect(await names("?tags=code,%20fast")).toEqual(["coder"]);

@@ -12,7 +12,12 @@ const FOLDER = join(import.meta.dir, "../../fixtures/exchanges");
 
 /** One request and what it has to be answered; the answer may say more. `<x>` names what only the coordinator knows, see `Names`. */
 interface Exchange {
-  readonly request: { readonly method: string; readonly path: string; readonly body?: unknown; readonly headers?: Record<string, string> };
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly body?: unknown;
+    readonly headers?: Record<string, string>;
+  };
   readonly answer: { readonly status: number; readonly body?: unknown };
 }
 
@@ -21,13 +26,16 @@ class Names {
   readonly #bound = new Map<string, string>();
 
   fill<T>(value: T): T {
-    return JSON.parse(JSON.stringify(value).replaceAll(/<([\w-]+)>/g, (whole, name: string) => this.#bound.get(name) ?? whole)) as T;
+    return JSON.parse(
+      JSON.stringify(value).replaceAll(/<([\w-]+)>/g, (whole, name: string) => this.#bound.get(name) ?? whole),
+    ) as T;
   }
 
   /** Throws where `answer` is not what was expected. */
   match(expected: unknown, answer: unknown, at: string): void {
     const [, name = "", part] = (typeof expected === "string" && /^<([\w-]+)(?::(.*))?>$/s.exec(expected)) || [];
-    if (name === "time") expect({ [at]: answer }).toEqual({ [at]: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/) });
+    if (name === "time")
+      expect({ [at]: answer }).toEqual({ [at]: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/) });
     else if (name === "number") expect({ [at]: answer }).toEqual({ [at]: expect.any(Number) });
     else if (name === "text") expect({ [at]: answer }).toEqual({ [at]: expect.stringContaining(part ?? "") });
     else if (name !== "" && !this.#bound.has(name)) this.#bound.set(name, String(answer));
@@ -37,8 +45,10 @@ class Names {
   }
 
   #matchEach(expected: object, answer: unknown, at: string): void {
-    if (typeof answer !== "object" || answer === null) throw new Error(`${at}: expected an object or a list, got ${JSON.stringify(answer)}`);
-    if (Array.isArray(expected)) expect({ [`length of ${at}`]: (answer as unknown[]).length }).toEqual({ [`length of ${at}`]: expected.length });
+    if (typeof answer !== "object" || answer === null)
+      throw new Error(`${at}: expected an object or a list, got ${JSON.stringify(answer)}`);
+    if (Array.isArray(expected))
+      expect({ [`length of ${at}`]: (answer as unknown[]).length }).toEqual({ [`length of ${at}`]: expected.length });
     for (const [key, value] of Object.entries(expected)) {
       expect(Object.keys(answer)).toContain(key);
       this.match(value, (answer as Record<string, unknown>)[key], `${at}.${key}`);
@@ -68,11 +78,22 @@ class Description {
       return parts.length === segments.length && parts.every((part, i) => part.startsWith("{") || part === segments[i]);
     };
     // A path without parameters counts before one with them.
-    const template = Object.keys(this.#document.paths).toSorted((a, b) => Number(a.includes("{")) - Number(b.includes("{"))).find(fits);
+    const template = Object.keys(this.#document.paths)
+      .toSorted((a, b) => Number(a.includes("{")) - Number(b.includes("{")))
+      .find(fits);
     const described = this.#document.paths[template ?? ""]?.[method.toLowerCase()]?.responses?.[status];
     if (described === undefined) throw new Error(`${method} ${path}: the answer ${status} is not described`);
     if (described.content?.["application/json"]?.schema === undefined) return;
-    const pointer = ["paths", template ?? "", method.toLowerCase(), "responses", String(status), "content", "application/json", "schema"];
+    const pointer = [
+      "paths",
+      template ?? "",
+      method.toLowerCase(),
+      "responses",
+      String(status),
+      "content",
+      "application/json",
+      "schema",
+    ];
     const escaped = pointer.map((part) => encodeURIComponent(part.replaceAll("~", "~0").replaceAll("/", "~1")));
     const validate = this.#ajv.getSchema(`api#/${escaped.join("/")}`);
     if (validate === undefined) throw new Error(`no schema at ${pointer.join("/")}`);
@@ -82,7 +103,10 @@ class Description {
 
 describe("the contract", () => {
   for (const file of readdirSync(FOLDER)) {
-    const { what, exchanges } = JSON.parse(readFileSync(join(FOLDER, file), "utf8")) as { what: string; exchanges: Exchange[] };
+    const { what, exchanges } = JSON.parse(readFileSync(join(FOLDER, file), "utf8")) as {
+      what: string;
+      exchanges: Exchange[];
+    };
     test(`${file}: ${what}`, async () => {
       await using c = await Fixture.start();
       const description = await Description.of(c);
@@ -90,7 +114,12 @@ describe("the contract", () => {
       for (const exchange of exchanges) {
         const { method, path, body, headers } = names.fill(exchange.request);
         const answer = await c.call(method, path, body, headers === undefined ? {} : { headers });
-        expect([method, path, answer.status, answer.status === exchange.answer.status ? null : answer.body]).toEqual([method, path, exchange.answer.status, null]);
+        expect([method, path, answer.status, answer.status === exchange.answer.status ? null : answer.body]).toEqual([
+          method,
+          path,
+          exchange.answer.status,
+          null,
+        ]);
         if (exchange.answer.body !== undefined) names.match(exchange.answer.body, answer.body, `${method} ${path}`);
         description.check({ method, path }, answer);
       }

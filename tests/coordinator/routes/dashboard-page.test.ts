@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { Fixture } from "../fixture.ts";
 
-const ask = (c: Fixture, path: string, init: RequestInit = {}): Promise<Response> => fetch(c.coordinator.url + path, { ...init, keepalive: false });
+const ask = (c: Fixture, path: string, init: RequestInit = {}): Promise<Response> =>
+  fetch(c.coordinator.url + path, { ...init, keepalive: false });
 
 test("the page and each file that it names are served, with what keeps a browser from doing anything else", async () => {
   await using c = await Fixture.start();
@@ -20,7 +21,10 @@ test("the page and each file that it names are served, with what keeps a browser
   expect(new Set(files.map((file) => file.split(".").at(-1)))).toEqual(new Set(["css", "js", "svg"]));
   for (const file of files) {
     const answer = await ask(c, file);
-    expect({ file, status: answer.status, caching: answer.headers.get("cache-control") }).toMatchObject({ status: 200, caching: expect.stringContaining("immutable") });
+    expect({ file, status: answer.status, caching: answer.headers.get("cache-control") }).toMatchObject({
+      status: 200,
+      caching: expect.stringContaining("immutable"),
+    });
     await answer.bytes();
   }
 });
@@ -35,7 +39,8 @@ test("a file that the browser has is not sent again", async () => {
 
 test("what looks like a file of the page and is none is not found; nothing can be written there", async () => {
   await using c = await Fixture.start();
-  for (const path of ["/chunk-nothing.js", "/page.css", "/..%2fpage.css", "/dashboard/page.html"]) expect({ path, status: (await ask(c, path)).status }).toEqual({ path, status: 404 });
+  for (const path of ["/chunk-nothing.js", "/page.css", "/..%2fpage.css", "/dashboard/page.html"])
+    expect({ path, status: (await ask(c, path)).status }).toEqual({ path, status: 404 });
   expect((await ask(c, "/", { method: "POST" })).status).toBe(404);
 });
 
@@ -43,7 +48,8 @@ test("with a token the page is open, for it holds nothing, and all that it asks 
   await using c = await Fixture.start();
   await c.restart({ token: "secret" });
   expect((await ask(c, "/")).status).toBe(200);
-  for (const path of ["/stats", "/trees", "/sse/sessions", "/openapi.json"]) expect({ path, status: (await ask(c, path)).status }).toEqual({ path, status: 401 });
+  for (const path of ["/stats", "/trees", "/sse/sessions", "/openapi.json"])
+    expect({ path, status: (await ask(c, path)).status }).toEqual({ path, status: 401 });
 });
 
 test("without a token a page of another origin gets nothing, not even the page", async () => {

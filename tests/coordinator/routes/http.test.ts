@@ -42,9 +42,15 @@ describe("HTTP", () => {
     await using c = await Fixture.start();
     const answer = await c.post("/runs", { type: "secret-type", prompt: ["secret"], session_id: "secret id" });
     expect(answer.status).toBe(422);
-    expect(answer.body.detail.map((fault: { loc: unknown }) => fault.loc)).toEqual([["body", "type"], ["body", "prompt"], ["body", "session_id"]]);
+    expect(answer.body.detail.map((fault: { loc: unknown }) => fault.loc)).toEqual([
+      ["body", "type"],
+      ["body", "prompt"],
+      ["body", "session_id"],
+    ]);
     expect(JSON.stringify(answer.body)).not.toContain("secret");
-    expect((await c.post("/runs", { type: "start_session" })).body.detail).toEqual([{ type: "missing", loc: ["body", "prompt"], msg: "Field required" }]);
+    expect((await c.post("/runs", { type: "start_session" })).body.detail).toEqual([
+      { type: "missing", loc: ["body", "prompt"], msg: "Field required" },
+    ]);
     expect((await c.post("/runs", [])).status).toBe(422);
   });
 
@@ -53,9 +59,14 @@ describe("HTTP", () => {
     const post = (body: BodyInit): Promise<Response> => fetch(`${c.coordinator.url}/runs`, { method: "POST", body });
     const big = "x".repeat(MAX_BODY_BYTES + 1);
     const announced = await post(big);
-    expect([announced.status, typeof ((await announced.json()) as { detail: unknown }).detail]).toEqual([413, "string"]);
+    expect([announced.status, typeof ((await announced.json()) as { detail: unknown }).detail]).toEqual([
+      413,
+      "string",
+    ]);
     expect((await post(inChunks(big))).status).toBe(413);
-    expect((await post(JSON.stringify({ type: "start_session", prompt: "x".repeat(MAX_BODY_BYTES - 100) }))).status).toBe(200);
+    expect(
+      (await post(JSON.stringify({ type: "start_session", prompt: "x".repeat(MAX_BODY_BYTES - 100) }))).status,
+    ).toBe(200);
     expect((await c.get("/health")).status).toBe(200);
   });
 
@@ -92,7 +103,10 @@ describe("without a token", () => {
     const read = await fetch(`${c.coordinator.url}/runs/none`, { headers });
     expect(read.headers.get("access-control-allow-origin")).toBe("http://localhost:5173");
     const asked = await fetch(`${c.coordinator.url}/runs`, { method: "OPTIONS", headers });
-    expect([asked.status, asked.headers.get("access-control-allow-methods")]).toEqual([204, "GET, POST, PATCH, DELETE"]);
+    expect([asked.status, asked.headers.get("access-control-allow-methods")]).toEqual([
+      204,
+      "GET, POST, PATCH, DELETE",
+    ]);
   });
 
   test("an empty token is refused", async () => {
@@ -104,22 +118,40 @@ describe("without a token", () => {
   test("an address that others can reach is refused", async () => {
     using folder = tempFolder();
     const options = { host: "0.0.0.0", port: 0, databasePath: join(folder.path, "c.db"), log: silentLog };
-    await expect(startCoordinator(options)).rejects.toMatchObject({ name: "UserError", hint: expect.stringContaining("token") });
+    await expect(startCoordinator(options)).rejects.toMatchObject({
+      name: "UserError",
+      hint: expect.stringContaining("token"),
+    });
   });
 });
 
 describe("with a token", () => {
   test("every endpoint but /health needs it", async () => {
     using folder = tempFolder();
-    const options = { host: "0.0.0.0", port: 0, databasePath: join(folder.path, "c.db"), log: silentLog, token: "s3cret" };
+    const options = {
+      host: "0.0.0.0",
+      port: 0,
+      databasePath: join(folder.path, "c.db"),
+      log: silentLog,
+      token: "s3cret",
+    };
     await using coordinator = await startCoordinator(options);
     const statusOf = async (path: string, authorization?: string): Promise<number> =>
       (await fetch(coordinator.url + path, authorization === undefined ? {} : { headers: { authorization } })).status;
     expect(await statusOf("/health")).toBe(200);
-    for (const path of ["/runs", "/sessions", "/agents", "/runners", "/runner/runs?runner_id=x", "/sse/sessions", "/nothing"]) {
+    for (const path of [
+      "/runs",
+      "/sessions",
+      "/agents",
+      "/runners",
+      "/runner/runs?runner_id=x",
+      "/sse/sessions",
+      "/nothing",
+    ]) {
       expect(await statusOf(path)).toBe(401);
     }
-    for (const wrong of ["Bearer", "Bearer ", "Bearer wrong", "Basic s3cret", "s3cret"]) expect(await statusOf("/runs", wrong)).toBe(401);
+    for (const wrong of ["Bearer", "Bearer ", "Bearer wrong", "Basic s3cret", "s3cret"])
+      expect(await statusOf("/runs", wrong)).toBe(401);
     expect(await statusOf("/runs", "Bearer s3cret")).toBe(200);
     expect(await statusOf("/runs", "bearer s3cret")).toBe(200);
     // A browser's EventSource sends no headers.

@@ -2,9 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { Fixture } from "../fixture.ts";
 
 /** Reads all pages of a list; `nameOf` names each row. */
-async function read(c: Fixture, path: string, key: string, nameOf: (row: Record<string, string>) => string): Promise<string[][]> {
+async function read(
+  c: Fixture,
+  path: string,
+  key: string,
+  nameOf: (row: Record<string, string>) => string,
+): Promise<string[][]> {
   const pages: string[][] = [];
-  for (let cursor = ""; ; ) {
+  for (let cursor = ""; ;) {
     const { status, body } = await c.get(`${path}${cursor}`);
     expect(status).toBe(200);
     pages.push(body[key].map(nameOf));
@@ -24,7 +29,12 @@ describe("pages", () => {
       runs: [{ session_id: "s2" }, { session_id: "s1" }, { session_id: "s0" }],
       next_cursor: null,
     });
-    expect(await read(c, "/runs?limit=2&order=asc", "runs", (run) => run["session_id"] ?? "")).toEqual([["s0", "s1"], ["s2", "s3"], ["s4", "s5"], []]);
+    expect(await read(c, "/runs?limit=2&order=asc", "runs", (run) => run["session_id"] ?? "")).toEqual([
+      ["s0", "s1"],
+      ["s2", "s3"],
+      ["s4", "s5"],
+      [],
+    ]);
   });
 
   test("of runs with several statuses are merged in order", async () => {
@@ -35,9 +45,16 @@ describe("pages", () => {
     await c.execute(runner, "failed");
     await c.execute(runner, "completed");
     await c.claim(runner);
-    const pages = await read(c, "/runs?status=completed,pending,failed&limit=2", "runs", (run) => run["session_id"] ?? "");
+    const pages = await read(
+      c,
+      "/runs?status=completed,pending,failed&limit=2",
+      "runs",
+      (run) => run["session_id"] ?? "",
+    );
     expect(pages).toEqual([["s5", "s4"], ["s2", "s1"], ["s0"]]);
-    expect((await read(c, "/runs?status=failed,completed&limit=2", "runs", (run) => run["session_id"] ?? "")).flat()).toEqual(["s2", "s1", "s0"]);
+    expect(
+      (await read(c, "/runs?status=failed,completed&limit=2", "runs", (run) => run["session_id"] ?? "")).flat(),
+    ).toEqual(["s2", "s1", "s0"]);
   });
 
   test("of sessions can be narrowed to statuses, an agent, a parent's children, and those without a parent", async () => {
@@ -46,7 +63,8 @@ describe("pages", () => {
     await c.start({ session_id: "top", agent_name: "a" });
     await c.execute(runner, "completed");
     for (const session_id of ["c1", "c2", "c3"]) await c.start({ session_id, parent_session_id: "top" });
-    const list = async (query: string): Promise<string[]> => (await read(c, `/sessions?limit=2${query}`, "sessions", (row) => row["session_id"] ?? "")).flat();
+    const list = async (query: string): Promise<string[]> =>
+      (await read(c, `/sessions?limit=2${query}`, "sessions", (row) => row["session_id"] ?? "")).flat();
     expect(await list("")).toEqual(["c3", "c2", "c1", "top"]);
     expect(await list("&status=finished")).toEqual(["top"]);
     expect(await list("&status=pending,finished")).toEqual(["c3", "c2", "c1", "top"]);
@@ -66,7 +84,10 @@ describe("pages", () => {
     }
     const types = (event: Record<string, string>): string => event["event_type"] ?? "";
     expect(await read(c, "/sessions/s/events?limit=2", "events", types)).toEqual([["e0", "e1"], ["e2", "e3"], ["e4"]]);
-    expect(await read(c, "/sessions/s/events?limit=3&order=desc", "events", types)).toEqual([["e4", "e3", "e2"], ["e1", "e0"]]);
+    expect(await read(c, "/sessions/s/events?limit=3&order=desc", "events", types)).toEqual([
+      ["e4", "e3", "e2"],
+      ["e1", "e0"],
+    ]);
   });
 
   test("of runners and agents go by their names", async () => {

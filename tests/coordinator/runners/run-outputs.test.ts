@@ -10,7 +10,8 @@ async function claimed(c: Fixture): Promise<{ runner: string; run: string }> {
   await c.report(run_id, "started", runner);
   return { runner, run: run_id };
 }
-const poll = (c: Fixture, runner: string, more = "&output=1") => c.get(`/runner/runs?runner_id=${runner}&capacity=0${more}`);
+const poll = (c: Fixture, runner: string, more = "&output=1") =>
+  c.get(`/runner/runs?runner_id=${runner}&capacity=0${more}`);
 
 test("output is asked of the runner by the poll that waits, and shown as it answers", async () => {
   await using c = await Fixture.start();
@@ -18,8 +19,14 @@ test("output is asked of the runner by the poll that waits, and shown as it answ
   const polled = poll(c, runner);
   const shown = c.get(`/runs/${run}/output?stdout_from=5&bytes=100`);
   const { output_wanted } = (await polled).body;
-  expect(output_wanted).toEqual([{ request_id: expect.any(String), run_id: run, stdout_from: 5, stderr_from: null, bytes: 100 }]);
-  const body = { runner_id: runner, request_id: output_wanted[0].request_id, output: { stdout: PART, stderr: { ...PART, text: "" } } };
+  expect(output_wanted).toEqual([
+    { request_id: expect.any(String), run_id: run, stdout_from: 5, stderr_from: null, bytes: 100 },
+  ]);
+  const body = {
+    runner_id: runner,
+    request_id: output_wanted[0].request_id,
+    output: { stdout: PART, stderr: { ...PART, text: "" } },
+  };
   expect((await c.post(`/runner/runs/${run}/output`, body)).status).toBe(200);
   expect(await shown).toEqual({ status: 200, body: { run_id: run, stdout: PART, stderr: { ...PART, text: "" } } });
 });
@@ -40,17 +47,31 @@ test("what cannot be shown says why", async () => {
   await using c = await Fixture.start({ outputTimeoutMs: 100 });
   expect((await c.get("/runs/run_none/output")).status).toBe(404);
   const { runner, run } = await claimed(c);
-  for (const query of ["bytes=0", "bytes=1000000", "stdout_from=-1", "stderr_from=x"]) expect((await c.get(`/runs/${run}/output?${query}`)).status).toBe(422);
+  for (const query of ["bytes=0", "bytes=1000000", "stdout_from=-1", "stderr_from=x"])
+    expect((await c.get(`/runs/${run}/output?${query}`)).status).toBe(422);
   const polled = poll(c, runner);
   const gone = c.get(`/runs/${run}/output`);
   const { output_wanted } = (await polled).body;
-  await c.post(`/runner/runs/${run}/output`, { runner_id: runner, request_id: output_wanted[0].request_id, output: null });
+  await c.post(`/runner/runs/${run}/output`, {
+    runner_id: runner,
+    request_id: output_wanted[0].request_id,
+    output: null,
+  });
   expect(await gone).toMatchObject({ status: 410, body: { detail: expect.stringContaining("any more") } });
-  expect(await c.get(`/runs/${run}/output`)).toMatchObject({ status: 503, body: { detail: expect.stringContaining("does not answer") } });
+  expect(await c.get(`/runs/${run}/output`)).toMatchObject({
+    status: 503,
+    body: { detail: expect.stringContaining("does not answer") },
+  });
   const waiting = await c.start();
-  expect(await c.get(`/runs/${waiting.run_id}/output`)).toMatchObject({ status: 409, body: { detail: expect.stringContaining("not been given") } });
+  expect(await c.get(`/runs/${waiting.run_id}/output`)).toMatchObject({
+    status: 409,
+    body: { detail: expect.stringContaining("not been given") },
+  });
   await c.call("DELETE", `/runners/${runner}?self=true`);
-  expect(await c.get(`/runs/${run}/output`)).toMatchObject({ status: 503, body: { detail: expect.stringContaining("not there") } });
+  expect(await c.get(`/runs/${run}/output`)).toMatchObject({
+    status: 503,
+    body: { detail: expect.stringContaining("not there") },
+  });
 });
 
 test("a runner that knows nothing of it is not asked", async () => {
@@ -58,7 +79,10 @@ test("a runner that knows nothing of it is not asked", async () => {
   const runner = await c.register();
   const { run_id } = await c.start();
   await c.claim(runner);
-  expect(await c.get(`/runs/${run_id}/output`)).toMatchObject({ status: 501, body: { detail: expect.stringContaining("cannot show") } });
+  expect(await c.get(`/runs/${run_id}/output`)).toMatchObject({
+    status: 501,
+    body: { detail: expect.stringContaining("cannot show") },
+  });
 });
 
 test("another runner cannot answer for the one that was asked, nor for another run", async () => {
@@ -71,7 +95,9 @@ test("another runner cannot answer for the one that was asked, nor for another r
   const output = { stdout: PART, stderr: PART };
   await c.post(`/runner/runs/${run}/output`, { runner_id: other, request_id, output });
   await c.post("/runner/runs/run_other/output", { runner_id: runner, request_id, output });
-  expect((await c.post(`/runner/runs/${run}/output`, { runner_id: "lnch_nobody", request_id, output })).status).toBe(401);
+  expect((await c.post(`/runner/runs/${run}/output`, { runner_id: "lnch_nobody", request_id, output })).status).toBe(
+    401,
+  );
   expect((await shown).status).toBe(503);
 });
 

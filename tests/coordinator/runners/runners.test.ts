@@ -7,7 +7,12 @@ const identity = { hostname: "host", project_dir: "/work", executor_type: "test-
 describe("register", () => {
   test("answers with the deterministic id, the intervals and the capabilities", async () => {
     await using c = await Fixture.start();
-    const answer = await c.post("/runner/register", { ...identity, tags: ["a"], require_matching_tags: false, agents: [] });
+    const answer = await c.post("/runner/register", {
+      ...identity,
+      tags: ["a"],
+      require_matching_tags: false,
+      agents: [],
+    });
     const digest = new Bun.CryptoHasher("sha256").update("host:/work:test-executor").digest("hex");
     expect(answer).toEqual({
       status: 200,
@@ -27,7 +32,10 @@ describe("register", () => {
     const withType = await c.register();
     await c.call("DELETE", `/runners/${withType}?self=true`);
     expect(await c.register({ ...rest, executor_type: undefined, executor_profile: "test-executor" })).toBe(withType);
-    expect(await c.post("/runner/register", rest)).toMatchObject({ status: 422, body: { detail: [{ loc: ["body", "executor_type"] }] } });
+    expect(await c.post("/runner/register", rest)).toMatchObject({
+      status: 422,
+      body: { detail: [{ loc: ["body", "executor_type"] }] },
+    });
     expect((await c.post("/runner/register", { executor_type: "x" })).status).toBe(422);
   });
 
@@ -54,7 +62,9 @@ describe("register", () => {
     await using c = await Fixture.start({ staleAfterMs: 30 });
     const runner_id = await c.register({ tags: ["old"] });
     await until("it is stale", async () => (await c.get("/runners")).body.runners[0].status === "stale");
-    expect((await c.poll(runner_id, "&capacity=0", AbortSignal.timeout(20)).catch(() => null))?.status ?? 204).toBe(204);
+    expect((await c.poll(runner_id, "&capacity=0", AbortSignal.timeout(20)).catch(() => null))?.status ?? 204).toBe(
+      204,
+    );
     expect(await c.register({ tags: ["new"] })).toBe(runner_id);
     expect((await c.get("/runners")).body.runners).toMatchObject([{ runner_id, tags: ["new"], status: "online" }]);
   });
@@ -83,7 +93,10 @@ describe("GET /runners", () => {
 describe("heartbeat", () => {
   test("of an unknown runner is 401", async () => {
     await using c = await Fixture.start();
-    expect(await c.post("/runner/heartbeat", { runner_id: "lnch_x" })).toEqual({ status: 401, body: { detail: "Runner not registered" } });
+    expect(await c.post("/runner/heartbeat", { runner_id: "lnch_x" })).toEqual({
+      status: 401,
+      body: { detail: "Runner not registered" },
+    });
   });
 
   test("brings a stale runner back online; without it the runner is removed and a poll is 401", async () => {

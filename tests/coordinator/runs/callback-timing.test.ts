@@ -17,14 +17,24 @@ async function withChildren(
   return { c, runner, children };
 }
 
-async function startChild(c: Fixture, runner: string, parent: string, session_id: string): Promise<{ run_id: string; session_id: string }> {
+async function startChild(
+  c: Fixture,
+  runner: string,
+  parent: string,
+  session_id: string,
+): Promise<{ run_id: string; session_id: string }> {
   await c.start({ session_id, parent_session_id: parent, execution_mode: "async_callback" });
   const run = await c.claim(runner);
   await c.report(run.run_id, "started", runner);
   return run;
 }
 
-async function end(c: Fixture, runner: string, run: { run_id: string; session_id: string }, ending = "completed"): Promise<void> {
+async function end(
+  c: Fixture,
+  runner: string,
+  run: { run_id: string; session_id: string },
+  ending = "completed",
+): Promise<void> {
   await c.say(run.session_id, `result of ${run.session_id}`);
   const answer = await c.report(run.run_id, ending, runner);
   if (answer.status !== 200) throw new Error(`${ending}: ${JSON.stringify(answer)}`);
@@ -153,7 +163,12 @@ describe("callbacks together", () => {
   test("a child that no runner can take holds up the others until its time is over", async () => {
     const { c, runner, children } = await withChildren(1, { timings: { noMatchTimeoutMs: 80 } });
     await using _ = c;
-    await c.start({ session_id: "nobody's", parent_session_id: "parent", execution_mode: "async_callback", additional_demands: { tags: ["gpu"] } });
+    await c.start({
+      session_id: "nobody's",
+      parent_session_id: "parent",
+      execution_mode: "async_callback",
+      additional_demands: { tags: ["gpu"] },
+    });
     await end(c, runner, at(children, 0));
     await until("the parent is resumed", async () => (await told(c)).length === 1);
     expect((await told(c))[0]).toContain("No matching runner available within timeout");

@@ -3,7 +3,10 @@ import { until } from "../../harness/until.ts";
 import { Fixture } from "../fixture.ts";
 
 /** A parent session whose first run has ended; its runner does everything in these tests. */
-async function withParent(timings = {}, fields: Record<string, unknown> = {}): Promise<{ c: Fixture; runner: string; parent: string }> {
+async function withParent(
+  timings = {},
+  fields: Record<string, unknown> = {},
+): Promise<{ c: Fixture; runner: string; parent: string }> {
   const c = await Fixture.start({ pollTimeoutMs: 40, ...timings });
   const runner = await c.register();
   const parent = (await c.start({ session_id: "parent", ...fields })).session_id;
@@ -11,11 +14,17 @@ async function withParent(timings = {}, fields: Record<string, unknown> = {}): P
   return { c, runner, parent };
 }
 
-const asChildOf = (parent: string, fields = {}): Record<string, unknown> => ({ parent_session_id: parent, execution_mode: "async_callback", ...fields });
+const asChildOf = (parent: string, fields = {}): Record<string, unknown> => ({
+  parent_session_id: parent,
+  execution_mode: "async_callback",
+  ...fields,
+});
 
 // oxlint-disable-next-line typescript/no-explicit-any
 async function resumesOf(c: Fixture, sessionId: string): Promise<any[]> {
-  return (await c.get(`/runs?session_id=${sessionId}`)).body.runs.filter((run: { type: string }) => run.type === "resume_session");
+  return (await c.get(`/runs?session_id=${sessionId}`)).body.runs.filter(
+    (run: { type: string }) => run.type === "resume_session",
+  );
 }
 
 describe("callback", () => {
@@ -25,7 +34,14 @@ describe("callback", () => {
     const child = await c.start(asChildOf(parent));
     await c.execute(runner, "completed", "the answer is 42");
     const run = await c.claim(runner);
-    expect(run).toMatchObject({ type: "resume_session", session_id: parent, agent_name: "boss", project_dir: "/p", parent_session_id: null, execution_mode: "sync" });
+    expect(run).toMatchObject({
+      type: "resume_session",
+      session_id: parent,
+      agent_name: "boss",
+      project_dir: "/p",
+      parent_session_id: null,
+      execution_mode: "sync",
+    });
     expect(run.prompt).toStartWith(`<agent-callback session="${child.session_id}" status="completed">`);
     expect(run.prompt).toContain("the answer is 42");
     expect(run.prompt).toEndWith("</agent-callback>");
@@ -97,7 +113,11 @@ describe("callback", () => {
     const child = await c.start(asChildOf(parent));
     await c.claim(runner);
     await c.report(child.run_id, "started", runner);
-    await c.post(`/sessions/${child.session_id}/events`, { event_type: "session_stop", session_id: child.session_id, exit_code: 0 });
+    await c.post(`/sessions/${child.session_id}/events`, {
+      event_type: "session_stop",
+      session_id: child.session_id,
+      exit_code: 0,
+    });
     expect(await resumesOf(c, parent)).toHaveLength(0);
     for (let i = 0; i < 3; i++) expect((await c.report(child.run_id, "completed", runner)).status).toBe(200);
     expect(await resumesOf(c, parent)).toHaveLength(1);
@@ -145,7 +165,10 @@ describe("callback", () => {
     await c.report(child.run_id, "completed", runner);
     expect(await resumesOf(c, parent)).toHaveLength(1);
     await c.resume(parent, { prompt: "go on" });
-    await until("stops are delivered", async () => (await c.runStatus((await resumesOf(c, parent))[0].run_id)) === "stopped");
+    await until(
+      "stops are delivered",
+      async () => (await c.runStatus((await resumesOf(c, parent))[0].run_id)) === "stopped",
+    );
     expect((await c.execute(runner, "completed")).prompt).toBe("go on");
     expect((await c.claim(runner)).prompt).toContain(child.session_id);
   });
@@ -204,7 +227,11 @@ describe("callback to a grandparent", () => {
     expect(await resumesOf(c, grandparent)).toHaveLength(0);
     expect((await c.execute(runner, "completed", "leaf's answer")).run_id).toBe(leaf.run_id);
     const resumed = await c.claim(runner);
-    expect(resumed).toMatchObject({ session_id: middle, parent_session_id: grandparent, execution_mode: "async_callback" });
+    expect(resumed).toMatchObject({
+      session_id: middle,
+      parent_session_id: grandparent,
+      execution_mode: "async_callback",
+    });
     await c.report(resumed.run_id, "started", runner);
     await c.say(middle, "all done");
     await c.report(resumed.run_id, "completed", runner);
@@ -218,7 +245,11 @@ describe("callback to a grandparent", () => {
     const { c, runner, parent: top } = await withParent();
     await using _ = c;
     // top <- a <- b <- leaf; a and b end their first runs while leaf is still running.
-    for (const [session_id, parent] of [["a", top], ["b", "a"], ["leaf", "b"]] as const) {
+    for (const [session_id, parent] of [
+      ["a", top],
+      ["b", "a"],
+      ["leaf", "b"],
+    ] as const) {
       await c.start(asChildOf(parent, { session_id }));
       await c.claim(runner);
     }

@@ -50,7 +50,10 @@ describe("demands", () => {
   test("blueprint and run are merged, the blueprint first, tags united", async () => {
     await using c = await Fixture.start();
     await c.post("/agents", { name: "a", description: "", demands: { hostname: "h1", tags: ["x", "y"] } });
-    const { run_id } = await c.start({ agent_name: "a", additional_demands: { hostname: "h2", project_dir: "/p", tags: ["y", "z"] } });
+    const { run_id } = await c.start({
+      agent_name: "a",
+      additional_demands: { hostname: "h2", project_dir: "/p", tags: ["y", "z"] },
+    });
     const { demands, timeout_at } = (await c.get(`/runs/${run_id}`)).body;
     expect(demands).toEqual({ hostname: "h1", project_dir: "/p", tags: ["x", "y", "z"] });
     expect(Date.parse(timeout_at) - Date.now()).toBeGreaterThan(290_000);

@@ -17,5 +17,8 @@ test("counts: what waits, what runs, what has ended since the start, and what wa
     answers: { "4xx": 1, "5xx": 0 },
   });
   await c.post(`/runner/runs/${first.run_id}/completed`, { runner_id: runner });
-  expect(c.coordinator.counts()).toMatchObject({ runs: { pending: { turn: 0, runner: 1 }, running: 0 }, ended: { completed: 1 } });
+  expect(c.coordinator.counts()).toMatchObject({
+    runs: { pending: { turn: 0, runner: 1 }, running: 0 },
+    ended: { completed: 1 },
+  });
 });

@@ -3,16 +3,31 @@ import { Fixture } from "../fixture.ts";
 
 const body = { type: "start_session", prompt: "once", agent_name: "a" };
 
-async function post(c: Fixture, key: string, what: object): Promise<{ status: number; body: unknown; replayed: string | null }> {
-  const response = await fetch(`${c.coordinator.url}/runs`, { method: "POST", headers: { "idempotency-key": key }, body: JSON.stringify(what) });
-  return { status: response.status, body: await response.json(), replayed: response.headers.get("idempotent-replayed") };
+async function post(
+  c: Fixture,
+  key: string,
+  what: object,
+): Promise<{ status: number; body: unknown; replayed: string | null }> {
+  const response = await fetch(`${c.coordinator.url}/runs`, {
+    method: "POST",
+    headers: { "idempotency-key": key },
+    body: JSON.stringify(what),
+  });
+  return {
+    status: response.status,
+    body: await response.json(),
+    replayed: response.headers.get("idempotent-replayed"),
+  };
 }
 
 test("the same request with the same key is answered the same and creates nothing, also after a restart", async () => {
   await using c = await Fixture.start();
   const first = await post(c, "k1", body);
   expect(first).toMatchObject({ status: 200, replayed: null });
-  expect(await post(c, "k1", { agent_name: "a", prompt: "once", type: "start_session" })).toEqual({ ...first, replayed: "true" });
+  expect(await post(c, "k1", { agent_name: "a", prompt: "once", type: "start_session" })).toEqual({
+    ...first,
+    replayed: "true",
+  });
   await c.restart();
   expect(await post(c, "k1", body)).toEqual({ ...first, replayed: "true" });
   expect((await c.get("/runs")).body.runs).toHaveLength(1);

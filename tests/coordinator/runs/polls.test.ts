@@ -97,7 +97,10 @@ describe("poll", () => {
     const runner = await c.register();
     const first = c.poll(runner);
     const second = c.poll(runner);
-    const ended = await Promise.race([first.then((answer) => ({ answer, other: second })), second.then((answer) => ({ answer, other: first }))]);
+    const ended = await Promise.race([
+      first.then((answer) => ({ answer, other: second })),
+      second.then((answer) => ({ answer, other: first })),
+    ]);
     expect(ended.answer).toEqual(nothing);
     const { run_id } = await c.start();
     expect((await ended.other).body.run.run_id).toBe(run_id);

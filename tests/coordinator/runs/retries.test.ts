@@ -8,11 +8,23 @@ describe("a run with max_attempts", () => {
   test("that fails for a reason that may pass is tried again as another run, at most so often", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
-    const { run_id: first, session_id } = await c.start({ ...policy, priority: 3, additional_demands: { hostname: "host" } });
+    const { run_id: first, session_id } = await c.start({
+      ...policy,
+      priority: 3,
+      additional_demands: { hostname: "host" },
+    });
     const attempts = [first];
     for (let attempt = 1; attempt <= 3; attempt++) {
       const run = await c.claim(runner);
-      expect(run).toMatchObject({ run_id: attempts.at(-1), session_id, attempt, max_attempts: 3, priority: 3, prompt: "do it", type: "start_session" });
+      expect(run).toMatchObject({
+        run_id: attempts.at(-1),
+        session_id,
+        attempt,
+        max_attempts: 3,
+        priority: 3,
+        prompt: "do it",
+        type: "start_session",
+      });
       await c.report(run.run_id, "started", runner);
       expect((await c.report(run.run_id, "failed", runner, { reason: "temporary" })).status).toBe(200);
       const ended = (await c.get(`/runs/${run.run_id}`)).body;
@@ -87,7 +99,7 @@ describe("a run with max_attempts", () => {
     const runner = await c.register();
     const { run_id } = await c.start({ max_attempts: 3, retry_delay_seconds: 0.03 });
     const pauses: number[] = [];
-    for (let id = run_id; ; ) {
+    for (let id = run_id; ;) {
       await c.claim(runner);
       await c.report(id, "failed", runner, { reason: "temporary" });
       const { completed_at, retried_by } = (await c.get(`/runs/${id}`)).body;

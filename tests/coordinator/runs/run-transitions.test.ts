@@ -7,13 +7,43 @@ type Report = "started" | "completed" | "failed" | "stopped";
 
 /** Every report in every state: the answer's status and the run's status after it. */
 const MOVES: Record<State, Record<Report, [number, State]>> = {
-  pending: { started: [409, "pending"], completed: [409, "pending"], failed: [409, "pending"], stopped: [409, "pending"] },
-  claimed: { started: [200, "running"], completed: [200, "completed"], failed: [200, "failed"], stopped: [200, "stopped"] },
-  running: { started: [200, "running"], completed: [200, "completed"], failed: [200, "failed"], stopped: [200, "stopped"] },
-  stopping: { started: [200, "stopping"], completed: [200, "completed"], failed: [200, "failed"], stopped: [200, "stopped"] },
-  completed: { started: [409, "completed"], completed: [200, "completed"], failed: [409, "completed"], stopped: [409, "completed"] },
+  pending: {
+    started: [409, "pending"],
+    completed: [409, "pending"],
+    failed: [409, "pending"],
+    stopped: [409, "pending"],
+  },
+  claimed: {
+    started: [200, "running"],
+    completed: [200, "completed"],
+    failed: [200, "failed"],
+    stopped: [200, "stopped"],
+  },
+  running: {
+    started: [200, "running"],
+    completed: [200, "completed"],
+    failed: [200, "failed"],
+    stopped: [200, "stopped"],
+  },
+  stopping: {
+    started: [200, "stopping"],
+    completed: [200, "completed"],
+    failed: [200, "failed"],
+    stopped: [200, "stopped"],
+  },
+  completed: {
+    started: [409, "completed"],
+    completed: [200, "completed"],
+    failed: [409, "completed"],
+    stopped: [409, "completed"],
+  },
   failed: { started: [409, "failed"], completed: [409, "failed"], failed: [200, "failed"], stopped: [409, "failed"] },
-  stopped: { started: [409, "stopped"], completed: [409, "stopped"], failed: [409, "stopped"], stopped: [200, "stopped"] },
+  stopped: {
+    started: [409, "stopped"],
+    completed: [409, "stopped"],
+    failed: [409, "stopped"],
+    stopped: [200, "stopped"],
+  },
 };
 
 async function runIn(state: State, c: Fixture, runner: string): Promise<{ run_id: string; session_id: string }> {
@@ -54,7 +84,10 @@ describe("report", () => {
     const { run_id } = await runIn("running", c, runner);
     for (const what of ["started", "completed", "failed", "stopped"]) {
       expect((await c.report("run_000000000000", what, runner)).status).toBe(404);
-      expect(await c.report(run_id, what, "lnch_nobody")).toEqual({ status: 401, body: { detail: "Runner not registered" } });
+      expect(await c.report(run_id, what, "lnch_nobody")).toEqual({
+        status: 401,
+        body: { detail: "Runner not registered" },
+      });
       expect((await c.report(run_id, what, other)).status).toBe(409);
     }
     expect(await c.runStatus(run_id)).toBe("running");
@@ -66,7 +99,11 @@ describe("report", () => {
     const { run_id } = await runIn("running", c, runner);
     expect((await c.post(`/runner/runs/${run_id}/failed`, { runner_id: runner })).status).toBe(422);
     await c.report(run_id, "failed", runner, { error: "exit 3" });
-    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({ status: "failed", error: "exit 3", completed_at: expect.any(String) });
+    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({
+      status: "failed",
+      error: "exit 3",
+      completed_at: expect.any(String),
+    });
   });
 
   for (const [ending, status] of [
@@ -101,7 +138,10 @@ describe("report", () => {
     const { run_id } = await c.resume(session_id);
     await c.claim(runner);
     await c.report(run_id, "started", runner);
-    expect((await c.get(`/sessions/${session_id}`)).body.session).toMatchObject({ status: "running", last_resumed_at: expect.any(String) });
+    expect((await c.get(`/sessions/${session_id}`)).body.session).toMatchObject({
+      status: "running",
+      last_resumed_at: expect.any(String),
+    });
   });
 });
 
@@ -130,7 +170,12 @@ describe("stop", () => {
       const { run_id, session_id } = await runIn(state, c, runner);
       const waiting = c.poll(runner);
       await c.get("/health");
-      expect((await c.post(`/runs/${run_id}/stop`)).body).toMatchObject({ ok: true, run_id, session_id, status: "stopping" });
+      expect((await c.post(`/runs/${run_id}/stop`)).body).toMatchObject({
+        ok: true,
+        run_id,
+        session_id,
+        status: "stopping",
+      });
       expect((await waiting).body).toEqual({ stop_runs: [run_id] });
       expect(await c.sessionStatus(session_id)).toBe("stopping");
     });
@@ -171,7 +216,10 @@ describe("stop", () => {
       return status === 200;
     });
     await c.report(run_id, "stopped", runner);
-    await until("a full redelivery time passes without a stop", async () => (await c.poll(runner)).status === 204 && (await c.poll(runner)).status === 204);
+    await until(
+      "a full redelivery time passes without a stop",
+      async () => (await c.poll(runner)).status === 204 && (await c.poll(runner)).status === 204,
+    );
   });
 
   test("redelivered wakes a poll that is open when its time comes", async () => {
@@ -196,7 +244,11 @@ describe("stop", () => {
     const runner = await c.register();
     const { run_id, session_id } = await runIn("running", c, runner);
     const queued = await c.resume(session_id);
-    expect((await c.post(`/sessions/${session_id}/stop`)).body).toMatchObject({ run_id, session_id, status: "stopping" });
+    expect((await c.post(`/sessions/${session_id}/stop`)).body).toMatchObject({
+      run_id,
+      session_id,
+      status: "stopping",
+    });
     expect(await c.runStatus(queued.run_id)).toBe("stopped");
     expect(await c.sessionStatus(session_id)).toBe("stopping");
     await c.report(run_id, "stopped", runner);

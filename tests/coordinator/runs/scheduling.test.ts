@@ -46,7 +46,11 @@ describe("not_before", () => {
     const runner = await c.register();
     const not_before = inMs(150);
     const scheduled = await c.start({ not_before });
-    expect((await c.get(`/runs/${scheduled.run_id}`)).body).toMatchObject({ status: "pending", waiting_for: "time", not_before });
+    expect((await c.get(`/runs/${scheduled.run_id}`)).body).toMatchObject({
+      status: "pending",
+      waiting_for: "time",
+      not_before,
+    });
     const other = await c.start();
     expect((await c.claim(runner)).run_id).toBe(other.run_id);
     expect((await c.claim(runner)).run_id).toBe(scheduled.run_id);
@@ -108,7 +112,10 @@ describe("ttl_seconds", () => {
     await c.claim(runner);
     const { run_id, session_id } = await c.start({ ttl_seconds: 0.05 });
     await until("it has failed", async () => (await c.runStatus(run_id)) === "failed");
-    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({ reason: "expired", error: "The run was not started within its time to live" });
+    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({
+      reason: "expired",
+      error: "The run was not started within its time to live",
+    });
     expect(await c.sessionStatus(session_id)).toBe("failed");
     const later = await c.start({ ttl_seconds: 0.05 });
     await until("a later one has failed", async () => (await c.runStatus(later.run_id)) === "failed");

@@ -18,18 +18,28 @@ async function waitingTree(c: Fixture, runner: string): Promise<void> {
   for (const id of ["done", "middle", "top"]) await c.report(runs.get(id) ?? "", "completed", runner);
 }
 
-const statusOf = async (c: Fixture, id: string): Promise<string> => (await c.get(`/sessions/${id}`)).body.session.status;
+const statusOf = async (c: Fixture, id: string): Promise<string> =>
+  (await c.get(`/sessions/${id}`)).body.session.status;
 
 test("POST /trees/:id/stop stops what is open, and wakes nobody that waited for it", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await waitingTree(c, runner);
   const { status, body } = await c.post("/trees/top/stop");
-  expect([status, body.stopped.map((run: { session_id: string }) => run.session_id).sort()]).toEqual([200, ["bottom", "polled"]]);
+  expect([status, body.stopped.map((run: { session_id: string }) => run.session_id).sort()]).toEqual([
+    200,
+    ["bottom", "polled"],
+  ]);
   for (const { run_id } of body.stopped) await c.report(run_id, "stopped", runner);
   const runs = (await c.get("/runs")).body.runs as { type: string }[];
   expect(runs.filter(({ type }) => type === "resume_session")).toEqual([]);
-  expect(await Promise.all(["top", "middle", "bottom", "done", "polled"].map((id) => statusOf(c, id)))).toEqual(["stopped", "stopped", "stopped", "finished", "stopped"]);
+  expect(await Promise.all(["top", "middle", "bottom", "done", "polled"].map((id) => statusOf(c, id)))).toEqual([
+    "stopped",
+    "stopped",
+    "stopped",
+    "finished",
+    "stopped",
+  ]);
 });
 
 test("POST /trees/:id/stop of a part of a tree tells the parent above it", async () => {
@@ -38,7 +48,12 @@ test("POST /trees/:id/stop of a part of a tree tells the parent above it", async
   await waitingTree(c, runner);
   const { body } = await c.post("/trees/middle/stop");
   for (const { run_id } of body.stopped) await c.report(run_id, "stopped", runner);
-  expect(await Promise.all(["top", "middle", "bottom", "polled"].map((id) => statusOf(c, id)))).toEqual(["finished", "stopped", "stopped", "running"]);
+  expect(await Promise.all(["top", "middle", "bottom", "polled"].map((id) => statusOf(c, id)))).toEqual([
+    "finished",
+    "stopped",
+    "stopped",
+    "running",
+  ]);
   const told = (await c.get("/runs?session=top")).body.runs as { type: string; prompt: string }[];
   expect(told.map(({ type }) => type)).toEqual(["start_session", "resume_session"]);
   expect(told[1]?.prompt).toContain('session="middle" status="stopped"');

@@ -17,7 +17,12 @@ test.each([
   ["its body", {}, { traceparent: PARENT, tracestate: "vendor=1" }, [PARENT, "vendor=1"]],
   ["its body rather than its headers", { traceparent: OTHER }, { traceparent: PARENT }, [PARENT, null]],
   ["neither", {}, {}, [null, null]],
-  ["neither, where both make no sense", { traceparent: "nonsense" }, { traceparent: "nonsense", tracestate: 7 }, [null, null]],
+  [
+    "neither, where both make no sense",
+    { traceparent: "nonsense" },
+    { traceparent: "nonsense", tracestate: 7 },
+    [null, null],
+  ],
   ["neither, where there is a state without a parent", { tracestate: "vendor=1" }, {}, [null, null]],
 ])("POST /runs: the trace of a run is said by %s", async (_, headers: Record<string, string>, more, trace) => {
   await using c = await Fixture.start();
@@ -46,7 +51,11 @@ test("a parent that its children resume goes on in the trace in which it started
   };
   await start(c, { traceparent: PARENT }, { session_id: "parent" });
   await end();
-  await start(c, { traceparent: OTHER }, { session_id: "child", parent_session_id: "parent", execution_mode: "async_callback" });
+  await start(
+    c,
+    { traceparent: OTHER },
+    { session_id: "child", parent_session_id: "parent", execution_mode: "async_callback" },
+  );
   await end();
   expect(await end()).toMatchObject({ session_id: "parent", traceparent: PARENT });
 });

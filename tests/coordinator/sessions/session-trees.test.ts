@@ -1,14 +1,27 @@
 import { describe, expect, test } from "bun:test";
 import { Fixture } from "../fixture.ts";
 
-const usage = (session_id: string, fields: object, event_type = "usage"): object => ({ event_type, session_id, ...fields });
+const usage = (session_id: string, fields: object, event_type = "usage"): object => ({
+  event_type,
+  session_id,
+  ...fields,
+});
 
 /** Starts a session below `parent`, tells a usage in its run, and completes it. */
-async function work(c: Fixture, runner: string, session_id: string, parent: string | null, cost: number): Promise<void> {
+async function work(
+  c: Fixture,
+  runner: string,
+  session_id: string,
+  parent: string | null,
+  cost: number,
+): Promise<void> {
   await c.start({ session_id, ...(parent === null ? {} : { parent_session_id: parent }) });
   const run = await c.claim(runner);
   await c.report(run.run_id, "started", runner);
-  await c.post(`/sessions/${session_id}/events`, usage(session_id, { total_cost_usd: cost, num_turns: 1, usage: { input_tokens: 10, output_tokens: 1 } }));
+  await c.post(
+    `/sessions/${session_id}/events`,
+    usage(session_id, { total_cost_usd: cost, num_turns: 1, usage: { input_tokens: 10, output_tokens: 1 } }),
+  );
   await c.report(run.run_id, "completed", runner);
 }
 
@@ -18,9 +31,13 @@ describe("usage", () => {
     const runner = await c.register();
     const { run_id, session_id } = await c.start();
     await c.claim(runner);
-    const tell = (fields: object, type?: string): Promise<unknown> => c.post(`/sessions/${session_id}/events`, usage(session_id, fields, type));
+    const tell = (fields: object, type?: string): Promise<unknown> =>
+      c.post(`/sessions/${session_id}/events`, usage(session_id, fields, type));
     await tell({ total_cost_usd: 0.5, num_turns: 2 });
-    await tell({ total_cost_usd: 0.75, usage: { input_tokens: 5, cache_read_input_tokens: 100, output_tokens: 7 } }, "result");
+    await tell(
+      { total_cost_usd: 0.75, usage: { input_tokens: 5, cache_read_input_tokens: 100, output_tokens: 7 } },
+      "result",
+    );
     const first = { total_cost_usd: 0.75, num_turns: 2, input_tokens: 105, output_tokens: 7 };
     expect((await c.get(`/runs/${run_id}`)).body).toMatchObject(first);
     expect((await c.get(`/sessions/${session_id}`)).body.session).toMatchObject(first);
@@ -28,8 +45,16 @@ describe("usage", () => {
     const second = await c.resume(session_id);
     await c.claim(runner);
     await tell({ total_cost_usd: 0.25, num_turns: 1 }, "session_stop");
-    expect((await c.get(`/runs/${second.run_id}`)).body).toMatchObject({ total_cost_usd: 0.25, num_turns: 1, input_tokens: null });
-    expect((await c.get(`/sessions/${session_id}`)).body.session).toMatchObject({ ...first, total_cost_usd: 1, num_turns: 3 });
+    expect((await c.get(`/runs/${second.run_id}`)).body).toMatchObject({
+      total_cost_usd: 0.25,
+      num_turns: 1,
+      input_tokens: null,
+    });
+    expect((await c.get(`/sessions/${session_id}`)).body.session).toMatchObject({
+      ...first,
+      total_cost_usd: 1,
+      num_turns: 3,
+    });
   });
 
   test("that makes no sense is not counted and not refused; a message's own usage is none of its run", async () => {
@@ -44,7 +69,11 @@ describe("usage", () => {
     ] as const) {
       expect((await c.post(`/sessions/${session_id}/events`, usage(session_id, fields, type))).status).toBe(200);
     }
-    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({ total_cost_usd: null, num_turns: null, input_tokens: null });
+    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({
+      total_cost_usd: null,
+      num_turns: null,
+      input_tokens: null,
+    });
   });
 
   test("told while no run is under way counts for the session", async () => {
@@ -68,14 +97,25 @@ describe("tree", () => {
     const { sessions, is_cut } = (await c.get("/trees/top")).body;
     expect(is_cut).toBe(false);
     // oxlint-disable-next-line typescript/no-explicit-any
-    const shown = sessions.map((each: any) => [each.session_id, each.depth, each.roll_up.sessions, each.roll_up.total_cost_usd, each.last_event?.event_type]);
+    const shown = sessions.map((each: any) => [
+      each.session_id,
+      each.depth,
+      each.roll_up.sessions,
+      each.roll_up.total_cost_usd,
+      each.last_event?.event_type,
+    ]);
     expect(shown).toEqual([
       ["top", 0, 4, 7, "usage"],
       ["a", 1, 2, 6, "usage"],
       ["b", 1, 1, 0, undefined],
       ["a1", 2, 1, 4, "usage"],
     ]);
-    expect(sessions[0].roll_up).toMatchObject({ by_status: { finished: 3, pending: 1 }, num_turns: 3, input_tokens: 30, output_tokens: 3 });
+    expect(sessions[0].roll_up).toMatchObject({
+      by_status: { finished: 3, pending: 1 },
+      num_turns: 3,
+      input_tokens: 30,
+      output_tokens: 3,
+    });
     expect((await c.get("/trees/nobody")).status).toBe(404);
   });
 
@@ -86,7 +126,9 @@ describe("tree", () => {
     await work(c, runner, "two", null, 1);
     await work(c, runner, "below", "one", 5);
     const { trees, next_cursor } = (await c.get("/trees?limit=1")).body;
-    expect(trees).toMatchObject([{ session_id: "two", roll_up: { sessions: 1, total_cost_usd: 1 }, last_event: { event_type: "usage" } }]);
+    expect(trees).toMatchObject([
+      { session_id: "two", roll_up: { sessions: 1, total_cost_usd: 1 }, last_event: { event_type: "usage" } },
+    ]);
     expect((await c.get(`/trees?cursor=${next_cursor}`)).body).toMatchObject({
       trees: [{ session_id: "one", roll_up: { sessions: 2, total_cost_usd: 6 } }],
       next_cursor: null,
@@ -111,7 +153,8 @@ describe("GET /stats", () => {
     const { runs, runners, hours, wait, run } = (await c.get("/stats?hours=1")).body;
     expect(runs).toEqual({ pending: { time: 1, retry: 0, turn: 1, runner: 1 }, claimed: 1, running: 0, stopping: 0 });
     expect(runners).toEqual({ online: 1, stale: 0 });
-    const total = (name: string): number => hours.reduce((sum: number, hour: Record<string, number>) => sum + (hour[name] ?? 0), 0);
+    const total = (name: string): number =>
+      hours.reduce((sum: number, hour: Record<string, number>) => sum + (hour[name] ?? 0), 0);
     expect(["completed", "failed", "stopped", "total_cost_usd"].map(total)).toEqual([1, 1, 0, 0.5]);
     for (const steps of [wait, run]) {
       expect(steps.reduce((sum: number, step: { runs: number }) => sum + step.runs, 0)).toBe(2);
@@ -138,7 +181,8 @@ test("GET /trees?active=true: the trees in which a run is open, however deep, an
   await c.claim(runner);
   await c.start({ session_id: "c1", parent_session_id: "c" });
   await c.start({ session_id: "later", not_before: "2099-01-01T00:00:00Z" });
-  const ids = async (path: string): Promise<string[]> => (await c.get(path)).body.trees.map((each: { session_id: string }) => each.session_id);
+  const ids = async (path: string): Promise<string[]> =>
+    (await c.get(path)).body.trees.map((each: { session_id: string }) => each.session_id);
   expect(await ids("/trees?active=true")).toEqual(["c", "a"]);
   expect(await ids("/trees?active=true&order=asc&limit=1")).toEqual(["a"]);
   const { next_cursor } = (await c.get("/trees?active=true&limit=1")).body;

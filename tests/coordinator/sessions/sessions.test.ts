@@ -1,13 +1,24 @@
 import { describe, expect, test } from "bun:test";
 import { Fixture } from "../fixture.ts";
 
-const stopEvent = (session_id: string): Record<string, unknown> => ({ event_type: "session_stop", session_id, exit_code: 0, reason: "completed" });
+const stopEvent = (session_id: string): Record<string, unknown> => ({
+  event_type: "session_stop",
+  session_id,
+  exit_code: 0,
+  reason: "completed",
+});
 
 describe("POST /runs", () => {
   test("start_session creates the session with what the run says", async () => {
     await using c = await Fixture.start();
     await c.start({ session_id: "top" });
-    await c.start({ session_id: "mine", agent_name: "a", project_dir: "/p", parent_session_id: "top", execution_mode: "async_poll" });
+    await c.start({
+      session_id: "mine",
+      agent_name: "a",
+      project_dir: "/p",
+      parent_session_id: "top",
+      execution_mode: "async_poll",
+    });
     expect((await c.get("/sessions/mine")).body.session).toEqual({
       session_id: "mine",
       status: "pending",
@@ -39,12 +50,20 @@ describe("POST /runs", () => {
 
   test("with an unknown parent is 404, writes nothing and leaves the database writable", async () => {
     await using c = await Fixture.start();
-    const answer = await c.post("/runs", { type: "start_session", prompt: "x", session_id: "s", parent_session_id: "nobody" });
+    const answer = await c.post("/runs", {
+      type: "start_session",
+      prompt: "x",
+      session_id: "s",
+      parent_session_id: "nobody",
+    });
     expect(answer.status).toBe(404);
     expect((await c.get("/runs")).body).toEqual({ runs: [] });
     expect(await c.sessionStatus("s")).toBe("not_existent");
     await c.start({ session_id: "s" });
-    expect((await c.post("/runs", { type: "resume_session", prompt: "x", session_id: "s", parent_session_id: "nobody" })).status).toBe(404);
+    expect(
+      (await c.post("/runs", { type: "resume_session", prompt: "x", session_id: "s", parent_session_id: "nobody" }))
+        .status,
+    ).toBe(404);
   });
 
   test("resume takes agent and folder from the session where it names none", async () => {
@@ -68,7 +87,10 @@ describe("POST /runs", () => {
     await c.execute(runner, "completed");
     await c.resume("child", { parent_session_id: "p2", execution_mode: "async_poll" });
     await c.execute(runner, "completed");
-    expect((await c.get("/sessions/child")).body.session).toMatchObject({ parent_session_id: "p2", execution_mode: "async_poll" });
+    expect((await c.get("/sessions/child")).body.session).toMatchObject({
+      parent_session_id: "p2",
+      execution_mode: "async_poll",
+    });
   });
 });
 
@@ -95,7 +117,8 @@ describe("GET /runs", () => {
     expect(await list("session=s3&status=claimed")).toEqual([]);
     expect(await list("limit=1")).toEqual([3]);
     expect((await c.get("/runs?status=odd")).status).toBe(422);
-    for (const bad of ["limit=0", "limit=1001", "limit=x", "cursor=x", "order=up"]) expect((await c.get(`/runs?${bad}`)).status).toBe(422);
+    for (const bad of ["limit=0", "limit=1001", "limit=x", "cursor=x", "order=up"])
+      expect((await c.get(`/runs?${bad}`)).status).toBe(422);
     expect((await c.get("/runs/run_0")).status).toBe(404);
   });
 
@@ -112,7 +135,10 @@ describe("GET /runs", () => {
 describe("session", () => {
   test("legacy POST /sessions creates one; 409 twice; 404 for an unknown parent", async () => {
     await using c = await Fixture.start();
-    expect(await c.post("/sessions", { session_id: "s" })).toMatchObject({ status: 200, body: { ok: true, session: { session_id: "s", status: "pending" } } });
+    expect(await c.post("/sessions", { session_id: "s" })).toMatchObject({
+      status: 200,
+      body: { ok: true, session: { session_id: "s", status: "pending" } },
+    });
     expect((await c.post("/sessions", { session_id: "s" })).status).toBe(409);
     expect((await c.post("/sessions", { session_id: "t", parent_session_id: "u" })).status).toBe(404);
     expect((await c.get("/sessions")).body.sessions).toHaveLength(1);
@@ -122,10 +148,22 @@ describe("session", () => {
     await using c = await Fixture.start();
     await c.start({ session_id: "s", project_dir: "/p" });
     const bind = { executor_session_id: "e1", hostname: "h", executor_profile: "claude-code" };
-    expect((await c.post("/sessions/s/bind", bind)).body).toMatchObject({ ok: true, session: { status: "running", executor_session_id: "e1" } });
-    expect((await c.call("PATCH", "/sessions/s/metadata", { hostname: "h2", agent_name: null })).body).toMatchObject({ ok: true, session: { hostname: "h2" } });
+    expect((await c.post("/sessions/s/bind", bind)).body).toMatchObject({
+      ok: true,
+      session: { status: "running", executor_session_id: "e1" },
+    });
+    expect((await c.call("PATCH", "/sessions/s/metadata", { hostname: "h2", agent_name: null })).body).toMatchObject({
+      ok: true,
+      session: { hostname: "h2" },
+    });
     expect((await c.get("/sessions/s/affinity")).body).toEqual({
-      affinity: { session_id: "s", executor_session_id: "e1", hostname: "h2", project_dir: "/p", executor_type: "claude-code" },
+      affinity: {
+        session_id: "s",
+        executor_session_id: "e1",
+        hostname: "h2",
+        project_dir: "/p",
+        executor_type: "claude-code",
+      },
     });
     for (const answer of [
       await c.post("/sessions/x/bind", bind),
@@ -167,11 +205,24 @@ describe("session", () => {
   test("events are kept in order with unknown fields, by both paths; another session's id is 400", async () => {
     await using c = await Fixture.start();
     await c.start({ session_id: "s" });
-    await c.post("/sessions/s/events", { event_type: "post_tool", session_id: "s", timestamp: "t1", tool_name: "Bash", extra: 1 });
+    await c.post("/sessions/s/events", {
+      event_type: "post_tool",
+      session_id: "s",
+      timestamp: "t1",
+      tool_name: "Bash",
+      extra: 1,
+    });
     await c.post("/events", { event_type: "odd", session_id: "s" });
     const { events } = (await c.get("/sessions/s/events")).body;
     expect(events).toEqual([
-      { event_type: "post_tool", session_id: "s", timestamp: "t1", tool_name: "Bash", extra: 1, event_id: expect.any(Number) },
+      {
+        event_type: "post_tool",
+        session_id: "s",
+        timestamp: "t1",
+        tool_name: "Bash",
+        extra: 1,
+        event_id: expect.any(Number),
+      },
       { event_type: "odd", session_id: "s", timestamp: expect.any(String), event_id: expect.any(Number) },
     ]);
     expect((await c.get("/events/s")).body.events).toEqual(events);
@@ -193,7 +244,10 @@ describe("session", () => {
     await c.claim(runner);
     await c.report(run_id, "started", runner);
     await c.say("s", "x");
-    expect(await c.call("DELETE", "/sessions/s")).toEqual({ status: 200, body: { ok: true, session_id: "s", deleted: true } });
+    expect(await c.call("DELETE", "/sessions/s")).toEqual({
+      status: 200,
+      body: { ok: true, session_id: "s", deleted: true },
+    });
     expect(await c.sessionStatus("s")).toBe("not_existent");
     expect((await c.poll(runner)).body).toEqual({ stop_runs: [run_id] });
     expect((await c.report(run_id, "stopped", runner)).status).toBe(200);

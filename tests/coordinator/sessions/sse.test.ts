@@ -17,7 +17,10 @@ class Listener implements Disposable {
 
   static async open(c: Fixture, query = "", headers: Record<string, string> = {}): Promise<Listener> {
     const listener = new Listener();
-    const response = await fetch(`${c.coordinator.url}/sse/sessions${query}`, { headers, signal: listener.#hangUp.signal });
+    const response = await fetch(`${c.coordinator.url}/sse/sessions${query}`, {
+      headers,
+      signal: listener.#hangUp.signal,
+    });
     expect(response.headers.get("content-type")).toBe("text/event-stream");
     void listener.#read(response).catch(() => {});
     await until("the stream is open", () => listener.text.includes(": connected"));
@@ -41,8 +44,11 @@ class Listener implements Disposable {
       const frames = (rest + text).split("\n\n");
       rest = frames.pop() ?? "";
       for (const frame of frames) {
-        const fields = Object.fromEntries(frame.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
-        if (fields["event"]) this.told.push({ type: fields["event"], id: fields["id"] ?? "", data: JSON.parse(fields["data"] ?? "null") });
+        const fields = Object.fromEntries(
+          frame.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]),
+        );
+        if (fields["event"])
+          this.told.push({ type: fields["event"], id: fields["id"] ?? "", data: JSON.parse(fields["data"] ?? "null") });
       }
     }
   }
@@ -61,7 +67,16 @@ test("a stream begins with init and tells of sessions, events and failed runs", 
   await c.report(run.run_id, "failed", runner);
   await c.call("DELETE", "/sessions/old");
   await until("the deletion has come", () => listener.types().includes("session_deleted"));
-  expect(listener.types()).toEqual(["init", "session_created", "session_updated", "event", "session_updated", "run_failed", "run_ended", "session_deleted"]);
+  expect(listener.types()).toEqual([
+    "init",
+    "session_created",
+    "session_updated",
+    "event",
+    "session_updated",
+    "run_failed",
+    "run_ended",
+    "session_deleted",
+  ]);
   expect(listener.told[1]?.data.session).toMatchObject({ session_id: "new", status: "pending" });
   expect(listener.told[2]?.data.session).toMatchObject({ session_id: "old", status: "running" });
   expect(listener.told[3]?.data.data).toMatchObject({ event_type: "message", session_id: "old" });
@@ -155,7 +170,10 @@ test("a reader that does not read is cut off, and the others go on", async () =>
   using stuck = await Bun.connect({
     hostname: "127.0.0.1",
     port: c.coordinator.port,
-    socket: { data: (_, data) => void (received = (received + data.toString()).slice(-5)), end: () => void (ended = true) },
+    socket: {
+      data: (_, data) => void (received = (received + data.toString()).slice(-5)),
+      end: () => void (ended = true),
+    },
   });
   stuck.write("GET /sse/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n");
   await until("the stream is open", () => received !== "");

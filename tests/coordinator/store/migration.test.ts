@@ -11,7 +11,9 @@ function writeVersion1(path: string): void {
   db.run(MIGRATIONS[0] ?? "");
   db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
   db.run("PRAGMA user_version = 1");
-  const session = db.query("INSERT INTO sessions (session_id, status, created_at, execution_mode) VALUES (?, ?, ?, 'sync')");
+  const session = db.query(
+    "INSERT INTO sessions (session_id, status, created_at, execution_mode) VALUES (?, ?, ?, 'sync')",
+  );
   session.run("busy", "running", T);
   session.run("idle", "pending", T);
   session.run("over", "finished", T);
@@ -24,7 +26,9 @@ function writeVersion1(path: string): void {
   run.run("run_behind1", "busy", "pending", null, null, null, null, null);
   run.run("run_behind2", "busy", "pending", null, null, null, null, null);
   run.run("run_idle", "idle", "pending", null, null, null, '{"tags":["a"]}', T);
-  db.run(`INSERT INTO events (session_id, is_answer, body) VALUES ('over', 1, '{"event_type":"message","session_id":"over","content":[]}')`);
+  db.run(
+    `INSERT INTO events (session_id, is_answer, body) VALUES ('over', 1, '{"event_type":"message","session_id":"over","content":[]}')`,
+  );
 }
 
 test("a database of version 1 is opened, and its runs wait for what they waited for", async () => {

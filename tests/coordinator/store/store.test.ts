@@ -77,12 +77,20 @@ test("Store: what a run's life asks of the database is compiled once, not each t
     const { run_id, session_id } = await c.start();
     await c.claim(runner);
     await c.report(run_id, "started", runner);
-    await c.post(`/sessions/${session_id}/events`, { event_type: "session_stop", session_id, timestamp: new Date().toISOString() });
+    await c.post(`/sessions/${session_id}/events`, {
+      event_type: "session_stop",
+      session_id,
+      timestamp: new Date().toISOString(),
+    });
     await c.report(run_id, "completed", runner);
-    for (const list of ["/runs?limit=5", "/sessions?limit=5", "/trees?limit=5", "/runners", "/stats"]) await c.get(list);
+    for (const list of ["/runs?limit=5", "/sessions?limit=5", "/trees?limit=5", "/runners", "/stats"])
+      await c.get(list);
   };
   await life();
-  const query = Object.getOwnPropertyDescriptor(Database.prototype, "query")?.value as (this: Database, sql: string) => Statement;
+  const query = Object.getOwnPropertyDescriptor(Database.prototype, "query")?.value as (
+    this: Database,
+    sql: string,
+  ) => Statement;
   const asked = new Map<string, Set<Statement>>();
   using _spy = spyOn(Database.prototype, "query").mockImplementation(function (this: Database, sql: string) {
     const statement = query.call(this, sql);

@@ -6,16 +6,76 @@ const NOW = Date.parse("2026-11-24T08:00:00Z");
 const before = (ms: number): string => new Date(NOW - ms).toISOString();
 const MINUTE = 60_000;
 
-function tree(status: Tree["status"], more: Partial<Tree> = {}, by_status: Record<string, number> = { [status]: 1 }): Tree {
-  const roll_up = { sessions: Object.values(by_status).reduce((a, b) => a + b, 0), by_status, total_cost_usd: 0, num_turns: 0, input_tokens: 0, output_tokens: 0, run_ms: 0 };
-  const nothing = { project_dir: null, agent_name: null, last_resumed_at: null, parent_session_id: null, executor_session_id: null, executor_type: null, hostname: null, execution_mode: null, title: null, last_event: null };
+function tree(
+  status: Tree["status"],
+  more: Partial<Tree> = {},
+  by_status: Record<string, number> = { [status]: 1 },
+): Tree {
+  const roll_up = {
+    sessions: Object.values(by_status).reduce((a, b) => a + b, 0),
+    by_status,
+    total_cost_usd: 0,
+    num_turns: 0,
+    input_tokens: 0,
+    output_tokens: 0,
+    run_ms: 0,
+  };
+  const nothing = {
+    project_dir: null,
+    agent_name: null,
+    last_resumed_at: null,
+    parent_session_id: null,
+    executor_session_id: null,
+    executor_type: null,
+    hostname: null,
+    execution_mode: null,
+    title: null,
+    last_event: null,
+  };
   const used = { total_cost_usd: 0, num_turns: 0, input_tokens: 0, output_tokens: 0, run_ms: 0 };
   return { session_id: "s", status, created_at: before(30_000), ...nothing, ...used, roll_up, ...more };
 }
 
 function run(status: ShownRun["status"], more: Partial<ShownRun> = {}): ShownRun {
-  const nothing = { traceparent: null, tracestate: null, agent_name: null, project_dir: null, parent_session_id: null, demands: null, runner_id: null, error: null, reason: null, claimed_at: null, started_at: null, completed_at: null, timeout_at: null, waiting_for: null, not_before: null, expires_at: null, retry_delay_seconds: null, retry_of: null, retried_by: null, total_cost_usd: null, num_turns: null, input_tokens: null, output_tokens: null };
-  return { run_id: "r", type: "start_session", session_id: "s", prompt: "p", execution_mode: "sync", status, created_at: before(30_000), priority: 0, attempt: 1, max_attempts: 1, ...nothing, ...more };
+  const nothing = {
+    traceparent: null,
+    tracestate: null,
+    agent_name: null,
+    project_dir: null,
+    parent_session_id: null,
+    demands: null,
+    runner_id: null,
+    error: null,
+    reason: null,
+    claimed_at: null,
+    started_at: null,
+    completed_at: null,
+    timeout_at: null,
+    waiting_for: null,
+    not_before: null,
+    expires_at: null,
+    retry_delay_seconds: null,
+    retry_of: null,
+    retried_by: null,
+    total_cost_usd: null,
+    num_turns: null,
+    input_tokens: null,
+    output_tokens: null,
+  };
+  return {
+    run_id: "r",
+    type: "start_session",
+    session_id: "s",
+    prompt: "p",
+    execution_mode: "sync",
+    status,
+    created_at: before(30_000),
+    priority: 0,
+    attempt: 1,
+    max_attempts: 1,
+    ...nothing,
+    ...more,
+  };
 }
 
 function groupNames(trees: Tree[], runs: ShownRun[] = []): string[] {
@@ -34,7 +94,14 @@ describe("groupsOf", () => {
     ["failed", {}, "attention"],
     ["failed", { created_at: before(4 * 86_400_000) }, "done"],
     ["running", { created_at: before(11 * MINUTE) }, "attention"],
-    ["running", { created_at: before(11 * MINUTE), last_event: { event_id: 1, event_type: "message", tool_name: null, timestamp: before(MINUTE) } }, "running"],
+    [
+      "running",
+      {
+        created_at: before(11 * MINUTE),
+        last_event: { event_id: 1, event_type: "message", tool_name: null, timestamp: before(MINUTE) },
+      },
+      "running",
+    ],
   ] as const)("a tree that is %s %p is in %s", (status, more, group) => {
     expect(groupNames([tree(status, more)])).toEqual([group]);
   });
@@ -50,14 +117,23 @@ describe("groupsOf", () => {
 
   test("a failure brings the error of its last run", () => {
     const failed = run("failed", { error: "no disk", reason: "not_started", completed_at: before(MINUTE) });
-    expect(groupsOf({ trees: [tree("failed")], runs: [failed] }, NOW).attention).toMatchObject([{ kind: "failed", error: "no disk", reason: "not_started" }]);
+    expect(groupsOf({ trees: [tree("failed")], runs: [failed] }, NOW).attention).toMatchObject([
+      { kind: "failed", error: "no disk", reason: "not_started" },
+    ]);
   });
 
   test("a run that no runner takes is told of once, and not before a runner might have", () => {
     const untaken = (ms: number): ShownRun[] => [run("pending", { waiting_for: "runner", created_at: before(ms) })];
-    expect(groupsOf({ trees: [tree("pending")], runs: untaken(20_000) }, NOW)).toMatchObject({ attention: [{ kind: "no-runner", waitedMs: 20_000 }], waiting: [] });
+    expect(groupsOf({ trees: [tree("pending")], runs: untaken(20_000) }, NOW)).toMatchObject({
+      attention: [{ kind: "no-runner", waitedMs: 20_000 }],
+      waiting: [],
+    });
     expect(groupNames([tree("pending")], untaken(5_000))).toEqual(["waiting"]);
-    const scheduled = run("pending", { waiting_for: "runner", created_at: before(60 * MINUTE), not_before: before(5_000) });
+    const scheduled = run("pending", {
+      waiting_for: "runner",
+      created_at: before(60 * MINUTE),
+      not_before: before(5_000),
+    });
     expect(groupNames([tree("pending")], [scheduled])).toEqual(["waiting"]);
   });
 });

@@ -30,8 +30,14 @@ class Reading implements Disposable {
     this.loads += 1;
     await Promise.resolve();
     if (this.fault !== null) throw new Error(this.fault);
-    const all = Array.from({ length: this.last }, (_, i): NumberedEvent => ({ event_type: "x", session_id: "ses_1", event_id: i + 1 }));
-    const sought = all.filter(({ event_id }) => cursor === null || (order === "asc" ? event_id > cursor : event_id < cursor));
+    const all = Array.from({ length: this.last }, (_, i): NumberedEvent => ({
+      event_type: "x",
+      session_id: "ses_1",
+      event_id: i + 1,
+    }));
+    const sought = all.filter(
+      ({ event_id }) => cursor === null || (order === "asc" ? event_id > cursor : event_id < cursor),
+    );
     const events = (order === "asc" ? sought : sought.toReversed()).slice(0, limit);
     return { events, next_cursor: events.length < limit ? null : String(events.at(-1)?.event_id) };
   };
@@ -44,11 +50,20 @@ class Reading implements Disposable {
 test("EventWindow begins at the end and goes back page by page, holding so many at most", async () => {
   using reading = new Reading(1_000);
   await reading.window.toNewest();
-  expect([reading.numbers, reading.ends]).toEqual([[901, 1_000, 100], [true, false]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [901, 1_000, 100],
+    [true, false],
+  ]);
   for (let i = 0; i < 2; i++) await reading.window.older();
-  expect([reading.numbers, reading.ends]).toEqual([[701, 1_000, 300], [true, false]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [701, 1_000, 300],
+    [true, false],
+  ]);
   await reading.window.older();
-  expect([reading.numbers, reading.ends]).toEqual([[601, 900, 300], [true, true]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [601, 900, 300],
+    [true, true],
+  ]);
   for (let i = 0; i < 6; i++) await reading.window.older();
   expect([reading.numbers, reading.ends[1]]).toEqual([[1, 300, 300], true]);
   await reading.window.older();
@@ -59,24 +74,39 @@ test("EventWindow goes forward again to the end", async () => {
   using reading = new Reading(450);
   await reading.window.toNewest();
   for (let i = 0; i < 4; i++) await reading.window.older();
-  expect([reading.numbers, reading.ends]).toEqual([[1, 300, 300], [false, true]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [1, 300, 300],
+    [false, true],
+  ]);
   reading.window.follow(false);
   await reading.window.newer();
-  expect([reading.numbers, reading.ends]).toEqual([[101, 400, 300], [true, true]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [101, 400, 300],
+    [true, true],
+  ]);
   await reading.window.newer();
-  expect([reading.numbers, reading.ends]).toEqual([[151, 450, 300], [true, false]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [151, 450, 300],
+    [true, false],
+  ]);
 });
 
 test("EventWindow shows a reader at the end what is new, and forgets the oldest", async () => {
   using reading = new Reading(3);
   await reading.window.toNewest();
-  expect([reading.numbers, reading.ends]).toEqual([[1, 3, 3], [false, false]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [1, 3, 3],
+    [false, false],
+  ]);
   for (let i = 0; i < 5; i++) {
     reading.last += 80;
     reading.window.ring();
     await until("the newest is shown", () => reading.numbers[1] === reading.last);
   }
-  expect([reading.numbers, reading.ends]).toEqual([[104, 403, 300], [true, false]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [104, 403, 300],
+    [true, false],
+  ]);
 });
 
 test("EventWindow asks rarely, however often it is rung", async () => {
@@ -110,7 +140,10 @@ test("EventWindow leaves a reader who is elsewhere alone, until it is at the end
   expect(reading.numbers).toEqual([1, 3, 3]);
   reading.window.follow(true);
   await reading.window.newer();
-  expect([reading.numbers, reading.ends]).toEqual([[1, 5, 5], [false, false]]);
+  expect([reading.numbers, reading.ends]).toEqual([
+    [1, 5, 5],
+    [false, false],
+  ]);
 });
 
 test("EventWindow shows why it could not be read, and goes on with the next ring", async () => {
@@ -129,7 +162,11 @@ test("EventWindow shows why it could not be read, and goes on with the next ring
 test("EventWindow of a session without events shows the first one", async () => {
   using reading = new Reading(0);
   await reading.window.toNewest();
-  expect([reading.shown?.isLoaded, reading.numbers, reading.ends]).toEqual([true, [undefined, undefined, 0], [false, false]]);
+  expect([reading.shown?.isLoaded, reading.numbers, reading.ends]).toEqual([
+    true,
+    [undefined, undefined, 0],
+    [false, false],
+  ]);
   reading.last = 1;
   reading.window.ring();
   await until("it is shown", () => reading.numbers[1] === 1);

@@ -15,15 +15,34 @@ describe("a turn that succeeds", () => {
   test("binds, tells the session what happens, and finishes it last; the result is exact", async () => {
     const answer = "  Héllo \n\n`code`\t";
     await using at = await ClaudePlace.open([says(answer)]);
-    const executor = await at.start({ ...invocation20("Say it."), agent_blueprint: { system_prompt: "You are a parrot." } });
+    const executor = await at.start({
+      ...invocation20("Say it."),
+      agent_blueprint: { system_prompt: "You are a parrot." },
+    });
     expect({ exit: await executor.ended, stderr: executor.stderr() }).toEqual({ exit: 0, stderr: "" });
     expect(executor.stdout()).toBe(`${answer}\n`);
-    expect(at.api.outline()).toEqual([`POST /sessions/${SESSION}/bind`, "message user", "message assistant", "result", "ending", "session_stop"]);
+    expect(at.api.outline()).toEqual([
+      `POST /sessions/${SESSION}/bind`,
+      "message user",
+      "message assistant",
+      "result",
+      "ending",
+      "session_stop",
+    ]);
     const [bind, , assistant, result, ending, stop] = at.api.calls.map(({ body }) => body);
-    expect(bind).toMatchObject({ executor_type: "claude-code", project_dir: at.folder, executor_session_id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
+    expect(bind).toMatchObject({
+      executor_type: "claude-code",
+      project_dir: at.folder,
+      executor_session_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
     expect(assistant?.["content"]).toEqual([{ type: "text", text: answer }]);
     expect(result?.["result_text"]).toBe(answer);
-    expect(ending).toMatchObject({ reason: "success", turns: 1, tokens: { input: 10, output: 5 }, claude_code_version: expect.stringContaining("2.1.") });
+    expect(ending).toMatchObject({
+      reason: "success",
+      turns: 1,
+      tokens: { input: 10, output: 5 },
+      claude_code_version: expect.stringContaining("2.1."),
+    });
     expect(Number(ending?.["cost_usd"])).toBeGreaterThan(0);
     expect(stop).toMatchObject({ exit_code: 0, reason: "completed" });
     const [request] = at.provider.requests;
@@ -32,7 +51,11 @@ describe("a turn that succeeds", () => {
   });
 
   test("tells of tools before and after, with their errors, and hides secrets in what they say", async () => {
-    await using at = await ClaudePlace.open([message([text("I look."), toolUse("Bash", { command: "echo here; exit 3" })]), bash("echo key: $ANTHROPIC_API_KEY"), says("Done.")]);
+    await using at = await ClaudePlace.open([
+      message([text("I look."), toolUse("Bash", { command: "echo here; exit 3" })]),
+      bash("echo key: $ANTHROPIC_API_KEY"),
+      says("Done."),
+    ]);
     const executor = await at.start(invocation20("Look."));
     expect(await executor.ended).toBe(0);
     expect(at.api.outline().slice(2)).toEqual([
@@ -59,18 +82,29 @@ describe("a turn that succeeds", () => {
     mkdirSync(projectDir);
     expect(await (await at.start({ ...invocation20("first"), project_dir: projectDir })).ended).toBe(0);
     const [bind] = at.api.calls.map(({ body }) => body);
-    at.session = { executor_session_id: String(bind?.["executor_session_id"]), project_dir: projectDir, executor_type: "claude-code" };
+    at.session = {
+      executor_session_id: String(bind?.["executor_session_id"]),
+      project_dir: projectDir,
+      executor_type: "claude-code",
+    };
     const resumed = await at.start(invocation20("second", "resume"));
     expect({ exit: await resumed.ended, stdout: resumed.stdout() }).toEqual({ exit: 0, stdout: "Two.\n" });
     expect(at.provider.requests[1]?.history).toMatchObject({ prompts: ["first", "second"], replies: 1 });
     const opening = [`GET /sessions/${SESSION}`, `POST /sessions/${SESSION}/bind`, "session_start", "message user"];
     expect(at.api.outline().slice(-8)).toEqual([...opening, "message assistant", "result", "ending", "session_stop"]);
-    const binds = at.api.calls.filter(({ path }) => path.endsWith("/bind")).map(({ body }) => [body["executor_session_id"], body["project_dir"]]);
+    const binds = at.api.calls
+      .filter(({ path }) => path.endsWith("/bind"))
+      .map(({ body }) => [body["executor_session_id"], body["project_dir"]]);
     expect(binds[1]).toEqual(binds[0] as unknown[]);
   });
 
   test("waits for what runs in the background, and lets the agent answer to it with its permissions", async () => {
-    await using at = await ClaudePlace.open([bash("sleep 1; echo done", { run_in_background: true }), says("Started."), bash("echo again"), says("It is done.")]);
+    await using at = await ClaudePlace.open([
+      bash("sleep 1; echo done", { run_in_background: true }),
+      says("Started."),
+      bash("echo again"),
+      says("It is done."),
+    ]);
     const executor = await at.start(invocation20("Begin."));
     expect({ exit: await executor.ended, stdout: executor.stdout() }).toEqual({ exit: 0, stdout: "It is done.\n" });
     expect(at.events("post_tool")[1]).toMatchObject({ tool_output: "again" });
@@ -88,32 +122,54 @@ describe("a turn that succeeds", () => {
 
   test("is not held up by a coordinator that is away, and tells all of it in order when that is back", async () => {
     let isAway = true;
-    await using at = await ClaudePlace.open([bash("echo a"), says("Done.")], () => (isAway ? new Response("away", { status: 503 }) : undefined));
+    await using at = await ClaudePlace.open([bash("echo a"), says("Done.")], () =>
+      isAway ? new Response("away", { status: 503 }) : undefined,
+    );
     const executor = await at.start(invocation20("Go."));
     await until("the agent to be through", () => executor.stdout() === "Done.\n", DEADLINE_MS);
     isAway = false;
     expect(await executor.ended).toBe(0);
     const told = at.api.outline().filter((call) => !call.endsWith("/bind"));
-    expect(told).toEqual(["message user", "pre_tool", "post_tool", "message assistant", "result", "ending", "session_stop"]);
+    expect(told).toEqual([
+      "message user",
+      "pre_tool",
+      "post_tool",
+      "message assistant",
+      "result",
+      "ending",
+      "session_stop",
+    ]);
   });
 });
 
 describe("what others on the machine can see", () => {
-  test.skipIf(process.platform !== "linux")("no credentials of an MCP server stand in the arguments of any process", async () => {
-    using server = Bun.serve({ port: 0, fetch: (request) => (seen.push(request.headers.get("authorization")), new Response(null, { status: 404 })) });
-    const seen: (string | null)[] = [];
-    await using at = await ClaudePlace.open([stalls("in-the-message")]);
-    const mcp_servers = { files: { type: "http", url: server.url.href, headers: { Authorization: "Bearer s3cret-of-the-server" } } };
-    const executor = await at.start({ ...invocation20("Go."), agent_blueprint: { mcp_servers } });
-    await until("the agent to be asked", () => at.provider.requests.length > 0, DEADLINE_MS);
-    expect(seen).toContain("Bearer s3cret-of-the-server");
-    const argv = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(argumentsOf);
-    expect(argv.some((line) => line.includes("--await-initialize"))).toBe(true);
-    expect(argv.filter((line) => line.includes("s3cret-of-the-server"))).toEqual([]);
-    executor.process.kill("SIGTERM");
-    expect(await executor.ended).toBe(143);
-    expect(at.events("ending")).toMatchObject([{ notes: expect.arrayContaining([expect.stringContaining("MCP servers that were not connected: files")]) }]);
-  });
+  test.skipIf(process.platform !== "linux")(
+    "no credentials of an MCP server stand in the arguments of any process",
+    async () => {
+      using server = Bun.serve({
+        port: 0,
+        fetch: (request) => (seen.push(request.headers.get("authorization")), new Response(null, { status: 404 })),
+      });
+      const seen: (string | null)[] = [];
+      await using at = await ClaudePlace.open([stalls("in-the-message")]);
+      const mcp_servers = {
+        files: { type: "http", url: server.url.href, headers: { Authorization: "Bearer s3cret-of-the-server" } },
+      };
+      const executor = await at.start({ ...invocation20("Go."), agent_blueprint: { mcp_servers } });
+      await until("the agent to be asked", () => at.provider.requests.length > 0, DEADLINE_MS);
+      expect(seen).toContain("Bearer s3cret-of-the-server");
+      const argv = readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name))
+        .map(argumentsOf);
+      expect(argv.some((line) => line.includes("--await-initialize"))).toBe(true);
+      expect(argv.filter((line) => line.includes("s3cret-of-the-server"))).toEqual([]);
+      executor.process.kill("SIGTERM");
+      expect(await executor.ended).toBe(143);
+      expect(at.events("ending")).toMatchObject([
+        { notes: expect.arrayContaining([expect.stringContaining("MCP servers that were not connected: files")]) },
+      ]);
+    },
+  );
 });
 
 function argumentsOf(pid: string): string {
@@ -126,28 +182,61 @@ function argumentsOf(pid: string): string {
 
 describe("a turn that does not succeed", () => {
   test.each([
-    ["max-turns", [bash("echo a"), bash("echo b")], { CLAUDE_CODE_MAX_TURNS: "2" }, "Claude Code was not done after 2 turns (max_turns)\n"],
+    [
+      "max-turns",
+      [bash("echo a"), bash("echo b")],
+      { CLAUDE_CODE_MAX_TURNS: "2" },
+      "Claude Code was not done after 2 turns (max_turns)\n",
+    ],
     ["authentication", [says("x")], { ANTHROPIC_API_KEY: "" }, "Claude Code is not logged in; log in on this machine"],
-    ["provider-unavailable", [refuses(529)], { CLAUDE_CODE_MAX_RETRIES: "1" }, "The provider could not answer Claude Code: API Error: 529"],
-    ["provider-unavailable", [stalls("in-the-message")], { CLAUDE_CODE_STALL_TIMEOUT: "1s" }, "The provider gave no answer for 1 s (stall_timeout)\n"],
-    ["refused-permissions", [bash("touch x"), says("I could not.")], { CLAUDE_CODE_PERMISSION_MODE: "dontAsk" }, "Claude Code ended where it was refused a permission (Bash)"],
+    [
+      "provider-unavailable",
+      [refuses(529)],
+      { CLAUDE_CODE_MAX_RETRIES: "1" },
+      "The provider could not answer Claude Code: API Error: 529",
+    ],
+    [
+      "provider-unavailable",
+      [stalls("in-the-message")],
+      { CLAUDE_CODE_STALL_TIMEOUT: "1s" },
+      "The provider gave no answer for 1 s (stall_timeout)\n",
+    ],
+    [
+      "refused-permissions",
+      [bash("touch x"), says("I could not.")],
+      { CLAUDE_CODE_PERMISSION_MODE: "dontAsk" },
+      "Claude Code ended where it was refused a permission (Bash)",
+    ],
     ["process-died", [bash("kill -9 $PPID")], {}, "Claude Code process terminated by signal SIGKILL\n"],
-    ["still-running-in-background", [bash("sleep 1000", { run_in_background: true }), says("Started.")], { CLAUDE_CODE_BACKGROUND_WAIT: "1s" }, "Claude Code's turn was over, but tasks of its went on in the background for 1 s"],
-  ] as const)("%s: has its own reason on stderr and among the events, and does not finish the session", async (kind, replies, env, reason) => {
-    await using at = await ClaudePlace.open(replies);
-    const executor = await at.start(invocation20("Go."), env);
-    const exit = kind === "provider-unavailable" ? 75 : 1;
-    expect({ exit: await executor.ended, stderr: executor.stderr() }).toEqual({ exit, stderr: expect.stringMatching(startingWith(reason)) });
-    expect(at.events("ending")).toMatchObject([{ reason: kind, error: executor.stderr().trimEnd() }]);
-    expect(at.api.outline()).not.toContain("session_stop");
-    expect(at.api.outline()).not.toContain("result");
-  });
+    [
+      "still-running-in-background",
+      [bash("sleep 1000", { run_in_background: true }), says("Started.")],
+      { CLAUDE_CODE_BACKGROUND_WAIT: "1s" },
+      "Claude Code's turn was over, but tasks of its went on in the background for 1 s",
+    ],
+  ] as const)(
+    "%s: has its own reason on stderr and among the events, and does not finish the session",
+    async (kind, replies, env, reason) => {
+      await using at = await ClaudePlace.open(replies);
+      const executor = await at.start(invocation20("Go."), env);
+      const exit = kind === "provider-unavailable" ? 75 : 1;
+      expect({ exit: await executor.ended, stderr: executor.stderr() }).toEqual({
+        exit,
+        stderr: expect.stringMatching(startingWith(reason)),
+      });
+      expect(at.events("ending")).toMatchObject([{ reason: kind, error: executor.stderr().trimEnd() }]);
+      expect(at.api.outline()).not.toContain("session_stop");
+      expect(at.api.outline()).not.toContain("result");
+    },
+  );
 
   test("a 401 ends it at once, not after ten attempts", async () => {
     await using at = await ClaudePlace.open([refuses(401)]);
     const executor = await at.start(invocation20("Go."));
     expect(await executor.ended).toBe(1);
-    expect(executor.stderr()).toStartWith("Claude Code could not authenticate: the provider does not accept its credentials (401); log in");
+    expect(executor.stderr()).toStartWith(
+      "Claude Code could not authenticate: the provider does not accept its credentials (401); log in",
+    );
     expect(executor.stderr()).not.toContain("sk-made-up");
     expect(at.provider.requests.length).toBeLessThan(4);
     expect(at.events("ending")).toMatchObject([{ reason: "authentication" }]);
@@ -158,14 +247,22 @@ describe("a turn that does not succeed", () => {
     at.session = { executor_session_id: "13bbfeed-38ac-4ca3-a927-ff7f92915cfd", hostname: "alpha" };
     const executor = await at.start(invocation20("Go on.", "resume"));
     expect(await executor.ended).toBe(1);
-    expect(executor.stderr()).toMatch(/^Claude Code cannot go on with the session: No conversation found .*; it ran on alpha, and/);
+    expect(executor.stderr()).toMatch(
+      /^Claude Code cannot go on with the session: No conversation found .*; it ran on alpha, and/,
+    );
     expect(at.api.outline().slice(1)).toEqual(["session_start", "message user", "ending"]);
   });
 
   test.each([
     [{}, /^claude-code: cannot resume session ses_000000000001: Claude Code has never begun it$/m],
-    [{ executor_session_id: "x", executor_type: "test-executor" }, /^claude-code: cannot resume session .*: it was executed by test-executor, not by claude-code$/m],
-    [{ executor_session_id: "x", project_dir: "/no/such/folder" }, /^claude-code: the session's project directory \/no\/such\/folder does not exist on this machine$/m],
+    [
+      { executor_session_id: "x", executor_type: "test-executor" },
+      /^claude-code: cannot resume session .*: it was executed by test-executor, not by claude-code$/m,
+    ],
+    [
+      { executor_session_id: "x", project_dir: "/no/such/folder" },
+      /^claude-code: the session's project directory \/no\/such\/folder does not exist on this machine$/m,
+    ],
   ])("a session that cannot be resumed, %j", async (session, message) => {
     await using at = await ClaudePlace.open([]);
     at.session = session;
@@ -176,17 +273,26 @@ describe("a turn that does not succeed", () => {
 
   test("settings that are wrong, all at once, and a Claude Code that is not there", async () => {
     await using at = await ClaudePlace.open([]);
-    const wrong = await at.start({ ...invocation20("x"), executor_config: { max_turns: 0, modle: "x" } }, { CLAUDE_CODE_PERMISSION_MODE: "yolo" });
+    const wrong = await at.start(
+      { ...invocation20("x"), executor_config: { max_turns: 0, modle: "x" } },
+      { CLAUDE_CODE_PERMISSION_MODE: "yolo" },
+    );
     expect(await wrong.ended).toBe(1);
-    expect(wrong.stderr()).toMatch(/^claude-code: bad settings: modle: .*; CLAUDE_CODE_PERMISSION_MODE: must be .*; max_turns: must be .*\n$/);
+    expect(wrong.stderr()).toMatch(
+      /^claude-code: bad settings: modle: .*; CLAUDE_CODE_PERMISSION_MODE: must be .*; max_turns: must be .*\n$/,
+    );
     const missing = await at.start(invocation20("x"), { CLAUDE_CODE_PATH: "/no/claude" });
     expect(await missing.ended).toBe(1);
-    expect(missing.stderr()).toMatch(/^claude-code: there is no Claude Code at \/no\/claude: it does not exist; install it/);
+    expect(missing.stderr()).toMatch(
+      /^claude-code: there is no Claude Code at \/no\/claude: it does not exist; install it/,
+    );
     expect(at.api.calls).toEqual([]);
   });
 
   test("a session that is refused what it is told", async () => {
-    await using at = await ClaudePlace.open([says("Hi.")], () => Response.json({ detail: "Session not found" }, { status: 404 }));
+    await using at = await ClaudePlace.open([says("Hi.")], () =>
+      Response.json({ detail: "Session not found" }, { status: 404 }),
+    );
     const executor = await at.start(invocation20("x"));
     expect(await executor.ended).toBe(1);
     expect(executor.stderr()).toMatch(/^the session did not take all that it was told: .*Session not found/);
@@ -199,7 +305,9 @@ function startingWith(text: string): RegExp {
 
 describe("a stop", () => {
   test("in the middle of a tool: ended with 143, what there is is told, nothing is left", async () => {
-    await using at = await ClaudePlace.open([message([text("Now I wait."), toolUse("Bash", { command: "tail -f /dev/null" })])]);
+    await using at = await ClaudePlace.open([
+      message([text("Now I wait."), toolUse("Bash", { command: "tail -f /dev/null" })]),
+    ]);
     const executor = await at.start(invocation20("Wait."));
     await at.told("pre_tool");
     executor.process.kill("SIGTERM");

@@ -74,7 +74,11 @@ export class ClaudePlace implements AsyncDisposable {
 
   /** Waits until the session was told of an event such as `pre_tool` or `message user`. */
   async told(event: string): Promise<void> {
-    await until(() => `${event} among ${this.api.outline().join(", ")}`, () => this.api.outline().includes(event), DEADLINE_MS);
+    await until(
+      () => `${event} among ${this.api.outline().join(", ")}`,
+      () => this.api.outline().includes(event),
+      DEADLINE_MS,
+    );
   }
 
   /** The bodies of the events of one type. */
@@ -88,7 +92,11 @@ export class ClaudePlace implements AsyncDisposable {
       await ended;
     }
     try {
-      await until("the run's processes to be gone", () => processesWith("AGENT_RUN_ID", this.#runId).length === 0, 5_000);
+      await until(
+        "the run's processes to be gone",
+        () => processesWith("AGENT_RUN_ID", this.#runId).length === 0,
+        5_000,
+      );
     } finally {
       for (const pid of processesWith("AGENT_RUN_ID", this.#runId)) process.kill(pid, "SIGKILL");
       this.api[Symbol.dispose]();

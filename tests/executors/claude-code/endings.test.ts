@@ -22,20 +22,35 @@ function afterThrow(turn: Turn, error: Error, stderr = ""): Ending {
   return end(turn, { stderr });
 }
 
-const limited = { type: "rate_limit_event", rate_limit_info: { status: "rejected", resetsAt: 1_800_000_000, rateLimitType: "five_hour" } };
+const limited = {
+  type: "rate_limit_event",
+  rate_limit_info: { status: "rejected", resetsAt: 1_800_000_000, rateLimitType: "five_hour" },
+};
 const RESET = new Date(1_800_000_000_000).toISOString();
 
 describe("endingOf", () => {
   test("success: the result's text, to the letter, or the data that was asked for", () => {
     expect(end(turnOf(init(), said("Hi.\n"), result("Hi.\n")))).toEqual({ kind: "success", text: "Hi.\n", data: null });
-    expect(end(turnOf(init(), result("", { structured_output: { answer: 42 } })))).toEqual({ kind: "success", text: '{"answer":42}', data: { answer: 42 } });
+    expect(end(turnOf(init(), result("", { structured_output: { answer: 42 } })))).toEqual({
+      kind: "success",
+      text: '{"answer":42}',
+      data: { answer: 42 },
+    });
     expect(end(turnOf(init(), result("")))).toEqual({ kind: "success", text: "", data: null });
   });
 
   test.each([
     ["error_max_turns", "max-turns", "Claude Code was not done after 2 turns (max_turns)"],
-    ["error_max_budget_usd", "max-budget", "Claude Code was not done when it had spent its budget of $0.5 (max_budget_usd)"],
-    ["error_max_structured_output_retries", "wrong-output", "Claude Code gave no answer of the form that the blueprint's output_schema asks for"],
+    [
+      "error_max_budget_usd",
+      "max-budget",
+      "Claude Code was not done when it had spent its budget of $0.5 (max_budget_usd)",
+    ],
+    [
+      "error_max_structured_output_retries",
+      "wrong-output",
+      "Claude Code gave no answer of the form that the blueprint's output_schema asks for",
+    ],
     ["error_during_execution", "execution-error", "Claude Code failed: it does not say why"],
     ["error_of_the_future", "execution-error", "Claude Code failed: it does not say why"],
   ] as const)("%s is %s", (subtype, kind, reason) => {
@@ -48,44 +63,97 @@ describe("endingOf", () => {
   });
 
   test.each([
-    ["Not logged in · Please run /login", null, "authentication_failed", "authentication", /^Claude Code is not logged in; log in on this machine/],
-    ["Failed to authenticate. API Error: 403", 403, "authentication_failed", "authentication", /^Claude Code could not authenticate: Failed to authenticate.* 403; log in/],
+    [
+      "Not logged in · Please run /login",
+      null,
+      "authentication_failed",
+      "authentication",
+      /^Claude Code is not logged in; log in on this machine/,
+    ],
+    [
+      "Failed to authenticate. API Error: 403",
+      403,
+      "authentication_failed",
+      "authentication",
+      /^Claude Code could not authenticate: Failed to authenticate.* 403; log in/,
+    ],
     ["API Error: 401", 401, "unknown", "authentication", /401/],
     ["Your account is on hold", null, "account_on_hold", "authentication", /on hold/],
-    ["API Error: Request rejected (429)", 429, "rate_limit", "provider-unavailable", /^The provider could not answer Claude Code: API Error: Request rejected \(429\)$/],
+    [
+      "API Error: Request rejected (429)",
+      429,
+      "rate_limit",
+      "provider-unavailable",
+      /^The provider could not answer Claude Code: API Error: Request rejected \(429\)$/,
+    ],
     ["API Error: 529 Overloaded", 529, "server_error", "provider-unavailable", /529/],
     ["API Error: 502", 502, "unknown", "provider-unavailable", /502/],
     ["API Error: Connection refused", null, "server_error", "provider-unavailable", /Connection refused/],
-    ["Credit balance is too low", 400, "billing_error", "usage-limit", /^The usage limit of the account is reached: Credit/],
+    [
+      "Credit balance is too low",
+      400,
+      "billing_error",
+      "usage-limit",
+      /^The usage limit of the account is reached: Credit/,
+    ],
     ["You've hit your session limit · resets 3pm", null, "rate_limit", "usage-limit", /resets 3pm/],
-    ["API Error: 400 prompt is too long", 400, "invalid_request", "execution-error", /^Claude Code failed: API Error: 400 prompt is too long$/],
+    [
+      "API Error: 400 prompt is too long",
+      400,
+      "invalid_request",
+      "execution-error",
+      /^Claude Code failed: API Error: 400 prompt is too long$/,
+    ],
     ["There's an issue with the selected model", 404, "model_not_found", "execution-error", /selected model/],
   ] as const)("a success that is an error, %j, is no success", (text, status, error, kind, reason) => {
-    expect(end(turnOf(init(), ...providerFailed(text, status, error)))).toMatchObject({ kind, reason: expect.stringMatching(reason) });
+    expect(end(turnOf(init(), ...providerFailed(text, status, error)))).toMatchObject({
+      kind,
+      reason: expect.stringMatching(reason),
+    });
   });
 
   test("a usage limit with the time of its reset", () => {
     const turn = turnOf(init(), limited, ...providerFailed("You've hit your limit", 429, "rate_limit"));
     const reason = `The usage limit of the account is reached (five_hour); it is reset at ${RESET}: You've hit your limit`;
     expect(end(turn)).toEqual({ kind: "usage-limit", reason, resetsAt: RESET });
-    expect(afterCut("usage-limit", turnOf(init(), limited, retry(429, "rate_limit")))).toMatchObject({ kind: "usage-limit", resetsAt: RESET });
+    expect(afterCut("usage-limit", turnOf(init(), limited, retry(429, "rate_limit")))).toMatchObject({
+      kind: "usage-limit",
+      resetsAt: RESET,
+    });
     const paid = { ...limited, rate_limit_info: { ...limited.rate_limit_info, isUsingOverage: true } };
-    expect(end(turnOf(init(), paid, ...providerFailed("API Error", 429, "rate_limit")))).toMatchObject({ kind: "provider-unavailable" });
+    expect(end(turnOf(init(), paid, ...providerFailed("API Error", 429, "rate_limit")))).toMatchObject({
+      kind: "provider-unavailable",
+    });
   });
 
   test("a permission that was refused last, and one that the agent found a way around", () => {
     const denials = { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] };
     const refused = [init(), used("t1", "Bash"), gave("t1", "denied", { is_error: true })];
-    const reason = "Claude Code ended where it was refused a permission (Bash): allow it with allowed_tools, or set another permission_mode";
+    const reason =
+      "Claude Code ended where it was refused a permission (Bash): allow it with allowed_tools, or set another permission_mode";
     expect(end(turnOf(...refused, result("I could not.", denials)))).toEqual({ kind: "refused-permissions", reason });
-    expect(end(turnOf(...refused, used("t2", "Read"), gave("t2", "x"), result("Done.", denials)))).toMatchObject({ kind: "success" });
+    expect(end(turnOf(...refused, used("t2", "Read"), gave("t2", "x"), result("Done.", denials)))).toMatchObject({
+      kind: "success",
+    });
   });
 
   test.each([
     ["stopped", "stopped", "Claude Code was stopped"],
-    ["credentials-refused", "authentication", "Claude Code could not authenticate: the provider does not accept its credentials (401)"],
-    ["stalled", "provider-unavailable", "The provider gave no answer for 120 s (stall_timeout); the last it said was 529"],
-    ["background", "still-running-in-background", 'Claude Code\'s turn was over, but tasks of its went on in the background for 3 s (background_wait) and were ended: "sleep 1000"'],
+    [
+      "credentials-refused",
+      "authentication",
+      "Claude Code could not authenticate: the provider does not accept its credentials (401)",
+    ],
+    [
+      "stalled",
+      "provider-unavailable",
+      "The provider gave no answer for 120 s (stall_timeout); the last it said was 529",
+    ],
+    [
+      "background",
+      "still-running-in-background",
+      'Claude Code\'s turn was over, but tasks of its went on in the background for 3 s (background_wait) and were ended: "sleep 1000"',
+    ],
   ] as const)("a turn that was cut, %s, whatever result it gave then", (cut, kind, reason) => {
     const turn = turnOf(init(), retry(529, "overloaded"), background("sleep\n1000"), result("So far."));
     expect(afterCut(cut, turn)).toEqual({ kind, reason: expect.stringContaining(reason) });
@@ -95,16 +163,29 @@ describe("endingOf", () => {
     const turn = turnOf(failed("error_during_execution", ["No conversation found with session ID: c0ffee"]));
     const reason = "Claude Code cannot go on with the session: No conversation found with session ID: c0ffee";
     expect(end(turn)).toEqual({ kind: "conversation-lost", reason });
-    expect(endingOf(turn, { ...context, otherHost: "alpha" })).toEqual({ kind: "conversation-lost", reason: `${reason}; it ran on alpha, and a conversation stays on its machine` });
+    expect(endingOf(turn, { ...context, otherHost: "alpha" })).toEqual({
+      kind: "conversation-lost",
+      reason: `${reason}; it ran on alpha, and a conversation stays on its machine`,
+    });
   });
 
   test("a start that was refused", () => {
-    const turn = turnOf(failed("error_during_execution", ["--dangerously-skip-permissions cannot be used with root"], { startup_failure_reason: "bypass_root" }));
-    expect(end(turn)).toEqual({ kind: "not-started", reason: "Claude Code did not start (bypass_root): --dangerously-skip-permissions cannot be used with root" });
+    const turn = turnOf(
+      failed("error_during_execution", ["--dangerously-skip-permissions cannot be used with root"], {
+        startup_failure_reason: "bypass_root",
+      }),
+    );
+    expect(end(turn)).toEqual({
+      kind: "not-started",
+      reason: "Claude Code did not start (bypass_root): --dangerously-skip-permissions cannot be used with root",
+    });
   });
 
   test("no result, and a process that died, with what was on its stderr", () => {
-    expect(end(turnOf(init(), said("I begin")), { stderr: "out of\nmemory\n" })).toEqual({ kind: "no-result", reason: "Claude Code ended without a result: out of memory" });
+    expect(end(turnOf(init(), said("I begin")), { stderr: "out of\nmemory\n" })).toEqual({
+      kind: "no-result",
+      reason: "Claude Code ended without a result: out of memory",
+    });
     const died = new Error("Claude Code process terminated by signal SIGKILL");
     expect(afterThrow(turnOf(init()), died)).toEqual({ kind: "process-died", reason: died.message });
     expect(afterThrow(turnOf(), died, "boom")).toEqual({ kind: "process-died", reason: `${died.message}: boom` });
@@ -113,7 +194,12 @@ describe("endingOf", () => {
   test("a process that died after an answer, when it went on for a background task", () => {
     const turn = turnOf(init(), background("sleep 5"), result("Started."));
     expect(afterThrow(turn, new Error("died"))).toMatchObject({ kind: "process-died" });
-    expect(afterThrow(turnOf(init(), result("Done.")), new Error("exited with code 1"))).toMatchObject({ kind: "success", text: "Done." });
-    expect(end(turnOf(init(), background("sleep 5"), result("Started."), background(), init()))).toMatchObject({ kind: "no-result" });
+    expect(afterThrow(turnOf(init(), result("Done.")), new Error("exited with code 1"))).toMatchObject({
+      kind: "success",
+      text: "Done.",
+    });
+    expect(end(turnOf(init(), background("sleep 5"), result("Started."), background(), init()))).toMatchObject({
+      kind: "no-result",
+    });
   });
 });

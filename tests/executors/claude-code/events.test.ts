@@ -15,19 +15,24 @@ function events(messages: readonly Readonly<Record<string, unknown>>[], redact =
 
 describe("eventsOf", () => {
   test("the agent's words", () => {
-    expect(events([said("Hi.")])).toEqual([{ event_type: "message", role: "assistant", content: [{ type: "text", text: "Hi." }] }]);
+    expect(events([said("Hi.")])).toEqual([
+      { event_type: "message", role: "assistant", content: [{ type: "text", text: "Hi." }] },
+    ]);
   });
 
   test("not those of a subagent, nor those that stand for the provider's error", () => {
     expect(events([said("Hi.", { parent_tool_use_id: "t1" })])).toEqual([]);
     expect(events([said("API Error: 529", { error: "server_error" })])).toEqual([]);
-    for (const message of [init(), piece("Hi"), result("Hi"), { type: "news" }, null]) expect(eventsOf(readMessage(message), turnOf(), plain)).toEqual([]);
+    for (const message of [init(), piece("Hi"), result("Hi"), { type: "news" }, null])
+      expect(eventsOf(readMessage(message), turnOf(), plain)).toEqual([]);
   });
 
   test("a tool before and after its use", () => {
     const tool = { tool_name: "Bash", tool_use_id: "t1", tool_input: { command: "ls" } };
     expect(events([used("t1", "Bash", { command: "ls" })])).toEqual([{ event_type: "pre_tool", ...tool }]);
-    expect(events([used("t1", "Bash", { command: "ls" }), gave("t1", "a\nb")])).toEqual([{ event_type: "post_tool", ...tool, tool_output: "a\nb" }]);
+    expect(events([used("t1", "Bash", { command: "ls" }), gave("t1", "a\nb")])).toEqual([
+      { event_type: "post_tool", ...tool, tool_output: "a\nb" },
+    ]);
   });
 
   test("a tool that failed, one of a subagent, and one whose output is not text", () => {
@@ -35,7 +40,10 @@ describe("eventsOf", () => {
     expect(events([used("t1", "Bash", {}, child), gave("t1", "no", { is_error: true, ...child })])).toMatchObject([
       { event_type: "post_tool", tool_output: "no", error: "no", parent_tool_use_id: "t0" },
     ]);
-    const blocks = [{ type: "text", text: "see" }, { type: "image", source: {} }];
+    const blocks = [
+      { type: "text", text: "see" },
+      { type: "image", source: {} },
+    ];
     expect(events([used("t1", "Read"), gave("t1", blocks)])).toMatchObject([{ tool_output: "see\n[image]" }]);
     expect(events([gave("unknown", "x")])).toEqual([]);
   });
@@ -47,12 +55,17 @@ describe("eventsOf", () => {
     expect(event?.["tool_output"]).toEndWith("zzz");
     expect(event?.["tool_output"]).toContain("\n[... 14000 of 30000 characters left out ...]\n");
     expect(JSON.stringify(event?.["tool_input"]).length).toBeLessThan(17_000);
-    expect(events([used("t1", "Bash"), gave("t1", "x".repeat(16_000))])).toMatchObject([{ tool_output: "x".repeat(16_000) }]);
+    expect(events([used("t1", "Bash"), gave("t1", "x".repeat(16_000))])).toMatchObject([
+      { tool_output: "x".repeat(16_000) },
+    ]);
   });
 
   test("no secrets of what tools were given and gave", () => {
     const redact = (text: string): string => text.replaceAll("s3cret", "***");
-    const [event] = events([used("t1", "Bash", { command: "echo s3cret" }), gave("t1", "s3cret", { is_error: true })], redact);
+    const [event] = events(
+      [used("t1", "Bash", { command: "echo s3cret" }), gave("t1", "s3cret", { is_error: true })],
+      redact,
+    );
     expect(JSON.stringify(event)).not.toContain("s3cret");
   });
 });
@@ -64,7 +77,12 @@ describe("openingEvents, closingEvents and bindOf", () => {
       { event_type: "session_start" },
       { event_type: "message", role: "user", content: [{ type: "text", text: "Do." }] },
     ]);
-    expect(bindOf("c0ffee", "/p")).toMatchObject({ executor_session_id: "c0ffee", executor_type: "claude-code", executor_profile: "claude-code", project_dir: "/p" });
+    expect(bindOf("c0ffee", "/p")).toMatchObject({
+      executor_session_id: "c0ffee",
+      executor_type: "claude-code",
+      executor_profile: "claude-code",
+      project_dir: "/p",
+    });
   });
 
   test("success: the result, which is the last message too, and the figures", () => {
@@ -101,12 +119,19 @@ describe("openingEvents, closingEvents and bindOf", () => {
       { event_type: "result", result_data: { a: 1 } },
       { event_type: "ending" },
     ]);
-    expect(closingEvents({ kind: "success", text: "[1]", data: [1] }, turn, [])[1]).toEqual({ event_type: "result", result_data: { value: [1] } });
+    expect(closingEvents({ kind: "success", text: "[1]", data: [1] }, turn, [])[1]).toEqual({
+      event_type: "result",
+      result_data: { value: [1] },
+    });
   });
 
   test("failure: what there is of an unfinished text, the reason, and no result", () => {
     const turn = turnOf(init(), said("First."), piece("Now I "), piece("wri"));
-    const events = closingEvents({ kind: "usage-limit", reason: "used up", resetsAt: "2027-01-15T08:00:00.000Z" }, turn, []);
+    const events = closingEvents(
+      { kind: "usage-limit", reason: "used up", resetsAt: "2027-01-15T08:00:00.000Z" },
+      turn,
+      [],
+    );
     expect(events).toMatchObject([
       { event_type: "message", role: "assistant", content: [{ type: "text", text: "Now I wri" }] },
       { event_type: "ending", reason: "usage-limit", error: "used up", resets_at: "2027-01-15T08:00:00.000Z" },
@@ -117,7 +142,17 @@ describe("openingEvents, closingEvents and bindOf", () => {
 
   test("tools that were refused are named, and figures of several turns are one sum", () => {
     const denied = result("b", { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] });
-    const [, , ending] = closingEvents({ kind: "success", text: "b", data: null }, turnOf(init(), result("a"), init(), denied), []);
-    expect(ending).toMatchObject({ refused_tools: ["Bash"], turns: 4, duration_ms: 600, cost_usd: 0.5, tokens: { input: 22 } });
+    const [, , ending] = closingEvents(
+      { kind: "success", text: "b", data: null },
+      turnOf(init(), result("a"), init(), denied),
+      [],
+    );
+    expect(ending).toMatchObject({
+      refused_tools: ["Bash"],
+      turns: 4,
+      duration_ms: 600,
+      cost_usd: 0.5,
+      tokens: { input: 22 },
+    });
   });
 });

@@ -21,7 +21,11 @@ describe("findClaude", () => {
     const onPath = place(at.path, `bin/${PROGRAM}`);
     const mine = place(at.path, "mine/my-claude");
     expect(findClaude(mine, { PATH: join(at.path, "bin") })).toEqual({ ok: true, path: mine, from: "the setting" });
-    expect(findClaude("my-claude", { PATH: join(at.path, "mine") })).toEqual({ ok: true, path: mine, from: "the setting" });
+    expect(findClaude("my-claude", { PATH: join(at.path, "mine") })).toEqual({
+      ok: true,
+      path: mine,
+      from: "the setting",
+    });
     expect(findClaude("~/mine/my-claude", { HOME: at.path })).toEqual({ ok: true, path: mine, from: "the setting" });
     expect(findClaude(undefined, { PATH: join(at.path, "bin") })).toEqual({ ok: true, path: onPath, from: "PATH" });
   });
@@ -31,7 +35,9 @@ describe("findClaude", () => {
     place(at.path, `closed/${PROGRAM}`, "#!/bin/sh\n", 0o644);
     const second = place(at.path, `second/${PROGRAM}`);
     const here = relative(process.cwd(), join(at.path, "second"));
-    expect(findClaude(undefined, { PATH: [here, join(at.path, "closed"), join(at.path, "second")].join(":") })).toMatchObject({ path: second });
+    expect(
+      findClaude(undefined, { PATH: [here, join(at.path, "closed"), join(at.path, "second")].join(":") }),
+    ).toMatchObject({ path: second });
     expect(findClaude(PROGRAM, { PATH: here })).toMatchObject({ ok: false });
   });
 
@@ -51,7 +57,10 @@ describe("findClaude", () => {
     const script = place(at.path, "cli.js", "", 0o644);
     expect(findClaude(script, {})).toMatchObject({ ok: true, path: script });
     if (process.getuid?.() === 0) return;
-    expect(findClaude(place(at.path, "closed", "", 0o644), {})).toMatchObject({ ok: false, reason: expect.stringContaining("may not be run") });
+    expect(findClaude(place(at.path, "closed", "", 0o644), {})).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining("may not be run"),
+    });
   });
 });
 
@@ -64,14 +73,21 @@ describe.skipIf(process.platform === "win32")("what Claude Code says of itself",
   test.each(["2.1.325 (Claude Code)", "1.9.999"])("%s is too old, and it says why", (said) => {
     using at = tempFolder();
     const asked = askVersion(saying(at.path, said), env);
-    expect(asked).toMatchObject({ ok: false, reason: expect.stringMatching(/is too old: 2\.1\.326 is needed, as .*command line/), hint: "update it: claude update" });
+    expect(asked).toMatchObject({
+      ok: false,
+      reason: expect.stringMatching(/is too old: 2\.1\.326 is needed, as .*command line/),
+      hint: "update it: claude update",
+    });
   });
 
   test("a program that tells no version is none", () => {
     using at = tempFolder();
     const path = place(at.path, PROGRAM, "#!/bin/sh\necho broken >&2; exit 3\n");
     expect(askVersion(path, env)).toMatchObject({ ok: false, reason: `${path} does not tell its version: broken` });
-    expect(askVersion(join(at.path, "gone"), env)).toMatchObject({ ok: false, reason: expect.stringContaining("ENOENT") });
+    expect(askVersion(join(at.path, "gone"), env)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining("ENOENT"),
+    });
   });
 
   test.each([
@@ -104,8 +120,14 @@ describe.skipIf(process.platform === "win32")("checkNeeds", () => {
 
   test("tells faults of the settings, a Claude Code that is not there, and one that is not logged in", () => {
     using at = tempFolder();
-    expect(checkNeeds({ max_turns: 0, x: 1 }, env)).toMatchObject({ ok: false, reason: expect.stringMatching(/^bad settings: x: .*; max_turns: must/) });
-    expect(checkNeeds({ path: "/no/claude" }, env)).toMatchObject({ ok: false, reason: expect.stringContaining("/no/claude") });
+    expect(checkNeeds({ max_turns: 0, x: 1 }, env)).toMatchObject({
+      ok: false,
+      reason: expect.stringMatching(/^bad settings: x: .*; max_turns: must/),
+    });
+    expect(checkNeeds({ path: "/no/claude" }, env)).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining("/no/claude"),
+    });
     expect(checkNeeds({ path: saying(at.path, "2.1.330", "false") }, env)).toMatchObject({
       ok: false,
       reason: expect.stringContaining("is not logged in"),

@@ -16,7 +16,12 @@ test("mcpServersOf: both generations' forms, their tools there from the first tu
   );
   expect(servers).toEqual({
     seed: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, alwaysLoad: true },
-    second: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, alwaysLoad: true },
+    second: {
+      type: "http",
+      url: "http://127.0.0.1:1/mcp",
+      headers: { "X-Agent-Session-Id": "ses_1" },
+      alwaysLoad: true,
+    },
     old: { type: "sse", url: "http://127.0.0.1:1/sse", headers: {}, alwaysLoad: true },
     local: { type: "stdio", command: "serve", args: ["--fast"], env: { A: "b" }, alwaysLoad: true },
     bare: { type: "stdio", command: "serve", args: [], env: {}, alwaysLoad: true },
@@ -26,7 +31,12 @@ test("mcpServersOf: both generations' forms, their tools there from the first tu
 test("mcpServersOf: variables in headers and env, the time-out and the wish for later loading", () => {
   const servers = mcpServersOf(
     {
-      a: { url: "http://x/${HOME}", headers: { Authorization: "Bearer ${API_TOKEN}", B: "${UNKNOWN} $HOME" }, timeout: 5000, alwaysLoad: false },
+      a: {
+        url: "http://x/${HOME}",
+        headers: { Authorization: "Bearer ${API_TOKEN}", B: "${UNKNOWN} $HOME" },
+        timeout: 5000,
+        alwaysLoad: false,
+      },
       b: { command: "${HOME}/x", env: { TOKEN: "${API_TOKEN}" } },
     },
     env,
@@ -44,6 +54,10 @@ test("mcpServersOf: variables in headers and env, the time-out and the wish for 
 
 test("mcpServersOf: no servers, and one that is none", () => {
   expect(mcpServersOf(null, env)).toEqual({});
-  expect(() => mcpServersOf({ odd: { type: "http", headers: {} } }, env)).toThrow(/^the blueprint's MCP server odd is wrong: .*; it needs a url, or a command$/);
-  expect(() => mcpServersOf({ odd: { type: "ws", url: "ws://x" } }, env)).toThrow("the blueprint's MCP server odd is wrong: type");
+  expect(() => mcpServersOf({ odd: { type: "http", headers: {} } }, env)).toThrow(
+    /^the blueprint's MCP server odd is wrong: .*; it needs a url, or a command$/,
+  );
+  expect(() => mcpServersOf({ odd: { type: "ws", url: "ws://x" } }, env)).toThrow(
+    "the blueprint's MCP server odd is wrong: type",
+  );
 });

@@ -41,7 +41,14 @@ describe("optionsOf", () => {
   });
 
   test("the settings", () => {
-    const table = { model: "m", allowed_tools: ["Read"], disallowed_tools: ["Bash"], setting_sources: [], max_turns: 3, max_budget_usd: 1 };
+    const table = {
+      model: "m",
+      allowed_tools: ["Read"],
+      disallowed_tools: ["Bash"],
+      setting_sources: [],
+      max_turns: 3,
+      max_budget_usd: 1,
+    };
     expect(options(table)).toMatchObject({
       model: "m",
       allowedTools: ["Read"],
@@ -50,13 +57,22 @@ describe("optionsOf", () => {
       maxTurns: 3,
       maxBudgetUsd: 1,
     });
-    expect(options({}, { claudePath: "/x/cli.js", resume: "c0ffee" })).toMatchObject({ executable: "node", resume: "c0ffee" });
+    expect(options({}, { claudePath: "/x/cli.js", resume: "c0ffee" })).toMatchObject({
+      executable: "node",
+      resume: "c0ffee",
+    });
   });
 
   test("the blueprint's system prompt stands behind the preset, the setting's behind that", () => {
     const blueprint = { system_prompt: "You review." };
-    expect(options({}, { blueprint }).systemPrompt).toEqual({ type: "preset", preset: "claude_code", append: "You review." });
-    expect(options({ append_system_prompt: "Be brief." }, { blueprint }).systemPrompt).toMatchObject({ append: "You review.\n\nBe brief." });
+    expect(options({}, { blueprint }).systemPrompt).toEqual({
+      type: "preset",
+      preset: "claude_code",
+      append: "You review.",
+    });
+    expect(options({ append_system_prompt: "Be brief." }, { blueprint }).systemPrompt).toMatchObject({
+      append: "You review.\n\nBe brief.",
+    });
     expect(options({ append_system_prompt: "Be brief." }).systemPrompt).toMatchObject({ append: "Be brief." });
   });
 
@@ -67,14 +83,23 @@ describe("optionsOf", () => {
   });
 
   test("a mode that would ask denies at once instead", () => {
-    expect(options({ permission_mode: "acceptEdits" }, { allows: "mode" })).toMatchObject({ permissionMode: "acceptEdits", permissionPrompts: "none" });
+    expect(options({ permission_mode: "acceptEdits" }, { allows: "mode" })).toMatchObject({
+      permissionMode: "acceptEdits",
+      permissionPrompts: "none",
+    });
   });
 
   test("one by one: each use is allowed as it is, unless a rule demands a person", async () => {
     const { canUseTool, permissionMode, allowDangerouslySkipPermissions } = options({}, { allows: "one-by-one" });
-    expect({ permissionMode, allowDangerouslySkipPermissions }).toEqual({ permissionMode: "default", allowDangerouslySkipPermissions: undefined });
+    expect({ permissionMode, allowDangerouslySkipPermissions }).toEqual({
+      permissionMode: "default",
+      allowDangerouslySkipPermissions: undefined,
+    });
     const question = { signal: new AbortController().signal, toolUseID: "t1", requestId: "r1" };
-    expect(await canUseTool?.("Bash", { command: "ls" }, question)).toEqual({ behavior: "allow", updatedInput: { command: "ls" } });
+    expect(await canUseTool?.("Bash", { command: "ls" }, question)).toEqual({
+      behavior: "allow",
+      updatedInput: { command: "ls" },
+    });
     const matchedAskRule = { source: "userSettings", toolName: "Bash" };
     expect(await canUseTool?.("Bash", {}, { ...question, matchedAskRule })).toMatchObject({ behavior: "deny" });
   });
@@ -88,16 +113,41 @@ test("allowanceOf: root bypasses only where the user says that the machine is a 
 });
 
 test("environmentForClaude: all but our settings and the marks of a Claude Code around the runner", () => {
-  const env = { PATH: "/bin", AGENT_RUN_ID: "run_1", AGENT_ORCHESTRATOR_API_URL: "http://x/t", ANTHROPIC_API_KEY: "k", CLAUDE_CONFIG_DIR: "/c" };
-  const seen = environmentForClaude({ ...env, CLAUDECODE: "1", CLAUDE_CODE_ENTRYPOINT: "cli", CLAUDE_CODE_PATH: "/x", CLAUDE_CODE_MAX_TURNS: "1" });
-  expect(seen).toMatchObject({ ...env, CLAUDE_CODE_STARTUP_FAILURE_RESULTS: "1", CLAUDE_AGENT_SDK_CLIENT_APP: expect.stringMatching(/^agent-runner\//) });
+  const env = {
+    PATH: "/bin",
+    AGENT_RUN_ID: "run_1",
+    AGENT_ORCHESTRATOR_API_URL: "http://x/t",
+    ANTHROPIC_API_KEY: "k",
+    CLAUDE_CONFIG_DIR: "/c",
+  };
+  const seen = environmentForClaude({
+    ...env,
+    CLAUDECODE: "1",
+    CLAUDE_CODE_ENTRYPOINT: "cli",
+    CLAUDE_CODE_PATH: "/x",
+    CLAUDE_CODE_MAX_TURNS: "1",
+  });
+  expect(seen).toMatchObject({
+    ...env,
+    CLAUDE_CODE_STARTUP_FAILURE_RESULTS: "1",
+    CLAUDE_AGENT_SDK_CLIENT_APP: expect.stringMatching(/^agent-runner\//),
+  });
   expect(Object.keys(seen)).toHaveLength(Object.keys(env).length + 2);
 });
 
 test("redactor: secrets of the environment, the gateway's token, and what MCP servers were given", () => {
-  const env = { ANTHROPIC_API_KEY: "sk-ant-123456", DB_PASSWORD: "short", HOME: "/home/agent", AGENT_ORCHESTRATOR_API_URL: "http://127.0.0.1:1/tok3n-of-the-run" };
+  const env = {
+    ANTHROPIC_API_KEY: "sk-ant-123456",
+    DB_PASSWORD: "short",
+    HOME: "/home/agent",
+    AGENT_ORCHESTRATOR_API_URL: "http://127.0.0.1:1/tok3n-of-the-run",
+  };
   const redact = redactor(env, ["Bearer header-t0ken", "plain-value"]);
-  expect(redact("sk-ant-123456 http://127.0.0.1:1/tok3n-of-the-run/mcp header-t0ken plain-value")).toBe("*** http://127.0.0.1:1/***/mcp *** ***");
+  expect(redact("sk-ant-123456 http://127.0.0.1:1/tok3n-of-the-run/mcp header-t0ken plain-value")).toBe(
+    "*** http://127.0.0.1:1/***/mcp *** ***",
+  );
   expect(redact("short /home/agent")).toBe("short /home/agent");
-  expect(redactor({ A_TOKEN: "abcdefgh", B_TOKEN: "abcdefgh-and-more" }, [])("abcdefgh-and-more abcdefgh")).toBe("*** ***");
+  expect(redactor({ A_TOKEN: "abcdefgh", B_TOKEN: "abcdefgh-and-more" }, [])("abcdefgh-and-more abcdefgh")).toBe(
+    "*** ***",
+  );
 });

@@ -9,15 +9,34 @@ type Json = Readonly<Record<string, unknown>>;
 
 export function init(more: Json = {}): Json {
   const server = { name: "files", status: "connected" };
-  return { type: "system", subtype: "init", session_id: "c0ffee", model: "opus", claude_code_version: "2.1.330", apiKeySource: "ANTHROPIC_API_KEY", mcp_servers: [server], ...more };
+  return {
+    type: "system",
+    subtype: "init",
+    session_id: "c0ffee",
+    model: "opus",
+    claude_code_version: "2.1.330",
+    apiKeySource: "ANTHROPIC_API_KEY",
+    mcp_servers: [server],
+    ...more,
+  };
 }
 
 export function said(text: string, more: Json = {}): Json {
-  return { type: "assistant", message: { role: "assistant", content: [{ type: "text", text }] }, parent_tool_use_id: null, ...more };
+  return {
+    type: "assistant",
+    message: { role: "assistant", content: [{ type: "text", text }] },
+    parent_tool_use_id: null,
+    ...more,
+  };
 }
 
 export function used(id: string, name: string, input: Json = {}, more: Json = {}): Json {
-  return { type: "assistant", message: { role: "assistant", content: [{ type: "tool_use", id, name, input }] }, parent_tool_use_id: null, ...more };
+  return {
+    type: "assistant",
+    message: { role: "assistant", content: [{ type: "tool_use", id, name, input }] },
+    parent_tool_use_id: null,
+    ...more,
+  };
 }
 
 export function gave(id: string, content: unknown, more: Json = {}): Json {
@@ -27,11 +46,23 @@ export function gave(id: string, content: unknown, more: Json = {}): Json {
 }
 
 export function piece(text: string): Json {
-  return { type: "stream_event", event: { type: "content_block_delta", index: 0, delta: { type: "text_delta", text } }, parent_tool_use_id: null };
+  return {
+    type: "stream_event",
+    event: { type: "content_block_delta", index: 0, delta: { type: "text_delta", text } },
+    parent_tool_use_id: null,
+  };
 }
 
 export function retry(status: number | null, error: string): Json {
-  return { type: "system", subtype: "api_retry", attempt: 1, max_retries: 10, retry_delay_ms: 500, error_status: status, error };
+  return {
+    type: "system",
+    subtype: "api_retry",
+    attempt: 1,
+    max_retries: 10,
+    retry_delay_ms: 500,
+    error_status: status,
+    error,
+  };
 }
 
 export function background(...descriptions: string[]): Json {
@@ -59,7 +90,10 @@ export function result(text: string, more: Json = {}): Json {
 
 /** A success in name only: the provider failed. */
 export function providerFailed(text: string, status: number | null, error: string): Json[] {
-  return [said(text, { error, message: { model: "<synthetic>", content: [{ type: "text", text }] } }), result(text, { is_error: true, api_error_status: status, terminal_reason: "api_error" })];
+  return [
+    said(text, { error, message: { model: "<synthetic>", content: [{ type: "text", text }] } }),
+    result(text, { is_error: true, api_error_status: status, terminal_reason: "api_error" }),
+  ];
 }
 
 export function failed(subtype: string, errors: string[] = [], more: Json = {}): Json {

@@ -32,26 +32,48 @@ test.each([
   ["path", "/a/claude", "/b/claude", { path: "/a/claude" }, { path: "/b/claude" }],
   ["model", "opus", "sonnet", { model: "opus" }, { model: "sonnet" }],
   ["permission_mode", "dontAsk", "plan", { permissionMode: "dontAsk" }, { permissionMode: "plan" }],
-  ["allowed_tools", ["Read", " Bash "], "Bash(git log:*, -n), Read", { allowedTools: ["Read", "Bash"] }, { allowedTools: ["Bash(git log:*, -n)", "Read"] }],
+  [
+    "allowed_tools",
+    ["Read", " Bash "],
+    "Bash(git log:*, -n), Read",
+    { allowedTools: ["Read", "Bash"] },
+    { allowedTools: ["Bash(git log:*, -n)", "Read"] },
+  ],
   ["disallowed_tools", ["Read"], "Bash", { disallowedTools: ["Read"] }, { disallowedTools: ["Bash"] }],
   ["setting_sources", ["user", "project"], "none", { settingSources: ["user", "project"] }, { settingSources: [] }],
   ["setting_sources", [], "local", { settingSources: [] }, { settingSources: ["local"] }],
   ["max_turns", 3, "4", { maxTurns: 3 }, { maxTurns: 4 }],
   ["max_budget_usd", 0.5, "2", { maxBudgetUsd: 0.5 }, { maxBudgetUsd: 2 }],
-  ["append_system_prompt", "be brief", "be kind", { appendSystemPrompt: "be brief" }, { appendSystemPrompt: "be kind" }],
+  [
+    "append_system_prompt",
+    "be brief",
+    "be kind",
+    { appendSystemPrompt: "be brief" },
+    { appendSystemPrompt: "be kind" },
+  ],
   ["stall_timeout", 90, "2m", { stallTimeoutMs: 90_000 }, { stallTimeoutMs: 120_000 }],
   ["background_wait", "500ms", "0", { backgroundWaitMs: 500 }, { backgroundWaitMs: 0 }],
-])("parseSettings: %s of the table, and its variable before that", (key, inTable, inEnvironment, fromTable, fromEnvironment) => {
-  const variable = `CLAUDE_CODE_${key.toUpperCase()}`;
-  expect(SETTING_VARIABLES).toContain(variable);
-  expect(settingsOf({ [key]: inTable })).toMatchObject(fromTable);
-  expect(settingsOf({ [key]: inTable }, { [variable]: inEnvironment })).toMatchObject(fromEnvironment);
-  expect(settingsOf({ [key]: inTable }, { [variable]: "" })).toMatchObject(fromTable);
-  expect(settingsOf({ [key]: null })).toEqual(settingsOf({}));
-});
+])(
+  "parseSettings: %s of the table, and its variable before that",
+  (key, inTable, inEnvironment, fromTable, fromEnvironment) => {
+    const variable = `CLAUDE_CODE_${key.toUpperCase()}`;
+    expect(SETTING_VARIABLES).toContain(variable);
+    expect(settingsOf({ [key]: inTable })).toMatchObject(fromTable);
+    expect(settingsOf({ [key]: inTable }, { [variable]: inEnvironment })).toMatchObject(fromEnvironment);
+    expect(settingsOf({ [key]: inTable }, { [variable]: "" })).toMatchObject(fromTable);
+    expect(settingsOf({ [key]: null })).toEqual(settingsOf({}));
+  },
+);
 
 test("parseSettings: tells all faults at once, each by its key or variable", () => {
-  const table = { modle: "x", permission_mode: "yolo", allowed_tools: 5, setting_sources: ["everywhere"], max_turns: 1.5, stall_timeout: "soon" };
+  const table = {
+    modle: "x",
+    permission_mode: "yolo",
+    allowed_tools: 5,
+    setting_sources: ["everywhere"],
+    max_turns: 1.5,
+    stall_timeout: "soon",
+  };
   expect(faultsOf(table, { CLAUDE_CODE_MAX_BUDGET_USD: "-1", CLAUDE_CODE_BACKGROUND_WAIT: "100 years" })).toEqual([
     expect.stringMatching(/^modle: there is no such setting; there are path, model, permission_mode, /),
     "permission_mode: must be bypassPermissions, acceptEdits, dontAsk, auto, default or plan",

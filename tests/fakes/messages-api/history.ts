@@ -19,7 +19,8 @@ export interface History {
 const REMINDER = "<system-reminder>";
 
 export function historyOf({ system, messages, tools }: MessagesRequest, attempt: number): History {
-  const said = (role: string): string[] => messages.filter((message) => message.role === role).flatMap(({ content }) => textsOf(content));
+  const said = (role: string): string[] =>
+    messages.filter((message) => message.role === role).flatMap(({ content }) => textsOf(content));
   const names = new Map(messages.flatMap(({ content }) => toolUsesOf(content)).map(({ id, name }) => [id, name]));
   return {
     system: [...textsOf(system), ...said("system"), ...said("user").filter(isReminder)].join("\n"),
@@ -27,7 +28,11 @@ export function historyOf({ system, messages, tools }: MessagesRequest, attempt:
     prompts: said("user").filter((text) => !isReminder(text)),
     toolResults: messages
       .flatMap(({ content }) => toolResultsOf(content))
-      .map(({ tool_use_id, content, is_error }) => ({ tool: names.get(tool_use_id) ?? "", text: textsOf(content).join("\n"), isError: is_error })),
+      .map(({ tool_use_id, content, is_error }) => ({
+        tool: names.get(tool_use_id) ?? "",
+        text: textsOf(content).join("\n"),
+        isError: is_error,
+      })),
     replies: messages.filter(({ role }) => role === "assistant").length,
     attempt,
   };

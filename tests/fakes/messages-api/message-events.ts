@@ -18,27 +18,42 @@ interface Whole {
 
 /** The answer to a request that did not ask for a stream. */
 export function wholeMessage({ model, blocks, manner }: Whole): object {
-  return { ...envelope(model), content: blocks.map(withId), stop_reason: stopReason(blocks), usage: usage(manner, manner.outputTokens) };
+  return {
+    ...envelope(model),
+    content: blocks.map(withId),
+    stop_reason: stopReason(blocks),
+    usage: usage(manner, manner.outputTokens),
+  };
 }
 
 /** The same message as events, in the provider's order. */
 export function* messageEvents({ model, blocks, manner }: Whole): Generator<StreamEvent> {
-  yield event("message_start", { message: { ...envelope(model), content: [], stop_reason: null, usage: usage(manner, 1) } });
+  yield event("message_start", {
+    message: { ...envelope(model), content: [], stop_reason: null, usage: usage(manner, 1) },
+  });
   for (const [index, block] of blocks.map(withId).entries()) {
     const empty = block.type === "text" ? { ...block, text: "" } : { ...block, input: {} };
     yield event("content_block_start", { index, content_block: empty });
     for (const piece of pieces(block.type === "text" ? block.text : JSON.stringify(block.input))) {
-      const delta = block.type === "text" ? { type: "text_delta", text: piece } : { type: "input_json_delta", partial_json: piece };
+      const delta =
+        block.type === "text" ? { type: "text_delta", text: piece } : { type: "input_json_delta", partial_json: piece };
       yield event("content_block_delta", { index, delta });
     }
     yield event("content_block_stop", { index });
   }
-  yield event("message_delta", { delta: { stop_reason: stopReason(blocks), stop_sequence: null }, usage: { output_tokens: manner.outputTokens ?? 5 } });
+  yield event("message_delta", {
+    delta: { stop_reason: stopReason(blocks), stop_sequence: null },
+    usage: { output_tokens: manner.outputTokens ?? 5 },
+  });
   yield event("message_stop", {});
 }
 
 function event(type: string, fields: object): StreamEvent {
-  return { type, isDelta: type === "content_block_delta", frame: `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n` };
+  return {
+    type,
+    isDelta: type === "content_block_delta",
+    frame: `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`,
+  };
 }
 
 function envelope(model: string): object {
@@ -54,12 +69,19 @@ function stopReason(blocks: readonly Block[]): string {
 }
 
 function usage({ inputTokens = 10 }: Manner, outputTokens = 5): object {
-  return { input_tokens: inputTokens, output_tokens: outputTokens, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
+  return {
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+    cache_creation_input_tokens: 0,
+    cache_read_input_tokens: 0,
+  };
 }
 
 /** By code points: a delta never has half a character. */
 function pieces(whole: string): string[] {
   const points = Array.from(whole);
   const length = Math.max(1, Math.ceil(points.length / DELTAS_A_BLOCK));
-  return Array.from({ length: Math.ceil(points.length / length) }, (_, index) => points.slice(index * length, (index + 1) * length).join(""));
+  return Array.from({ length: Math.ceil(points.length / length) }, (_, index) =>
+    points.slice(index * length, (index + 1) * length).join(""),
+  );
 }

@@ -11,16 +11,35 @@ interface Asked {
 }
 
 function ask(api: MessagesApi, { messages, stream = true, signal }: Asked): Promise<Response> {
-  const body = JSON.stringify({ model: "claude-test", max_tokens: 100, stream, system: [{ type: "text", text: "be good" }], messages, tools: [{ name: "Bash" }] });
+  const body = JSON.stringify({
+    model: "claude-test",
+    max_tokens: 100,
+    stream,
+    system: [{ type: "text", text: "be good" }],
+    messages,
+    tools: [{ name: "Bash" }],
+  });
   const headers = { "content-type": "application/json", "x-api-key": "secret", "x-claude-code-session-id": "s1" };
-  return fetch(`${api.url}/v1/messages?beta=true`, { method: "POST", body, headers, keepalive: false, ...(signal === undefined ? {} : { signal }) });
+  return fetch(`${api.url}/v1/messages?beta=true`, {
+    method: "POST",
+    body,
+    headers,
+    keepalive: false,
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 const user = (words: string): object => ({ role: "user", content: [{ type: "text", text: words }] });
-const reminder = { role: "user", content: [{ type: "text", text: "<system-reminder>\nmind the gap\n</system-reminder>" }] };
+const reminder = {
+  role: "user",
+  content: [{ type: "text", text: "<system-reminder>\nmind the gap\n</system-reminder>" }],
+};
 const toolTurn = [
   { role: "assistant", content: [{ type: "tool_use", id: "toolu_1", name: "Bash", input: { command: "pwd" } }] },
-  { role: "user", content: [{ type: "tool_result", tool_use_id: "toolu_1", content: [{ type: "text", text: "/home" }] }] },
+  {
+    role: "user",
+    content: [{ type: "tool_result", tool_use_id: "toolu_1", content: [{ type: "text", text: "/home" }] }],
+  },
 ];
 
 /** All bytes up to the connection's end: fetch throws away what it has not handed out when an answer breaks off. */
@@ -39,7 +58,9 @@ interface StreamedEvent {
 }
 
 async function eventsOf(response: Response): Promise<StreamedEvent[]> {
-  return [...(await response.text()).matchAll(/^data: (.*)$/gm)].map(([, data = ""]) => JSON.parse(data) as StreamedEvent);
+  return [...(await response.text()).matchAll(/^data: (.*)$/gm)].map(
+    ([, data = ""]) => JSON.parse(data) as StreamedEvent,
+  );
 }
 
 test("a message comes as events in the provider's order, its text and tool input in pieces that make the whole", async () => {
@@ -56,13 +77,19 @@ test("a message comes as events in the provider's order, its text and tool input
 
 test("a script is asked with the whole history, and conversations are told apart by their first prompt", async () => {
   await using api = await MessagesApi.start();
-  api.conversation("first", inTurn(uses("Bash"), ({ system, tools, prompts, toolResults }) => says(JSON.stringify({ system, tools, prompts, toolResults }))));
+  api.conversation(
+    "first",
+    inTurn(uses("Bash"), ({ system, tools, prompts, toolResults }) =>
+      says(JSON.stringify({ system, tools, prompts, toolResults })),
+    ),
+  );
   api.conversation("second", inTurn(says("I am another")));
   const [first, second] = await Promise.all([
     ask(api, { messages: [reminder, user("first"), ...toolTurn, { role: "system", content: "later" }], stream: false }),
     ask(api, { messages: [user("second")], stream: false }),
   ]);
-  const words = async (response: Response): Promise<string> => ((await response.json()) as { content: { text: string }[] }).content[0]?.text ?? "";
+  const words = async (response: Response): Promise<string> =>
+    ((await response.json()) as { content: { text: string }[] }).content[0]?.text ?? "";
   expect(JSON.parse(await words(first))).toEqual({
     system: "be good\nlater\n<system-reminder>\nmind the gap\n</system-reminder>",
     tools: ["Bash"],
@@ -74,7 +101,10 @@ test("a script is asked with the whole history, and conversations are told apart
 
 test("an error has the provider's form and the headers of the script; the next attempt is told apart", async () => {
   await using api = await MessagesApi.start();
-  api.conversation("", inTurn(({ attempt }) => (attempt === 1 ? refuses(429, "slow down", { "retry-after": "7" }) : says("now"))));
+  api.conversation(
+    "",
+    inTurn(({ attempt }) => (attempt === 1 ? refuses(429, "slow down", { "retry-after": "7" }) : says("now"))),
+  );
   const refused = await ask(api, { messages: [user("hello")] });
   expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "7"]);
   expect(await refused.json()).toEqual({ type: "error", error: { type: "rate_limit_error", message: "slow down" } });
@@ -89,8 +119,15 @@ test("an error has the provider's form and the headers of the script; the next a
 test("a stream that is cut ends after some deltas, without its end", async () => {
   await using api = await MessagesApi.start();
   api.conversation("", inTurn(says("one two three", { cutAfterDeltas: 1 })));
-  const received = await rawAnswer(api, JSON.stringify({ model: "claude-test", stream: true, messages: [user("hello")] }));
-  expect(received.match(/^event: .*/gm)).toEqual(["event: message_start", "event: content_block_start", "event: content_block_delta"]);
+  const received = await rawAnswer(
+    api,
+    JSON.stringify({ model: "claude-test", stream: true, messages: [user("hello")] }),
+  );
+  expect(received.match(/^event: .*/gm)).toEqual([
+    "event: message_start",
+    "event: content_block_start",
+    "event: content_block_delta",
+  ]);
   // What ends an answer in chunks.
   expect(received).not.toEndWith("0\r\n\r\n");
   expect(api.requests[0]?.state).toBe("dropped");

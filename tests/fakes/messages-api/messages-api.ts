@@ -75,7 +75,10 @@ export class MessagesApi implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? "/", this.url);
     const body = await textOf(request);
-    const parsed = request.method === "POST" && pathname === "/v1/messages" ? v.safeParse(v.pipe(v.string(), v.parseJson(), MessagesRequest), body) : undefined;
+    const parsed =
+      request.method === "POST" && pathname === "/v1/messages"
+        ? v.safeParse(v.pipe(v.string(), v.parseJson(), MessagesRequest), body)
+        : undefined;
     if (parsed?.success !== true) {
       this.unscripted.push(`${request.method} ${pathname} ${parsed === undefined ? "" : v.summarize(parsed.issues)}`);
       return refuse(response, refuses(404, "the stand-in does not have this"));
@@ -93,8 +96,16 @@ export class MessagesApi implements AsyncDisposable {
     const asked = `${sessionId} ${Bun.hash(JSON.stringify(parsed.messages[0]))} ${parsed.messages.length}`;
     const attempt = (this.#attempts.get(asked) ?? 0) + 1;
     this.#attempts.set(asked, attempt);
-    const credential = headers["x-api-key"] !== undefined ? "api-key" : headers.authorization !== undefined ? "bearer" : "none";
-    const recorded: RecordedRequest = { sessionId, history: historyOf(parsed, attempt), body, model: parsed.model, credential, state: "open" };
+    const credential =
+      headers["x-api-key"] !== undefined ? "api-key" : headers.authorization !== undefined ? "bearer" : "none";
+    const recorded: RecordedRequest = {
+      sessionId,
+      history: historyOf(parsed, attempt),
+      body,
+      model: parsed.model,
+      credential,
+      state: "open",
+    };
     this.requests.push(recorded);
     return recorded;
   }
@@ -103,11 +114,18 @@ export class MessagesApi implements AsyncDisposable {
     const conversation = this.#conversations.find(({ when }) => isAbout(history, when));
     const reply = conversation?.script(history);
     if (reply !== undefined) return reply;
-    this.unscripted.push(`${JSON.stringify(history.prompts)} after ${history.replies} replies and ${JSON.stringify(history.toolResults)}`);
+    this.unscripted.push(
+      `${JSON.stringify(history.prompts)} after ${history.replies} replies and ${JSON.stringify(history.toolResults)}`,
+    );
     return refuses(400, "the script has no answer to this");
   }
 
-  async #send(response: ServerResponse, reply: Reply, { model, stream }: MessagesRequest, recorded: RecordedRequest): Promise<void> {
+  async #send(
+    response: ServerResponse,
+    reply: Reply,
+    { model, stream }: MessagesRequest,
+    recorded: RecordedRequest,
+  ): Promise<void> {
     const drop = (): void => {
       recorded.state = "dropped";
       // The end comes behind what was written; `destroy` would take that along.
@@ -119,7 +137,8 @@ export class MessagesApi implements AsyncDisposable {
       case "drop":
         return drop();
       case "stall":
-        if (reply.where === "in-the-message") await streamUntil(response, { model, blocks: [], manner: {} }, ({ type }) => type !== "message_start");
+        if (reply.where === "in-the-message")
+          await streamUntil(response, { model, blocks: [], manner: {} }, ({ type }) => type !== "message_start");
         return;
       case "message": {
         const { blocks, manner } = reply;
@@ -132,7 +151,11 @@ export class MessagesApi implements AsyncDisposable {
           return;
         }
         let deltas = 0;
-        const isWhole = await streamUntil(response, { model, blocks, manner }, ({ isDelta }) => isDelta && deltas++ === manner.cutAfterDeltas);
+        const isWhole = await streamUntil(
+          response,
+          { model, blocks, manner },
+          ({ isDelta }) => isDelta && deltas++ === manner.cutAfterDeltas,
+        );
         if (isWhole) response.end();
         else drop();
       }
@@ -159,7 +182,9 @@ async function streamUntil(
 }
 
 function refuse(response: ServerResponse, { status, error, message, headers }: Refusal): void {
-  response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify({ type: "error", error: { type: error, message } }));
+  response
+    .writeHead(status, { "content-type": "application/json", ...headers })
+    .end(JSON.stringify({ type: "error", error: { type: error, message } }));
 }
 
 function isAbout({ prompts }: History, when: string): boolean {

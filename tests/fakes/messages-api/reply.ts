@@ -63,7 +63,11 @@ const ERRORS: Readonly<Record<number, string>> = {
 };
 
 /** `headers` of a 429: `retry-after` (seconds), `anthropic-ratelimit-unified-*`. */
-export function refuses(status: number, words = `refused with ${status}`, headers: Readonly<Record<string, string>> = {}): Refusal {
+export function refuses(
+  status: number,
+  words = `refused with ${status}`,
+  headers: Readonly<Record<string, string>> = {},
+): Refusal {
   return { kind: "refusal", status, error: ERRORS[status] ?? "api_error", message: words, headers };
 }
 

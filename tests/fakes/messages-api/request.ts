@@ -1,7 +1,12 @@
 import * as v from "valibot";
 
 const TextBlock = v.object({ type: v.literal("text"), text: v.string() });
-const ToolUseBlock = v.object({ type: v.literal("tool_use"), id: v.string(), name: v.string(), input: v.record(v.string(), v.unknown()) });
+const ToolUseBlock = v.object({
+  type: v.literal("tool_use"),
+  id: v.string(),
+  name: v.string(),
+  input: v.record(v.string(), v.unknown()),
+});
 const ResultPart = v.union([TextBlock, v.object({ type: v.string() })]);
 const ToolResultBlock = v.object({
   type: v.literal("tool_result"),
@@ -36,7 +41,9 @@ export function toolUsesOf(content: Content): ToolUse[] {
 }
 
 export function toolResultsOf(content: Content): ToolResult[] {
-  return typeof content === "string" ? [] : content.filter((block): block is ToolResult => block.type === "tool_result");
+  return typeof content === "string"
+    ? []
+    : content.filter((block): block is ToolResult => block.type === "tool_result");
 }
 
 function isText(block: Block): block is v.InferOutput<typeof TextBlock> {

@@ -16,7 +16,11 @@ test("resolvePlaceholders: fills url, headers, args and env of the MCP servers",
     },
   };
   expect(resolvePlaceholders(blueprint, VALUES).mcp_servers).toEqual({
-    http: { type: "http", url: VALUES.mcpUrl, headers: { "X-Agent-Session-Id": "ses_1", "X-Both": `ses_1 ${VALUES.mcpUrl} ses_1` } },
+    http: {
+      type: "http",
+      url: VALUES.mcpUrl,
+      headers: { "X-Agent-Session-Id": "ses_1", "X-Both": `ses_1 ${VALUES.mcpUrl} ses_1` },
+    },
     stdio: { type: "stdio", command: "run", args: ["--session", "ses_1"], env: { SESSION: "ses_1" } },
   });
 });
@@ -27,7 +31,13 @@ test("resolvePlaceholders: the seed's placeholders stay as they are everywhere e
 });
 
 test("resolvePlaceholders: the second generation's placeholder counts in every text", () => {
-  const blueprint = { system_prompt: `use ${G2_M}`, skills: [G2_M], mcp_servers: { a: { url: G2_M, config: { h: `${G2_M} ${S}` } } }, n: 5, none: null };
+  const blueprint = {
+    system_prompt: `use ${G2_M}`,
+    skills: [G2_M],
+    mcp_servers: { a: { url: G2_M, config: { h: `${G2_M} ${S}` } } },
+    n: 5,
+    none: null,
+  };
   expect(resolvePlaceholders(blueprint, VALUES)).toEqual({
     system_prompt: `use ${VALUES.mcpUrl}`,
     skills: [VALUES.mcpUrl],
@@ -64,7 +74,9 @@ test("invocationOf: schema 2.0 has the prompt, and the project directory on a st
     project_dir: "/p",
     agent_blueprint: { name: "a" },
   });
-  expect(JSON.parse(invocationOf(assignedRun({ type: "resume_session" }), { ...OPTIONS, schema: "2.0", blueprint: null }))).toEqual({
+  expect(
+    JSON.parse(invocationOf(assignedRun({ type: "resume_session" }), { ...OPTIONS, schema: "2.0", blueprint: null })),
+  ).toEqual({
     schema_version: "2.0",
     mode: "resume",
     session_id: "ses_1",
@@ -83,11 +95,18 @@ test("invocationOf: schema 2.2 has parameters and the agent's name", () => {
     agent_name: "a",
     agent_blueprint: { name: "a" },
   });
-  expect(JSON.parse(invocationOf(run, { ...OPTIONS, schema: "2.2", agentName: null, blueprint: null }))).not.toContainKeys(["agent_name"]);
+  expect(
+    JSON.parse(invocationOf(run, { ...OPTIONS, schema: "2.2", agentName: null, blueprint: null })),
+  ).not.toContainKeys(["agent_name"]);
 });
 
-test.each(["2.0", "2.2"] as const)("invocationOf: schema %s has what the settings say about the executor, where they do", (schema) => {
-  const said = JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema, executorConfig: { model: "m", tools: ["a"] } }));
-  expect(said.executor_config).toEqual({ model: "m", tools: ["a"] });
-  expect(JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema }))).not.toContainKeys(["executor_config"]);
-});
+test.each(["2.0", "2.2"] as const)(
+  "invocationOf: schema %s has what the settings say about the executor, where they do",
+  (schema) => {
+    const said = JSON.parse(
+      invocationOf(assignedRun(), { ...OPTIONS, schema, executorConfig: { model: "m", tools: ["a"] } }),
+    );
+    expect(said.executor_config).toEqual({ model: "m", tools: ["a"] });
+    expect(JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema }))).not.toContainKeys(["executor_config"]);
+  },
+);

@@ -11,12 +11,27 @@ import type { RunnerParts } from "../../../src/runner/execution/runner-parts.ts"
 import { assignedRun } from "../assigned-run.ts";
 import { recordedLog } from "../recorded-log.ts";
 
-const SILENT: Activity = { assistantMessageSent: false, sessionStopSent: false, resultSent: false, lastAssistantText: "" };
+const SILENT: Activity = {
+  assistantMessageSent: false,
+  sessionStopSent: false,
+  resultSent: false,
+  lastAssistantText: "",
+};
 const STOP = { event_type: "session_stop", session_id: "ses_1", exit_code: 0, reason: "completed" };
-const message = (text: string) => ({ event_type: "message", session_id: "ses_1", role: "assistant", content: [{ type: "text", text }] });
+const message = (text: string) => ({
+  event_type: "message",
+  session_id: "ses_1",
+  role: "assistant",
+  content: [{ type: "text", text }],
+});
 
 /** What is sent for an executor that did `activity` itself and wrote `stdout`. */
-async function sent(activity: Partial<Activity>, stdout: string, run: Partial<AssignedRun> = {}, send = () => Promise.resolve()): Promise<{ events: unknown[]; lines: string[] }> {
+async function sent(
+  activity: Partial<Activity>,
+  stdout: string,
+  run: Partial<AssignedRun> = {},
+  send = () => Promise.resolve(),
+): Promise<{ events: unknown[]; lines: string[] }> {
   const events: unknown[] = [];
   const { log, lines } = recordedLog();
   const link = new Link(log, 0, () => {});
@@ -28,7 +43,10 @@ async function sent(activity: Partial<Activity>, stdout: string, run: Partial<As
     },
   };
   const parts = { coordinator, delivery: { link, log, renew: () => Promise.resolve() }, log } as unknown as RunnerParts;
-  const grant = new Grant("run_1", "ses_1", coordinator as unknown as CoordinatorClient, () => {}, { token: "t", activity: { ...SILENT, ...activity } });
+  const grant = new Grant("run_1", "ses_1", coordinator as unknown as CoordinatorClient, () => {}, {
+    token: "t",
+    activity: { ...SILENT, ...activity },
+  });
   await finishSession(new ActiveRun(assignedRun(run)), grant, () => stdout, parts);
   return { events, lines };
 }
@@ -53,11 +71,15 @@ test("finishSession: a run of the second generation needs a result, of the messa
   const g2 = { generation: "G2" } as const;
   const result = (text: string) => ({ event_type: "result", session_id: "ses_1", result_text: text });
   expect((await sent({}, "hello", g2)).events).toEqual([message("hello"), result("hello"), STOP]);
-  expect((await sent({ assistantMessageSent: true, lastAssistantText: "mine", sessionStopSent: true }, "noise", g2)).events).toEqual([result("mine")]);
+  expect(
+    (await sent({ assistantMessageSent: true, lastAssistantText: "mine", sessionStopSent: true }, "noise", g2)).events,
+  ).toEqual([result("mine")]);
   expect((await sent({ resultSent: true, sessionStopSent: true }, "noise", g2)).events).toEqual([]);
 });
 
 test("finishSession: a refused event is told and does not fail the run", async () => {
-  const { lines } = await sent({}, "hello", {}, () => Promise.reject(new CoordinatorFailure("refused", "no session", 404)));
+  const { lines } = await sent({}, "hello", {}, () =>
+    Promise.reject(new CoordinatorFailure("refused", "no session", 404)),
+  );
   expect(lines[0]).toBe("[WARNING] supervisor: The coordinator refused the event message: no session [run_1 ses_1]");
 });

@@ -3,7 +3,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { recordFileOf } from "../../../src/process/run-folders.ts";
 import { Journal } from "../../../src/runner/journal/journal.ts";
-import { activityRecorder, dropRunRecord, recoverJournal, writeRunRecord } from "../../../src/runner/execution/run-record.ts";
+import {
+  activityRecorder,
+  dropRunRecord,
+  recoverJournal,
+  writeRunRecord,
+} from "../../../src/runner/execution/run-record.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { assignedRun } from "../assigned-run.ts";
 import { recordedLog } from "../recorded-log.ts";
@@ -45,7 +50,9 @@ test("recoverJournal: a run that only its folder knows was spawned, with its tok
   using at = state();
   at.record("run_a");
   at.recover();
-  expect(at.journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "spawning", token: TOKEN, identity: null, assigned: { runId: "run_a", sessionId: "ses_1" } }]);
+  expect(at.journal.unfinished(recordedLog().log)).toMatchObject([
+    { phase: "spawning", token: TOKEN, identity: null, assigned: { runId: "run_a", sessionId: "ses_1" } },
+  ]);
   expect(at.journal.gatewayPort).toBe(23_456);
   expect(at.lines).toEqual([expect.stringContaining("Found 1 run(s) that the journal does not know")]);
 });
@@ -60,7 +67,13 @@ test("recoverJournal: what the executor had sent comes back; half a record of it
   activityRecorder("run_deleted", { journal: at.journal, runsFolder: at.runs })(activity);
   at.recover();
   const recovered = at.journal.unfinished(recordedLog().log).map((run) => [run.assigned.runId, run.activity]);
-  expect(new Map(recovered as [string, unknown][])).toEqual(new Map<string, unknown>([["run_said", activity], ["run_cut", null], ["run_gone", null]]));
+  expect(new Map(recovered as [string, unknown][])).toEqual(
+    new Map<string, unknown>([
+      ["run_said", activity],
+      ["run_cut", null],
+      ["run_gone", null],
+    ]),
+  );
   dropRunRecord(join(at.runs, "run_said"));
   expect(readdirSync(join(at.runs, "run_said"))).toEqual([]);
 });
@@ -94,7 +107,9 @@ test("recoverJournal: a row that makes no sense is made anew", () => {
   at.record("run_a");
   at.journal.starting({ ...assignedRun({ runId: "run_a" }), sessionId: "no/session" }, TOKEN);
   at.recover();
-  expect(at.journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "spawning", assigned: { sessionId: "ses_1" } }]);
+  expect(at.journal.unfinished(recordedLog().log)).toMatchObject([
+    { phase: "spawning", assigned: { sessionId: "ses_1" } },
+  ]);
 });
 
 test("writeRunRecord: for this user alone, without the prompt; dropRunRecord: gone", () => {

@@ -15,16 +15,27 @@ async function shown(runsFolder: string, isOver: boolean): Promise<OutputShown |
     registration: { id: async () => "lnch_1" },
     coordinator: { sendOutput: async (_: string, body: OutputShown) => void (sent = body) },
   };
-  await showOutput({ request_id: "r", run_id: "run_1", stdout_from: 0, stderr_from: 0, bytes: 100 }, isOver, parts as unknown as RunnerParts);
+  await showOutput(
+    { request_id: "r", run_id: "run_1", stdout_from: 0, stderr_from: 0, bytes: 100 },
+    isOver,
+    parts as unknown as RunnerParts,
+  );
   return sent;
 }
 
 test("showOutput: of a run that has not begun yet there is nothing yet; of one that is over and whose folder is gone, nothing any more", async () => {
   using folder = tempFolder();
   const nothing = { from: 0, to: 0, size: 0, text: "" };
-  expect(await shown(folder.path, false)).toEqual({ runner_id: "lnch_1", request_id: "r", output: { stdout: nothing, stderr: nothing } });
+  expect(await shown(folder.path, false)).toEqual({
+    runner_id: "lnch_1",
+    request_id: "r",
+    output: { stdout: nothing, stderr: nothing },
+  });
   expect((await shown(folder.path, true))?.output).toBeNull();
   mkdirSync(join(folder.path, "run_1"));
   for (const name of ["stdout", "stderr"]) writeFileSync(join(folder.path, "run_1", name), name);
-  expect((await shown(folder.path, true))?.output).toMatchObject({ stdout: { text: "stdout" }, stderr: { text: "stderr" } });
+  expect((await shown(folder.path, true))?.output).toMatchObject({
+    stdout: { text: "stdout" },
+    stderr: { text: "stderr" },
+  });
 });

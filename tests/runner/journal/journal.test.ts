@@ -33,7 +33,14 @@ test("Journal: what was recorded is there after the process that recorded it", (
   const { log } = recordedLog();
   expect(next.gatewayPort).toBe(23_456);
   expect(next.unfinished(log)).toMatchObject([
-    { phase: "running", token: "token-a", identity: IDENTITY, activity: ACTIVITY, cancel: { kind: "run-timeout", afterMs: 5_000 }, outcome: null },
+    {
+      phase: "running",
+      token: "token-a",
+      identity: IDENTITY,
+      activity: ACTIVITY,
+      cancel: { kind: "run-timeout", afterMs: 5_000 },
+      outcome: null,
+    },
     { phase: "ended", token: "token-b", identity: null, outcome: { kind: "stopped", signal: "SIGKILL" } },
   ]);
   expect(lines).toEqual([]);
@@ -153,7 +160,13 @@ test("Journal: after the spawn it is owed, and written in its order as soon as o
   lift();
   journal.requireRoom();
   expect(journal.unfinished(recordedLog().log)).toMatchObject([
-    { phase: "ended", identity: IDENTITY, activity: ACTIVITY, cancel: { kind: "stop-command" }, outcome: { kind: "stopped" } },
+    {
+      phase: "ended",
+      identity: IDENTITY,
+      activity: ACTIVITY,
+      cancel: { kind: "stop-command" },
+      outcome: { kind: "stopped" },
+    },
   ]);
   expect(journal.doneIds()).toEqual(["run_b"]);
 });
@@ -188,7 +201,9 @@ test.skipIf(!smallDisk.isPossible)("Journal: on a full disk nothing is lost that
   expect(faults).not.toEqual([]);
   rmSync(ballast);
   journal.requireRoom();
-  expect(journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "ended", identity: IDENTITY, outcome: { kind: "succeeded" } }]);
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([
+    { phase: "ended", identity: IDENTITY, outcome: { kind: "succeeded" } },
+  ]);
   journal[Symbol.dispose]();
 });
 

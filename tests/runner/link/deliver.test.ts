@@ -16,7 +16,12 @@ function setup(more: Partial<DeliverOptions> = {}): Setup {
   const link = new Link(log, 0, () => {});
   // Nobody waits in these tests: the coordinator is always just back.
   link.pause = () => Promise.resolve();
-  const made: Setup = { link, lines, renewals: 0, options: { link, log, renew: () => Promise.resolve(void made.renewals++), ...more } };
+  const made: Setup = {
+    link,
+    lines,
+    renewals: 0,
+    options: { link, log, renew: () => Promise.resolve(void made.renewals++), ...more },
+  };
   return made;
 }
 
@@ -25,7 +30,11 @@ function failing(...kinds: readonly (FailureKind | number)[]): (() => Promise<nu
   const call = (): Promise<number> => {
     const kind = kinds[call.calls++];
     if (kind === undefined) return Promise.resolve(7);
-    return Promise.reject(typeof kind === "number" ? new CoordinatorFailure("unavailable", "down", kind) : new CoordinatorFailure(kind, "no"));
+    return Promise.reject(
+      typeof kind === "number"
+        ? new CoordinatorFailure("unavailable", "down", kind)
+        : new CoordinatorFailure(kind, "no"),
+    );
   };
   call.calls = 0;
   return call;
@@ -81,13 +90,21 @@ test("deliver: a question that is answered 401 after every registration is refus
 });
 
 test("deliver: an outage between them begins the count of 401 anew", async () => {
-  const rounds = Array.from({ length: 4 }, (): FailureKind[] => ["unregistered", "unregistered", "unregistered", "unreachable"]);
+  const rounds = Array.from({ length: 4 }, (): FailureKind[] => [
+    "unregistered",
+    "unregistered",
+    "unregistered",
+    "unreachable",
+  ]);
   expect(await deliver("It", failing(...rounds.flat()), setup().options)).toEqual({ kind: "answered", value: 7 });
 });
 
 test("deliver: a report is not given up for any number of 401", async () => {
   const made = setup({ isReport: true });
-  expect(await deliver("It", failing(...Array<FailureKind>(20).fill("unregistered")), made.options)).toEqual({ kind: "answered", value: 7 });
+  expect(await deliver("It", failing(...Array<FailureKind>(20).fill("unregistered")), made.options)).toEqual({
+    kind: "answered",
+    value: 7,
+  });
   expect(made.renewals).toBe(20);
 });
 

@@ -8,11 +8,21 @@ import { type Received, type StubServer, stubServer } from "../../client/stub-se
 import { until } from "../../harness/until.ts";
 import { recordedLog } from "../recorded-log.ts";
 
-const ANSWER = { runner_id: "lnch_1", poll_endpoint: "/runner/runs", poll_timeout_seconds: 25, heartbeat_interval_seconds: 45 };
-const DUPLICATE = { detail: { error: "duplicate_runner", message: "already there", runner_id: "lnch_old", hostname: "this-host" } };
+const ANSWER = {
+  runner_id: "lnch_1",
+  poll_endpoint: "/runner/runs",
+  poll_timeout_seconds: 25,
+  heartbeat_interval_seconds: 45,
+};
+const DUPLICATE = {
+  detail: { error: "duplicate_runner", message: "already there", runner_id: "lnch_old", hostname: "this-host" },
+};
 const forever = (): AbortSignal => new AbortController().signal;
 
-function registrationAt(server: StubServer, more: Partial<RegistrationOptions> = {}): { registration: Registration; lines: string[]; link: Link } {
+function registrationAt(
+  server: StubServer,
+  more: Partial<RegistrationOptions> = {},
+): { registration: Registration; lines: string[]; link: Link } {
   const { log, lines } = recordedLog();
   const link = new Link(log, 0, () => {});
   const registration = new Registration({
@@ -32,7 +42,8 @@ function registrationAt(server: StubServer, more: Partial<RegistrationOptions> =
   return { registration, lines, link };
 }
 
-const server = (answer: (received: Received) => Response = () => Response.json(ANSWER)): StubServer => stubServer((received) => answer(received));
+const server = (answer: (received: Received) => Response = () => Response.json(ANSWER)): StubServer =>
+  stubServer((received) => answer(received));
 const pathsOf = ({ received }: StubServer): string[] => received.map(({ url }) => url);
 
 async function faultOf(registering: Promise<void>): Promise<UserError> {
@@ -62,7 +73,12 @@ test("Registration: what the coordinator answers counts where the user has set n
   const { registration } = registrationAt(coordinator);
   expect(() => registration.runnerId).toThrow("not registered yet");
   await registration.register(forever());
-  expect(registration).toMatchObject({ runnerId: "lnch_1", pollTimeoutSeconds: 25, heartbeatIntervalSeconds: 45, takesCapacity: false });
+  expect(registration).toMatchObject({
+    runnerId: "lnch_1",
+    pollTimeoutSeconds: 25,
+    heartbeatIntervalSeconds: 45,
+    takesCapacity: false,
+  });
 });
 
 test("Registration: what the user set counts, but makes no poll shorter than the coordinator keeps it open", async () => {
@@ -118,7 +134,9 @@ test.each([
 
 test("Registration: takes up the registration of an earlier start that is dead", async () => {
   await using coordinator = server(({ url }) =>
-    url === "/runner/register" ? Response.json({ ...DUPLICATE, detail: { ...DUPLICATE.detail, capabilities: ["capacity"] } }, { status: 409 }) : Response.json({ runners: [] }),
+    url === "/runner/register"
+      ? Response.json({ ...DUPLICATE, detail: { ...DUPLICATE.detail, capabilities: ["capacity"] } }, { status: 409 })
+      : Response.json({ runners: [] }),
   );
   const { registration, lines } = registrationAt(coordinator);
   await registration.register(forever());
@@ -132,7 +150,8 @@ function knowsOldTags(runs: readonly object[]): StubServer {
   let isKnown = true;
   return server(({ method, url }) => {
     if (method === "DELETE") isKnown = false;
-    if (url === "/runner/register") return isKnown ? Response.json(DUPLICATE, { status: 409 }) : Response.json({ ...ANSWER, runner_id: "lnch_old" });
+    if (url === "/runner/register")
+      return isKnown ? Response.json(DUPLICATE, { status: 409 }) : Response.json({ ...ANSWER, runner_id: "lnch_old" });
     if (url === "/runners") return Response.json({ runners: [{ runner_id: "lnch_old", tags: ["old", "linux"] }] });
     return Response.json(url.startsWith("/runs") ? { runs } : { ok: true });
   });
@@ -141,7 +160,10 @@ function knowsOldTags(runs: readonly object[]): StubServer {
 const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", prompt: "p", runner_id: "lnch_old" };
 
 test("Registration: one that is taken up with other tags is made anew, so that the coordinator learns of them", async () => {
-  await using coordinator = knowsOldTags([{ ...RUN, status: "completed" }, { ...RUN, run_id: "run_2", runner_id: "lnch_other", status: "running" }]);
+  await using coordinator = knowsOldTags([
+    { ...RUN, status: "completed" },
+    { ...RUN, run_id: "run_2", runner_id: "lnch_other", status: "running" },
+  ]);
   const { registration } = registrationAt(coordinator, { tags: ["new"] });
   await registration.register(forever());
   expect(pathsOf(coordinator).slice(-2)).toEqual(["/runners/lnch_old?self=true", "/runner/register"]);
@@ -177,7 +199,9 @@ test("Registration: one that was removed between the two calls is made anew", as
 test("Registration: another machine's registration is not taken up", async () => {
   const other = { detail: { ...DUPLICATE.detail, hostname: "other-host" } };
   await using coordinator = server(() => Response.json(other, { status: 409 }));
-  expect((await faultOf(registrationAt(coordinator).registration.register(forever()))).message).toContain("already there");
+  expect((await faultOf(registrationAt(coordinator).registration.register(forever()))).message).toContain(
+    "already there",
+  );
   expect(pathsOf(coordinator)).toEqual(["/runner/register"]);
 });
 
@@ -201,7 +225,10 @@ test("Registration.renew: another id is told with the one before", async () => {
   const { registration, lines } = registrationAt(coordinator);
   await registration.register(forever());
   await registration.renew();
-  expect([registration.runnerId, lines[0]]).toEqual(["lnch_2", "[INFO] test: Registered again as lnch_2 (before: lnch_1)"]);
+  expect([registration.runnerId, lines[0]]).toEqual([
+    "lnch_2",
+    "[INFO] test: Registered again as lnch_2 (before: lnch_1)",
+  ]);
 });
 
 test("Registration.renew: never rejects, whatever the coordinator says", async () => {

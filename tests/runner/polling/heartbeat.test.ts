@@ -33,7 +33,13 @@ function setup(options: { intervalSeconds?: number; answer?: () => Response } = 
     heartbeatIntervalSeconds: options.intervalSeconds ?? 0.02,
     renew: () => Promise.resolve(void made.renewals++),
   } as unknown as Registration;
-  const heartbeat = startHeartbeat({ coordinator: new CoordinatorClient(server.url, noAuthorization), registration, registry, link, log: silentLog });
+  const heartbeat = startHeartbeat({
+    coordinator: new CoordinatorClient(server.url, noAuthorization),
+    registration,
+    registry,
+    link,
+    log: silentLog,
+  });
   const made: Setup = {
     server,
     registry,
@@ -55,11 +61,17 @@ const moreBeats = (at: Setup): Promise<unknown> => {
 
 test("startHeartbeat: names the runs that are claimed and not started, which renews their leases", async () => {
   await using at = setup();
-  const [queued, running] = [at.registry.add(assignedRun({ runId: "run_queued" })), at.registry.add(assignedRun({ runId: "run_running" }))];
+  const [queued, running] = [
+    at.registry.add(assignedRun({ runId: "run_queued" })),
+    at.registry.add(assignedRun({ runId: "run_running" })),
+  ];
   running?.run.moveTo("starting");
   running?.run.moveTo("running");
   await moreBeats(at);
-  expect(JSON.parse(at.server.received.at(-1)?.body ?? "")).toEqual({ runner_id: "lnch_1", claimed_run_ids: [queued?.run.runId] });
+  expect(JSON.parse(at.server.received.at(-1)?.body ?? "")).toEqual({
+    runner_id: "lnch_1",
+    claimed_run_ids: [queued?.run.runId],
+  });
 });
 
 test("startHeartbeat: a clock that jumps ahead is a silence as far as anyone can tell: it registers again, once, and goes on", async () => {

@@ -13,9 +13,19 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", prompt: "p", status: "claimed", runner_id: "lnch_1" };
+const RUN = {
+  run_id: "run_1",
+  session_id: "ses_1",
+  type: "start_session",
+  prompt: "p",
+  status: "claimed",
+  runner_id: "lnch_1",
+};
 
-function lostClaimsAt(coordinator: StubServer, registry = new RunRegistry(0)): { lostClaims: LostClaims; messages: PollMessage[] } {
+function lostClaimsAt(
+  coordinator: StubServer,
+  registry = new RunRegistry(0),
+): { lostClaims: LostClaims; messages: PollMessage[] } {
   const messages: PollMessage[] = [];
   const lostClaims = new LostClaims({
     coordinator: new CoordinatorClient(coordinator.url, noAuthorization),
@@ -29,7 +39,8 @@ function lostClaimsAt(coordinator: StubServer, registry = new RunRegistry(0)): {
 
 /** How often it has looked: once for claims and once for stops each time. */
 function looksAt(coordinator: StubServer): number {
-  const of = (status: string): number => coordinator.received.filter(({ url }) => url.includes(`status=${status}`)).length;
+  const of = (status: string): number =>
+    coordinator.received.filter(({ url }) => url.includes(`status=${status}`)).length;
   expect(of("stopping")).toBe(of("claimed"));
   return of("claimed");
 }
@@ -69,7 +80,9 @@ test("LostClaims: hands out the stop of a run that goes on, or was never here, a
   await using coordinator = stubServer(() => Response.json({ runs: rows }));
   const { lostClaims, messages } = lostClaimsAt(coordinator, registry);
   await lostClaims.lookIfDue();
-  expect(messages).toEqual(["run_goes_on", "run_unknown"].map((runId) => ({ kind: "stops", runIds: [runId], sessionIds: [] })));
+  expect(messages).toEqual(
+    ["run_goes_on", "run_unknown"].map((runId) => ({ kind: "stops", runIds: [runId], sessionIds: [] })),
+  );
   expect(coordinator.received[1]?.url).toBe("/runs?status=stopping&runner_id=lnch_1");
 });
 
@@ -88,7 +101,13 @@ test("LostClaims: a look that failed is still due", async () => {
   await using coordinator = stubServer(() => Response.json({ runs: [] }, { status: answers.shift() ?? 500 }));
   const { lostClaims } = lostClaimsAt(coordinator);
   for (let i = 0; i < 5; i++) await lostClaims.lookIfDue();
-  expect(coordinator.received.map(({ url }) => /status=(\w+)/.exec(url)?.[1])).toEqual(["claimed", "claimed", "stopping", "claimed", "stopping"]);
+  expect(coordinator.received.map(({ url }) => /status=(\w+)/.exec(url)?.[1])).toEqual([
+    "claimed",
+    "claimed",
+    "stopping",
+    "claimed",
+    "stopping",
+  ]);
 });
 
 /** How many looks there were in each minute of `minutes`; a poll, and so a question whether one is due, comes every 30 s. */

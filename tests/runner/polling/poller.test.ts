@@ -45,12 +45,18 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     const stopsOnly = url.includes("capacity=0");
     trace.push(stopsOnly ? "poll for stops" : "poll");
     const { promise, resolve } = Promise.withResolvers<Response>();
-    const answer = (body: unknown, status = 200): void => resolve(body === null ? new Response(null, { status }) : Response.json(body, { status }));
+    const answer = (body: unknown, status = 200): void =>
+      resolve(body === null ? new Response(null, { status }) : Response.json(body, { status }));
     open.push({ stopsOnly, signal: request.signal, answer });
     return promise;
   });
   const registry = new RunRegistry(options.limit ?? 0);
-  const intake = new Intake({ log: silentLog, requireRoom: () => room.promise, onChange: () => registry.wake(), lookEveryMs: 1 });
+  const intake = new Intake({
+    log: silentLog,
+    requireRoom: () => room.promise,
+    onChange: () => registry.wake(),
+    lookEveryMs: 1,
+  });
   const poller = new Poller({
     coordinator: new CoordinatorClient(server.url, noAuthorization),
     registration: {
@@ -183,7 +189,17 @@ test("Poller: a look that takes the last slot is followed by no poll that may cl
   await using _made = made;
   expect((await made.next()).stopsOnly).toBe(true);
 });
-const lost = { sessionId: "ses_1", type: "start_session", agentName: null, prompt: "", parameters: {}, projectDir: null, parentSessionId: null, resolvedBlueprint: undefined, generation: "G1" } as const;
+const lost = {
+  sessionId: "ses_1",
+  type: "start_session",
+  agentName: null,
+  prompt: "",
+  parameters: {},
+  projectDir: null,
+  parentSessionId: null,
+  resolvedBlueprint: undefined,
+  generation: "G1",
+} as const;
 
 test("Poller: 401 registers again", async () => {
   await using made = setup();

@@ -12,7 +12,14 @@ const WAY: Readonly<Record<RunState, readonly RunState[]>> = {
   ended: ["reporting", "ended"],
 };
 const STATES = Object.keys(WAY) as RunState[];
-const LEGAL = new Set(["queued starting", "queued reporting", "starting running", "starting reporting", "running reporting", "reporting ended"]);
+const LEGAL = new Set([
+  "queued starting",
+  "queued reporting",
+  "starting running",
+  "starting reporting",
+  "running reporting",
+  "reporting ended",
+]);
 
 function runIn(state: RunState): ActiveRun {
   const run = new ActiveRun(assignedRun());

@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { describeMs, describeOutcome, type Outcome, outcomeOfExit, reportOf } from "../../../src/runner/runs/outcome.ts";
+import {
+  describeMs,
+  describeOutcome,
+  type Outcome,
+  outcomeOfExit,
+  reportOf,
+} from "../../../src/runner/runs/outcome.ts";
 
 const stderr = (text: string) => () => text;
 const EXIT_0 = { code: 0, signal: null };
@@ -10,8 +16,14 @@ test("outcomeOfExit: 0 is success, whatever stands on stderr", () => {
 });
 
 test("outcomeOfExit: another code is a failure with the end of stderr, or with the code where there is none", () => {
-  expect(outcomeOfExit({ code: 3, signal: null }, null, "SIGTERM", stderr("it broke"))).toEqual({ kind: "failed", error: "it broke" });
-  expect(outcomeOfExit({ code: 3, signal: null }, null, "SIGTERM", stderr(""))).toEqual({ kind: "failed", error: "Process exited with code 3" });
+  expect(outcomeOfExit({ code: 3, signal: null }, null, "SIGTERM", stderr("it broke"))).toEqual({
+    kind: "failed",
+    error: "it broke",
+  });
+  expect(outcomeOfExit({ code: 3, signal: null }, null, "SIGTERM", stderr(""))).toEqual({
+    kind: "failed",
+    error: "Process exited with code 3",
+  });
 });
 
 test("outcomeOfExit: 75 is a failure that may pass", () => {
@@ -30,23 +42,37 @@ test("outcomeOfExit: a signal that nobody here sent is a failure that names it",
   });
 });
 
-test.each(["stop-command", "shutdown"] as const)("outcomeOfExit: after a %s it is stopped, with the signal that was used, however it exited", (kind) => {
-  expect(outcomeOfExit(EXIT_0, { kind }, "SIGTERM", stderr("x"))).toEqual({ kind: "stopped", signal: "SIGTERM" });
-  expect(outcomeOfExit(KILLED, { kind }, "SIGKILL", stderr("x"))).toEqual({ kind: "stopped", signal: "SIGKILL" });
-});
+test.each(["stop-command", "shutdown"] as const)(
+  "outcomeOfExit: after a %s it is stopped, with the signal that was used, however it exited",
+  (kind) => {
+    expect(outcomeOfExit(EXIT_0, { kind }, "SIGTERM", stderr("x"))).toEqual({ kind: "stopped", signal: "SIGTERM" });
+    expect(outcomeOfExit(KILLED, { kind }, "SIGKILL", stderr("x"))).toEqual({ kind: "stopped", signal: "SIGKILL" });
+  },
+);
 
 test("outcomeOfExit: after the run time-out it is a failure that tells the time-out", () => {
   const outcome = outcomeOfExit(EXIT_0, { kind: "run-timeout", afterMs: 90_000 }, "SIGKILL", stderr("x"));
-  expect(outcome).toEqual({ kind: "timed-out", error: "The run took longer than the run time-out of 1 min 30 s and was ended (SIGKILL)" });
+  expect(outcome).toEqual({
+    kind: "timed-out",
+    error: "The run took longer than the run time-out of 1 min 30 s and was ended (SIGKILL)",
+  });
 });
 
 test.each<[Outcome, unknown, string]>([
   [{ kind: "succeeded" }, { verb: "completed" }, "completed"],
   [{ kind: "failed", error: "e" }, { verb: "failed", error: "e" }, "failed"],
   [{ kind: "failed", error: "e", reason: "temporary" }, { verb: "failed", error: "e", reason: "temporary" }, "failed"],
-  [{ kind: "vanished", error: "e" }, { verb: "failed", error: "e", reason: "interrupted" }, "failed (the executor vanished)"],
+  [
+    { kind: "vanished", error: "e" },
+    { verb: "failed", error: "e", reason: "interrupted" },
+    "failed (the executor vanished)",
+  ],
   [{ kind: "timed-out", error: "e" }, { verb: "failed", error: "e", reason: "timed_out" }, "failed (run time-out)"],
-  [{ kind: "not-started", error: "e" }, { verb: "failed", error: "e", reason: "not_started" }, "failed (not started: e)"],
+  [
+    { kind: "not-started", error: "e" },
+    { verb: "failed", error: "e", reason: "not_started" },
+    "failed (not started: e)",
+  ],
   [{ kind: "stopped", signal: "SIGKILL" }, { verb: "stopped", signal: "SIGKILL" }, "stopped (SIGKILL)"],
   [{ kind: "claim-lost", reason: "r" }, null, "given up (r)"],
 ])("reportOf, describeOutcome: of %j", (outcome, report, words) => {

@@ -110,7 +110,11 @@ test("RunRegistry.changed: resolves when a wait begins and when it ends", async 
 
 test("RunRegistry: runs that wait for their session's turn hold no slot, and the one whose turn comes has that of the one before", () => {
   const registry = new RunRegistry(2);
-  const [first, second, third] = ["run_a", "run_b", "run_c"].map((runId) => take(registry, runId)) as [TakenRun, TakenRun, TakenRun];
+  const [first, second, third] = ["run_a", "run_b", "run_c"].map((runId) => take(registry, runId)) as [
+    TakenRun,
+    TakenRun,
+    TakenRun,
+  ];
   expect([registry.executing, registry.isFull]).toEqual([3, false]);
   const other = take(registry, "run_d", "ses_d");
   expect(registry.isFull).toBe(true);
