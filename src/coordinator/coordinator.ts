@@ -1,6 +1,7 @@
 import { withDeadline } from "../async/delay.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { isLoopback } from "../protocol/loopback.ts";
 import { AgentFolder } from "./agents/agent-folder.ts";
 import { agentRoutes } from "./routes/agent-routes.ts";
 import { Agents } from "./agents/agents.ts";
@@ -9,7 +10,7 @@ import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
 import { Claims } from "./runs/claims.ts";
 import { type AnswerClass, type CoordinatorCounts, runnersNow, runsNow } from "./runs/counts.ts";
 import { Deadlines } from "./store/deadlines.ts";
-import { corsHeaders, guard, isLoopback } from "./routes/guard.ts";
+import { corsHeaders, guard } from "./routes/guard.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { HttpError } from "./routes/http.ts";
 import { IdempotencyKeys } from "./runs/idempotency-keys.ts";

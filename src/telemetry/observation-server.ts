@@ -1,6 +1,6 @@
-import { isIP } from "node:net";
 import type { Address } from "../config/values.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
+import { isLoopback, isTrustedHost, UNTRUSTED_HOST } from "../protocol/loopback.ts";
 import type { Status } from "./status.ts";
 
 export interface ObservationOptions {
@@ -20,8 +20,7 @@ export function serveObservation({ address, status, metrics }: ObservationOption
     (answer: () => Response | Promise<Response>) =>
     (request: Request): Response | Promise<Response> => {
       if (request.method !== "GET" && request.method !== "HEAD") return text(405, "Only GET");
-      if (isLoopback(address.host) && !isTrustedHost(request.headers.get("host")))
-        return text(403, "The Host header names neither this machine nor an address");
+      if (isLoopback(address.host) && !isTrustedHost(request.headers.get("host"))) return text(403, UNTRUSTED_HOST);
       return answer();
     };
   try {
@@ -48,10 +47,6 @@ export function serveObservation({ address, status, metrics }: ObservationOption
   }
 }
 
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
-}
-
 function readiness({ ready, runner }: Status): Response {
   if (ready || runner === null) return text(200, "ready");
   if (runner.state !== "online") return text(503, `not ready: ${runner.state}`);
@@ -60,11 +55,4 @@ function readiness({ ready, runner }: Status): Response {
 
 function text(status: number, body: string): Response {
   return new Response(`${body}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
-}
-
-function isTrustedHost(host: string | null): boolean {
-  if (host === null) return true;
-  if (!URL.canParse(`http://${host}`)) return false;
-  const name = new URL(`http://${host}`).hostname.replace(/^\[(.*)\]$/, "$1");
-  return isLoopback(name) || isIP(name) !== 0;
 }

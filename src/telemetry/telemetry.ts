@@ -2,6 +2,7 @@ import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Address } from "../config/values.ts";
 import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
 import type { Log } from "../log.ts";
+import { isLoopback } from "../protocol/loopback.ts";
 import { type RunnerObserver, unobserved } from "../runner/runs/observer.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 import type { RunnerMetrics } from "./runner-metrics.ts";
@@ -53,7 +54,7 @@ async function serve(
   status: () => RunnerStatus | null,
   { identity, coordinator, log }: TelemetryOptions,
 ) {
-  const [{ ProgramMetrics }, { isLoopback, serveObservation }] = await Promise.all([
+  const [{ ProgramMetrics }, { serveObservation }] = await Promise.all([
     import("./program-metrics.ts"),
     import("./observation-server.ts"),
   ]);

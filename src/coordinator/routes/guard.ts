@@ -1,15 +1,7 @@
 import { bearerTokenOf, isToken } from "../../protocol/bearer-token.ts";
+import { isLoopback, isTrustedHost, UNTRUSTED_HOST } from "../../protocol/loopback.ts";
 import { HttpError } from "./http.ts";
 import { isOfPage } from "./dashboard-page.ts";
-
-/** In a URL the parser has made sure that what looks like an address is one. */
-const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
-
-/** Whether a host name or address means this machine only. */
-export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
-  return name === "localhost" || name === "::1" || (name.startsWith("127.") && IPV4.test(name));
-}
 
 /**
  * Who may call. With a token: whoever shows it (`GET /health` and the dashboard's own files are open; a browser's EventSource cannot send headers, so the stream takes it
@@ -31,9 +23,7 @@ export function guard(request: Request, { pathname, searchParams }: URL, token: 
   const origin = request.headers.get("origin");
   if (origin !== null && !isLoopbackOrigin(origin))
     throw new HttpError(403, "Requests from web pages of other origins are refused");
-  const host = request.headers.get("host");
-  if (host !== null && !isTrustedHost(host))
-    throw new HttpError(403, "The Host header names neither this machine nor an address");
+  if (!isTrustedHost(request.headers.get("host"))) throw new HttpError(403, UNTRUSTED_HOST);
 }
 
 /** Dashboards served from another port of this machine may read the answers. */
@@ -51,11 +41,4 @@ export function corsHeaders(request: Request): Record<string, string> {
 
 function isLoopbackOrigin(origin: string): boolean {
   return URL.canParse(origin) && isLoopback(new URL(origin).hostname);
-}
-
-function isTrustedHost(host: string): boolean {
-  const url = `http://${host}`;
-  if (!URL.canParse(url)) return false;
-  const { hostname } = new URL(url);
-  return isLoopback(hostname) || hostname.startsWith("[") || IPV4.test(hostname);
 }
