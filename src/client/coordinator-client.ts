@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { AgentInfo, Blueprint, type CreateAgent } from "../protocol/agent.ts";
+import { keepValid } from "../protocol/keep-valid.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";
 import { type OutputShown, RunOutputAnswer } from "../protocol/run-output.ts";
@@ -358,13 +359,6 @@ function reportBody(runnerId: string, report: Report): object {
     case "stopped":
       return { runner_id: runnerId, signal: report.signal };
   }
-}
-
-function keepValid<S extends v.GenericSchema>(schema: S, rows: readonly unknown[]): v.InferOutput<S>[] {
-  return rows.flatMap((row) => {
-    const parsed = v.safeParse(schema, row);
-    return parsed.success ? [parsed.output] : [];
-  });
 }
 
 function query(filter: Readonly<Record<string, string>>): string {

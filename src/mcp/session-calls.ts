@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { detailOf, parseJson } from "../client/failure.ts";
 import type { Caller } from "../gateway/caller.ts";
+import { keepValid } from "../protocol/keep-valid.ts";
 import { CreatedRun } from "../protocol/run.ts";
 import { Session, SessionList } from "../protocol/session.ts";
 import { ToolError } from "./tool-result.ts";
@@ -44,7 +45,7 @@ export class SessionCalls {
   async agents(tags: readonly string[]): Promise<Agent[]> {
     const query = tags.length === 0 ? "" : `?tags=${tags.map(encodeURIComponent).join(",")}`;
     const agents = await this.#get(`/agents${query}`, v.array(v.unknown()));
-    return valid(Agent, agents).filter(
+    return keepValid(Agent, agents).filter(
       ({ status, tags: has }) => status === "active" && tags.every((tag) => has.includes(tag)),
     );
   }
@@ -56,7 +57,7 @@ export class SessionCalls {
   }
 
   async sessions(): Promise<Session[]> {
-    return valid(Session, (await this.#get("/sessions", SessionList)).sessions);
+    return keepValid(Session, (await this.#get("/sessions", SessionList)).sessions);
   }
 
   /** `not_existent` for one that was deleted. ToolError for one that is none of the caller's. */
@@ -146,11 +147,4 @@ function parsed<S extends v.GenericSchema>(schema: S, body: unknown): v.InferOut
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
   throw new ToolError("The coordinator gave an answer that makes no sense. Try again in a while.");
-}
-
-function valid<S extends v.GenericSchema>(schema: S, rows: readonly unknown[]): v.InferOutput<S>[] {
-  return rows.flatMap((row) => {
-    const result = v.safeParse(schema, row);
-    return result.success ? [result.output] : [];
-  });
 }
