@@ -1,3 +1,4 @@
+import { NEVER } from "../async/never.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
@@ -29,7 +30,6 @@ const ATTEMPTS = 50;
 
 /** At most 256 requests of a process are in flight at once, bodies included: the runner's own reports must always find room. */
 const MAX_FORWARDED = 200;
-const NEVER = new AbortController().signal;
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { NEVER } from "../async/never.ts";
 import type { Grant } from "../gateway/grant.ts";
 import { adoptExecutor, bootId, lives, type ProcessIdentity } from "../process/adopt.ts";
 import { preventBeginning } from "../process/begin-mark.ts";
@@ -15,8 +16,6 @@ import { activityRecorder } from "./execution/run-record.ts";
 import type { RunRegistry, TakenRun } from "./runs/run-registry.ts";
 import type { RunnerParts } from "./execution/runner-parts.ts";
 import { endRemains } from "./execution/supervise.ts";
-
-const NEVER = new AbortController().signal;
 
 /** What no process answers to; for an executor of which nothing but its files may be left. */
 const NOBODY: ProcessIdentity = { pid: 0, startedAt: "", bootId: "" };

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { NEVER } from "../../src/async/never.ts";
 import { CoordinatorClient, duplicateRunner } from "../../src/client/coordinator-client.ts";
 import { noAuthorization, staticToken } from "../../src/client/credentials.ts";
 import { CoordinatorFailure, failureOfAnswer } from "../../src/client/failure.ts";
@@ -8,11 +9,10 @@ import { rawServer, type StubServer, stubServer } from "./stub-server.ts";
 const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", status: "claimed", prompt: "p" };
 
 const clientOf = (server: { url: string }): CoordinatorClient => new CoordinatorClient(server.url, noAuthorization);
-const forever = (): AbortSignal => new AbortController().signal;
 const poll = (
   server: { url: string },
   options: { stopsOnly?: boolean; timeoutMs?: number; signal?: AbortSignal } = {},
-) => clientOf(server).poll("lnch_1", { stopsOnly: false, timeoutMs: 10_000, signal: forever(), ...options });
+) => clientOf(server).poll("lnch_1", { stopsOnly: false, timeoutMs: 10_000, signal: NEVER, ...options });
 
 const bodiesOf = (server: StubServer): unknown[] => server.received.map(({ body }) => JSON.parse(body));
 
@@ -69,10 +69,10 @@ test("CoordinatorClient: ids are escaped in paths", async () => {
 test("CoordinatorClient.poll: asks for stops only where that is wanted, and gives its credentials", async () => {
   await using server = stubServer(() => new Response(null, { status: 204 }));
   const client = new CoordinatorClient(server.url, staticToken("t"));
-  expect(await client.poll("a b", { stopsOnly: false, timeoutMs: 1_000, signal: forever() })).toEqual({
+  expect(await client.poll("a b", { stopsOnly: false, timeoutMs: 1_000, signal: NEVER })).toEqual({
     kind: "nothing",
   });
-  await client.poll("a b", { stopsOnly: true, timeoutMs: 1_000, signal: forever() });
+  await client.poll("a b", { stopsOnly: true, timeoutMs: 1_000, signal: NEVER });
   expect(server.received.map(({ url }) => url)).toEqual([
     "/runner/runs?runner_id=a%20b",
     "/runner/runs?runner_id=a%20b&capacity=0",

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { NEVER } from "../../src/async/never.ts";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../src/client/credentials.ts";
 import { silentLog } from "../../src/log.ts";
@@ -6,8 +7,6 @@ import { SessionWatch } from "../../src/mcp/session-watch.ts";
 import { stubServer } from "../client/stub-server.ts";
 import { Fixture } from "../coordinator/fixture.ts";
 import { until } from "../harness/until.ts";
-
-const NEVER = new AbortController().signal;
 
 function watchAt(url: string): SessionWatch {
   return new SessionWatch({ coordinator: new CoordinatorClient(url, noAuthorization), log: silentLog });
