@@ -9,6 +9,7 @@ import {
 } from "../../protocol/runner.ts";
 import type { Claims } from "../runs/claims.ts";
 import { HttpError, invalid, readBody } from "./http.ts";
+import { isTrue } from "./is-true.ts";
 import { namedPage } from "./paging.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { Polls } from "../runs/polls.ts";
@@ -134,9 +135,4 @@ function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
 
 function contextOf(run: RunRow): { run: string; session: string } {
   return { run: run.run_id, session: run.session_id };
-}
-
-/** The words that FastAPI takes for true. */
-export function isTrue(value: string | null): boolean {
-  return value !== null && ["true", "1", "yes", "on", "t", "y"].includes(value.toLowerCase());
 }

@@ -4,7 +4,7 @@ import { type Call, HttpError, readBody } from "./http.ts";
 import { answerList, nextCursor, type Page, pageOf, rowsOfPage } from "./paging.ts";
 import type { Routes } from "./router.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
-import { isTrue } from "./runner-routes.ts";
+import { isTrue } from "./is-true.ts";
 import { type EventRow, type SessionEvents, soughtEvents, wireEvent } from "../sessions/session-events.ts";
 import { soughtSessions } from "./session-lists.ts";
 import { shapeOf } from "../sessions/tree-shape.ts";
