@@ -5,7 +5,7 @@ import type { Log } from "../log.ts";
 
 /*
  * Where this runner's own cgroup (version 2) can be written, each run gets one below it. A process cannot leave it by clearing its
- * environment, by a session of its own or by losing its parent, so it finds what the other ways (remains.ts) do not. It comes on top of them:
+ * environment, by a session of its own or by losing its parent, so it finds what the other ways (leftovers.ts) do not. It comes on top of them:
  * where there is no cgroup to be had (no Linux, read-only, another user's, a kernel before 5.14) nothing is lost but that.
  *
  * Its name is made of the runner's identity and the run, and what is in it the kernel knows: nothing has to be on record. The next start

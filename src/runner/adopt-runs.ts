@@ -15,7 +15,7 @@ import type { Outcome } from "./runs/outcome.ts";
 import { activityRecorder } from "./execution/run-record.ts";
 import type { RunRegistry, TakenRun } from "./runs/run-registry.ts";
 import type { RunnerParts } from "./execution/runner-parts.ts";
-import { endRemains } from "./execution/supervise.ts";
+import { endLeftovers } from "./execution/supervise.ts";
 
 /** What no process answers to; for an executor of which nothing but its files may be left. */
 const NOBODY: ProcessIdentity = { pid: 0, startedAt: "", bootId: "" };
@@ -89,7 +89,7 @@ function mayLeaveSomething({ kind }: Outcome): boolean {
 
 /** The run is through, but the runner died before it had ended what the run left behind. */
 async function lookAgain({ assigned: { runId, sessionId }, identity }: JournalRun, parts: RunnerParts): Promise<void> {
-  await endRemains({ runId, context: { run: runId, session: sessionId } }, identity ?? NOBODY, parts);
+  await endLeftovers({ runId, context: { run: runId, session: sessionId } }, identity ?? NOBODY, parts);
   parts.journal.done(runId);
 }
 

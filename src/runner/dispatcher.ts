@@ -75,14 +75,14 @@ export class Dispatcher {
     const run = this.registry.get(runId);
     if (run !== undefined) return stopRun(run);
     if (this.registry.knows(runId)) return;
-    const { coordinator, delivery, remains } = this.parts;
+    const { coordinator, delivery, leftovers } = this.parts;
     const found = await deliver("Reading the run", () => coordinator.run(runId), delivery);
     if (found.kind !== "answered" || found.value.status !== "stopping" || this.registry.knows(runId)) return;
     const context = { run: runId, session: found.value.session_id };
     this.#log.warn(`Run ${runId} is to be stopped but is not running here`, context);
     // It is accounted for: told twice to stop it, or reading of it elsewhere, nobody reports it a second time.
     this.registry.remember([runId]);
-    const { ended, left } = await remains.end(
+    const { ended, left } = await leftovers.end(
       { runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS },
       { coalesce: false },
     );

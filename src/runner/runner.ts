@@ -11,7 +11,7 @@ import { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import { OutputWatch } from "../process/output-watch.ts";
 import { privateFolder } from "../process/private-folder.ts";
-import { Remains } from "../process/remains.ts";
+import { Leftovers } from "../process/leftovers.ts";
 import { RunCgroups } from "../process/run-cgroups.ts";
 import { requireRoom } from "../process/shortage.ts";
 import type { PollMessage } from "../protocol/poll.ts";
@@ -276,7 +276,7 @@ export class Runner {
       coordinator: this.#coordinator,
       registration: this.#registration,
       outputs: new OutputWatch(),
-      remains: new Remains(own.cgroups),
+      leftovers: new Leftovers(own.cgroups),
       observer: this.#observer,
       delivery: { link: this.#link, renew: () => this.#registration.renew(), log: log.scope("supervisor") },
       inheritedEnv,

@@ -25,7 +25,7 @@ export class RunnerMetrics {
   readonly #duration: Histogram<"outcome">;
   readonly #reportDelay: Histogram;
   readonly #heartbeatFailures: Counter;
-  readonly #remains: Counter;
+  readonly #leftovers: Counter;
 
   /** `status`: null as long as there is no runner. */
   constructor(registry: Registry, status: () => RunnerStatus | null) {
@@ -62,7 +62,7 @@ export class RunnerMetrics {
       help: "Heartbeats that the coordinator did not accept.",
       registers,
     });
-    this.#remains = new Counter({
+    this.#leftovers = new Counter({
       name: "agent_runner_reaped_processes_total",
       help: "Processes that runs left behind and that were ended.",
       registers,
@@ -86,8 +86,8 @@ export class RunnerMetrics {
     this.#heartbeatFailures.inc();
   }
 
-  remainsEnded(count: number): void {
-    this.#remains.inc(count);
+  leftoversEnded(count: number): void {
+    this.#leftovers.inc(count);
   }
 }
 

@@ -93,6 +93,6 @@ function observe(metrics: RunnerMetrics | null, spans: RunSpans | null): RunnerO
       spans?.runEnded(run, outcome);
     },
     heartbeatFailed: () => metrics?.heartbeatFailed(),
-    remainsEnded: (count) => metrics?.remainsEnded(count),
+    leftoversEnded: (count) => metrics?.leftoversEnded(count),
   };
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
 import { killCgroup, pidsInCgroup, placeOf, removeCgroup, RunCgroups } from "../../src/process/run-cgroups.ts";
-import { Remains } from "../../src/process/remains.ts";
+import { Leftovers } from "../../src/process/leftovers.ts";
 import { ownCgroup } from "../harness/cgroups.ts";
 import { isAlive } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
@@ -147,7 +147,7 @@ test.if(hasCgroups)("removeCgroup, pidsInCgroup and killCgroup: with what was ma
 });
 
 test.if(hasCgroups)(
-  "Remains: ends what only the cgroup tells, counts it, and removes the cgroup; SIGTERM first",
+  "Leftovers: ends what only the cgroup tells, counts it, and removes the cgroup; SIGTERM first",
   async () => {
     await using at = await own();
     using folder = place();
@@ -156,7 +156,7 @@ test.if(hasCgroups)(
     await run.process.exited;
     await until("it runs", () => run.stdout().includes("ready"));
     const leader = { pid: run.process.pid, startedAt: run.process.startedAt };
-    const { ended, left } = await new Remains(at.cgroups).end(
+    const { ended, left } = await new Leftovers(at.cgroups).end(
       { runId: RUN, leader, graceMs: 10_000 },
       { coalesce: false },
     );
@@ -167,14 +167,14 @@ test.if(hasCgroups)(
   },
 );
 
-test.if(hasCgroups)("Remains: what ignores SIGTERM in the cgroup is killed when the grace is over", async () => {
+test.if(hasCgroups)("Leftovers: what ignores SIGTERM in the cgroup is killed when the grace is over", async () => {
   await using at = await own();
   using folder = place();
   const script = `env -i setsid sh -c '(trap "" TERM; exec sleep 300) & echo $!'`;
   await using run = started(folder.request(["sh", "-c", script]), at.cgroups.make(RUN));
   await run.process.exited;
   const pid = Number(run.stdout());
-  const ended = await new Remains(at.cgroups).end({ runId: RUN, leader: null, graceMs: 300 }, { coalesce: false });
+  const ended = await new Leftovers(at.cgroups).end({ runId: RUN, leader: null, graceMs: 300 }, { coalesce: false });
   expect([ended, isAlive(pid), existsSync(at.pathOf(RUN))]).toEqual([{ ended: 1, left: [] }, false, false]);
 });
 

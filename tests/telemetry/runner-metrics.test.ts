@@ -86,7 +86,7 @@ test("RunnerMetrics: gauges show the status of the moment", async () => {
 test("RunnerMetrics: counts heartbeats that failed and processes that were ended", async () => {
   const { metrics, lines } = metricsOf();
   metrics.heartbeatFailed();
-  metrics.remainsEnded(3);
+  metrics.leftoversEnded(3);
   const seen = await lines();
   expect(seen).toContain("agent_runner_heartbeat_failures_total 1");
   expect(seen).toContain("agent_runner_reaped_processes_total 3");

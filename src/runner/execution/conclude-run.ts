@@ -10,7 +10,7 @@ import { describeMs, describeOutcome, type Outcome, reportOf } from "../runs/out
 import { dropRunRecord } from "./run-record.ts";
 import type { TakenRun } from "../runs/run-registry.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
-import { endRemains } from "./supervise.ts";
+import { endLeftovers } from "./supervise.ts";
 
 /** What came of a run, its executor if one was started. `unwatch` ends the look at its output. */
 export interface Attempt {
@@ -54,7 +54,7 @@ export async function concludeRun(
   if (isReported) log.info(`The coordinator knows how run ${run.runId} ended`, run.context);
   else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
   const endedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
-  const looked = child !== null && endedByItself ? endRemains(run, child, parts) : undefined;
+  const looked = child !== null && endedByItself ? endLeftovers(run, child, parts) : undefined;
   attempt.unwatch();
   child?.close();
   await reported;

@@ -4,7 +4,7 @@ import type { Config } from "../../config/load-config.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import type { Log } from "../../log.ts";
 import type { OutputWatch } from "../../process/output-watch.ts";
-import type { Remains } from "../../process/remains.ts";
+import type { Leftovers } from "../../process/leftovers.ts";
 import type { RunCgroups } from "../../process/run-cgroups.ts";
 import type { DeliverOptions } from "../link/deliver.ts";
 import type { Intake } from "../intake.ts";
@@ -24,7 +24,7 @@ export interface RunnerParts {
   /** Names this runner's identity in files. */
   readonly identityKey: string;
   readonly outputs: OutputWatch;
-  readonly remains: Remains;
+  readonly leftovers: Leftovers;
   readonly cgroups: RunCgroups;
   readonly observer: RunnerObserver;
   readonly delivery: Omit<DeliverOptions, "context" | "signal">;

@@ -1,5 +1,5 @@
 import { withDeadline } from "../../async/delay.ts";
-import type { RemainsOf } from "../../process/remains.ts";
+import type { LeftoverScope } from "../../process/leftovers.ts";
 import type { ExitStatus } from "../../process/shim.ts";
 import type { ExecutorProcess } from "../../process/spawn.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
@@ -32,11 +32,11 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
       return outcomeOfExit(first, null, "SIGTERM", () => child.stderr.tail(ERROR_TEXT_BYTES));
     const termedAtMs = performance.now();
     const { exit, usedSignal } = await stop(run, child, parts);
-    const ended = await parts.remains.end(
-      { ...remainsOf(run, child), graceMs: GRACE_MS, termedAtMs },
+    const ended = await parts.leftovers.end(
+      { ...leftoversOf(run, child), graceMs: GRACE_MS, termedAtMs },
       { coalesce: false },
     );
-    parts.observer.remainsEnded(ended.ended);
+    parts.observer.leftoversEnded(ended.ended);
     if (ended.ended > 0) log.info(`Ended ${ended.ended} more process(es) of run ${run.runId}`, run.context);
     if (ended.left.length > 0) log.error(`Could not end pid ${ended.left.join(", ")} of run ${run.runId}`, run.context);
     return outcomeOfExit(exit, run.cancelReason, usedSignal, () => "");
@@ -72,7 +72,7 @@ function timeoutReason(afterMs: number): { kind: "run-timeout"; afterMs: number 
 }
 
 /** Of an executor that was taken up without its process, or whose start could not be told, only the mark is known. */
-function remainsOf(run: RunName, { pid, startedAt }: Leader): Pick<RemainsOf, "runId" | "leader"> {
+function leftoversOf(run: RunName, { pid, startedAt }: Leader): Pick<LeftoverScope, "runId" | "leader"> {
   return { runId: run.runId, leader: startedAt === "" ? null : { pid, startedAt } };
 }
 
@@ -83,11 +83,14 @@ type Leader = Pick<ExecutorProcess, "pid" | "startedAt">;
  * After a normal end: what the executor left behind is ended too. The report has gone out by then; the look at the process table
  * waits for other runs' to share it.
  */
-export async function endRemains(run: RunName, child: Leader, parts: RunnerParts): Promise<void> {
+export async function endLeftovers(run: RunName, child: Leader, parts: RunnerParts): Promise<void> {
   if (parts.config.keepBackground) return parts.cgroups.drop(run.runId);
-  const { ended, left } = await parts.remains.end({ ...remainsOf(run, child), graceMs: GRACE_MS }, { coalesce: true });
+  const { ended, left } = await parts.leftovers.end(
+    { ...leftoversOf(run, child), graceMs: GRACE_MS },
+    { coalesce: true },
+  );
   const log = parts.log.scope("supervisor");
-  parts.observer.remainsEnded(ended);
+  parts.observer.leftoversEnded(ended);
   if (ended > 0) log.info(`Ended ${ended} process(es) that run ${run.runId} left behind`, run.context);
   if (left.length > 0) log.error(`Could not end pid ${left.join(", ")} that run ${run.runId} left behind`, run.context);
 }

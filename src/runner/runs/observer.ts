@@ -10,7 +10,7 @@ export interface RunnerObserver {
   runEnded(run: ActiveRun, outcome: Outcome): void;
   heartbeatFailed(): void;
   /** So many processes of a run that were left when its executor had ended were ended. */
-  remainsEnded(count: number): void;
+  leftoversEnded(count: number): void;
 }
 
 /** For a runner that nobody watches: a trace that a run belongs to is handed on to its executor all the same. */
@@ -18,7 +18,7 @@ export const unobserved: RunnerObserver = {
   traceOf: ({ assigned }) => traceFields(assigned),
   runEnded() {},
   heartbeatFailed() {},
-  remainsEnded() {},
+  leftoversEnded() {},
 };
 
 export function traceVariables({ traceparent, tracestate }: TraceFields): Readonly<Record<string, string>> {

@@ -13,7 +13,7 @@ const parts = {
   config: { runTimeoutMs: HOUR_MS },
   log: silentLog,
   journal: { cancelled() {} },
-  remains: { end: () => Promise.resolve({ ended: 0, left: [] }) },
+  leftovers: { end: () => Promise.resolve({ ended: 0, left: [] }) },
   observer: unobserved,
 } as unknown as RunnerParts;
 

@@ -6,7 +6,7 @@ import { killCgroup, pidsInCgroup, removeCgroup, type RunCgroups } from "./run-c
  * What is to be ended: everything that carries the run's marker, is in the session of its leader or in the run's cgroup, or descends from one
  * of those.
  */
-export interface RemainsOf {
+export interface LeftoverScope {
   readonly runId: string;
   /** The executor, which has ended or is ending; null if it is not known. */
   readonly leader: { readonly pid: number; readonly startedAt: string } | null;
@@ -17,12 +17,12 @@ export interface RemainsOf {
 }
 
 /** `ended`: how many processes were found and are gone; `left`: pids that survived even SIGKILL for ten seconds. */
-export interface RemainsEnded {
+export interface LeftoversEnded {
   readonly ended: number;
   readonly left: readonly number[];
 }
 
-interface Target extends RemainsOf {
+interface Target extends LeftoverScope {
   readonly seen: Set<string>;
   readonly signalled: Set<string>;
   /** When a process table that could not be read all the time counts as an empty one. */
@@ -32,7 +32,7 @@ interface Target extends RemainsOf {
   killAtMs: number | undefined;
   /** When SIGKILL was first sent. It is given up from then on, not from the beginning: a runner that was suspended meanwhile has sent nothing. */
   killedAtMs: number | undefined;
-  readonly done: PromiseWithResolvers<RemainsEnded>;
+  readonly done: PromiseWithResolvers<LeftoversEnded>;
 }
 
 const RESCAN_MS = 50;
@@ -44,7 +44,7 @@ const NOBODY: ReadonlySet<number> = new Set();
  * Ends what runs left behind. All runs that wait for a look share one scan of the process table; a look for a normal end waits a
  * moment for others to join it (`coalesce`), one for a stop does not. What is left nothing of has no cgroup any more.
  */
-export class Remains {
+export class Leftovers {
   readonly #cgroups: Pick<RunCgroups, "of"> | null;
   readonly #giveUpMs: number;
   readonly #targets = new Set<Target>();
@@ -59,8 +59,8 @@ export class Remains {
     this.#giveUpMs = options.giveUpMs;
   }
 
-  /** Ends the remains and resolves when a scan finds none, or when it has given up. */
-  end(of: RemainsOf, options: { coalesce: boolean }): Promise<RemainsEnded> {
+  /** Ends the leftovers and resolves when a scan finds none, or when it has given up. */
+  end(of: LeftoverScope, options: { coalesce: boolean }): Promise<LeftoversEnded> {
     const target: Target = {
       ...of,
       seen: new Set(),
@@ -102,19 +102,19 @@ export class Remains {
     // The system refuses to remove one that a process is in: that nothing is left in it is certain then.
     if (target.cgroup !== null && removeCgroup(target.cgroup)) target.cgroup = null;
     // After the table was read: an entry that is in the cgroup now and has the start time that it had then is one and the same process.
-    const remains = remainsIn(table, target, target.cgroup === null ? undefined : pidsInCgroup(target.cgroup));
-    for (const entry of remains) target.seen.add(nameOf(entry));
-    const isNothingLeft = remains.length === 0 && target.cgroup === null;
+    const leftovers = leftoversIn(table, target, target.cgroup === null ? undefined : pidsInCgroup(target.cgroup));
+    for (const entry of leftovers) target.seen.add(nameOf(entry));
+    const isNothingLeft = leftovers.length === 0 && target.cgroup === null;
     if (isNothingLeft || (target.killedAtMs !== undefined && now > target.killedAtMs + this.#giveUpMs)) {
       this.#targets.delete(target);
-      target.done.resolve({ ended: target.seen.size - remains.length, left: remains.map((entry) => entry.pid) });
+      target.done.resolve({ ended: target.seen.size - leftovers.length, left: leftovers.map((entry) => entry.pid) });
       return;
     }
     target.killAtMs ??= now + target.graceMs;
     const signal = now >= target.killAtMs ? "SIGKILL" : "SIGTERM";
     if (signal === "SIGKILL") target.killedAtMs ??= now;
     if (signal === "SIGKILL" && target.cgroup !== null) killCgroup(target.cgroup);
-    for (const entry of remains) {
+    for (const entry of leftovers) {
       const name = `${nameOf(entry)} ${signal}`;
       if (signal === "SIGTERM" && target.signalled.has(name)) continue;
       target.signalled.add(name);
@@ -131,9 +131,9 @@ function nameOf(entry: ProcessEntry): string {
  * The processes of `table` that belong to the run, by marker, session (or group), cgroup (`members`) or parentage. This program itself never
  * does, nor do its other children because of it.
  */
-export function remainsIn(
+export function leftoversIn(
   table: readonly ProcessEntry[],
-  of: Pick<RemainsOf, "runId" | "leader">,
+  of: Pick<LeftoverScope, "runId" | "leader">,
   members: ReadonlySet<number> = NOBODY,
 ): ProcessEntry[] {
   const others = table.filter((entry) => entry.pid !== process.pid);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { ProcessEntry } from "../../src/process/process-table.ts";
-import { Remains, remainsIn } from "../../src/process/remains.ts";
+import { Leftovers, leftoversIn } from "../../src/process/leftovers.ts";
 import { isAlive } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { type Place, place, startScript } from "./started-process.ts";
@@ -8,7 +8,7 @@ import { type Place, place, startScript } from "./started-process.ts";
 const isLinux = process.platform === "linux";
 const AT_ONCE = { coalesce: false };
 let count = 0;
-const newRunId = (): string => `run_remains_${process.pid}_${++count}`;
+const newRunId = (): string => `run_leftovers_${process.pid}_${++count}`;
 
 /** Runs a script that prints the pids of what it leaves behind and ends; gives those pids. */
 async function leftBehind(
@@ -33,32 +33,32 @@ async function leftBehind(
   };
 }
 
-test("Remains: ends a child that stayed in the executor's group", async () => {
+test("Leftovers: ends a child that stayed in the executor's group", async () => {
   using at = place();
   const runId = newRunId();
   await using left = await leftBehind(at, runId, "sleep 300 & echo $!");
-  expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
+  expect(await new Leftovers().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
     ended: 1,
     left: [],
   });
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
 
-test("Remains: a runner that was suspended before it had sent a signal does not give up without one", async () => {
+test("Leftovers: a runner that was suspended before it had sent a signal does not give up without one", async () => {
   using at = place();
   const runId = newRunId();
   await using left = await leftBehind(at, runId, "trap '' TERM; sleep 300 & echo $!");
-  const ended = new Remains(null, { giveUpMs: 100 }).end({ runId, leader: left.leader, graceMs: 0 }, AT_ONCE);
+  const ended = new Leftovers(null, { giveUpMs: 100 }).end({ runId, leader: left.leader, graceMs: 0 }, AT_ONCE);
   Bun.sleepSync(300);
   expect(await ended).toEqual({ ended: 1, left: [] });
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
 
-test.if(isLinux)("Remains: ends a child that left group and session by setsid", async () => {
+test.if(isLinux)("Leftovers: ends a child that left group and session by setsid", async () => {
   using at = place();
   const runId = newRunId();
   await using left = await leftBehind(at, runId, "setsid sh -c 'echo $$; exec sleep 300' &");
-  expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
+  expect(await new Leftovers().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
     ended: 1,
     left: [],
   });
@@ -66,25 +66,25 @@ test.if(isLinux)("Remains: ends a child that left group and session by setsid", 
 });
 
 test.if(isLinux)(
-  "Remains: ends a child that cleared its environment and left the session, by its parent that is marked",
+  "Leftovers: ends a child that cleared its environment and left the session, by its parent that is marked",
   async () => {
     using at = place();
     const runId = newRunId();
     const script = "setsid sh -c 'echo $$; env -i setsid sh -c \"echo \\$\\$; exec sleep 300\" & sleep 300' &";
     await using left = await leftBehind(at, runId, script, 2);
-    const ended = await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE);
+    const ended = await new Leftovers().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE);
     expect(ended).toEqual({ ended: expect.any(Number), left: [] });
     expect(left.pids.map(isAlive)).toEqual([false, false]);
   },
 );
 
 test.if(isLinux)(
-  "Remains: ends a child that cleared its environment, in a group of its own, by its session",
+  "Leftovers: ends a child that cleared its environment, in a group of its own, by its session",
   async () => {
     using at = place();
     const runId = newRunId();
     await using left = await leftBehind(at, runId, "set -m; env -i sleep 300 & echo $!");
-    expect(await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
+    expect(await new Leftovers().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE)).toEqual({
       ended: 1,
       left: [],
     });
@@ -92,39 +92,39 @@ test.if(isLinux)(
   },
 );
 
-test("Remains: what ignores SIGTERM is killed when the grace is over, and not before", async () => {
+test("Leftovers: what ignores SIGTERM is killed when the grace is over, and not before", async () => {
   using at = place();
   const runId = newRunId();
   await using left = await leftBehind(at, runId, "sh -c 'trap \"\" TERM; echo $$; exec sleep 300' &");
   const startedMs = performance.now();
-  const ended = await new Remains().end({ runId, leader: left.leader, graceMs: 400 }, AT_ONCE);
+  const ended = await new Leftovers().end({ runId, leader: left.leader, graceMs: 400 }, AT_ONCE);
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(400);
   expect(ended).toEqual({ ended: 1, left: [] });
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
 
-test("Remains: the grace counts from a SIGTERM that was sent before", async () => {
+test("Leftovers: the grace counts from a SIGTERM that was sent before", async () => {
   using at = place();
   const runId = newRunId();
   await using left = await leftBehind(at, runId, "sh -c 'trap \"\" TERM; echo $$; exec sleep 300' &");
   const termedAtMs = performance.now() - 60_000;
   const startedMs = performance.now();
-  await new Remains().end({ runId, leader: left.leader, graceMs: 60_000, termedAtMs }, AT_ONCE);
+  await new Leftovers().end({ runId, leader: left.leader, graceMs: 60_000, termedAtMs }, AT_ONCE);
   expect(performance.now() - startedMs).toBeLessThan(10_000);
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
 
-test("Remains: a child may clean up when it gets SIGTERM", async () => {
+test("Leftovers: a child may clean up when it gets SIGTERM", async () => {
   using at = place();
   const runId = newRunId();
   // It tells its own pid: by then it listens.
   const script = `sh -c 'trap "echo cleaned >${at.path}/cleaned; exit" TERM; echo $$; while :; do sleep 0.02; done' &`;
   await using left = await leftBehind(at, runId, script);
-  await new Remains().end({ runId, leader: left.leader, graceMs: 10_000 }, AT_ONCE);
+  await new Leftovers().end({ runId, leader: left.leader, graceMs: 10_000 }, AT_ONCE);
   expect(await Bun.file(`${at.path}/cleaned`).text()).toBe("cleaned\n");
 });
 
-test("Remains: another run's processes and those of no run are left alone", async () => {
+test("Leftovers: another run's processes and those of no run are left alone", async () => {
   using at = place();
   using elsewhere = place();
   const runId = newRunId();
@@ -132,46 +132,46 @@ test("Remains: another run's processes and those of no run are left alone", asyn
   using elsewhereToo = place();
   await using unmarked = startScript(elsewhereToo, "exec sleep 300");
   await using left = await leftBehind(at, runId, "sleep 300 & echo $!");
-  await new Remains().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE);
+  await new Leftovers().end({ runId, leader: left.leader, graceMs: 5_000 }, AT_ONCE);
   expect([other, unmarked].map((run) => isAlive(run.process.pid))).toEqual([true, true]);
 });
 
-test("Remains: nothing left is nothing ended", async () => {
-  expect(await new Remains().end({ runId: newRunId(), leader: null, graceMs: 1_000 }, AT_ONCE)).toEqual({
+test("Leftovers: nothing left is nothing ended", async () => {
+  expect(await new Leftovers().end({ runId: newRunId(), leader: null, graceMs: 1_000 }, AT_ONCE)).toEqual({
     ended: 0,
     left: [],
   });
 });
 
-test("Remains: looks for several runs at once, each gets its own count", async () => {
+test("Leftovers: looks for several runs at once, each gets its own count", async () => {
   using at = place();
-  const remains = new Remains();
+  const leftovers = new Leftovers();
   const ids = [newRunId(), newRunId(), newRunId()];
   await using first = await leftBehind(at, ids[0] ?? "", "sleep 300 & echo $!; sleep 300 & echo $!", 2);
   await using second = await leftBehind(at, ids[1] ?? "", "sleep 300 & echo $!");
   const leaders = [first.leader, second.leader, null];
   const startedMs = performance.now();
   const ended = await Promise.all(
-    ids.map((runId, i) => remains.end({ runId, leader: leaders[i] ?? null, graceMs: 5_000 }, { coalesce: true })),
+    ids.map((runId, i) => leftovers.end({ runId, leader: leaders[i] ?? null, graceMs: 5_000 }, { coalesce: true })),
   );
   expect(ended.map(({ ended }) => ended)).toEqual([2, 1, 0]);
   // They waited for each other once, not one after the other.
   expect(performance.now() - startedMs).toBeLessThan(2_000);
 });
 
-test("Remains: a look that may wait is hurried by one that may not", async () => {
-  const remains = new Remains();
+test("Leftovers: a look that may wait is hurried by one that may not", async () => {
+  const leftovers = new Leftovers();
   const startedMs = performance.now();
-  const patient = remains.end({ runId: newRunId(), leader: null, graceMs: 0 }, { coalesce: true });
-  await remains.end({ runId: newRunId(), leader: null, graceMs: 0 }, AT_ONCE);
+  const patient = leftovers.end({ runId: newRunId(), leader: null, graceMs: 0 }, { coalesce: true });
+  await leftovers.end({ runId: newRunId(), leader: null, graceMs: 0 }, AT_ONCE);
   await patient;
   expect(performance.now() - startedMs).toBeLessThan(150);
 });
 
-test("Remains: a look after the last one has ended begins anew", async () => {
-  const remains = new Remains();
+test("Leftovers: a look after the last one has ended begins anew", async () => {
+  const leftovers = new Leftovers();
   for (let i = 0; i < 3; i++) {
-    expect(await remains.end({ runId: newRunId(), leader: null, graceMs: 0 }, { coalesce: i === 1 })).toEqual({
+    expect(await leftovers.end({ runId: newRunId(), leader: null, graceMs: 0 }, { coalesce: i === 1 })).toEqual({
       ended: 0,
       left: [],
     });
@@ -189,9 +189,9 @@ const entry = (pid: number, more: Partial<ProcessEntry> = {}): ProcessEntry => (
 });
 
 const pidsIn = (table: readonly ProcessEntry[]): number[] =>
-  remainsIn(table, { runId: "run_1", leader: { pid: 100, startedAt: "5" } }).map(({ pid }) => pid);
+  leftoversIn(table, { runId: "run_1", leader: { pid: 100, startedAt: "5" } }).map(({ pid }) => pid);
 
-test("remainsIn: by marker, by the leader's session, by parentage, in any order of the table", () => {
+test("leftoversIn: by marker, by the leader's session, by parentage, in any order of the table", () => {
   const table = [
     entry(5, { ppid: 4 }),
     entry(4, { ppid: 3 }),
@@ -203,17 +203,17 @@ test("remainsIn: by marker, by the leader's session, by parentage, in any order 
   expect(pidsIn(table).toSorted((a, b) => a - b)).toEqual([3, 4, 5, 101, 102]);
 });
 
-test("remainsIn: the leader's number, given to another run since, is not ours", () => {
+test("leftoversIn: the leader's number, given to another run since, is not ours", () => {
   expect(pidsIn([entry(100, { runId: "run_2" }), entry(101, { group: 100, session: 100, runId: "run_2" })])).toEqual(
     [],
   );
 });
 
-test("remainsIn: where the system tells no sessions the leader's group counts", () => {
+test("leftoversIn: where the system tells no sessions the leader's group counts", () => {
   expect(pidsIn([entry(101, { group: 100, session: null }), entry(102, { group: 102, session: null })])).toEqual([101]);
 });
 
-test("remainsIn: never this program, though it carries the marker of the run that it is part of; nor its other children", () => {
+test("leftoversIn: never this program, though it carries the marker of the run that it is part of; nor its other children", () => {
   const own = entry(process.pid, { runId: "run_1" });
   expect(pidsIn([own, entry(9, { ppid: process.pid, runId: "run_2" }), entry(10, { ppid: process.pid })])).toEqual([]);
 });
