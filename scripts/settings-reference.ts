@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type * as v from "valibot";
-import { allCommandModels } from "../src/commands/command-line/command-table.ts";
+import { allCommandModels } from "../src/commands/command-table.ts";
 import { SETTINGS, type SettingName } from "../src/config/settings.ts";
 import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text } from "../src/config/values.ts";
 

@@ -10,8 +10,8 @@ async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
   if (words.length === 1 && words[0] === "--version") return printVersion();
   const [{ programContext }, { runCommandLine }] = await Promise.all([
-    import("./commands/command-line/program-context.ts"),
-    import("./commands/command-line/run-command-line.ts"),
+    import("./commands/program-context.ts"),
+    import("./commands/run-command-line.ts"),
   ]);
   return runCommandLine(
     words,

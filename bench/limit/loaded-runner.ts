@@ -1,4 +1,4 @@
 // The modules that `src/main.ts` loads for a runner.
-export { programContext } from "../../src/commands/command-line/program-context.ts";
-export { runCommandLine } from "../../src/commands/command-line/run-command-line.ts";
+export { programContext } from "../../src/commands/program-context.ts";
+export { runCommandLine } from "../../src/commands/run-command-line.ts";
 export { runRunner } from "../../src/commands/wiring/run-runner.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bashCompletion } from "../../src/commands/completion/bash-completion.ts";
-import { allCommandModels } from "../../src/commands/command-line/command-table.ts";
+import { allCommandModels } from "../../src/commands/command-table.ts";
 import { fishCompletion } from "../../src/commands/completion/fish-completion.ts";
 import { manPage } from "../../src/commands/completion/man-page.ts";
 import { zshCompletion } from "../../src/commands/completion/zsh-completion.ts";

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { chooseCommand, normaliseArgs } from "../../src/commands/command-line/choose-command.ts";
-import { COMMANDS, rootCommand } from "../../src/commands/command-line/command-table.ts";
+import { COMMANDS, rootCommand } from "../../src/commands/command-table.ts";
 import { isRun, reasonNotToRun, shellBlocks } from "./shell-blocks.ts";
 
 const root = join(import.meta.dir, "../..");

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMMANDS } from "../../src/commands/command-line/command-table.ts";
+import { COMMANDS } from "../../src/commands/command-table.ts";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";

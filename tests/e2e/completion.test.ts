@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMMANDS } from "../../src/commands/command-line/command-table.ts";
+import { COMMANDS } from "../../src/commands/command-table.ts";
 import { BINARY } from "../harness/binary.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 

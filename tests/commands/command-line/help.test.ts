@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { COMMANDS, rootCommand } from "../../../src/commands/command-line/command-table.ts";
+import { COMMANDS, rootCommand } from "../../../src/commands/command-table.ts";
 import { renderHelp } from "../../../src/commands/command-line/help.ts";
 
 const plain = { commands: [], colours: false, width: 80 };

@@ -1,7 +1,7 @@
 import { fstatSync } from "node:fs";
-import { processEnvironment } from "../../config/environment.ts";
-import type { CommandContext } from "./command.ts";
-import type { Output } from "../terminal/output.ts";
+import { processEnvironment } from "../config/environment.ts";
+import type { CommandContext } from "./command-line/command.ts";
+import type { Output } from "./terminal/output.ts";
 
 /** This process as the commands see it. */
 export function programContext(stdout: Output, stderr: Output, exitNow: CommandContext["exitNow"]): CommandContext {

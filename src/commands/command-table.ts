@@ -1,6 +1,6 @@
-import type { Command } from "./command.ts";
-import { type CommandModel, commandModel } from "../completion/command-model.ts";
-import { commonOptions, runnerOptions } from "./options.ts";
+import type { Command } from "./command-line/command.ts";
+import { type CommandModel, commandModel } from "./completion/command-model.ts";
+import { commonOptions, runnerOptions } from "./command-line/options.ts";
 
 /** The runner itself: what `agent-runner` without a command does. */
 export const rootCommand: Command = {
@@ -20,54 +20,54 @@ export const rootCommand: Command = {
     ["agent-runner up -x test-executor", "coordinator and runner in one process, for whoever has no coordinator"],
     ["agent-runner --executor-list", "which executors are there, and can they run?"],
   ],
-  run: async (args, context) => (await import("../wiring/run-runner.ts")).runRunner(args, context),
+  run: async (args, context) => (await import("./wiring/run-runner.ts")).runRunner(args, context),
 };
 
 /** The commands by name. Each is loaded when it is used; its one line for `--help` stands here. */
 export const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
-  up: { summary: "Coordinator and runner in one process", load: async () => (await import("../up.ts")).upCommand },
+  up: { summary: "Coordinator and runner in one process", load: async () => (await import("./up.ts")).upCommand },
   coordinator: {
     summary: "The embedded coordinator alone",
-    load: async () => (await import("../coordinator.ts")).coordinatorCommand,
+    load: async () => (await import("./coordinator.ts")).coordinatorCommand,
   },
   submit: {
     summary: "Create a run and follow it to its result",
-    load: async () => (await import("../submit.ts")).submitCommand,
+    load: async () => (await import("./submit.ts")).submitCommand,
   },
   top: {
     summary: "Watch runs, sessions and runners live, and steer them",
-    load: async () => (await import("../top.ts")).topCommand,
+    load: async () => (await import("./top.ts")).topCommand,
   },
-  runs: { summary: "List runs", load: async () => (await import("../lists.ts")).runsCommand },
-  sessions: { summary: "List sessions", load: async () => (await import("../lists.ts")).sessionsCommand },
-  runners: { summary: "List runners", load: async () => (await import("../lists.ts")).runnersCommand },
+  runs: { summary: "List runs", load: async () => (await import("./lists.ts")).runsCommand },
+  sessions: { summary: "List sessions", load: async () => (await import("./lists.ts")).sessionsCommand },
+  runners: { summary: "List runners", load: async () => (await import("./lists.ts")).runnersCommand },
   agents: {
     summary: "List, show, add and remove agents",
-    load: async () => (await import("../agents.ts")).agentsCommand,
+    load: async () => (await import("./agents.ts")).agentsCommand,
   },
   logs: {
     summary: "Show what a run writes and tells, and follow it",
-    load: async () => (await import("../logs.ts")).logsCommand,
+    load: async () => (await import("./logs.ts")).logsCommand,
   },
   stop: {
     summary: "Stop a run, or what runs in a session",
-    load: async () => (await import("../stop.ts")).stopCommand,
+    load: async () => (await import("./stop.ts")).stopCommand,
   },
   handover: {
     summary: "End a runner and leave its executors to the next start",
-    load: async () => (await import("../handover.ts")).handoverCommand,
+    load: async () => (await import("./handover.ts")).handoverCommand,
   },
   service: {
     summary: "Install the runner as a service, or look after it",
-    load: async () => (await import("../service.ts")).serviceCommand,
+    load: async () => (await import("./service.ts")).serviceCommand,
   },
   completion: {
     summary: "Print completions for bash, zsh or fish, or the manual page",
-    load: async () => (await import("../completion/completion.ts")).completionCommand(allCommandModels),
+    load: async () => (await import("./completion/completion.ts")).completionCommand(allCommandModels),
   },
   doctor: {
     summary: "Check coordinator, executors, folders and clock",
-    load: async () => (await import("../doctor.ts")).doctorCommand,
+    load: async () => (await import("./doctor.ts")).doctorCommand,
   },
 };
 

@@ -1,10 +1,10 @@
 import { defineCommand, runCommand } from "citty";
-import { bypassProxyForLoopback } from "../../config/environment.ts";
-import { ExitCode } from "../../errors.ts";
-import { chooseCommand, normaliseArgs } from "./choose-command.ts";
-import type { Command, CommandContext } from "./command.ts";
+import { bypassProxyForLoopback } from "../config/environment.ts";
+import { ExitCode } from "../errors.ts";
+import { chooseCommand, normaliseArgs } from "./command-line/choose-command.ts";
+import type { Command, CommandContext } from "./command-line/command.ts";
 import { COMMANDS, rootCommand } from "./command-table.ts";
-import { renderHelp } from "./help.ts";
+import { renderHelp } from "./command-line/help.ts";
 
 /** From what was typed to an exit code: choose the command, parse for it, run it. `printVersion` is what `--version` does. */
 export async function runCommandLine(
