@@ -6,18 +6,18 @@ import { RunOutput } from "./run-output.ts";
 import { type ExitStatus, readStatus, statusOfCode } from "./shim.ts";
 import { type ExecutorProcess, statusFileOf } from "./spawn.ts";
 
-/** Names a process for good: a pid alone is given to others in time, and starts count from the machine's own start. */
+/** Identifies a process for good: a pid is reused in time, and on Linux `startedAt` counts from the boot. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly startedAt: string;
   readonly bootId: string;
 }
 
-const LOOK_EVERY_MS = 250;
+const CHECK_EVERY_MS = 250;
 
 let knownBootId: string | undefined;
 
-/** Which start of the machine this is. */
+/** Identifies the current boot of the machine. */
 export function bootId(): string {
   knownBootId ??= readBootId();
   return knownBootId;
@@ -33,7 +33,7 @@ function readBootId(): string {
   return result.stdout.toString().trim();
 }
 
-/** Whether that very process lives. Throws where the machine cannot tell. */
+/** Whether the process with exactly this identity lives. Throws when the machine cannot tell (`isShortage`). */
 export function lives(identity: ProcessIdentity): boolean {
   return (
     identity.startedAt !== "" && identity.bootId === bootId() && processStartTime(identity.pid) === identity.startedAt
@@ -41,12 +41,12 @@ export function lives(identity: ProcessIdentity): boolean {
 }
 
 /**
- * The executor that an earlier start of the runner began, as if it were our own. Its end is seen in its status file, at once, or by its
- * disappearance, within a quarter of a second; where it vanished without a status, both halves of the exit status are null. Throws where
- * the run's files cannot be opened.
+ * Adopts an executor that an earlier process of this runner started. `exited` resolves as soon as the status file is
+ * written, or within 250 ms of the executor's disappearance. If the executor vanished without a status, both fields of
+ * the exit status are null. Throws when the run's files cannot be opened.
  */
 export function adoptExecutor(identity: ProcessIdentity, runFolder: string, outputLimitBytes: number): ExecutorProcess {
-  // The executor may have removed its folder.
+  // Creates the folder again if the executor removed it.
   privateFolder(runFolder);
   const stdout = new RunOutput(join(runFolder, "stdout"), outputLimitBytes, { continued: true });
   const stderr = openOrClose(
@@ -64,7 +64,7 @@ export function adoptExecutor(identity: ProcessIdentity, runFolder: string, outp
       try {
         if (lives(identity)) process.kill(-identity.pid, signal);
       } catch {
-        // It ended between the two, or could not be told from another: what is left of it is looked for after this.
+        // The leader ended in between, or cannot be identified. The scan for leftovers follows.
       }
     },
     close() {
@@ -83,7 +83,7 @@ function openOrClose(first: RunOutput, open: () => RunOutput): RunOutput {
   }
 }
 
-/** Nothing may go wrong over it: with an age of 0 all its time-outs begin anew. */
+/** Never throws. An age of 0 restarts every time-out of the run. */
 function ageOf(identity: ProcessIdentity): number {
   try {
     return lives(identity) ? ageMsOf(identity.startedAt) : 0;
@@ -104,8 +104,8 @@ function untilEnded(identity: ProcessIdentity, runFolder: string): Promise<ExitS
   const statusFile = statusFileOf(runFolder);
   const { promise, resolve } = Promise.withResolvers<ExitStatus>();
   let watcher: FSWatcher | undefined;
-  const look = (): void => {
-    // In this order: a process that is gone has written its status before.
+  const check = (): void => {
+    // Reads the status second: a process that is gone wrote its status before it ended.
     const isGone = isKnownGone(identity);
     const code = readStatus(statusFile);
     if (code === null && !isGone) return;
@@ -113,13 +113,13 @@ function untilEnded(identity: ProcessIdentity, runFolder: string): Promise<ExitS
     watcher?.close();
     resolve(code === null ? { code: null, signal: null } : statusOfCode(code));
   };
-  const timer = setInterval(look, LOOK_EVERY_MS);
+  const timer = setInterval(check, CHECK_EVERY_MS);
   try {
-    watcher = watch(runFolder, look);
+    watcher = watch(runFolder, check);
     watcher.on("error", () => {});
   } catch {
-    // No watches left on this machine: the timer alone sees it.
+    // The machine has no file watches left: only the timer notices the end.
   }
-  look();
+  check();
   return promise;
 }

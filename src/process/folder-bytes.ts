@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 const BLOCK_BYTES = 512;
 
-/** How much disk a folder takes with all that is in it, holes not counted; what cannot be read, or is gone meanwhile, counts as nothing. */
+/** Disk space of a folder with all its contents, without holes. Entries that cannot be read, or vanish, count as 0. */
 export async function folderBytes(path: string): Promise<number> {
   let bytes = await diskBytes(path);
   for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
@@ -16,6 +16,6 @@ export async function folderBytes(path: string): Promise<number> {
 async function diskBytes(path: string): Promise<number> {
   const stat = await lstat(path).catch(() => null);
   if (stat === null) return 0;
-  // Windows tells no blocks.
+  // Windows reports no blocks.
   return process.platform === "win32" ? stat.size : stat.blocks * BLOCK_BYTES;
 }

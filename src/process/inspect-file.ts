@@ -2,7 +2,7 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from "
 import { basename, join } from "node:path";
 import { isShortage } from "./shortage.ts";
 
-/** What the system will make of a file that it is told to execute. */
+/** How the system treats a file when asked to execute it. */
 export type FileKind =
   | { readonly kind: "missing" | "not-a-file" | "unreadable" }
   /** Machine code. */
@@ -23,13 +23,13 @@ export function inspectFile(path: string): FileKind {
   return interpreter === null ? { kind: "text", runnable } : { kind: "script", runnable, interpreter };
 }
 
-/** Whether an interpreter, as `inspectFile` gives it, is on this machine. */
+/** Whether an interpreter that `inspectFile` returned is on this machine. */
 export function hasInterpreter(interpreter: string, pathVariable: string): boolean {
   if (interpreter.includes("/")) return isRunnable(interpreter);
   return pathVariable.split(":").some((folder) => folder !== "" && isRunnable(join(folder, interpreter)));
 }
 
-/** Enough for a `#!` line, and for machine code to show a zero byte. */
+/** Reads enough for a `#!` line, and for the zero byte that distinguishes machine code from text. */
 function readHead(path: string): Buffer | null {
   const head = Buffer.alloc(512);
   try {
@@ -45,7 +45,10 @@ function readHead(path: string): Buffer | null {
   }
 }
 
-/** Only the line feed ends the line, as for the kernel: a carriage return belongs to the interpreter's name, which is then not found. */
+/**
+ * Only a line feed ends the line, as in the kernel. A carriage return counts as part of the interpreter's name, which
+ * is then not found.
+ */
 function shebangInterpreter(head: string): string | null {
   const line = /^#![ \t]*([^\n]*)/.exec(head)?.[1];
   const [program, ...words] = (line ?? "").split(/[ \t]+/).filter((word) => word !== "");

@@ -3,20 +3,20 @@ import { type ProcessEntry, readProcessTable, signalProcess } from "./process-ta
 import { killCgroup, pidsInCgroup, removeCgroup, type RunCgroups } from "./run-cgroups.ts";
 
 /**
- * What is to be ended: everything that carries the run's marker, is in the session of its leader or in the run's cgroup, or descends from one
- * of those.
+ * The run whose leftovers are ended, and how. A leftover carries the run's marker, is in the session of its leader or
+ * in its cgroup, or descends from such a process.
  */
 export interface LeftoverScope {
   readonly runId: string;
-  /** The executor, which has ended or is ending; null if it is not known. */
+  /** The executor, which has ended or is ending; null if unknown. */
   readonly leader: { readonly pid: number; readonly startedAt: string } | null;
-  /** How long after the first signal SIGKILL follows; 0 for at once. */
+  /** Time between the first signal and SIGKILL; 0 sends SIGKILL at once. */
   readonly graceMs: number;
-  /** When SIGTERM was sent already (`performance.now()`), the grace counts from then. */
+  /** When SIGTERM was sent, if it was (`performance.now()`): the grace period counts from then. */
   readonly termedAtMs?: number;
 }
 
-/** `ended`: how many processes were found and are gone; `left`: pids that survived even SIGKILL for ten seconds. */
+/** `ended`: how many leftovers were found and are gone. `left`: the pids that survived SIGKILL for ten seconds. */
 export interface LeftoversEnded {
   readonly ended: number;
   readonly left: readonly number[];
@@ -25,12 +25,15 @@ export interface LeftoversEnded {
 interface Target extends LeftoverScope {
   readonly seen: Set<string>;
   readonly signalled: Set<string>;
-  /** When a process table that could not be read all the time counts as an empty one. */
+  /** A process table that is still unreadable at this time counts as empty. */
   readonly blindUntilMs: number;
-  /** The run's own; null when it is gone, or never was. */
+  /** Null once the cgroup is removed, or if the run never had one. */
   cgroup: string | null;
   killAtMs: number | undefined;
-  /** When SIGKILL was first sent. It is given up from then on, not from the beginning: a runner that was suspended meanwhile has sent nothing. */
+  /**
+   * When SIGKILL was first sent. The time to give up counts from here, not from the first scan: a runner that was
+   * suspended in between has sent no signal yet.
+   */
   killedAtMs: number | undefined;
   readonly done: PromiseWithResolvers<LeftoversEnded>;
 }
@@ -41,8 +44,9 @@ const GIVE_UP_MS = 10_000;
 const NOBODY: ReadonlySet<number> = new Set();
 
 /**
- * Ends what runs left behind. All runs that wait for a look share one scan of the process table; a look for a normal end waits a
- * moment for others to join it (`coalesce`), one for a stop does not. What is left nothing of has no cgroup any more.
+ * Ends the leftovers of runs. All waiting runs share each scan of the process table. After a normal end the scan
+ * waits a moment for other runs to join (`coalesce`); for a stop it does not. A run without leftovers has had its
+ * cgroup removed.
  */
 export class Leftovers {
   readonly #cgroups: Pick<RunCgroups, "of"> | null;
@@ -59,15 +63,15 @@ export class Leftovers {
     this.#giveUpMs = options.giveUpMs;
   }
 
-  /** Ends the leftovers and resolves when a scan finds none, or when it has given up. */
-  end(of: LeftoverScope, options: { coalesce: boolean }): Promise<LeftoversEnded> {
+  /** Resolves when a scan finds no leftovers, or ten seconds after SIGKILL. */
+  end(scope: LeftoverScope, options: { coalesce: boolean }): Promise<LeftoversEnded> {
     const target: Target = {
-      ...of,
+      ...scope,
       seen: new Set(),
       signalled: new Set(),
-      blindUntilMs: performance.now() + of.graceMs + this.#giveUpMs,
-      cgroup: this.#cgroups?.of(of.runId) ?? null,
-      killAtMs: of.termedAtMs === undefined ? undefined : of.termedAtMs + of.graceMs,
+      blindUntilMs: performance.now() + scope.graceMs + this.#giveUpMs,
+      cgroup: this.#cgroups?.of(scope.runId) ?? null,
+      killAtMs: scope.termedAtMs === undefined ? undefined : scope.termedAtMs + scope.graceMs,
       killedAtMs: undefined,
       done: Promise.withResolvers(),
     };
@@ -77,7 +81,7 @@ export class Leftovers {
     return target.done.promise;
   }
 
-  /** Resolves when no look is outstanding. */
+  /** Resolves when no run waits for a scan. */
   async settled(): Promise<void> {
     this.#hurry.resolve();
     await this.#loop;
@@ -87,7 +91,7 @@ export class Leftovers {
     await Promise.race([delay(COALESCE_MS), this.#hurry.promise]);
     while (this.#targets.size > 0) {
       const targets = [...this.#targets];
-      // A table that cannot be read (no descriptors left, say) is a look that found nothing out: the next one may.
+      // An unreadable table (no descriptors left, say) proves nothing: the next scan may succeed.
       const table = await readProcessTable().catch(() => null);
       for (const target of targets)
         if (table !== null || performance.now() > target.blindUntilMs) this.#step(target, table ?? []);
@@ -99,9 +103,9 @@ export class Leftovers {
 
   #step(target: Target, table: readonly ProcessEntry[]): void {
     const now = performance.now();
-    // The system refuses to remove one that a process is in: that nothing is left in it is certain then.
+    // The kernel removes no cgroup with a process in it: after the removal it certainly holds no leftover.
     if (target.cgroup !== null && removeCgroup(target.cgroup)) target.cgroup = null;
-    // After the table was read: an entry that is in the cgroup now and has the start time that it had then is one and the same process.
+    // The cgroup is read after the table. A pid that was reused in between has another start time, and gets no signal.
     const leftovers = leftoversIn(table, target, target.cgroup === null ? undefined : pidsInCgroup(target.cgroup));
     for (const entry of leftovers) target.seen.add(nameOf(entry));
     const isNothingLeft = leftovers.length === 0 && target.cgroup === null;
@@ -128,21 +132,22 @@ function nameOf(entry: ProcessEntry): string {
 }
 
 /**
- * The processes of `table` that belong to the run, by marker, session (or group), cgroup (`members`) or parentage. This program itself never
- * does, nor do its other children because of it.
+ * The processes of `table` that belong to the run by marker, session (or group), cgroup (`members`) or descent. This
+ * program is never among them, so descent from it counts for nothing.
  */
 export function leftoversIn(
   table: readonly ProcessEntry[],
-  of: Pick<LeftoverScope, "runId" | "leader">,
+  { runId, leader }: Pick<LeftoverScope, "runId" | "leader">,
   members: ReadonlySet<number> = NOBODY,
 ): ProcessEntry[] {
   const others = table.filter((entry) => entry.pid !== process.pid);
-  // A number is not given to another process while a session bears it; one that leads it now and started later is somebody else.
-  const isReused = others.some((entry) => entry.pid === of.leader?.pid && entry.startedAt !== of.leader.startedAt);
-  const leaderPid = isReused ? undefined : of.leader?.pid;
+  // A pid is not reused while a session carries it. A process with the leader's pid and another start time means that
+  // the leader's session is gone, and that this session belongs to somebody else.
+  const isReused = others.some((entry) => entry.pid === leader?.pid && entry.startedAt !== leader.startedAt);
+  const leaderPid = isReused ? undefined : leader?.pid;
   const found = new Map<number, ProcessEntry>();
   for (const entry of others) {
-    if (entry.runId === of.runId || isLedBy(entry, leaderPid) || members.has(entry.pid)) found.set(entry.pid, entry);
+    if (entry.runId === runId || isLedBy(entry, leaderPid) || members.has(entry.pid)) found.set(entry.pid, entry);
   }
   for (let grew = found.size > 0; grew;) {
     grew = false;
@@ -157,8 +162,8 @@ export function leftoversIn(
 }
 
 /**
- * In the leader's session, in whichever group, without a marker of its own (it cleared its environment); by its group where the
- * system does not tell sessions.
+ * Whether the process is in the leader's session and has no marker, because it cleared its environment. Compares the
+ * group where the system does not report sessions.
  */
 function isLedBy(entry: ProcessEntry, leaderPid: number | undefined): boolean {
   return entry.runId === null && leaderPid !== undefined && (entry.session ?? entry.group) === leaderPid;

@@ -21,8 +21,9 @@ interface Calls {
 let calls: Calls | null | undefined;
 
 /**
- * Sends one message to the service manager's socket (sd_notify(3)): `READY=1`, `WATCHDOG=1`, ... False where that cannot be done. The
- * runtime has no datagram sockets of this family, and the program `systemd-notify` costs a process each time and is not everywhere.
+ * Sends one message (`READY=1`, `WATCHDOG=1`, ...) to the service manager's socket (sd_notify(3)). Returns false if
+ * it cannot. Calls the C library, because Bun has no Unix datagram sockets. The program `systemd-notify` is no
+ * alternative: it costs a process per message and is not installed everywhere.
  */
 export function notifySocket(path: string, message: string): boolean {
   const address = addressOf(path);
@@ -41,7 +42,7 @@ export function notifySocket(path: string, message: string): boolean {
   }
 }
 
-/** A `sockaddr_un`; a path that begins with `@` is in the abstract namespace. */
+/** A `sockaddr_un`. A path that starts with `@` is in the abstract namespace. */
 function addressOf(path: string): Buffer | null {
   const name = Buffer.from(path);
   if (!/^[/@]/.test(path) || name.length > LONGEST_PATH) return null;
@@ -65,7 +66,7 @@ function load(): Calls | null {
       });
       return symbols;
     } catch {
-      // The other C library, perhaps.
+      // Tries the next C library.
     }
   }
   return null;

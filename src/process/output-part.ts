@@ -2,29 +2,31 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "
 import { basename, dirname, join } from "node:path";
 import type { OutputPart } from "../protocol/run-output.ts";
 
-/** A hole begins and ends with one; a bound file keeps at least so much of its bound. */
+/** Holes start and end on a page boundary. */
 const PAGE = 4096;
+/** The share of its limit that a trimmed file keeps (run-output.ts). */
 const KEPT_SHARE = 0.75;
-/** Room for any character. */
-const LEAST_BYTES = 4;
+/** The longest UTF-8 character. */
+const MIN_BYTES = 4;
 
-export interface PartWanted {
-  /** Null: the end of the stream, from the beginning of a line if there is one. */
+export interface PartRequest {
+  /** Null: the end of the stream, from the start of a line if there is one. */
   readonly from: number | null;
   readonly bytes: number;
-  /** The bound of the file: nothing further from its end is there any more. 0: it has none. */
+  /** The size limit of the file: bytes further from its end are gone. 0: no limit. */
   readonly limitBytes: number;
-  /** Nothing more is written: what is no whole character at the end never will be one. */
+  /** True once the executor has ended: an incomplete character at the end stays incomplete, and is returned. */
   readonly isOver?: boolean;
 }
 
 /**
- * A part of an executor's output, from its file; null if there is none. What the file is not is not read: an executor that has put a link, a pipe or
- * a device in its place, or a link in that of its folder, shows nothing of where that leads. An offset beyond the end begins anew: the file was emptied.
+ * Reads a part of an executor's output from its file; null if there is no such file. Follows no link, and opens no
+ * pipe or device: an executor could put one in place of the file or its folder to expose what it points to. An offset
+ * beyond the end restarts at 0, because the file was emptied.
  */
 export function readOutputPart(
   path: string,
-  { from, bytes: most, limitBytes, isOver = false }: PartWanted,
+  { from, bytes: maxBytes, limitBytes, isOver = false }: PartRequest,
 ): OutputPart | null {
   let fd: number;
   try {
@@ -34,19 +36,18 @@ export function readOutputPart(
   }
   try {
     const stat = fstatSync(fd);
-    // A second name of a file is as good as a link.
+    // A hard link exposes another file as a symbolic link does.
     if (!stat.isFile() || stat.nlink !== 1) return null;
     const { size } = stat;
-    const bytes = Math.max(most, LEAST_BYTES);
+    const bytes = Math.max(maxBytes, MIN_BYTES);
     const first = limitBytes > 0 ? Math.max(0, size - limitBytes) : 0;
-    const asked = from !== null && from > size ? 0 : from;
-    const wanted = asked ?? Math.max(0, size - bytes);
-    const start = afterHole(fd, Math.max(first, wanted), size - limitBytes * KEPT_SHARE, limitBytes > 0);
+    const requested = from !== null && from > size ? 0 : (from ?? Math.max(0, size - bytes));
+    const start = afterHole(fd, Math.max(first, requested), size - limitBytes * KEPT_SHARE, limitBytes > 0);
     const content = read(fd, start, Math.min(bytes, size - start));
     const skipped =
       from === null && start > first
         ? toLineStart(content)
-        : from === null || start > wanted
+        : from === null || start > requested
           ? toCharacter(content)
           : 0;
     const isEnd = start + content.length >= size;
@@ -60,7 +61,7 @@ export function readOutputPart(
   }
 }
 
-/** Opens a file of a folder, neither of them through a link. Throws where it cannot. */
+/** Opens a file in a folder without following a link at either. Throws if it cannot. */
 function openInFolder(folder: string, name: string): number {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   if (process.platform !== "linux") {
@@ -75,13 +76,13 @@ function openInFolder(folder: string, name: string): number {
   }
 }
 
-/** What was given back to the disk reads as pages of zeros, and ends before `keptFrom`, from where on everything is kept. */
-function afterHole(fd: number, from: number, keptFrom: number, isBound: boolean): number {
-  if (!isBound || from >= keptFrom) return from;
-  const nothing = Buffer.alloc(PAGE);
+/** Skips the hole that a trim left at `from`: it reads as pages of zeros, and ends before `keptFrom`. */
+function afterHole(fd: number, from: number, keptFrom: number, isLimited: boolean): number {
+  if (!isLimited || from >= keptFrom) return from;
+  const zeros = Buffer.alloc(PAGE);
   for (let at = from; at < keptFrom; at = (Math.floor(at / PAGE) + 1) * PAGE) {
     const page = read(fd, at, PAGE - (at % PAGE));
-    if (page.length === 0 || !page.equals(nothing.subarray(0, page.length))) return at;
+    if (page.length === 0 || !page.equals(zeros.subarray(0, page.length))) return at;
   }
   return Math.ceil(keptFrom / PAGE) * PAGE;
 }
@@ -96,14 +97,14 @@ function toLineStart(content: Buffer): number {
   return newline >= 0 && newline < content.length - 1 ? newline + 1 : toCharacter(content);
 }
 
-/** How many bytes at the beginning belong to a character before: 10xxxxxx continues one. */
+/** The number of leading bytes that continue an earlier character (10xxxxxx). */
 function toCharacter(content: Buffer): number {
   let skipped = 0;
   while (skipped < Math.min(3, content.length) && isContinuation(content[skipped])) skipped++;
   return skipped;
 }
 
-/** Up to where the content has whole characters: one of up to four bytes may be cut at its end. */
+/** The length of `content` without an incomplete character at its end. */
 function wholeCharacters(content: Buffer): number {
   let start = content.length - 1;
   while (start > content.length - 4 && start > 0 && isContinuation(content[start])) start--;

@@ -3,7 +3,7 @@ import type { RunOutput } from "./run-output.ts";
 const QUICK_MS = 50;
 const QUIET_MS = 800;
 const CHUNK_BYTES = 256 * 1024;
-/** A reader of lines that is further behind than this skips to the end: showing a flood must not become one. */
+/** A reader further behind than this skips to the end, so that showing a flood causes no second flood. */
 const MAX_BEHIND_BYTES = 1024 * 1024;
 
 interface Watched {
@@ -18,14 +18,14 @@ interface Watched {
 }
 
 /**
- * Looks at the outputs of all runs with one timer: keeps each file within its bound and, where lines are asked for, hands them
- * out. A file that grows is looked at every 50 ms, a quiet one less and less often, down to every 0.8 s.
+ * Checks the outputs of all runs with one timer: trims each file to its limit, and passes new lines to `onLine`. Checks
+ * a growing file every 50 ms, and a quiet one less and less often, down to every 0.8 s.
  */
 export class OutputWatch {
   readonly #watched = new Set<Watched>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** Watches `output` until the returned function is called, which hands out what is left. */
+  /** Watches `output` until the returned function is called, which passes on the rest of the output first. */
   watch(output: RunOutput, onLine?: (line: string) => void): () => void {
     const watched: Watched = {
       output,
@@ -38,27 +38,27 @@ export class OutputWatch {
       dueAt: performance.now() + QUICK_MS,
     };
     this.#watched.add(watched);
-    this.#timer ??= setInterval(() => this.#look(), QUICK_MS);
+    this.#timer ??= setInterval(() => this.#check(), QUICK_MS);
     return () => {
       if (!this.#watched.delete(watched)) return;
       if (this.#watched.size === 0) {
         clearInterval(this.#timer);
         this.#timer = undefined;
       }
-      showLines(watched, watched.output.bound());
+      showLines(watched, watched.output.trim());
       if (watched.partial !== "") onLine?.(watched.partial);
     };
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now();
     for (const watched of this.#watched) {
       if (now < watched.dueAt) continue;
-      const size = watched.output.bound();
+      const size = watched.output.trim();
       const grew = size !== watched.lastSize;
       watched.lastSize = size;
       watched.intervalMs = grew ? QUICK_MS : Math.min(QUIET_MS, watched.intervalMs * 2);
-      // Half a tick less: one that comes a little early must not skip its turn.
+      // Half a tick less, so that a tick that fires early does not skip this file.
       watched.dueAt = now + watched.intervalMs - QUICK_MS / 2;
       if (grew) showLines(watched, size);
     }

@@ -1,27 +1,27 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { isShortage } from "./shortage.ts";
 
-/** One live process, as far as it matters for ending what is left of a run. */
+/** One live process: the fields that identify leftovers of a run. */
 export interface ProcessEntry {
   readonly pid: number;
   readonly ppid: number;
   readonly group: number;
-  /** The session's leader; null where the system does not tell. */
+  /** The pid of the session's leader; null where the system does not report it. */
   readonly session: number | null;
-  /** When it started, in a form that is only compared: together with the pid it names one process for good. */
+  /** The start time, in a form of the system's. With the pid it identifies a process for good. */
   readonly startedAt: string;
-  /** The value of AGENT_RUN_ID in its environment; null if it has none or the environment cannot be read. */
+  /** AGENT_RUN_ID from the process's environment; null if the variable is unset or the environment cannot be read. */
   readonly runId: string | null;
 }
 
-/** The variable by which the processes of a run are known, wherever they went. */
+/** The environment variable that marks the processes of a run, in any group or session. */
 export const RUN_MARKER = "AGENT_RUN_ID";
 
 const SLICE = 64;
 
 /**
- * All live processes that can be seen. Rejects where the machine cannot tell (no descriptors left): a process that was not looked at must
- * not pass for one that is gone. Gives the event loop a turn every few of them: a machine may have thousands.
+ * Reads all visible live processes. Rejects on a shortage (no descriptors left), because a process that could not be
+ * read must not count as gone. Yields to the event loop every 64 processes: a machine may have thousands.
  */
 export async function readProcessTable(): Promise<ProcessEntry[]> {
   if (process.platform === "linux") return readLinuxTable();
@@ -29,7 +29,7 @@ export async function readProcessTable(): Promise<ProcessEntry[]> {
   return readPsTable();
 }
 
-/** The earlier start first; of two in the same moment the lower pid, which was given out first but for a turn of the numbers. */
+/** Orders by start time, then by pid: except when pids wrap around, the lower pid is older. */
 export function byStart(a: ProcessEntry, b: ProcessEntry): number {
   return startOrder(a) - startOrder(b) || a.pid - b.pid;
 }
@@ -38,32 +38,33 @@ function startOrder({ startedAt }: Pick<ProcessEntry, "startedAt">): number {
   return isTicks(startedAt) ? Number(startedAt) : Date.parse(startedAt);
 }
 
-/** Ticks on Linux, a date where `ps` tells it. */
+/** Linux gives start times in ticks, `ps` gives dates. */
 function isTicks(startedAt: string): boolean {
   return /^\d+$/.test(startedAt);
 }
 
-/** What Linux tells its programs times in, whatever it counts in itself. */
+/** Linux always reports times to programs in ticks of 10 ms (USER_HZ), whatever the kernel counts in. */
 const TICK_MS = 10;
 
 /**
- * How long ago the process that started then did, in ms: by how much sooner it did than this program. On Linux both count from the machine's own
- * start, so a clock that was set meanwhile changes nothing; elsewhere one that was set between the two starts does. 0 where nobody can tell.
+ * The age in ms of a process with this start time; 0 if unknown. Adds this program's uptime to the difference between
+ * the two start times. On Linux both count from the boot, so setting the clock changes nothing. Elsewhere the age is
+ * wrong if the clock was set between the two starts.
  */
 export function ageMsOf(startedAt: string): number {
   const own = processStartTime(process.pid);
   if (own === null || startedAt === "") return 0;
-  const soonerMs = (startOrder({ startedAt: own }) - startOrder({ startedAt })) * (isTicks(startedAt) ? TICK_MS : 1);
-  return Number.isFinite(soonerMs) ? Math.max(0, soonerMs + process.uptime() * 1000) : 0;
+  const earlierMs = (startOrder({ startedAt: own }) - startOrder({ startedAt })) * (isTicks(startedAt) ? TICK_MS : 1);
+  return Number.isFinite(earlierMs) ? Math.max(0, earlierMs + process.uptime() * 1000) : 0;
 }
 
-/** When the live process `pid` started, or null if there is none (a zombie counts as none). Throws where the machine cannot tell. */
+/** The start time of the live process `pid`; null if it is gone or a zombie. Throws on a shortage (`isShortage`). */
 export function processStartTime(pid: number): string | null {
   if (process.platform === "linux") return readLinuxStat(pid)?.startedAt ?? null;
   return psRows(["-p", String(pid)]).find((entry) => entry.pid === pid)?.startedAt ?? null;
 }
 
-/** Signals one process, but only while it is the one that was seen: a pid may have been given to another since. */
+/** Signals a process only while its pid still belongs to it. Returns false if the pid was reused. */
 export function signalProcess(entry: ProcessEntry, signal: NodeJS.Signals): boolean {
   try {
     if (entry.pid === process.pid || processStartTime(entry.pid) !== entry.startedAt) return false;
@@ -90,7 +91,8 @@ async function readLinuxTable(): Promise<ProcessEntry[]> {
 function readLinuxStat(pid: number): Omit<ProcessEntry, "runId"> | null {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The command's name stands in parentheses and may contain anything: the fields are counted from the last one.
+    // The command's name stands in parentheses and may contain any character, so fields count from the last
+    // parenthesis.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     if (fields[0] === "Z" || fields[0] === "X") return null;
     return {
@@ -117,13 +119,13 @@ function readLinuxMarker(pid: number): string | null {
       return environ.toString("latin1", at + MARKER_BYTES.length, end < 0 ? environ.length : end);
     }
   } catch (error) {
-    // Otherwise another user's process, or one that has just ended.
+    // Any other error: the process belongs to another user, or has just ended.
     if (isShortage(error)) throw error;
   }
   return null;
 }
 
-/** macOS and the BSDs: `ps -E` shows the environment of one's own processes behind the command. */
+/** For macOS and the BSDs: `ps -E` shows the environment of the user's own processes after the command. */
 function readPsTable(): ProcessEntry[] {
   return psRows(["-A"]);
 }
@@ -134,7 +136,7 @@ function psRows(selection: string[]): ProcessEntry[] {
   return parsePsTable(result.stdout.toString());
 }
 
-/** Rows of `ps -o pid=,ppid=,pgid=,stat=,lstart=,command=`; `lstart` is five words long. */
+/** Parses the output of `ps -o pid=,ppid=,pgid=,stat=,lstart=,command=`; `lstart` is five words long. */
 export function parsePsTable(text: string): ProcessEntry[] {
   const row = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+\s+\S+\s+\S+\s+\S+\s+\S+)\s?(.*)$/;
   return text.split("\n").flatMap((line) => {

@@ -7,7 +7,10 @@ const FALLOC_FL_PUNCH_HOLE = 2;
 type Fallocate = (fd: number, mode: number, offset: number, length: number) => number;
 let fallocate: Fallocate | null | undefined;
 
-/** Gives `length` bytes from `offset` back to the disk; the file keeps its size. False where the system cannot (only Linux can). */
+/**
+ * Frees the disk space of `length` bytes from `offset`; the file keeps its size. Returns false if it cannot (only
+ * Linux can).
+ */
 export function punchHole(fd: number, offset: number, length: number): boolean {
   fallocate ??= loadFallocate();
   return fallocate?.(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) === 0;
@@ -22,7 +25,7 @@ function loadFallocate(): Fallocate | null {
       });
       return symbols.fallocate;
     } catch {
-      // The other C library, perhaps.
+      // Tries the next C library.
     }
   }
   return null;

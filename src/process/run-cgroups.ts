@@ -4,18 +4,20 @@ import { describeError, errorCode } from "../errors.ts";
 import type { Log } from "../log.ts";
 
 /*
- * Where this runner's own cgroup (version 2) can be written, each run gets one below it. A process cannot leave it by clearing its
- * environment, by a session of its own or by losing its parent, so it finds what the other ways (leftovers.ts) do not. It comes on top of them:
- * where there is no cgroup to be had (no Linux, read-only, another user's, a kernel before 5.14) nothing is lost but that.
+ * Gives each run a cgroup (version 2) below the runner's own, if that one is writable. A process cannot leave its
+ * cgroup by clearing its environment, by starting a session or by losing its parent, so the cgroup finds leftovers
+ * that the other ways (leftovers.ts) miss. It is an addition: without a cgroup (no Linux, read-only, another user's,
+ * a kernel before 5.14) only the other ways work.
  *
- * Its name is made of the runner's identity and the run, and what is in it the kernel knows: nothing has to be on record. The next start
- * finds those of an earlier one wherever they are, and removes those that are empty.
+ * Nothing is recorded: the cgroup's name consists of the runner's identity and the run, and the kernel knows its
+ * members. The runner's next process finds the cgroups of earlier processes wherever they are, and removes the empty
+ * ones.
  */
 export class RunCgroups {
   readonly #prefix: string;
   readonly #base: string | null;
   readonly #log: Log;
-  /** Those of earlier starts that are not empty, by run; theirs was perhaps another base. */
+  /** By run: cgroups of earlier processes of this runner that are not empty. Their base may be another one. */
   readonly #earlier = new Map<string, string>();
 
   private constructor(prefix: string, base: string | null, log: Log) {
@@ -24,7 +26,7 @@ export class RunCgroups {
     this.#log = log;
   }
 
-  /** `owner` names the runner's identity, of which one runner lives: its cgroups that are empty are removed. Never throws. */
+  /** Removes the empty cgroups of `owner`, the identity of this runner; only one runner with it lives. Never throws. */
   static open(owner: string, log: Log): RunCgroups {
     const prefix = `agent-runner.${owner}.`;
     try {
@@ -41,14 +43,14 @@ export class RunCgroups {
   #findEarlier(mount: string, own: string): void {
     for (const path of cgroupsBelow(mount)) {
       const name = basename(path);
-      // A runner that an executor started is in the cgroup of that run, and does not end itself.
+      // A runner that an executor started is in the cgroup of that run, and must not end itself.
       const isAround = `${own}/`.startsWith(`${path}/`);
       if (name.startsWith(this.#prefix) && !isAround && !removeCgroup(path))
         this.#earlier.set(name.slice(this.#prefix.length), path);
     }
   }
 
-  /** Makes the run's cgroup; null where there is none to be had. */
+  /** Creates the run's cgroup; null if that is not possible. */
   make(runId: string): string | null {
     if (this.#base === null) return null;
     const path = join(this.#base, this.#prefix + runId);
@@ -63,25 +65,25 @@ export class RunCgroups {
     return path;
   }
 
-  /** Where the run's cgroup is, if it has one; null if it has none. */
+  /** The path of the run's cgroup, which may not exist; null if runs get none. */
   of(runId: string): string | null {
     return this.#earlier.get(runId) ?? (this.#base === null ? null : join(this.#base, this.#prefix + runId));
   }
 
-  /** Removes the run's cgroup if nothing is in it. */
+  /** Removes the run's cgroup if it is empty. */
   drop(runId: string): void {
     const path = this.of(runId);
     if (path !== null) removeCgroup(path);
   }
 
-  /** SIGKILL to all that is in the run's cgroup. */
+  /** Sends SIGKILL to every process in the run's cgroup. */
   kill(runId: string): void {
     const path = this.of(runId);
     if (path !== null) killCgroup(path);
   }
 }
 
-/** The pids in the cgroup, and in those that were made below it. */
+/** The pids in the cgroup and in the cgroups below it. */
 export function pidsInCgroup(path: string): ReadonlySet<number> {
   const pids = new Set<number>();
   for (const folder of [path, ...foldersIn(path)]) {
@@ -91,7 +93,10 @@ export function pidsInCgroup(path: string): ReadonlySet<number> {
   return pids;
 }
 
-/** False while a process is in it or below it. A cgroup that cannot be removed for another reason is one that nothing more can be done about. */
+/**
+ * Returns false while the cgroup, or one below it, holds a process. Returns true on any other error: nothing helps
+ * then.
+ */
 export function removeCgroup(path: string): boolean {
   const isBusy = (): boolean => {
     try {
@@ -106,12 +111,12 @@ export function removeCgroup(path: string): boolean {
   return inside.length > 0 && inside.map(removeCgroup).every(Boolean) && !isBusy();
 }
 
-/** SIGKILL to all that is in it and below it, in one step that no fork escapes. */
+/** Sends SIGKILL to every process in the cgroup and below it, in one step that no fork escapes. */
 export function killCgroup(path: string): void {
   try {
     writeFileSync(join(path, "cgroup.kill"), "1", { flag: "r+" });
   } catch {
-    // It is gone, or may not be written any more: what is in it is signalled one by one.
+    // The cgroup is gone, or no longer writable. The caller signals its processes one by one.
   }
 }
 
@@ -135,23 +140,23 @@ function foldersIn(path: string): string[] {
 
 function* cgroupsBelow(path: string): Generator<string> {
   for (const inside of foldersIn(path)) {
-    // Before the look into it, which finds nothing if it was removed.
+    // Yields first: the caller may remove the folder, which then has no folders below it.
     yield inside;
     yield* cgroupsBelow(inside);
   }
 }
 
-/** Throws where there is none. */
+/** Throws if this process has no cgroup of version 2. */
 function ownCgroup(): { readonly mount: string; readonly own: string } {
-  if (process.platform !== "linux") throw new Error("only Linux has them");
+  if (process.platform !== "linux") throw new Error("only Linux has cgroups");
   const place = placeOf(readFileSync("/proc/self/mountinfo", "utf8"), readFileSync("/proc/self/cgroup", "utf8"));
-  if (place === null) throw new Error("no cgroup of version 2 is mounted that this process is in");
+  if (place === null) throw new Error("this process is in no mounted cgroup of version 2");
   return place;
 }
 
 /**
- * Where the process with this `/proc/PID/cgroup` is, as this `/proc/PID/mountinfo` shows it: the mount of version 2 (which may stand beside those
- * of version 1) and its own cgroup in it. Null where it is not to be seen.
+ * Finds a process's cgroup from its `/proc/PID/mountinfo` and `/proc/PID/cgroup`: the mount point of version 2
+ * (mounts of version 1 may exist beside it) and the path of the cgroup in it. Null if the cgroup is not visible.
  */
 export function placeOf(mountinfo: string, cgroup: string): { readonly mount: string; readonly own: string } | null {
   const path = /^0::(\/.*)$/m.exec(cgroup)?.[1];
@@ -162,22 +167,24 @@ export function placeOf(mountinfo: string, cgroup: string): { readonly mount: st
   return inMount === null ? null : { mount: point, own: join(point, inMount).replace(/\/$/, "") };
 }
 
-/** Blanks and the like stand as `\040` there. */
+/** mountinfo writes blanks and the like as `\040`. */
 function unescapeOctal(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
-/** The runner's own cgroup, if runs can have theirs below it: tried, for there is no other way to know. */
+/**
+ * Returns `own` if cgroups for runs can be created below it. Creates one to find out: there is no other way to know.
+ */
 function writableBase(own: string, prefix: string, log: Log): string | null {
   const probe = join(own, `${prefix}probe-${process.pid}`);
   try {
     mkdirSync(probe);
     try {
-      // Who moves a process into another cgroup has to be allowed to write here, too.
+      // Moving a process into another cgroup requires write access to the common ancestor too.
       for (const file of [join(own, "cgroup.procs"), join(probe, "cgroup.procs"), join(probe, "cgroup.kill")])
         accessSync(file, constants.W_OK);
       const type = readFileSync(join(probe, "cgroup.type"), "latin1").trim();
-      if (type !== "domain") throw new Error(`one below ${own} takes no processes (its type is "${type}")`);
+      if (type !== "domain") throw new Error(`a cgroup below ${own} takes no processes (its type is "${type}")`);
     } finally {
       rmdirSync(probe);
     }

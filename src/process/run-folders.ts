@@ -6,24 +6,27 @@ import { readProcessTable } from "./process-table.ts";
 import { readStatus } from "./shim.ts";
 import { statusFileOf } from "./spawn.ts";
 
-/** What is kept of the runs' folders; 0 is no limit. */
+/** The limits for run folders; 0 means no limit. */
 export interface Retention {
   readonly maxAgeMs: number;
   readonly maxBytes: number;
   readonly maxRuns: number;
 }
 
-/** A run that is being prepared has no record in its folder yet. */
+/** A younger folder without a record may belong to a run that is being prepared. */
 const PREPARING_MS = 86_400_000;
-/** A runner that has not come back for its run in so long, while nothing of the run lives, is not waited for. */
+/** A runner that has not returned to its run for 30 days, while no process of the run lives, never will. */
 const ABANDONED_MS = 30 * 86_400_000;
 
-/** The runner's own file in a run's folder: there as long as some runner, dead or alive, has still to account for the run. */
+/** The runner's file in a run folder. It exists while a runner, dead or alive, still has to account for the run. */
 export function recordFileOf(runFolder: string): string {
   return join(runFolder, "run.json");
 }
 
-/** Removes the oldest folders beyond any of the limits and returns how many; one that may be in use, by another runner too, stays. */
+/**
+ * Removes the oldest folders beyond any limit, and returns their number. Keeps folders that this or another runner
+ * may use.
+ */
 export async function pruneRunFolders(folder: string, { maxAgeMs, maxBytes, maxRuns }: Retention): Promise<number> {
   const now = Date.now();
   let kept = 0;
@@ -33,11 +36,11 @@ export async function pruneRunFolders(folder: string, { maxAgeMs, maxBytes, maxR
   for (const { name, path, modifiedMs } of await runFolders(folder)) {
     const bytes = await folderBytes(path);
     const ageMs = now - modifiedMs;
-    const isBeyond =
+    const exceedsLimit =
       (maxRuns > 0 && kept >= maxRuns) ||
       (maxBytes > 0 && keptBytes + bytes > maxBytes) ||
       (maxAgeMs > 0 && ageMs > maxAgeMs);
-    if (isBeyond && !mayBeInUse(path, ageMs) && !(live ??= await liveRuns()).has(name)) {
+    if (exceedsLimit && !mayBeInUse(path, ageMs) && !(live ??= await liveRuns()).has(name)) {
       await rm(path, { recursive: true, force: true });
       removed++;
     } else {
@@ -53,12 +56,12 @@ function mayBeInUse(path: string, ageMs: number): boolean {
   return readStatus(statusFileOf(path)) === null && ageMs < PREPARING_MS;
 }
 
-/** What an executor left in the background may still write there. */
+/** The ids of runs with live processes: leftovers may still write to the run folder. */
 async function liveRuns(): Promise<ReadonlySet<string>> {
   return new Set((await readProcessTable()).flatMap(({ runId }) => (runId === null ? [] : [runId])));
 }
 
-/** Newest first, by what was last written in them. */
+/** Newest first, by the last write. */
 async function runFolders(folder: string): Promise<{ name: string; path: string; modifiedMs: number }[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const folders = await Promise.all(

@@ -1,11 +1,14 @@
 import { describeError } from "../errors.ts";
 
-/** How a program of the system ended. `missing`: it is not there. */
+/** How a system program ended. `missing`: the program could not be started. */
 export type ToolEnd =
   | { readonly kind: "ended"; readonly code: number; readonly output: string }
   | { readonly kind: "missing"; readonly why: string };
 
-/** Runs a program of the system, such as `systemctl`, to its end. `show`: it has this program's stdout and stderr, and no output is kept. */
+/**
+ * Runs a system program, such as `systemctl`, to its end. `show`: it inherits stdout and stderr, and `output` is
+ * empty.
+ */
 export async function runTool(command: readonly string[], options: { readonly show: boolean }): Promise<ToolEnd> {
   const stream = options.show ? "inherit" : "pipe";
   try {

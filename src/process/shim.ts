@@ -2,13 +2,16 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 
 /*
- * An executor outlives a runner that is killed, and its exit status is told to its parent only. So its parent is a small shell that
- * writes the status into a file before it ends itself: the next runner reads it there. The shell ignores what a stop sends to the
- * group (with a command as the trap, which the executor does not inherit as "ignored"), and keeps its own words ("Terminated") out of
- * the executor's stderr. The file is whole if it ends in a line feed after digits; it is there from the beginning, filled with line feeds
- * and written over in its place (`<>`), so that a disk that is full by then takes no status away. Before all else the shell creates the
- * mark of the beginning (begin-mark.ts), which no second one can ("set -C"). Then it puts itself, and with it all that comes of it, into the
- * run's cgroup; where that fails the run goes on without.
+ * An executor outlives a runner that is killed, but only its parent learns its exit status. So its parent is a small
+ * shell that writes the status to a file, where the runner's next process reads it. The shell:
+ * - Creates the start mark (start-mark.ts) first. `set -C` makes this fail if the mark exists.
+ * - Moves itself, and thereby all its descendants, into the run's cgroup. If that fails, the run continues without a
+ *   cgroup.
+ * - Survives the signals that a stop sends to the group. The trap is a command (`:`), because the executor would
+ *   inherit an ignored signal.
+ * - Keeps its own messages ("Terminated") out of the executor's stderr.
+ * - Overwrites the status file in place (`<>`). The file exists from the start, filled with line feeds, so a full
+ *   disk loses no status. The file is complete once it holds digits and ends in a line feed.
  */
 const SCRIPT = `f=$1; b=$2; g=$3; shift 3
 trap : TERM INT HUP
@@ -23,22 +26,22 @@ printf '%s\\n' "$c" 1<>"$f"
 exit "$c"`;
 
 /**
- * The command that creates `beginMark`, runs `command`, in `cgroup` if there is one, and leaves its exit status in `statusFile`; with a mark that
- * is there it does nothing.
+ * A command that creates `startMark`, runs `command` in `cgroup` (if given), and writes its exit status to
+ * `statusFile`. It does nothing if the mark exists.
  */
 export function underShim(
   command: readonly string[],
   statusFile: string,
-  beginMark: string,
+  startMark: string,
   cgroup: string | null,
 ): string[] {
-  return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, beginMark, cgroup ?? "", ...command];
+  return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, startMark, cgroup ?? "", ...command];
 }
 
-/** What the status file holds before the executor has ended. */
+/** The content of the status file until the executor has ended. */
 export const NO_STATUS = "\n\n\n\n";
 
-/** The status in the file, 0 to 255; null if there is none (yet). */
+/** The status in the file, 0 to 255; null if it holds none yet. */
 export function readStatus(statusFile: string): number | null {
   try {
     const match = /^(\d{1,3})\n+$/.exec(readFileSync(statusFile, "latin1"));
@@ -48,7 +51,7 @@ export function readStatus(statusFile: string): number | null {
   }
 }
 
-/** How a process ended: one of the two is null. Both are, where nobody saw how. */
+/** How a process ended: one of the two fields is null. Both are null if nobody observed the end. */
 export interface ExitStatus {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -58,7 +61,7 @@ const SIGNAL_NAMES = new Map(
   Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
 );
 
-/** A shell tells a signal n as the code 128 + n; programs that catch one and end because of it do the same. */
+/** A shell reports signal n as code 128 + n, and so do programs that catch a signal and exit because of it. */
 export function statusOfCode(code: number): ExitStatus {
   const signal = SIGNAL_NAMES.get(code - 128);
   return signal === undefined ? { code, signal: null } : { code: null, signal };

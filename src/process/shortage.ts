@@ -2,7 +2,7 @@ import { closeSync, openSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import { errorCode } from "../errors.ts";
 
-/** Faults of the machine, not of what was asked: the same may succeed once there is room again. */
+/** Faults of the machine, not of the request: the same call may succeed once resources are free. */
 const CODES: ReadonlySet<string> = new Set([
   "ENOSPC",
   "EDQUOT",
@@ -15,18 +15,21 @@ const CODES: ReadonlySet<string> = new Set([
 ]);
 const SQLITE_CODES = /^SQLITE_(?:FULL|IOERR|NOMEM|READONLY|CANTOPEN)/;
 
-/** Whether an error says that disk, descriptors, memory or processes have run out. */
+/** Whether an error means that the machine ran out of disk, descriptors, memory or processes. */
 export function isShortage(error: unknown): boolean {
   const code = errorCode(error);
   return code !== undefined && (CODES.has(code) || SQLITE_CODES.test(code));
 }
 
-/** What the start of one run takes, with something to spare. */
+/** The start of one run needs less than this. */
 const FREE_BYTES = 16 * 1024 * 1024;
 const FREE_DESCRIPTORS = 16;
 const PROBE_BYTES = 64 * 1024;
 
-/** Rejects, saying what is lacking, unless `folder` takes a file and there are disk, descriptors and a process for one more run. */
+/**
+ * Rejects, naming the shortage, unless `folder` and the machine have room for one more run: disk, descriptors, a
+ * process.
+ */
 export async function requireRoom(folder: string): Promise<void> {
   const path = join(folder, `.probe-${process.pid}`);
   const descriptors: number[] = [];

@@ -2,42 +2,42 @@ import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFile
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
-import { beginMarkOf } from "./begin-mark.ts";
 import { hasInterpreter, inspectFile } from "./inspect-file.ts";
 import { processStartTime } from "./process-table.ts";
 import { RunOutput } from "./run-output.ts";
 import { type ExitStatus, NO_STATUS, statusOfCode, statusOfSignal, underShim } from "./shim.ts";
 import { isShortage } from "./shortage.ts";
+import { startMarkOf } from "./start-mark.ts";
 
 export interface SpawnRequest {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** The working folder; it has to exist. */
+  /** The working folder, which must exist. */
   readonly projectDir: string;
-  /** What the executor reads on its stdin. */
+  /** The text that the executor reads from its stdin. */
   readonly stdin: string;
-  /** An existing folder of the run's own, 0700. */
+  /** An existing folder of the run, mode 0700. */
   readonly runFolder: string;
   readonly outputLimitBytes: number;
 }
 
-/** A started executor, under its shim: one session and process group. `pid` is that of their leader. */
+/** A started executor under its shim: one session and process group, led by `pid`. */
 export interface ExecutorProcess {
   readonly pid: number;
-  /** Empty where the machine could not tell. */
+  /** Empty if the start time could not be read. */
   readonly startedAt: string;
-  /** How long it had been running when the watch over it began; 0 for one that was just started. */
+  /** Its age when the watch began; 0 for an executor that was just started. */
   readonly ageMs: number;
   readonly exited: Promise<ExitStatus>;
   readonly stdout: RunOutput;
   readonly stderr: RunOutput;
-  /** Signals the whole group; nothing happens once the leader has ended. */
+  /** Signals the whole group; does nothing once the leader has ended. */
   signalGroup(signal: "SIGTERM" | "SIGKILL"): void;
-  /** Gives the output files' descriptors back. */
+  /** Closes the output files. */
   close(): void;
 }
 
-/** Where the exit status of a run's executor is written. */
+/** The file that receives the exit status of a run's executor. */
 export function statusFileOf(runFolder: string): string {
   return join(runFolder, "exit");
 }
@@ -47,9 +47,9 @@ export type Spawned =
   | { readonly kind: "not-started"; readonly reason: string };
 
 /**
- * Starts an executor without a single pipe: stdin is a file of mode 0600 that is unlinked once it is open, stdout and stderr are
- * append-mode files. Nothing that the executor does or leaves undone can stall the runner, and a runner that dies takes no output away.
- * `cgroup` is the run's own, if it has one. Throws, with nothing started, where the machine has no room for it (`isShortage`).
+ * Starts an executor without pipes: stdin is a file of mode 0600 that is unlinked once it is open, stdout and stderr
+ * are append-mode files. So the executor cannot stall the runner, and no output is lost if the runner dies. `cgroup`
+ * is the run's cgroup, if it has one. Throws on a shortage (`isShortage`), and has started nothing then.
  */
 export function spawnExecutor(request: SpawnRequest, cgroup: string | null = null): Spawned {
   const fault = folderFault(request.projectDir) ?? programFault(request);
@@ -86,7 +86,7 @@ function start(request: SpawnRequest, { stdin, stdout, stderr, cgroup }: Opened)
   let ended = false;
   const isShimmed = process.platform !== "win32";
   const shimmed = (): string[] =>
-    underShim(request.command, statusFileOf(request.runFolder), beginMarkOf(request.runFolder), cgroup);
+    underShim(request.command, statusFileOf(request.runFolder), startMarkOf(request.runFolder), cgroup);
   const command = isShimmed ? shimmed() : [...request.command];
   const child = Bun.spawn(command, {
     cwd: request.projectDir,
@@ -109,7 +109,7 @@ function start(request: SpawnRequest, { stdin, stdout, stderr, cgroup }: Opened)
     stdout,
     stderr,
     signalGroup(signal) {
-      // A child keeps its number until its end was taken notice of, which sets `ended` at once; afterwards others may be given it.
+      // The pid cannot be reused before `onExit`, which sets `ended`. Afterwards it may belong to another process.
       if (!ended) signalTree(child.pid, signal);
     },
     close() {
@@ -119,7 +119,7 @@ function start(request: SpawnRequest, { stdin, stdout, stderr, cgroup }: Opened)
   };
 }
 
-/** Nothing may go wrong once the executor lives. */
+/** Never throws: the executor is already running. */
 function startOf(pid: number): string {
   try {
     return processStartTime(pid) ?? "";
@@ -128,7 +128,10 @@ function startOf(pid: number): string {
   }
 }
 
-/** What a spawn itself needs: the system's handle of the child, and a look at it. Without the first it would be started and ended again. */
+/**
+ * Throws unless the spawn can open its own descriptors: the system's handle of the child, and one to read its start
+ * time. Without the handle the child would be started and killed again.
+ */
 function requireDescriptors(count: number): void {
   const descriptors: number[] = [];
   try {
@@ -141,7 +144,7 @@ function requireDescriptors(count: number): void {
 function signalTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
     if (process.platform === "win32") {
-      // No groups and no SIGTERM there: taskkill asks the tree first, and /F ends it.
+      // Windows has no groups and no SIGTERM: taskkill asks the processes to exit, and /F kills them.
       const force = signal === "SIGKILL" ? ["/F"] : [];
       Bun.spawn(["taskkill", "/T", ...force, "/PID", String(pid)], {
         stdin: "ignore",
@@ -152,12 +155,12 @@ function signalTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
       process.kill(-pid, signal);
     }
   } catch {
-    // It ended a moment ago; its exit event is on the way.
+    // The leader has just ended; its exit event follows.
   }
 }
 
 function openUnlinked(path: string, content: string): number {
-  // An attempt that was cut off by a SIGKILL may have left one.
+  // An attempt that SIGKILL interrupted may have left the file.
   rmSync(path, { force: true });
   try {
     writeFileSync(path, content, { mode: 0o600, flag: "wx" });
@@ -180,7 +183,10 @@ function folderFault(path: string): string | null {
   }
 }
 
-/** What the system would say to the program. Asked before the shim is started, which could only tell it as an exit code. */
+/**
+ * Why the system would refuse to execute the program. Checked before the shim starts, which could only report an exit
+ * code.
+ */
 function programFault({ command, env }: SpawnRequest): string | null {
   const [program = ""] = command;
   if (process.platform === "win32") return null;

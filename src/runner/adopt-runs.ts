@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { NEVER } from "../async/never.ts";
 import type { Grant } from "../gateway/grant.ts";
 import { adoptExecutor, bootId, lives, type ProcessIdentity } from "../process/adopt.ts";
-import { preventBeginning } from "../process/begin-mark.ts";
+import { preventStart } from "../process/start-mark.ts";
 import { byStart, readProcessTable } from "../process/process-table.ts";
 import { parseAssignedRun } from "../protocol/poll.ts";
 import type { ActiveRun } from "./runs/active-run.ts";
@@ -35,7 +35,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   const grants = new Map(unfinished.map((record) => [record, restoreGrant(record, parts)]));
   // Before the look at the processes: what has begun by now is seen there.
   const unbegun = unfinished.filter(
-    (record) => ["starting", "spawning"].includes(record.phase) && preventBeginning(folderOf(record, parts)),
+    (record) => ["starting", "spawning"].includes(record.phase) && preventStart(folderOf(record, parts)),
   );
   const marked = await markedLeaders();
   for (const [record, grant] of grants) {

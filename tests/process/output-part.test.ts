@@ -16,7 +16,7 @@ const part = (path: string, from: number, bytes: number, limitBytes = 0, isOver 
   readOutputPart(path, { from, bytes, limitBytes, isOver });
 
 describe("readOutputPart", () => {
-  test("the end begins at a line, where there is one", () => {
+  test("the end starts at a line if it contains one", () => {
     withFile("one\ntwo\nthree\n", (path) => {
       expect(tail(path, 100)).toEqual({ from: 0, to: 14, size: 14, text: "one\ntwo\nthree\n" });
       expect(tail(path, 8)).toEqual({ from: 8, to: 14, size: 14, text: "three\n" });
@@ -24,7 +24,7 @@ describe("readOutputPart", () => {
     });
   });
 
-  test("parts that follow each other make the whole, whatever is cut where", () => {
+  test("consecutive parts make up the whole, wherever they are cut", () => {
     const text = "aé€😀\n".repeat(50);
     const { length } = Buffer.from(text);
     withFile(text, (path) => {
@@ -41,7 +41,7 @@ describe("readOutputPart", () => {
     });
   });
 
-  test("what is not UTF-8 is shown as such, and goes on", () => {
+  test("replaces bytes that are not UTF-8, and moves on", () => {
     withFile(new Uint8Array([0x61, 0xff, 0xfe, 0x80, 0x80, 0x80, 0x80, 0x62]), (path) => {
       expect(part(path, 0, 100)?.text).toBe("a\ufffd\ufffd\ufffd\ufffd\ufffd\ufffdb");
       let at = 0;
@@ -50,7 +50,7 @@ describe("readOutputPart", () => {
     });
   });
 
-  test("a character that is not written to its end yet is waited for, unless nothing more comes", () => {
+  test("leaves out an incomplete character at the end, until the output is over", () => {
     const text = "aé€😀b€";
     const whole = Buffer.from(text);
     using folder = tempFolder();
@@ -69,14 +69,14 @@ describe("readOutputPart", () => {
     expect(part(path, 0, 100)?.text).toBe("aé€😀b\ufffd");
   });
 
-  test("a bound that is too small for a character is made as large as one", () => {
+  test("raises a size that is too small for one character", () => {
     withFile("€uro", (path) => {
       expect(part(path, 0, 1)?.text).toBe("€u");
       expect(tail(path, 2)?.text).toBe("uro");
     });
   });
 
-  test("NUL bytes of the executor's own are shown", () => {
+  test("shows NUL bytes that the executor wrote", () => {
     withFile("ab\0\0cd", (path) => {
       let seen = "";
       for (let at = 0; at < 6;) {
@@ -88,21 +88,21 @@ describe("readOutputPart", () => {
     });
   });
 
-  test("beyond the end there is nothing; of a file that was emptied the offset begins anew", () => {
+  test("returns nothing at the end, and restarts at 0 in a file that was emptied", () => {
     withFile("abc", (path) => {
       expect(part(path, 3, 10)).toEqual({ from: 3, to: 3, size: 3, text: "" });
       expect(part(path, 99, 10)).toEqual({ from: 0, to: 3, size: 3, text: "abc" });
     });
   });
 
-  test("what was given back to the disk is passed over", () => {
+  test("skips the hole that a trim left", () => {
     using folder = tempFolder();
     const path = join(folder.path, "stdout");
     const limitBytes = 64 * 1024;
     const output = new RunOutput(path, limitBytes);
     const line = `${"x".repeat(99)}\n`;
     for (let i = 0; i < 3_000; i++) appendFileSync(path, line);
-    output.bound();
+    output.trim();
     const dropped = output.droppedBytes;
     output.close();
     const got = part(path, 0, 1_000, limitBytes);
@@ -112,7 +112,7 @@ describe("readOutputPart", () => {
     expect(got?.text.length).toBe(1_000);
   });
 
-  test("a link, a folder and what is not there show nothing", () => {
+  test("shows nothing of a link, a folder or a missing file", () => {
     using folder = tempFolder();
     const [secret, link, below, second] = ["secret", "stdout", "folder", "second"].map((name) =>
       join(folder.path, name),
@@ -124,7 +124,7 @@ describe("readOutputPart", () => {
     for (const path of [link, below, second, join(folder.path, "nothing")]) expect(tail(path, 10)).toBeNull();
   });
 
-  test("a link in the place of the folder shows nothing either", () => {
+  test("shows nothing if the folder is a link", () => {
     using folder = tempFolder();
     const [real, linked] = [join(folder.path, "real"), join(folder.path, "linked")];
     mkdirSync(real);
@@ -134,7 +134,7 @@ describe("readOutputPart", () => {
     expect(tail(join(linked, "stdout"), 10)).toBeNull();
   });
 
-  test.skipIf(process.platform === "win32")("a pipe in its place holds nothing up", () => {
+  test.skipIf(process.platform === "win32")("a pipe in place of the file does not block", () => {
     using folder = tempFolder();
     const path = join(folder.path, "stdout");
     expect(Bun.spawnSync(["mkfifo", path]).success).toBe(true);

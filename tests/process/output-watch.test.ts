@@ -31,7 +31,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test("OutputWatch: hands out lines while they are written, a partial one when it is complete", async () => {
+test("OutputWatch: passes on lines while they are written, and an incomplete line once it is complete", async () => {
   using run = watched();
   run.write("one\ntw");
   await until("the first line", () => run.lines.length > 0);
@@ -41,7 +41,7 @@ test("OutputWatch: hands out lines while they are written, a partial one when it
   expect(run.lines).toEqual(["one", "two", ""]);
 });
 
-test("OutputWatch: the end hands out what is left, a last line without its newline too, and only once", () => {
+test("OutputWatch: the end passes on the rest once, including a last line without a newline", () => {
   using run = watched();
   run.write("one\nlast");
   run.end();
@@ -49,7 +49,7 @@ test("OutputWatch: the end hands out what is left, a last line without its newli
   expect(run.lines).toEqual(["one", "last"]);
 });
 
-test("OutputWatch: nothing is handed out after the end", () => {
+test("OutputWatch: passes on nothing after the end", () => {
   using run = watched();
   run.write("one\n");
   run.end();
@@ -57,17 +57,17 @@ test("OutputWatch: nothing is handed out after the end", () => {
   expect(run.lines).toEqual(["one"]);
 });
 
-test("OutputWatch: a character that is written in two halves stays whole", async () => {
+test("OutputWatch: a character written in two halves stays whole", async () => {
   using run = watched();
   const [first, ...rest] = Buffer.from("ü");
   run.write(Uint8Array.of(0x0a, first ?? 0));
-  await until("the look at the first half", () => run.lines.length > 0);
+  await until("the line before the first half", () => run.lines.length > 0);
   run.write(Uint8Array.from([...rest, 0x0a]));
   await until("the second half", () => run.lines.length > 1);
   expect(run.lines).toEqual(["", "ü"]);
 });
 
-test("OutputWatch: of a flood it shows the end and says how much it skipped", () => {
+test("OutputWatch: shows the end of a flood, and says how much it skipped", () => {
   using run = watched();
   run.write(`${"x".repeat(99)}\n`.repeat(50_000));
   run.write("the end\n");
@@ -78,7 +78,7 @@ test("OutputWatch: of a flood it shows the end and says how much it skipped", ()
 });
 
 test.if(process.platform === "linux")(
-  "OutputWatch: keeps the output within its bound and shows nothing of the hole",
+  "OutputWatch: trims the output to its limit, and shows nothing of the hole",
   () => {
     using run = watched(64 * 1024);
     run.write(`${"x".repeat(99)}\n`.repeat(2_000));
@@ -91,39 +91,39 @@ test.if(process.platform === "linux")(
   },
 );
 
-test("OutputWatch: bounds an output that nobody reads lines of", async () => {
+test("OutputWatch: trims an output without a reader of lines", async () => {
   using folder = tempFolder();
   const path = join(folder.path, "stdout");
   const output = new RunOutput(path, 64 * 1024);
   const end = new OutputWatch().watch(output);
   appendFileSync(path, "x\n".repeat(100_000));
-  await until("the output to be bounded", () => output.droppedBytes > 0 || output.size() < 200_000);
+  await until("the trim", () => output.droppedBytes > 0 || output.size() < 200_000);
   end();
   output.close();
 });
 
-test("OutputWatch: looks at a quiet output less and less often, and soon again once it grows", () => {
+test("OutputWatch: checks a quiet output less and less often, and a growing one often again", () => {
   jest.useFakeTimers();
   using run = watched();
-  let looks = 0;
-  const bound = run.output.bound.bind(run.output);
-  run.output.bound = () => (looks++, bound());
+  let checks = 0;
+  const trim = run.output.trim.bind(run.output);
+  run.output.trim = () => (checks++, trim());
   jest.advanceTimersByTime(10_000);
-  expect(looks).toBeGreaterThan(8);
-  expect(looks).toBeLessThan(25);
-  const looksWhileGrowing = (): number => {
-    looks = 0;
+  expect(checks).toBeGreaterThan(8);
+  expect(checks).toBeLessThan(25);
+  const checksWhileGrowing = (): number => {
+    checks = 0;
     for (let i = 0; i < 20; i++) {
       run.write("x\n");
       jest.advanceTimersByTime(50);
     }
-    return looks;
+    return checks;
   };
-  expect(looksWhileGrowing()).toBeGreaterThan(2);
-  expect(looksWhileGrowing()).toBe(20);
+  expect(checksWhileGrowing()).toBeGreaterThan(2);
+  expect(checksWhileGrowing()).toBe(20);
 });
 
-test("OutputWatch: one timer for all, and none when nothing is watched", () => {
+test("OutputWatch: one timer for all outputs, and none without outputs", () => {
   const timers = new Set<unknown>();
   const { setInterval: set, clearInterval: clear } = globalThis;
   globalThis.setInterval = ((...args: Parameters<typeof set>) => {

@@ -25,7 +25,7 @@ async function entryOf(pid: number): Promise<ProcessEntry> {
 test("readProcessTable: finds a process with parent, group, session and marker", async () => {
   using at = place();
   await using run = startScript(at, "echo; sleep 300", { runId: "run_table" });
-  await until("the script to begin", () => run.process.stdout.size() > 0);
+  await until("the script to start", () => run.process.stdout.size() > 0);
   const entry = await entryOf(run.process.pid);
   expect(entry).toMatchObject({
     ppid: process.pid,
@@ -36,33 +36,33 @@ test("readProcessTable: finds a process with parent, group, session and marker",
   expect(entry.session).toBe(isLinux ? run.process.pid : null);
 });
 
-test.if(isLinux)("readProcessTable: a name with spaces and parentheses misleads it in nothing", async () => {
+test.if(isLinux)("readProcessTable: parses a command name with spaces and parentheses", async () => {
   using at = place();
   const path = join(at.path, "a) Z 1 (b");
   copyFileSync("/bin/sleep", path);
   await using run = started(at.request([path, "300"], { env: { [RUN_MARKER]: "run_odd" } }));
-  // In the moment of its start a process has no environment yet.
-  await until("its mark", async () => (await entryOf(run.process.pid)).runId === "run_odd");
+  // At the moment of its start a process has no environment yet.
+  await until("its marker", async () => (await entryOf(run.process.pid)).runId === "run_odd");
   expect(await entryOf(run.process.pid)).toMatchObject({ ppid: process.pid, group: run.process.pid });
 });
 
-test.if(isLinux)("readProcessTable: a variable that only ends like the marker is none", async () => {
+test.if(isLinux)("readProcessTable: ignores a variable whose name merely ends like the marker's", async () => {
   using at = place();
   await using run = started(
     at.request(["sleep", "300"], {
       env: { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", A: `${RUN_MARKER}=run_y` },
     }),
   );
-  await until("the program to begin", async () => (await entryOf(run.process.pid)).runId === null);
+  await until("the program to start", async () => (await entryOf(run.process.pid)).runId === null);
   const env = { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", [RUN_MARKER]: "run_z" };
   await using other = started(at.request(["sleep", "300"], { env }));
-  // In the moment of its start a process has no environment yet.
-  await until("its mark", async () => (await entryOf(other.process.pid)).runId === "run_z");
+  // At the moment of its start a process has no environment yet.
+  await until("its marker", async () => (await entryOf(other.process.pid)).runId === "run_z");
 });
 
 test("readProcessTable: a zombie is not alive", async () => {
   using at = place();
-  // The child is not waited for by the program that took its parent's place.
+  // `sleep` replaces the parent and never waits for the child.
   await using run = startScript(at, "sh -c 'exit 0' & echo $!; exec sleep 300");
   const zombie = await until("the child's pid", () => Number(run.stdout()));
   await until("the child to end", () => !isAlive(zombie));
@@ -70,9 +70,9 @@ test("readProcessTable: a zombie is not alive", async () => {
   expect(processStartTime(zombie)).toBeNull();
 });
 
-test("signalProcess: signals the process that was seen, and not another that has its number now", async () => {
+test("signalProcess: signals the process in the entry, and not a later one with its pid", async () => {
   using at = place();
-  // The executor and not its shim, whose end would leave it behind.
+  // Signals the executor, not its shim: killing the shim would leave the executor alive.
   await using run = startScript(at, "echo $$; exec sleep 300");
   const entry = await entryOf(await until("the executor's pid", () => Number(run.stdout())));
   expect(signalProcess({ ...entry, startedAt: "1" }, "SIGKILL")).toBe(false);
@@ -105,7 +105,7 @@ const PS = `
 garbage
 `;
 
-test("parsePsTable: reads ids, start and marker; leaves out zombies and what is no row", () => {
+test("parsePsTable: reads ids, start and marker; skips zombies and malformed rows", () => {
   const row = (pid: number, ppid: number, group: number, startedAt: string, runId: string | null) => ({
     pid,
     ppid,
@@ -124,7 +124,7 @@ test("parsePsTable: reads ids, start and marker; leaves out zombies and what is 
 });
 
 test.if(process.platform === "linux")(
-  "without descriptors a process that cannot be looked at does not pass for one that is gone",
+  "without descriptors, a process that cannot be read does not count as gone",
   async () => {
     const child = Bun.spawn(
       [
@@ -152,14 +152,14 @@ test.if(process.platform === "linux")(
   },
 );
 
-test.if(process.platform === "linux")("ageMsOf: by the starts of both processes, never less than nothing", () => {
+test.if(process.platform === "linux")("ageMsOf: compares both start times, and is never negative", () => {
   const own = Number(processStartTime(process.pid));
   const beforeMs = process.uptime() * 1000;
   const ages = [own, own - 1, 0, own + 360_000].map((ticks) => ageMsOf(String(ticks)));
   const afterMs = process.uptime() * 1000;
-  for (const [i, soonerMs] of [0, 10, own * 10].entries()) {
-    expect(ages[i]).toBeGreaterThanOrEqual(soonerMs + beforeMs);
-    expect(ages[i]).toBeLessThanOrEqual(soonerMs + afterMs);
+  for (const [i, earlierMs] of [0, 10, own * 10].entries()) {
+    expect(ages[i]).toBeGreaterThanOrEqual(earlierMs + beforeMs);
+    expect(ages[i]).toBeLessThanOrEqual(earlierMs + afterMs);
   }
   expect([ages[3], ageMsOf(""), ageMsOf("no date")]).toEqual([0, 0, 0]);
 });

@@ -17,11 +17,11 @@ interface Own extends AsyncDisposable {
   readonly owner: string;
   readonly cgroups: RunCgroups;
   readonly lines: string[];
-  /** Where the cgroup of the run is to be. */
+  /** The expected path of the run's cgroup. */
   pathOf(runId: string): string;
 }
 
-/** The cgroups of an identity that is the test's alone; they are ended with all that is in them. */
+/** Cgroups of an identity that only this test uses. The end of the block kills their processes and removes them. */
 async function own(): Promise<Own> {
   const owner = `test-${randomHex12()}`;
   const { log, lines } = recordedLog();
@@ -33,7 +33,7 @@ async function own(): Promise<Own> {
     pathOf,
     async [Symbol.asyncDispose]() {
       killCgroup(pathOf(RUN));
-      await until("the cgroup is gone", () => removeCgroup(pathOf(RUN)));
+      await until("the cgroup to be gone", () => removeCgroup(pathOf(RUN)));
     },
   };
 }
@@ -42,7 +42,7 @@ const sleeping = (at: ReturnType<typeof place>, cgroup: string | null): Started 
   started(at.request(["sleep", "300"]), cgroup);
 
 test.if(hasCgroups)(
-  "RunCgroups: an executor and what comes of it are in the run's cgroup from their beginning",
+  "RunCgroups: an executor and its descendants are in the run's cgroup from their start",
   async () => {
     await using at = await own();
     using folder = place();
@@ -50,13 +50,13 @@ test.if(hasCgroups)(
       folder.request(["sh", "-c", "cat /proc/self/cgroup; sleep 300 & sleep 300"]),
       at.cgroups.make(RUN),
     );
-    await until("the executor has told", () => run.stdout().includes("0::"));
+    await until("the executor's cgroup", () => run.stdout().includes("0::"));
     expect(run.stdout()).toContain(`/agent-runner.${at.owner}.${RUN}`);
     await until("shim, executor and both children", () => pidsInCgroup(at.pathOf(RUN)).size === 4);
   },
 );
 
-test.if(hasCgroups)("RunCgroups: one that is not there, or goes away, keeps no executor from its work", async () => {
+test.if(hasCgroups)("RunCgroups: an executor runs even if its cgroup is gone", async () => {
   await using at = await own();
   using folder = place();
   const cgroup = at.cgroups.make(RUN);
@@ -66,24 +66,24 @@ test.if(hasCgroups)("RunCgroups: one that is not there, or goes away, keeps no e
   expect([run.stdout(), run.process.stderr.tail(100)]).toEqual(["done", "fault"]);
 });
 
-test.if(hasCgroups)("RunCgroups: made twice is the same; dropped only when it is empty", async () => {
+test.if(hasCgroups)("RunCgroups: make returns the same path twice; drop removes only an empty cgroup", async () => {
   await using at = await own();
   using folder = place();
   expect([at.cgroups.make(RUN), at.cgroups.make(RUN)]).toEqual([at.pathOf(RUN), at.pathOf(RUN)]);
   await using run = sleeping(folder, at.pathOf(RUN));
-  await until("it is in there", () => pidsInCgroup(at.pathOf(RUN)).has(run.process.pid));
+  await until("the process to be in the cgroup", () => pidsInCgroup(at.pathOf(RUN)).has(run.process.pid));
   at.cgroups.drop(RUN);
   expect(existsSync(at.pathOf(RUN))).toBe(true);
   at.cgroups.kill(RUN);
   await run.process.exited;
-  await until("it is gone", () => {
+  await until("the cgroup to be gone", () => {
     at.cgroups.drop(RUN);
     return !existsSync(at.pathOf(RUN));
   });
 });
 
 test.if(hasCgroups)(
-  "RunCgroups: the next start removes what is empty, knows what is not, and touches no other's",
+  "RunCgroups: the runner's next process removes empty cgroups, finds the others, and touches no other runner's",
   async () => {
     await using at = await own();
     await using other = await own();
@@ -91,13 +91,13 @@ test.if(hasCgroups)(
     at.cgroups.make(RUN);
     at.cgroups.make("run_2");
     other.cgroups.make(RUN);
-    // As if the runner had been started elsewhere before.
+    // As if an earlier process of this runner had another base.
     const elsewhere = join(ownCgroup ?? "", `elsewhere-${at.owner}`);
     const moved = join(elsewhere, `agent-runner.${at.owner}.run_3`);
     mkdirSync(elsewhere);
     mkdirSync(moved);
     await using run = sleeping(folder, moved);
-    await until("it is in there", () => pidsInCgroup(moved).has(run.process.pid));
+    await until("the process to be in the cgroup", () => pidsInCgroup(moved).has(run.process.pid));
 
     const next = RunCgroups.open(at.owner, recordedLog().log);
     expect([at.pathOf(RUN), at.pathOf("run_2"), other.pathOf(RUN), moved].map(existsSync)).toEqual([
@@ -109,12 +109,12 @@ test.if(hasCgroups)(
     expect([next.of(RUN), next.of("run_3")]).toEqual([at.pathOf(RUN), moved]);
     next.kill("run_3");
     await run.process.exited;
-    await until("all is gone", () => removeCgroup(elsewhere));
+    await until("the cgroups to be gone", () => removeCgroup(elsewhere));
   },
 );
 
 test.if(hasCgroups)(
-  "RunCgroups: a runner within a run of its own identity does not take that run's cgroup for one to be ended",
+  "RunCgroups: a runner inside a run of its own identity does not claim that run's cgroup",
   async () => {
     await using at = await own();
     using folder = place();
@@ -130,31 +130,32 @@ test.if(hasCgroups)(
   },
 );
 
-test.if(hasCgroups)("removeCgroup, pidsInCgroup and killCgroup: with what was made below", async () => {
+test.if(hasCgroups)("removeCgroup, pidsInCgroup and killCgroup: include the cgroups below", async () => {
   await using at = await own();
   using folder = place();
   const inner = join(at.cgroups.make(RUN) ?? "", "inner");
   mkdirSync(inner);
   mkdirSync(join(inner, "empty"));
   await using run = sleeping(folder, inner);
-  await until("it is in there", () => pidsInCgroup(at.pathOf(RUN)).has(run.process.pid));
+  await until("the process to be in the cgroup", () => pidsInCgroup(at.pathOf(RUN)).has(run.process.pid));
   expect(removeCgroup(at.pathOf(RUN))).toBe(false);
   killCgroup(at.pathOf(RUN));
   expect((await run.process.exited).signal).toBe("SIGKILL");
-  await until("it is gone", () => removeCgroup(at.pathOf(RUN)));
+  await until("the cgroup to be gone", () => removeCgroup(at.pathOf(RUN)));
   expect(existsSync(at.pathOf(RUN))).toBe(false);
   expect([removeCgroup(at.pathOf(RUN)), [...pidsInCgroup(at.pathOf(RUN))]]).toEqual([true, []]);
 });
 
 test.if(hasCgroups)(
-  "Leftovers: ends what only the cgroup tells, counts it, and removes the cgroup; SIGTERM first",
+  "Leftovers: ends and counts what only the cgroup reveals, SIGTERM first, and removes the cgroup",
   async () => {
     await using at = await own();
     using folder = place();
-    const script = `env -i setsid sh -c '(trap "echo cleaned >${folder.path}/cleaned; exit" TERM; echo ready; while :; do sleep 0.02; done) &'`;
+    const inner = `trap "echo cleaned >${folder.path}/cleaned; exit" TERM; echo ready; while :; do sleep 0.02; done`;
+    const script = `env -i setsid sh -c '(${inner}) &'`;
     await using run = started(folder.request(["sh", "-c", script]), at.cgroups.make(RUN));
     await run.process.exited;
-    await until("it runs", () => run.stdout().includes("ready"));
+    await until("the leftover to run", () => run.stdout().includes("ready"));
     const leader = { pid: run.process.pid, startedAt: run.process.startedAt };
     const { ended, left } = await new Leftovers(at.cgroups).end(
       { runId: RUN, leader, graceMs: 10_000 },
@@ -167,7 +168,7 @@ test.if(hasCgroups)(
   },
 );
 
-test.if(hasCgroups)("Leftovers: what ignores SIGTERM in the cgroup is killed when the grace is over", async () => {
+test.if(hasCgroups)("Leftovers: kills what ignores SIGTERM in the cgroup after the grace period", async () => {
   await using at = await own();
   using folder = place();
   const script = `env -i setsid sh -c '(trap "" TERM; exec sleep 300) & echo $!'`;
@@ -198,21 +199,21 @@ test.each([
     { mount: "/sys/fs/cgroup/unified", own: "/sys/fs/cgroup/unified" },
   ],
   [
-    "a part of it",
+    "a part mounted",
     mounted("/docker/1", "/sys/fs/cgroup"),
     "0::/docker/1/in",
     { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup/in" },
   ],
   [
-    "exactly that part",
+    "exactly the part mounted",
     mounted("/docker/1", "/sys/fs/cgroup"),
     "0::/docker/1",
     { mount: "/sys/fs/cgroup", own: "/sys/fs/cgroup" },
   ],
   ["a blank in its name", mounted("/", "/my\\040cgroups"), "0::/a", { mount: "/my cgroups", own: "/my cgroups/a" }],
-  ["another part", mounted("/docker/1", "/sys/fs/cgroup"), "0::/docker/12", null],
-  ["outside of the namespace", mounted("/", "/sys/fs/cgroup"), "0::/../other", null],
-  ["version 1 alone", HYBRID.split("\n").slice(0, 2).join("\n"), "1:cpu:/x\n", null],
+  ["another part mounted", mounted("/docker/1", "/sys/fs/cgroup"), "0::/docker/12", null],
+  ["outside the namespace", mounted("/", "/sys/fs/cgroup"), "0::/../other", null],
+  ["only version 1", HYBRID.split("\n").slice(0, 2).join("\n"), "1:cpu:/x\n", null],
   ["not mounted", HYBRID.split("\n").slice(0, 2).join("\n"), "0::/\n", null],
 ])("placeOf: %s", (_, mountinfo, cgroup, place) => {
   expect(placeOf(mountinfo, cgroup)).toEqual(place);

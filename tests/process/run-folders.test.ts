@@ -12,18 +12,18 @@ const DAY_MS = 24 * HOUR_MS;
 interface Folder {
   readonly ageMs: number;
   readonly bytes?: number;
-  readonly isThrough?: boolean;
+  readonly hasEnded?: boolean;
   readonly hasRecord?: boolean;
 }
 
 function runFolder(
   folder: string,
   name: string,
-  { ageMs, bytes = 1, isThrough = true, hasRecord = false }: Folder,
+  { ageMs, bytes = 1, hasEnded = true, hasRecord = false }: Folder,
 ): void {
   const path = join(folder, name);
   mkdirSync(path);
-  writeFileSync(statusFileOf(path), isThrough ? "0\n" : "\n\n\n\n");
+  writeFileSync(statusFileOf(path), hasEnded ? "0\n" : "\n\n\n\n");
   writeFileSync(join(path, "stdout"), Buffer.alloc(bytes));
   if (hasRecord) writeFileSync(recordFileOf(path), "{}");
   const at = new Date(Date.now() - ageMs);
@@ -32,7 +32,7 @@ function runFolder(
 
 const namesIn = (folder: string): string[] => readdirSync(folder).toSorted();
 
-test("pruneRunFolders: keeps the newest by number, whatever they are called", async () => {
+test("pruneRunFolders: keeps the newest by number, regardless of their names", async () => {
   using folder = tempFolder();
   for (const [i, name] of ["run_d", "run_b", "run_a", "run_c"].entries())
     runFolder(folder.path, name, { ageMs: i * HOUR_MS });
@@ -40,7 +40,7 @@ test("pruneRunFolders: keeps the newest by number, whatever they are called", as
   expect(namesIn(folder.path)).toEqual(["run_b", "run_d"]);
 });
 
-test("pruneRunFolders: by age, counted from the last write", async () => {
+test("pruneRunFolders: removes by age, counted from the last write", async () => {
   using folder = tempFolder();
   runFolder(folder.path, "run_new", { ageMs: HOUR_MS });
   runFolder(folder.path, "run_old", { ageMs: 40 * DAY_MS });
@@ -50,7 +50,7 @@ test("pruneRunFolders: by age, counted from the last write", async () => {
   expect(namesIn(folder.path)).toEqual(["run_new", "run_writes"]);
 });
 
-test("pruneRunFolders: by size, the oldest first", async () => {
+test("pruneRunFolders: removes by size, oldest first", async () => {
   using folder = tempFolder();
   for (const [i, name] of ["run_1", "run_2", "run_3"].entries())
     runFolder(folder.path, name, { ageMs: i * HOUR_MS, bytes: 1024 * 1024 });
@@ -58,19 +58,19 @@ test("pruneRunFolders: by size, the oldest first", async () => {
   expect(namesIn(folder.path)).toEqual(["run_1", "run_2"]);
 });
 
-test("pruneRunFolders: no limit, nothing removed", async () => {
+test("pruneRunFolders: removes nothing without a limit", async () => {
   using folder = tempFolder();
   runFolder(folder.path, "run_old", { ageMs: 4_000 * DAY_MS });
   expect(await pruneRunFolders(folder.path, NO_LIMITS)).toBe(0);
 });
 
-test("pruneRunFolders: a folder that is in use stays, whatever the limits", async () => {
+test("pruneRunFolders: keeps a folder in use, whatever the limits", async () => {
   using folder = tempFolder();
-  runFolder(folder.path, "run_recorded", { ageMs: 20 * DAY_MS, hasRecord: true, isThrough: false });
+  runFolder(folder.path, "run_recorded", { ageMs: 20 * DAY_MS, hasRecord: true, hasEnded: false });
   runFolder(folder.path, "run_unreported", { ageMs: 20 * DAY_MS, hasRecord: true });
-  runFolder(folder.path, "run_prepared", { ageMs: HOUR_MS, isThrough: false });
-  runFolder(folder.path, "run_through", { ageMs: 20 * DAY_MS });
-  runFolder(folder.path, "run_alive", { ageMs: 40 * DAY_MS, hasRecord: true, isThrough: false });
+  runFolder(folder.path, "run_prepared", { ageMs: HOUR_MS, hasEnded: false });
+  runFolder(folder.path, "run_ended", { ageMs: 20 * DAY_MS });
+  runFolder(folder.path, "run_alive", { ageMs: 40 * DAY_MS, hasRecord: true, hasEnded: false });
   const child = Bun.spawn(["sleep", "60"], {
     env: { ...process.env, AGENT_RUN_ID: "run_alive" },
     stdin: "ignore",
@@ -88,14 +88,14 @@ test("pruneRunFolders: a folder that is in use stays, whatever the limits", asyn
   expect(namesIn(folder.path)).toEqual(["run_prepared", "run_recorded", "run_unreported"]);
 });
 
-test("pruneRunFolders: a folder that is not there is nothing to do", async () => {
+test("pruneRunFolders: does nothing if the folder does not exist", async () => {
   using folder = tempFolder();
   const missing = join(folder.path, "runs");
   expect(await pruneRunFolders(missing, { ...NO_LIMITS, maxRuns: 1 })).toBe(0);
   expect(existsSync(missing)).toBe(false);
 });
 
-test("pruneRunFolders: a symbolic link that leads nowhere keeps nothing from being removed", async () => {
+test("pruneRunFolders: removes the other folders despite a dangling symbolic link", async () => {
   using folder = tempFolder();
   for (const name of ["run_a", "run_b"]) {
     mkdirSync(join(folder.path, name));

@@ -21,7 +21,7 @@ function output(
   };
 }
 
-test("RunOutput: a new file that only its owner may read; what was there before is gone", () => {
+test("RunOutput: creates a file that only its owner may read, and empties an existing one", () => {
   using own = output();
   own.write("old");
   const again = new RunOutput(own.path, 0);
@@ -30,7 +30,7 @@ test("RunOutput: a new file that only its owner may read; what was there before 
   again.close();
 });
 
-test("RunOutput.tail: all of a short output, without trailing white space", () => {
+test("RunOutput.tail: returns a short output completely, without trailing white space", () => {
   using own = output();
   expect(own.output.tail(100)).toBe("");
   own.write("one\n  two \n\n");
@@ -38,14 +38,14 @@ test("RunOutput.tail: all of a short output, without trailing white space", () =
   expect(own.output.tail(12)).toBe("one\n  two");
 });
 
-test("RunOutput.tail: a long output begins at the start of a line", () => {
+test("RunOutput.tail: a long output is cut at the start of a line", () => {
   using own = output();
   own.write("first line\nsecond line\nthird\n");
   expect(own.output.tail(20)).toBe("second line\nthird");
   expect(own.output.tail(10)).toBe("third");
 });
 
-test("RunOutput.tail: of one long line the end, cut where it has to be", () => {
+test("RunOutput.tail: returns the end of a single long line", () => {
   using own = output();
   own.write("abcdefghij");
   expect(own.output.tail(4)).toBe("ghij");
@@ -57,7 +57,7 @@ test.each([
   ["two bytes", "ü"],
   ["three bytes", "€"],
   ["four bytes", "😀"],
-])("RunOutput.tail: never begins inside a character of %s", (_, character) => {
+])("RunOutput.tail: never starts inside a character of %s", (_, character) => {
   using own = output();
   own.write(character.repeat(20));
   for (let bytes = 8; bytes <= 16; bytes++) {
@@ -66,13 +66,13 @@ test.each([
   }
 });
 
-test("RunOutput.tail: bytes that are no text are replaced, not fatal", () => {
+test("RunOutput.tail: replaces bytes that are not UTF-8", () => {
   using own = output();
   own.write(Uint8Array.of(0x61, 0xff, 0x62));
   expect(own.output.tail(10)).toBe("a\uFFFDb");
 });
 
-test("RunOutput: can be read to its end after its file was deleted", () => {
+test("RunOutput: is readable to its end after its file was deleted", () => {
   using own = output();
   own.write("still here\n");
   rmSync(own.path);
@@ -80,29 +80,29 @@ test("RunOutput: can be read to its end after its file was deleted", () => {
   expect(own.output.size()).toBe(11);
 });
 
-test("RunOutput.read: gives less at the end of the file, and nothing behind it", () => {
+test("RunOutput.read: returns less at the end of the file, and nothing beyond it", () => {
   using own = output();
   own.write("0123456789");
   expect(own.output.read(8, 100).toString()).toBe("89");
   expect(own.output.read(50, 100)).toHaveLength(0);
 });
 
-test("RunOutput.bound: leaves an output alone that is within its bound", () => {
+test("RunOutput.trim: keeps an output within its limit", () => {
   using own = output(1_000);
   own.write("x".repeat(1_000));
-  expect(own.output.bound()).toBe(1_000);
+  expect(own.output.trim()).toBe(1_000);
   expect(own.output.droppedBytes).toBe(0);
 });
 
 test.if(process.platform === "linux")(
-  "RunOutput.bound: gives the beginning back to the disk and keeps the end, however often",
+  "RunOutput.trim: frees the disk space of the start and keeps the end, repeatedly",
   () => {
     const limit = 256 * 1024;
     using own = output(limit);
     for (let round = 1; round <= 6; round++) {
       own.write(`${"x".repeat(99)}\n`.repeat(2_000));
       own.write(`end of ${round}\n`);
-      own.output.bound();
+      own.output.trim();
       expect(own.output.tail(200).endsWith(`end of ${round}`)).toBe(true);
       expect(own.output.tail(limit)).not.toContain("\0");
     }
@@ -112,24 +112,24 @@ test.if(process.platform === "linux")(
   },
 );
 
-test("RunOutput.bound: 0 is no bound", () => {
+test("RunOutput.trim: 0 means no limit", () => {
   using own = output(0);
   own.write("x".repeat(100_000));
-  expect(own.output.bound()).toBe(100_000);
+  expect(own.output.trim()).toBe(100_000);
   expect(own.output.droppedBytes).toBe(0);
 });
 
 test.if(process.platform === "linux")(
-  "RunOutput: an executor that empties its own output loses it and does no other harm",
+  "RunOutput: an executor that empties its own output only loses its output",
   () => {
     using own = output(64 * 1024);
     own.write("x\n".repeat(100_000));
-    own.output.bound();
+    own.output.trim();
     expect(own.output.droppedBytes).toBeGreaterThan(0);
     truncateSync(own.path, 0);
     expect(own.output.tail(1_000)).toBe("");
     own.write("new\n");
     expect(own.output.tail(1_000)).toBe("new");
-    expect(own.output.bound()).toBe(4);
+    expect(own.output.trim()).toBe(4);
   },
 );

@@ -10,14 +10,14 @@ import { tempFolder } from "../harness/temp-folder.ts";
 import { until } from "../harness/until.ts";
 import { place, startScript } from "./started-process.ts";
 
-test("the shim leaves the exit status in a file, and ends with it", async () => {
+test("the shim writes the exit status to a file, and exits with it", async () => {
   using at = place();
   await using run = startScript(at, "exit 7");
   expect(await run.process.exited).toEqual({ code: 7, signal: null });
   expect(readStatus(statusFileOf(join(at.path, "run")))).toBe(7);
 });
 
-test("the shim writes the status over what is there, so that a full disk has room for it", async () => {
+test("the shim overwrites the file's content, so that a full disk has room for the status", async () => {
   using at = place();
   await using run = startScript(at, "cat ../run/exit; exit 12");
   await run.process.exited;
@@ -25,7 +25,7 @@ test("the shim writes the status over what is there, so that a full disk has roo
   expect(readFileSync(statusFileOf(join(at.path, "run")), "latin1")).toBe("12\n\n");
 });
 
-test("the shim survives a SIGTERM to the group, and tells how its child took it", async () => {
+test("the shim survives a SIGTERM to the group, and reports how its child ended", async () => {
   using at = place();
   await using run = startScript(at, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.02; done");
   await until("ready", () => run.stdout().includes("ready"));
@@ -34,14 +34,14 @@ test("the shim survives a SIGTERM to the group, and tells how its child took it"
   expect(readStatus(statusFileOf(join(at.path, "run")))).toBe(9);
 });
 
-test("the shim's own words are not in the executor's output", async () => {
+test("the shim's own messages are not in the executor's output", async () => {
   using at = place();
   await using run = startScript(at, "kill -SEGV $$");
   expect((await run.process.exited).signal).toBe("SIGSEGV");
   expect([run.stdout(), run.process.stderr.tail(1_000)]).toEqual(["", ""]);
 });
 
-test("readStatus: half a status is none", () => {
+test("readStatus: returns null for an incomplete status", () => {
   using folder = tempFolder();
   const file = join(folder.path, "exit");
   expect(readStatus(file)).toBeNull();
@@ -59,7 +59,7 @@ test("readStatus: half a status is none", () => {
   }
 });
 
-test("statusOfCode: 128 + n is signal n, as shells have it", () => {
+test("statusOfCode: 128 + n is signal n, as in shells", () => {
   expect([0, 1, 127, 128, 137, 143, 255].map(statusOfCode)).toEqual([
     { code: 0, signal: null },
     { code: 1, signal: null },
@@ -71,7 +71,7 @@ test("statusOfCode: 128 + n is signal n, as shells have it", () => {
   ]);
 });
 
-test("lives: only the very process: not another start of the pid, nor another boot of the machine", () => {
+test("lives: false for another process with the same pid, and for another boot", () => {
   const own = { pid: process.pid, startedAt: processStartTime(process.pid) ?? "", bootId: bootId() };
   expect(lives(own)).toBe(true);
   expect(lives({ ...own, startedAt: "1" })).toBe(false);
@@ -79,19 +79,19 @@ test("lives: only the very process: not another start of the pid, nor another bo
   expect(lives({ ...own, startedAt: "" })).toBe(false);
 });
 
-test("adoptExecutor: sees the end of a process that is not its child, and its status", async () => {
+test("adoptExecutor: detects the end and the status of a process that is not its child", async () => {
   using at = place();
   await using run = startScript(at, "echo before; while [ ! -e go ]; do sleep 0.02; done; echo after; exit 4");
   const identity = { pid: run.process.pid, startedAt: run.process.startedAt, bootId: bootId() };
   const adopted = adoptExecutor(identity, join(at.path, "run"), 0);
-  await until("its first words", () => adopted.stdout.tail(100) === "before");
+  await until("its first output", () => adopted.stdout.tail(100) === "before");
   writeFileSync(join(at.path, "project", "go"), "");
   expect(await adopted.exited).toEqual({ code: 4, signal: null });
   expect(adopted.stdout.tail(100)).toBe("before\nafter");
   adopted.close();
 });
 
-test("adoptExecutor: one that vanishes leaves no status, and one that is another's is not signalled", async () => {
+test("adoptExecutor: no status for a vanished executor, and no signal to another process with its pid", async () => {
   using at = place();
   await using run = startScript(at, "sleep 300");
   const identity = { pid: run.process.pid, startedAt: run.process.startedAt, bootId: bootId() };
@@ -106,12 +106,12 @@ test("adoptExecutor: one that vanishes leaves no status, and one that is another
   adopted.close();
 });
 
-test("adoptExecutor: knows since when the executor runs; of one that is gone nothing is known", async () => {
+test("adoptExecutor: knows the executor's age; 0 once it is gone", async () => {
   using at = place();
   await using run = startScript(at, "sleep 300");
   expect(run.process.ageMs).toBe(0);
   const identity = { pid: run.process.pid, startedAt: run.process.startedAt, bootId: bootId() };
-  await until("a tenth of a second of its life", () => ageMsOf(identity.startedAt) > 100);
+  await until("an age of 100 ms", () => ageMsOf(identity.startedAt) > 100);
   const adopted = adoptExecutor(identity, join(at.path, "run"), 0);
   expect(adopted.ageMs).toBeGreaterThan(100);
   const gone = adoptExecutor({ ...identity, startedAt: "1" }, join(at.path, "run"), 0);

@@ -7,7 +7,7 @@ import { smallDisk } from "../harness/small-disk.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
 test.each(["ENOSPC", "EMFILE", "ENOMEM", "EAGAIN", "SQLITE_FULL", "SQLITE_IOERR_WRITE"])(
-  "isShortage: %s is one, also as a cause",
+  "isShortage: true for %s, also as a cause",
   (code) => {
     const error = Object.assign(new Error("x"), { code });
     expect(isShortage(error)).toBe(true);
@@ -15,17 +15,17 @@ test.each(["ENOSPC", "EMFILE", "ENOMEM", "EAGAIN", "SQLITE_FULL", "SQLITE_IOERR_
   },
 );
 
-test.each(["ENOENT", "EACCES", "SQLITE_CORRUPT", "SQLITE_BUSY"])("isShortage: %s is none", (code) => {
+test.each(["ENOENT", "EACCES", "SQLITE_CORRUPT", "SQLITE_BUSY"])("isShortage: false for %s", (code) => {
   expect(isShortage(Object.assign(new Error("x"), { code }))).toBe(false);
 });
 
-test("requireRoom: leaves nothing behind where there is room", async () => {
+test("requireRoom: leaves no file in the folder", async () => {
   using folder = tempFolder();
   await requireRoom(folder.path);
   expect(readdirSync(folder.path)).toEqual([]);
 });
 
-test.skipIf(!smallDisk.isPossible)("requireRoom: says that the disk is full, or nearly", async () => {
+test.skipIf(!smallDisk.isPossible)("requireRoom: reports a disk that is full or nearly full", async () => {
   using disk = smallDisk.mount(24);
   writeFileSync(join(disk.path, "ballast"), Buffer.alloc(12 * 1024 * 1024));
   await expect(requireRoom(disk.path)).rejects.toThrow(/only 1\d MiB of disk are left/);
@@ -34,7 +34,7 @@ test.skipIf(!smallDisk.isPossible)("requireRoom: says that the disk is full, or 
   expect(isShortage(fault)).toBe(true);
 });
 
-test.skipIf(!smallDisk.isPossible)("isShortage: what a database says on a full disk", () => {
+test.skipIf(!smallDisk.isPossible)("isShortage: true for a database's error on a full disk", () => {
   using disk = smallDisk.mount(1);
   using db = new Database(join(disk.path, "db"), { create: true });
   db.run("PRAGMA journal_mode = WAL");
@@ -52,7 +52,7 @@ test.skipIf(!smallDisk.isPossible)("isShortage: what a database says on a full d
   expect(isShortage(fault)).toBe(true);
 });
 
-test("requireRoom: a folder that is not there is told", async () => {
+test("requireRoom: reports a missing folder", async () => {
   using folder = tempFolder();
   await expect(requireRoom(join(folder.path, "missing"))).rejects.toThrow("ENOENT");
 });

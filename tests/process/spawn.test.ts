@@ -20,7 +20,7 @@ function script(at: Place, text: string, mode = 0o755): string {
   return path;
 }
 
-test("spawnExecutor: stdin arrives whole, and ends", async () => {
+test("spawnExecutor: stdin arrives complete, and ends", async () => {
   using at = place();
   const stdin = `${"ü".repeat(500_000)}\n`;
   await using run = startScript(at, "cat", { stdin });
@@ -28,7 +28,7 @@ test("spawnExecutor: stdin arrives whole, and ends", async () => {
   expect(run.process.stdout.size()).toBe(Buffer.byteLength(stdin));
 });
 
-test.if(isLinux)("spawnExecutor: stdin is a file of mode 0600 that has no name any more", async () => {
+test.if(isLinux)("spawnExecutor: stdin is an unlinked file of mode 0600", async () => {
   using at = place();
   await using run = startScript(at, "stat -L -c '%a %h' /dev/stdin; readlink /proc/self/fd/0", { stdin: "secret" });
   await run.process.exited;
@@ -36,35 +36,32 @@ test.if(isLinux)("spawnExecutor: stdin is a file of mode 0600 that has no name a
   expect(readdirSync(join(at.path, "run")).toSorted()).toEqual(["begun.0", "exit", "stderr", "stdout"]);
 });
 
-test("spawnExecutor: an executor that never reads its stdin ends all the same", async () => {
+test("spawnExecutor: an executor that never reads its stdin still ends", async () => {
   using at = place();
   await using run = startScript(at, "exit 0", { stdin: "x".repeat(1_000_000) });
   expect(await run.process.exited).toEqual({ code: 0, signal: null });
 });
 
-test("spawnExecutor: stdout and stderr are kept apart", async () => {
+test("spawnExecutor: keeps stdout and stderr apart", async () => {
   using at = place();
   await using run = startScript(at, "echo out; echo err >&2");
   await run.process.exited;
   expect([run.process.stdout.tail(100), run.process.stderr.tail(100)]).toEqual(["out", "err"]);
 });
 
-test.each([0, 1, 3, 126, 255])("spawnExecutor: tells the exit code %i", async (code) => {
+test.each([0, 1, 3, 126, 255])("spawnExecutor: reports exit code %i", async (code) => {
   using at = place();
   await using run = startScript(at, `exit ${code}`);
   expect(await run.process.exited).toEqual({ code, signal: null });
 });
 
-test.each(["SIGTERM", "SIGKILL", "SIGSEGV", "SIGINT"] as const)(
-  "spawnExecutor: tells the signal %s",
-  async (signal) => {
-    using at = place();
-    await using run = startScript(at, `kill -${signal.slice(3)} $$; sleep 60`);
-    expect(await run.process.exited).toEqual({ code: null, signal });
-  },
-);
+test.each(["SIGTERM", "SIGKILL", "SIGSEGV", "SIGINT"] as const)("spawnExecutor: reports signal %s", async (signal) => {
+  using at = place();
+  await using run = startScript(at, `kill -${signal.slice(3)} $$; sleep 60`);
+  expect(await run.process.exited).toEqual({ code: null, signal });
+});
 
-test("spawnExecutor: works in the project directory, with the given environment and nothing else", async () => {
+test("spawnExecutor: runs in the project directory, with exactly the given environment", async () => {
   using at = place();
   const env = { PATH: process.env["PATH"] ?? "", ONLY: "this" };
   await using run = started(at.request(["sh", "-c", "pwd; env"], { env }));
@@ -78,7 +75,7 @@ test("spawnExecutor: works in the project directory, with the given environment 
 });
 
 test.if(isLinux)(
-  "spawnExecutor: the executor leads a session and a group of its own, and inherits no descriptor",
+  "spawnExecutor: the executor leads its own session and group, and inherits no descriptor",
   async () => {
     using at = place();
     await using run = startScript(at, "cut -d' ' -f5,6 /proc/$$/stat; ls /proc/$$/fd");
@@ -98,7 +95,7 @@ test("spawnExecutor: signalGroup reaches the executor's children", async () => {
   await until("the child to end", () => !isAlive(child));
 });
 
-test("spawnExecutor: signalGroup does nothing once the leader has ended: its number may be another's", async () => {
+test("spawnExecutor: signalGroup does nothing once the leader has ended: its pid may be reused", async () => {
   using at = place();
   await using run = startScript(at, "sleep 300 & echo $!; exit 0");
   await run.process.exited;
@@ -109,14 +106,14 @@ test("spawnExecutor: signalGroup does nothing once the leader has ended: its num
   await until("the child to end", () => !isAlive(child));
 });
 
-test("spawnExecutor: a grandchild that holds the output delays the exit by nothing", async () => {
+test("spawnExecutor: a descendant that holds the output open does not delay the exit", async () => {
   using at = place();
   await using run = startScript(at, "sleep 300 & echo $!; exit 7");
   expect(await run.process.exited).toEqual({ code: 7, signal: null });
   killProcess(Number(run.stdout()));
 });
 
-test.if(isLinux)("spawnExecutor: leaves no descriptor behind, whether it started or not", async () => {
+test.if(isLinux)("spawnExecutor: leaks no descriptor, whether it starts or not", async () => {
   using at = place();
   const open = (): number => readdirSync("/proc/self/fd").length;
   await using warm = startScript(at, "exit 0");
@@ -131,7 +128,7 @@ test.if(isLinux)("spawnExecutor: leaves no descriptor behind, whether it started
   expect(open()).toBeLessThanOrEqual(before);
 });
 
-test("spawnExecutor: says that the project directory is missing, or none", () => {
+test("spawnExecutor: reports a project directory that is missing or not a folder", () => {
   using at = place();
   const missing = join(at.path, "gone");
   expect(reasonOf(at, ["sh"], { projectDir: missing })).toBe(`The project directory does not exist: ${missing}`);
@@ -139,7 +136,7 @@ test("spawnExecutor: says that the project directory is missing, or none", () =>
   expect(reasonOf(at, ["sh"], { projectDir: file })).toBe(`The project directory is not a folder: ${file}`);
 });
 
-test("spawnExecutor: says that the command, or its interpreter, was not found", () => {
+test("spawnExecutor: reports a missing command or interpreter", () => {
   using at = place();
   const missing = join(at.path, "gone");
   expect(reasonOf(at, [missing])).toBe(
@@ -151,13 +148,13 @@ test("spawnExecutor: says that the command, or its interpreter, was not found", 
   );
 });
 
-test("spawnExecutor: says that the command may not be executed", () => {
+test("spawnExecutor: reports a command without execute permission", () => {
   using at = place();
   const path = script(at, "#!/bin/sh\n", 0o644);
   expect(reasonOf(at, [path])).toBe(`The executor could not be started: ${path} may not be executed`);
 });
 
-test("spawnExecutor: says that a file is no program", () => {
+test("spawnExecutor: reports a file that is not a program", () => {
   using at = place();
   const path = script(at, "echo a script without its first line\n");
   expect(reasonOf(at, [path])).toBe(
@@ -165,7 +162,7 @@ test("spawnExecutor: says that a file is no program", () => {
   );
 });
 
-test("spawnExecutor: output can be read though the executor removed its folder", async () => {
+test("spawnExecutor: the output is readable even if the executor removes its folder", async () => {
   using at = place();
   await using run = startScript(at, `echo kept; rm -rf "${join(at.path, "run")}"`);
   await run.process.exited;

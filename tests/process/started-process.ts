@@ -9,7 +9,7 @@ export interface Place extends Disposable {
   request(command: readonly string[], more?: Partial<SpawnRequest>): SpawnRequest;
 }
 
-/** A project folder and a run folder of a test's own. */
+/** A project folder and a run folder for one test. */
 export function place(): Place {
   const folder = tempFolder();
   const runFolder = join(folder.path, "run");
@@ -33,11 +33,11 @@ export function place(): Place {
 
 export interface Started extends AsyncDisposable {
   readonly process: ExecutorProcess;
-  /** What it has written so far. */
+  /** The output so far. */
   stdout(): string;
 }
 
-/** A started `sh -c script`; killed with its group at the end of the block, if it is not gone by then. */
+/** Starts `sh -c script`. The end of the block kills the whole process group. */
 export function startScript(at: Place, script: string, options: { runId?: string; stdin?: string } = {}): Started {
   const env = {
     PATH: process.env["PATH"] ?? "",

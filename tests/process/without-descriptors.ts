@@ -5,7 +5,10 @@ import { adoptExecutor, bootId, lives } from "../../src/process/adopt.ts";
 import { inspectFile } from "../../src/process/inspect-file.ts";
 import { processStartTime, readProcessTable } from "../../src/process/process-table.ts";
 
-/* Started by tests with few descriptors allowed: takes all of them, and prints as JSON what the parts that look at processes make of that. */
+/*
+ * Started by a test with a low descriptor limit. Opens every descriptor, then prints as JSON how the functions that
+ * read processes react.
+ */
 
 const folder = mkdtempSync(join(tmpdir(), "agent-runner-descriptors-"));
 const child = Bun.spawn(["sleep", "60"], { stdin: "ignore", stdout: "ignore", stderr: "ignore", detached: true });
@@ -18,12 +21,12 @@ const taken: number[] = [];
 try {
   for (;;) taken.push(openSync("/dev/null", "r"));
 } catch {
-  // That was the last one.
+  // No descriptor is left.
 }
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
-const thrown = (look: () => unknown): unknown => {
+const thrown = (read: () => unknown): unknown => {
   try {
-    return `no error but ${String(look())}`;
+    return `no error but ${String(read())}`;
   } catch (error) {
     return codeOf(error);
   }
@@ -34,7 +37,7 @@ const found = {
   inspectFile: thrown(() => inspectFile("/bin/sh").kind),
   readProcessTable: await readProcessTable().then(() => "no error", codeOf),
 };
-// Two of its looks and more.
+// More than two checks of the adopted executor.
 await Bun.sleep(700);
 const adoptedHasEnded = hasEnded;
 for (const descriptor of taken) closeSync(descriptor);

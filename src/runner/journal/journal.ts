@@ -14,7 +14,7 @@ import type { CancelReason, Outcome } from "../runs/outcome.ts";
  * - the claim: nothing. The coordinator has it on record; a run that it shows as claimed by us and that is not in here was never begun
  * - `starting` before the report `started`: a run that the coordinator shows as running may be begun by the next runner only if it is
  *   known that this one had not spawned yet
- * - `spawning` before the spawn: from here on the run is executed again only if its executor has certainly not begun (begin-mark.ts). The
+ * - `spawning` before the spawn: from here on the run is executed again only if its executor has certainly not begun (start-mark.ts). The
  *   same is on record in the run's own folder (`run-record.ts`), from which a journal that is lost is made anew
  * - the pid with its start time and boot id after the spawn; until then the process is found by the run's mark in its environment
  * - the reason of a stop before the first signal: the exit status alone does not tell a stop from a crash
