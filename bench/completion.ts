@@ -18,8 +18,8 @@ export const completion: Item = {
     const parts = { scene, url, program, server, rounds };
     // A failure is one report. A success whose executor has sent nothing is an event (session_stop) and then the report.
     return [
-      ...(await ofExit(1, { what: "exit 1 to its report", posts: 1, arrival: "run failed" }, parts)),
-      ...(await ofExit(0, { what: "exit 0 to session_stop and report", posts: 2, arrival: "run completed" }, parts)),
+      ...(await ofExit(1, { what: "exit 1 to its report", posts: 1, arrival: "Run failed" }, parts)),
+      ...(await ofExit(0, { what: "exit 0 to session_stop and report", posts: 2, arrival: "Run completed" }, parts)),
     ];
   },
 };

@@ -50,7 +50,7 @@ export async function dispatchedBy(scene: Scene, bell: Bell, executor: string): 
   const { url, program } = await scene.coordinator();
   await scene.runner(url, executor);
   return async () => {
-    const ended = program.lines.next((line) => line.includes("run completed") || null);
+    const ended = program.lines.next((line) => line.includes("Run completed") || null);
     const ms = await untilRung(bell.lines, () => createRun(url));
     await ended;
     return ms;

@@ -29,7 +29,7 @@ export const output: Item = {
     const delays = new LoopDelays(server.url);
 
     const throughRunner = async (probed?: LoopDelays): Promise<number> => {
-      const ended = program.lines.next((line) => line.includes("run completed") || null);
+      const ended = program.lines.next((line) => line.includes("Run completed") || null);
       let runId = "";
       const ms = await floodTime(bell.lines, async () => void ({ run_id: runId } = await createRun(url)), probed);
       await ended;

@@ -100,7 +100,7 @@ async function throughRunner(
   const coordinatorBefore = familyCpuSeconds(program.pid);
   const first = program.lines.next((line) => / claimed( |$)/.test(line) || null);
   let left = runs;
-  const last = program.lines.next((line) => (line.includes("run completed") && --left === 0) || null);
+  const last = program.lines.next((line) => (line.includes("Run completed") && --left === 0) || null);
   const runner = scene.startRunner(url, executor, { maxConcurrent: atOnce });
   const ms = (await last).atMs - (await first).atMs;
   const cpuSeconds = familyCpuSeconds(runner.pid) + familyCpuSeconds(program.pid) - coordinatorBefore;

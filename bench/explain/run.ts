@@ -81,7 +81,7 @@ async function exitSteps(scene: Scene, samples: number): Promise<Figure[]> {
     { warmUp: 5, samples },
     () => untilExit([executor]),
     () => untilExit(shim()),
-    () => completedBy(coordinator, bell.lines, "run failed"),
+    () => completedBy(coordinator, bell.lines, "Run failed"),
   );
   await scene.leave(runner);
   return [
@@ -176,7 +176,7 @@ class PlayedRunner {
     await createRun(this.url);
     const { runId, atMs } = await poll;
     const startedMs = await timed(() => postJson(`${this.url}/runner/runs/${runId}/started`, { runner_id }));
-    const arrived = this.coordinator.lines.next((line) => line.includes("run failed") || null);
+    const arrived = this.coordinator.lines.next((line) => line.includes("Run failed") || null);
     const sentMs = performance.now();
     await postJson(`${this.url}/runner/runs/${runId}/failed`, { runner_id, error: "exit code 1" });
     return { claimMs: atMs - createdMs, startedMs, failedMs: (await arrived).atMs - sentMs };

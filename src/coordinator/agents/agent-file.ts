@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { describeError } from "../../errors.ts";
 import { AgentName, McpServers, UpdateAgent } from "../../protocol/agent.ts";
 
-/** What a folder's files say, or why they say nothing. Times are ISO 8601 in UTC. */
+/** The agent defined by a folder's files, or why the files are broken. Times are ISO 8601 in UTC. */
 export type AgentFile =
   | {
       readonly kind: "good";
@@ -15,7 +15,7 @@ export type AgentFile =
     }
   | { readonly kind: "broken"; readonly fault: string };
 
-/** The files of an agent's folder, named as the seed generation names them. */
+/** The files of an agent's folder, named as in the first generation. */
 export const AGENT_FILES = {
   agent: "agent.json",
   prompt: "agent.system-prompt.md",
@@ -24,7 +24,7 @@ export const AGENT_FILES = {
   disabled: ".disabled",
 } as const;
 
-const MOST_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES = 4 * 1024 * 1024;
 
 const AgentJson = v.object({
   ...UpdateAgent.entries,
@@ -32,7 +32,7 @@ const AgentJson = v.object({
   description: v.string("description is missing"),
 });
 
-/** Reads one agent's folder. What stands in the folder's name counts: it is what runs ask for. */
+/** Reads one agent's folder. The folder's name is the agent's name: runs refer to it. */
 export function readAgentFile(folder: string, name: string): AgentFile {
   try {
     return { kind: "good", ...readFiles(folder, name) };
@@ -44,19 +44,19 @@ export function readAgentFile(folder: string, name: string): AgentFile {
 function readFiles(folder: string, name: string): Omit<Extract<AgentFile, { kind: "good" }>, "kind"> {
   if (!v.is(AgentName, name))
     throw new Error(
-      "the folder's name cannot be an agent's: letters, digits, _, . or -, beginning with a letter or digit",
+      "the folder's name is not an agent name; use letters, digits, _, . or -, and begin with a letter or digit",
     );
   const agent = parseAs(AgentJson, readJson(join(folder, AGENT_FILES.agent)), AGENT_FILES.agent);
   const { name: given, ...definition } = agent;
   if (given != null && given !== name)
-    throw new Error(`${AGENT_FILES.agent}: the name "${given}" is not that of the folder`);
+    throw new Error(`${AGENT_FILES.agent}: the name "${given}" differs from the folder's name`);
   const prompt = readIfThere(join(folder, AGENT_FILES.prompt));
   if (prompt !== null && definition.system_prompt != null)
-    throw new Error(`the system prompt stands in ${AGENT_FILES.agent} and in ${AGENT_FILES.prompt}`);
+    throw new Error(`both ${AGENT_FILES.agent} and ${AGENT_FILES.prompt} contain a system prompt`);
   const mcp = join(folder, AGENT_FILES.mcp);
   const servers = existsSync(mcp) ? parseAs(McpServers, unwrapped(readJson(mcp)), AGENT_FILES.mcp) : null;
   if (servers !== null && definition.mcp_servers != null)
-    throw new Error(`the MCP servers stand in ${AGENT_FILES.agent} and in ${AGENT_FILES.mcp}`);
+    throw new Error(`both ${AGENT_FILES.agent} and ${AGENT_FILES.mcp} contain MCP servers`);
   const stats = Object.values(AGENT_FILES).flatMap(
     (file) => statSync(join(folder, file), { throwIfNoEntry: false }) ?? [],
   );
@@ -83,7 +83,7 @@ function readJson(path: string): unknown {
   }
 }
 
-/** The whole file is the map of servers, or that is wrapped as in Claude Code's `.mcp.json`. */
+/** The file is either the map of servers itself, or wraps the map in `mcpServers` like Claude Code's `.mcp.json`. */
 function unwrapped(json: unknown): unknown {
   return typeof json === "object" && json !== null && "mcpServers" in json ? json.mcpServers : json;
 }
@@ -94,7 +94,7 @@ function readIfThere(path: string): string | null {
 
 function readBounded(path: string): string {
   const { size } = statSync(path);
-  if (size > MOST_BYTES) throw new Error(`${path} is larger than ${MOST_BYTES} bytes`);
+  if (size > MAX_BYTES) throw new Error(`${path} is larger than ${MAX_BYTES} bytes`);
   return readFileSync(path, "utf8");
 }
 

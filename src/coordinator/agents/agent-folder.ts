@@ -4,38 +4,38 @@ import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { AGENT_FILES, type AgentFile, readAgentFile } from "./agent-file.ts";
 
-/** A file is often written in several steps; all of them are one change. */
+/** Treats several writes in a row as one change: editors often write a file in several steps. */
 const SETTLE_MS = 100;
-/** Not every file system tells of changes (network mounts do not). */
-const LOOK_ANYWAY_MS = 10_000;
+/** Scans the folder regularly as well: network mounts do not notify about changes. */
+const SCAN_INTERVAL_MS = 10_000;
 
 interface Entry {
   readonly file: AgentFile;
-  /** What the file system says about the files: other words mean other files. */
-  readonly state: string;
+  /** Identifies the version of the files: inode, size and times of each. */
+  readonly version: string;
 }
 
 /**
- * The agents that live as files, `<folder>/<name>/agent.json` and what belongs to it. The folder is watched: a change counts from the
- * moment in which it is read. Files that cannot be read are told of once; what they said before stays.
+ * Agents defined by files: `<folder>/<name>/agent.json` and the files beside it. Watches the folder and reads changes
+ * at once. Logs broken files once per change, and keeps the last good definition.
  */
 export class AgentFolder implements Disposable {
   readonly path: string;
   readonly #log: Log;
   readonly #entries = new Map<string, Entry>();
   readonly #watchers = new Map<string, FSWatcher>();
-  readonly #anyway: Timer;
+  readonly #scanTimer: Timer;
   #settling: Timer | undefined;
 
   constructor(path: string, log: Log) {
     this.path = path;
     this.#log = log;
-    this.#read();
-    log.info(`${this.#entries.size} agents in ${path}`);
-    this.#anyway = setInterval(() => this.#read(), LOOK_ANYWAY_MS);
+    this.#scan();
+    log.info(`Read ${this.#entries.size} agents from ${path}`);
+    this.#scanTimer = setInterval(() => this.#scan(), SCAN_INTERVAL_MS);
   }
 
-  /** The agents' names and what their files say. */
+  /** All agents by name. */
   all(): [name: string, file: AgentFile][] {
     return [...this.#entries].map(([name, { file }]) => [name, file]);
   }
@@ -49,14 +49,14 @@ export class AgentFolder implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#anyway);
+    clearInterval(this.#scanTimer);
     clearTimeout(this.#settling);
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
   }
 
-  /** Each folder is watched before it is read, so that no change falls between the two. */
-  #read(): void {
+  /** Watches each folder before reading it: a change in between would go unnoticed otherwise. */
+  #scan(): void {
     this.#watch(this.path);
     const names = this.#foldersWithAgents();
     if (names === null) return;
@@ -64,53 +64,54 @@ export class AgentFolder implements Disposable {
     for (const name of names) this.#readAgent(name);
   }
 
-  /** Null where the folder itself cannot be read, perhaps for a moment: what was read stays. */
+  /** Null if the folder cannot be read, perhaps only for a moment: the agents stay as they are. */
   #foldersWithAgents(): string[] | null {
     try {
       const names = readdirSync(this.path).filter((name) => !name.startsWith("."));
-      // A folder that is being made has no agent.json yet; it is watched for one.
+      // Watches folders without agent.json too: a new folder gets its agent.json later.
       const folders = names.filter(
         (name) => statSync(join(this.path, name), { throwIfNoEntry: false })?.isDirectory() === true,
       );
       for (const name of folders) this.#watch(join(this.path, name));
       return folders.filter((name) => statSync(this.fileOf(name), { throwIfNoEntry: false }) !== undefined);
     } catch (error) {
-      this.#log.warn(`The agents' folder ${this.path} cannot be read, what was read stays: ${describeError(error)}`);
+      this.#log.warn(`Cannot read the agents folder ${this.path}; keeping the known agents: ${describeError(error)}`);
       return null;
     }
   }
 
   #readAgent(name: string): void {
     const before = this.#entries.get(name);
-    const state = stateOf(join(this.path, name));
-    if (before?.state === state) return;
+    const version = versionOf(join(this.path, name));
+    if (before?.version === version) return;
     const file = readAgentFile(join(this.path, name), name);
     if (file.kind === "good") {
-      this.#entries.set(name, { file, state });
-      if (before !== undefined) this.#log.info(`Agent ${name} was changed in ${this.fileOf(name)}`);
+      this.#entries.set(name, { file, version });
+      if (before !== undefined) this.#log.info(`Agent ${name} changed in ${this.fileOf(name)}`);
       return;
     }
     const hasGood = before?.file.kind === "good";
-    this.#entries.set(name, { file: hasGood ? before.file : file, state });
-    this.#log.warn(
-      `Agent ${name} in ${join(this.path, name)} is broken, ${hasGood ? "what it was before stays" : "runs of it will fail"}: ${file.fault}`,
-    );
+    this.#entries.set(name, { file: hasGood ? before.file : file, version });
+    const effect = hasGood ? "keeping its last good definition" : "its runs will fail";
+    this.#log.warn(`Agent ${name} in ${join(this.path, name)} is broken; ${effect}: ${file.fault}`);
   }
 
   #forget(name: string): void {
     this.#entries.delete(name);
-    this.#log.info(`Agent ${name} is no longer in ${this.path}`);
+    this.#log.info(`Agent ${name} was removed from ${this.path}`);
   }
 
   #watch(folder: string): void {
     if (this.#watchers.has(folder)) return;
     try {
       const watcher = watch(folder, { persistent: false }, () => this.#settle());
-      // Of a folder that was removed; one of the same name needs a new watcher.
+      // The folder was removed. A new folder of the same name needs a new watcher.
       watcher.on("error", () => this.#unwatch(folder));
       this.#watchers.set(folder, watcher);
     } catch (error) {
-      this.#log.debug(`${folder} is looked at now and then: ${describeError(error)}`);
+      this.#log.debug(
+        `Cannot watch ${folder}; scanning it every ${SCAN_INTERVAL_MS / 1000} s: ${describeError(error)}`,
+      );
     }
   }
 
@@ -122,14 +123,14 @@ export class AgentFolder implements Disposable {
   #settle(): void {
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
-      // A folder may have been replaced by another of its name: the old watchers would see nothing of it.
+      // Watchers follow the inode: after a folder was replaced by another of the same name, they notice nothing.
       for (const folder of this.#watchers.keys()) this.#unwatch(folder);
-      this.#read();
+      this.#scan();
     }, SETTLE_MS);
   }
 }
 
-function stateOf(folder: string): string {
+function versionOf(folder: string): string {
   return Object.values(AGENT_FILES)
     .map((name) => {
       const stat = statSync(join(folder, name), { throwIfNoEntry: false });

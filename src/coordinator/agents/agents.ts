@@ -13,16 +13,16 @@ interface AgentRow {
   readonly modified_at: string;
 }
 type Definition = Omit<CreateAgent, "name">;
-/** An agent as the API shows it (protocol, section 1b): nulls left out. */
+/** An agent as the API shows it (protocol, section 1b), without nulls. */
 export type WireAgent = Readonly<Record<string, unknown>> & {
   readonly name: string;
   readonly tags?: readonly string[] | null | undefined;
 };
 
 /**
- * The blueprints: those that the API has written and those that live as files. A name that stands in a file is the file's alone, also
- * while the file is broken: a run must not silently get another blueprint than the one that its users see. Files are changed where they
- * are, under their owner's version control, so the API refuses to write them.
+ * Blueprints, stored through the API or defined by files. A file takes its name, even while the file is broken: a run
+ * must not silently get another blueprint than its users see. The API refuses to write agents defined by files: their
+ * owners change the files, under their own version control.
  */
 export class Agents {
   readonly #store: Store;
@@ -33,18 +33,18 @@ export class Agents {
     this.#files = files;
   }
 
-  /** All agents by name, or those that have every one of `tags`. */
+  /** The agents with all of `tags`, sorted by name. */
   list(tags: readonly string[]): WireAgent[] {
     const rows = this.#store.db.query<AgentRow, []>("SELECT * FROM agents").all();
-    const written = rows.filter((row) => this.#fileOf(row.name) === null).map(wireAgent);
+    const stored = rows.filter((row) => this.#fileOf(row.name) === null).map(wireAgent);
     const files = (this.#files?.all() ?? []).flatMap(([name, file]) =>
       file.kind === "good" ? [wireFile(name, file)] : [],
     );
-    const all = [...written, ...files].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const all = [...stored, ...files].toSorted((a, b) => (a.name < b.name ? -1 : 1));
     return all.filter((agent) => tags.every((tag) => agent.tags?.includes(tag)));
   }
 
-  /** 404 if there is none, or its file is broken. */
+  /** 404: unknown agent, or its file is broken. */
   get(name: string): WireAgent {
     const file = this.#fileOf(name);
     if (file === null) return wireAgent(this.#row(name));
@@ -55,7 +55,7 @@ export class Agents {
     );
   }
 
-  /** What the agent's blueprint demands of a runner; null for an unknown agent, which the runner will report. */
+  /** The demands of the agent's blueprint; null for an unknown agent, whose run the runner will fail. */
   demandsOf(name: string | null): Demands | null {
     if (name === null) return null;
     const file = this.#fileOf(name);
@@ -64,7 +64,7 @@ export class Agents {
     return row === null ? null : (definitionOf(row).demands ?? null);
   }
 
-  /** 409 if the name is taken. */
+  /** 409: the name is taken. */
   create({ name, ...definition }: CreateAgent): WireAgent {
     return this.#store.write(() => {
       this.#requireWritable(name);
@@ -77,7 +77,7 @@ export class Agents {
     });
   }
 
-  /** Changes what is given; a field given as null stays as it was. 409 for an agent that is a file, here and below. */
+  /** Changes the given fields; ignores null. This and the methods below: 409 for an agent defined by a file. */
   update(name: string, changes: UpdateAgent): WireAgent {
     return this.#store.write(() => {
       this.#requireWritable(name);

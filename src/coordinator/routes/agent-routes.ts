@@ -5,16 +5,16 @@ import { HttpError, readBody } from "./http.ts";
 import { namedPage } from "./paging.ts";
 import type { Routes } from "./router.ts";
 
-/** A name of the wrong form is 400, not 422: the name is checked by itself. */
+/** Accepts any name: a malformed name is 400, not 422, so the handler checks the name itself. */
 const CreateAgentAnyName = v.object({ ...CreateAgent.entries, name: v.string() });
 
-/** The blueprints (protocol, section 1b). */
+/** Blueprints (protocol, section 1b). */
 export function agentRoutes(agents: Agents): Routes {
   return {
     "GET /agents"({ query }) {
       const tags = (query.get("tags") ?? "").split(",").map((tag) => tag.trim());
       const { rows, next } = namedPage(query, agents.list(tags.filter((tag) => tag !== "")), (agent) => agent.name);
-      // The list is a bare array, as in the seed generation: where the next page begins has no place in it.
+      // The list is a bare array, as in the first generation, so the cursor of the next page goes into a header.
       return Response.json(rows, { headers: next === null ? {} : { "x-next-cursor": next } });
     },
     "GET /agents/:name": ({ params }) => Response.json(agents.get(params["name"] ?? "")),

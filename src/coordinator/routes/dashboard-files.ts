@@ -7,7 +7,7 @@ export interface PageFile {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What an HTML import is: in the binary a list of what the page was built into, when run from source the page's path alone. */
+/** An HTML import. The compiled binary has `files`; from source there is only the page's path. */
 interface HtmlImport {
   readonly index: string;
   readonly files?: readonly {
@@ -16,7 +16,10 @@ interface HtmlImport {
   }[];
 }
 
-/** Nothing but what the page came with, and nothing that is made of text: what agents have written must not become part of it. */
+/**
+ * Allows the page's own files only, and no script or style made from text: what agents write must not become part of
+ * the page.
+ */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -30,7 +33,7 @@ const POLICY = [
   "trusted-types 'none'",
 ].join("; ");
 
-const SAFETY = {
+const SECURITY_HEADERS = {
   "content-security-policy": POLICY,
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
@@ -40,7 +43,7 @@ const SAFETY = {
 
 let built: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
-/** The dashboard's files by the path that they are asked for by: `/` and `/chunk-….js`. */
+/** The dashboard's files by request path: `/` and `/chunk-….js`. */
 export function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
   return (built ??= readFiles(page));
 }
@@ -54,7 +57,7 @@ async function readFiles({ index, files }: HtmlImport): Promise<ReadonlyMap<stri
   return new Map(entries);
 }
 
-/** Run from source: built when it is first asked for. */
+/** From source: builds the files on the first request. */
 async function buildFiles(index: string): Promise<ReadonlyMap<string, PageFile>> {
   const { outputs } = await Bun.build({
     entrypoints: [index],
@@ -73,11 +76,11 @@ function pathOf(file: string): string {
   return extname(file) === ".html" ? "/" : `/${basename(file)}`;
 }
 
-/** The name of every file but the page itself changes with what is in it. */
+/** File names carry a hash of the content, so every file but the page itself is cached for ever. */
 function headersOf(
   file: string,
   { etag, "content-type": type }: { etag: string; "content-type": string },
 ): Record<string, string> {
   const caching = extname(file) === ".html" ? "no-cache" : "public, max-age=31536000, immutable";
-  return { ...SAFETY, "content-type": type, etag: `"${etag}"`, "cache-control": caching };
+  return { ...SECURITY_HEADERS, "content-type": type, etag: `"${etag}"`, "cache-control": caching };
 }

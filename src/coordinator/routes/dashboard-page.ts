@@ -1,12 +1,15 @@
-/** `/` and the files that it names: `/chunk-1a2b3c.js`. No path of the API looks like them. */
+/** `/` and the page's files, such as `/chunk-1a2b3c.js`. No API path matches. */
 const PAGE_PATH = /^\/(?:[\w-]+\.(?:js|css|svg))?$/;
 
-/** Whether a path is the dashboard's. Its files are the same for everyone and hold no secret; what they show they ask for as everyone does. */
+/**
+ * Whether a request is for a file of the dashboard. The files are open to everybody: they hold no secret, and the page
+ * reads its data through the API with a token, like every client.
+ */
 export function isOfPage(method: string, pathname: string): boolean {
   return (method === "GET" || method === "HEAD") && PAGE_PATH.test(pathname);
 }
 
-/** A file of the dashboard; null where it has none of that name. What makes them is loaded when it is first asked for. */
+/** Answers with a file of the dashboard, or null for an unknown path. Loads the dashboard on first use. */
 export async function answerPage(request: Request, pathname: string): Promise<Response | null> {
   const { pageFiles } = await import("./dashboard-files.ts");
   const file = (await pageFiles()).get(pathname);

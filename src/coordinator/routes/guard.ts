@@ -4,18 +4,21 @@ import { HttpError } from "./http.ts";
 import { isOfPage } from "./dashboard-page.ts";
 
 /**
- * Who may call. With a token: whoever shows it (`GET /health` and the dashboard's own files are open; a browser's EventSource cannot send headers, so the stream takes it
- * as `api_key` too, as the seed generation does). Without one the coordinator listens on loopback
- * only, and the danger is a web page in this machine's browser: a page of another origin is known by its `Origin`, one
- * that has rebound its own name to 127.0.0.1 by its `Host`. Throws 401 or 403.
+ * Checks that a request may call the API. Throws 401 or 403.
+ *
+ * With a token: the request must carry the token. `GET /health` and the dashboard's files are open. The event stream
+ * also takes the token as `api_key`, as in the first generation: a browser's EventSource cannot send headers.
+ *
+ * Without a token: the coordinator listens on loopback only. The danger is a web page in this machine's browser.
+ * `Origin` gives away a page of another origin; `Host` gives away a page that has rebound its own name to 127.0.0.1.
  */
 export function guard(request: Request, { pathname, searchParams }: URL, token: string | undefined): void {
   if (token !== undefined) {
-    const inQuery = pathname === "/sse/sessions" ? searchParams.get("api_key") : null;
+    const queryToken = pathname === "/sse/sessions" ? searchParams.get("api_key") : null;
     if (
       pathname === "/health" ||
       isOfPage(request.method, pathname) ||
-      isToken(bearerTokenOf(request) ?? inQuery, token)
+      isToken(bearerTokenOf(request) ?? queryToken, token)
     )
       return;
     throw new HttpError(401, "A bearer token is required");
@@ -26,7 +29,7 @@ export function guard(request: Request, { pathname, searchParams }: URL, token: 
   if (!isTrustedHost(request.headers.get("host"))) throw new HttpError(403, UNTRUSTED_HOST);
 }
 
-/** Dashboards served from another port of this machine may read the answers. */
+/** Lets dashboards served from another port of this machine read the answers. */
 export function corsHeaders(request: Request): Record<string, string> {
   const origin = request.headers.get("origin");
   if (origin === null || !isLoopbackOrigin(origin)) return {};

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-/** Bodies above this are refused with 413. */
+/** A larger body is 413. */
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 /** Becomes the answer `{"detail": ...}` with that status; thrown inside a transaction it undoes the transaction. */
@@ -15,21 +15,21 @@ export class HttpError extends Error {
   }
 }
 
-/** One request as a route sees it. `params` are the decoded parts of the path. */
+/** One request to a route. `params` are the decoded parts of the path. */
 export interface Call {
   readonly request: Request;
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
-  /** Lifts the server's idle time-out for this request: it will be answered late, or over a long time. */
+  /** Lifts the server's idle time-out for this request: for long polls and streams. */
   readonly keepOpen: () => void;
 }
 
-/** One invalid field, in FastAPI's shape. What was sent is not repeated: it may be a prompt. */
+/** One invalid field, in FastAPI's shape. The answer never repeats the input, which may be a prompt. */
 export function invalid(loc: readonly (string | number)[], msg: string, type = "value_error"): HttpError {
   return new HttpError(422, [{ type, loc, msg }]);
 }
 
-/** Reads and checks a JSON body. 413 above 16 MiB, 400 if it is not JSON, 422 with a list of faults if it does not fit. */
+/** Reads and checks a JSON body. Throws 413 above 16 MiB, 400 for invalid JSON, 422 with the faults otherwise. */
 export async function readBody<S extends v.GenericSchema>(request: Request, schema: S): Promise<v.InferOutput<S>> {
   const text = await readText(request);
   let body: unknown;
@@ -46,16 +46,16 @@ export async function readBody<S extends v.GenericSchema>(request: Request, sche
 function fault(issue: v.BaseIssue<unknown>): unknown {
   const loc = ["body", ...(issue.path ?? []).map((item) => item.key)];
   if (issue.received === "undefined") return { type: "missing", loc, msg: "Field required" };
-  // valibot's own words for a schema quote the input; those of our checks do not.
+  // valibot's messages for schemas quote the input; the messages of our own checks do not.
   const msg = issue.kind === "schema" ? `Expected ${issue.expected ?? "something else"}` : issue.message;
   return { type: issue.type, loc, msg };
 }
 
 async function readText(request: Request): Promise<string> {
-  const announced = Number(request.headers.get("content-length") ?? 0);
-  if (announced > MAX_BODY_BYTES) throw tooLarge();
-  if (announced > 0) return request.text();
-  // Chunked: nobody said how long it is.
+  const contentLength = Number(request.headers.get("content-length") ?? 0);
+  if (contentLength > MAX_BODY_BYTES) throw tooLarge();
+  if (contentLength > 0) return request.text();
+  // A chunked body has no Content-Length: count while reading.
   const decoder = new TextDecoder();
   let text = "";
   let bytes = 0;
@@ -71,7 +71,7 @@ function tooLarge(): HttpError {
   return new HttpError(413, `The body is larger than ${MAX_BODY_BYTES} bytes`);
 }
 
-/** `{"<key>": [...]}`, written page by page: with a million rows it neither fills memory nor holds up other requests. */
+/** Streams `{"<key>": [...]}` page by page: a list of a million rows neither fills memory nor blocks other requests. */
 export function listResponse(key: string, pages: Iterator<readonly unknown[]>): Response {
   let first = true;
   const encoder = new TextEncoder();
@@ -88,7 +88,7 @@ export function listResponse(key: string, pages: Iterator<readonly unknown[]>): 
         const text = page.value.map((row) => JSON.stringify(row)).join(",");
         controller.enqueue(encoder.encode(first ? text : `,${text}`));
         first = false;
-        // Let the other requests in between two pages.
+        // Yield to other requests between two pages.
         await new Promise((resolve) => setImmediate(resolve));
       },
     },

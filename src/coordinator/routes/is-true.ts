@@ -1,4 +1,4 @@
-/** The values of a query parameter that FastAPI, and so the Python coordinators, take for true. */
+/** Whether a query parameter is true by FastAPI's rules, which the Python coordinators follow. */
 export function isTrue(value: string | null): boolean {
   return value !== null && ["true", "1", "yes", "on", "t", "y"].includes(value.toLowerCase());
 }

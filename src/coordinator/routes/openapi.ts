@@ -5,7 +5,7 @@ import { CreateRun, Demands } from "../../protocol/run.ts";
 import { version } from "../../version.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
 
-/** What stands once under `components` and is pointed to from everywhere else. */
+/** Schemas defined once under `components` and referenced everywhere else. */
 const NAMED: Record<string, v.GenericSchema> = {
   Run: RunAnswer,
   CreateRun,
@@ -18,23 +18,23 @@ const NAMED: Record<string, v.GenericSchema> = {
 };
 
 const FAULTS: Readonly<Record<number, string>> = {
-  400: "Not possible, or not JSON",
-  401: "No token, or a wrong one; on the runner's calls: the runner is not registered",
-  403: "Called from a web page of another origin",
+  400: "Invalid request, or a body that is not JSON",
+  401: "Missing or wrong token; for calls by a runner: the runner is not registered",
+  403: "Request from a web page of another origin",
   404: "Not found",
-  409: "Conflicts with what is there",
+  409: "Conflict with the current state",
   413: "The body is larger than 16 MiB",
-  422: "A field or parameter is wrong",
+  422: "Invalid field or parameter",
   500: "Internal error",
 };
 
-/** The OpenAPI 3.1 document of these routes (`"GET /runs/:run_id"`). Throws where a route is not described, or what is described is not there. */
+/** The OpenAPI 3.1 document of `routes` (`"GET /runs/:run_id"`). Throws unless each route has its description. */
 export function openApiDocument(routes: readonly string[]): object {
   const missing = [
     ...routes.filter((route) => !(route in OPERATIONS)),
     ...Object.keys(OPERATIONS).filter((name) => !routes.includes(name)),
   ];
-  if (missing.length > 0) throw new Error(`described, or there, but not both: ${missing.join(", ")}`);
+  if (missing.length > 0) throw new Error(`Routes and descriptions differ: ${missing.join(", ")}`);
   const paths: Record<string, Record<string, unknown>> = {};
   for (const [name, operation] of Object.entries(OPERATIONS)) {
     const [method = "", path = ""] = name.split(" ");
@@ -46,14 +46,14 @@ export function openApiDocument(routes: readonly string[]): object {
     info: {
       title: "Agent Coordinator",
       version,
-      description: "Queues runs of AI agents, hands them to runners, keeps sessions and their events.",
+      description: "Queues runs of AI agents, assigns them to runners, and stores sessions and their events.",
       license: { name: "MIT", identifier: "MIT" },
     },
     security: [{ token: [] }, {}],
     paths,
     components: {
       securitySchemes: {
-        token: { type: "http", scheme: "bearer", description: "Needed where the coordinator was given a token" },
+        token: { type: "http", scheme: "bearer", description: "Required if the coordinator has a token" },
       },
       schemas: Object.fromEntries(Object.entries(NAMED).map(([name, schema]) => [name, definitionOf(name, schema)])),
     },
@@ -102,22 +102,22 @@ function describe(
 }
 
 function answerOf(answer: Operation["answers"][number]): object {
-  if (answer === null) return { description: "Nothing" };
-  if (typeof answer === "string") return { description: "As described", content: { [answer]: {} } };
-  return { description: "As asked for", content: { "application/json": { schema: schemaOf(answer) } } };
+  if (answer === null) return { description: "No content" };
+  if (typeof answer === "string") return { description: "Success", content: { [answer]: {} } };
+  return { description: "Success", content: { "application/json": { schema: schemaOf(answer) } } };
 }
 
 function faultOf(status: number): object {
-  const description = FAULTS[status] ?? "Refused";
+  const description = FAULTS[status] ?? "Error";
   return { description, content: { "application/json": { schema: { $ref: "#/components/schemas/Fault" } } } };
 }
 
-/** A schema as a request or an answer has it: a named one is pointed to, wherever it stands in it. */
+/** The JSON Schema of a body, with references to the named schemas. */
 function schemaOf(schema: v.GenericSchema): JsonSchema {
   return converted(schema, NAMED);
 }
 
-/** A named schema itself; the others that stand in it are pointed to. */
+/** The JSON Schema of a named schema itself, with references to the other named schemas. */
 function definitionOf(name: string, schema: v.GenericSchema): JsonSchema {
   return converted(schema, Object.fromEntries(Object.entries(NAMED).filter(([other]) => other !== name)));
 }
@@ -129,7 +129,7 @@ function converted(schema: v.GenericSchema, definitions: Record<string, v.Generi
     ...json
   } = toJsonSchema(schema, {
     target: "draft-2020-12",
-    // Bodies are described as they are sent, before defaults; checks that no JSON Schema can say are left out.
+    // Describes bodies as clients send them, before defaults; omits checks that JSON Schema cannot express.
     typeMode: "input",
     errorMode: "ignore",
     definitions,

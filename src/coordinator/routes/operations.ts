@@ -13,28 +13,27 @@ import {
 } from "../../protocol/runner.ts";
 import { Bind, CreateSession, Metadata, SessionEvent, TreeAnswer as TreeShapeAnswer } from "../../protocol/session.ts";
 
-/** What is written in the API's description about one route. */
+/** One route in the OpenAPI description. */
 export interface Operation {
   readonly summary: string;
   readonly tag: "runs" | "sessions" | "agents" | "runners" | "runner protocol" | "coordinator";
-  /** Query parameters and what each says; a `!` at the end of its name: it has to be there. */
+  /** Descriptions of the query parameters by name; a trailing `!` marks a required parameter. */
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: v.GenericSchema;
-  /** What a success looks like, by status. Null: no body; a text: a media type that is not JSON. */
+  /** The success bodies by status. Null: no body; a string: a media type other than JSON. */
   readonly answers: Readonly<Record<number, v.GenericSchema | string | null>>;
-  /** The refusals that it has beside 401, 403 and 500. */
+  /** The error statuses besides 401, 403 and 500. */
   readonly faults?: readonly number[];
 }
 
 const paged = {
-  limit:
-    "at most so many rows, 1 to 1000 (100 where only `cursor` is given); without `limit` and `cursor` the whole list is written",
-  cursor: "the `next_cursor` of the page before",
+  limit: "maximum number of rows, 1 to 1000 (default with `cursor`: 100); without `limit` and `cursor`: the whole list",
+  cursor: "the `next_cursor` of the previous page",
 };
 const ordered = { ...paged, order: "`desc`: newest first; `asc`: oldest first" };
-const report = (what: string, body: v.GenericSchema): Operation => ({
-  summary: `A runner reports: ${what}`,
+const report = (event: string, body: v.GenericSchema): Operation => ({
+  summary: `Reports that ${event}`,
   tag: "runner protocol",
   body,
   answers: { 200: a.OkAnswer },
@@ -48,71 +47,75 @@ const eventList: Operation = {
   faults: [404, 422],
 };
 
-/** Every route of the coordinator, by the name that it has in the route tables. */
+/** Every route of the coordinator, by its key in the route tables. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
-  "GET /health": { summary: "Whether it is up; needs no token", tag: "coordinator", answers: { 200: a.HealthAnswer } },
-  "GET /openapi.json": { summary: "This description", tag: "coordinator", answers: { 200: "application/json" } },
-  "GET /stats": {
-    summary: "Counts of what there is now; outcomes, costs and times of the last hours",
+  "GET /health": {
+    summary: "Checks that the coordinator is up; needs no token",
     tag: "coordinator",
-    query: { hours: "how many hours back, 1 to 8784; 24 by default" },
+    answers: { 200: a.HealthAnswer },
+  },
+  "GET /openapi.json": { summary: "This OpenAPI document", tag: "coordinator", answers: { 200: "application/json" } },
+  "GET /stats": {
+    summary: "Current counts; outcomes, costs and times of the last hours",
+    tag: "coordinator",
+    query: { hours: "number of hours back, 1 to 8784 (default: 24)" },
     answers: { 200: a.StatsAnswer },
     faults: [422],
   },
 
   "POST /runs": {
-    summary: "Creates a run, and its session where it starts one",
+    summary: "Creates a run, and for `start_session` its session",
     tag: "runs",
     headers: {
-      "Idempotency-Key": "the same request with the same key within 24 hours is answered as before and creates nothing",
-      traceparent: "the trace that the run belongs to (W3C Trace Context), where the body says none",
-      tracestate: "goes with `traceparent`",
+      "Idempotency-Key":
+        "repeating the request with the same key within 24 hours returns the same answer and creates nothing",
+      traceparent: "the trace of the run (W3C Trace Context) if the body has none",
+      tracestate: "accompanies `traceparent`",
     },
     body: CreateRun,
     answers: { 200: a.CreatedRunAnswer },
     faults: [400, 404, 409, 413, 422],
   },
   "GET /runs": {
-    summary: "Runs: the whole list in order of creation, or a page of it, newest first",
+    summary: "Lists runs: all in order of creation, or one page, newest first",
     tag: "runs",
     query: {
-      status: "one or several, separated by commas",
-      session: "only of this session",
-      session_id: "the same as `session`",
-      runner_id: "only those that this runner was given",
+      status: "one or more statuses, comma-separated",
+      session: "runs of this session",
+      session_id: "alias of `session`",
+      runner_id: "runs of this runner",
       ...ordered,
     },
     answers: { 200: a.RunsAnswer },
     faults: [422],
   },
-  "GET /runs/:run_id": { summary: "A run", tag: "runs", answers: { 200: a.RunAnswer }, faults: [404] },
+  "GET /runs/:run_id": { summary: "Gets a run", tag: "runs", answers: { 200: a.RunAnswer }, faults: [404] },
   "GET /runs/:run_id/output": {
-    summary:
-      "What a run has written to stdout and stderr, as its runner shows it: the end, or what follows an offset in bytes",
+    summary: "Gets the stdout and stderr of a run from its runner: the end, or the bytes after an offset",
     tag: "runs",
     query: {
-      stdout_from: "from this offset; without it the end",
-      stderr_from: "from this offset; without it the end",
-      bytes: `so much of each at most, 1 to ${MOST_OUTPUT_BYTES}; ${USUAL_OUTPUT_BYTES} by default`,
+      stdout_from: "offset in bytes (default: the end of the output)",
+      stderr_from: "offset in bytes (default: the end of the output)",
+      bytes: `maximum bytes per stream, 1 to ${MOST_OUTPUT_BYTES} (default: ${USUAL_OUTPUT_BYTES})`,
     },
     answers: { 200: RunOutputAnswer },
     faults: [404, 409, 410, 422, 501, 503],
   },
   "POST /runs/:run_id/stop": {
-    summary: "Stops a run; of one that is tried again, its last attempt",
+    summary: "Stops a run; for a retried run, stops its last attempt",
     tag: "runs",
     answers: { 200: a.StopRunAnswer },
     faults: [400, 404],
   },
 
   "GET /sessions": {
-    summary: "Sessions: the whole list in order of creation, or a page of it, newest first",
+    summary: "Lists sessions: all in order of creation, or one page, newest first",
     tag: "sessions",
     query: {
-      status: "one or several, separated by commas",
-      agent: "only of this agent",
-      parent: "only what this session started",
-      top: "`true`: only those without a parent",
+      status: "one or more statuses, comma-separated",
+      agent: "sessions of this agent",
+      parent: "children of this session",
+      top: "`true`: sessions without a parent",
       ...ordered,
     },
     answers: { 200: a.SessionsAnswer },
@@ -126,87 +129,87 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     faults: [400, 404, 409, 413, 422],
   },
   "GET /sessions/:session_id": {
-    summary: "A session",
+    summary: "Gets a session",
     tag: "sessions",
     answers: { 200: a.OneSessionAnswer },
     faults: [404],
   },
   "DELETE /sessions/:session_id": {
-    summary: "Removes a session with its events; what runs in it is stopped",
+    summary: "Stops the open runs of a session, and deletes the session with its events",
     tag: "sessions",
     answers: { 200: a.SessionDeletedAnswer },
     faults: [404],
   },
   "GET /sessions/:session_id/status": {
-    summary: "Its status; `not_existent` for an unknown one",
+    summary: "Gets the status of a session; `not_existent` for an unknown session",
     tag: "sessions",
     answers: { 200: a.SessionStatusAnswer },
   },
   "GET /sessions/:session_id/result": {
-    summary: "The text of its last assistant message, once it is finished",
+    summary: "Gets the text of the last assistant message of a finished session",
     tag: "sessions",
     answers: { 200: a.ResultAnswer },
     faults: [400, 404],
   },
   "GET /sessions/:session_id/affinity": {
-    summary: "Where it was executed",
+    summary: "Gets where a session was executed",
     tag: "sessions",
     answers: { 200: a.AffinityAnswer },
     faults: [404],
   },
   "GET /sessions/:session_id/tree": {
-    summary: "Where it stands in its tree: its depth, its children, the runs of the whole tree",
+    summary: "Gets the place of a session in its tree: depth, children, and the runs of the whole tree",
     tag: "sessions",
     answers: { 200: TreeShapeAnswer },
     faults: [404],
   },
   "GET /trees": {
-    summary: "The sessions without a parent, each with the sums of its tree",
+    summary: "Lists sessions without a parent, each with the sums of its tree",
     tag: "sessions",
     query: {
-      status: "one or several, separated by commas",
-      agent: "only of this agent",
-      active:
-        "`true`: those in which a run is open, whatever the first session's own status; in the place of the other two",
+      status: "one or more statuses, comma-separated",
+      agent: "sessions of this agent",
+      active: "`true`: trees with an open run, whatever the status of the root session; replaces `status` and `agent`",
       ...ordered,
     },
     answers: { 200: a.TreesAnswer },
     faults: [422],
   },
   "POST /trees/:session_id/stop": {
-    summary: "Stops all open runs of a session and of all below it",
+    summary: "Stops all open runs of a session and its descendants",
     tag: "sessions",
     answers: { 200: a.TreeStoppedAnswer },
     faults: [404],
   },
   "GET /trees/:session_id": {
-    summary: "A session and all below it, with their sums; of more than 10,000 the deepest are left out (`is_cut`)",
+    summary:
+      "Gets a session and its descendants with their sums; beyond 10,000 sessions leaves out the deepest (`is_cut`)",
     tag: "sessions",
     answers: { 200: a.TreeAnswer },
     faults: [404],
   },
   "POST /sessions/:session_id/stop": {
-    summary: "Stops what runs in it and what waits in it",
+    summary: "Stops the running and pending runs of a session",
     tag: "sessions",
     answers: { 200: a.StopRunAnswer },
     faults: [400, 404],
   },
   "POST /sessions/:session_id/bind": {
-    summary: "An executor has taken it up",
+    summary: "Binds a session to its executor",
     tag: "sessions",
     body: Bind,
     answers: { 200: a.SessionWrittenAnswer },
     faults: [400, 404, 413, 422],
   },
   "PATCH /sessions/:session_id/metadata": {
-    summary: "Changes what is given",
+    summary: "Updates the given fields of a session",
     tag: "sessions",
     body: Metadata,
     answers: { 200: a.SessionWrittenAnswer },
     faults: [400, 404, 413, 422],
   },
   "POST /sessions/:session_id/events": {
-    summary: "Adds an event; `usage`, `result` and `session_stop` may tell costs",
+    summary: "Adds an event to a session; `usage`, `result` and `session_stop` may carry costs",
     tag: "sessions",
     body: SessionEvent,
     answers: { 200: a.OkAnswer },
@@ -214,7 +217,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   "GET /sessions/:session_id/events": eventList,
   "POST /events": {
-    summary: "Adds an event to the session that it names",
+    summary: "Adds an event to the session named in the event",
     tag: "sessions",
     body: SessionEvent,
     answers: { 200: a.OkAnswer },
@@ -223,22 +226,23 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /events/:session_id": eventList,
   "GET /sse/sessions": {
     summary:
-      "What happens, as server-sent events: init, session_created, session_updated, session_deleted, event, run_failed, run_ended",
+      "Streams changes as server-sent events: init, session_created, session_updated, session_deleted, event, " +
+      "run_failed, run_ended",
     tag: "sessions",
     query: {
-      session_id: "only what happens to this session",
-      types: "only these, separated by commas; the header X-Event-Types of the answer repeats them",
-      include_init: "`false`: no `init` with the newest 1000 sessions",
+      session_id: "events of this session",
+      types: "event types, comma-separated; the answer repeats them in X-Event-Types",
+      include_init: "`false`: omits `init` with the newest 1000 sessions",
       api_key: "the token, for clients that cannot send headers",
     },
-    headers: { "Last-Event-ID": "goes on after this event, or with `init` where it is too long ago" },
+    headers: { "Last-Event-ID": "continues after this event, or starts with `init` if the event is too old" },
     answers: { 200: "text/event-stream" },
   },
 
   "GET /agents": {
-    summary: "Agents; where the next page begins is in the header X-Next-Cursor",
+    summary: "Lists agents; X-Next-Cursor holds the cursor of the next page",
     tag: "agents",
-    query: { tags: "those that have all of them, separated by commas", ...paged },
+    query: { tags: "agents with all of these tags, comma-separated", ...paged },
     answers: { 200: a.AgentsAnswer },
     faults: [422],
   },
@@ -249,9 +253,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 201: a.AgentShown },
     faults: [400, 409, 413, 422],
   },
-  "GET /agents/:name": { summary: "An agent", tag: "agents", answers: { 200: a.AgentShown }, faults: [404] },
+  "GET /agents/:name": { summary: "Gets an agent", tag: "agents", answers: { 200: a.AgentShown }, faults: [404] },
   "PATCH /agents/:name": {
-    summary: "Changes what is given; 409 for an agent that lives as a file",
+    summary: "Updates the given fields of an agent; 409 for an agent defined by a file",
     tag: "agents",
     body: UpdateAgent,
     answers: { 200: a.AgentShown },
@@ -264,57 +268,57 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     answers: { 200: a.AgentShown },
     faults: [400, 404, 409, 413, 422],
   },
-  "DELETE /agents/:name": { summary: "Removes an agent", tag: "agents", answers: { 204: null }, faults: [404, 409] },
+  "DELETE /agents/:name": { summary: "Deletes an agent", tag: "agents", answers: { 204: null }, faults: [404, 409] },
 
   "GET /runners": {
-    summary: "The registered runners",
+    summary: "Lists the registered runners",
     tag: "runners",
     query: paged,
     answers: { 200: a.RunnersAnswer },
     faults: [422],
   },
   "DELETE /runners/:runner_id": {
-    summary: "Tells a runner to go with its next poll, or removes it at once if it says so itself",
+    summary: "Tells a runner to shut down at its next poll; with `self=true` removes the runner at once",
     tag: "runners",
-    query: { self: "`true`: the runner itself asks" },
+    query: { self: "`true`: the request comes from the runner itself" },
     answers: { 200: a.RunnerRemovedAnswer },
     faults: [404],
   },
 
   "POST /runner/register": {
-    summary: "Registers a runner; 409 while one of its identity is online",
+    summary: "Registers a runner; 409 while a runner of the same identity is online",
     tag: "runner protocol",
     body: Register,
     answers: { 200: a.RegisteredAnswer },
     faults: [400, 409, 413, 422],
   },
   "GET /runner/runs": {
-    summary: "The long poll: a run that is claimed by it, runs to stop, or the word to go; 204 where nothing came",
+    summary: "Long poll: claims a run, or returns runs to stop or a deregistration; 204 if there is nothing",
     tag: "runner protocol",
     query: {
-      "runner_id!": "who asks",
-      capacity: "0: stops only",
-      output: "1: this runner shows the output of its runs",
+      "runner_id!": "the polling runner",
+      capacity: "0: claims no run",
+      output: "1: this runner answers requests for output",
     },
     answers: { 200: a.PollAnswer, 204: null },
     faults: [422],
   },
   "POST /runner/heartbeat": {
-    summary: "The runner lives, and has these claims",
+    summary: "Keeps the runner alive and renews the leases of its claims",
     tag: "runner protocol",
     body: Heartbeat,
     answers: { 200: a.OkAnswer },
     faults: [400, 413, 422],
   },
   "POST /runner/runs/:run_id/output": {
-    summary: "A runner shows what was wanted of a run's output",
+    summary: "Delivers requested output of a run",
     tag: "runner protocol",
     body: OutputShown,
     answers: { 200: a.OkAnswer },
     faults: [400, 401, 413, 422],
   },
-  "POST /runner/runs/:run_id/started": report("the executor is started", StartedReport),
+  "POST /runner/runs/:run_id/started": report("the executor has started", StartedReport),
   "POST /runner/runs/:run_id/completed": report("the run has completed", CompletedReport),
-  "POST /runner/runs/:run_id/failed": report("the run has failed, and perhaps why", FailedReport),
+  "POST /runner/runs/:run_id/failed": report("the run has failed, with the reason if known", FailedReport),
   "POST /runner/runs/:run_id/stopped": report("the run was stopped", StoppedReport),
 };

@@ -5,16 +5,16 @@ import type { RunOutputs } from "../runners/run-outputs.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Runs } from "../runs/runs.ts";
 
-/** What runs have written to stdout and stderr, as their runners show it. */
+/** The stdout and stderr of runs. Output stays with its runner; `run-outputs.ts` fetches it. */
 export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs): Routes {
   return {
     async "GET /runs/:run_id/output"({ request, params, query }) {
       const { run_id, runner_id } = runs.get(params["run_id"] ?? "");
       const wanted = {
         run_id,
-        stdout_from: whole(query, "stdout_from", 0, Number.MAX_SAFE_INTEGER),
-        stderr_from: whole(query, "stderr_from", 0, Number.MAX_SAFE_INTEGER),
-        bytes: whole(query, "bytes", 1, MOST_OUTPUT_BYTES) ?? USUAL_OUTPUT_BYTES,
+        stdout_from: wholeNumber(query, "stdout_from", 0, Number.MAX_SAFE_INTEGER),
+        stderr_from: wholeNumber(query, "stderr_from", 0, Number.MAX_SAFE_INTEGER),
+        bytes: wholeNumber(query, "bytes", 1, MOST_OUTPUT_BYTES) ?? USUAL_OUTPUT_BYTES,
       };
       if (runner_id === null) throw new HttpError(409, "The run has not been given to a runner yet");
       if (runners.find(runner_id) === null) throw new HttpError(503, "The runner that has the output is not there");
@@ -29,9 +29,9 @@ export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs):
   };
 }
 
-function whole(query: URLSearchParams, name: string, least: number, most: number): number | null {
+function wholeNumber(query: URLSearchParams, name: string, min: number, max: number): number | null {
   const text = query.get(name);
   if (text === null) return null;
-  if (/^\d{1,16}$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text);
-  throw invalid(["query", name], `Expected a whole number from ${least} to ${most}`);
+  if (/^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max) return Number(text);
+  throw invalid(["query", name], `Expected a whole number from ${min} to ${max}`);
 }

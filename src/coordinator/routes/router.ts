@@ -3,7 +3,7 @@ import { HttpError } from "./http.ts";
 
 export type Handler = (call: Call) => Response | Promise<Response>;
 
-/** `"GET /runs/:run_id"` to what answers it. */
+/** Handlers by route, such as `"GET /runs/:run_id"`. */
 export type Routes = Readonly<Record<string, Handler>>;
 
 interface Route {
@@ -14,7 +14,7 @@ interface Route {
 
 /** Finds the route of a request. 404 for an unknown path, 405 for a known path with another method. */
 export class Router {
-  /** `"GET /runs/:run_id"` and so on: all of them. */
+  /** All routes, such as `"GET /runs/:run_id"`. */
   readonly names: readonly string[];
   readonly #routes: readonly Route[];
 
@@ -29,14 +29,14 @@ export class Router {
   }
 
   find(method: string, path: string): { handler: Handler; params: Record<string, string> } {
-    // A trailing slash is forgiven.
+    // Ignores a trailing slash.
     const segments = (path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path).split("/");
-    const sought = method === "HEAD" ? "GET" : method;
+    const routeMethod = method === "HEAD" ? "GET" : method;
     let pathIsKnown = false;
     for (const route of this.#routes) {
       const params = match(route.segments, segments);
       if (!params) continue;
-      if (route.method === sought) return { handler: route.handler, params };
+      if (route.method === routeMethod) return { handler: route.handler, params };
       pathIsKnown = true;
     }
     throw pathIsKnown ? new HttpError(405, "Method Not Allowed") : new HttpError(404, "Not Found");

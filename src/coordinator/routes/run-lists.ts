@@ -5,7 +5,7 @@ import type { Sought } from "./paging.ts";
 
 const ACTIVE: ReadonlySet<string> = new Set(["claimed", "running", "stopping"]);
 
-/** What `status` (several, separated by commas), `session` or `session_id`, and `runner_id` of a request ask for. 422. */
+/** The filter from `status` (comma-separated), `session` or `session_id`, and `runner_id`. 422 for a bad status. */
 export function soughtRuns(query: URLSearchParams): Sought {
   const statuses = statusesOf(query);
   const sessionId = query.get("session") ?? query.get("session_id");
@@ -18,10 +18,10 @@ export function soughtRuns(query: URLSearchParams): Sought {
       ? { table: "runs", where }
       : { table: "runs", index: "runs_by_status", where, anyOf: { column: "status", values: statuses } };
   }
-  // One session's or runner's runs: their statuses are looked at row by row.
+  // The runs of one session or runner are few: SQLite filters their statuses row by row.
   if (statuses !== null) where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);
   if (sessionId !== null) return { table: "runs", index: "runs_by_session", where };
-  // Asked by every runner after every start: what it has under way is found without its past.
+  // Every runner asks for its active runs at every start: a partial index skips its ended runs.
   const isActive = statuses?.every((status) => ACTIVE.has(status)) === true;
   if (isActive) where.push(["status IN ('claimed','running','stopping')"]);
   return { table: "runs", index: isActive ? "runs_active_by_runner" : "runs_by_runner", where };

@@ -10,19 +10,19 @@ import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Store } from "../store/store.ts";
 
-/** Creating, watching and stopping runs (protocol, sections 1b and 13). */
+/** Creates, lists and stops runs (protocol, sections 1b and 13). */
 export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions, keys: IdempotencyKeys): Routes {
   return {
     async "POST /runs"({ request }) {
-      // The same request, sent again, may come as another span of its sender: the trace is not what makes it the same.
-      const { traceparent, tracestate, ...asked } = await readBody(request, CreateRun);
+      // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
+      const { traceparent, tracestate, ...fields } = await readBody(request, CreateRun);
       const create = (): RunRow =>
-        runs.create({ ...asked, ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) });
+        runs.create({ ...fields, ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) });
       const key = request.headers.get("idempotency-key");
       const { answer, isRepeated } =
-        key === null ? { answer: create(), isRepeated: false } : keys.once(key, asked, create);
+        key === null ? { answer: create(), isRepeated: false } : keys.once(key, fields, create);
       const headers = isRepeated ? { "idempotent-replayed": "true" } : {};
-      // As it was created; a waiting runner may have claimed it by now.
+      // The status at creation: a waiting runner may have claimed the run already.
       return Response.json({ run_id: answer.run_id, session_id: answer.session_id, status: "pending" }, { headers });
     },
     "GET /runs": ({ query }) =>

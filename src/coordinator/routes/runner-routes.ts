@@ -35,7 +35,7 @@ export interface RunnerRouteParts {
   readonly log: Log;
 }
 
-/** What runners call (protocol, sections 2 to 5), and the list of them. */
+/** The endpoints that runners call (protocol, sections 2 to 5), and the list of runners. */
 export function runnerRoutes(parts: RunnerRouteParts): Routes {
   return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
 }
@@ -56,7 +56,7 @@ function lifecycleRoutes({
     async "POST /runner/register"({ request }) {
       const body = await readBody(request, Register);
       const runnerId = runners.register(body);
-      log.info("runner registered", { runner: runnerId, host: body.hostname });
+      log.info("Runner registered", { runner: runnerId, host: body.hostname });
       return Response.json({ runner_id: runnerId, poll_endpoint: "/runner/runs", ...termsOf(timings) });
     },
     async "GET /runner/runs"({ request, query, keepOpen }) {
@@ -95,7 +95,7 @@ function lifecycleRoutes({
       if (runners.find(runnerId) === null) throw new HttpError(404, `Runner not found: ${runnerId}`);
       transitions.removeRunner(runnerId, true);
       outputs.forget(runnerId);
-      log.info("runner deregistered itself", { runner: runnerId });
+      log.info("Runner deregistered itself", { runner: runnerId });
       return Response.json({ ok: true, message: "Runner deregistered", initiated_by: "self" });
     },
   };
@@ -111,7 +111,7 @@ function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
       const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "completed" });
-      log.info("run completed", contextOf(run));
+      log.info("Run completed", contextOf(run));
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
@@ -121,13 +121,13 @@ function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
         error: body.error,
         reason: body.reason ?? null,
       });
-      log.info("run failed", contextOf(run));
+      log.info("Run failed", contextOf(run));
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
       const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "stopped" });
-      log.info("run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
+      log.info("Run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
       return Response.json({ ok: true });
     },
   };

@@ -1,6 +1,6 @@
 import type { Sought } from "./paging.ts";
 
-/** What `status` (several, separated by commas), `agent`, `parent` and `top=true` of a request ask for. */
+/** The filter from `status` (comma-separated), `agent`, `parent` and `top=true`. */
 export function soughtSessions(query: URLSearchParams, isTop: boolean): Sought {
   const status = query.get("status");
   const parent = query.get("parent");
@@ -14,6 +14,6 @@ export function soughtSessions(query: URLSearchParams, isTop: boolean): Sought {
     where.push([`status IN (${statuses.map(() => "?").join(",")})`, ...statuses]);
   if (parent !== null) return { table: "sessions", index: "sessions_by_parent", where };
   if (statuses === null) return { table: "sessions", where, ...(isTop ? { index: "sessions_at_top" } : {}) };
-  // Those that have a parent are passed over: an index of their own would make each change of a session dearer.
+  // Scans sessions with a parent too: a separate index would slow down every change of a session.
   return { table: "sessions", index: "sessions_by_status", where, anyOf: { column: "status", values: statuses } };
 }

@@ -12,9 +12,9 @@ import type { SessionTrees } from "../sessions/session-trees.ts";
 import { type SessionRow, type Sessions, wireSession } from "../sessions/sessions.ts";
 import type { Store } from "../store/store.ts";
 
-/** A dashboard that wants older ones asks `GET /sessions`. */
-const SESSIONS_OF_INIT = 1_000;
-const USUAL_TREES: Page = { limit: 50, order: "desc", after: null };
+/** A dashboard reads older sessions from `GET /sessions`. */
+const MAX_INIT_SESSIONS = 1_000;
+const DEFAULT_TREE_PAGE: Page = { limit: 50, order: "desc", after: null };
 
 export interface SessionRouteParts {
   readonly store: Store;
@@ -76,7 +76,7 @@ function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts):
       Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
     "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params["session_id"] ?? "")),
     "GET /trees"({ query }) {
-      const page = pageOf(query) ?? USUAL_TREES;
+      const page = pageOf(query) ?? DEFAULT_TREE_PAGE;
       const rows = isTrue(query.get("active"))
         ? trees.active(page)
         : rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
@@ -137,7 +137,7 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
       const only = sessionId === null ? undefined : sessions.find(sessionId);
       keepOpen();
       return broadcast.subscribe({
-        wanted: {
+        filter: {
           ...(sessionId === null ? {} : { sessionId }),
           ...(types === null ? {} : { types: new Set(types.split(",")) }),
         },
@@ -146,7 +146,7 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
         init: () => ({
           sessions:
             only === undefined
-              ? sessions.newest(SESSIONS_OF_INIT).map(wireSession)
+              ? sessions.newest(MAX_INIT_SESSIONS).map(wireSession)
               : only === null
                 ? []
                 : [wireSession(only)],

@@ -5,19 +5,19 @@ import type { Runners } from "../runners/runners.ts";
 import type { Statistics } from "../runs/statistics.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
-const USUAL_HOURS = 24;
-const MOST_HOURS = 24 * 366;
+const DEFAULT_HOURS = 24;
+const MAX_HOURS = 24 * 366;
 
-/** How many runs and runners there are now, and what has become of the runs of the last hours. */
+/** Current counts of runs and runners, and the outcomes of the runs of the last hours. */
 export function statsRoutes(store: Store, runners: Runners, statistics: Statistics): Routes {
   return {
     "GET /stats"({ query }) {
-      const hours = query.get("hours") ?? String(USUAL_HOURS);
-      if (!/^\d{1,4}$/.test(hours) || Number(hours) < 1 || Number(hours) > MOST_HOURS) {
-        throw invalid(["query", "hours"], `Expected a whole number from 1 to ${MOST_HOURS}`);
+      const hours = query.get("hours") ?? String(DEFAULT_HOURS);
+      if (!/^\d{1,4}$/.test(hours) || Number(hours) < 1 || Number(hours) > MAX_HOURS) {
+        throw invalid(["query", "hours"], `Expected a whole number from 1 to ${MAX_HOURS}`);
       }
       const since = isoTime(-Number(hours) * 3_600_000);
-      // The hour in which it begins is there as a whole.
+      // Statistics are stored per hour, so the first hour counts as a whole.
       const from = `${since.slice(0, 13)}:00:00.000Z`;
       return Response.json({
         since: from,

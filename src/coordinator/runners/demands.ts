@@ -1,6 +1,6 @@
 import type { Demands } from "../../protocol/run.ts";
 
-/** What a runner offers, to be held against a run's demands. */
+/** The properties of a runner that demands are compared with. */
 export interface Offer {
   readonly hostname: string;
   readonly project_dir: string;
@@ -11,7 +11,7 @@ export interface Offer {
 
 const FIELDS = ["hostname", "project_dir", "executor_type", "executor_profile"] as const;
 
-/** The blueprint's demands with the run's own: what the blueprint says holds, tags are united. Null if nothing is demanded. */
+/** Merges the demands of blueprint and run: the blueprint's fields win, the tags are united. Null: no demands. */
 export function mergeDemands(
   blueprint: Demands | null | undefined,
   additional: Demands | null | undefined,
@@ -26,7 +26,7 @@ export function mergeDemands(
   return { ...merged, tags };
 }
 
-/** Whether a runner may take a run: every demanded field is equal, every demanded tag is there. */
+/** Whether a runner may claim a run: every demanded field is equal, and the runner has every demanded tag. */
 export function satisfies(offer: Offer, demands: Demands | null): boolean {
   if (demands === null) return true;
   if (FIELDS.some((field) => demands[field] && demands[field] !== offer[field])) return false;

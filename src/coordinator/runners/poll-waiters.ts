@@ -4,15 +4,15 @@ import { type Offer, satisfies } from "./demands.ts";
 /** One open poll. */
 export interface Waiter {
   readonly runnerId: string;
-  /** What its runner may take; null if it asked for stops only. */
+  /** The demands that the runner can satisfy; null if the poll asks for stops only. */
   readonly offer: Offer | null;
-  /** Looks for an answer now; true if the poll was answered. */
+  /** Answers the poll if there is something to deliver now; returns whether it did. */
   readonly look: () => boolean;
-  /** Answers the poll with nothing. */
+  /** Answers the poll with 204. */
   readonly end: () => void;
 }
 
-/** The open polls, those that have waited longest first; one a runner. */
+/** The open polls, oldest first, at most one per runner. */
 export class PollWaiters {
   readonly #waiters = new Map<string, Waiter>();
 
@@ -24,17 +24,17 @@ export class PollWaiters {
     this.#waiters.delete(waiter.runnerId);
   }
 
-  /** A runner polls once at a time: its earlier poll is from a connection that it has given up. */
+  /** Ends the runner's earlier poll. A runner has one poll at a time, so it has closed that connection. */
   supersede(runnerId: string): void {
     this.#waiters.get(runnerId)?.end();
   }
 
-  /** Something for this runner has changed (a stop, its registration). */
+  /** Call when something changes for this runner: a stop, its registration. */
   wake(runnerId: string): void {
     this.#waiters.get(runnerId)?.look();
   }
 
-  /** A run with these demands may be claimed: the longest waiting runner that satisfies them takes it. */
+  /** Offers a run with these demands: the longest waiting runner that satisfies them claims it. */
   offer(demands: Demands | null): void {
     for (const waiter of this.#waiters.values()) {
       if (waiter.offer && satisfies(waiter.offer, demands) && waiter.look()) return;

@@ -11,18 +11,18 @@ interface Request {
   readonly giveUp: () => void;
 }
 
-/** Each may bring a megabyte. */
-const MOST_OPEN = 64;
+/** Bounds memory: each answer may carry a megabyte. */
+const MAX_OPEN = 64;
 
 /**
- * What somebody wants to see of a run's output. It is kept by the runner alone, and asked for through the poll that it has open anyway; nothing of it is
- * stored here, and a request that is lost with a poll's answer is not repeated: its asker is told that the runner did not answer.
+ * Fetches the output of a run from its runner, which alone stores it. The request travels in the answer to the runner's
+ * open poll. If that answer is lost, the request is not retried: the client gets a 503 after the time-out.
  */
 export class RunOutputs {
   readonly #waiters: PollWaiters;
   readonly #timeoutMs: number;
   readonly #open = new Map<string, Request>();
-  /** Runners whose last poll said whether they can show output. */
+  /** Whether a runner can show output, by its last poll. */
   readonly #canShow = new Map<string, boolean>();
 
   constructor(waiters: PollWaiters, timeoutMs: number) {
@@ -30,7 +30,7 @@ export class RunOutputs {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** A poll says whether its runner can show output. */
+  /** Call on each poll: the poll says whether its runner can show output. */
   heard(runnerId: string, canShow: boolean): void {
     this.#canShow.set(runnerId, canShow);
   }
@@ -39,11 +39,11 @@ export class RunOutputs {
     this.#canShow.delete(runnerId);
   }
 
-  /** Rejects with an HttpError: 410 the runner has it no more, 501 it cannot show any, 503 it does not answer, or too much is asked for at once. */
+  /** Rejects with 410: output deleted; 501: the runner shows no output; 503: no answer, or too many open requests. */
   ask(runnerId: string, wanted: Omit<OutputWanted, "request_id">, signal: AbortSignal): Promise<RunOutputAnswer> {
     if (this.#canShow.get(runnerId) === false)
       throw new HttpError(501, "The runner cannot show the output of its runs");
-    if (this.#open.size >= MOST_OPEN)
+    if (this.#open.size >= MAX_OPEN)
       throw new HttpError(503, "Too many outputs are being asked for; try again in a moment");
     const id = randomHex12();
     const { promise, resolve, reject } = Promise.withResolvers<RunOutputAnswer>();
@@ -68,7 +68,7 @@ export class RunOutputs {
     return promise;
   }
 
-  /** What is to be asked of this runner now; it is handed out once. */
+  /** The requests to send to this runner now. Returns each request once. */
   due(runnerId: string): OutputWanted[] {
     if (this.#canShow.get(runnerId) !== true) return [];
     const due = [...this.#open.values()].filter((request) => request.runnerId === runnerId && !request.isHandedOut);
@@ -76,7 +76,7 @@ export class RunOutputs {
     return due.map(({ wanted }) => wanted);
   }
 
-  /** What the runner shows; nobody may wait for it any more. */
+  /** Answers the request with the runner's output. Ignores an answer to a request that has ended. */
   shown(runId: string, { runner_id, request_id, output }: OutputShown): void {
     const request = this.#open.get(request_id);
     if (request?.runnerId === runner_id && request.wanted.run_id === runId) request.answer(output);

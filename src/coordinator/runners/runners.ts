@@ -19,7 +19,7 @@ export interface RunnerRow {
   readonly last_heartbeat: string;
 }
 
-/** The registered runners. They survive a restart of the coordinator; the time it was away does not count as their silence. */
+/** The registered runners. They survive a restart of the coordinator, and its downtime does not count as silence. */
 export class Runners {
   readonly #store: Store;
   readonly #terms: Terms;
@@ -38,7 +38,7 @@ export class Runners {
     return this.#store.db.query<RunnerRow, [string]>("SELECT * FROM runners WHERE runner_id = ?").get(runnerId);
   }
 
-  /** 401 if it is not registered: that tells a runner to register again. */
+  /** 401: unknown runner; the runner then registers again. */
   require(runnerId: string): RunnerRow {
     const row = this.find(runnerId);
     if (!row) throw new HttpError(401, "Runner not registered");
@@ -46,8 +46,8 @@ export class Runners {
   }
 
   /**
-   * Registers a runner under an id that follows from what it is. 409 while a runner of that identity is online; one that
-   * is stale, or was told to go, is taken for the same runner come back.
+   * Registers a runner under an id derived from its identity. 409 while a runner of that identity is online. A runner
+   * of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
    */
   register(body: Register): string {
     const executorType = body.executor_type ?? body.executor_profile;
@@ -59,7 +59,9 @@ export class Runners {
       const now = isoTime();
       this.#store.db
         .query(
-          `INSERT OR REPLACE INTO runners (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at, last_heartbeat)
+          `INSERT OR REPLACE INTO runners
+             (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
+              last_heartbeat)
            VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?)`,
         )
         .run(
@@ -77,7 +79,7 @@ export class Runners {
     return runnerId;
   }
 
-  /** A runner that is heard of is online, also after a silence. 401 if unknown. */
+  /** Records a sign of life: the runner is online again even if it was stale. 401: unknown runner. */
   heartbeat(runnerId: string): void {
     this.#store.write(() => {
       this.require(runnerId);
@@ -88,7 +90,7 @@ export class Runners {
     this.#expectSilence();
   }
 
-  /** Its next poll tells the runner to go. 404 if unknown. */
+  /** The answer to the runner's next poll tells it to shut down. 404: unknown runner. */
   markDeregistered(runnerId: string): void {
     this.#store.write(() => {
       if (!this.find(runnerId)) throw new HttpError(404, `Runner not found: ${runnerId}`);
@@ -108,18 +110,18 @@ export class Runners {
     return this.#store.db.query<RunnerRow, []>("SELECT * FROM runners ORDER BY registered_at, runner_id").all();
   }
 
-  /** Unless it is heard of again, the runner that was heard of now will be stale then. */
+  /** Schedules the sweep that marks the runner stale if it stays silent. */
   #expectSilence(): void {
     this.#deadlines.expect(Date.now() + this.#staleAfterMs);
   }
 
-  /** How long a runner has not been heard of while this coordinator could have heard it. */
+  /** Time since the last heartbeat, not counting the coordinator's downtime. */
   silenceMs(runner: RunnerRow): number {
     return Date.now() - Math.max(Date.parse(runner.last_heartbeat), this.#since);
   }
 }
 
-/** A runner as `GET /runners` shows it (protocol, section 1b), and how many runs it has under way. */
+/** A runner as `GET /runners` shows it (protocol, section 1b), with the number of its active runs. */
 export function wireRunner(runner: RunnerRow, activeRuns: number): unknown {
   const { deregistered: _, tags, ...shown } = runner;
   const seconds = Math.max(0, (Date.now() - Date.parse(runner.last_heartbeat)) / 1_000);
@@ -130,7 +132,7 @@ export function offerOf(runner: RunnerRow): Offer {
   return { ...runner, tags: JSON.parse(runner.tags) as string[] };
 }
 
-/** The same identity gives the same id in every coordinator of this generation (protocol, section 2). */
+/** The same identity has the same id in every coordinator of the first generation (protocol, section 2). */
 function runnerIdOf(hostname: string, projectDir: string, executorType: string): string {
   const digest = new Bun.CryptoHasher("sha256").update(`${hostname}:${projectDir}:${executorType}`).digest("hex");
   return `lnch_${digest.slice(0, 12)}`;

@@ -1,4 +1,7 @@
-/** What a dashboard is told of; see protocol section 1b for the payloads. `run_ended {run_id, session_id, status}` is ours, and comes after each end. */
+/**
+ * The types of events on the stream; protocol, section 1b has the payloads. `run_ended {run_id, session_id, status}` is
+ * this project's addition and follows the end of every run.
+ */
 export type BroadcastType =
   | "init"
   | "session_created"
@@ -15,30 +18,30 @@ interface Message {
   readonly frame: string;
 }
 
-/** What a reader wants of it all; undefined is everything. */
-export interface Wanted {
+/** A subscriber's filter; an undefined field matches everything. */
+export interface EventFilter {
   readonly sessionId?: string;
   readonly types?: ReadonlySet<string>;
 }
 
 interface Subscriber {
-  readonly wanted: Wanted;
+  readonly filter: EventFilter;
   readonly send: (text: string) => void;
   readonly end: () => void;
 }
 
 const RING_MESSAGES = 1_000;
 const RING_CHARACTERS = 16 * 1024 * 1024;
-/** A reader this far behind is cut off; it comes back with Last-Event-ID. */
+/** Disconnects a subscriber this far behind; it reconnects with Last-Event-ID. */
 const MAX_BACKLOG_BYTES = 16 * 1024 * 1024;
 
-/** Server-sent events to every dashboard, with a bounded memory of the last ones for those that come back. */
+/** Sends server-sent events to every subscriber, and replays the last ones to a subscriber that reconnects. */
 export class Broadcast {
   readonly #subscribers = new Set<Subscriber>();
   readonly #ring: Message[] = [];
   #ringCharacters = 0;
   readonly #heartbeat: Timer;
-  /** Begins at the present time, so that an id from before a restart is known to be older than the memory. */
+  /** Starts at the current time: an id from before a restart is then older than anything in the ring. */
   #lastId = Date.now() * 1_000;
 
   constructor(heartbeatMs: number) {
@@ -52,33 +55,33 @@ export class Broadcast {
     const message = { id, type, sessionId, frame: frame(type, id, data) };
     this.#remember(message);
     for (const subscriber of this.#subscribers) {
-      if (isWanted(message, subscriber.wanted)) subscriber.send(message.frame);
+      if (matches(message, subscriber.filter)) subscriber.send(message.frame);
     }
   }
 
   /**
-   * A stream of what happens from now on, to all sessions or to one, of all types or of some. It begins with what came after `lastEventId`, or with
-   * `init` where that is wanted or where what was missed is no longer known.
+   * Streams future events that match `filter`, after a replay of the events since `lastEventId`. Without `lastEventId`,
+   * starts with `init` if `includeInit`. If the ring has dropped missed events, always starts with `init`.
    */
   subscribe(options: {
-    wanted: Wanted;
+    filter: EventFilter;
     lastEventId?: number;
     includeInit: boolean;
     init: () => unknown;
     signal: AbortSignal;
   }): Response {
     const missed = options.lastEventId === undefined ? [] : this.#since(options.lastEventId);
-    const wantsInit = missed === undefined || (options.includeInit && options.lastEventId === undefined);
+    const sendsInit = missed === undefined || (options.includeInit && options.lastEventId === undefined);
     let subscriber: Subscriber | undefined;
     const leave = (): void => void (subscriber && this.#subscribers.delete(subscriber));
     const stream = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          subscriber = this.#join(controller, options.wanted, leave);
+          subscriber = this.#join(controller, options.filter, leave);
           controller.enqueue(bytes(": connected\n\n"));
-          if (wantsInit) controller.enqueue(bytes(frame("init", this.#lastId, options.init())));
+          if (sendsInit) controller.enqueue(bytes(frame("init", this.#lastId, options.init())));
           for (const message of missed ?? []) {
-            if (isWanted(message, options.wanted)) controller.enqueue(bytes(message.frame));
+            if (matches(message, options.filter)) controller.enqueue(bytes(message.frame));
           }
           options.signal.addEventListener("abort", leave, { once: true });
         },
@@ -86,13 +89,13 @@ export class Broadcast {
       },
       new ByteLengthQueuingStrategy({ highWaterMark: MAX_BACKLOG_BYTES }),
     );
-    const { types } = options.wanted;
+    const { types } = options.filter;
     return new Response(stream, {
       headers: {
         "content-type": "text/event-stream",
         "cache-control": "no-cache",
         "x-accel-buffering": "no",
-        // By this a client knows a coordinator that has obeyed from one that does not know `types`.
+        // Tells a client that the coordinator applied `types`; older coordinators ignore the parameter.
         ...(types === undefined ? {} : { "x-event-types": [...types].join(",") }),
       },
     });
@@ -104,20 +107,20 @@ export class Broadcast {
     this.#subscribers.clear();
   }
 
-  #join(controller: ReadableStreamDefaultController<Uint8Array>, wanted: Wanted, leave: () => void): Subscriber {
+  #join(controller: ReadableStreamDefaultController<Uint8Array>, filter: EventFilter, leave: () => void): Subscriber {
     const end = (): void => {
       leave();
       try {
         controller.close();
       } catch {
-        // It was cancelled by the client already.
+        // The client has cancelled the stream already.
       }
     };
     const send = (text: string): void => {
       if ((controller.desiredSize ?? 0) <= 0) end();
       else controller.enqueue(bytes(text));
     };
-    const subscriber = { wanted, send, end };
+    const subscriber = { filter, send, end };
     this.#subscribers.add(subscriber);
     return subscriber;
   }
@@ -130,7 +133,7 @@ export class Broadcast {
     }
   }
 
-  /** The messages after `id`, or undefined where some of them are forgotten. */
+  /** The messages after `id`; undefined if the ring has dropped some of them. */
   #since(id: number): Message[] | undefined {
     if (id > this.#lastId) return undefined;
     const oldest = this.#ring[0]?.id ?? this.#lastId + 1;
@@ -138,7 +141,7 @@ export class Broadcast {
   }
 }
 
-function isWanted(message: Message, { sessionId, types }: Wanted): boolean {
+function matches(message: Message, { sessionId, types }: EventFilter): boolean {
   return (
     (sessionId === undefined || sessionId === message.sessionId) && (types === undefined || types.has(message.type))
   );

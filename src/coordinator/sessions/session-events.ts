@@ -11,7 +11,7 @@ export interface EventRow {
   readonly body: string;
 }
 
-/** What executors tell about their sessions. An assistant's message is the session's result so far. */
+/** Events that executors send about their sessions. The last assistant message is the session's result. */
 export class SessionEvents {
   readonly #store: Store;
   readonly #sessions: Sessions;
@@ -25,7 +25,10 @@ export class SessionEvents {
     this.#broadcast = broadcast;
   }
 
-  /** Stores an event; `session_stop` finishes the session, but tells no parent: that is for the run's report. 404, 400. */
+  /**
+   * Stores an event. `session_stop` finishes the session, but delivers no callback: only the run's report does.
+   * 404: unknown session. 400: the event names another session.
+   */
   add(sessionId: string, event: SessionEvent): void {
     if (event.session_id !== sessionId) throw new HttpError(400, "The event's session_id differs from the path's");
     this.#store.write(() => {
@@ -42,7 +45,7 @@ export class SessionEvents {
     });
   }
 
-  /** The text of the last assistant message, or null where none came (after the event `since`). */
+  /** The text of the last assistant message after the event `since`, or null. */
   answer(sessionId: string, since = 0): string | null {
     const row = this.#store.db
       .query<EventRow, [string, number]>(
@@ -57,7 +60,7 @@ export function soughtEvents(sessionId: string): Sought {
   return { table: "events", index: "events_by_session", where: [["session_id = ?", sessionId]] };
 }
 
-/** An event as it was sent, with a number by which readers tell one from another. */
+/** An event as the executor sent it, plus a unique number. */
 export function wireEvent({ seq, body }: EventRow): Record<string, unknown> {
   return { ...(JSON.parse(body) as SessionEvent), event_id: seq };
 }

@@ -4,11 +4,10 @@ import { ACTIVE, AT_HEAD } from "../store/schema.ts";
 import { type SessionRow, wireSession } from "./sessions.ts";
 import type { Store } from "../store/store.ts";
 
-/** What a session and everything below it come to. */
+/** The sums over a session and its descendants. */
 export interface RollUp {
-  /** How many sessions that is. */
   readonly sessions: number;
-  /** How many of them have which status. */
+  /** Number of sessions by status. */
   readonly by_status: Readonly<Record<string, number>>;
   readonly total_cost_usd: number;
   readonly num_turns: number;
@@ -17,7 +16,7 @@ export interface RollUp {
   readonly run_ms: number;
 }
 
-/** The end of a session's events, without what was said. */
+/** The last event of a session, without its content. */
 export interface LastEvent {
   readonly event_id: number;
   readonly event_type: string | null;
@@ -25,39 +24,41 @@ export interface LastEvent {
   readonly timestamp: string | null;
 }
 
-/** The first words of what a session was started for. */
-const TITLE =
-  "SELECT substr(prompt, 1, 300) AS title FROM runs INDEXED BY runs_by_session WHERE session_id = ? ORDER BY seq LIMIT 1";
+/** The beginning of the session's first prompt. */
+const TITLE = `
+  SELECT substr(prompt, 1, 300) AS title FROM runs INDEXED BY runs_by_session
+  WHERE session_id = ? ORDER BY seq LIMIT 1`;
 
-/** No tree is followed beyond so many sessions: what is written about it has to stay quick. */
-const MOST_OF_A_TREE = 10_000;
+/** Limits the work for one tree, so that an answer stays fast. */
+const MAX_TREE_SESSIONS = 10_000;
 
-/** Level by level, so that what is cut off is the deepest. */
+/** Breadth first, so that the limit cuts off the deepest sessions. */
 const TREE = `
   WITH RECURSIVE tree(session_id, depth) AS (
     VALUES (?1, 0)
     UNION ALL
-    SELECT s.session_id, tree.depth + 1 FROM tree JOIN sessions AS s INDEXED BY sessions_by_parent ON s.parent_session_id = tree.session_id
-    ORDER BY 2 LIMIT ${MOST_OF_A_TREE + 1}
+    SELECT s.session_id, tree.depth + 1
+    FROM tree JOIN sessions AS s INDEXED BY sessions_by_parent ON s.parent_session_id = tree.session_id
+    ORDER BY 2 LIMIT ${MAX_TREE_SESSIONS + 1}
   )`;
-/** Of the runs that nobody has taken yet so many are looked at: a hundred thousand may wait. */
-const MOST_WAITING = 1_000;
-/** The first sessions of the trees in which something is under way, or is next. */
+/** Limits how many unclaimed runs a list of active trees reads: a hundred thousand may be pending. */
+const MAX_PENDING_RUNS = 1_000;
+/** The root sessions of the trees with an active run, or with a run that is next in its session. */
 const ACTIVE_TREES = `
   WITH RECURSIVE up(session_id) AS (
     SELECT session_id FROM runs WHERE ${ACTIVE}
     UNION
-    SELECT * FROM (SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MOST_WAITING})
+    SELECT * FROM (SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MAX_PENDING_RUNS})
     UNION
     SELECT s.parent_session_id FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NOT NULL
   )
   SELECT s.* FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NULL`;
 const LAST_EVENT = `
-  SELECT seq AS event_id, json_extract(body, '$.event_type') AS event_type, json_extract(body, '$.tool_name') AS tool_name,
-    json_extract(body, '$.timestamp') AS timestamp
+  SELECT seq AS event_id, json_extract(body, '$.event_type') AS event_type,
+    json_extract(body, '$.tool_name') AS tool_name, json_extract(body, '$.timestamp') AS timestamp
   FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT 1`;
 
-/** Sessions and those that they started, which started others: what they come to altogether. */
+/** Reads trees of sessions: a session with its descendants, and the sums over them. */
 export class SessionTrees {
   readonly #store: Store;
 
@@ -65,11 +66,12 @@ export class SessionTrees {
     this.#store = store;
   }
 
-  /** The sums over a session and all below it; of the first 10,000 where there are more. */
+  /** The sums over a session and its descendants; counts at most 10,000 sessions. */
   rollUp(sessionId: string): RollUp {
     const rows = this.#store.db
       .query<Omit<RollUp, "by_status"> & { status: string }, [string]>(
-        `${TREE} SELECT status, count(*) AS sessions, sum(total_cost_usd) AS total_cost_usd, sum(num_turns) AS num_turns,
+        `${TREE}
+         SELECT status, count(*) AS sessions, sum(total_cost_usd) AS total_cost_usd, sum(num_turns) AS num_turns,
            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(run_ms) AS run_ms
          FROM tree JOIN sessions USING (session_id) GROUP BY status`,
       )
@@ -81,8 +83,8 @@ export class SessionTrees {
   }
 
   /**
-   * A session and all below it, parents before their children, each with its depth, its sums and its last event. 404 unknown;
-   * `is_cut` where there are more than 10,000, of which the deepest are left out.
+   * A session and its descendants, parents before their children, each with its depth, its sums and its last event.
+   * 404: unknown session. `is_cut`: the tree has more than 10,000 sessions, and the deepest are left out.
    */
   tree(sessionId: string): { sessions: unknown[]; is_cut: boolean } {
     const rows = this.#store.db
@@ -91,7 +93,7 @@ export class SessionTrees {
       )
       .all(sessionId);
     if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
-    const shown = rows.slice(0, MOST_OF_A_TREE);
+    const shown = rows.slice(0, MAX_TREE_SESSIONS);
     const sums = new Map<string, RollUp>();
     for (const row of shown.toReversed()) {
       const own = added(sums.get(row.session_id) ?? NOTHING, ownOf(row));
@@ -107,19 +109,19 @@ export class SessionTrees {
     return { sessions, is_cut: rows.length > shown.length };
   }
 
-  /** A tree as a list shows it: its first session with the sums over all. */
+  /** A tree as a list shows it: the root session with the sums over the tree. */
   summary(row: SessionRow): object {
     return { ...this.#shown(row), roll_up: this.rollUp(row.session_id) };
   }
 
-  /** A page of the trees in which a run is open; of those whose runs all wait for a runner, some where there are very many. */
+  /** A page of the trees with an open run. Leaves out some trees if more than 1,000 runs are pending. */
   active({ limit, order, after }: Page): SessionRow[] {
     const from = after === null ? "" : `AND s.seq ${order === "desc" ? "<" : ">"} ?`;
     const query = this.#store.db.query<SessionRow, number[]>(`${ACTIVE_TREES} ${from} ORDER BY s.seq ${order} LIMIT ?`);
     return query.all(...(after === null ? [] : [after]), limit);
   }
 
-  /** The ids of a session and of all below it, parents first. 404 unknown. */
+  /** The ids of a session and its descendants, parents first. 404: unknown session. */
   members(sessionId: string): string[] {
     const rows = this.#store.db
       .query<{ session_id: string }, [string]>(`${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`)

@@ -18,16 +18,16 @@ export interface SessionRow {
   readonly execution_mode: string | null;
   readonly total_cost_usd: number;
   readonly num_turns: number;
-  /** Tokens read from a cache or written into one are among them. */
+  /** Includes tokens read from and written to a cache. */
   readonly input_tokens: number;
   readonly output_tokens: number;
-  /** How long its runs have run altogether. */
+  /** Total run time of the session's runs. */
   readonly run_ms: number;
 }
 type Sums = Pick<SessionRow, "total_cost_usd" | "num_turns" | "input_tokens" | "output_tokens" | "run_ms">;
 type Changes = Partial<Omit<SessionRow, "seq" | "session_id" | "created_at" | keyof Sums>>;
 
-/** The sessions. Every change is told to the dashboards once it is committed. */
+/** Stores sessions. Broadcasts every change after its commit. */
 export class Sessions {
   readonly #store: Store;
   readonly #broadcast: Broadcast;
@@ -41,21 +41,22 @@ export class Sessions {
     return this.#store.db.query<SessionRow, [string]>("SELECT * FROM sessions WHERE session_id = ?").get(sessionId);
   }
 
-  /** 404 if there is none. */
+  /** 404: unknown session. */
   get(sessionId: string): SessionRow {
     const row = this.find(sessionId);
     if (!row) throw new HttpError(404, `Session not found: ${sessionId}`);
     return row;
   }
 
-  /** A new session, `pending`. 409 if the id is taken, 404 if its parent does not exist. */
+  /** Creates a session with status `pending`. 409: the id is taken. 404: unknown parent. */
   create(fields: CreateSession): SessionRow {
     return this.#store.write(() => {
       if (this.find(fields.session_id)) throw new HttpError(409, `Session already exists: ${fields.session_id}`);
       this.requireParent(fields.parent_session_id);
       this.#store.db
         .query(
-          `INSERT INTO sessions (session_id, status, created_at, project_dir, agent_name, parent_session_id, execution_mode)
+          `INSERT INTO sessions
+             (session_id, status, created_at, project_dir, agent_name, parent_session_id, execution_mode)
            VALUES (?, 'pending', ?, ?, ?, ?, ?)`,
         )
         .run(
@@ -66,7 +67,7 @@ export class Sessions {
           fields.parent_session_id ?? null,
           fields.execution_mode ?? "sync",
         );
-      this.#tell("session_created", fields.session_id);
+      this.#announce("session_created", fields.session_id);
       return this.get(fields.session_id);
     });
   }
@@ -75,7 +76,7 @@ export class Sessions {
     if (parentId && !this.find(parentId)) throw new HttpError(404, `Parent session not found: ${parentId}`);
   }
 
-  /** Changes the given columns and adds to the given sums; a session that is gone is left alone. */
+  /** Sets the given columns and adds to the given sums. Ignores an unknown session: it may be deleted already. */
   update(sessionId: string, changes: Changes, added: Partial<Sums> = {}): void {
     const given = Object.entries(changes).filter(([, value]) => value !== undefined);
     const sums = Object.entries(added).filter(([, value]) => value !== 0);
@@ -89,11 +90,11 @@ export class Sessions {
       const { changes: hit } = this.#store.db
         .query(`UPDATE sessions SET ${columns} WHERE session_id = ?`)
         .run(...values, sessionId);
-      if (hit > 0) this.#tell("session_updated", sessionId);
+      if (hit > 0) this.#announce("session_updated", sessionId);
     });
   }
 
-  /** An executor has taken the session up: it is running, unless it is being stopped. */
+  /** Records the executor of a session. The session is `running` from now on, unless it is `stopping`. */
   bind(sessionId: string, bind: Bind): SessionRow {
     return this.#store.write(() => {
       const { status } = this.get(sessionId);
@@ -119,8 +120,8 @@ export class Sessions {
   }
 
   /**
-   * Who is told how the session's runs end. Not changed where that would make a session its own ancestor: two sessions that
-   * resume each other would otherwise wake each other for ever.
+   * Sets the parent, which gets the callbacks of the session. Keeps the old parent if the new one is a descendant: two
+   * sessions that resume each other would otherwise wake each other for ever.
    */
   setParent(sessionId: string, parentId: string, executionMode: string): void {
     for (let id: string | null | undefined = parentId; id; id = this.find(id)?.parent_session_id) {
@@ -129,7 +130,7 @@ export class Sessions {
     this.update(sessionId, { parent_session_id: parentId, execution_mode: executionMode });
   }
 
-  /** Removes the session with its events and what it was yet to be told. */
+  /** Deletes the session with its events and its undelivered callbacks. */
   delete(sessionId: string): void {
     this.#store.write(() => {
       this.get(sessionId);
@@ -145,14 +146,14 @@ export class Sessions {
   }
 
   /** The newest sessions, in order of creation. */
-  newest(most: number): SessionRow[] {
+  newest(limit: number): SessionRow[] {
     return this.#store.db
       .query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?")
-      .all(most)
+      .all(limit)
       .reverse();
   }
 
-  #tell(type: "session_created" | "session_updated", sessionId: string): void {
+  #announce(type: "session_created" | "session_updated", sessionId: string): void {
     this.#store.afterCommit(() => {
       const row = this.find(sessionId);
       if (row) this.#broadcast.send(type, sessionId, { session: wireSession(row) });
@@ -165,7 +166,7 @@ export function wireSession({ seq: _, ...session }: SessionRow): Omit<SessionRow
   return session;
 }
 
-/** G1 says `executor_type`, its successor `executor_profile`; it is the same thing. */
+/** The first generation's `executor_type` and the second generation's `executor_profile` mean the same. */
 function affinityChanges(fields: Metadata | Bind): Changes {
   const executorType = fields.executor_type ?? fields.executor_profile;
   return {

@@ -13,7 +13,7 @@ async function world(files: Record<string, unknown> = {}) {
   const folder = tempFolder();
   const lines: string[] = [];
   const write = (path: string, what: unknown): void => {
-    mkdirSync(join(folder.path, path, "../.."), { recursive: true });
+    mkdirSync(join(folder.path, path, ".."), { recursive: true });
     writeFileSync(join(folder.path, path), typeof what === "string" ? what : JSON.stringify(what));
   };
   for (const [path, what] of Object.entries(files)) write(path, what);
@@ -106,7 +106,7 @@ describe("agents as files", () => {
     await using w = await world({ "coder/agent.json": JSON_OF });
     w.write("coder/agent.json", '{"name": "coder",');
     await until("the line", () =>
-      w.lines.some((line) => /WARNING.*coder.*broken, what it was before stays.*not valid JSON/.test(line)),
+      w.lines.some((line) => /WARNING.*coder.*broken; keeping its last good definition.*not valid JSON/.test(line)),
     );
     expect(await w.description()).toBe("writes code");
     w.write("coder/agent.json", { ...JSON_OF, description: "mended" });
@@ -127,17 +127,17 @@ describe("agents as files", () => {
     [
       "another name than the folder's",
       { "coder/agent.json": { ...JSON_OF, name: "other" } },
-      /"other" is not that of the folder/,
+      /"other" differs from the folder's name/,
     ],
     [
       "two system prompts",
       { "coder/agent.json": { ...JSON_OF, system_prompt: "a" }, "coder/agent.system-prompt.md": "b" },
-      /system prompt stands in/,
+      /contain a system prompt/,
     ],
     [
       "two sets of servers",
       { "coder/agent.json": { ...JSON_OF, mcp_servers: {} }, "coder/agent.mcp.json": {} },
-      /MCP servers stand in/,
+      /contain MCP servers/,
     ],
     ["a field of the wrong kind", { "coder/agent.json": { ...JSON_OF, tags: "code" } }, /agent\.json: tags: /],
     [
@@ -145,7 +145,11 @@ describe("agents as files", () => {
       { "coder/agent.json": JSON_OF, "coder/agent.mcp.json": { mcpServers: { a: { args: "x" } } } },
       /agent\.mcp\.json: a\.args: /,
     ],
-    ["a folder whose name is none", { "two words/agent.json": { description: "" } }, /folder's name cannot be/],
+    [
+      "a folder whose name is none",
+      { "two words/agent.json": { description: "" } },
+      /folder's name is not an agent name/,
+    ],
   ] as const) {
     test(`with ${what} are broken`, async () => {
       await using w = await world(files);
