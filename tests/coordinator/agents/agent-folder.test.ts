@@ -8,7 +8,7 @@ import { Fixture } from "../fixture.ts";
 
 const JSON_OF = { name: "coder", description: "writes code", tags: ["code"], demands: { tags: ["gpu"] } };
 
-/** A folder of agents, a coordinator on it, and what that logs. */
+/** A folder of agents, a coordinator that uses it, and the coordinator's log. */
 async function world(files: Record<string, unknown> = {}) {
   const folder = tempFolder();
   const lines: string[] = [];
@@ -30,7 +30,7 @@ async function world(files: Record<string, unknown> = {}) {
 }
 
 describe("agents as files", () => {
-  test("are served like any other, with prompt and MCP servers from files of their own", async () => {
+  test("are served like stored agents, with prompt and MCP servers from separate files", async () => {
     const mcp = { search: { type: "http", url: "http://localhost/mcp" } };
     await using w = await world({
       "coder/agent.json": JSON_OF,
@@ -60,7 +60,7 @@ describe("agents as files", () => {
     expect((await w.c.get(`/runs/${run_id}`)).body.demands).toEqual({ tags: ["gpu"] });
   });
 
-  test("take the place of the database's agent of that name, which comes back when the file goes", async () => {
+  test("replace the stored agent of the same name until the file is deleted", async () => {
     await using w = await world();
     await w.c.post("/agents", { name: "coder", description: "from the API" });
     w.write("coder/agent.json", JSON_OF);
@@ -70,7 +70,7 @@ describe("agents as files", () => {
     await until("the database's is back", async () => (await w.description()) === "from the API");
   });
 
-  test("are not written by the API: 409, and where they are to be changed", async () => {
+  test("are read-only in the API: 409 with the file's path", async () => {
     await using w = await world({ "coder/agent.json": JSON_OF });
     for (const [method, path, body] of [
       ["POST", "/agents", JSON_OF],
@@ -83,7 +83,7 @@ describe("agents as files", () => {
     }
   });
 
-  test("are read again when they change: rewritten, replaced, in a new folder, in a folder that was replaced", async () => {
+  test("are read again after a change: rewritten, replaced, in a new folder, in a replaced folder", async () => {
     await using w = await world({ "coder/agent.json": JSON_OF });
     const changed = (description: string): object => ({ ...JSON_OF, description });
     w.write("coder/agent.json", changed("rewritten"));
@@ -102,7 +102,7 @@ describe("agents as files", () => {
     await until("a new one", async () => (await w.c.get("/agents/later")).status === 200);
   });
 
-  test("that become broken stay what they were, and one log line says why", async () => {
+  test("that become broken keep their last good definition and log one warning", async () => {
     await using w = await world({ "coder/agent.json": JSON_OF });
     w.write("coder/agent.json", '{"name": "coder",');
     await until("the line", () =>
@@ -114,7 +114,7 @@ describe("agents as files", () => {
     expect(w.lines.filter((line) => line.includes("broken"))).toHaveLength(1);
   });
 
-  test("that are broken from the start are not there, nor is the database's agent of that name in their place", async () => {
+  test("that are broken from the start are 404, and hide the stored agent of the same name", async () => {
     await using w = await world();
     await w.c.post("/agents", { name: "coder", description: "from the API" });
     await w.restart(() => w.write("coder/agent.json", { name: "coder" }));
@@ -146,7 +146,7 @@ describe("agents as files", () => {
       /agent\.mcp\.json: a\.args: /,
     ],
     [
-      "a folder whose name is none",
+      "a folder name that is no agent name",
       { "two words/agent.json": { description: "" } },
       /folder's name is not an agent name/,
     ],

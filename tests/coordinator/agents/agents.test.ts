@@ -9,7 +9,7 @@ const agent = {
   skills: null,
 };
 
-test("POST /agents creates an active agent, nulls left out", async () => {
+test("POST /agents creates an active agent, without nulls", async () => {
   await using c = await Fixture.start();
   const { skills: _, ...shown } = agent;
   const created = await c.post("/agents", agent);
@@ -21,7 +21,7 @@ test("POST /agents creates an active agent, nulls left out", async () => {
   expect((await c.get("/agents")).body).toEqual([created.body]);
 });
 
-test("POST /agents is 400 for a bad name, 409 for a taken one, 422 without a description", async () => {
+test("POST /agents is 400 for a bad name, 409 for a taken name, 422 without a description", async () => {
   await using c = await Fixture.start();
   await c.post("/agents", agent);
   expect((await c.post("/agents", { ...agent, name: "../x" })).status).toBe(400);
@@ -29,7 +29,7 @@ test("POST /agents is 400 for a bad name, 409 for a taken one, 422 without a des
   expect((await c.post("/agents", { name: "x" })).status).toBe(422);
 });
 
-test("GET /agents?tags= lists those that have all of them", async () => {
+test("GET /agents?tags= lists the agents with all of the tags", async () => {
   await using c = await Fixture.start();
   await c.post("/agents", agent);
   await c.post("/agents", { name: "a", description: "", tags: ["code"] });

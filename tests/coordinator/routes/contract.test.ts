@@ -10,7 +10,7 @@ import { Fixture } from "../fixture.ts";
 
 const FOLDER = join(import.meta.dir, "../../fixtures/exchanges");
 
-/** One request and what it has to be answered; the answer may say more. `<x>` names what only the coordinator knows, see `Names`. */
+/** One request with its expected answer, which may have more fields. `<x>` is a value that `Names` checks or binds. */
 interface Exchange {
   readonly request: {
     readonly method: string;
@@ -21,7 +21,7 @@ interface Exchange {
   readonly answer: { readonly status: number; readonly body?: unknown };
 }
 
-/** `<time>`, `<number>`, `<text>` and `<text:part>` say what something looks like; any other name is bound where it is met first. */
+/** Placeholders: `<time>`, `<number>`, `<text>` and `<text:part>` describe a form; other names are bound on first use. */
 class Names {
   readonly #bound = new Map<string, string>();
 
@@ -31,7 +31,7 @@ class Names {
     ) as T;
   }
 
-  /** Throws where `answer` is not what was expected. */
+  /** Throws unless `answer` matches `expected`. */
   match(expected: unknown, answer: unknown, at: string): void {
     const [, name = "", part] = (typeof expected === "string" && /^<([\w-]+)(?::(.*))?>$/s.exec(expected)) || [];
     if (name === "time")
@@ -56,7 +56,7 @@ class Names {
   }
 }
 
-/** Checks answers against the description that the coordinator gives of itself. */
+/** Checks answers against the coordinator's own OpenAPI document. */
 class Description {
   readonly #ajv = addFormats(new Ajv2020({ strict: false, allErrors: true }));
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -77,7 +77,7 @@ class Description {
       const parts = template.split("/");
       return parts.length === segments.length && parts.every((part, i) => part.startsWith("{") || part === segments[i]);
     };
-    // A path without parameters counts before one with them.
+    // A path without parameters wins over a path with parameters.
     const template = Object.keys(this.#document.paths)
       .toSorted((a, b) => Number(a.includes("{")) - Number(b.includes("{")))
       .find(fits);
@@ -137,14 +137,14 @@ describe("GET /openapi.json", () => {
     expect(JSON.stringify(body)).not.toContain("$defs");
   });
 
-  test("says of a body what is asked for, and that defaults may be left out", async () => {
+  test("describes a body with its required fields; fields with a default are optional", async () => {
     await using c = await Fixture.start();
     const { CreateRun } = (await c.get("/openapi.json")).body.components.schemas;
     expect(CreateRun.required).toEqual(["type", "prompt"]);
     expect(Object.keys(CreateRun.properties)).toContain("max_attempts");
   });
 
-  test("a route that is not described, or described and not there, is a fault", () => {
+  test("throws for a route without a description and for a description without a route", () => {
     const all = Object.keys(OPERATIONS);
     expect(() => openApiDocument([...all, "GET /new"])).toThrow("GET /new");
     expect(() => openApiDocument(all.slice(1))).toThrow(all[0]);

@@ -6,7 +6,7 @@ import { silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { Fixture } from "../fixture.ts";
 
-/** A body whose length is not announced. */
+/** A chunked body, which has no Content-Length. */
 function inChunks(text: string, size = 65_536): ReadableStream<Uint8Array> {
   const bytes = new TextEncoder().encode(text);
   let at = 0;
@@ -38,7 +38,7 @@ describe("HTTP", () => {
     }
   });
 
-  test("a body of the wrong form is 422 with the faults, and does not repeat what was sent", async () => {
+  test("a body of the wrong form is 422 with the faults and without the input", async () => {
     await using c = await Fixture.start();
     const answer = await c.post("/runs", { type: "secret-type", prompt: ["secret"], session_id: "secret id" });
     expect(answer.status).toBe(422);
@@ -54,12 +54,12 @@ describe("HTTP", () => {
     expect((await c.post("/runs", [])).status).toBe(422);
   });
 
-  test("a body above 16 MiB is 413, announced or not; one just below is read", async () => {
+  test("a body above 16 MiB is 413, with or without Content-Length; a body just below is accepted", async () => {
     await using c = await Fixture.start();
     const post = (body: BodyInit): Promise<Response> => fetch(`${c.coordinator.url}/runs`, { method: "POST", body });
     const big = "x".repeat(MAX_BODY_BYTES + 1);
-    const announced = await post(big);
-    expect([announced.status, typeof ((await announced.json()) as { detail: unknown }).detail]).toEqual([
+    const withLength = await post(big);
+    expect([withLength.status, typeof ((await withLength.json()) as { detail: unknown }).detail]).toEqual([
       413,
       "string",
     ]);
@@ -70,7 +70,7 @@ describe("HTTP", () => {
     expect((await c.get("/health")).status).toBe(200);
   });
 
-  test("a chunked body is read", async () => {
+  test("a chunked body is accepted", async () => {
     await using c = await Fixture.start();
     const body = inChunks(JSON.stringify({ type: "start_session", prompt: "grüße" }), 3);
     const answer = await fetch(`${c.coordinator.url}/runs`, { method: "POST", body });
@@ -97,13 +97,13 @@ describe("without a token", () => {
     test(`the Host ${host} is served`, async () => expect(await statusWith({ host })).toBe(200));
   }
 
-  test("a local dashboard may read answers across ports, and ask first", async () => {
+  test("a local dashboard may read answers across ports and send a preflight", async () => {
     await using c = await Fixture.start();
     const headers = { origin: "http://localhost:5173" };
     const read = await fetch(`${c.coordinator.url}/runs/none`, { headers });
     expect(read.headers.get("access-control-allow-origin")).toBe("http://localhost:5173");
-    const asked = await fetch(`${c.coordinator.url}/runs`, { method: "OPTIONS", headers });
-    expect([asked.status, asked.headers.get("access-control-allow-methods")]).toEqual([
+    const preflight = await fetch(`${c.coordinator.url}/runs`, { method: "OPTIONS", headers });
+    expect([preflight.status, preflight.headers.get("access-control-allow-methods")]).toEqual([
       204,
       "GET, POST, PATCH, DELETE",
     ]);
@@ -115,7 +115,7 @@ describe("without a token", () => {
     await expect(startCoordinator(options)).rejects.toMatchObject({ name: "UserError" });
   });
 
-  test("an address that others can reach is refused", async () => {
+  test("an address that other machines can reach is refused", async () => {
     using folder = tempFolder();
     const options = { host: "0.0.0.0", port: 0, databasePath: join(folder.path, "c.db"), log: silentLog };
     await expect(startCoordinator(options)).rejects.toMatchObject({

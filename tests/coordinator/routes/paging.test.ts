@@ -19,7 +19,7 @@ async function read(
 }
 
 describe("pages", () => {
-  test("of runs hold each run once, newest first, and are not disturbed by new ones", async () => {
+  test("of runs hold each run once, newest first, while new runs arrive", async () => {
     await using c = await Fixture.start();
     for (let i = 0; i < 5; i++) await c.start({ session_id: `s${i}` });
     const { runs, next_cursor } = (await c.get("/runs?limit=2")).body;
@@ -57,7 +57,7 @@ describe("pages", () => {
     ).toEqual(["s2", "s1", "s0"]);
   });
 
-  test("of sessions can be narrowed to statuses, an agent, a parent's children, and those without a parent", async () => {
+  test("of sessions filter by status, agent, parent and top", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     await c.start({ session_id: "top", agent_name: "a" });
@@ -75,7 +75,7 @@ describe("pages", () => {
     expect((await c.get("/sessions?status=pending")).body.sessions).toHaveLength(3);
   });
 
-  test("of events go forward, or back from the newest", async () => {
+  test("of events go forward from the oldest or back from the newest", async () => {
     await using c = await Fixture.start();
     for (const session_id of ["s", "t"]) await c.start({ session_id });
     for (let i = 0; i < 5; i++) {
@@ -90,7 +90,7 @@ describe("pages", () => {
     ]);
   });
 
-  test("of runners and agents go by their names", async () => {
+  test("of runners and agents are sorted by name", async () => {
     await using c = await Fixture.start();
     for (const hostname of ["a", "b", "c"]) await c.register({ hostname });
     const ids = (await read(c, "/runners?limit=2", "runners", (row) => row["runner_id"] ?? "")).flat();

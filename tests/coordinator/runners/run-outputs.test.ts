@@ -13,7 +13,7 @@ async function claimed(c: Fixture): Promise<{ runner: string; run: string }> {
 const poll = (c: Fixture, runner: string, more = "&output=1") =>
   c.get(`/runner/runs?runner_id=${runner}&capacity=0${more}`);
 
-test("output is asked of the runner by the poll that waits, and shown as it answers", async () => {
+test("requests the output through the runner's open poll, and returns the runner's answer", async () => {
   await using c = await Fixture.start();
   const { runner, run } = await claimed(c);
   const polled = poll(c, runner);
@@ -31,7 +31,7 @@ test("output is asked of the runner by the poll that waits, and shown as it answ
   expect(await shown).toEqual({ status: 200, body: { run_id: run, stdout: PART, stderr: { ...PART, text: "" } } });
 });
 
-test("a stop and a run come first; what is wanted is handed out once", async () => {
+test("a stop and a run come first; each request is sent once", async () => {
   await using c = await Fixture.start({ outputTimeoutMs: 300 });
   const { runner, run } = await claimed(c);
   await c.post(`/runs/${run}/stop`);
@@ -43,7 +43,7 @@ test("a stop and a run come first; what is wanted is handed out once", async () 
   expect((await waiting).status).toBe(503);
 });
 
-test("what cannot be shown says why", async () => {
+test("the error names the reason when there is no output", async () => {
   await using c = await Fixture.start({ outputTimeoutMs: 100 });
   expect((await c.get("/runs/run_none/output")).status).toBe(404);
   const { runner, run } = await claimed(c);
@@ -74,7 +74,7 @@ test("what cannot be shown says why", async () => {
   });
 });
 
-test("a runner that knows nothing of it is not asked", async () => {
+test("a runner that does not support output gets no request", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const { run_id } = await c.start();
@@ -85,7 +85,7 @@ test("a runner that knows nothing of it is not asked", async () => {
   });
 });
 
-test("another runner cannot answer for the one that was asked, nor for another run", async () => {
+test("ignores the answer of another runner and the answer for another run", async () => {
   await using c = await Fixture.start({ outputTimeoutMs: 200 });
   const { runner, run } = await claimed(c);
   const other = await c.register({ project_dir: "/other" });
@@ -101,13 +101,13 @@ test("another runner cannot answer for the one that was asked, nor for another r
   expect((await shown).status).toBe(503);
 });
 
-test("too many at once are refused; closing the coordinator holds nobody up", async () => {
+test("refuses too many open requests; closing the coordinator ends them all", async () => {
   const c = await Fixture.start({ outputTimeoutMs: 60_000 });
   const { runner, run } = await claimed(c);
-  const asked = Array.from({ length: 70 }, () => c.get(`/runs/${run}/output`));
-  const refused = await Promise.race(asked);
+  const requests = Array.from({ length: 70 }, () => c.get(`/runs/${run}/output`));
+  const refused = await Promise.race(requests);
   expect(refused).toMatchObject({ status: 503, body: { detail: expect.stringContaining("Too many") } });
   expect((await poll(c, runner)).body.output_wanted).toHaveLength(64);
   await c[Symbol.asyncDispose]();
-  expect((await Promise.allSettled(asked)).length).toBe(70);
+  expect((await Promise.allSettled(requests)).length).toBe(70);
 });

@@ -26,7 +26,7 @@ describe("register", () => {
     });
   });
 
-  test("takes executor_profile where executor_type is missing; without both it is 422", async () => {
+  test("accepts executor_profile in place of executor_type; without both it is 422", async () => {
     await using c = await Fixture.start();
     const { executor_type: _, ...rest } = identity;
     const withType = await c.register();
@@ -39,7 +39,7 @@ describe("register", () => {
     expect((await c.post("/runner/register", { executor_type: "x" })).status).toBe(422);
   });
 
-  test("of an identity that is online is 409 and says whose", async () => {
+  test("of an identity that is online is 409 and names the runner", async () => {
     await using c = await Fixture.start();
     const runner_id = await c.register();
     expect(await c.post("/runner/register", identity)).toEqual({
@@ -58,7 +58,7 @@ describe("register", () => {
     });
   });
 
-  test("of a stale identity is a reconnection: same id, new tags, online", async () => {
+  test("of a stale identity reconnects: same id, new tags, online", async () => {
     await using c = await Fixture.start({ staleAfterMs: 30 });
     const runner_id = await c.register({ tags: ["old"] });
     await until("it is stale", async () => (await c.get("/runners")).body.runners[0].status === "stale");
@@ -112,7 +112,7 @@ describe("heartbeat", () => {
 });
 
 describe("DELETE /runners", () => {
-  test("by itself removes the runner, fails what it runs and puts back what it has not started", async () => {
+  test("by itself removes the runner, fails its running runs and requeues its claimed runs", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const running = await c.start();
@@ -151,7 +151,7 @@ describe("DELETE /runners", () => {
     expect((await c.poll(runner)).status).toBe(401);
   });
 
-  test("from outside: the next poll says so, and what runs may still be reported after a new registration", async () => {
+  test("from outside: the next poll answers deregistered; a new registration can report running runs", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start();

@@ -7,7 +7,7 @@ const usage = (session_id: string, fields: object, event_type = "usage"): object
   ...fields,
 });
 
-/** Starts a session below `parent`, tells a usage in its run, and completes it. */
+/** Starts a child session of `parent`, sends a usage event in its run, and completes the run. */
 async function work(
   c: Fixture,
   runner: string,
@@ -26,15 +26,15 @@ async function work(
 }
 
 describe("usage", () => {
-  test("of a run is what was told last; a session's is the sum over its runs", async () => {
+  test("of a run is its last usage event; of a session, the sum over its runs", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id, session_id } = await c.start();
     await c.claim(runner);
-    const tell = (fields: object, type?: string): Promise<unknown> =>
+    const send = (fields: object, type?: string): Promise<unknown> =>
       c.post(`/sessions/${session_id}/events`, usage(session_id, fields, type));
-    await tell({ total_cost_usd: 0.5, num_turns: 2 });
-    await tell(
+    await send({ total_cost_usd: 0.5, num_turns: 2 });
+    await send(
       { total_cost_usd: 0.75, usage: { input_tokens: 5, cache_read_input_tokens: 100, output_tokens: 7 } },
       "result",
     );
@@ -44,7 +44,7 @@ describe("usage", () => {
     await c.report(run_id, "completed", runner);
     const second = await c.resume(session_id);
     await c.claim(runner);
-    await tell({ total_cost_usd: 0.25, num_turns: 1 }, "session_stop");
+    await send({ total_cost_usd: 0.25, num_turns: 1 }, "session_stop");
     expect((await c.get(`/runs/${second.run_id}`)).body).toMatchObject({
       total_cost_usd: 0.25,
       num_turns: 1,
@@ -57,7 +57,7 @@ describe("usage", () => {
     });
   });
 
-  test("that makes no sense is not counted and not refused; a message's own usage is none of its run", async () => {
+  test("ignores nonsense without refusing it, and ignores the usage of a message", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id, session_id } = await c.start();
@@ -76,7 +76,7 @@ describe("usage", () => {
     });
   });
 
-  test("told while no run is under way counts for the session", async () => {
+  test("that arrives while no run is active counts for the session", async () => {
     await using c = await Fixture.start();
     const { run_id, session_id } = await c.start();
     await c.post(`/sessions/${session_id}/events`, usage(session_id, { total_cost_usd: 2 }));
@@ -86,7 +86,7 @@ describe("usage", () => {
 });
 
 describe("tree", () => {
-  test("has each session with its depth, last event and the sums of all below it", async () => {
+  test("has each session with its depth, its last event and the sums over its descendants", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     await work(c, runner, "top", null, 1);
@@ -119,7 +119,7 @@ describe("tree", () => {
     expect((await c.get("/trees/nobody")).status).toBe(404);
   });
 
-  test("GET /trees lists the sessions at the top, newest first, with the sums of their trees", async () => {
+  test("GET /trees lists the root sessions, newest first, with the sums of their trees", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     await work(c, runner, "one", null, 1);
@@ -139,7 +139,7 @@ describe("tree", () => {
 });
 
 describe("GET /stats", () => {
-  test("counts what there is now and what ended, and how long it waited and ran", async () => {
+  test("counts current and ended runs, and their waiting and run times", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     await work(c, runner, "done", null, 0.5);
@@ -164,7 +164,7 @@ describe("GET /stats", () => {
   });
 });
 
-test("a session's title is the beginning of what it was started for", async () => {
+test("a session's title is the beginning of its first prompt", async () => {
   await using c = await Fixture.start();
   await c.start({ session_id: "long", prompt: "x".repeat(1_000) });
   await c.start({ session_id: "short", prompt: "Find it", parent_session_id: "long" });
@@ -172,7 +172,7 @@ test("a session's title is the beginning of what it was started for", async () =
   expect((await c.get("/trees/long")).body.sessions).toMatchObject([{ title: "x".repeat(300) }, { title: "Find it" }]);
 });
 
-test("GET /trees?active=true: the trees in which a run is open, however deep, and no other; in pages", async () => {
+test("GET /trees?active=true lists only trees with an open run at any depth, in pages", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   for (const top of ["a", "b", "c", "d"]) await work(c, runner, top, null, 0);

@@ -9,7 +9,7 @@ const stopEvent = (session_id: string): Record<string, unknown> => ({
 });
 
 describe("POST /runs", () => {
-  test("start_session creates the session with what the run says", async () => {
+  test("start_session creates the session with the fields of the run", async () => {
     await using c = await Fixture.start();
     await c.start({ session_id: "top" });
     await c.start({
@@ -39,7 +39,7 @@ describe("POST /runs", () => {
     });
   });
 
-  test("start_session of an existing session is 409, resume of an unknown one 404, without an id 422", async () => {
+  test("start_session of an existing session is 409; resume of an unknown session 404, without an id 422", async () => {
     await using c = await Fixture.start();
     await c.start({ session_id: "s" });
     expect((await c.post("/runs", { type: "start_session", prompt: "x", session_id: "s" })).status).toBe(409);
@@ -66,7 +66,7 @@ describe("POST /runs", () => {
     ).toBe(404);
   });
 
-  test("resume takes agent and folder from the session where it names none", async () => {
+  test("resume defaults to the session's agent and folder", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     await c.start({ session_id: "s", agent_name: "a", project_dir: "/p" });
@@ -77,7 +77,7 @@ describe("POST /runs", () => {
     expect(await c.claim(runner)).toMatchObject({ agent_name: "b", project_dir: "/q" });
   });
 
-  test("a resume by another parent moves the session under it", async () => {
+  test("a resume by another parent moves the session to that parent", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     for (const session_id of ["p1", "p2"]) await c.start({ session_id });
@@ -95,7 +95,7 @@ describe("POST /runs", () => {
 });
 
 describe("GET /runs", () => {
-  test("filters by status, runner and session; with a limit the newest come first", async () => {
+  test("filters by status, runner and session; with a limit lists the newest first", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const ids: string[] = [];
@@ -122,7 +122,7 @@ describe("GET /runs", () => {
     expect((await c.get("/runs/run_0")).status).toBe(404);
   });
 
-  test("lists more runs than one page holds", async () => {
+  test("lists more runs than fit on one page", async () => {
     await using c = await Fixture.start();
     for (let i = 0; i < 26; i++) await Promise.all(Array.from({ length: 20 }, () => c.start()));
     const { runs } = (await c.get("/runs")).body;
@@ -133,7 +133,7 @@ describe("GET /runs", () => {
 });
 
 describe("session", () => {
-  test("legacy POST /sessions creates one; 409 twice; 404 for an unknown parent", async () => {
+  test("legacy POST /sessions creates a session; 409 for the same id, 404 for an unknown parent", async () => {
     await using c = await Fixture.start();
     expect(await c.post("/sessions", { session_id: "s" })).toMatchObject({
       status: 200,
@@ -144,7 +144,7 @@ describe("session", () => {
     expect((await c.get("/sessions")).body.sessions).toHaveLength(1);
   });
 
-  test("bind sets it running and keeps the affinity; metadata changes what is given; unknown is 404", async () => {
+  test("bind sets the status running and stores the affinity; metadata changes fields; unknown is 404", async () => {
     await using c = await Fixture.start();
     await c.start({ session_id: "s", project_dir: "/p" });
     const bind = { executor_session_id: "e1", hostname: "h", executor_profile: "claude-code" };
@@ -179,7 +179,7 @@ describe("session", () => {
     expect(await c.sessionStatus("x")).toBe("not_existent");
   });
 
-  test("session_stop finishes it; the result is its last assistant message", async () => {
+  test("session_stop finishes the session; the result is the last assistant message", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start({ session_id: "s" });
@@ -202,7 +202,7 @@ describe("session", () => {
     expect((await c.get("/sessions/s/result")).status).toBe(404);
   });
 
-  test("events are kept in order with unknown fields, by both paths; another session's id is 400", async () => {
+  test("events keep their order and unknown fields, on both paths; another session's id is 400", async () => {
     await using c = await Fixture.start();
     await c.start({ session_id: "s" });
     await c.post("/sessions/s/events", {
@@ -230,14 +230,14 @@ describe("session", () => {
     expect((await c.post("/events", { event_type: "x", session_id: "t" })).status).toBe(404);
   });
 
-  test("an id with odd characters is found by its escaped path", async () => {
+  test("an id with special characters is found by its escaped path", async () => {
     await using c = await Fixture.start();
     const session_id = "ü:%41+@";
     await c.start({ session_id });
     expect((await c.get(`/sessions/${encodeURIComponent(session_id)}`)).body.session.session_id).toBe(session_id);
   });
 
-  test("deleted takes its events along and stops its run", async () => {
+  test("DELETE deletes the session's events and stops its run", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start({ session_id: "s" });

@@ -2,24 +2,24 @@ import { expect, test } from "bun:test";
 import { until } from "../../harness/until.ts";
 import { Fixture } from "../fixture.ts";
 
-interface Told {
+interface Received {
   readonly type: string;
   readonly id: string;
   // oxlint-disable-next-line typescript/no-explicit-any
   readonly data: any;
 }
 
-/** A dashboard: collects what it is told until it is disposed of. */
+/** A subscriber: collects events until disposal. */
 class Listener implements Disposable {
-  readonly told: Told[] = [];
+  readonly received: Received[] = [];
   text = "";
-  readonly #hangUp = new AbortController();
+  readonly #disconnect = new AbortController();
 
   static async open(c: Fixture, query = "", headers: Record<string, string> = {}): Promise<Listener> {
     const listener = new Listener();
     const response = await fetch(`${c.coordinator.url}/sse/sessions${query}`, {
       headers,
-      signal: listener.#hangUp.signal,
+      signal: listener.#disconnect.signal,
     });
     expect(response.headers.get("content-type")).toBe("text/event-stream");
     void listener.#read(response).catch(() => {});
@@ -28,11 +28,11 @@ class Listener implements Disposable {
   }
 
   types(): string[] {
-    return this.told.map((each) => each.type);
+    return this.received.map((each) => each.type);
   }
 
   [Symbol.dispose](): void {
-    this.#hangUp.abort();
+    this.#disconnect.abort();
   }
 
   async #read(response: Response): Promise<void> {
@@ -48,25 +48,29 @@ class Listener implements Disposable {
           frame.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]),
         );
         if (fields["event"])
-          this.told.push({ type: fields["event"], id: fields["id"] ?? "", data: JSON.parse(fields["data"] ?? "null") });
+          this.received.push({
+            type: fields["event"],
+            id: fields["id"] ?? "",
+            data: JSON.parse(fields["data"] ?? "null"),
+          });
       }
     }
   }
 }
 
-test("a stream begins with init and tells of sessions, events and failed runs", async () => {
+test("a stream starts with init, then sends changes of sessions, events and failed runs", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await c.start({ session_id: "old" });
   using listener = await Listener.open(c);
-  await until("init has come", () => listener.told.length === 1);
-  expect(listener.told[0]).toMatchObject({ type: "init", data: { sessions: [{ session_id: "old" }] } });
+  await until("init arrives", () => listener.received.length === 1);
+  expect(listener.received[0]).toMatchObject({ type: "init", data: { sessions: [{ session_id: "old" }] } });
   await c.start({ session_id: "new" });
   const run = await c.claim(runner);
   await c.say("old", "hi");
   await c.report(run.run_id, "failed", runner);
   await c.call("DELETE", "/sessions/old");
-  await until("the deletion has come", () => listener.types().includes("session_deleted"));
+  await until("the deletion arrives", () => listener.types().includes("session_deleted"));
   expect(listener.types()).toEqual([
     "init",
     "session_created",
@@ -77,15 +81,20 @@ test("a stream begins with init and tells of sessions, events and failed runs", 
     "run_ended",
     "session_deleted",
   ]);
-  expect(listener.told[1]?.data.session).toMatchObject({ session_id: "new", status: "pending" });
-  expect(listener.told[2]?.data.session).toMatchObject({ session_id: "old", status: "running" });
-  expect(listener.told[3]?.data.data).toMatchObject({ event_type: "message", session_id: "old" });
-  expect(listener.told[5]?.data).toEqual({ run_id: run.run_id, error: "it broke", session_id: "old" });
-  expect(listener.told[6]?.data).toEqual({ run_id: run.run_id, session_id: "old", status: "failed", retried_by: null });
-  expect(listener.told[7]?.data).toEqual({ session_id: "old" });
+  expect(listener.received[1]?.data.session).toMatchObject({ session_id: "new", status: "pending" });
+  expect(listener.received[2]?.data.session).toMatchObject({ session_id: "old", status: "running" });
+  expect(listener.received[3]?.data.data).toMatchObject({ event_type: "message", session_id: "old" });
+  expect(listener.received[5]?.data).toEqual({ run_id: run.run_id, error: "it broke", session_id: "old" });
+  expect(listener.received[6]?.data).toEqual({
+    run_id: run.run_id,
+    session_id: "old",
+    status: "failed",
+    retried_by: null,
+  });
+  expect(listener.received[7]?.data).toEqual({ session_id: "old" });
 });
 
-test("types= tells of those only, and the answer says that it does; a pending run's end is told too", async () => {
+test("types= filters events, and the answer repeats the types; the end of a pending run is sent too", async () => {
   await using c = await Fixture.start();
   const run = await c.start({ session_id: "a" });
   const all = await fetch(`${c.coordinator.url}/sse/sessions?types=run_ended,session_deleted&include_init=false`);
@@ -95,12 +104,17 @@ test("types= tells of those only, and the answer says that it does; a pending ru
   await c.say("a", "hi");
   await c.post(`/runs/${run.run_id}/stop`);
   await c.call("DELETE", "/sessions/a");
-  await until("the deletion has come", () => listener.types().includes("session_deleted"));
+  await until("the deletion arrives", () => listener.types().includes("session_deleted"));
   expect(listener.types()).toEqual(["run_ended", "session_deleted"]);
-  expect(listener.told[0]?.data).toEqual({ run_id: run.run_id, session_id: "a", status: "stopped", retried_by: null });
+  expect(listener.received[0]?.data).toEqual({
+    run_id: run.run_id,
+    session_id: "a",
+    status: "stopped",
+    retried_by: null,
+  });
 });
 
-test("an attempt that is followed by another has ended, and names it, but is no failed run", async () => {
+test("a retried attempt sends run_ended with the next attempt, and no run_failed", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0 });
@@ -108,61 +122,61 @@ test("an attempt that is followed by another has ended, and names it, but is no 
   await c.claim(runner);
   await c.report(run_id, "failed", runner, { reason: "temporary" });
   const second = await c.execute(runner, "failed");
-  await until("both ends have come", () => listener.told.length === 3);
-  expect(listener.told.map(({ type, data }) => ({ type, ...data }))).toEqual([
+  await until("both ends arrive", () => listener.received.length === 3);
+  expect(listener.received.map(({ type, data }) => ({ type, ...data }))).toEqual([
     { type: "run_ended", run_id, session_id, status: "failed", retried_by: second.run_id },
     { type: "run_failed", run_id: second.run_id, error: "it broke", session_id },
     { type: "run_ended", run_id: second.run_id, session_id, status: "failed", retried_by: null },
   ]);
 });
 
-test("session_id= tells of that session only, include_init=false leaves init out", async () => {
+test("session_id= sends events of that session only; include_init=false omits init", async () => {
   await using c = await Fixture.start();
   for (const session_id of ["a", "b"]) await c.start({ session_id });
   using one = await Listener.open(c, "?session_id=a");
   using none = await Listener.open(c, "?include_init=false");
   await c.say("b", "x");
   await c.say("a", "y");
-  await until("both have heard", () => one.types().includes("event") && none.told.length === 2);
-  expect(one.told.map((each) => each.type)).toEqual(["init", "event"]);
-  expect(one.told[0]?.data.sessions).toHaveLength(1);
-  expect(one.told[1]?.data.data.session_id).toBe("a");
+  await until("both receive the events", () => one.types().includes("event") && none.received.length === 2);
+  expect(one.received.map((each) => each.type)).toEqual(["init", "event"]);
+  expect(one.received[0]?.data.sessions).toHaveLength(1);
+  expect(one.received[1]?.data.data.session_id).toBe("a");
   expect(none.types()).toEqual(["event", "event"]);
 });
 
-test("Last-Event-ID continues where the reader left off", async () => {
+test("Last-Event-ID continues after that event", async () => {
   await using c = await Fixture.start();
   await c.start({ session_id: "s" });
   using first = await Listener.open(c);
   await c.say("s", "one");
-  await until("one has come", () => first.types().includes("event"));
-  const seen = first.told.at(-1)?.id ?? "";
+  await until("the event arrives", () => first.types().includes("event"));
+  const seen = first.received.at(-1)?.id ?? "";
   await c.say("s", "two");
   await c.say("s", "three");
   using second = await Listener.open(c, "", { "last-event-id": seen });
-  await until("both have come", () => second.told.length === 2);
-  expect(second.told.map((each) => each.data.data.content[0].text)).toEqual(["two", "three"]);
+  await until("both events arrive", () => second.received.length === 2);
+  expect(second.received.map((each) => each.data.data.content[0].text)).toEqual(["two", "three"]);
 });
 
-test("Last-Event-ID from before a restart, or long ago, brings init", async () => {
+test("Last-Event-ID from before a restart brings init", async () => {
   await using c = await Fixture.start();
   await c.start({ session_id: "s" });
   using first = await Listener.open(c);
-  await until("init has come", () => first.told.length === 1);
-  const seen = first.told[0]?.id ?? "";
+  await until("init arrives", () => first.received.length === 1);
+  const seen = first.received[0]?.id ?? "";
   await c.restart();
   using second = await Listener.open(c, "?include_init=false", { "last-event-id": seen });
-  await until("init has come again", () => second.told.length === 1);
+  await until("init arrives again", () => second.received.length === 1);
   expect(second.types()).toEqual(["init"]);
 });
 
-test("a comment line comes as heartbeat", async () => {
+test("sends comment lines as heartbeats", async () => {
   await using c = await Fixture.start({ sseHeartbeatMs: 20 });
   using listener = await Listener.open(c);
-  await until("heartbeats have come", () => listener.text.split(": heartbeat\n\n").length > 2);
+  await until("heartbeats arrive", () => listener.text.split(": heartbeat\n\n").length > 2);
 });
 
-test("a reader that does not read is cut off, and the others go on", async () => {
+test("disconnects a subscriber that does not read; the others continue", async () => {
   await using c = await Fixture.start();
   await c.start({ session_id: "s" });
   let received = "";
@@ -181,8 +195,11 @@ test("a reader that does not read is cut off, and the others go on", async () =>
   using reader = await Listener.open(c);
   const text = "x".repeat(2_000_000);
   for (let i = 0; i < 14; i++) await c.say("s", text);
-  await until("the other has heard all", () => reader.types().filter((type) => type === "event").length === 14);
+  await until(
+    "the other subscriber has all events",
+    () => reader.types().filter((type) => type === "event").length === 14,
+  );
   stuck.resume();
-  // A chunked body that ended: the stream was closed, not only slow.
+  // The last chunk proves that the coordinator closed the stream; a slow stream would not send it.
   await until("the stream has ended", () => ended || received === "0\r\n\r\n");
 });
