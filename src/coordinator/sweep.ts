@@ -77,7 +77,7 @@ function sweepRuns({ store, queue, transitions }: SweepParts): number {
       .all(isoTime());
   let done = queue.admitDue(MOST_AT_ONCE);
   for (const run of due(DUE.lease)) {
-    transitions.leaseRanOut(run);
+    transitions.leaseEnded(run);
     done++;
   }
   for (const run of due(DUE.life)) {

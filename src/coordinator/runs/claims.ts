@@ -1,6 +1,7 @@
 import type { Deadlines } from "../store/deadlines.ts";
 import { satisfies } from "../runners/demands.ts";
 import type { RunQueue } from "./run-queue.ts";
+import { move } from "./run-status.ts";
 import { demandsOf, type RunRow } from "../store/run-row.ts";
 import { offerOf, type RunnerRow } from "../runners/runners.ts";
 import { DEMAND_CLASS } from "../store/schema.ts";
@@ -80,12 +81,7 @@ export class Claims {
   /** Takes a claim back: the run is pending again, at its old place in the order, and its session as it was before. */
   release(run: RunRow): void {
     this.#store.write(() => {
-      this.#store.db
-        .query(
-          `UPDATE runs SET status = 'pending', runner_id = NULL, claimed_at = NULL, lease_until = NULL
-           WHERE seq = ? AND status = 'claimed'`,
-        )
-        .run(run.seq);
+      move(this.#store, run, "pending", {});
       if (this.#sessions.find(run.session_id)?.status === "running") {
         this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
       }
@@ -95,15 +91,13 @@ export class Claims {
 
   #give(seq: number, runner: RunnerRow): RunRow {
     return this.#store.write(() => {
-      const { db } = this.#store;
-      // Not "RETURNING", for which SQLite keeps what the statement would undo: a claim changes a dozen indexes.
-      db.query(
-        `UPDATE runs SET status = 'claimed', waiting_for = NULL, runner_id = ?, claimed_at = ?, lease_until = ?,
-           session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
-           events_before = (SELECT coalesce(max(seq), 0) FROM events)
-         WHERE seq = ?`,
-      ).run(runner.runner_id, isoTime(), isoTime(this.#leaseMs), seq);
-      const run = db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(seq);
+      // The queue holds pending runs only.
+      move(this.#store, { seq, status: "pending" }, "claimed", {
+        runner_id: runner.runner_id,
+        claimed_at: isoTime(),
+        lease_until: isoTime(this.#leaseMs),
+      });
+      const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(seq);
       if (run === null) throw new Error("the run to be claimed is gone");
       this.#deadlines.expect(Date.now() + this.#leaseMs);
       this.#sessions.update(run.session_id, { status: "running" });

@@ -1,4 +1,4 @@
-import type { FailureReason, RunStatus } from "../../protocol/run.ts";
+import type { FailureReason } from "../../protocol/run.ts";
 import type { Broadcast } from "../sessions/broadcast.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { Claims } from "./claims.ts";
@@ -7,27 +7,12 @@ import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { Retries } from "./retries.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
+import { canMove, move } from "./run-status.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Runs } from "./runs.ts";
 import type { SessionRow, Sessions } from "../sessions/sessions.ts";
 import { runMsOf, type Statistics } from "./statistics.ts";
 import { isoTime, type Store } from "../store/store.ts";
-
-/**
- * The life of a run. It is created pending; a poll claims it; its runner says `started` (running) and in the end how it
- * ended. A claim whose `started` never comes goes back to pending. Somebody may stop it: a pending run is stopped at once,
- * a claimed or running one is stopping until its runner has reported an end, whichever it was. An ended run never changes; one
- * that is to be tried again has another run as its next attempt.
- */
-const LEGAL: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
-  pending: ["claimed", "stopped", "failed"],
-  claimed: ["running", "pending", "stopping", "completed", "failed", "stopped"],
-  running: ["stopping", "completed", "failed", "stopped"],
-  stopping: ["completed", "failed", "stopped"],
-  completed: [],
-  failed: [],
-  stopped: [],
-};
 
 /** How a run ended. `reason` goes with a failure, where it is known. */
 export type Ending =
@@ -77,13 +62,10 @@ export class RunTransitions {
     const { store, sessions, callbacks } = this.#parts;
     store.write(() => {
       const run = this.#owned(runId, runnerId);
-      const isNews = run.status === "claimed" || (run.status === "stopping" && run.started_at === null);
-      if (!isNews && run.status !== "running" && run.status !== "stopping") throw illegal(run, "running");
-      if (!isNews) return;
+      if (run.status === "running" || (run.status === "stopping" && run.started_at !== null)) return;
       const now = isoTime();
-      store.db
-        .query("UPDATE runs SET status = ?, started_at = ?, lease_until = NULL WHERE seq = ?")
-        .run(run.status === "stopping" ? "stopping" : "running", now, run.seq);
+      if (run.status === "stopping") this.#noteStart(run, now);
+      else move(store, run, "running", { started_at: now });
       const earlierParent = sessions.find(run.session_id)?.parent_session_id ?? null;
       if (run.parent_session_id !== null) sessions.setParent(run.session_id, run.parent_session_id, run.execution_mode);
       sessions.update(run.session_id, {
@@ -109,8 +91,7 @@ export class RunTransitions {
     return store.write(() => {
       let run = runs.get(runId);
       while (run.retried_by !== null) run = runs.get(run.retried_by);
-      if (!LEGAL[run.status].includes("stopped"))
-        throw new HttpError(400, `Run cannot be stopped: it is ${run.status}`);
+      if (!canMove(run, "stopped")) throw new HttpError(400, `Run cannot be stopped: it is ${run.status}`);
       if (run.status !== "stopping") this.#stopOpen(run);
       return runs.get(run.run_id);
     });
@@ -194,18 +175,27 @@ export class RunTransitions {
     });
   }
 
-  /** A claim was not followed by `started` in time. */
-  leaseRanOut(run: RunRow): void {
-    this.#parts.store.write(() => {
+  /** Takes back a claim whose lease ended without `started`. No-op if the run has moved on meanwhile. */
+  leaseEnded(run: RunRow): void {
+    this.#ifUnchanged(run, () => {
       if (run.status === "claimed") this.#parts.claims.release(run);
-      // It was to be stopped and has never begun: its runner has never heard of it.
+      // The runner never started this run, so no report will end it.
       else this.#end(run, { status: "stopped" });
     });
   }
 
-  /** A pending run is given up. */
+  /** Fails a pending run that no runner took in time. No-op if the run has moved on meanwhile. */
   giveUp(run: RunRow, reason: "no_match" | "expired"): void {
-    this.#parts.store.write(() => this.#end(run, { status: "failed", error: GIVEN_UP[reason], reason }));
+    this.#ifUnchanged(run, () => this.#end(run, { status: "failed", error: GIVEN_UP[reason], reason }));
+  }
+
+  /** The sweep reads several runs at once: the end of one may change the next, such as by a claim. */
+  #ifUnchanged(run: RunRow, change: () => void): void {
+    const { store, runs } = this.#parts;
+    store.write(() => {
+      const now = runs.get(run.run_id);
+      if (now.status === run.status && now.lease_until === run.lease_until) change();
+    });
   }
 
   #owned(runId: string, runnerId: string): RunRow {
@@ -216,6 +206,13 @@ export class RunTransitions {
     return run;
   }
 
+  /** A stopping run that starts all the same stays stopping. */
+  #noteStart(run: RunRow, startedAt: string): void {
+    this.#parts.store.db
+      .query("UPDATE runs SET started_at = ?, lease_until = NULL WHERE seq = ?")
+      .run(startedAt, run.seq);
+  }
+
   #stopOpen(run: RunRow): void {
     const { store, sessions, runners, waiters } = this.#parts;
     const runnerId = run.runner_id;
@@ -223,7 +220,7 @@ export class RunTransitions {
       this.#end(run, { status: "stopped" });
       return;
     }
-    store.db.query("UPDATE runs SET status = 'stopping' WHERE seq = ?").run(run.seq);
+    move(store, run, "stopping", {});
     sessions.update(run.session_id, { status: "stopping" });
     store.afterCommit(() => waiters.wake(runnerId));
   }
@@ -231,14 +228,9 @@ export class RunTransitions {
   #end(run: RunRow, ending: Ending): void {
     const { store, sessions, callbacks, queue, retries, statistics } = this.#parts;
     const { status } = ending;
-    if (!LEGAL[run.status].includes(status)) throw illegal(run, status);
     const { error, reason } = status === "failed" ? ending : { error: null, reason: null };
     const completedAt = isoTime();
-    store.db
-      .query(
-        "UPDATE runs SET status = ?, waiting_for = NULL, error = ?, reason = ?, completed_at = ?, lease_until = NULL WHERE seq = ?",
-      )
-      .run(status, error, reason, completedAt, run.seq);
+    move(store, run, status, { error, reason, completed_at: completedAt });
     statistics.ended({ run, status, completedAt });
     const next = retries.next(run, reason);
     // A run that never began says nothing about a session that has been active before it.
@@ -261,8 +253,4 @@ export class RunTransitions {
       broadcast.send("run_ended", session_id, { run_id, session_id, status, retried_by: retriedBy });
     });
   }
-}
-
-function illegal(run: RunRow, to: RunStatus): HttpError {
-  return new HttpError(409, `Run cannot become ${to}: it is ${run.status}`);
 }

@@ -140,4 +140,16 @@ describe("ttl_seconds", () => {
     await c.report(run_id, "completed", runner);
     expect((await c.claim(runner)).run_id).toBe(next.run_id);
   });
+
+  test("that ends two runs of a session at once spares the second if the end of the first lets a runner claim it", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const times = { not_before: inMs(100), ttl_seconds: 0.1 };
+    const first = await c.start({ ...times, additional_demands: { tags: ["gpu"] } });
+    const second = await c.resume(first.session_id, times);
+    expect((await c.claim(runner)).run_id).toBe(second.run_id);
+    expect(await c.runStatus(first.run_id)).toBe("failed");
+    expect(await c.runStatus(second.run_id)).toBe("claimed");
+    expect((await c.report(second.run_id, "started", runner)).status).toBe(200);
+  });
 });

@@ -1,0 +1,74 @@
+import type { FailureReason, RunStatus } from "../../protocol/run.ts";
+import { HttpError } from "../routes/http.ts";
+import type { RunRow } from "../store/run-row.ts";
+import type { Store } from "../store/store.ts";
+
+/**
+ * The life of a run. A run is created pending; a poll claims it; its runner reports `started` (running) and later how
+ * the run ended. A claim without `started` goes back to pending when its lease ends. A stop ends a pending run at once;
+ * a claimed or running one is stopping until its runner reports any ending. An ended run never changes: a retry is
+ * another run.
+ */
+const LEGAL: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
+  pending: ["claimed", "stopped", "failed"],
+  claimed: ["running", "pending", "stopping", "completed", "failed", "stopped"],
+  running: ["stopping", "completed", "failed", "stopped"],
+  stopping: ["completed", "failed", "stopped"],
+  completed: [],
+  failed: [],
+  stopped: [],
+};
+
+type Ended = Pick<RunRow, "completed_at" | "error"> & { readonly reason: FailureReason | null };
+
+/** What the caller of `move` gives for each status. */
+interface Changes {
+  readonly pending: object;
+  readonly claimed: Pick<RunRow, "runner_id" | "claimed_at" | "lease_until">;
+  readonly running: Pick<RunRow, "started_at">;
+  readonly stopping: object;
+  readonly completed: Ended;
+  readonly failed: Ended;
+  readonly stopped: Ended;
+}
+
+const ENDED = "waiting_for = NULL, lease_until = NULL, error = $error, reason = $reason, completed_at = $completed_at";
+
+/** One fixed statement a status, so that each is compiled once. `$from` fails a move of a row that is out of date. */
+const STATEMENTS: Readonly<Record<RunStatus, string>> = {
+  pending: statement("runner_id = NULL, claimed_at = NULL, lease_until = NULL"),
+  claimed: statement(
+    `waiting_for = NULL, runner_id = $runner_id, claimed_at = $claimed_at, lease_until = $lease_until,
+     session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
+     events_before = (SELECT coalesce(max(seq), 0) FROM events)`,
+  ),
+  running: statement("started_at = $started_at, lease_until = NULL"),
+  stopping: statement(),
+  completed: statement(ENDED),
+  failed: statement(ENDED),
+  stopped: statement(ENDED),
+};
+
+function statement(...columns: readonly string[]): string {
+  // Not "RETURNING", for which SQLite keeps what the statement would undo: a claim changes a dozen indexes.
+  return `UPDATE runs SET ${["status = $to", ...columns].join(", ")} WHERE seq = $seq AND status = $from`;
+}
+
+export function canMove({ status }: Pick<RunRow, "status">, to: RunStatus): boolean {
+  return LEGAL[status].includes(to);
+}
+
+/**
+ * Sets the status of a run, with the columns that change with the status. The only writer of `runs.status` after the
+ * run's creation. Refuses a move that is not in `LEGAL`; throws if `run` is out of date.
+ */
+export function move<To extends RunStatus>(
+  { db }: Store,
+  run: Pick<RunRow, "seq" | "status">,
+  to: To,
+  changes: Changes[To],
+): void {
+  if (!canMove(run, to)) throw new HttpError(409, `Run cannot become ${to}: it is ${run.status}`);
+  const { changes: moved } = db.query(STATEMENTS[to]).run({ ...changes, seq: run.seq, from: run.status, to });
+  if (moved !== 1) throw new Error(`the run ${run.seq} is no longer ${run.status}`);
+}

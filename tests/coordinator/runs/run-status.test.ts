@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { move } from "../../../src/coordinator/runs/run-status.ts";
+import { Store } from "../../../src/coordinator/store/store.ts";
+import { silentLog } from "../../../src/log.ts";
+import type { RunStatus } from "../../../src/protocol/run.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
+
+const CLAIM = { runner_id: "lnch_1", claimed_at: "2026-01-01T00:00:00.000Z", lease_until: "2026-01-01T00:02:30.000Z" };
+const END = { error: null, reason: null, completed_at: "2026-01-01T00:00:00.000Z" };
+
+/** A store with one run of this status; `row` reads the run. */
+function withRun(status: RunStatus, body: (store: Store, row: () => Record<string, unknown>) => void): void {
+  using folder = tempFolder();
+  const store = new Store(join(folder.path, "c.db"), silentLog);
+  try {
+    store.db
+      .query(
+        `INSERT INTO runs (seq, run_id, type, session_id, prompt, execution_mode, status, created_at)
+         VALUES (1, 'run_1', 'start_session', 'ses_1', '', 'sync', ?, '')`,
+      )
+      .run(status);
+    body(store, () => store.db.query<Record<string, unknown>, []>("SELECT * FROM runs").get() ?? {});
+  } finally {
+    store.close();
+  }
+}
+
+describe("move", () => {
+  test("sets the status and its columns", () => {
+    withRun("pending", (store, row) => {
+      move(store, { seq: 1, status: "pending" }, "claimed", CLAIM);
+      expect(row()).toMatchObject({ status: "claimed", waiting_for: null, ...CLAIM });
+      move(store, { seq: 1, status: "claimed" }, "pending", {});
+      expect(row()).toMatchObject({ status: "pending", runner_id: null, claimed_at: null, lease_until: null });
+    });
+  });
+
+  test.each([
+    ["pending", "completed"],
+    ["pending", "stopping"],
+    ["running", "pending"],
+    ["stopping", "running"],
+    ["completed", "failed"],
+    ["failed", "failed"],
+  ] as const)("%s to %s is refused and changes nothing", (from, to) => {
+    withRun(from, (store, row) => {
+      const attempt = (): void => move(store, { seq: 1, status: from }, to, { ...CLAIM, ...END, started_at: null });
+      expect(attempt).toThrow(`Run cannot become ${to}: it is ${from}`);
+      expect(row()).toMatchObject({ status: from, completed_at: null });
+    });
+  });
+
+  test("of a row that is out of date throws and changes nothing", () => {
+    withRun("running", (store, row) => {
+      expect(() => move(store, { seq: 1, status: "pending" }, "claimed", CLAIM)).toThrow("no longer pending");
+      expect(row()).toMatchObject({ status: "running", runner_id: null });
+    });
+  });
+
+  test("is the only writer of a run's status", () => {
+    const folder = join(import.meta.dir, "../../../src/coordinator");
+    const writesStatus = /\bUPDATE\s+runs\s+SET\b(?:(?!\bWHERE\b)[^;])*?\bstatus\s*=/i;
+    const writers = [...new Bun.Glob("**/*.ts").scanSync({ cwd: folder })].filter((file) =>
+      writesStatus.test(readFileSync(join(folder, file), "utf8")),
+    );
+    expect(writers).toEqual(["runs/run-status.ts"]);
+  });
+});
