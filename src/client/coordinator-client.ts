@@ -21,19 +21,23 @@ import { readEventStream } from "./event-stream.ts";
 import { type Call, callCoordinator } from "./http.ts";
 import { type ListFilter, type Newest, newestRows } from "./newest-rows.ts";
 
-/** What it is does not matter, but it has to come from a coordinator: a web page with status 200 acknowledges nothing. */
+/**
+ * Any JSON object acknowledges. A web page with status 200 does not: it comes from something else than a coordinator.
+ */
 const Acknowledgement = v.looseObject({});
 
 const RUN_ENDED = "run_ended";
 
-/** A terminal report, or `started`: the verb of the endpoint and its body beside `runner_id` (protocol, section 5). */
+/** A report: the endpoint's verb, and the body without `runner_id` (protocol, section 5). */
 export type Report =
   | { readonly verb: "started" }
   | { readonly verb: "completed" }
   | { readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason }
   | { readonly verb: "stopped"; readonly signal: string };
 
-/** The coordinator seen from outside, one method a verb. Every method rejects with a CoordinatorFailure and none retries. */
+/**
+ * The coordinator's HTTP API, one method per call. Every method rejects with a CoordinatorFailure, and none retries.
+ */
 export class CoordinatorClient {
   constructor(
     readonly baseUrl: string,
@@ -71,15 +75,18 @@ export class CoordinatorClient {
   }
 
   /**
-   * One long poll. `keepalive: false`, because the runtime repeats a GET unseen when a kept connection turns out to be dead, and a
-   * poll claims. Abort it only where nothing can be claimed by it (`stopsOnly`), or when all hope is lost: see `Poller`.
+   * One long poll. Uses `keepalive: false`, because Bun silently repeats a GET when a kept-alive connection turns out
+   * to be dead, and a repeated poll claims a second run. An aborted poll may have claimed a run: abort only a
+   * `stopsOnly` poll, or as a last resort (see `Poller`).
    */
   async poll(
     runnerId: string,
     options: { stopsOnly: boolean; showsOutput?: boolean; timeoutMs: number; signal: AbortSignal },
   ): Promise<PollMessage> {
     const what = "GET /runner/runs";
-    const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${options.stopsOnly ? "&capacity=0" : ""}${options.showsOutput === true ? "&output=1" : ""}`;
+    const capacity = options.stopsOnly ? "&capacity=0" : "";
+    const output = options.showsOutput === true ? "&output=1" : "";
+    const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${capacity}${output}`;
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(new DOMException("timed out", "TimeoutError")), options.timeoutMs);
     const onAbort = (): void => abort.abort();
@@ -96,8 +103,7 @@ export class CoordinatorClient {
         throw failureOfAnswer(what, response.status, text);
       }
       const message = parsePollMessage(parseJson(text));
-      if (message === null)
-        throw new CoordinatorFailure("unavailable", `${what}: an answer that makes no sense`, response.status);
+      if (message === null) throw new CoordinatorFailure("unavailable", `${what}: invalid answer`, response.status);
       return message;
     } catch (error) {
       throw failureOfThrown(what, error);
@@ -107,7 +113,7 @@ export class CoordinatorClient {
     }
   }
 
-  /** Bodies are the superset that both generations take. */
+  /** Sends a body that both generations accept. */
   async report(runnerId: string, runId: string, report: Report): Promise<void> {
     const body = reportBody(runnerId, report);
     await this.#call({
@@ -118,13 +124,16 @@ export class CoordinatorClient {
     });
   }
 
-  /** Leaves: `self` removes the registration at once; without it the open poll is answered `deregistered`, and removes it. */
+  /**
+   * `self` removes the registration at once. Without it, the runner's next poll is answered `deregistered` and
+   * removes it.
+   */
   async deregister(runnerId: string, options: { self: boolean }): Promise<void> {
     const path = `/runners/${encodeURIComponent(runnerId)}${options.self ? "?self=true" : ""}`;
     await this.#call({ method: "DELETE", path, answer: Acknowledgement, timeoutMs: 5_000 });
   }
 
-  /** The blueprint of an agent; a `{"agent": {...}}` wrapper is tolerated. */
+  /** The blueprint of an agent, bare or wrapped in `{"agent": {...}}`. */
   async agent(name: string): Promise<Blueprint> {
     const body = await this.#call({
       method: "GET",
@@ -137,7 +146,7 @@ export class CoordinatorClient {
     throw new CoordinatorFailure("refused", `${v.getDotPath(issue) ?? "blueprint"}: ${issue.message}`);
   }
 
-  /** All agents. Rows that make no sense are left out. */
+  /** All agents, without malformed rows. */
   async agents(): Promise<AgentInfo[]> {
     return keepValid(AgentInfo, await this.#call({ method: "GET", path: "/agents", answer: v.array(v.unknown()) }));
   }
@@ -150,7 +159,10 @@ export class CoordinatorClient {
     await this.#call({ method: "DELETE", path: `/agents/${encodeURIComponent(name)}`, answer: Acknowledgement });
   }
 
-  /** The second generation reads the prompt from `parameters`, the first ignores them. A key makes it safe to repeat, at our coordinator. */
+  /**
+   * The second generation reads the prompt from `parameters`, which the first ignores. With an `idempotencyKey`, the
+   * call can be repeated safely; only the built-in coordinator supports keys.
+   */
   createRun(run: CreateRun, idempotencyKey?: string): Promise<CreatedRun> {
     const body = { ...run, parameters: { prompt: run.prompt } };
     const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
@@ -161,38 +173,42 @@ export class CoordinatorClient {
     return this.#call({ method: "GET", path: `/runs/${encodeURIComponent(runId)}`, answer: Run });
   }
 
-  /** All runs; the filters are ours, another coordinator ignores them. Rows that make no sense are left out. */
+  /** All runs, without malformed rows. Only the built-in coordinator applies the filter; others ignore it. */
   async runs(filter: Readonly<Record<string, string>> = {}): Promise<Run[]> {
     const answer = await this.#call({ method: "GET", path: `/runs${query(filter)}`, answer: RunList });
     return keepValid(Run, answer.runs);
   }
 
-  /** The newest runs that the filter lets through, in order of creation. */
-  newestRuns(filter: ListFilter, most: number): Promise<Newest<Run>> {
-    return newestRows(filter, most, async (wanted) => {
-      const { runs, next_cursor } = await this.#call({ method: "GET", path: `/runs${query(wanted)}`, answer: RunList });
+  /** The newest runs that match the filter, in order of creation. */
+  newestRuns(filter: ListFilter, limit: number): Promise<Newest<Run>> {
+    return newestRows(filter, limit, async (page) => {
+      const { runs, next_cursor } = await this.#call({ method: "GET", path: `/runs${query(page)}`, answer: RunList });
       return { rows: keepValid(Run, runs), nextCursor: next_cursor };
     });
   }
 
-  newestSessions(filter: ListFilter, most: number): Promise<Newest<Session>> {
-    return newestRows(filter, most, async (wanted) => {
+  newestSessions(filter: ListFilter, limit: number): Promise<Newest<Session>> {
+    return newestRows(filter, limit, async (page) => {
       const { sessions, next_cursor } = await this.#call({
         method: "GET",
-        path: `/sessions${query(wanted)}`,
+        path: `/sessions${query(page)}`,
         answer: SessionList,
       });
       return { rows: keepValid(SessionSchema, sessions), nextCursor: next_cursor };
     });
   }
 
-  /** What a run has written; without an offset the end. Refused with 409, 410, 501 or 503 where it cannot be shown, with 404 by a coordinator without it. */
+  /**
+   * The output of a run from `from`, or its end if `from` is null. Fails with 409, 410, 501 or 503 if the output
+   * cannot be shown, and with 404 at a coordinator without this endpoint.
+   */
   runOutput(
     runId: string,
     from: { readonly stdout: number; readonly stderr: number } | null,
     bytes: number,
   ): Promise<RunOutputAnswer> {
-    const path = `/runs/${encodeURIComponent(runId)}/output?bytes=${bytes}${from === null ? "" : `&stdout_from=${from.stdout}&stderr_from=${from.stderr}`}`;
+    const offsets = from === null ? "" : `&stdout_from=${from.stdout}&stderr_from=${from.stderr}`;
+    const path = `/runs/${encodeURIComponent(runId)}/output?bytes=${bytes}${offsets}`;
     return this.#call({ method: "GET", path, answer: RunOutputAnswer });
   }
 
@@ -223,7 +239,7 @@ export class CoordinatorClient {
     return keepValid(SessionSchema, answer.sessions);
   }
 
-  /** The session's place in its tree; null where the coordinator does not know the session, or cannot be asked for this. */
+  /** The session's place in its tree; null if the coordinator knows no such session, or lacks this endpoint. */
   async tree(sessionId: string): Promise<TreeShape | null> {
     try {
       const path = `/sessions/${encodeURIComponent(sessionId)}/tree`;
@@ -234,7 +250,10 @@ export class CoordinatorClient {
     }
   }
 
-  /** The result's text: G1's `result`, G2's `result_text` or its `result_data` as JSON. Refused with 400 or 404 where there is none. */
+  /**
+   * The result as text: `result` in the first generation; `result_text`, or `result_data` as JSON, in the second.
+   * Fails with 400 or 404 without a result.
+   */
   async result(sessionId: string): Promise<string> {
     const schema = v.looseObject({
       result: v.nullish(v.string()),
@@ -251,17 +270,20 @@ export class CoordinatorClient {
     );
   }
 
-  /** Events of a session, oldest first, after the event of that number; `nextCursor` is undefined at a coordinator that has no pages and gives all. */
+  /**
+   * Events of a session after event `after`, oldest first. `nextCursor` is undefined at a coordinator without pages,
+   * which returns all events.
+   */
   async sessionEvents(
     sessionId: string,
     after: number | null,
     limit: number,
   ): Promise<{ events: SessionEvent[]; nextCursor: string | null | undefined }> {
-    const wanted = { order: "asc", limit: String(limit), ...(after === null ? {} : { cursor: String(after) }) };
+    const page = { order: "asc", limit: String(limit), ...(after === null ? {} : { cursor: String(after) }) };
     const schema = v.looseObject({ events: v.array(v.unknown()), next_cursor: v.optional(v.nullable(v.string())) });
     const answer = await this.#call({
       method: "GET",
-      path: `/sessions/${encodeURIComponent(sessionId)}/events${query(wanted)}`,
+      path: `/sessions/${encodeURIComponent(sessionId)}/events${query(page)}`,
       answer: schema,
     });
     return { events: keepValid(SessionEventSchema, answer.events), nextCursor: answer.next_cursor };
@@ -273,8 +295,8 @@ export class CoordinatorClient {
   }
 
   /**
-   * What happens in a session, live: an event where one was sent, null where only its status changed. Ends when the coordinator ends
-   * it or the signal fires.
+   * Live changes of a session: yields each new event, and null for any other change. Ends when the coordinator closes
+   * the stream or the signal fires.
    */
   async *sessionStream(sessionId: string, signal: AbortSignal): AsyncGenerator<SessionEvent | null> {
     const response = await this.#openStream({ session_id: sessionId }, signal);
@@ -285,8 +307,9 @@ export class CoordinatorClient {
   }
 
   /**
-   * The sessions in which a run has ended, live; first a null, once the coordinator listens: what ended before it is not told. Ends at
-   * once, without anything, where the coordinator has no such stream; else when it ends it or the signal fires.
+   * Yields the session id of each run that ends. First yields null, once the stream is open: earlier ends are not
+   * reported. Yields nothing at a coordinator without this stream. Ends when the coordinator closes the stream or the
+   * signal fires.
    */
   async *runEnds(signal: AbortSignal): AsyncGenerator<string | null> {
     const response = await this.#openStream({ types: RUN_ENDED, include_init: "false" }, signal);
@@ -298,7 +321,10 @@ export class CoordinatorClient {
     }
   }
 
-  /** Yields whenever something has happened at the coordinator, and first when it listens; what it was is to be read. Ends as `runEnds` does. */
+  /**
+   * Yields once the stream is open, and then after each change at the coordinator. The caller reads what changed.
+   * Ends as `runEnds` does.
+   */
   async *changes(signal: AbortSignal): AsyncGenerator<void> {
     const response = await this.#openStream({ include_init: "false" }, signal);
     yield;
@@ -306,26 +332,29 @@ export class CoordinatorClient {
   }
 
   async #openStream(
-    wanted: Readonly<Record<string, string>>,
+    filter: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
     const header = await this.authorization.header();
     const headers: Record<string, string> = header === null ? {} : { authorization: header };
-    const response = await fetch(`${this.baseUrl}/sse/sessions${query(wanted)}`, { headers, signal });
+    const response = await fetch(`${this.baseUrl}/sse/sessions${query(filter)}`, { headers, signal });
     if (response.status === 401 || response.status === 403) this.authorization.refused();
     if (!response.ok || response.body === null)
       throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
     return response as Response & { readonly body: ReadableStream<Uint8Array> };
   }
 
-  /** Whether the coordinator is healthy, and how far its clock is ahead of ours in ms (null if it does not tell the time). */
+  /**
+   * Rejects unless the coordinator is healthy. `clockAheadMs`: how far its clock is ahead of this machine's; null
+   * without a `Date` header.
+   */
   async probe(): Promise<{ clockAheadMs: number | null }> {
     await this.health();
     try {
       const response = await fetch(`${this.baseUrl}/health`, { signal: AbortSignal.timeout(5_000) });
       await response.body?.cancel();
       const date = Date.parse(response.headers.get("date") ?? "");
-      // The header has whole seconds: half a one is the middle of what it may mean.
+      // The header has whole seconds: adds half a second, the mean of the part that is cut.
       return { clockAheadMs: Number.isNaN(date) ? null : date + 500 - Date.now() };
     } catch (error) {
       throw failureOfThrown("GET /health", error);
@@ -338,7 +367,10 @@ export class CoordinatorClient {
   }
 }
 
-/** What a 409 to `register` says, if it is the one of a duplicate: the identity is registered and online. */
+/**
+ * The body of a 409 to `register` that means a duplicate: the identity is registered and online. Null for any other
+ * failure.
+ */
 export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | null {
   const parsed = v.safeParse(DuplicateRunner, failure.body);
   return failure.status === 409 && parsed.success ? parsed.output.detail : null;
@@ -361,7 +393,7 @@ function reportBody(runnerId: string, report: Report): object {
   }
 }
 
-function query(filter: Readonly<Record<string, string>>): string {
-  const text = new URLSearchParams(filter).toString();
+function query(parameters: Readonly<Record<string, string>>): string {
+  const text = new URLSearchParams(parameters).toString();
   return text === "" ? "" : `?${text}`;
 }

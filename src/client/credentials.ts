@@ -3,16 +3,16 @@ import * as v from "valibot";
 import type { ClientCredentials } from "../config/load-config.ts";
 import { CoordinatorFailure, failureOfThrown } from "./failure.ts";
 
-/** Gives the value of the `Authorization` header, or null where there is no authentication. */
 export interface Authorization {
+  /** The value of the `Authorization` header; null without authentication. */
   header(): Promise<string | null>;
-  /** The coordinator refused what `header` gave: the next one is a new one. */
+  /** Call when the coordinator refused the header, so that `header` fetches a new token. */
   refused(): void;
 }
 
 export const noAuthorization: Authorization = { header: () => Promise.resolve(null), refused() {} };
 
-/** A fixed token, as our own coordinator takes it. */
+/** A fixed token, as the built-in coordinator accepts it. */
 export function staticToken(token: string): Authorization {
   return { header: () => Promise.resolve(`Bearer ${token}`), refused() {} };
 }
@@ -26,8 +26,9 @@ const TokenAnswer = v.object({
 });
 
 /**
- * OIDC client credentials (protocol, section 14). The token is kept until 60 s before its end; callers that come while one is being
- * fetched wait for that one. A failure is a CoordinatorFailure: no request goes out without authentication instead.
+ * OIDC client credentials (protocol, section 14). Keeps a token until 60 s before it expires, or for half its
+ * lifetime if it lives less than two minutes. Concurrent callers share one fetch. Rejects with a CoordinatorFailure,
+ * so that no request is sent without authentication.
  */
 export class OidcAuthorization implements Authorization {
   readonly #credentials: ClientCredentials;
@@ -59,7 +60,7 @@ export class OidcAuthorization implements Authorization {
       });
       return this.#keep(answer);
     } catch (error) {
-      // The error of the library would carry the request with the secret: only its words go on.
+      // Drops the library's error, which carries the request with the secret, and keeps only its message.
       const status = error instanceof Error && "statusCode" in error ? Number(error.statusCode) : null;
       if (status !== null && status >= 400 && status < 500 && status !== 408 && status !== 429) {
         throw new CoordinatorFailure(
@@ -75,8 +76,8 @@ export class OidcAuthorization implements Authorization {
 
   #keep(answer: unknown): string {
     const parsed = v.safeParse(TokenAnswer, answer);
-    // The words of the schema's fault would quote the answer, and a token may be in it.
-    if (!parsed.success) throw new Error("an answer that holds no token");
+    // Drops the schema's message, which quotes the answer and with it possibly a token.
+    if (!parsed.success) throw new Error("the answer contains no token");
     const lifeMs = parsed.output.expires_in * 1000;
     this.#token = {
       value: parsed.output.access_token,
@@ -86,7 +87,7 @@ export class OidcAuthorization implements Authorization {
   }
 }
 
-/** Always https, but for a stand-in on this machine that is given as `http://127.0.0.1:port`. */
+/** Always https, except for a test provider on this machine, configured as `http://127.0.0.1:port`. */
 function originOf(domain: string): string {
   return /^http:\/\/(127\.0\.0\.1|localhost)(:\d+)?$/.test(domain) ? domain : `https://${domain}`;
 }

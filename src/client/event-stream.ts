@@ -2,14 +2,14 @@
 export interface StreamMessage {
   readonly event: string;
   readonly data: string;
-  /** The last `id` that was sent, with this message or before it; "" if none was. */
+  /** The latest `id` in the stream, from this or an earlier message; "" if none. */
   readonly id: string;
 }
 
-/** A longer message than this is dropped unread. */
+/** A longer message is dropped. */
 const MAX_MESSAGE_CHARACTERS = 32 * 1024 * 1024;
 
-/** Parses a `text/event-stream` body (HTML standard, section 9.2): fields to the colon, a blank line ends a message, `:` is a comment. */
+/** Parses a `text/event-stream` body (HTML standard, section 9.2). */
 export async function* readEventStream(body: ReadableStream<Uint8Array>): AsyncGenerator<StreamMessage> {
   const decoder = new TextDecoder();
   let buffered = "";
@@ -38,7 +38,7 @@ export async function* readEventStream(body: ReadableStream<Uint8Array>): AsyncG
   }
 }
 
-/** Not every browser can iterate over a stream. */
+/** Reads with a reader, because not every browser can iterate over a stream. */
 async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   try {

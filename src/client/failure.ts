@@ -2,48 +2,51 @@ import * as v from "valibot";
 import { clip, describeError, errorCode } from "../errors.ts";
 
 /**
- * Why a call to the coordinator did not succeed:
- * - `unreachable`: no answer (refused, reset, timed out, name not found); whether it was carried out is unknown
- * - `unavailable`: an answer that says nothing about the request: 5xx, 408, 429, or not the JSON that was promised
- * - `unregistered`: 401 or 403; to a registered runner it means that the coordinator has forgotten it, or its credentials
- * - `refused`: any other 4xx: the same request will be refused again
+ * Why a call to the coordinator failed:
+ * - `unreachable`: no answer (refused, reset, timed out, name not found). The request may have been carried out.
+ * - `unavailable`: an answer that says nothing about the request: 5xx, 408, 429, or not the expected JSON.
+ * - `unregistered`: 401 or 403. The coordinator has forgotten the runner, or refuses its credentials.
+ * - `refused`: any other 4xx. The same request will be refused again.
  */
 export type FailureKind = "unreachable" | "unavailable" | "unregistered" | "refused";
 
-/** A call to the coordinator that did not succeed. `status` and `detail` are there if there was an answer. */
+/** A failed call to the coordinator. `status` and `body` are set if there was an answer. */
 export class CoordinatorFailure extends Error {
   override readonly name = "CoordinatorFailure";
   constructor(
     readonly kind: FailureKind,
     message: string,
     readonly status: number | null = null,
-    /** The answer's body, parsed if it was JSON. */
+    /** The parsed body of the answer; undefined if it was not JSON. */
     readonly body: unknown = undefined,
     cause?: unknown,
   ) {
     super(clip(message, 500), cause === undefined ? undefined : { cause });
   }
 
-  /** Nobody listened: the request was certainly not carried out. */
+  /** True if nothing listened on the port: the request was certainly not carried out. */
   get isConnectionRefused(): boolean {
     const code = errorCode(this.cause);
     return this.kind === "unreachable" && (code === "ECONNREFUSED" || code === "ConnectionRefused");
   }
 
-  /** A repetition can help. Everything that the runner sends is made to bear one: a lost answer looks like a lost request. */
+  /**
+   * Whether a retry can help. A lost answer looks like a lost request, so every request of the runner can be repeated
+   * safely.
+   */
   get isRetryable(): boolean {
     return this.kind === "unreachable" || this.kind === "unavailable";
   }
 }
 
-/** The failure that an answer with a status outside 2xx stands for. `body` is its text. */
+/** The failure for an answer with a status outside 2xx. `what` names the request, `body` is the answer's text. */
 export function failureOfAnswer(what: string, status: number, body: string): CoordinatorFailure {
   const parsed = parseJson(body);
-  const detail = detailOf(parsed) ?? (parsed === undefined ? "an answer that is not JSON" : "no detail");
-  return new CoordinatorFailure(kindOfStatus(status), `${what}: ${status}: ${detail}`, status, parsed);
+  const detail = detailOf(parsed) ?? (parsed === undefined ? "the answer is not JSON" : "no detail");
+  return new CoordinatorFailure(kindOfStatus(status), `${what}: ${detail} (${status})`, status, parsed);
 }
 
-/** The failure that a thrown error of fetch stands for. */
+/** The failure for an error that fetch threw. */
 export function failureOfThrown(what: string, error: unknown): CoordinatorFailure {
   if (error instanceof CoordinatorFailure) return error;
   return new CoordinatorFailure("unreachable", `${what}: ${reasonOf(error)}`, null, undefined, error);
@@ -67,10 +70,10 @@ const REASONS: Readonly<Record<string, string>> = {
 function reasonOf(error: unknown): string {
   const code = errorCode(error);
   if (code !== undefined && REASONS[code] !== undefined) return REASONS[code];
+  // ofetch wraps the error of fetch.
   return isTimeout(error) || (error instanceof Error && isTimeout(error.cause)) ? "timed out" : describeError(error);
 }
 
-/** ofetch wraps what fetch has thrown. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && (error.name === "TimeoutError" || error.name === "AbortError");
 }
@@ -87,7 +90,10 @@ const ValidationErrors = v.array(
   v.looseObject({ loc: v.nullish(v.array(v.unknown()), []), msg: v.nullish(v.string(), "invalid") }),
 );
 
-/** The words in a FastAPI-like error body: `{"detail": "..."}`, `{"detail": {"message": "..."}}` or a list of validation errors. */
+/**
+ * The message in an error body of FastAPI's shape: `{"detail": "..."}`, `{"detail": {"message": "..."}}` or a list of
+ * validation errors.
+ */
 export function detailOf(body: unknown): string | undefined {
   if (typeof body !== "object" || body === null || !("detail" in body)) return undefined;
   const { detail } = body;

@@ -5,11 +5,11 @@ import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from 
 
 export interface Call<S extends v.GenericSchema> {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
-  /** Path and query, beginning with a slash. */
+  /** Path and query, with a leading slash. */
   readonly path: string;
   readonly body?: object;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What the answer has to be. */
+  /** The schema of the answer. */
   readonly answer: S;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -17,7 +17,9 @@ export interface Call<S extends v.GenericSchema> {
 
 const TIMEOUT_MS = 30_000;
 
-/** One call to the coordinator: no retry in here, a time limit that covers the body, every failure a CoordinatorFailure. */
+/**
+ * Calls the coordinator once, without a retry. The time limit covers the body. Every failure is a CoordinatorFailure.
+ */
 export async function callCoordinator<S extends v.GenericSchema>(
   baseUrl: string,
   authorization: Authorization,
@@ -56,7 +58,10 @@ export async function callCoordinator<S extends v.GenericSchema>(
   }
 }
 
-/** Any 2xx will do: the generations differ in which they send. A body that is not what was promised is `unavailable`. */
+/**
+ * Parses the answer of any 2xx status: the generations differ in the status that they send. An unexpected body is
+ * `unavailable`.
+ */
 function parseAnswer<S extends v.GenericSchema>(
   what: string,
   schema: S,
@@ -68,5 +73,5 @@ function parseAnswer<S extends v.GenericSchema>(
   if (parsed.success) return parsed.output;
   const issue =
     json === undefined ? "not JSON" : `${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`.trim();
-  throw new CoordinatorFailure("unavailable", `${what}: an answer that makes no sense (${issue})`, status, json);
+  throw new CoordinatorFailure("unavailable", `${what}: invalid answer (${issue})`, status, json);
 }

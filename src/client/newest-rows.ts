@@ -1,4 +1,4 @@
-/** What a list is narrowed to; several statuses are separated by commas. */
+/** `status` takes several statuses, separated by commas. */
 export interface ListFilter {
   readonly status?: string | undefined;
   readonly session?: string | undefined;
@@ -6,40 +6,41 @@ export interface ListFilter {
 
 export interface Newest<Row> {
   readonly rows: readonly Row[];
-  /** There are older ones. */
+  /** True if older rows match too. */
   readonly isCut: boolean;
 }
 
-/** One answer of a list; `nextCursor` is null on its last page, undefined from a coordinator that knows no pages. */
+/** One page of a list. `nextCursor` is null on the last page, and undefined from a coordinator without pages. */
 export interface Page<Row> {
   readonly rows: readonly Row[];
   readonly nextCursor: string | null | undefined;
 }
 
-const MOST_OF_A_PAGE = 1_000;
+const MAX_PAGE_ROWS = 1_000;
 
 /**
- * The newest rows that the filter lets through, in order of creation, page by page from the newest. `ask` is given the query of each page. A
- * coordinator that knows no pages answers with everything, oldest first and whatever the filter.
+ * Reads the newest rows that match the filter, page by page from the newest, and returns them in order of creation.
+ * `fetchPage` gets the query of each page. A coordinator without pages answers with all rows, oldest first, and
+ * ignores the filter.
  */
 export async function newestRows<Row extends { readonly status: string; readonly session_id: string }>(
   filter: ListFilter,
-  most: number,
-  ask: (query: Readonly<Record<string, string>>) => Promise<Page<Row>>,
+  limit: number,
+  fetchPage: (query: Readonly<Record<string, string>>) => Promise<Page<Row>>,
 ): Promise<Newest<Row>> {
   const { status, session } = filter;
   const statuses = status?.split(",");
-  const passes = (row: Row): boolean =>
+  const matches = (row: Row): boolean =>
     statuses?.includes(row.status) !== false && (session === undefined || row.session_id === session);
-  const narrowed = { ...(status === undefined ? {} : { status }), ...(session === undefined ? {} : { session }) };
+  const query = { ...(status === undefined ? {} : { status }), ...(session === undefined ? {} : { session }) };
   const found: Row[] = [];
   for (let cursor: string | null = null; ;) {
-    const limit = String(Math.min(most - found.length, MOST_OF_A_PAGE));
-    const page: Page<Row> = await ask({ ...narrowed, limit, ...(cursor === null ? {} : { cursor }) });
-    const rows = page.rows.filter(passes);
-    if (page.nextCursor === undefined) return { rows: rows.slice(-most), isCut: rows.length > most };
+    const pageLimit = String(Math.min(limit - found.length, MAX_PAGE_ROWS));
+    const page: Page<Row> = await fetchPage({ ...query, limit: pageLimit, ...(cursor === null ? {} : { cursor }) });
+    const rows = page.rows.filter(matches);
+    if (page.nextCursor === undefined) return { rows: rows.slice(-limit), isCut: rows.length > limit };
     found.push(...rows);
     cursor = page.nextCursor;
-    if (cursor === null || found.length >= most) return { rows: found.toReversed(), isCut: cursor !== null };
+    if (cursor === null || found.length >= limit) return { rows: found.toReversed(), isCut: cursor !== null };
   }
 }

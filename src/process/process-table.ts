@@ -8,7 +8,7 @@ export interface ProcessEntry {
   readonly group: number;
   /** The pid of the session's leader; null where the system does not report it. */
   readonly session: number | null;
-  /** The start time, in a form of the system's. With the pid it identifies a process for good. */
+  /** The start time in the system's format. With the pid it identifies a process for good. */
   readonly startedAt: string;
   /** AGENT_RUN_ID from the process's environment; null if the variable is unset or the environment cannot be read. */
   readonly runId: string | null;

@@ -9,7 +9,10 @@ export const AgentName = v.pipe(
   ),
 );
 
-/** One MCP server of a blueprint; G1 has the fields of Claude Code, G2 `url` and `config` (headers). */
+/**
+ * One MCP server of a blueprint. The first generation uses Claude Code's fields, the second `url` and `config`
+ * (headers).
+ */
 const McpServer = v.looseObject({
   type: v.nullish(v.string()),
   url: v.nullish(v.string()),
@@ -21,7 +24,7 @@ const McpServer = v.looseObject({
 
 export const McpServers = v.record(v.string(), McpServer);
 
-/** An agent blueprint. `mcp_servers` maps a name to a server; unknown fields are passed through to the executor. */
+/** An agent blueprint. `mcp_servers` maps names to servers. Unknown fields are passed on to the executor. */
 export const Blueprint = v.looseObject({
   name: v.nullish(v.string()),
   description: v.nullish(v.string()),
@@ -44,13 +47,13 @@ const AgentStatus = v.picklist(["active", "inactive"]);
 export const CreateAgent = v.object({ name: AgentName, ...agentFields });
 export type CreateAgent = v.InferOutput<typeof CreateAgent>;
 
-/** Body of `PATCH /agents/{name}`: only what is given changes. */
+/** Body of `PATCH /agents/{name}`: fields that are absent stay unchanged. */
 export const UpdateAgent = v.partial(v.object(agentFields));
 export type UpdateAgent = v.InferOutput<typeof UpdateAgent>;
 
 export const UpdateAgentStatus = v.object({ status: AgentStatus });
 
-/** An agent as a list shows it. */
+/** An agent in a list. */
 export const AgentInfo = v.looseObject({
   name: v.string(),
   description: v.nullish(v.string(), null),

@@ -4,8 +4,8 @@ import { OutputWanted } from "./run-output.ts";
 import { Demands, ExecutionMode, FailureReason, RunStatus, RunType, WaitingFor } from "./run.ts";
 
 /*
- * What our coordinator answers, to the letter; `/openapi.json` shows it. The schemas beside these (`Run`, `Session`, ...) are those of a
- * reader, who takes what other coordinators send as well.
+ * The exact answers of the built-in coordinator, as `/openapi.json` shows them. The schemas in the other files
+ * (`Run`, `Session`, ...) are for clients, which also accept the answers of other coordinators.
  */
 
 const text = v.string();
@@ -14,7 +14,7 @@ const time = v.pipe(text, v.isoTimestamp());
 const timeOrNull = v.nullable(time);
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const amount = v.pipe(v.number(), v.minValue(0));
-/** Every list may be a page of it. */
+/** Any list may be one page. */
 const page = { next_cursor: v.optional(textOrNull) };
 
 export const RunAnswer = v.object({
@@ -115,7 +115,7 @@ const LastEventShown = v.object({
   tool_name: textOrNull,
   timestamp: textOrNull,
 });
-/** `title`: the first words of what it was started for. */
+/** `title`: the first words of the session's first prompt. */
 const inTree = { ...sessionFields, title: textOrNull, roll_up: RollUpShown, last_event: v.nullable(LastEventShown) };
 export const TreesAnswer = v.object({ trees: v.array(v.object(inTree)), next_cursor: textOrNull });
 export const TreeAnswer = v.object({ sessions: v.array(v.object({ ...inTree, depth: count })), is_cut: v.boolean() });
@@ -202,7 +202,7 @@ export const StatsAnswer = v.object({
 export const HealthAnswer = v.object({ status: v.literal("healthy") });
 export const OkAnswer = v.object({ ok: v.literal(true) });
 
-/** Every refusal: words, fields with their faults, or an object with `error` and `message`. */
+/** Every error answer: a text, a list of invalid fields, or an object with `error` and `message`. */
 export const FaultAnswer = v.object({
   detail: v.union([
     text,

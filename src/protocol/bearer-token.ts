@@ -1,11 +1,11 @@
-/** The token of an `Authorization: Bearer` header; null where it shows none. */
+/** The token in the `Authorization: Bearer` header; null if there is none. */
 export function bearerTokenOf(request: Request): string | null {
   return /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1] ?? null;
 }
 
-/** Compares digests, so that the time taken tells nothing about the token or its length. */
-export function isToken(shown: string | null, token: string): boolean {
-  return shown !== null && crypto.timingSafeEqual(digest(shown), digest(token));
+/** Compares digests, so that the time taken reveals neither the token nor its length. */
+export function isToken(candidate: string | null, token: string): boolean {
+  return candidate !== null && crypto.timingSafeEqual(digest(candidate), digest(token));
 }
 
 function digest(text: string): Uint8Array {

@@ -10,8 +10,8 @@ export type InvocationMode = v.InferOutput<typeof InvocationMode>;
 const Parameters = v.record(v.string(), v.unknown());
 
 /**
- * What an executor of schema 2.0 gets on its stdin (protocol, section 7). `project_dir` is given on start only; `executor_config` is
- * what the runner's settings say about this executor, absent where they say nothing.
+ * The stdin of an executor with schema 2.0 (protocol, section 7). `project_dir` is set on start only.
+ * `executor_config` holds the runner's settings for this executor, and is absent without any.
  */
 export const InvocationV20 = v.looseObject({
   schema_version: v.literal("2.0"),
@@ -24,7 +24,7 @@ export const InvocationV20 = v.looseObject({
 });
 export type InvocationV20 = v.InferInput<typeof InvocationV20>;
 
-/** The same for schema 2.2: `parameters` takes the place of `prompt`. */
+/** The stdin of an executor with schema 2.2: `parameters` replaces `prompt`. */
 export const InvocationV22 = v.looseObject({
   schema_version: v.literal("2.2"),
   mode: InvocationMode,
@@ -37,12 +37,12 @@ export const InvocationV22 = v.looseObject({
 });
 export type InvocationV22 = v.InferInput<typeof InvocationV22>;
 
-/** Both schemas in one form. */
+/** An invocation of either schema. */
 export interface Invocation {
   readonly schemaVersion: "2.0" | "2.2";
   readonly mode: InvocationMode;
   readonly sessionId: string;
-  /** The task in words. Parameters other than a lone `prompt` are written out as an `<inputs>` block. */
+  /** The task as text. Parameters other than a lone `prompt` become an `<inputs>` block. */
   readonly prompt: string;
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly projectDir: string | null;
@@ -51,7 +51,7 @@ export interface Invocation {
   readonly executorConfig: Readonly<Record<string, unknown>>;
 }
 
-/** Parses an executor's whole stdin. Throws an Error whose message names the field that is wrong. */
+/** Parses an executor's complete stdin. Throws an Error whose message names the invalid field. */
 export function parseInvocation(text: string): Invocation {
   const payload = parseJsonObject(text);
   const version = payload["schema_version"];
@@ -82,7 +82,7 @@ function parseAs<const S extends v.GenericSchema>(schema: S, payload: unknown): 
   const path = v.getDotPath(issue) ?? "invocation";
   const isMissing = issue.received === "undefined";
   throw new Error(
-    isMissing ? `the invocation has no ${path}` : `the invocation's ${path} is wrong: ${clip(issue.message)}`,
+    isMissing ? `the invocation has no ${path}` : `the invocation's ${path} is invalid: ${clip(issue.message)}`,
   );
 }
 
@@ -115,13 +115,13 @@ function fromV22(payload: v.InferOutput<typeof InvocationV22>): Invocation {
 }
 
 const jsonFields = {
-  mode: { enum: ["start", "resume"], description: "start: a new session; resume: one that this executor knows" },
+  mode: { enum: ["start", "resume"], description: "start: a new session; resume: a session that this executor knows" },
   session_id: { type: "string", minLength: 1, maxLength: 200 },
-  project_dir: { type: ["string", "null"], description: "the working folder; given on start only" },
-  executor_config: { type: ["object", "null"], description: "what the runner's settings say about this executor" },
+  project_dir: { type: ["string", "null"], description: "the working folder; set on start only" },
+  executor_config: { type: ["object", "null"], description: "the runner's settings for this executor" },
   agent_blueprint: {
     type: ["object", "null"],
-    description: "the agent to be, its placeholders filled in",
+    description: "the agent's blueprint, with its placeholders resolved",
     properties: {
       name: { type: ["string", "null"] },
       description: { type: ["string", "null"] },
@@ -131,7 +131,7 @@ const jsonFields = {
   },
 } as const;
 
-/** The JSON Schema (2020-12) of an executor's stdin, what `--schema` prints: an object of 2.0 or of 2.2; unknown fields are ignored. */
+/** The JSON Schema (2020-12) of an executor's stdin, as `--schema` prints it. Unknown fields are ignored. */
 export function invocationJsonSchema(): Record<string, unknown> {
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -150,7 +150,7 @@ export function invocationJsonSchema(): Record<string, unknown> {
         properties: {
           schema_version: { const: "2.2" },
           ...jsonFields,
-          parameters: { type: "object", description: "`prompt`, or whatever the agent's own schema asks for" },
+          parameters: { type: "object", description: "`prompt`, or the parameters of the agent's own schema" },
           agent_name: { type: ["string", "null"] },
         },
       },

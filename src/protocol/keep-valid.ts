@@ -1,6 +1,9 @@
 import * as v from "valibot";
 
-/** Parses each row by itself and drops those that do not fit, so that one malformed row does not hide the rest of a list. */
+/**
+ * Parses each row by itself and drops those that do not fit, so that one malformed row does not hide the rest of a
+ * list.
+ */
 export function keepValid<S extends v.GenericSchema>(schema: S, rows: readonly unknown[]): v.InferOutput<S>[] {
   return rows.flatMap((row) => {
     const parsed = v.safeParse(schema, row);

@@ -7,37 +7,37 @@ import { OutputWanted } from "./run-output.ts";
 import { RunType } from "./run.ts";
 import { traceFields, Traceparent, Tracestate } from "./trace-context.ts";
 
-/** A run that was assigned to this runner, in one form for both generations (protocol, section 15). */
+/** A run assigned to this runner, in one form for both generations (protocol, section 15). */
 export interface AssignedRun {
   readonly runId: string;
   readonly sessionId: string;
   readonly type: RunType;
   readonly agentName: string | null;
-  /** G1's `prompt`, or what G2's `parameters` say. */
+  /** The first generation's `prompt`, or the second generation's `parameters` as text. */
   readonly prompt: string;
-  /** G2's parameters; for G1 `{prompt}`. */
+  /** The second generation's `parameters`; `{prompt}` in the first. */
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly projectDir: string | null;
   readonly parentSessionId: string | null;
-  /** G2 sends blueprints resolved (null where there is none); G1 never does: undefined. */
+  /** The second generation sends the resolved blueprint, or null without one. The first sends none: undefined. */
   readonly resolvedBlueprint: Blueprint | null | undefined;
   readonly generation: "G1" | "G2";
-  /** The trace that the run belongs to (W3C Trace Context), where whoever created it said so. */
+  /** The trace that the run belongs to (W3C Trace Context), if its creator set one. */
   readonly traceparent?: string;
   readonly tracestate?: string;
 }
 
-/** What one answer to the poll says. */
+/** One answer to the poll. */
 export type PollMessage =
   | { readonly kind: "nothing" }
   | { readonly kind: "deregistered" }
   | { readonly kind: "stops"; readonly runIds: readonly string[]; readonly sessionIds: readonly string[] }
   | { readonly kind: "run"; readonly run: AssignedRun }
-  /** Somebody wants to see what runs have written. */
+  /** Somebody wants to see the output of runs. */
   | { readonly kind: "output-wanted"; readonly wanted: readonly OutputWanted[] }
-  /** A run that cannot be executed as it is, but can be reported failed. */
+  /** A malformed run, which can still be reported failed. */
   | { readonly kind: "bad-run"; readonly runId: string; readonly sessionId: string | null; readonly fault: string }
-  /** A message of a kind that this runner does not serve (G2's script sync). */
+  /** A message that this runner does not support (the second generation's script sync). */
   | { readonly kind: "unknown"; readonly keys: readonly string[] };
 
 const WireRun = v.looseObject({
@@ -50,7 +50,7 @@ const WireRun = v.looseObject({
   project_dir: v.nullish(v.string(), null),
   parent_session_id: v.nullish(v.string(), null),
   resolved_agent_blueprint: v.nullish(Blueprint),
-  // What is no trace context is none: it must not keep a run from being executed.
+  // An invalid trace context counts as absent: it must not prevent the run.
   traceparent: v.fallback(v.optional(Traceparent), undefined),
   tracestate: v.fallback(v.optional(Tracestate), undefined),
 });
@@ -60,14 +60,14 @@ const Envelope = v.looseObject({
   stop_runs: v.nullish(v.array(v.string())),
   stop_sessions: v.nullish(v.array(v.string())),
   deregistered: v.nullish(v.boolean()),
-  // One that makes no sense is not answered; nothing else is lost with it.
+  // A malformed request for output is ignored, without losing the rest of the message.
   output_wanted: v.optional(v.fallback(v.nullable(v.array(OutputWanted)), null)),
 });
 
-/** Parses the body of a 200 to the poll; null where it is none of its shapes. */
+/** Parses the body of a 200 to the poll; null if the body has an unexpected shape. */
 export function parsePollMessage(body: unknown): PollMessage | null {
   const envelope = v.safeParse(Envelope, body);
-  // To valibot an array is an object too.
+  // Valibot accepts an array as an object.
   if (!envelope.success || Array.isArray(body)) return null;
   const { run, stop_runs, stop_sessions, deregistered, output_wanted } = envelope.output;
   if (run != null) return parseAssignedRun(run);
@@ -79,12 +79,12 @@ export function parsePollMessage(body: unknown): PollMessage | null {
   return keys.length === 0 ? { kind: "nothing" } : { kind: "unknown", keys };
 }
 
-/** A run object of the poll, or of `GET /runs` for a claim whose answer was lost. */
+/** Parses a run from the poll, or from `GET /runs` for a lost claim. */
 export function parseAssignedRun(body: { readonly run_id: string; readonly session_id?: unknown }): PollMessage {
   const parsed = v.safeParse(WireRun, body);
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    const fault = `the coordinator sent a run that makes no sense: ${v.getDotPath(issue) ?? "run"}: ${clip(issue.message)}`;
+    const fault = `the coordinator sent an invalid run: ${v.getDotPath(issue) ?? "run"}: ${clip(issue.message)}`;
     return {
       kind: "bad-run",
       runId: body.run_id,
@@ -100,7 +100,7 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
       runId: run.run_id,
       sessionId: run.session_id,
       type: run.type,
-      // An empty name is how some clients say none.
+      // Some clients send an empty name for none.
       agentName: run.agent_name || null,
       prompt: run.prompt ?? promptOfParameters(run.parameters ?? {}),
       parameters: run.parameters ?? { prompt: run.prompt ?? "" },

@@ -1,17 +1,20 @@
 import * as v from "valibot";
 import { RunId } from "./identifiers.ts";
 
-/** So much of each stream is given at a time, in bytes, at most and by default. */
+/** Bytes of each stream in one answer: the maximum, and the default. */
 export const MOST_OUTPUT_BYTES = 256 * 1024;
 export const USUAL_OUTPUT_BYTES = 64 * 1024;
 
 const offset = v.pipe(v.number(), v.integer(), v.minValue(0));
 
-/** A part of one stream. `from` and `to` are offsets in bytes, `size` is that of the whole; what is not UTF-8 is U+FFFD. */
+/**
+ * A part of one stream. `from` and `to` are offsets in bytes, `size` is the length of the stream. Invalid UTF-8
+ * becomes U+FFFD.
+ */
 export const OutputPart = v.object({ from: offset, to: offset, size: offset, text: v.string() });
 export type OutputPart = v.InferOutput<typeof OutputPart>;
 
-/** Which part of a run's output is wanted. Without an offset the end of the stream. */
+/** A request for a part of a run's output. Without an offset, the part is the end of the stream. */
 export const OutputWanted = v.object({
   request_id: v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/)),
   run_id: RunId,
@@ -21,7 +24,10 @@ export const OutputWanted = v.object({
 });
 export type OutputWanted = v.InferOutput<typeof OutputWanted>;
 
-/** What a runner answers: body of `POST /runner/runs/{id}/output`. Null: it does not have the run's output any more. */
+/**
+ * The runner's answer to `OutputWanted`: body of `POST /runner/runs/{id}/output`. `output` is null once the runner no
+ * longer has it.
+ */
 export const OutputShown = v.object({
   runner_id: v.string(),
   request_id: v.string(),

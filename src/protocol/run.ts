@@ -12,12 +12,15 @@ export const RunStatus = v.picklist(["pending", "claimed", "running", "stopping"
 export type RunStatus = v.InferOutput<typeof RunStatus>;
 
 const TERMINAL: ReadonlySet<string> = new Set(["completed", "failed", "stopped"]);
-/** A run in one of these statuses never changes again. */
+/** True for a status that never changes again. */
 export function isTerminal(status: string): boolean {
   return TERMINAL.has(status);
 }
 
-/** What a run asks of the runner that may take it; every given field has to match, tags as a subset. */
+/**
+ * Requirements for the runner of a run. Every field that is set must match; the tags must be a subset of the
+ * runner's.
+ */
 export const Demands = v.object({
   hostname: v.nullish(v.string()),
   project_dir: v.nullish(v.string()),
@@ -27,7 +30,7 @@ export const Demands = v.object({
 });
 export type Demands = v.InferOutput<typeof Demands>;
 
-/** Why a run failed, in one word, where somebody knew. The runner says the first four, the coordinator the others. */
+/** Why a run failed, if known. The runner reports the first four reasons, the coordinator sets the others. */
 export const FailureReason = v.picklist([
   "temporary",
   "interrupted",
@@ -39,18 +42,18 @@ export const FailureReason = v.picklist([
 ]);
 export type FailureReason = v.InferOutput<typeof FailureReason>;
 
-/** What a pending run waits for: its scheduled time, its turn in its session, a runner, the pause before another attempt. */
+/** What a pending run waits for: its scheduled time, its turn in its session, a runner, or the pause before a retry. */
 export const WaitingFor = v.picklist(["time", "turn", "runner", "retry"]);
 export type WaitingFor = v.InferOutput<typeof WaitingFor>;
 
-/** A moment with its time zone (`2026-01-31T08:00:00Z`, `2026-01-31T09:00:00.000+01:00`). */
+/** A time with its zone (`2026-01-31T08:00:00Z`, `2026-01-31T09:00:00.000+01:00`). */
 const Moment = v.pipe(
   v.string(),
   v.isoTimestamp("not a time such as 2026-01-31T08:00:00Z"),
   v.check((text) => !Number.isNaN(Date.parse(text)), "there is no such day or time"),
 );
 
-/** A run as `GET /runs`, `GET /runs/{id}` and the poll show it (protocol, section 3). Times are ISO 8601. */
+/** A run in `GET /runs`, `GET /runs/{id}` and the poll (protocol, section 3). Times are ISO 8601. */
 export const Run = v.looseObject({
   run_id: RunId,
   type: v.fallback(RunType, "start_session"),
@@ -69,7 +72,7 @@ export const Run = v.looseObject({
   started_at: v.nullish(v.string(), null),
   completed_at: v.nullish(v.string(), null),
   timeout_at: v.nullish(v.string(), null),
-  // What follows is ours: another coordinator does not send it.
+  // Only the built-in coordinator sends the fields below.
   priority: v.nullish(v.number(), 0),
   waiting_for: v.nullish(v.string(), null),
   not_before: v.nullish(v.string(), null),
@@ -90,17 +93,19 @@ export const CreateRun = v.object({
   parent_session_id: v.nullish(SessionId),
   execution_mode: v.nullish(ExecutionMode, "sync"),
   additional_demands: v.nullish(Demands),
-  /** Of the runs that a runner may take it gets that of the highest priority, then the oldest. */
+  /** A runner gets the run with the highest priority that it may take, and among equals the oldest. */
   priority: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(-1000), v.maxValue(1000))),
-  /** It is not handed out earlier. */
+  /** No runner gets the run earlier. */
   not_before: v.nullish(Moment),
-  /** It fails if no runner has taken it for so long after it might have started; at most ten years. */
+  /** The run fails if no runner claims it within this time after it could have started. Maximum: ten years. */
   ttl_seconds: v.nullish(v.pipe(v.number(), v.minValue(0.001), v.maxValue(315_360_000))),
-  /** How often it is tried at most, where it fails for a reason that another attempt may not meet. */
+  /** The maximum number of attempts. Only transient failures are retried. */
   max_attempts: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100))),
-  /** The pause before the second attempt; each further one is twice as long. */
+  /** The pause before the second attempt. It doubles with each further attempt. */
   retry_delay_seconds: v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(86_400))),
-  /** The trace that it belongs to, else what the header `traceparent` says. What is none is left out: no run is refused for it. */
+  /**
+   * The run's trace; default: the header `traceparent`. An invalid value is ignored, so that it cannot prevent a run.
+   */
   traceparent: v.fallback(v.nullish(Traceparent), undefined),
   tracestate: v.fallback(v.nullish(Tracestate), undefined),
 });

@@ -22,11 +22,17 @@ const registration = {
   capabilities: v.nullish(v.array(v.string()), []),
 };
 
-/** Answer of `POST /runner/register`. `capabilities` is ours: "capacity" says that a poll takes `capacity=0` (stops only), "output" that it takes `output=1` (its runner shows output). */
+/**
+ * Answer of `POST /runner/register`. Only the built-in coordinator sends `capabilities`. "capacity": a poll accepts
+ * `capacity=0` (stops only). "output": a poll accepts `output=1` (the runner shows output).
+ */
 export const Registered = v.looseObject(registration);
 export type Registered = v.InferOutput<typeof Registered>;
 
-/** A 409 to `POST /runner/register` for an identity that is online. Our coordinator adds what it would have answered otherwise. */
+/**
+ * A 409 to `POST /runner/register` for an identity that is online. The built-in coordinator adds the regular answer's
+ * fields.
+ */
 export const DuplicateRunner = v.looseObject({
   detail: v.looseObject({
     ...registration,
@@ -36,7 +42,10 @@ export const DuplicateRunner = v.looseObject({
 });
 export type DuplicateRunner = v.InferOutput<typeof DuplicateRunner>["detail"];
 
-/** Body of `POST /runner/heartbeat`; `claimed_run_ids` is ours: it renews the leases of runs that are claimed and not started yet. */
+/**
+ * Body of `POST /runner/heartbeat`. Only the built-in coordinator reads `claimed_run_ids`: they renew the leases of
+ * runs that are claimed and not started.
+ */
 export const Heartbeat = v.object({ runner_id: v.string(), claimed_run_ids: v.nullish(v.array(RunId)) });
 
 /** Bodies of `POST /runner/runs/{id}/started|completed|failed|stopped` (protocol, section 5). */
@@ -46,7 +55,7 @@ export const CompletedReport = v.looseObject({
   status: v.nullish(v.string(), "success"),
   session_status: v.nullish(v.string()),
 });
-/** `reason` is ours; a word that we do not know counts as none. */
+/** Only the built-in coordinator reads `reason`. An unknown reason counts as none. */
 export const FailedReport = v.looseObject({
   runner_id: v.string(),
   error: v.string(),
@@ -54,7 +63,7 @@ export const FailedReport = v.looseObject({
 });
 export const StoppedReport = v.looseObject({ runner_id: v.string(), signal: v.nullish(v.string(), "SIGTERM") });
 
-/** A runner as `GET /runners` shows it. */
+/** A runner in `GET /runners`. */
 export const RunnerInfo = v.looseObject({
   runner_id: v.string(),
   registered_at: v.nullish(v.string(), null),

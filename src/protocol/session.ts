@@ -2,7 +2,10 @@ import * as v from "valibot";
 import { SessionId } from "./identifiers.ts";
 import { ExecutionMode } from "./run.ts";
 
-/** A session as `GET /sessions` shows it (protocol, section 1b). `status`: pending, running, idle, finished, failed, stopping, stopped. */
+/**
+ * A session in `GET /sessions` (protocol, section 1b). `status`: pending, running, idle, finished, failed, stopping,
+ * stopped.
+ */
 export const Session = v.looseObject({
   session_id: SessionId,
   status: v.string(),
@@ -19,14 +22,15 @@ export const Session = v.looseObject({
 export type Session = v.InferOutput<typeof Session>;
 
 export const SessionAnswer = v.looseObject({ session: Session });
+
 /**
- * Where a session stands in its tree: how many are above it, how many child sessions it has, how many runs the whole tree has had. The
- * sessions that have been deleted do not count.
+ * A session's place in its tree: the number of its ancestors and children, and of runs in the whole tree. Deleted
+ * sessions do not count.
  */
 export const TreeShape = v.object({ depth: v.number(), children: v.number(), runs: v.number() });
 export type TreeShape = v.InferOutput<typeof TreeShape>;
 
-/** Answer of `GET /sessions/{id}/tree`, which is ours. */
+/** Answer of `GET /sessions/{id}/tree`, which only the built-in coordinator has. */
 export const TreeAnswer = v.looseObject({ tree: TreeShape });
 
 export const SessionList = v.looseObject({
@@ -44,7 +48,7 @@ export const CreateSession = v.object({
 });
 export type CreateSession = v.InferOutput<typeof CreateSession>;
 
-/** Body of `POST /sessions/{id}/bind`: both generations' fields (protocol, section 10). */
+/** Body of `POST /sessions/{id}/bind`, with the fields of both generations (protocol, section 10). */
 export const Bind = v.object({
   executor_session_id: v.pipe(v.string(), v.minLength(1, "executor_session_id is empty")),
   hostname: v.nullish(v.string()),
@@ -66,7 +70,7 @@ export const Metadata = v.object({
 });
 export type Metadata = v.InferOutput<typeof Metadata>;
 
-/** An event of a session (protocol, section 10). `event_type` is a free string; unknown fields are kept. */
+/** An event of a session (protocol, section 10). `event_type` is any string. Unknown fields are kept. */
 export const SessionEvent = v.looseObject({
   event_type: v.pipe(v.string(), v.minLength(1, "event_type is empty")),
   session_id: SessionId,
@@ -84,12 +88,12 @@ export const SessionEvent = v.looseObject({
 });
 export type SessionEvent = v.InferOutput<typeof SessionEvent>;
 
-/** The text of a message event: its text blocks, joined. */
+/** The joined text blocks of a message event. */
 export function messageText(event: SessionEvent): string {
   return (event.content ?? []).map((block) => block.text ?? "").join("");
 }
 
-/** What a run has used so far. Tokens that were read from a cache or written into one are among the input tokens. */
+/** A run's usage so far. Input tokens include the tokens that were read from or written to a cache. */
 export interface Usage {
   readonly total_cost_usd: number | null;
   readonly num_turns: number | null;
@@ -118,26 +122,26 @@ const UsageFields = v.looseObject({
   ),
 });
 
-/** A message carries the usage of one call at most; these tell the run's totals. */
-const TELL_USAGE: ReadonlySet<string> = new Set(["usage", "result", "session_stop"]);
+/** These events carry a run's totals. A message carries at most the usage of one call. */
+const USAGE_EVENTS: ReadonlySet<string> = new Set(["usage", "result", "session_stop"]);
 
 /**
- * The usage that an event tells: `total_cost_usd`, `num_turns` and `usage {input_tokens, output_tokens, cache_creation_input_tokens,
- * cache_read_input_tokens}` of an event `usage`, `result` or `session_stop`, each of them optional. What is no number counts as not
- * given; null where nothing is.
+ * The usage in an event `usage`, `result` or `session_stop`; null if the event has none. Reads the optional fields
+ * `total_cost_usd`, `num_turns` and `usage {input_tokens, output_tokens, cache_creation_input_tokens,
+ * cache_read_input_tokens}`, and ignores invalid numbers.
  */
 export function usageOf(event: SessionEvent): Usage | null {
-  if (!TELL_USAGE.has(event.event_type)) return null;
+  if (!USAGE_EVENTS.has(event.event_type)) return null;
   const { total_cost_usd, num_turns, usage } = v.parse(UsageFields, event);
-  const read = [usage?.input_tokens, usage?.cache_creation_input_tokens, usage?.cache_read_input_tokens].filter(
+  const inputs = [usage?.input_tokens, usage?.cache_creation_input_tokens, usage?.cache_read_input_tokens].filter(
     (tokens) => tokens != null,
   );
-  const input_tokens = read.length === 0 ? null : read.reduce((sum, tokens) => sum + tokens, 0);
-  const told = {
+  const input_tokens = inputs.length === 0 ? null : inputs.reduce((sum, tokens) => sum + tokens, 0);
+  const totals = {
     total_cost_usd: total_cost_usd ?? null,
     num_turns: num_turns ?? null,
     input_tokens,
     output_tokens: usage?.output_tokens ?? null,
   };
-  return Object.values(told).every((value) => value === null) ? null : told;
+  return Object.values(totals).every((value) => value === null) ? null : totals;
 }

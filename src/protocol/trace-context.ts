@@ -1,12 +1,12 @@
 import * as v from "valibot";
 
-/** `00-<trace id>-<span id>-<flags>`; ids of zeros are none (W3C Trace Context, section 3.2). */
+/** `00-<trace id>-<span id>-<flags>`. An id of zeros is invalid (W3C Trace Context, section 3.2). */
 export const Traceparent = v.pipe(
   v.string(),
   v.regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/, "is no traceparent"),
 );
 
-/** What tracing systems add for themselves; passed on as it is. */
+/** Data of tracing systems, passed on unchanged. */
 // oxlint-disable-next-line no-control-regex
 export const Tracestate = v.pipe(v.string(), v.regex(/^[\x20-\x7e]{1,512}$/, "is no tracestate"));
 
@@ -15,7 +15,7 @@ export interface TraceFields {
   readonly tracestate?: string;
 }
 
-/** What a request's headers say; a header that makes no sense says nothing (W3C Trace Context, section 3.2.2). */
+/** The trace in a request's headers. An invalid header counts as absent (W3C Trace Context, section 3.2.2). */
 export function traceOfHeaders(headers: Headers): TraceFields {
   const read = (name: string, schema: typeof Traceparent | typeof Tracestate): string | undefined => {
     const parsed = v.safeParse(schema, headers.get(name));
@@ -24,7 +24,7 @@ export function traceOfHeaders(headers: Headers): TraceFields {
   return traceFields({ traceparent: read("traceparent", Traceparent), tracestate: read("tracestate", Tracestate) });
 }
 
-/** Only what is there; a state without a parent says nothing. */
+/** Leaves out absent fields, and a `tracestate` without a `traceparent`. */
 export function traceFields({
   traceparent,
   tracestate,

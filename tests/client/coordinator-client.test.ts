@@ -16,7 +16,7 @@ const poll = (
 
 const bodiesOf = (server: StubServer): unknown[] => server.received.map(({ body }) => JSON.parse(body));
 
-test("CoordinatorClient.report: the bodies that both generations take", async () => {
+test("CoordinatorClient.report: sends the bodies that both generations accept", async () => {
   await using server = stubServer(() => Response.json({ ok: true }));
   const client = clientOf(server);
   await client.report("r", "run_1", { verb: "started" });
@@ -43,14 +43,14 @@ test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])(
   },
 );
 
-test("CoordinatorClient.heartbeat: names claimed runs only where there are some", async () => {
+test("CoordinatorClient.heartbeat: names claimed runs only if there are any", async () => {
   await using server = stubServer(() => Response.json({ ok: true }));
   await clientOf(server).heartbeat("r", []);
   await clientOf(server).heartbeat("r", ["run_1"]);
   expect(bodiesOf(server)).toEqual([{ runner_id: "r" }, { runner_id: "r", claimed_run_ids: ["run_1"] }]);
 });
 
-test("CoordinatorClient.deregister: of itself, or so that the open poll is answered", async () => {
+test("CoordinatorClient.deregister: with and without `self`", async () => {
   await using server = stubServer(() => Response.json({ ok: true }));
   await clientOf(server).deregister("r", { self: true });
   await clientOf(server).deregister("r", { self: false });
@@ -60,13 +60,13 @@ test("CoordinatorClient.deregister: of itself, or so that the open poll is answe
   ]);
 });
 
-test("CoordinatorClient: ids are escaped in paths", async () => {
+test("CoordinatorClient: escapes ids in paths", async () => {
   await using server = stubServer(() => Response.json({ session: { session_id: "ses%41", status: "running" } }));
   await clientOf(server).session("ses%41");
   expect(server.received[0]?.url).toBe("/sessions/ses%2541");
 });
 
-test("CoordinatorClient.poll: asks for stops only where that is wanted, and gives its credentials", async () => {
+test("CoordinatorClient.poll: asks for stops only on request, and sends its credentials", async () => {
   await using server = stubServer(() => new Response(null, { status: 204 }));
   const client = new CoordinatorClient(server.url, staticToken("t"));
   expect(await client.poll("a b", { stopsOnly: false, timeoutMs: 1_000, signal: NEVER })).toEqual({
@@ -80,15 +80,15 @@ test("CoordinatorClient.poll: asks for stops only where that is wanted, and give
   expect(server.received[0]?.headers.get("authorization")).toBe("Bearer t");
 });
 
-test("CoordinatorClient.poll: gives the run that came", async () => {
+test("CoordinatorClient.poll: returns the run", async () => {
   await using server = stubServer(() => Response.json({ run: RUN }));
   expect(await poll(server)).toMatchObject({ kind: "run", run: { runId: "run_1" } });
 });
 
-test("CoordinatorClient.poll: a connection that is cut is one request and a failure, not a second claim unseen", async () => {
+test("CoordinatorClient.poll: a broken connection fails, and causes no second claim", async () => {
   let requests = 0;
   let isCut = false;
-  // The first poll is answered on a connection that could be kept; the second is cut.
+  // The server answers the first poll on a connection that stays alive, and breaks the second.
   using server = rawServer((socket) => {
     requests++;
     if (isCut) socket.terminate();
@@ -101,8 +101,8 @@ test("CoordinatorClient.poll: a connection that is cut is one request and a fail
 });
 
 test.each([
-  ["no JSON", "<html>"],
-  ["nothing at all", ""],
+  ["an HTML page", "<html>"],
+  ["an empty body", ""],
   ["a list", "[]"],
 ])("CoordinatorClient.poll: a 200 with %s is unavailable", async (_, body) => {
   await using server = stubServer(() => new Response(body));
@@ -122,7 +122,7 @@ test("CoordinatorClient.poll: times out, and ends with its signal", async () => 
   expect(await open).toBeInstanceOf(CoordinatorFailure);
 });
 
-test("CoordinatorClient.agent: bare or wrapped; what is no blueprint is refused with the field that is wrong", async () => {
+test("CoordinatorClient.agent: reads a bare or wrapped blueprint, and names the field that is invalid", async () => {
   const answers = [{ name: "a", extra: 1 }, { agent: { name: "b" } }, { name: "c", system_prompt: 5 }];
   await using server = stubServer(() => Response.json(answers.shift()));
   expect(await clientOf(server).agent("a")).toEqual({ name: "a", extra: 1 });
@@ -134,7 +134,7 @@ test("CoordinatorClient.agent: bare or wrapped; what is no blueprint is refused 
   ).toMatchObject({ kind: "refused", message: expect.stringContaining("system_prompt") });
 });
 
-test("CoordinatorClient.runs: leaves out rows that make no sense", async () => {
+test("CoordinatorClient.runs: leaves out malformed rows", async () => {
   await using server = stubServer(() =>
     Response.json({ runs: [RUN, null, { run_id: "../x" }, { ...RUN, run_id: "run_2", type: "odd" }] }),
   );
@@ -142,7 +142,7 @@ test("CoordinatorClient.runs: leaves out rows that make no sense", async () => {
   expect(server.received[0]?.url).toBe("/runs?status=claimed");
 });
 
-test("CoordinatorClient.result: of both generations", async () => {
+test("CoordinatorClient.result: reads the results of both generations", async () => {
   const answers = [
     { result: "one" },
     { result_text: "two", result_data: null },
@@ -155,7 +155,7 @@ test("CoordinatorClient.result: of both generations", async () => {
   expect(results).toEqual(["one", "two", '{"three":3}', ""]);
 });
 
-test("CoordinatorClient.sessionStream: events as they come, null where something else happened, an end with the signal", async () => {
+test("CoordinatorClient.sessionStream: yields events, null for other changes, and ends with the signal", async () => {
   const event = { event_type: "message", session_id: "ses_1" };
   const frames = [`event: event\ndata: ${JSON.stringify({ data: event })}\n\n`, "event: session_updated\ndata: {}\n\n"];
   await using server = stubServer(
@@ -176,14 +176,14 @@ test("CoordinatorClient.sessionStream: events as they come, null where something
   expect(seen).toEqual([event, null]);
 });
 
-test("CoordinatorClient.probe: tells by how much the coordinator's clock is ahead", async () => {
+test("CoordinatorClient.probe: returns how far the coordinator's clock is ahead", async () => {
   const date = new Date(Date.now() + 3_600_000).toUTCString();
   await using server = stubServer(() => Response.json({ status: "healthy" }, { headers: { date } }));
   const { clockAheadMs } = await clientOf(server).probe();
   expect(Math.abs((clockAheadMs ?? 0) - 3_600_000)).toBeLessThan(5_000);
 });
 
-test("duplicateRunner: reads the 409 of a registered identity, and nothing else", () => {
+test("duplicateRunner: reads the 409 for a registered identity, and nothing else", () => {
   const detail = { error: "duplicate_runner", message: "m", runner_id: "lnch_1", hostname: "h" };
   const of = (status: number, body: object) =>
     duplicateRunner(failureOfAnswer("register", status, JSON.stringify(body)));

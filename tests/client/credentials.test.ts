@@ -9,7 +9,7 @@ function authorizationAt(server: StubServer): OidcAuthorization {
   return new OidcAuthorization({ domain: server.url, clientId: "runner", clientSecret: SECRET, audience: "api" });
 }
 
-/** Gives `token-1`, `token-2`, ... */
+/** Issues `token-1`, `token-2`, ... */
 function provider(expiresIn = 3600): StubServer {
   let count = 0;
   return stubServer(() => Response.json({ access_token: `token-${++count}`, expires_in: expiresIn }));
@@ -17,7 +17,7 @@ function provider(expiresIn = 3600): StubServer {
 
 async function failureOf(call: Promise<unknown>): Promise<CoordinatorFailure> {
   return call.then(
-    () => Promise.reject(new Error("a token was given")),
+    () => Promise.reject(new Error("a token was issued")),
     (error: unknown) => (error instanceof CoordinatorFailure ? error : Promise.reject(error as Error)),
   );
 }
@@ -26,7 +26,7 @@ afterEach(() => {
   setSystemTime();
 });
 
-test("OidcAuthorization: asks with the client credentials grant", async () => {
+test("OidcAuthorization: requests a client credentials grant", async () => {
   await using server = provider();
   expect(await authorizationAt(server).header()).toBe("Bearer token-1");
   expect(server.received[0]).toMatchObject({ method: "POST", url: "/oauth/token" });
@@ -38,7 +38,7 @@ test("OidcAuthorization: asks with the client credentials grant", async () => {
   });
 });
 
-test("OidcAuthorization: one fetch at a time, whoever asks meanwhile", async () => {
+test("OidcAuthorization: concurrent callers share one fetch", async () => {
   await using server = provider();
   const authorization = authorizationAt(server);
   const headers = await Promise.all(Array.from({ length: 20 }, () => authorization.header()));
@@ -46,7 +46,7 @@ test("OidcAuthorization: one fetch at a time, whoever asks meanwhile", async () 
   expect(server.received).toHaveLength(1);
 });
 
-test("OidcAuthorization: keeps a token until 60 s before its end", async () => {
+test("OidcAuthorization: keeps a token until 60 s before it expires", async () => {
   await using server = provider(3600);
   const authorization = authorizationAt(server);
   const startMs = Date.now();
@@ -57,7 +57,7 @@ test("OidcAuthorization: keeps a token until 60 s before its end", async () => {
   expect(await authorization.header()).toBe("Bearer token-2");
 });
 
-test("OidcAuthorization: a token that lives for less than two minutes is used for half of its life", async () => {
+test("OidcAuthorization: keeps a token of less than two minutes for half its lifetime", async () => {
   await using server = provider(40);
   const authorization = authorizationAt(server);
   const startMs = Date.now();
@@ -68,7 +68,7 @@ test("OidcAuthorization: a token that lives for less than two minutes is used fo
   expect(await authorization.header()).toBe("Bearer token-2");
 });
 
-test("OidcAuthorization: a refused token is not given again", async () => {
+test("OidcAuthorization: never reuses a refused token", async () => {
   await using server = provider();
   const authorization = authorizationAt(server);
   await authorization.header();
@@ -76,7 +76,7 @@ test("OidcAuthorization: a refused token is not given again", async () => {
   expect(await authorization.header()).toBe("Bearer token-2");
 });
 
-test("OidcAuthorization: a failed fetch is not remembered", async () => {
+test("OidcAuthorization: fetches again after a failed fetch", async () => {
   let isUp = false;
   await using server = stubServer(() =>
     isUp ? Response.json({ access_token: "t" }) : new Response("", { status: 503 }),
@@ -98,11 +98,11 @@ test.each([408, 429, 500])("OidcAuthorization: a %i says nothing about the crede
 });
 
 test.each([
-  ["refuses and repeats them", () => Response.json({ error: `bad ${SECRET}`, got: SECRET }, { status: 401 })],
-  ["fails and repeats them", () => new Response(SECRET, { status: 500 })],
+  ["refuses and quotes the secret", () => Response.json({ error: `bad ${SECRET}`, got: SECRET }, { status: 401 })],
+  ["fails and quotes the secret", () => new Response(SECRET, { status: 500 })],
   ["answers with a text", () => new Response(`access_token=${SECRET}`)],
   ["answers with another shape", () => Response.json({ access_token: [SECRET], token: SECRET })],
-])("OidcAuthorization: neither secret nor token is in the failure when the provider %s", async (_, answer) => {
+])("OidcAuthorization: no secret and no token in the failure when the provider %s", async (_, answer) => {
   await using server = stubServer(answer);
   const failure = await failureOf(authorizationAt(server).header());
   expect(Bun.inspect(failure)).not.toContain(SECRET);

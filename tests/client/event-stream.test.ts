@@ -17,19 +17,19 @@ async function messagesOf(...chunks: (string | Uint8Array)[]): Promise<string[]>
   return messages;
 }
 
-test("readEventStream: name and data of each message; a message without a name is a `message`", async () => {
+test("readEventStream: yields name and data; a message without a name is a `message`", async () => {
   expect(await messagesOf("event: a\ndata: 1\n\n", "data: 2\n\n")).toEqual(["a|1", "message|2"]);
 });
 
-test("readEventStream: several data lines are one text of several lines", async () => {
+test("readEventStream: joins data lines into one text", async () => {
   expect(await messagesOf("data: 1\ndata:\ndata:2\n\n")).toEqual(["message|1\n\n2"]);
 });
 
-test("readEventStream: comments, ids and a message without data are passed over", async () => {
+test("readEventStream: skips comments, ids and messages without data", async () => {
   expect(await messagesOf(": heartbeat\n\nid: 5\nretry: 1\n\nevent: x\n\ndata: 1\n\n")).toEqual(["message|1"]);
 });
 
-test("readEventStream: LF, CRLF and CR end a line, also where a chunk ends between CR and LF", async () => {
+test("readEventStream: LF, CRLF and CR end a line, even if a chunk ends between CR and LF", async () => {
   expect(await messagesOf("data: 1\r\n\r\ndata: 2\r\rdata: 3\r", "\n\r\ndata: 4\n\n")).toEqual([
     "message|1",
     "message|2",
@@ -38,11 +38,11 @@ test("readEventStream: LF, CRLF and CR end a line, also where a chunk ends betwe
   ]);
 });
 
-test("readEventStream: chunks may end anywhere, in a character too", async () => {
+test("readEventStream: a chunk can end anywhere, even inside a character", async () => {
   const bytes = new TextEncoder().encode("data: grüße\n\n");
   expect(await messagesOf(...Array.from(bytes, (byte) => Uint8Array.of(byte)))).toEqual(["message|grüße"]);
 });
 
-test("readEventStream: a message that is cut off by the end is dropped", async () => {
+test("readEventStream: drops an incomplete message at the end", async () => {
   expect(await messagesOf("data: 1\n\ndata: 2\n")).toEqual(["message|1"]);
 });

@@ -18,26 +18,26 @@ test.each([
   ["validation errors without their fields", { detail: [{}] }, ": invalid"],
   ["a list of something else", { detail: [null, "odd"] }, '[null,"odd"]'],
   ["a number", { detail: 5 }, "5"],
-])("detailOf: %s", (_, body, words) => {
-  expect(detailOf(body)).toBe(words);
+])("detailOf: %s", (_, body, message) => {
+  expect(detailOf(body)).toBe(message);
 });
 
-test("detailOf: there is none in anything else", () => {
+test("detailOf: returns undefined for anything else", () => {
   expect([undefined, null, "text", 5, [], {}].map(detailOf)).toEqual(Array(6).fill(undefined));
 });
 
-test("failureOfAnswer: keeps the parsed body and says where there was no JSON", () => {
+test("failureOfAnswer: keeps the parsed body, and reports one that is not JSON", () => {
   expect(failureOfAnswer("GET /x", 409, '{"detail":{"error":"e"}}').body).toEqual({ detail: { error: "e" } });
   expect(failureOfAnswer("GET /x", 502, "<html>Bad gateway</html>").message).toBe(
-    "GET /x: 502: an answer that is not JSON",
+    "GET /x: the answer is not JSON (502)",
   );
   expect(failureOfAnswer("GET /x", 301, "{}")).toMatchObject({
     kind: "unavailable",
-    message: "GET /x: 301: no detail",
+    message: "GET /x: no detail (301)",
   });
 });
 
-test("failureOfThrown: a failure stays what it is, anything else is unreachable", () => {
+test("failureOfThrown: keeps a CoordinatorFailure, and makes anything else unreachable", () => {
   const failure = new CoordinatorFailure("refused", "no");
   expect(failureOfThrown("x", failure)).toBe(failure);
   expect(failureOfThrown("x", new Error("odd"))).toMatchObject({ kind: "unreachable", message: "x: odd" });
@@ -48,8 +48,8 @@ test.each([
   ["ENOTFOUND", "host name not found"],
   ["ECONNRESET", "connection lost"],
   ["ETIMEDOUT", "timed out"],
-])("failureOfThrown: %s is told as %s, also when it is the cause of another error", (code, words) => {
+])("failureOfThrown: reports %s as %s, also as the cause of another error", (code, reason) => {
   const low = Object.assign(new Error("low"), { code });
-  expect(failureOfThrown("x", low).message).toBe(`x: ${words}`);
-  expect(failureOfThrown("x", new Error("high", { cause: low })).message).toBe(`x: ${words}`);
+  expect(failureOfThrown("x", low).message).toBe(`x: ${reason}`);
+  expect(failureOfThrown("x", new Error("high", { cause: low })).message).toBe(`x: ${reason}`);
 });

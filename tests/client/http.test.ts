@@ -25,7 +25,7 @@ async function failureOf(call: Promise<unknown>): Promise<CoordinatorFailure> {
   throw new Error("the call succeeded");
 }
 
-test.each([200, 201, 202])("callCoordinator: a %i with what was promised is the answer", async (status) => {
+test.each([200, 201, 202])("callCoordinator: returns a valid answer of status %i", async (status) => {
   await using server = stubServer(() => Response.json({ a: 1 }, { status }));
   expect(await get(server.url)).toEqual({ a: 1 });
 });
@@ -58,11 +58,11 @@ test.each([
     kind,
     status,
     isRetryable: kind === "unavailable",
-    message: `GET /thing: ${status}: so it is`,
+    message: `GET /thing: so it is (${status})`,
   });
 });
 
-test("callCoordinator: asks once, whatever the answer", async () => {
+test("callCoordinator: sends one request, whatever the answer", async () => {
   await using server = stubServer(() => new Response("", { status: 503 }));
   await failureOf(get(server.url));
   expect(server.received).toHaveLength(1);
@@ -71,13 +71,13 @@ test("callCoordinator: asks once, whatever the answer", async () => {
 test.each([
   ["not JSON", "<html>"],
   ["another shape", '{"b":1}'],
-  ["an empty body where one was promised", ""],
+  ["an empty body instead of an object", ""],
 ])("callCoordinator: a 200 with %s is unavailable", async (_, body) => {
   await using server = stubServer(() => new Response(body));
   expect(await failureOf(get(server.url))).toMatchObject({ kind: "unavailable", status: 200 });
 });
 
-test("callCoordinator: tells credentials that they were refused", async () => {
+test("callCoordinator: reports a refusal to the credentials", async () => {
   let refused = 0;
   const authorization = { header: () => Promise.resolve("Bearer old"), refused: () => void refused++ };
   await using server = stubServer(() => new Response("", { status: 401 }));
@@ -85,7 +85,7 @@ test("callCoordinator: tells credentials that they were refused", async () => {
   expect(refused).toBe(1);
 });
 
-test("callCoordinator: nobody who listens is unreachable: connection refused", async () => {
+test("callCoordinator: a port without a listener is unreachable: connection refused", async () => {
   const server = stubServer(() => new Response());
   await server[Symbol.asyncDispose]();
   expect(await failureOf(get(server.url))).toMatchObject({
@@ -95,14 +95,14 @@ test("callCoordinator: nobody who listens is unreachable: connection refused", a
   });
 });
 
-test("callCoordinator: a name that does not exist is unreachable", async () => {
+test("callCoordinator: an unknown host name is unreachable", async () => {
   expect(await failureOf(get("http://no-such-host.invalid"))).toMatchObject({
     kind: "unreachable",
     message: "GET /thing: host name not found",
   });
 });
 
-test("callCoordinator: a connection that is cut is unreachable, before the answer or in it", async () => {
+test("callCoordinator: a connection that breaks before or in the answer is unreachable", async () => {
   using cut = rawServer((socket) => socket.terminate());
   expect(await failureOf(get(cut.url))).toMatchObject({ kind: "unreachable", message: "GET /thing: connection lost" });
   using truncated = rawServer((socket) => {
@@ -133,7 +133,7 @@ test("callCoordinator: the time limit covers the body too", async () => {
   });
 });
 
-test("callCoordinator: ends when its signal fires, and does not begin where it has fired", async () => {
+test("callCoordinator: ends when its signal fires, and sends nothing after it fired", async () => {
   await using server = stubServer(() => new Promise(() => {}));
   const controller = new AbortController();
   const call = failureOf(get(server.url, { signal: controller.signal }));

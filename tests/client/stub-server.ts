@@ -1,7 +1,7 @@
-/** One request as it arrived. */
+/** One recorded request. */
 export interface Received {
   readonly method: string;
-  /** Path and query, as they stood on the wire. */
+  /** Path and query, unparsed. */
   readonly url: string;
   readonly headers: Headers;
   readonly body: string;
@@ -12,7 +12,7 @@ export interface StubServer extends AsyncDisposable {
   readonly received: Received[];
 }
 
-/** A real HTTP server that records what it is asked and answers with what `answer` gives. */
+/** A real HTTP server that records each request and sends the result of `answer`. */
 export function stubServer(answer: (received: Received, request: Request) => Response | Promise<Response>): StubServer {
   const received: Received[] = [];
   const server = Bun.serve({
@@ -29,7 +29,7 @@ export function stubServer(answer: (received: Received, request: Request) => Res
   return { url: `http://127.0.0.1:${server.port}`, received, [Symbol.asyncDispose]: () => server.stop(true) };
 }
 
-/** A TCP server that treats every connection as `onData` says; for answers that no HTTP server gives. */
+/** A TCP server that calls `onData` for every connection, for answers that no HTTP server sends. */
 export function rawServer(onData: (socket: Bun.Socket) => void): { url: string } & Disposable {
   const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: onData } });
   return { url: `http://127.0.0.1:${listener.port}`, [Symbol.dispose]: () => listener.stop(true) };

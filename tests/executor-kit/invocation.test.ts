@@ -69,8 +69,8 @@ describe("parseInvocation", () => {
     ["no prompt", { ...v20, prompt: undefined }, "the invocation has no prompt"],
     ["no parameters", { ...v22, parameters: undefined }, "the invocation has no parameters"],
     ["no session", { ...v20, session_id: undefined }, "the invocation has no session_id"],
-    ["a wrong mode", { ...v20, mode: "stop" }, "the invocation's mode is wrong"],
-    ["a prompt that is no text", { ...v20, prompt: 5 }, "the invocation's prompt is wrong"],
+    ["a wrong mode", { ...v20, mode: "stop" }, "the invocation's mode is invalid"],
+    ["a prompt that is no text", { ...v20, prompt: 5 }, "the invocation's prompt is invalid"],
     ["an array", [], "the invocation is not a JSON object"],
   ])("refuses %s in words", (_what, payload, message) => {
     expect(() => parseInvocation(JSON.stringify(payload))).toThrow(message);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { type AssignedRun, parsePollMessage } from "../../src/protocol/poll.ts";
 
-/** As the seed's coordinator sends it. */
+/** A run as the first generation's coordinator sends it. */
 const G1 = {
   run_id: "run_0123456789ab",
   type: "start_session",
@@ -30,7 +30,7 @@ function runOf(run: unknown): AssignedRun {
   return message.run;
 }
 
-test("parsePollMessage: a run of the seed's generation", () => {
+test("parsePollMessage: a run of the first generation", () => {
   expect(parsePollMessage({ run: G1 })).toEqual({
     kind: "run",
     run: {
@@ -48,7 +48,7 @@ test("parsePollMessage: a run of the seed's generation", () => {
   });
 });
 
-test("parsePollMessage: a run of the second generation, its blueprint resolved or said to be none", () => {
+test("parsePollMessage: a run of the second generation, with and without a resolved blueprint", () => {
   expect(runOf(G2)).toMatchObject({
     generation: "G2",
     prompt: "Find it",
@@ -69,7 +69,7 @@ test("parsePollMessage: parameters other than a lone prompt become an inputs blo
   expect(runOf({ ...G2, parameters: {} }).prompt).toBe("");
 });
 
-test("parsePollMessage: fields that are missing, null or empty are none", () => {
+test("parsePollMessage: missing, null and empty fields count as none", () => {
   const { agent_name: _a, project_dir: _p, parent_session_id: _s, ...bare } = G1;
   expect(runOf(bare)).toMatchObject({ agentName: null, projectDir: null, parentSessionId: null });
   expect(runOf({ ...G1, agent_name: "", project_dir: "" })).toMatchObject({ agentName: null, projectDir: null });
@@ -84,7 +84,7 @@ test("parsePollMessage: stops of both generations", () => {
   expect(parsePollMessage({ stop_sessions: ["ses_1"] })).toEqual({ kind: "stops", runIds: [], sessionIds: ["ses_1"] });
 });
 
-test("parsePollMessage: deregistered; an empty object is nothing; what is not served is told by its keys", () => {
+test("parsePollMessage: deregistered, an empty object, and the keys of an unsupported message", () => {
   expect(parsePollMessage({ deregistered: true })).toEqual({ kind: "deregistered" });
   expect(parsePollMessage({})).toEqual({ kind: "nothing" });
   expect(parsePollMessage({ sync_scripts: ["a"], remove_scripts: [] })).toEqual({
@@ -93,22 +93,22 @@ test("parsePollMessage: deregistered; an empty object is nothing; what is not se
   });
 });
 
-test("parsePollMessage: a run that comes together with something else is not lost", () => {
+test("parsePollMessage: keeps a run that comes with other fields", () => {
   expect(parsePollMessage({ run: G1, deregistered: false, stop_runs: null })?.kind).toBe("run");
 });
 
 test.each([
-  ["its type", { ...G1, type: "dance" }, "type"],
-  ["its session", { ...G1, session_id: "../x" }, "session_id"],
-  ["a session that is no text", { ...G1, session_id: 5 }, "session_id"],
-  ["its prompt", { ...G1, prompt: 5 }, "prompt"],
-  ["its parameters", { ...G2, parameters: "p" }, "parameters"],
+  ["type", { ...G1, type: "dance" }, "type"],
+  ["session", { ...G1, session_id: "../x" }, "session_id"],
+  ["session that is a number", { ...G1, session_id: 5 }, "session_id"],
+  ["prompt", { ...G1, prompt: 5 }, "prompt"],
+  ["parameters", { ...G2, parameters: "p" }, "parameters"],
   [
-    "its blueprint",
+    "blueprint",
     { ...G2, resolved_agent_blueprint: { mcp_servers: { a: { url: 5 } } } },
     "resolved_agent_blueprint.mcp_servers.a.url",
   ],
-])("parsePollMessage: a run with a fault in %s can be reported failed", (_, run, field) => {
+])("parsePollMessage: a run with an invalid %s can be reported failed", (_, run, field) => {
   expect(parsePollMessage({ run })).toMatchObject({
     kind: "bad-run",
     runId: G1.run_id,
@@ -116,12 +116,12 @@ test.each([
   });
 });
 
-test("parsePollMessage: nothing can be done with a run that has no usable id", () => {
+test("parsePollMessage: null for a run without a valid id", () => {
   expect(parsePollMessage({ run: { ...G1, run_id: "../../etc" } })).toBeNull();
   expect(parsePollMessage({ run: {} })).toBeNull();
 });
 
-test("parsePollMessage: garbage is none of its shapes", () => {
+test("parsePollMessage: null for garbage", () => {
   for (const garbage of [
     undefined,
     null,
