@@ -12,7 +12,8 @@ import { type AnswerClass, type CoordinatorCounts, runnersNow, runsNow } from ".
 import { Deadlines } from "./store/deadlines.ts";
 import { corsHeaders, guard } from "./routes/guard.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import { HttpError } from "./routes/http.ts";
+import { refusalResponse } from "./routes/refusal-status.ts";
+import { Refusal } from "./store/refusal.ts";
 import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import { outputRoutes } from "./routes/output-routes.ts";
 import { answerPage, isOfPage } from "./routes/dashboard-page.ts";
@@ -228,21 +229,16 @@ async function answer(
     const url = new URL(request.url);
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
     guard(request, url, token);
-    if (!service) throw new HttpError(503, "The coordinator is closing");
+    if (!service) throw new Refusal("unavailable", "The coordinator is closing");
     const page = isOfPage(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
     if (page !== null) return page;
     const { handler, params } = service.router.find(request.method, url.pathname);
     response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });
   } catch (error) {
-    response = error instanceof HttpError ? detailResponse(error) : internalError(error, log);
+    response = error instanceof Refusal ? refusalResponse(error) : internalError(error, log);
   }
   for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
   return response;
-}
-
-function detailResponse({ status, detail }: HttpError): Response {
-  const headers = status === 401 ? { "www-authenticate": "Bearer" } : undefined;
-  return Response.json({ detail }, { status, ...(headers ? { headers } : {}) });
 }
 
 function internalError(error: unknown, log?: Log): Response {

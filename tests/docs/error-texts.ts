@@ -5,7 +5,7 @@ const LITERAL = /(`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\])*")/;
 /** What the program says on stderr, in its log as a warning or an error, as an answer of its servers, and as the error of a run. */
 const WAYS_TO_TELL = [
   /(?:new UserError|usageError|\.warn|\.error)\(/,
-  /(?:HttpError|detail)\(\d+,/,
+  /(?:Refusal\("[\w-]+"|detail\(\d+),/,
   /\binvalid\(\[[^\]]*\],/,
   /\berror:/,
 ];

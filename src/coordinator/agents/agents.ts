@@ -2,7 +2,7 @@ import type { CreateAgent, UpdateAgent } from "../../protocol/agent.ts";
 import type { Demands } from "../../protocol/run.ts";
 import type { AgentFile } from "./agent-file.ts";
 import type { AgentFolder } from "./agent-folder.ts";
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
 interface AgentRow {
@@ -44,13 +44,13 @@ export class Agents {
     return all.filter((agent) => tags.every((tag) => agent.tags?.includes(tag)));
   }
 
-  /** 404: unknown agent, or its file is broken. */
+  /** Refuses: unknown agent, or its file is broken. */
   get(name: string): WireAgent {
     const file = this.#fileOf(name);
     if (file === null) return wireAgent(this.#row(name));
     if (file.kind === "good") return wireFile(name, file);
-    throw new HttpError(
-      404,
+    throw new Refusal(
+      "unknown",
       `Agent not found: ${name} (its file ${this.#files?.fileOf(name)} is broken: ${file.fault})`,
     );
   }
@@ -64,11 +64,11 @@ export class Agents {
     return row === null ? null : (definitionOf(row).demands ?? null);
   }
 
-  /** 409: the name is taken. */
+  /** Refuses: conflict if the name is taken. */
   create({ name, ...definition }: CreateAgent): WireAgent {
     return this.#store.write(() => {
       this.#requireWritable(name);
-      if (this.#find(name)) throw new HttpError(409, `Agent already exists: ${name}`);
+      if (this.#find(name)) throw new Refusal("conflict", `Agent already exists: ${name}`);
       const now = isoTime();
       this.#store.db
         .query("INSERT INTO agents (name, definition, status, created_at, modified_at) VALUES (?, ?, 'active', ?, ?)")
@@ -77,7 +77,7 @@ export class Agents {
     });
   }
 
-  /** Changes the given fields; ignores null. This and the methods below: 409 for an agent defined by a file. */
+  /** Changes the given fields; ignores null. This and the methods below refuse an agent defined by a file: conflict. */
   update(name: string, changes: UpdateAgent): WireAgent {
     return this.#store.write(() => {
       this.#requireWritable(name);
@@ -112,7 +112,10 @@ export class Agents {
 
   #requireWritable(name: string): void {
     if (this.#fileOf(name) !== null)
-      throw new HttpError(409, `Agent ${name} is defined by the file ${this.#files?.fileOf(name)}: change it there`);
+      throw new Refusal(
+        "conflict",
+        `Agent ${name} is defined by the file ${this.#files?.fileOf(name)}: change it there`,
+      );
   }
 
   #find(name: string): AgentRow | null {
@@ -121,7 +124,7 @@ export class Agents {
 
   #row(name: string): AgentRow {
     const row = this.#find(name);
-    if (!row) throw new HttpError(404, `Agent not found: ${name}`);
+    if (!row) throw new Refusal("unknown", `Agent not found: ${name}`);
     return row;
   }
 }

@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { AgentName, CreateAgent, UpdateAgent, UpdateAgentStatus } from "../../protocol/agent.ts";
 import type { Agents } from "../agents/agents.ts";
-import { HttpError, readBody } from "./http.ts";
+import { readBody } from "./http.ts";
+import { Refusal } from "../store/refusal.ts";
 import { namedPage } from "./paging.ts";
 import type { Routes } from "./router.ts";
 
@@ -21,7 +22,7 @@ export function agentRoutes(agents: Agents): Routes {
     async "POST /agents"({ request }) {
       const body = await readBody(request, CreateAgentAnyName);
       const name = v.safeParse(AgentName, body.name);
-      if (!name.success) throw new HttpError(400, name.issues[0].message);
+      if (!name.success) throw new Refusal("malformed", name.issues[0].message);
       return Response.json(agents.create({ ...body, name: name.output }), { status: 201 });
     },
     async "PATCH /agents/:name"({ request, params }) {

@@ -1,10 +1,10 @@
 import { bearerTokenOf, isToken } from "../../protocol/bearer-token.ts";
 import { isLoopback, isTrustedHost, UNTRUSTED_HOST } from "../../protocol/loopback.ts";
-import { HttpError } from "./http.ts";
+import { Refusal } from "../store/refusal.ts";
 import { isOfPage } from "./dashboard-page.ts";
 
 /**
- * Checks that a request may call the API. Throws 401 or 403.
+ * Checks that a request may call the API. Refuses as unauthorized or forbidden.
  *
  * With a token: the request must carry the token. `GET /health` and the dashboard's files are open. The event stream
  * also takes the token as `api_key`, as in the first generation: a browser's EventSource cannot send headers.
@@ -21,12 +21,12 @@ export function guard(request: Request, { pathname, searchParams }: URL, token: 
       isToken(bearerTokenOf(request) ?? queryToken, token)
     )
       return;
-    throw new HttpError(401, "A bearer token is required");
+    throw new Refusal("unauthorized", "A bearer token is required");
   }
   const origin = request.headers.get("origin");
   if (origin !== null && !isLoopbackOrigin(origin))
-    throw new HttpError(403, "Requests from web pages of other origins are refused");
-  if (!isTrustedHost(request.headers.get("host"))) throw new HttpError(403, UNTRUSTED_HOST);
+    throw new Refusal("forbidden", "Requests from web pages of other origins are refused");
+  if (!isTrustedHost(request.headers.get("host"))) throw new Refusal("forbidden", UNTRUSTED_HOST);
 }
 
 /** Lets dashboards served from another port of this machine read the answers. */

@@ -1,19 +1,8 @@
 import * as v from "valibot";
+import { Refusal } from "../store/refusal.ts";
 
 /** A larger body is 413. */
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
-
-/** Becomes the answer `{"detail": ...}` with that status; thrown inside a transaction it undoes the transaction. */
-export class HttpError extends Error {
-  override readonly name = "HttpError";
-  readonly status: number;
-  readonly detail: unknown;
-  constructor(status: number, detail: unknown) {
-    super(typeof detail === "string" ? detail : `HTTP ${status}`);
-    this.status = status;
-    this.detail = detail;
-  }
-}
 
 /** One request to a route. `params` are the decoded parts of the path. */
 export interface Call {
@@ -24,11 +13,6 @@ export interface Call {
   readonly keepOpen: () => void;
 }
 
-/** One invalid field, in FastAPI's shape. The answer never repeats the input, which may be a prompt. */
-export function invalid(loc: readonly (string | number)[], msg: string, type = "value_error"): HttpError {
-  return new HttpError(422, [{ type, loc, msg }]);
-}
-
 /** Reads and checks a JSON body. Throws 413 above 16 MiB, 400 for invalid JSON, 422 with the faults otherwise. */
 export async function readBody<S extends v.GenericSchema>(request: Request, schema: S): Promise<v.InferOutput<S>> {
   const text = await readText(request);
@@ -36,11 +20,11 @@ export async function readBody<S extends v.GenericSchema>(request: Request, sche
   try {
     body = JSON.parse(text);
   } catch {
-    throw new HttpError(400, "The body is not valid JSON");
+    throw new Refusal("malformed", "The body is not valid JSON");
   }
   const parsed = v.safeParse(schema, body);
   if (parsed.success) return parsed.output;
-  throw new HttpError(422, parsed.issues.map(fault));
+  throw new Refusal("invalid", parsed.issues.map(fault));
 }
 
 function fault(issue: v.BaseIssue<unknown>): unknown {
@@ -67,8 +51,8 @@ async function readText(request: Request): Promise<string> {
   return text + decoder.decode();
 }
 
-function tooLarge(): HttpError {
-  return new HttpError(413, `The body is larger than ${MAX_BODY_BYTES} bytes`);
+function tooLarge(): Refusal {
+  return new Refusal("too-large", `The body is larger than ${MAX_BODY_BYTES} bytes`);
 }
 
 /** Streams `{"<key>": [...]}` page by page: a list of a million rows neither fills memory nor blocks other requests. */

@@ -1,5 +1,6 @@
 import { MOST_OUTPUT_BYTES, OutputShown, USUAL_OUTPUT_BYTES } from "../../protocol/run-output.ts";
-import { HttpError, invalid, readBody } from "./http.ts";
+import { readBody } from "./http.ts";
+import { Refusal, invalid } from "../store/refusal.ts";
 import type { Routes } from "./router.ts";
 import type { RunOutputs } from "../runners/run-outputs.ts";
 import type { Runners } from "../runners/runners.ts";
@@ -16,8 +17,9 @@ export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs):
         stderr_from: wholeNumber(query, "stderr_from", 0, Number.MAX_SAFE_INTEGER),
         bytes: wholeNumber(query, "bytes", 1, MOST_OUTPUT_BYTES) ?? USUAL_OUTPUT_BYTES,
       };
-      if (runner_id === null) throw new HttpError(409, "The run has not been given to a runner yet");
-      if (runners.find(runner_id) === null) throw new HttpError(503, "The runner that has the output is not there");
+      if (runner_id === null) throw new Refusal("conflict", "The run has not been given to a runner yet");
+      if (runners.find(runner_id) === null)
+        throw new Refusal("unavailable", "The runner that has the output is not there");
       return Response.json(await outputs.ask(runner_id, wanted, request.signal));
     },
     async "POST /runner/runs/:run_id/output"({ request, params }) {

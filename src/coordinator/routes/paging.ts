@@ -1,4 +1,5 @@
-import { invalid, listResponse } from "./http.ts";
+import { listResponse } from "./http.ts";
+import { invalid } from "../store/refusal.ts";
 import type { Store } from "../store/store.ts";
 
 /** One page of a list. Without one the whole list is meant, as the seed generation gives it. */

@@ -1,5 +1,5 @@
 import type { Call } from "./http.ts";
-import { HttpError } from "./http.ts";
+import { Refusal } from "../store/refusal.ts";
 
 export type Handler = (call: Call) => Response | Promise<Response>;
 
@@ -11,6 +11,8 @@ interface Route {
   readonly segments: readonly string[];
   readonly handler: Handler;
 }
+
+const METHOD_NOT_ALLOWED: Handler = () => Response.json({ detail: "Method Not Allowed" }, { status: 405 });
 
 /** Finds the route of a request. 404 for an unknown path, 405 for a known path with another method. */
 export class Router {
@@ -39,7 +41,8 @@ export class Router {
       if (route.method === routeMethod) return { handler: route.handler, params };
       pathIsKnown = true;
     }
-    throw pathIsKnown ? new HttpError(405, "Method Not Allowed") : new HttpError(404, "Not Found");
+    if (pathIsKnown) return { handler: METHOD_NOT_ALLOWED, params: {} };
+    throw new Refusal("unknown", "Not Found");
   }
 }
 
@@ -58,6 +61,6 @@ function decode(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw new HttpError(400, "The path is not valid percent-encoding");
+    throw new Refusal("malformed", "The path is not valid percent-encoding");
   }
 }

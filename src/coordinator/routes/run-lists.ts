@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { RunStatus } from "../../protocol/run.ts";
-import { invalid } from "./http.ts";
+import { invalid } from "../store/refusal.ts";
 import type { Sought } from "./paging.ts";
 
 const ACTIVE: ReadonlySet<string> = new Set(["claimed", "running", "stopping"]);

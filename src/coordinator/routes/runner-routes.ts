@@ -8,7 +8,8 @@ import {
   StoppedReport,
 } from "../../protocol/runner.ts";
 import type { Claims } from "../runs/claims.ts";
-import { HttpError, invalid, readBody } from "./http.ts";
+import { readBody } from "./http.ts";
+import { Refusal, invalid } from "../store/refusal.ts";
 import { isTrue } from "./is-true.ts";
 import { namedPage } from "./paging.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
@@ -92,7 +93,7 @@ function lifecycleRoutes({
         waiters.wake(runnerId);
         return Response.json({ ok: true, message: "Runner marked for deregistration", initiated_by: "external" });
       }
-      if (runners.find(runnerId) === null) throw new HttpError(404, `Runner not found: ${runnerId}`);
+      if (runners.find(runnerId) === null) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
       transitions.removeRunner(runnerId, true);
       outputs.forget(runnerId);
       log.info("Runner deregistered itself", { runner: runnerId });

@@ -1,6 +1,7 @@
 import { Bind, CreateSession, Metadata, SessionEvent } from "../../protocol/session.ts";
 import type { Broadcast } from "../sessions/broadcast.ts";
-import { type Call, HttpError, readBody } from "./http.ts";
+import { type Call, readBody } from "./http.ts";
+import { Refusal } from "../store/refusal.ts";
 import { answerList, nextCursor, type Page, pageOf, rowsOfPage } from "./paging.ts";
 import type { Routes } from "./router.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
@@ -49,9 +50,10 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
       Response.json({ status: sessions.find(params["session_id"] ?? "")?.status ?? "not_existent" }),
     "GET /sessions/:session_id/result"({ params }) {
       const session = sessions.get(params["session_id"] ?? "");
-      if (session.status !== "finished") throw new HttpError(400, `Session is not finished: it is ${session.status}`);
+      if (session.status !== "finished")
+        throw new Refusal("wrong-state", `Session is not finished: it is ${session.status}`);
       const result = events.answer(session.session_id);
-      if (result === null) throw new HttpError(404, "No result found: the session has no assistant message");
+      if (result === null) throw new Refusal("unknown", "No result found: the session has no assistant message");
       return Response.json({ result });
     },
     "GET /sessions/:session_id/affinity"({ params }) {

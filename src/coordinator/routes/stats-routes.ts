@@ -1,5 +1,5 @@
 import { runnersNow, runsNow } from "../runs/counts.ts";
-import { invalid } from "./http.ts";
+import { invalid } from "../store/refusal.ts";
 import type { Routes } from "./router.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Statistics } from "../runs/statistics.ts";

@@ -1,6 +1,6 @@
 import { randomHex12 } from "../../protocol/identifiers.ts";
 import type { OutputShown, OutputWanted, RunOutputAnswer } from "../../protocol/run-output.ts";
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 
 interface Request {
@@ -16,7 +16,7 @@ const MAX_OPEN = 64;
 
 /**
  * Fetches the output of a run from its runner, which alone stores it. The request travels in the answer to the runner's
- * open poll. If that answer is lost, the request is not retried: the client gets a 503 after the time-out.
+ * open poll. If that answer is lost, the request is not retried: the client gets `unavailable` after the time-out.
  */
 export class RunOutputs {
   readonly #waiters: PollWaiters;
@@ -39,12 +39,15 @@ export class RunOutputs {
     this.#canShow.delete(runnerId);
   }
 
-  /** Rejects with 410: output deleted; 501: the runner shows no output; 503: no answer, or too many open requests. */
+  /**
+   * Rejects with a refusal. `gone`: the runner deleted the output. `unsupported`: the runner shows no output.
+   * `unavailable`: no answer, or too many open requests.
+   */
   ask(runnerId: string, wanted: Omit<OutputWanted, "request_id">, signal: AbortSignal): Promise<RunOutputAnswer> {
     if (this.#canShow.get(runnerId) === false)
-      throw new HttpError(501, "The runner cannot show the output of its runs");
+      throw new Refusal("unsupported", "The runner cannot show the output of its runs");
     if (this.#open.size >= MAX_OPEN)
-      throw new HttpError(503, "Too many outputs are being asked for; try again in a moment");
+      throw new Refusal("unavailable", "Too many outputs are being asked for; try again in a moment");
     const id = randomHex12();
     const { promise, resolve, reject } = Promise.withResolvers<RunOutputAnswer>();
     const end = (): void => {
@@ -54,11 +57,11 @@ export class RunOutputs {
     };
     const giveUp = (): void => {
       end();
-      reject(new HttpError(503, "The runner that has the output does not answer"));
+      reject(new Refusal("unavailable", "The runner that has the output does not answer"));
     };
     const answer = (output: OutputShown["output"]): void => {
       end();
-      if (output === null) reject(new HttpError(410, "The runner does not have the run's output any more"));
+      if (output === null) reject(new Refusal("gone", "The runner does not have the run's output any more"));
       else resolve({ run_id: wanted.run_id, ...output });
     };
     const timer = setTimeout(giveUp, this.#timeoutMs);

@@ -1,7 +1,7 @@
 import type { Register } from "../../protocol/runner.ts";
 import type { Deadlines } from "../store/deadlines.ts";
 import type { Offer } from "./demands.ts";
-import { HttpError, invalid } from "../routes/http.ts";
+import { Refusal, invalid } from "../store/refusal.ts";
 import { isoTime, type Store } from "../store/store.ts";
 import { type CoordinatorTimings, type Terms, termsOf } from "../store/timings.ts";
 
@@ -38,16 +38,16 @@ export class Runners {
     return this.#store.db.query<RunnerRow, [string]>("SELECT * FROM runners WHERE runner_id = ?").get(runnerId);
   }
 
-  /** 401: unknown runner; the runner then registers again. */
+  /** Refuses: unregistered; the runner then registers again. */
   require(runnerId: string): RunnerRow {
     const row = this.find(runnerId);
-    if (!row) throw new HttpError(401, "Runner not registered");
+    if (!row) throw new Refusal("unregistered", "Runner not registered");
     return row;
   }
 
   /**
-   * Registers a runner under an id derived from its identity. 409 while a runner of that identity is online. A runner
-   * of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
+   * Registers a runner under an id derived from its identity. Refuses: conflict while a runner of that identity is
+   * online. A runner of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
    */
   register(body: Register): string {
     const executorType = body.executor_type ?? body.executor_profile;
@@ -79,7 +79,7 @@ export class Runners {
     return runnerId;
   }
 
-  /** Records a sign of life: the runner is online again even if it was stale. 401: unknown runner. */
+  /** Records a sign of life: the runner is online again even if it was stale. Refuses: unregistered. */
   heartbeat(runnerId: string): void {
     this.#store.write(() => {
       this.require(runnerId);
@@ -90,10 +90,10 @@ export class Runners {
     this.#expectSilence();
   }
 
-  /** The answer to the runner's next poll tells it to shut down. 404: unknown runner. */
+  /** The answer to the runner's next poll tells it to shut down. Refuses: unknown. */
   markDeregistered(runnerId: string): void {
     this.#store.write(() => {
-      if (!this.find(runnerId)) throw new HttpError(404, `Runner not found: ${runnerId}`);
+      if (!this.find(runnerId)) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
       this.#store.db.query("UPDATE runners SET deregistered = 1 WHERE runner_id = ?").run(runnerId);
     });
   }
@@ -138,10 +138,10 @@ function runnerIdOf(hostname: string, projectDir: string, executorType: string):
   return `lnch_${digest.slice(0, 12)}`;
 }
 
-function duplicate(runner: RunnerRow, terms: Terms): HttpError {
+function duplicate(runner: RunnerRow, terms: Terms): Refusal {
   const { runner_id, hostname, project_dir, executor_type } = runner;
   const message = `A runner is already online for ${hostname}, ${project_dir}, ${executor_type}`;
-  return new HttpError(409, {
+  return new Refusal("conflict", {
     error: "duplicate_runner",
     message,
     runner_id,

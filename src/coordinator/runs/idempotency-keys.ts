@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
 /** What the first request with a key was answered. */
@@ -22,10 +22,10 @@ export class IdempotencyKeys {
     this.#store = store;
   }
 
-  /** `work` the first time, its answer again later, all in one transaction. 400 bad key, 422 another request under the same key. */
+  /** `work` the first time, its answer again later, all in one transaction. Refuses: malformed key; invalid, if the key was used for another request. */
   once(key: string, request: unknown, work: () => KeptAnswer): { answer: KeptAnswer; isRepeated: boolean } {
     if (!/^[\x21-\x7e]{1,255}$/.test(key))
-      throw new HttpError(400, "Idempotency-Key: expected 1 to 255 printable ASCII characters");
+      throw new Refusal("malformed", "Idempotency-Key: expected 1 to 255 printable ASCII characters");
     const fingerprint = createHash("sha256").update(JSON.stringify(request, sorted)).digest("hex");
     return this.#store.write(() => {
       const known = this.#store.db
@@ -35,7 +35,7 @@ export class IdempotencyKeys {
         .get(key, isoTime(-KEPT_FOR_MS));
       if (known !== null) {
         if (known.fingerprint !== fingerprint)
-          throw new HttpError(422, "This Idempotency-Key was used for another request");
+          throw new Refusal("invalid", "This Idempotency-Key was used for another request");
         return { answer: { run_id: known.run_id, session_id: known.session_id }, isRepeated: true };
       }
       const answer = work();

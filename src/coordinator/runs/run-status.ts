@@ -1,5 +1,5 @@
 import type { FailureReason, RunStatus } from "../../protocol/run.ts";
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import type { RunRow } from "../store/run-row.ts";
 import type { Store } from "../store/store.ts";
 
@@ -68,7 +68,7 @@ export function move<To extends RunStatus>(
   to: To,
   changes: Changes[To],
 ): void {
-  if (!canMove(run, to)) throw new HttpError(409, `Run cannot become ${to}: it is ${run.status}`);
+  if (!canMove(run, to)) throw new Refusal("conflict", `Run cannot become ${to}: it is ${run.status}`);
   const { changes: moved } = db.query(STATEMENTS[to]).run({ ...changes, seq: run.seq, from: run.status, to });
   if (moved !== 1) throw new Error(`the run ${run.seq} is no longer ${run.status}`);
 }

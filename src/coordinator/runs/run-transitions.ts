@@ -2,7 +2,7 @@ import type { FailureReason } from "../../protocol/run.ts";
 import type { Broadcast } from "../sessions/broadcast.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { Claims } from "./claims.ts";
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { Retries } from "./retries.ts";
 import type { RunQueue } from "./run-queue.ts";
@@ -57,7 +57,7 @@ export class RunTransitions {
     this.#parts = parts;
   }
 
-  /** 401 unknown runner, 404 unknown run, 409 not this runner's run or not in a state to start. Repeating it is fine. */
+  /** Refuses: unregistered runner; unknown run; conflict if the run is another runner's or has ended. Idempotent. */
   started(runId: string, runnerId: string): void {
     const { store, sessions, callbacks } = this.#parts;
     store.write(() => {
@@ -76,7 +76,7 @@ export class RunTransitions {
     });
   }
 
-  /** The runner's last word on a run. 401, 404, 409 as above. Repeating the same is fine. */
+  /** Records the runner's final report. Refuses as `started` does. Idempotent. */
   ended(runId: string, runnerId: string, ending: Ending): RunRow {
     return this.#parts.store.write(() => {
       const run = this.#owned(runId, runnerId);
@@ -85,13 +85,13 @@ export class RunTransitions {
     });
   }
 
-  /** Stops a run, or asks its runner to; of one that is tried again, the last attempt. 404 unknown, 400 if it has ended. */
+  /** Stops a run, or tells its runner to; of a retried run, the last attempt. Refuses: unknown; wrong-state if ended. */
   stop(runId: string): RunRow {
     const { store, runs } = this.#parts;
     return store.write(() => {
       let run = runs.get(runId);
       while (run.retried_by !== null) run = runs.get(run.retried_by);
-      if (!canMove(run, "stopped")) throw new HttpError(400, `Run cannot be stopped: it is ${run.status}`);
+      if (!canMove(run, "stopped")) throw new Refusal("wrong-state", `Run cannot be stopped: it is ${run.status}`);
       if (run.status !== "stopping") this.#stopOpen(run);
       return runs.get(run.run_id);
     });
@@ -129,14 +129,14 @@ export class RunTransitions {
     return waiting;
   }
 
-  /** Stops all of a session's open runs, also those that wait for their turn; the one that was under way is returned. 404, 400. */
+  /** Stops all open runs of a session and returns the active one. Refuses: unknown; wrong-state without open runs. */
   stopSession(sessionId: string): RunRow {
     const { store, runs, sessions } = this.#parts;
     return store.write(() => {
       sessions.get(sessionId);
       const open = runs.allOpenOf(sessionId);
       const main = open.find((run) => run.status !== "pending") ?? open[0];
-      if (!main) throw new HttpError(400, "Session has no run that could be stopped");
+      if (!main) throw new Refusal("wrong-state", "Session has no run that could be stopped");
       // On purpose stopped, whatever it was before: set first, so that no callback wakes it between two of its runs.
       sessions.update(sessionId, { status: "stopped" });
       for (const run of open.filter((each) => each.status === "pending")) this.#stopOpen(run);
@@ -146,7 +146,7 @@ export class RunTransitions {
     });
   }
 
-  /** Removes a session; what still runs in it is stopped. 404. */
+  /** Deletes a session and stops its open runs. Refuses: unknown. */
   deleteSession(sessionId: string): SessionRow {
     const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(() => {
@@ -202,7 +202,7 @@ export class RunTransitions {
     this.#parts.runners.require(runnerId);
     const run = this.#parts.runs.get(runId);
     if (run.runner_id !== runnerId)
-      throw new HttpError(409, `Run is not claimed by this runner: ${runId} is ${run.status}`);
+      throw new Refusal("conflict", `Run is not claimed by this runner: ${runId} is ${run.status}`);
     return run;
   }
 

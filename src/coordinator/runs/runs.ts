@@ -4,7 +4,7 @@ import { type TraceFields, traceFields } from "../../protocol/trace-context.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { Deadlines } from "../store/deadlines.ts";
 import { mergeDemands } from "../runners/demands.ts";
-import { HttpError, invalid } from "../routes/http.ts";
+import { Refusal, invalid } from "../store/refusal.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { ACTIVE, OPEN } from "../store/schema.ts";
@@ -38,14 +38,14 @@ export class Runs {
     return this.#parts.store.db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?").get(runId);
   }
 
-  /** 404 if there is none. */
+  /** Refuses: unknown. */
   get(runId: string): RunRow {
     const row = this.find(runId);
-    if (!row) throw new HttpError(404, `Run not found: ${runId}`);
+    if (!row) throw new Refusal("unknown", `Run not found: ${runId}`);
     return row;
   }
 
-  /** A new run, pending, with its session where it starts one. 404, 409, 422; whoever waits for such a run is woken. */
+  /** Creates a pending run, and its session if the run starts one. Refuses: unknown, conflict, invalid. */
   create(body: CreateRun): RunRow {
     return this.#parts.store.write(() => {
       this.#parts.sessions.requireParent(body.parent_session_id);

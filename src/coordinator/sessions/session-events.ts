@@ -1,6 +1,6 @@
 import { messageText, type SessionEvent } from "../../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import type { Sought } from "../routes/paging.ts";
 import type { Sessions } from "./sessions.ts";
 import { isoTime, type Store } from "../store/store.ts";
@@ -27,10 +27,11 @@ export class SessionEvents {
 
   /**
    * Stores an event. `session_stop` finishes the session, but delivers no callback: only the run's report does.
-   * 404: unknown session. 400: the event names another session.
+   * Refuses: unknown session; malformed if the event names another session.
    */
   add(sessionId: string, event: SessionEvent): void {
-    if (event.session_id !== sessionId) throw new HttpError(400, "The event's session_id differs from the path's");
+    if (event.session_id !== sessionId)
+      throw new Refusal("malformed", "The event's session_id differs from the path's");
     this.#store.write(() => {
       this.#sessions.get(sessionId);
       const stored = { ...event, timestamp: event.timestamp ?? isoTime() };

@@ -1,4 +1,4 @@
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import type { Page } from "../routes/paging.ts";
 import { ACTIVE, AT_HEAD } from "../store/schema.ts";
 import { type SessionRow, wireSession } from "./sessions.ts";
@@ -84,7 +84,7 @@ export class SessionTrees {
 
   /**
    * A session and its descendants, parents before their children, each with its depth, its sums and its last event.
-   * 404: unknown session. `is_cut`: the tree has more than 10,000 sessions, and the deepest are left out.
+   * Refuses: unknown. `is_cut`: the tree has more than 10,000 sessions, and the deepest are left out.
    */
   tree(sessionId: string): { sessions: unknown[]; is_cut: boolean } {
     const rows = this.#store.db
@@ -92,7 +92,7 @@ export class SessionTrees {
         `${TREE} SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`,
       )
       .all(sessionId);
-    if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
+    if (rows.length === 0) throw new Refusal("unknown", `Session not found: ${sessionId}`);
     const shown = rows.slice(0, MAX_TREE_SESSIONS);
     const sums = new Map<string, RollUp>();
     for (const row of shown.toReversed()) {
@@ -121,12 +121,12 @@ export class SessionTrees {
     return query.all(...(after === null ? [] : [after]), limit);
   }
 
-  /** The ids of a session and its descendants, parents first. 404: unknown session. */
+  /** The ids of a session and its descendants, parents first. Refuses: unknown. */
   members(sessionId: string): string[] {
     const rows = this.#store.db
       .query<{ session_id: string }, [string]>(`${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`)
       .all(sessionId);
-    if (rows.length === 0) throw new HttpError(404, `Session not found: ${sessionId}`);
+    if (rows.length === 0) throw new Refusal("unknown", `Session not found: ${sessionId}`);
     return rows.map((row) => row.session_id);
   }
 

@@ -1,6 +1,6 @@
 import type { Bind, CreateSession, Metadata } from "../../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
-import { HttpError } from "../routes/http.ts";
+import { Refusal } from "../store/refusal.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
 export interface SessionRow {
@@ -41,17 +41,17 @@ export class Sessions {
     return this.#store.db.query<SessionRow, [string]>("SELECT * FROM sessions WHERE session_id = ?").get(sessionId);
   }
 
-  /** 404: unknown session. */
+  /** Refuses: unknown. */
   get(sessionId: string): SessionRow {
     const row = this.find(sessionId);
-    if (!row) throw new HttpError(404, `Session not found: ${sessionId}`);
+    if (!row) throw new Refusal("unknown", `Session not found: ${sessionId}`);
     return row;
   }
 
-  /** Creates a session with status `pending`. 409: the id is taken. 404: unknown parent. */
+  /** Creates a session with status `pending`. Refuses: conflict if the id is taken; unknown parent. */
   create(fields: CreateSession): SessionRow {
     return this.#store.write(() => {
-      if (this.find(fields.session_id)) throw new HttpError(409, `Session already exists: ${fields.session_id}`);
+      if (this.find(fields.session_id)) throw new Refusal("conflict", `Session already exists: ${fields.session_id}`);
       this.requireParent(fields.parent_session_id);
       this.#store.db
         .query(
@@ -73,7 +73,7 @@ export class Sessions {
   }
 
   requireParent(parentId: string | null | undefined): void {
-    if (parentId && !this.find(parentId)) throw new HttpError(404, `Parent session not found: ${parentId}`);
+    if (parentId && !this.find(parentId)) throw new Refusal("unknown", `Parent session not found: ${parentId}`);
   }
 
   /** Sets the given columns and adds to the given sums. Ignores an unknown session: it may be deleted already. */

@@ -23,7 +23,7 @@ export interface CoordinatorTimings {
   readonly idleTimeoutSeconds: number;
 }
 
-/** What a runner is told when it registers, and beside a 409, so that it may take its id up again without another answer. */
+/** Sent in the answer to `register`, and with its conflict so that a restarted runner can reuse its id. */
 export interface Terms {
   readonly poll_timeout_seconds: number;
   readonly heartbeat_interval_seconds: number;
