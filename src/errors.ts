@@ -1,16 +1,16 @@
-/** Exit codes of every command; documented in the README and in `--help`. */
+/** Exit codes of every command, as `agent-runner --help` lists them. */
 export const ExitCode = {
   ok: 0,
   failed: 1,
   usage: 2,
-  /** The run that was waited for was stopped, not failed. */
+  /** The run was stopped, not failed. */
   stopped: 3,
   /** `--max-offline` was exceeded, or a client command could not reach its coordinator. */
   unreachable: 4,
 } as const;
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** Ends the program with a message for the user and no stack trace. `message` says what is wrong, `hint` what to do about it. */
+/** Ends the program with a message and no stack trace. `message` says what is wrong, `hint` what to type next. */
 export class UserError extends Error {
   override readonly name = "UserError";
   readonly exitCode: number;
@@ -22,12 +22,12 @@ export class UserError extends Error {
   }
 }
 
-/** A fault in how a command was typed: exit code 2. */
+/** A mistake in the command line: exit code 2. */
 export function usageError(message: string, hint?: string): UserError {
   return new UserError(message, { exitCode: ExitCode.usage, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** The words of whatever was thrown, for a log line. */
+/** The message of a thrown value, for a log line. */
 export function describeError(error: unknown): string {
   if (error instanceof Error) return error.message || error.name;
   return String(error);
@@ -41,7 +41,7 @@ export function errorCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** For what was sent by others and may be of any length, in a message that people read. */
+/** Shortens text of unknown length from outside, for a message. */
 export function clip(text: string, longest = 200): string {
   return text.length > longest ? `${text.slice(0, longest)}...` : text;
 }

@@ -1,9 +1,9 @@
-import { Database } from "bun:sqlite";
 import { type ConsolaInstance, type ConsolaReporter, createConsola, LogLevels } from "consola/core";
+import { localTime } from "./local-time.ts";
 
 export type LogFormat = "text" | "json";
 
-/** What a line concerns. A line about a run carries both ids; prompts and credentials are in no line. */
+/** The values of a line. A line about a run has both ids. Prompts and credentials never go in. */
 export interface LogContext {
   readonly run?: string;
   readonly session?: string;
@@ -23,7 +23,7 @@ export interface Log {
 export interface LogOptions {
   readonly format: LogFormat;
   readonly verbose: boolean;
-  /** Takes a line with its line feed. */
+  /** Receives a line with its line feed. */
   readonly write: (line: string) => void;
   readonly colours?: boolean;
 }
@@ -37,16 +37,19 @@ export function createLog(scope: string, options: LogOptions): Log {
   const consola = createConsola({
     level: options.verbose ? LogLevels.debug : LogLevels.info,
     reporters: [reporter],
-    // consola folds repeated lines by default; a line that is not there cannot be counted.
+    // Keeps consola from folding repeated lines: each must be countable.
     throttle: 0,
   });
   return scoped(consola, scope);
 }
 
-/** A log that writes nothing, for parts that are used without one. */
+/** Writes nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, scope: () => silentLog };
 
-/** The scope goes along with each line: an instance of consola for each, as it has them, takes longer than a line, and runs ask for several. */
+/**
+ * Passes the scope with each line. One consola instance per scope costs more than a line, and each run has several
+ * scopes.
+ */
 function scoped(consola: ConsolaInstance, scope: string): Log {
   return {
     debug: (message, context) => consola.debug(message, context ?? {}, scope),
@@ -91,7 +94,7 @@ function jsonReporter(write: (line: string) => void): ConsolaReporter {
   };
 }
 
-/** The context that the message does not name already, as ` [run_... ses_... key=value]`. */
+/** The context as ` [run_... ses_... key=value]`, without ids that the message already has. */
 function suffix(message: string, context: LogContext): string {
   const parts: string[] = [];
   for (const [key, value] of Object.entries(context)) {
@@ -108,20 +111,7 @@ function suffix(message: string, context: LogContext): string {
 // oxlint-disable-next-line no-control-regex
 const CONTROL_CHARACTERS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
-/** A message may hold what executors and coordinators wrote: it must not forge a line, nor say anything to a terminal. */
+/** Keeps text of executors and coordinators from forging a line or controlling the terminal. */
 function oneLine(text: string): string {
   return text.trimEnd().replace(/\r?\n/g, "\\n").replace(CONTROL_CHARACTERS, "?");
-}
-
-let askTime: { get(ms: number): { readonly text: string } | null } | undefined;
-
-/**
- * `2025-01-15 10:00:00` in this machine's zone (TZ, or the system's). SQLite asks the system for it. JavaScript would look the zone up in tables
- * of its own, which it makes at the first question: 15 ms of each start, and 1 MB that stays.
- */
-function localTime(date: Date): string {
-  askTime ??= new Database(":memory:").query(
-    "SELECT strftime('%Y-%m-%d %H:%M:%S', ? / 1000, 'unixepoch', 'localtime') AS text",
-  );
-  return askTime.get(date.getTime())?.text ?? "";
 }

@@ -3,8 +3,8 @@ import { ExitCode, UserError } from "./errors.ts";
 import { commit, version } from "./version.ts";
 
 /**
- * From what was typed to an exit code. What only some of it needs is loaded by those: an executor that is built in is started a run. Not even
- * a module of node's is imported here: each of them takes milliseconds.
+ * Turns the command line into an exit code. Loads everything lazily and imports no Node module: a built-in executor
+ * starts with every run, and each module costs milliseconds.
  */
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
@@ -23,7 +23,7 @@ async function main(words: readonly string[]): Promise<number> {
 const stdout = new Output(() => Bun.stdout.writer());
 const stderr = new Output(() => Bun.stderr.writer());
 
-/** Hidden: a built-in executor, started by this program itself. It gets no further than the executor. */
+/** Hidden command: this program starts itself as a built-in executor. */
 async function execBuiltIn([name = "", ...rest]: readonly string[]): Promise<number> {
   const { runBuiltIn } = await import("./catalog/built-in.ts");
   return runBuiltIn(name, rest);
@@ -34,7 +34,7 @@ function printVersion(): number {
   return ExitCode.ok;
 }
 
-function tell(error: unknown): number {
+function printError(error: unknown): number {
   if (error instanceof UserError) {
     stderr.write(`agent-runner: ${error.message}\n${error.hint === undefined ? "" : `  ${error.hint}\n`}`);
     return error.exitCode;
@@ -45,7 +45,7 @@ function tell(error: unknown): number {
   return ExitCode.failed;
 }
 
-const exitCode = await main(process.argv.slice(2)).catch(tell);
-// What was written may still be on its way into a pipe.
+const exitCode = await main(process.argv.slice(2)).catch(printError);
+// Waits for output that is still in flight into a pipe.
 await Promise.all([stdout.end(), stderr.end()]);
 process.exit(exitCode === ExitCode.ok && (stdout.isDiskFull || stderr.isDiskFull) ? ExitCode.failed : exitCode);

@@ -1,5 +1,4 @@
 import { expect, setSystemTime, test } from "bun:test";
-import { join } from "node:path";
 import { createLog, type Log, type LogOptions } from "../src/log.ts";
 
 function recorded(options: Partial<LogOptions> = {}): { log: Log; lines: string[] } {
@@ -22,31 +21,6 @@ test("createLog: lines have the documented form", () => {
     "<time> [INFO] poller: Received run run_xyz789 (start_session)\n",
     "<time> [INFO] executor: Starting session my-agent with agent researcher\n",
   ]);
-});
-
-// Zones written as rules, which a machine without a table of zones knows too. The tests' own process has a zone of its own in JavaScript only.
-test.each([
-  ["UTC0", "2025-01-15 10:00:05", "2025-07-15 10:00:05"],
-  ["EST5EDT,M3.2.0,M11.1.0", "2025-01-15 05:00:05", "2025-07-15 06:00:05"],
-  ["IST-5:30", "2025-01-15 15:30:05", "2025-07-15 15:30:05"],
-])("createLog: the time is that of the machine's zone, summer time included (TZ=%s)", (zone, winter, summer) => {
-  const script = `
-    import { setSystemTime } from "bun:test";
-    const { createLog } = await import(${JSON.stringify(join(import.meta.dir, "../src/log.ts"))});
-    const log = createLog("a", { format: "text", verbose: false, write: (line) => process.stdout.write(line) });
-    for (const month of ["01", "07"]) {
-      setSystemTime(new Date(\`2025-\${month}-15T10:00:05.999Z\`));
-      log.info("now");
-    }
-  `;
-  const { stdout, stderr } = Bun.spawnSync([process.execPath, "-e", script], { env: { ...process.env, TZ: zone } });
-  expect(stderr.toString()).toBe("");
-  expect(
-    stdout
-      .toString()
-      .split("\n")
-      .map((line) => line.slice(0, 19)),
-  ).toEqual([winter, summer, ""]);
 });
 
 const endsOf = (lines: readonly string[]): string[] =>

@@ -33,9 +33,10 @@ export const OWNED: readonly Owned[] = [
   {
     what: "bun:sqlite",
     api: { module: "bun:sqlite" },
-    owners: ["src/coordinator/", "src/runner/", "src/process/", "src/log.ts"],
+    owners: ["src/coordinator/", "src/runner/", "src/process/", "src/local-time.ts"],
     reason:
-      "the coordinator's store, the runner's journal and its lock are the only databases; the log asks an empty one for the local time",
+      "the coordinator's store, the runner's journal and its lock are the only databases; " +
+      "local-time.ts uses an empty one as a clock",
   },
   {
     what: "process.kill",
