@@ -35,8 +35,11 @@ export class Claims {
   readonly #sessions: Sessions;
   readonly #deadlines: Deadlines;
   readonly #leaseMs: number;
+  /** While it is false no run is given out. */
+  readonly #isGateOpen: () => boolean;
 
-  constructor(store: Store, queue: RunQueue, sessions: Sessions, deadlines: Deadlines, leaseMs: number) {
+  constructor(store: Store, queue: RunQueue, sessions: Sessions, deadlines: Deadlines, leaseMs: number, isGateOpen: () => boolean = () => true) {
+    this.#isGateOpen = isGateOpen;
     this.#store = store;
     this.#queue = queue;
     this.#sessions = sessions;
@@ -46,6 +49,7 @@ export class Claims {
 
   /** The run of the highest priority that this runner may take, the oldest of several, claimed for it; null if there is none. */
   claim(runner: RunnerRow): RunRow | null {
+    if (!this.#isGateOpen()) return null;
     const { db } = this.#store;
     const offer = offerOf(runner);
     const firstOfClass = db.query<Candidate, [string]>(FIRST_OF_CLASS);
@@ -55,7 +59,7 @@ export class Claims {
       const first = firstOfClass.get(demands);
       if (first !== null && (best === null || isBefore(first, best))) best = first;
     }
-    return best === null ? null : this.#give(best.seq, runner);
+    return best === null ? null : this.giveTo({ seq: best.seq, status: "pending" }, runner);
   }
 
   /** The runner has these and is about to start them. Runs that are not its own are left as they are. */
@@ -89,15 +93,15 @@ export class Claims {
     });
   }
 
-  #give(seq: number, runner: RunnerRow): RunRow {
+  /** Claims this pending run for the runner. */
+  giveTo(pending: Pick<RunRow, "seq" | "status">, runner: RunnerRow): RunRow {
     return this.#store.write(() => {
-      // The queue holds pending runs only.
-      move(this.#store, { seq, status: "pending" }, "claimed", {
+      move(this.#store, pending, "claimed", {
         runner_id: runner.runner_id,
         claimed_at: isoTime(),
         lease_until: isoTime(this.#leaseMs),
       });
-      const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(seq);
+      const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(pending.seq);
       if (run === null) throw new Error("the run to be claimed is gone");
       this.#deadlines.expect(Date.now() + this.#leaseMs);
       this.#sessions.update(run.session_id, { status: "running" });

@@ -1,10 +1,12 @@
 import type { FailureReason } from "../../protocol/run.ts";
 import type { Broadcast } from "../sessions/broadcast.ts";
 import type { Callbacks } from "./callbacks.ts";
+import type { ClaimGate } from "./claim-gate.ts";
 import type { Claims } from "./claims.ts";
 import { Refusal } from "../store/refusal.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { Retries } from "./retries.ts";
+import type { RunAdoption } from "./run-adoption.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { canMove, move } from "./run-status.ts";
@@ -47,6 +49,8 @@ export interface Parts {
   readonly callbacks: Callbacks;
   readonly waiters: PollWaiters;
   readonly broadcast: Broadcast;
+  readonly gate: ClaimGate;
+  readonly adoption: RunAdoption;
 }
 
 /** Everything that changes a run after its claim. */
@@ -80,7 +84,8 @@ export class RunTransitions {
   ended(runId: string, runnerId: string, ending: Ending): RunRow {
     return this.#parts.store.write(() => {
       const run = this.#owned(runId, runnerId);
-      if (run.status !== ending.status) this.#end(run, ending);
+      if (run.reason === "runner_lost" && ENDED.has(run.status)) this.#noteLateReport(run, ending);
+      else if (run.status !== ending.status) this.#end(run, ending);
       return run;
     });
   }
@@ -159,19 +164,34 @@ export class RunTransitions {
   }
 
   /**
-   * Removes a runner. What it had not started goes back to the queue; what it was to stop counts as stopped, since nobody
-   * else will say so. What it runs is failed if the runner itself said that it goes; otherwise it may come back and report.
+   * Removes a runner. What it had not started goes back to the queue. What it runs ends if the runner itself said that it
+   * goes; otherwise it may come back and report, until it is given up (`giveUpRunner`).
    */
   removeRunner(runnerId: string, byItself: boolean): void {
-    const { store, runs, runners, claims, waiters } = this.#parts;
+    const { store, runs, runners, claims, waiters, gate } = this.#parts;
     store.write(() => {
       runners.delete(runnerId);
+      gate.forget(runnerId);
       for (const run of runs.activeOf(runnerId)) {
         if (run.status === "claimed") claims.release(run);
-        else if (run.status === "stopping") this.#end(run, { status: "stopped" });
-        else if (byItself) this.#end(run, RUNNER_LEFT);
+        else if (byItself) this.#end(run, run.status === "stopping" ? { status: "stopped" } : RUNNER_LEFT);
       }
       store.afterCommit(() => waiters.wake(runnerId));
+    });
+  }
+
+  /** Gives a runner up that has been silent for `silenceMs`: fails what it was executing. Returns how many runs. */
+  giveUpRunner(runnerId: string, silenceMs: number): number {
+    const { store, runs } = this.#parts;
+    return store.write(() => {
+      const started = runs.activeOf(runnerId).filter((run) => run.status !== "claimed");
+      for (const run of started) {
+        const silence = `its runner was not heard of for ${describeMs(silenceMs)}`;
+        const error = run.status === "stopping" ? `Not known whether it was stopped: ${silence}` : `Lost: ${silence}`;
+        this.#end(run, { status: "failed", error, reason: "runner_lost" });
+      }
+      this.removeRunner(runnerId, false);
+      return started.length;
     });
   }
 
@@ -199,11 +219,19 @@ export class RunTransitions {
   }
 
   #owned(runId: string, runnerId: string): RunRow {
-    this.#parts.runners.require(runnerId);
-    const run = this.#parts.runs.get(runId);
+    const runner = this.#parts.runners.require(runnerId);
+    const run = this.#parts.adoption.adoptForReport(this.#parts.runs.get(runId), runner);
     if (run.runner_id !== runnerId)
       throw new Refusal("conflict", `Run is not claimed by this runner: ${runId} is ${run.status}`);
     return run;
+  }
+
+  /** The run was given up, and its runner came back: the ending stays, what the runner tells is kept beside it. */
+  #noteLateReport(run: RunRow, ending: Ending): void {
+    if (run.note !== null) return;
+    const told = ending.status === "failed" ? `failed: ${ending.error}` : ending.status;
+    const note = `Its runner came back at ${isoTime()} and reported: ${told}`;
+    this.#parts.store.db.query("UPDATE runs SET note = ? WHERE seq = ?").run(note, run.seq);
   }
 
   /** A stopping run that starts all the same stays stopping. */
@@ -214,9 +242,9 @@ export class RunTransitions {
   }
 
   #stopOpen(run: RunRow): void {
-    const { store, sessions, runners, waiters } = this.#parts;
+    const { store, sessions, waiters } = this.#parts;
     const runnerId = run.runner_id;
-    if (run.status === "pending" || runnerId === null || runners.find(runnerId) === null) {
+    if (run.status === "pending" || runnerId === null) {
       this.#end(run, { status: "stopped" });
       return;
     }
@@ -232,7 +260,8 @@ export class RunTransitions {
     const completedAt = isoTime();
     move(store, run, status, { error, reason, completed_at: completedAt });
     statistics.ended({ run, status, completedAt });
-    const next = retries.next(run, reason);
+    // Somebody stopped it: no retry, whatever becomes of it.
+    const next = run.status === "stopping" ? null : retries.next(run, reason);
     // A run that never began says nothing about a session that has been active before it.
     const sets = run.status !== "pending" || sessions.find(run.session_id)?.status === "pending";
     const sessionStatus = next === null ? SESSION_STATUS_AFTER[status] : "pending";

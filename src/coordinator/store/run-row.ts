@@ -37,6 +37,8 @@ export interface RunRow {
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
+  /** What is known beside the ending: what a runner that was given up told when it came back. */
+  readonly note: string | null;
   /** The trace that it belongs to (W3C Trace Context). */
   readonly traceparent: string | null;
   readonly tracestate: string | null;
