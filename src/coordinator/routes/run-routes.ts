@@ -4,7 +4,7 @@ import { readBody } from "./http.ts";
 import type { IdempotencyKeys } from "../runs/idempotency-keys.ts";
 import { answerList, pageOf } from "./paging.ts";
 import type { Routes } from "./router.ts";
-import { soughtRuns } from "./run-lists.ts";
+import { runListQuery } from "./run-lists.ts";
 import { type RunRow, wireRun } from "../store/run-row.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
@@ -26,7 +26,7 @@ export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions,
       return Response.json({ run_id: answer.run_id, session_id: answer.session_id, status: "pending" }, { headers });
     },
     "GET /runs": ({ query }) =>
-      answerList<RunRow>({ key: "runs", store, sought: soughtRuns(query), show: wireRun }, pageOf(query)),
+      answerList<RunRow>({ key: "runs", store, query: runListQuery(query), show: wireRun }, pageOf(query)),
     "GET /runs/:run_id": ({ params }) => Response.json(wireRun(runs.get(params["run_id"] ?? ""))),
     "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params["run_id"] ?? "")),
     "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params["session_id"] ?? "")),

@@ -2,12 +2,13 @@ import { Bind, CreateSession, Metadata, SessionEvent } from "../../protocol/sess
 import type { Broadcast } from "../sessions/broadcast.ts";
 import { type Call, readBody } from "./http.ts";
 import { Refusal } from "../store/refusal.ts";
-import { answerList, nextCursor, type Page, pageOf, rowsOfPage } from "./paging.ts";
+import { nextCursor, type Page, rowsOfPage } from "../store/lists.ts";
+import { answerList, pageOf } from "./paging.ts";
 import type { Routes } from "./router.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import { isTrue } from "./is-true.ts";
-import { type EventRow, type SessionEvents, soughtEvents, wireEvent } from "../sessions/session-events.ts";
-import { soughtSessions } from "./session-lists.ts";
+import { type EventRow, type SessionEvents, eventListQuery, wireEvent } from "../sessions/session-events.ts";
+import { sessionListQuery } from "./session-lists.ts";
 import { shapeOf } from "../sessions/tree-shape.ts";
 import type { SessionTrees } from "../sessions/session-trees.ts";
 import { type SessionRow, type Sessions, wireSession } from "../sessions/sessions.ts";
@@ -41,7 +42,7 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   return {
     "GET /sessions": ({ query }) =>
       answerList<SessionRow>(
-        { key: "sessions", store, sought: soughtSessions(query, isTrue(query.get("top"))), show: wireSession },
+        { key: "sessions", store, query: sessionListQuery(query, isTrue(query.get("top"))), show: wireSession },
         pageOf(query),
       ),
     "GET /sessions/:session_id": ({ params }) =>
@@ -81,7 +82,7 @@ function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts):
       const page = pageOf(query) ?? DEFAULT_TREE_PAGE;
       const rows = isTrue(query.get("active"))
         ? trees.active(page)
-        : rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
+        : rowsOfPage<SessionRow>(store, sessionListQuery(query, true), page);
       return Response.json({ trees: rows.map((row) => trees.summary(row)), next_cursor: nextCursor(rows, page) });
     },
   };
@@ -111,7 +112,7 @@ function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   const list = ({ params, query }: Call): Response => {
     const { session_id } = sessions.get(params["session_id"] ?? "");
     return answerList<EventRow>(
-      { key: "events", store, sought: soughtEvents(session_id), show: wireEvent },
+      { key: "events", store, query: eventListQuery(session_id), show: wireEvent },
       pageOf(query, "asc"),
     );
   };
@@ -134,14 +135,14 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
   return {
     "GET /sse/sessions"({ request, query, keepOpen }) {
       const sessionId = query.get("session_id");
-      const types = query.get("types");
+      const types = query.get("types")?.split(",");
       const lastEventId = Number(request.headers.get("last-event-id") ?? Number.NaN);
       const only = sessionId === null ? undefined : sessions.find(sessionId);
       keepOpen();
-      return broadcast.subscribe({
+      const stream = broadcast.subscribe({
         filter: {
           ...(sessionId === null ? {} : { sessionId }),
-          ...(types === null ? {} : { types: new Set(types.split(",")) }),
+          ...(types === undefined ? {} : { types: new Set(types) }),
         },
         ...(Number.isSafeInteger(lastEventId) ? { lastEventId } : {}),
         includeInit: isTrue(query.get("include_init") ?? "true"),
@@ -155,6 +156,17 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
         }),
         signal: request.signal,
       });
+      return new Response(stream, { headers: streamHeaders(types) });
     },
+  };
+}
+
+function streamHeaders(types: readonly string[] | undefined): Record<string, string> {
+  return {
+    "content-type": "text/event-stream",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+    // Tells a client that the coordinator applied `types`; older coordinators ignore the parameter.
+    ...(types === undefined ? {} : { "x-event-types": [...new Set(types)].join(",") }),
   };
 }
