@@ -18,7 +18,7 @@ export function routes<Route extends string>(table: {
   readonly [R in Route]: Handler<ParamOf<R>>;
 }): Routes {
   // The router fills exactly the parameters that the route names.
-  return table as Routes;
+  return table;
 }
 
 interface Route {
