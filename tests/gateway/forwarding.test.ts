@@ -81,7 +81,7 @@ test("gateway: each run has its own token", async () => {
   expect((await fetch(`${fixture.gateway.urlOf(other)}/sessions/foreign`)).status).toBe(200);
 });
 
-test("gateway: forwards neither hop-by-hop headers, headers named in Connection, nor the caller's credentials", async () => {
+test("gateway: forwards no hop-by-hop headers, no headers named in Connection, and not the credentials", async () => {
   await using fixture = gatewayFixture();
   await rawRequest(fixture, "GET", `/${fixture.grant.token}/sessions/own/status`, [
     "Connection: x-private",
