@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../coordinator/coordinator.ts";
 
 /** The metrics of a coordinator. */
 export class CoordinatorMetrics {

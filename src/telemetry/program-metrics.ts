@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../coordinator/coordinator.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 import { CoordinatorMetrics } from "./coordinator-metrics.ts";
 import { addProcessMetrics, type Program } from "./process-metrics.ts";

@@ -1,6 +1,6 @@
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Address } from "../config/values.ts";
-import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../coordinator/coordinator.ts";
 import type { Log } from "../log.ts";
 import { isLoopback } from "../protocol/loopback.ts";
 import { type RunnerObserver, unobserved } from "../runner/runs/observer.ts";

@@ -1,4 +1,4 @@
-import type { CoordinatorCounts } from "../../src/coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../../src/coordinator/coordinator.ts";
 
 /** The counts of an idle coordinator. */
 export const NO_COUNTS: CoordinatorCounts = {

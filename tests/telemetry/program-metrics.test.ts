@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { CoordinatorCounts } from "../../src/coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../../src/coordinator/coordinator.ts";
 import { ActiveRun } from "../../src/runner/runs/active-run.ts";
 import { ProgramMetrics } from "../../src/telemetry/program-metrics.ts";
 import { assignedRun } from "../runner/assigned-run.ts";
