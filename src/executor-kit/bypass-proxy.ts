@@ -1,10 +1,10 @@
 /**
- * Makes `fetch` go straight to the host of `url`, whatever HTTP_PROXY says: Bun has no option for it on a request, and asks
- * the environment at every request. `env` is the caller's own `process.env`; children inherit the exception, which they need too.
+ * Makes `fetch` bypass HTTP_PROXY for the host of `url`. Bun has no option for a single request, and reads the
+ * environment at every request. `env` is the caller's `process.env`; children need and inherit the exception too.
  */
 export function bypassProxy(env: Record<string, string | undefined>, url: string): void {
   const { hostname } = new URL(url);
-  // Both spellings: where both are set, only the lower-case one is read.
+  // Sets both spellings: if both are set, Bun reads only the lower-case one.
   for (const name of ["NO_PROXY", "no_proxy"]) {
     const known = (env[name] ?? "")
       .split(",")

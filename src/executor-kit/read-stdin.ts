@@ -1,8 +1,8 @@
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /**
- * The whole of stdin as text. Rejects when it is over `maxBytes` (64 MiB), and with the signal's reason when that fires,
- * so that a stop is obeyed even where whoever started us keeps stdin open.
+ * Reads all of stdin as text. Rejects above `maxBytes` (default: 64 MiB). Rejects with the signal's reason when
+ * `signal` fires: a stop must work even if the parent process keeps stdin open.
  */
 export async function readStdin(signal: AbortSignal, maxBytes = MAX_BYTES): Promise<string> {
   const reader = Bun.stdin.stream().getReader();
@@ -18,7 +18,7 @@ export async function readStdin(signal: AbortSignal, maxBytes = MAX_BYTES): Prom
       bytes += value.byteLength;
       if (bytes > maxBytes) {
         cancel();
-        throw new Error(`the invocation on stdin is over ${maxBytes} bytes`);
+        throw new Error(`the invocation on stdin is larger than ${maxBytes} bytes`);
       }
       chunks.push(value);
     }

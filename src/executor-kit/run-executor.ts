@@ -9,21 +9,21 @@ import { writeStderr, writeStdout } from "./write-output.ts";
 export type StopSignal = "SIGTERM" | "SIGINT";
 
 export interface ExecutorProgram {
-  /** Stands before error messages. */
+  /** Prefix of error messages. */
   readonly name: string;
-  /** What `--help` prints. */
+  /** The text of `--help`. */
   readonly usage: string;
-  /** What was typed after the program's name. */
+  /** The arguments after the program's name. */
   readonly argv: readonly string[];
   /** The program's own `process.env`. */
   readonly env: Record<string, string | undefined>;
-  /** Asked when a stop arrives; without it, every stop is obeyed. */
+  /** Decides whether to obey a stop. Default: obeys every stop. */
   readonly onSignal?: (signal: StopSignal) => "stop" | "ignore";
-  /** For how long after a stop calls about the session are still made, to tell what there is. By default they end with it. */
+  /** How long session calls continue after a stop, to send the last events. Default: 0, the stop ends them. */
   readonly lingerMs?: number;
   /**
-   * The work itself; resolves to the exit code. After `signal` has fired it rejects soon, best by passing it to every wait;
-   * work that was complete by then may still resolve to 0.
+   * Does the work; resolves to the exit code. Must reject soon after `signal` fires: pass `signal` to every wait. Work
+   * that is complete by then may still resolve to 0.
    */
   readonly execute: (context: ExecutorContext) => Promise<number>;
 }
@@ -35,8 +35,8 @@ export interface ExecutorContext {
 }
 
 /**
- * The frame of an executor; resolves to its exit code and never rejects. `--help` and `--schema` are answered without
- * reading stdin. An error is one line on stderr and exit code 1 (2: wrong arguments); a stop is 128 + the signal's number.
+ * Runs an executor from arguments to exit code; never rejects. Answers `--help` and `--schema` without reading stdin.
+ * An error is one line on stderr and exit code 1 (2: wrong arguments). A stop is 128 + the signal's number.
  */
 export async function runExecutor(program: ExecutorProgram): Promise<number> {
   const [option] = program.argv;
@@ -58,7 +58,7 @@ async function readContext(program: ExecutorProgram, { signal, callsSignal }: St
   const invocation = parseInvocation(await readStdin(signal));
   const apiUrl = program.env["AGENT_ORCHESTRATOR_API_URL"];
   if (apiUrl === undefined || !URL.canParse(apiUrl)) {
-    throw new Error("AGENT_ORCHESTRATOR_API_URL is not set to a URL: an executor is started by agent-runner");
+    throw new Error("AGENT_ORCHESTRATOR_API_URL is not set to a URL: start this executor with agent-runner");
   }
   bypassProxy(program.env, apiUrl);
   return {
@@ -70,7 +70,7 @@ async function readContext(program: ExecutorProgram, { signal, callsSignal }: St
 
 interface Stop extends Disposable {
   readonly signal: AbortSignal;
-  /** Fires later by the time that calls may linger. */
+  /** Fires `lingerMs` after `signal`. */
   readonly callsSignal: AbortSignal;
   exitCode(): number | null;
 }

@@ -6,7 +6,7 @@ import { randomHex12 } from "../protocol/identifiers.ts";
 import { CreatedRun, type ExecutionMode, isTerminal, Run, RunList } from "../protocol/run.ts";
 import { type Bind, type Metadata, type Session, SessionAnswer, type SessionEvent } from "../protocol/session.ts";
 
-/** A call to the API that was refused, or that got no answer however often it was made. `status` is 0 without an answer. */
+/** A call to the API that was refused or got no answer in any attempt. `status` is 0 without an answer. */
 export class SessionCallError extends Error {
   override readonly name = "SessionCallError";
   readonly status: number;
@@ -17,20 +17,20 @@ export class SessionCallError extends Error {
 }
 
 export interface SessionClientOptions {
-  /** `AGENT_ORCHESTRATOR_API_URL`: the runner's gateway. Its path holds a secret, so it is in no message. */
+  /** `AGENT_ORCHESTRATOR_API_URL`: the runner's gateway. Its path contains a secret, so no message contains the URL. */
   readonly apiUrl: string;
   readonly sessionId: string;
-  /** Ends waiting and retrying; the call then rejects with the signal's reason. */
+  /** Ends waits and retries; the call then rejects with the signal's reason. */
   readonly signal: AbortSignal;
-  /** How often a call is made that is answered with an error which may pass (408, 429, 500). */
+  /** Maximum attempts of a call with a transient error (408, 429, 500). */
   readonly attempts?: number;
-  /** How long a coordinator that is away (no answer, 502, 503, 504) is waited for. */
+  /** How long to wait for an unreachable coordinator (no answer, 502, 503, 504). */
   readonly patienceMs?: number;
   readonly backoffBaseMs?: number;
   readonly callTimeoutMs?: number;
 }
 
-/** An event without what the client fills in: `session_id` and `timestamp`. */
+/** An event without `session_id` and `timestamp`, which the client adds. */
 export type NewEvent = Omit<SessionEvent, "session_id" | "timestamp">;
 
 export interface ChildRun {
@@ -43,9 +43,9 @@ export interface ChildRun {
 const ResultAnswer = v.looseObject({ result: v.nullish(v.string()), result_text: v.nullish(v.string()) });
 
 /**
- * An executor's calls about its session. They go out one at a time in the order in which they were made. A coordinator that is away
- * is waited for, a day long: what the agent has done is worth more than the wait, and a stop ends it. An error that may pass is tried
- * 12 times. An event may so arrive twice, never out of order.
+ * An executor's calls about its session, sent one at a time in the order of the calls. Waits up to a day for an
+ * unreachable coordinator: the agent's work is worth more than the wait, and a stop ends the wait. Tries a call with a
+ * transient error 12 times. Retries may deliver an event twice, but never out of order.
  */
 export class SessionClient {
   readonly #options: Required<SessionClientOptions>;
@@ -62,14 +62,14 @@ export class SessionClient {
     };
   }
 
-  /** Tells who executes the session; it is `running` from then on. */
+  /** Reports the executor of the session, which is `running` from then on. */
   async bind(bind: Bind): Promise<void> {
     await this.#call("POST", `${this.#sessionPath}/bind`, bind);
   }
 
   async event(event: NewEvent): Promise<void> {
-    const whole = { ...event, session_id: this.#options.sessionId, timestamp: new Date().toISOString() };
-    await this.#call("POST", `${this.#sessionPath}/events`, whole);
+    const body = { ...event, session_id: this.#options.sessionId, timestamp: new Date().toISOString() };
+    await this.#call("POST", `${this.#sessionPath}/events`, body);
   }
 
   async message(role: "user" | "assistant", text: string): Promise<void> {
@@ -80,14 +80,14 @@ export class SessionClient {
     await this.#call("PATCH", `${this.#sessionPath}/metadata`, metadata);
   }
 
-  /** What the coordinator knows of the session: where it ran before, and as which one of the executor's own. */
+  /** Reads the session: host and folder of its last run, and the executor's own session id. */
   async session(): Promise<Session> {
     return v.parse(SessionAnswer, await this.#call("GET", this.#sessionPath)).session;
   }
 
   /** Starts a session whose parent is this one. */
   async startChild(child: ChildRun): Promise<CreatedRun> {
-    // We choose the id: creating is then safe to repeat, a second try finds the session of the first.
+    // Choosing the id here makes the request safe to retry: a second attempt finds the session of the first.
     const childSessionId = `ses_${randomHex12()}`;
     const body = {
       type: "start_session",
@@ -95,7 +95,7 @@ export class SessionClient {
       parent_session_id: this.#options.sessionId,
       execution_mode: child.executionMode,
       prompt: child.prompt,
-      // The newer API generation reads the prompt from here and ignores the field above.
+      // The second generation of the API reads the prompt from here and ignores the field above.
       parameters: { prompt: child.prompt },
       ...(child.agentName === undefined ? {} : { agent_name: child.agentName }),
       ...(child.projectDir === undefined ? {} : { project_dir: child.projectDir }),
@@ -108,7 +108,7 @@ export class SessionClient {
     }
   }
 
-  /** Waits until a run has ended, looking every `pollMs`. */
+  /** Polls a run every `pollMs` until it has ended. */
   async runEnded(runId: string, pollMs = 500): Promise<Run> {
     for (;;) {
       const run = v.parse(Run, await this.#call("GET", `/runs/${encodeURIComponent(runId)}`));
@@ -137,41 +137,41 @@ export class SessionClient {
   }
 
   #call(method: string, path: string, body?: unknown): Promise<unknown> {
-    const call = this.#last.then(() => this.#tryRepeatedly(method, path, body));
+    const call = this.#last.then(() => this.#callWithRetries(method, path, body));
     this.#last = call.catch(() => {});
     return call;
   }
 
-  async #tryRepeatedly(method: string, path: string, body: unknown): Promise<unknown> {
+  async #callWithRetries(method: string, path: string, body: unknown): Promise<unknown> {
     const { signal, attempts, patienceMs, backoffBaseMs } = this.#options;
     const endMs = performance.now() + patienceMs;
     const backoff = new Backoff({ baseMs: backoffBaseMs, capMs: 8_000 });
     for (let errors = 0; ;) {
       signal.throwIfAborted();
       try {
-        return await this.#tryOnce(method, path, body);
+        return await this.#attempt(method, path, body);
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof SessionCallError)) throw error;
-        const mayTryAgain = isAway(error.status)
+        const mayRetry = isUnreachable(error.status)
           ? performance.now() < endMs
-          : mayPass(error.status) && ++errors < attempts;
-        if (!mayTryAgain) throw error;
+          : isTransient(error.status) && ++errors < attempts;
+        if (!mayRetry) throw error;
       }
       await delay(backoff.nextMs(), signal);
     }
   }
 
-  async #tryOnce(method: string, path: string, body: unknown): Promise<unknown> {
+  async #attempt(method: string, path: string, body: unknown): Promise<unknown> {
     const { status, text } = await this.#exchange(method, path, body);
     if (status < 200 || status > 299) {
-      throw new SessionCallError(`${method} ${path} was answered ${status}: ${text.slice(0, 500)}`, status);
+      throw new SessionCallError(`${method} ${path} failed (${status}): ${text.slice(0, 500)}`, status);
     }
     try {
       return text === "" ? null : JSON.parse(text);
     } catch (error) {
-      // Not the coordinator has said that, but something in between.
-      throw new SessionCallError(`${method} ${path} was answered ${status} and something that is not JSON`, 0, error);
+      // This answer comes from a proxy, not from the coordinator.
+      throw new SessionCallError(`${method} ${path} failed: the answer (${status}) is not JSON`, 0, error);
     }
   }
 
@@ -190,11 +190,11 @@ export class SessionClient {
   }
 }
 
-/** Nobody answered, or the gateway or a proxy says so. */
-function isAway(status: number): boolean {
+/** No answer, or the gateway or a proxy reports that there is none. */
+function isUnreachable(status: number): boolean {
   return status === 0 || (status >= 502 && status <= 504);
 }
 
-function mayPass(status: number): boolean {
+function isTransient(status: number): boolean {
   return status === 408 || status === 429 || status >= 500;
 }

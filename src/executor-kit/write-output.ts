@@ -1,10 +1,10 @@
 /*
- * Not by way of node's streams: those cost as much start-up time as the rest of the runtime.
+ * Avoids node's streams: loading them takes as long as starting the rest of the runtime.
  */
 let stdout: Bun.FileSink | undefined;
 let stderr: Bun.FileSink | undefined;
 
-/** Resolves when the text has been handed to the system, so that nothing is lost at the end and a flood is not held in memory. */
+/** Resolves once the system has the text. Waiting for it keeps large output out of memory and loses nothing at exit. */
 export function writeStdout(text: string): Promise<void> {
   return write((stdout ??= Bun.stdout.writer()), text);
 }

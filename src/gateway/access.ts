@@ -9,12 +9,12 @@ import { acknowledgement, detail, forward } from "./forward.ts";
 import type { Grant } from "./grant.ts";
 import type { TreeLimits } from "./tree-limits.ts";
 
-/** `tree`: a run reads its own tree of sessions only. `coordinator`: it reads everything that is not a runner's endpoint. */
+/** What a run may read. `tree`: its own tree of sessions. `coordinator`: everything but the endpoints for runners. */
 export type GatewayScope = "tree" | "coordinator";
 
 export interface AccessRequest {
   readonly request: Request;
-  /** The path behind the token, decoded. */
+  /** The decoded segments of the path after the token. */
   readonly segments: readonly string[];
   readonly search: string;
   readonly grant: Grant;
@@ -31,8 +31,9 @@ const READABLE_OF_A_SESSION = new Set(["status", "result", "affinity", "events"]
 const READABLE_IN_COORDINATOR_SCOPE = new Set(["sessions", "runs", "events", "runners", "sse"]);
 
 /**
- * What a run may do, all of it: write its own session; read agents; start, resume, read and stop runs and sessions of its own tree, and
- * delete sessions below its own. Everything else is 403. The orchestration tools (src/mcp/) come through here too.
+ * Decides every request of a run. A run may write its own session; read agents; start, resume, read and stop runs and
+ * sessions of its own tree; and delete descendants of its session. Everything else is 403. The orchestration tools
+ * (src/mcp/) pass this check too.
  */
 export async function decide(access: AccessRequest): Promise<Response> {
   const { request, segments, grant } = access;
@@ -78,7 +79,7 @@ async function read(access: AccessRequest): Promise<Response> {
   }
   if (head === "events" && id !== undefined && action === undefined && (await grant.tree.has(id))) return pass(access);
   if (head === "sse" && id === "sessions") {
-    // Sent on as it was checked: of two `session_id` one was checked and the other might count, and `init` may tell of all sessions.
+    // Rebuilds the query. A second `session_id` would pass unchecked, and `init` could contain foreign sessions.
     const sessionId = new URLSearchParams(search).get("session_id");
     const narrowed = new URLSearchParams({ session_id: sessionId ?? "", include_init: "false" });
     if (sessionId !== null && (await grant.tree.has(sessionId)))
@@ -87,7 +88,7 @@ async function read(access: AccessRequest): Promise<Response> {
   return denied(access);
 }
 
-/** A list as the coordinator gives it, less what does not belong to the run's tree. */
+/** The coordinator's list, without rows outside the run's tree. */
 async function list(access: AccessRequest, head: "sessions" | "runs"): Promise<Response> {
   const response = await pass(access);
   if (!response.ok) return response;
@@ -105,7 +106,7 @@ async function list(access: AccessRequest, head: "sessions" | "runs"): Promise<R
   return Response.json({ ...answer, runs: answer.runs.filter(isMember) });
 }
 
-/** A run that an executor creates has the executor's session as its parent, whatever it says; a resume must stay in its tree. */
+/** Creates a run. Its parent is always the executor's own session; a resume must stay in that session's tree. */
 async function createOwnRun(access: AccessRequest): Promise<Response> {
   const { grant, request, coordinator, limits, log } = access;
   const { runId: run, sessionId, tree } = grant;
@@ -113,12 +114,12 @@ async function createOwnRun(access: AccessRequest): Promise<Response> {
   if (body instanceof Response) return body;
   const target = typeof body["session_id"] === "string" ? body["session_id"] : null;
   if (body["type"] === "resume_session" && (target === null || !(await tree.has(target)))) return denied(access);
-  const asked = traceOfHeaders(request.headers);
-  const trace = asked.traceparent === undefined ? grant.trace : asked;
+  const requestTrace = traceOfHeaders(request.headers);
+  const trace = requestTrace.traceparent === undefined ? grant.trace : requestTrace;
   const creator = {
     sessionId,
     tree,
-    turns: grant.creations,
+    creations: grant.creations,
     limits,
     trace,
     coordinator,
@@ -131,26 +132,28 @@ async function createOwnRun(access: AccessRequest): Promise<Response> {
 
 type OwnWrite = "bind" | "events" | "metadata";
 
-/** G2's short paths, and the seed's legacy `POST /events`: the session is named in the body. */
-async function writeByBody(access: AccessRequest, what: OwnWrite): Promise<Response> {
+/**
+ * The second generation's short paths, and the first generation's legacy `POST /events`: the body names the session.
+ */
+async function writeByBody(access: AccessRequest, action: OwnWrite): Promise<Response> {
   const body = await bodyOf(access.request);
   if (body instanceof Response) return body;
   const sessionId = body["session_id"];
   if (typeof sessionId !== "string" || sessionId === "") return detail(400, "session_id required");
   if (sessionId !== access.grant.sessionId) return denied(access);
-  if (what === "bind" && !body["executor_session_id"]) return detail(400, "executor_session_id required");
-  if (what === "events") return writeOwn(access, what, body);
+  if (action === "bind" && !body["executor_session_id"]) return detail(400, "executor_session_id required");
+  if (action === "events") return writeOwn(access, action, body);
   const { session_id: _, ...rest } = body;
-  return what === "bind" ? writeOwn(access, what, rest) : passBody(access, `${ownPath(access)}/metadata`, rest);
+  return action === "bind" ? writeOwn(access, action, rest) : passBody(access, `${ownPath(access)}/metadata`, rest);
 }
 
 async function writeOwn(
   access: AccessRequest,
-  what: "bind" | "events",
+  action: "bind" | "events",
   body: JsonObject | Response,
 ): Promise<Response> {
   if (body instanceof Response) return body;
-  if (what === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
+  if (action === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
   const response = await passBody(access, `${ownPath(access)}/events`, body);
   const event = v.safeParse(SessionEvent, body);
@@ -158,7 +161,7 @@ async function writeOwn(
   return response;
 }
 
-/** What each generation's coordinator wants to know beside the executor's own session id. */
+/** The fields that one generation or the other requires in a bind, besides the executor's own session id. */
 function bindDefaults({ hostname, executorType }: AccessRequest): object {
   return { hostname, executor_type: executorType, executor_profile: executorType };
 }
@@ -189,7 +192,7 @@ function upstreamPath({ segments, search }: AccessRequest): string {
   return `/${segments.map(encodeURIComponent).join("/")}${search}`;
 }
 
-/** As it came. The caller's going away drops the coordinator's side too. */
+/** Forwards the request unchanged. A caller that disconnects ends the request to the coordinator too. */
 async function pass(access: AccessRequest): Promise<Response> {
   const { request, coordinator } = access;
   const { method, headers, body, signal } = request;
@@ -197,7 +200,7 @@ async function pass(access: AccessRequest): Promise<Response> {
   return method === "GET" ? response : acknowledgement(response);
 }
 
-/** A write that was received whole is carried through, even if its sender ends meanwhile: it may be the last thing that it said. */
+/** Completes a write even if its sender disconnects meanwhile: the write may be the last event of an executor. */
 async function passBody(access: AccessRequest, path: string, body: object): Promise<Response> {
   const { coordinator, request } = access;
   const headers = new Headers({ "content-type": "application/json" });
@@ -207,12 +210,12 @@ async function passBody(access: AccessRequest, path: string, body: object): Prom
 }
 
 function denied({ request, segments, grant, log }: AccessRequest): Response {
-  const what = `${request.method} /${segments.join("/")}`;
-  // An executor that asks in a loop must not fill the log.
+  const call = `${request.method} /${segments.join("/")}`;
+  // An executor that calls in a loop must not flood the log.
   const level = ++grant.refusals <= LOGGED_REFUSALS ? "warn" : "debug";
-  log[level](`Refused to its executor: ${what.slice(0, 200)}`, { run: grant.runId, session: grant.sessionId });
+  log[level](`Refused a call of the executor: ${call.slice(0, 200)}`, { run: grant.runId, session: grant.sessionId });
   return detail(
     403,
-    `${what} is not allowed here: a run may write its own session and use runs and sessions of its own tree`,
+    `${call} is not allowed here: a run may write its own session and use runs and sessions of its own tree`,
   );
 }

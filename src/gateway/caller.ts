@@ -1,12 +1,14 @@
-/** An agent as the orchestration tools see it (src/mcp/): who it is, and what it may ask. */
+/** An agent that calls the orchestration tools (src/mcp/), with its identity and permissions. */
 export interface Caller {
-  /** The run that it belongs to; null for an agent outside of all runs. */
+  /** The agent's run; null for an agent outside of all runs. */
   readonly runId: string | null;
-  /** Its session: the parent of what it starts. Null for one that has not said any. */
+  /** The agent's session, which becomes the parent of the sessions it starts. Null if the agent names no session. */
   readonly sessionId: string | null;
-  /** Fires when it may ask nothing any more. */
+  /** Fires when the agent loses its permissions. */
   readonly ended: AbortSignal;
-  /** One request to the coordinator's API, answered as it is to this agent (`access.ts`). `path` with its query. */
+  /**
+   * Sends a request to the coordinator's API with this agent's permissions (`access.ts`). `path` includes the query.
+   */
   readonly call: (method: "GET" | "POST" | "DELETE", path: string, body?: object) => Promise<Response>;
 }
 

@@ -7,20 +7,20 @@ import type { TraceFields } from "../protocol/trace-context.ts";
 import type { SessionTree } from "./own-tree.ts";
 import { exceededLimit, type TreeLimits } from "./tree-limits.ts";
 
-/** On whose behalf a run is created. */
+/** The agent on whose behalf a run is created. */
 export interface Creator {
-  /** The session that becomes the parent; null for one outside of all sessions. */
+  /** The session that becomes the parent; null for an agent without a session. */
   readonly sessionId: string | null;
-  /** Its own tree; null where it may use every session. */
+  /** The agent's own tree; null if the agent may use every session. */
   readonly tree: SessionTree | null;
-  /** One after the other, so that each sees what the one before has created. */
-  readonly turns: Semaphore;
+  /** Serializes creations: each must see the sessions created before it, or parallel calls would exceed the limits. */
+  readonly creations: Semaphore;
   readonly limits: TreeLimits;
-  /** The trace that the run becomes part of, where the request's body names none: sent as headers, which no coordinator minds. */
+  /** The trace of the run if the request's body names none. Sent as headers, which every coordinator accepts. */
   readonly trace: TraceFields;
   readonly coordinator: CoordinatorClient;
   readonly log: Log;
-  /** Who it is, for a log line. */
+  /** The agent's name in log lines. */
   readonly name: string;
   readonly context: LogContext;
 }
@@ -28,30 +28,30 @@ export interface Creator {
 const Created = v.looseObject({ session_id: v.string(), run_id: v.string() });
 
 /**
- * `POST /runs` on an agent's behalf, by whatever way it asks: the one place where its parent is set and the limits of its tree are
- * kept. The caller has checked that a session to be resumed is in its tree. Refusals are 403 (a limit) and 409 (no such parent).
+ * Sends `POST /runs` on an agent's behalf. The only place that sets the parent and enforces the limits of the tree. The
+ * caller must check that a session to be resumed is in the agent's tree. 403: a limit is reached. 409: unknown parent.
  */
 export function createRun(creator: Creator, body: Readonly<Record<string, unknown>>): Promise<Response> {
-  return creator.turns.hold(async () => {
+  return creator.creations.hold(async () => {
     const { sessionId, tree, limits, coordinator } = creator;
     const kind = body["type"] === "resume_session" ? "resume_session" : "start_session";
     const target = typeof body["session_id"] === "string" ? body["session_id"] : null;
     if (tree !== null && !(await tree.rootExists()))
       return detail(409, `The coordinator does not know the session ${tree.root} of this run`);
-    // A resume adds to the tree of the session that is resumed.
+    // A resume adds a run to the tree of the resumed session.
     const grows = kind === "start_session" ? sessionId : target;
     const exceeded = grows === null ? null : await exceededLimit({ kind, sessionId: grows }, limits, coordinator);
     if (exceeded !== null) {
-      creator.log.warn(`A run was refused to ${creator.name}: ${exceeded}`, creator.context);
+      creator.log.warn(`Refused to create a run for ${creator.name}: ${exceeded}`, creator.context);
       return detail(403, exceeded);
     }
-    // A session that resumes itself later is not its own parent.
+    // A session that resumes itself must not become its own parent.
     const parent = target === sessionId ? null : sessionId;
     return post(creator, { ...body, parent_session_id: parent });
   });
 }
 
-/** A run whose creation was asked for whole is created, even if the one who asked ends meanwhile. */
+/** Completes the creation even if the caller disconnects meanwhile. */
 async function post(
   { coordinator, tree, trace, log, name, context }: Creator,
   body: Readonly<Record<string, unknown>>,

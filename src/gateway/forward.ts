@@ -1,7 +1,7 @@
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
 
-/** Headers that belong to one connection (RFC 9110, section 7.6.1), and those that this side sets anew. */
+/** Headers of a single connection (RFC 9110, section 7.6.1), and headers that the gateway sets itself. */
 const NOT_FORWARDED = new Set([
   "connection",
   "keep-alive",
@@ -25,15 +25,15 @@ export interface ForwardRequest {
   readonly path: string;
   readonly headers: Headers;
   readonly body: ReadableStream<Uint8Array> | string | null;
-  /** Fires when the caller has gone; the coordinator's side is dropped with it. */
+  /** Fires when the caller disconnects; ends the request to the coordinator. */
   readonly signal: AbortSignal | null;
 }
 
-/** Sends a request on with the runner's credentials; the answer's body streams. An unreachable coordinator is a 502 with a `detail`. */
+/** Forwards a request with the runner's credentials and streams the answer. 502: the coordinator is unreachable. */
 export async function forward(coordinator: CoordinatorClient, request: ForwardRequest): Promise<Response> {
   try {
     const headers = forwardable(request.headers);
-    // The body is passed on as it is or parsed here: not compressed in either case.
+    // The gateway passes bodies on unchanged or parses them; both need an uncompressed body.
     headers.set("accept-encoding", "identity");
     const authorization = await coordinator.authorization.header();
     if (authorization !== null) headers.set("authorization", authorization);
@@ -45,16 +45,19 @@ export async function forward(coordinator: CoordinatorClient, request: ForwardRe
       redirect: "manual",
     });
     if (response.status === 401 || response.status === 403) coordinator.authorization.refused();
-    const answered = forwardable(response.headers);
-    // A coordinator that compresses all the same: fetch has undone that.
-    answered.delete("content-encoding");
-    return new Response(response.body, { status: response.status, headers: answered });
+    const answerHeaders = forwardable(response.headers);
+    // If the coordinator compresses all the same, fetch has decompressed the body already.
+    answerHeaders.delete("content-encoding");
+    return new Response(response.body, { status: response.status, headers: answerHeaders });
   } catch (error) {
     return answerOfFailure(error);
   }
 }
 
-/** The whole answer to a write. It counts as acknowledged only if a coordinator has said so: a web page with status 200, or half an answer, is a 502. */
+/**
+ * Reads the whole answer to a write. Only JSON from a coordinator acknowledges a write: a web page with status 200 (a
+ * proxy's login page), or half an answer, is a 502.
+ */
 export async function acknowledgement(response: Response): Promise<Response> {
   try {
     const text = await response.text();
@@ -65,7 +68,7 @@ export async function acknowledgement(response: Response): Promise<Response> {
   }
 }
 
-/** What an executor is told when the gateway's own call to the coordinator failed. */
+/** The answer to an executor when the gateway's own call to the coordinator fails. */
 export function answerOfFailure(error: unknown): Response {
   const failure = failureOfThrown("coordinator", error);
   if (failure.kind === "refused" && failure.status !== null) return detail(failure.status, failure.message);

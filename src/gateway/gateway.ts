@@ -13,28 +13,30 @@ export interface GatewayOptions {
   readonly coordinator: CoordinatorClient;
   readonly scope: GatewayScope;
   readonly limits: TreeLimits;
-  /** Added to what an executor says when it binds its session. */
+  /** Default for an executor's bind, like `executorType`. */
   readonly hostname: string;
   readonly executorType: string;
   readonly log: Log;
-  /** Answers what comes to `/mcp` under a run's token. */
+  /** Answers requests to `/mcp` under a run's token. */
   readonly serveTools?: ServeTools;
-  /** The port of an earlier start, whose executors have it in their environment; another is taken if it is not free. */
+  /**
+   * The port of the previous process of this runner, which its executors still use. If in use, chooses another port.
+   */
   readonly port?: number | null;
 }
 
-/** Not from the range that systems give out themselves (32768 to 60999 on Linux): a port must be free again after a restart. */
+/** Outside the ephemeral range (32768 to 60999 on Linux): the port must be free again after a restart. */
 const FIRST_PORT = 20_000;
 const LAST_PORT = 31_999;
 const ATTEMPTS = 50;
 
-/** At most 256 requests of a process are in flight at once, bodies included: the runner's own reports must always find room. */
+/** Below Bun's 256 requests in flight per process, bodies included: the runner's own reports always need room. */
 const MAX_FORWARDED = 200;
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**
- * The local HTTP server that executors have as their coordinator. The first segment of the path is the run's token; what is behind
- * it is checked by `access.ts` and forwarded with the runner's credentials.
+ * The local HTTP server that executors use as their coordinator. The first path segment is the run's token. `access.ts`
+ * checks the rest, and the gateway forwards it with the runner's credentials.
  */
 export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions;
@@ -53,7 +55,7 @@ export class Gateway implements AsyncDisposable {
       try {
         return this.#serve(port);
       } catch {
-        log.warn(`Port ${port} of the earlier start is taken: executors that it left cannot reach their coordinator`);
+        log.warn(`Port ${port} of the previous runner process is in use: its executors cannot reach their coordinator`);
       }
     }
     for (let attempt = 1; ; attempt++) {
@@ -80,13 +82,13 @@ export class Gateway implements AsyncDisposable {
     return this.#server.port ?? 0;
   }
 
-  /** `onActivity` is told what the coordinator has acknowledged of the run's events. */
+  /** Creates a grant for a run. Calls `onActivity` when the coordinator acknowledges an event of the run. */
   grant(runId: string, sessionId: string, onActivity: (activity: Activity) => void = () => {}): Grant {
     return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity));
   }
 
-  /** The grant of a run that an earlier start of the runner began: the token that its executor has is good again. */
-  restore(runId: string, sessionId: string, earlier: Earlier, onActivity: (activity: Activity) => void): Grant {
+  /** Creates the grant of an adopted run, with the token that its executor already has. */
+  adopt(runId: string, sessionId: string, earlier: Earlier, onActivity: (activity: Activity) => void): Grant {
     return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity, earlier));
   }
 
@@ -95,23 +97,23 @@ export class Gateway implements AsyncDisposable {
     return grant;
   }
 
-  /** The token is dead from now on, and the streams that were opened with it end. What is being written goes on. */
+  /** Invalidates the token and ends its streams. Lets writes in flight complete. */
   revoke(grant: Grant): void {
     this.#grants.delete(grant.token);
     grant.end();
   }
 
-  /** What the executor of this run gets as `AGENT_ORCHESTRATOR_API_URL`. */
+  /** The value of `AGENT_ORCHESTRATOR_API_URL` for the run's executor. */
   urlOf(grant: Grant): string {
     return `http://127.0.0.1:${this.port}/${grant.token}`;
   }
 
-  /** What `${AGENT_ORCHESTRATOR_MCP_URL}` stands for. */
+  /** The value of `${AGENT_ORCHESTRATOR_MCP_URL}` in the run's blueprint. */
   mcpUrlOf(grant: Grant): string {
     return `${this.urlOf(grant)}/mcp`;
   }
 
-  /** An agent outside of all runs that has shown a token of its own; `sessionId` is the session that it says is its own. */
+  /** The caller for an agent outside of all runs. `sessionId` is the session that the agent names as its own. */
   outsideCaller(sessionId: string | null): Caller {
     if (sessionId !== null)
       return { ...this.#callerOf(new Grant("outside", sessionId, this.#options.coordinator, () => {})), runId: null };
@@ -130,7 +132,7 @@ export class Gateway implements AsyncDisposable {
     const [, token = "", ...rest] = url.pathname.split("/");
     const grant = this.#grants.get(token);
     if (grant === undefined) return noSuchToken();
-    // Not in a slot: it may wait for a run to end, and what it asks of the coordinator meanwhile takes one each time.
+    // Without a slot: a tool may wait long for a run to end. Each of its calls to the coordinator takes a slot.
     if (rest.join("/") === "mcp" && this.#options.serveTools !== undefined)
       return this.#options.serveTools(request, this.#callerOf(grant));
     return this.#decide(grant, request, rest, url.search);
@@ -155,24 +157,24 @@ export class Gateway implements AsyncDisposable {
       const access = { ...this.#options, request, segments, search, grant };
       const isRead = request.method === "GET";
       const answer = this.#withSlot(grant, isRead, () => decide(access));
-      return await (isRead ? answer : grant.during(answer));
+      return await (isRead ? answer : grant.track(answer));
     } catch (error) {
       return answerOfFailure(error);
     }
   }
 
-  /** The answer as soon as it begins. Its slot is free again when its body has ended, or its reader has gone. */
+  /** Resolves as soon as the answer begins. Holds the slot until the body ends or the reader disconnects. */
   #withSlot(grant: Grant, isRead: boolean, work: () => Promise<Response>): Promise<Response> {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     const hold = async (): Promise<void> => {
-      // The run may have ended while this waited for its turn; what it said last is still carried through.
+      // The run may have ended while the request waited for its slot. Its last writes still go through.
       if (isRead && grant.ended.aborted) return resolve(noSuchToken());
       const response = await work();
-      // What is written is answered as a whole; what is read may come over a long time.
+      // The answer to a write is complete already; the answer to a read may stream for a long time.
       if (!isRead || response.body === null) return resolve(response);
       const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
       resolve(new Response(readable, response));
-      // Cut off without a reason: the server would print it, line by line, into the runner's log.
+      // Aborts without a reason: Bun's server would print a reason into the runner's log.
       await response.body
         .pipeTo(writable, { signal: grant.ended, preventAbort: true })
         .catch(() => writable.abort().catch(() => {}));
@@ -186,7 +188,9 @@ function noSuchToken(): Response {
   return detail(401, "No such token: the run that it belonged to has ended, or never was");
 }
 
-/** What is checked is what is sent: no segment may turn into a path of its own once it is decoded again at the coordinator. */
+/**
+ * Rejects segments that would become another path when the coordinator decodes them: the check must match the request.
+ */
 function decodeSegments(raw: readonly string[]): string[] | null {
   try {
     const segments = raw.map((segment) => decodeURIComponent(segment));

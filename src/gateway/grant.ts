@@ -5,12 +5,12 @@ import type { TraceFields } from "../protocol/trace-context.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { SessionTree } from "./own-tree.ts";
 
-/** What a run has told the coordinator about itself so far; only what the coordinator acknowledged counts. */
+/** The events that a run has sent so far, as far as the coordinator has acknowledged them. */
 export interface Activity {
   assistantMessageSent: boolean;
   sessionStopSent: boolean;
   resultSent: boolean;
-  /** The last assistant message, at most 64 Ki characters of it. */
+  /** The end of the last assistant message, at most 64 Ki characters. */
   lastAssistantText: string;
 }
 
@@ -34,18 +34,18 @@ function newToken(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
 }
 
-/** What one run may do at the gateway: its token, its tree of sessions, what it has sent. Dies with the run. */
+/** The permissions of one run at the gateway: its token, its tree of sessions and its activity. Ends with the run. */
 export class Grant {
   readonly token: string;
   readonly tree: SessionTree;
   readonly activity: Activity;
-  /** Bounds what this run alone may have in flight: its streams must not keep others from being answered. */
+  /** Bounds the requests in flight of this run, so that its streams cannot block other runs. */
   readonly slots = new Semaphore(MAX_IN_FLIGHT);
-  /** Its creations of runs take turns. */
+  /** Serializes the creation of runs. */
   readonly creations = new Semaphore(1);
-  /** The trace that the run is part of, and with it what it starts. */
+  /** The trace of the run, and by default of the runs that it creates. */
   trace: TraceFields = {};
-  /** Calls that were refused so far. */
+  /** Number of refused calls. */
   refusals = 0;
   readonly #ended = new AbortController();
   readonly #inFlight = new Set<Promise<unknown>>();
@@ -56,7 +56,7 @@ export class Grant {
     coordinator: CoordinatorClient,
     /** Called after each change of `activity`. */
     readonly onActivity: (activity: Activity) => void,
-    /** What an earlier start of the runner gave the run and knew of it. */
+    /** The token and activity of an adopted run. */
     earlier: Earlier | null = null,
   ) {
     this.token = earlier?.token ?? newToken();
@@ -64,7 +64,7 @@ export class Grant {
     this.tree = new SessionTree(coordinator, sessionId);
   }
 
-  /** Fires when the token is dead: streams that are still open end. */
+  /** Fires when the token becomes invalid; open streams then end. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
@@ -73,8 +73,8 @@ export class Grant {
     this.#ended.abort();
   }
 
-  /** Keeps account of a write that is on its way, up to the note that is taken of it. */
-  async during<T>(write: Promise<T>): Promise<T> {
+  /** Tracks a write in flight until its effect is in `activity`. */
+  async track<T>(write: Promise<T>): Promise<T> {
     this.#inFlight.add(write);
     try {
       return await write;
@@ -93,7 +93,7 @@ export class Grant {
     if (["session_stop", "result", "message"].includes(event.event_type)) this.onActivity(this.activity);
   }
 
-  /** Waits for writes that an executor sent just before it ended: what it said last must come before the report of its end. */
+  /** Waits for writes in flight: the last events of an executor must arrive before the report of its end. */
   async settled(): Promise<void> {
     if (this.#inFlight.size > 0) await withDeadline(Promise.allSettled(this.#inFlight), IN_FLIGHT_WAIT_MS);
   }

@@ -14,8 +14,8 @@ export interface OutsideParts {
 const READABLE = new Set(["agents", "sessions", "runs"]);
 
 /**
- * What an agent outside of all runs may do that names no session as its own: read, start trees of its own, resume. Whoever has the token
- * for it is a user of this runner's coordinator.
+ * Answers an agent outside of all runs that names no session of its own. The agent may read, start new trees and resume
+ * sessions: its token makes it a user of this runner's coordinator.
  */
 export async function answerOutside(
   parts: OutsideParts,
@@ -31,7 +31,7 @@ export async function answerOutside(
     const creator = {
       sessionId: null,
       tree: null,
-      turns: new Semaphore(1),
+      creations: new Semaphore(1),
       limits,
       trace: {},
       coordinator,
@@ -41,5 +41,5 @@ export async function answerOutside(
     };
     return createRun(creator, { ...body });
   }
-  return detail(403, `${method} ${path} is not allowed to an agent that has named no session as its own`);
+  return detail(403, `${method} ${path} is not allowed for an agent that names no session of its own`);
 }

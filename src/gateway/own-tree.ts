@@ -1,10 +1,13 @@
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { CoordinatorFailure } from "../client/failure.ts";
 
-/** A chain of parents that is longer than this is taken for a loop. */
+/** Treats a longer chain of parents as a cycle. */
 const MAX_DEPTH = 64;
 
-/** A run's own session and what descends from it: remembered where this run created it, else read from the sessions' parents. */
+/**
+ * A run's own session with its descendants. Remembers sessions that the run created, and reads others from the
+ * coordinator.
+ */
 export class SessionTree {
   readonly #coordinator: CoordinatorClient;
   readonly #members: Set<string>;
@@ -34,7 +37,7 @@ export class SessionTree {
     return false;
   }
 
-  /** All members that the coordinator knows now. */
+  /** All current members of the tree. */
   async all(): Promise<ReadonlySet<string>> {
     const children = new Map<string, string[]>();
     for (const { session_id, parent_session_id } of await this.#coordinator.sessions()) {
@@ -42,14 +45,14 @@ export class SessionTree {
         children.set(parent_session_id, [...(children.get(parent_session_id) ?? []), session_id]);
     }
     const found = new Set(this.#members);
-    // A Set's iteration goes on over what is added meanwhile.
+    // Iterating over a Set includes members added during the iteration.
     for (const member of found) for (const child of children.get(member) ?? []) found.add(child);
     return found;
   }
 
   /**
-   * Whether the coordinator knows the run's own session: an unknown parent in `POST /runs` leaves the Python coordinator's database
-   * locked for good (protocol, section 0).
+   * Whether the coordinator knows the run's own session. An unknown parent in `POST /runs` locks the database of a
+   * Python coordinator for good (protocol, section 0).
    */
   async rootExists(): Promise<boolean> {
     this.#rootIsKnown ||= await this.#exists(this.root);

@@ -4,34 +4,34 @@ import * as v from "valibot";
 import type { SessionCalls } from "./session-calls.ts";
 import type { SessionWatch } from "./session-watch.ts";
 
-/** What the tools need of the runner. */
+/** Services of the runner that the tools use. */
 export interface RunnerHooks {
   readonly watch: SessionWatch;
-  /** How the coordinator shows a run; for a run that the caller has just created. */
+  /** Reads a run from the coordinator, without the caller's limits; only for a run that the caller has just created. */
   readonly run: (runId: string) => Promise<{ readonly status: string; readonly error: string | null }>;
-  /** Fires when the runner takes no more runs. */
+  /** Fires when the runner begins to drain. */
   readonly draining: AbortSignal;
-  /** The run's agent only waits for another run until this is disposed of. */
+  /** Marks the run as waiting for another run until disposal: a waiting run needs no slot. */
   readonly waits: (runId: string) => Disposable;
 }
 
-/** One call of a tool. */
+/** One tool call. */
 export interface CallContext {
   readonly caller: Caller;
   readonly calls: SessionCalls;
   readonly hooks: RunnerHooks;
   readonly headers: CallHeaders;
-  /** Fires when the caller has given up this call. */
+  /** Fires when the caller cancels this call. */
   readonly cancelled: AbortSignal;
-  /** Tells the caller that the call is still under way. */
+  /** Sends a progress notification to the caller. */
   readonly progress: (message: string) => Promise<void>;
 }
 
-/** What a client may set by headers (protocol, section 16). */
+/** The settings that a client sends as headers (protocol, section 16). */
 export interface CallHeaders {
-  /** Blueprints are listed that have all of these. */
+  /** Lists only blueprints with all of these tags. */
   readonly tags: readonly string[];
-  /** Added to the demands of each run that is created. */
+  /** Added to the demands of each created run. */
   readonly demands: Demands | null;
 }
 
@@ -43,7 +43,7 @@ export function readHeaders(headers: Headers): CallHeaders {
   };
 }
 
-/** What makes no sense is ignored, as the existing servers do it. */
+/** Ignores invalid demands, as the Python servers do. */
 function readDemands(text: string | null): Demands | null {
   try {
     const demands = v.safeParse(Demands, JSON.parse(text ?? ""));

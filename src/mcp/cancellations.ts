@@ -3,9 +3,9 @@ import type { Caller } from "../gateway/caller.ts";
 export const SESSION_HEADER = "mcp-session-id";
 
 /**
- * Calls that are under way and may be given up. A client gives up a call by another request (`notifications/cancelled`, before 2026) or by
- * closing the connection that the call came on. Ids of calls are each client's own: what tells two clients of one agent apart is the
- * session id that the answer to `initialize` gave each.
+ * Calls in flight that the client may cancel. A client cancels a call by closing the call's connection, or (before MCP
+ * 2026) by `notifications/cancelled` in another request. Two clients of one agent may use the same call ids; the
+ * session id from the answer to `initialize` distinguishes the clients.
  */
 export class Cancellations {
   readonly #calls = new Map<string, Set<AbortController>>();

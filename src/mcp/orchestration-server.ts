@@ -20,8 +20,9 @@ import {
 import { ToolError, toolError } from "./tool-result.ts";
 
 const INSTRUCTIONS =
-  "Starts other agents, each in a session of its own, and brings their results. Several independent tasks: start each with mode async_callback and end your " +
-  "turn; you are resumed once, with all results. One task whose result you need now: mode sync.";
+  "Starts other agents, each in its own session, and returns their results. For several independent tasks: " +
+  "start each with mode async_callback and end your turn; you are resumed once, with all results. " +
+  "For one task whose result you need now: mode sync.";
 
 export interface ServerOptions {
   readonly caller: Caller;
@@ -30,62 +31,67 @@ export interface ServerOptions {
   readonly cancellations: Cancellations;
 }
 
-/** The orchestration tools as one request of one agent sees them. Nothing outlives the request: any start of the runner can answer the next. */
+/**
+ * The MCP server for one request of one agent. The server keeps no state between requests, so the next request may go
+ * to another process of this runner.
+ */
 export function orchestrationServer(options: ServerOptions): McpServer {
   const server = new McpServer({ name: "Agent Orchestrator", version }, { instructions: INSTRUCTIONS });
   const tool = <S extends v.GenericSchema<Record<string, unknown>>>(
     name: string,
     description: string,
     schema: S,
-    act: (context: CallContext, given: v.InferOutput<S>) => Promise<CallToolResult>,
+    act: (context: CallContext, args: v.InferOutput<S>) => Promise<CallToolResult>,
   ): void => {
-    // Clients may leave tools aside until they are searched for; an orchestrator needs these from its first turn on.
+    // Some clients load tools only when a model searches for them; an orchestrator needs these in its first turn.
     const config = { description, inputSchema: toStandardJsonSchema(schema), _meta: { "anthropic/alwaysLoad": true } };
-    server.registerTool(name, config, (given, context) => call(options, context, (own) => act(own, given)));
+    server.registerTool(name, config, (args, context) =>
+      call(options, context, (callContext) => act(callContext, args)),
+    );
   };
   tool(
     "list_agent_blueprints",
-    "Lists the agents that can be started: name, description, tags and what parameters each takes.",
+    "Lists the agents that you can start: name, description, tags and parameters of each.",
     ListArguments,
-    (context, given) => listBlueprints(context, given.response_format),
+    (context, args) => listBlueprints(context, args.response_format),
   );
   tool(
     "list_agent_sessions",
-    "Lists the sessions that you, and the agents you started, have started, with their status.",
+    "Lists the sessions started by you and by the agents you started, with their status.",
     ListArguments,
-    (context, given) => listSessions(context, given.response_format),
+    (context, args) => listSessions(context, args.response_format),
   );
   tool(
     "start_agent_session",
-    "Starts an agent with a task, in a new session. See mode for how you get its result.",
+    "Starts an agent with a task in a new session. The mode decides how you get the result.",
     StartArguments,
     startSession,
   );
   tool(
     "resume_agent_session",
-    "Goes on with a session: the agent remembers it all and gets one more task.",
+    "Continues a session: the agent remembers everything so far and gets another task.",
     ResumeArguments,
     resumeSession,
   );
   tool(
     "get_agent_session_status",
-    "The status of a session: pending, running, finished, idle, failed, stopping, stopped, or not_existent.",
+    "Returns the status of a session: pending, running, finished, idle, failed, stopping, stopped, or not_existent.",
     StatusArguments,
     sessionStatus,
   );
-  tool("get_agent_session_result", "The result of a session that has finished.", ResultArguments, (context, given) =>
-    sessionResult(context, given.session_id),
+  tool("get_agent_session_result", "Returns the result of a finished session.", ResultArguments, (context, args) =>
+    sessionResult(context, args.session_id),
   );
   tool(
     "delete_all_agent_sessions",
-    "Stops and deletes all sessions that list_agent_sessions shows, with their results.",
+    "Stops and deletes all sessions that list_agent_sessions lists, with their results.",
     NoArguments,
     (context) => deleteAll(context),
   );
   return server;
 }
 
-/** Whatever goes wrong is a result that the agent can read. */
+/** Runs one tool call. Turns every error into a result that the agent can read. */
 async function call(
   { caller, hooks, headers, cancellations }: ServerOptions,
   { mcpReq }: ServerContext,
@@ -96,7 +102,7 @@ async function call(
   let step = 0;
   const progress = async (message: string): Promise<void> => {
     if (token === undefined) return;
-    // A caller that has gone hears nothing, and misses nothing.
+    // Fails when the caller has disconnected; the caller then needs no progress.
     await mcpReq
       .notify({ method: "notifications/progress", params: { progressToken: token, progress: ++step, message } })
       .catch(() => {});

@@ -5,7 +5,7 @@ import { bearerTokenOf, isToken } from "../protocol/bearer-token.ts";
 import { SessionId } from "../protocol/identifiers.ts";
 
 export interface OutsideOptions {
-  /** 0: chosen by the system. */
+  /** 0: any free port. */
   readonly port: number;
   readonly token: string;
   readonly serveTools: ServeTools;
@@ -17,8 +17,9 @@ export interface OutsideListener extends AsyncDisposable {
 }
 
 /**
- * The orchestration tools for agents outside of all runs: on 127.0.0.1 at `/mcp`, for whoever shows the token. A session that such an agent
- * names by `X-Agent-Session-Id` is its own: parent of what it starts, and the bound of what it sees.
+ * Serves the orchestration tools to agents outside of all runs: on 127.0.0.1 at `/mcp`, with a token. An agent may name
+ * its session in `X-Agent-Session-Id`. That session becomes the parent of the sessions that the agent starts, and
+ * limits the agent to its tree.
  */
 export function listenOutside(options: OutsideOptions): OutsideListener {
   const server = serve(options);
@@ -30,17 +31,17 @@ function serve({ port, token, serveTools, callerOf }: OutsideOptions): Bun.Serve
     if (!isToken(bearerTokenOf(request), token)) {
       const headers = { "www-authenticate": "Bearer" };
       return Response.json(
-        { detail: "A bearer token is needed; the runner's log says where it is" },
+        { detail: "A bearer token is required; the runner's log says where to find the token" },
         { status: 401, headers },
       );
     }
     if (new URL(request.url).pathname !== "/mcp")
-      return Response.json({ detail: "There is nothing but /mcp here" }, { status: 404 });
+      return Response.json({ detail: "Not found: the only path is /mcp" }, { status: 404 });
     const named = request.headers.get("x-agent-session-id");
-    // A placeholder that nobody has filled names nothing.
+    // An MCP client that does not fill placeholders sends `${AGENT_SESSION_ID}` itself.
     if (!named || named.startsWith("${")) return serveTools(request, callerOf(null));
     if (!v.is(SessionId, named))
-      return Response.json({ detail: "X-Agent-Session-Id is not a session's id" }, { status: 400 });
+      return Response.json({ detail: "X-Agent-Session-Id is not a valid session id" }, { status: 400 });
     return serveTools(request, callerOf(named));
   };
   const error = (thrown: unknown): Response => Response.json({ detail: describeError(thrown) }, { status: 500 });
@@ -49,10 +50,10 @@ function serve({ port, token, serveTools, callerOf }: OutsideOptions): Bun.Serve
   } catch (thrown) {
     const why =
       errorCode(thrown) === "EADDRINUSE"
-        ? "is taken by another program"
+        ? "is in use by another program"
         : `cannot be listened on: ${describeError(thrown)}`;
     throw new UserError(`Port ${port} (--mcp-port) ${why}`, {
-      hint: "Give another port, or 0 for any free one",
+      hint: "Choose another port, or 0 for any free port",
       cause: thrown,
     });
   }

@@ -4,35 +4,37 @@ import { describeError, errorCode, UserError } from "../errors.ts";
 
 export interface OutsideToken {
   readonly value: string;
-  /** Where it comes from, for the user. */
+  /** Where the token comes from, for the log. */
   readonly source: string;
 }
 
 const FILE = "mcp-token";
-const SHORTEST = 16;
+const MIN_LENGTH = 16;
 
-/** The token that agents outside of all runs have to show: the one that is set, else one that is made once in the state folder. */
-export function outsideToken(set: string | undefined, stateDir: string): OutsideToken {
-  if (set !== undefined) return { value: set, source: "the one that is set" };
+/**
+ * The token for agents outside of all runs: the configured token, or else a token generated once in the state folder.
+ */
+export function outsideToken(configured: string | undefined, stateDir: string): OutsideToken {
+  if (configured !== undefined) return { value: configured, source: "the configured token" };
   const path = join(stateDir, FILE);
   try {
-    const value = readOrMake(path);
-    if (value.length < SHORTEST) throw new Error(`it has fewer than ${SHORTEST} characters`);
+    const value = readOrCreate(path);
+    if (value.length < MIN_LENGTH) throw new Error(`it has fewer than ${MIN_LENGTH} characters`);
     return { value, source: path };
   } catch (error) {
-    throw new UserError(`The token for --mcp-port cannot be had from ${path}: ${describeError(error)}`, {
-      hint: "Remove the file, and a new token is made; or set AGENT_RUNNER_MCP_TOKEN",
+    throw new UserError(`Cannot read the token for --mcp-port from ${path}: ${describeError(error)}`, {
+      hint: "Delete the file to get a new token, or set AGENT_RUNNER_MCP_TOKEN",
       cause: error,
     });
   }
 }
 
-/** Two runners may come to it at the same moment: one of them makes it, both read it. */
-function readOrMake(path: string): string {
+/** Creates the file exclusively: if two runners start at the same moment, one creates the token and both use it. */
+function readOrCreate(path: string): string {
   try {
-    const made = Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
-    writeFileSync(path, `${made}\n`, { mode: 0o600, flag: "wx" });
-    return made;
+    const token = Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
+    writeFileSync(path, `${token}\n`, { mode: 0o600, flag: "wx" });
+    return token;
   } catch (error) {
     if (errorCode(error) !== "EEXIST") throw error;
     chmodSync(path, 0o600);

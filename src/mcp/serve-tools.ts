@@ -27,8 +27,8 @@ const Cancelled = v.looseObject({
 });
 
 /**
- * Serves the orchestration tools over MCP, both the current revision and those before it, without keeping anything between two requests. A
- * session id is given to each client, and any is taken: a runner that was started again knows none.
+ * Serves the orchestration tools over the current and earlier revisions of MCP, without state between requests. Gives
+ * each client a session id, and accepts any id: a restarted runner knows none of the earlier ids.
  */
 export function toolServer({ coordinator, log, draining, waits }: ToolOptions): ServeTools {
   const watch = new SessionWatch({ coordinator, log });
@@ -39,7 +39,7 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
       hostHeaderValidationResponse(request, localhostAllowedHostnames()) ??
       originValidationResponse(request, localhostAllowedOrigins());
     if (refused !== undefined) return refused;
-    noteForeignParent(request, caller, log);
+    logForeignParent(request, caller, log);
     const { headers } = request;
     const handler = createMcpHandler(() => orchestrationServer({ caller, hooks, headers, cancellations }));
     if (request.method !== "POST") return handler.fetch(request);
@@ -59,11 +59,11 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
   };
 }
 
-/** The run's token says who the parent is; a header that says otherwise does not count. */
-function noteForeignParent({ headers }: Request, { runId, sessionId }: Caller, log: Log): void {
+/** Logs a header that names another session than the run's. The run's token decides who the parent is. */
+function logForeignParent({ headers }: Request, { runId, sessionId }: Caller, log: Log): void {
   const named = headers.get("x-agent-session-id");
   if (runId === null || !named || named === sessionId || named.startsWith("${")) return;
-  log.debug("X-Agent-Session-Id names another session than the run's; the run's counts", {
+  log.debug("Ignoring X-Agent-Session-Id: it names another session than the run's", {
     run: runId,
     ...(sessionId === null ? {} : { session: sessionId }),
   });

@@ -16,7 +16,7 @@ const Agent = v.looseObject({
 });
 export type Agent = v.InferOutput<typeof Agent>;
 
-/** The first generation has `result`; the second has one of the others. */
+/** The first generation answers with `result`, the second with one of the other fields. */
 const ResultAnswer = v.looseObject({
   result: v.nullish(v.string()),
   result_text: v.nullish(v.string()),
@@ -28,20 +28,20 @@ export interface SessionResult {
   readonly result_data: unknown;
 }
 
-/** An answer that is not 2xx. */
+/** An answer with a status outside 2xx. */
 interface Refusal {
   readonly status: number;
   readonly detail: string;
 }
 
 /**
- * The coordinator's API as the tools need it, by the right of one caller. A refusal that an agent has to hear of is a ToolError in words
- * that tell it what to do.
+ * The coordinator's API for the tools, with the permissions of one caller. Throws a ToolError for an error that the
+ * agent must see; the message says what the agent can do.
  */
 export class SessionCalls {
   constructor(readonly caller: Caller) {}
 
-  /** Active blueprints with all of these tags. */
+  /** The active blueprints with all of these tags. */
   async agents(tags: readonly string[]): Promise<Agent[]> {
     const query = tags.length === 0 ? "" : `?tags=${tags.map(encodeURIComponent).join(",")}`;
     const agents = await this.#get(`/agents${query}`, v.array(v.unknown()));
@@ -51,7 +51,7 @@ export class SessionCalls {
   }
 
   async hasAgent(name: string): Promise<boolean> {
-    const answer = await this.#ask("GET", `/agents/${encodeURIComponent(name)}`);
+    const answer = await this.#request("GET", `/agents/${encodeURIComponent(name)}`);
     if (answer.ok || answer.refusal.status === 404) return answer.ok;
     throw broken(answer.refusal);
   }
@@ -60,16 +60,16 @@ export class SessionCalls {
     return keepValid(Session, (await this.#get("/sessions", SessionList)).sessions);
   }
 
-  /** `not_existent` for one that was deleted. ToolError for one that is none of the caller's. */
+  /** `not_existent` for a deleted session. Throws a ToolError for a session outside the caller's tree. */
   async status(sessionId: string): Promise<string> {
-    const answer = await this.#ask("GET", `${pathOf(sessionId)}/status`);
+    const answer = await this.#request("GET", `${pathOf(sessionId)}/status`);
     if (answer.ok) return parsed(v.looseObject({ status: v.string() }), answer.body).status;
     throw answer.refusal.status === 403 ? notYours(sessionId) : broken(answer.refusal);
   }
 
-  /** What the session's last turn said; null where there is none. A string says why the session has no result yet. */
+  /** The result of the session's last turn, with nulls if it has none. A string says why there is no result yet. */
   async result(sessionId: string): Promise<SessionResult | string> {
-    const answer = await this.#ask("GET", `${pathOf(sessionId)}/result`);
+    const answer = await this.#request("GET", `${pathOf(sessionId)}/result`);
     if (answer.ok) {
       const { result, result_text, result_data } = parsed(ResultAnswer, answer.body);
       return { result_text: result ?? result_text ?? null, result_data: result_data ?? null };
@@ -77,29 +77,26 @@ export class SessionCalls {
     if (answer.refusal.status === 403) throw notYours(sessionId);
     if (answer.refusal.status === 400) return answer.refusal.detail;
     if (answer.refusal.status !== 404) throw broken(answer.refusal);
-    if ((await this.status(sessionId)) === "not_existent")
-      throw new ToolError(`There is no session ${sessionId} any more: it was deleted.`);
+    if ((await this.status(sessionId)) === "not_existent") throw new ToolError(`Session ${sessionId} was deleted.`);
     return { result_text: null, result_data: null };
   }
 
   async createRun(body: object): Promise<CreatedRun> {
-    const answer = await this.#ask("POST", "/runs", body);
+    const answer = await this.#request("POST", "/runs", body);
     if (answer.ok) return parsed(CreatedRun, answer.body);
     const { status, detail } = answer.refusal;
     if (status === 502)
-      throw new ToolError(
-        `${detail}. Whether the run was created is not known: look with list_agent_sessions before you try again.`,
-      );
+      throw new ToolError(`${detail}. The run may have been created: check with list_agent_sessions before you retry.`);
     throw new ToolError(`The run was not created: ${detail}`);
   }
 
   async stop(sessionId: string): Promise<void> {
-    await this.#ask("POST", `${pathOf(sessionId)}/stop`);
+    await this.#request("POST", `${pathOf(sessionId)}/stop`);
   }
 
-  /** `busy`: a coordinator that deletes no session in which something runs says so. */
+  /** `busy`: the session has an active run, and this coordinator deletes no such session. */
   async delete(sessionId: string): Promise<"deleted" | "gone" | "busy"> {
-    const answer = await this.#ask("DELETE", pathOf(sessionId));
+    const answer = await this.#request("DELETE", pathOf(sessionId));
     if (answer.ok) return "deleted";
     if (answer.refusal.status === 404) return "gone";
     if (answer.refusal.status === 409) return "busy";
@@ -107,12 +104,12 @@ export class SessionCalls {
   }
 
   async #get<S extends v.GenericSchema>(path: string, schema: S): Promise<v.InferOutput<S>> {
-    const answer = await this.#ask("GET", path);
+    const answer = await this.#request("GET", path);
     if (!answer.ok) throw broken(answer.refusal);
     return parsed(schema, answer.body);
   }
 
-  async #ask(
+  async #request(
     method: "GET" | "POST" | "DELETE",
     path: string,
     body?: object,
@@ -134,17 +131,18 @@ function pathOf(sessionId: string): string {
 
 function notYours(sessionId: string): ToolError {
   return new ToolError(
-    `${sessionId} is no session of yours: you can use those that you or your child sessions have started; list_agent_sessions shows them.`,
+    `${sessionId} is not one of your sessions. You can use sessions started by you or your child sessions; ` +
+      "list_agent_sessions lists them.",
   );
 }
 
 function broken({ status, detail }: Refusal): ToolError {
-  const advice = status >= 500 || status === 429 ? " It may pass: try again in a while." : "";
-  return new ToolError(`The coordinator could not be asked (${status}): ${detail}.${advice}`);
+  const advice = status >= 500 || status === 429 ? " The error may be transient: retry in a minute." : "";
+  return new ToolError(`The call to the coordinator failed (${status}): ${detail}.${advice}`);
 }
 
 function parsed<S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutput<S> {
   const result = v.safeParse(schema, body);
   if (result.success) return result.output;
-  throw new ToolError("The coordinator gave an answer that makes no sense. Try again in a while.");
+  throw new ToolError("The coordinator sent an invalid answer. Retry in a minute.");
 }

@@ -2,14 +2,14 @@ import type { CallToolResult } from "@modelcontextprotocol/server";
 import { delay } from "../async/delay.ts";
 import type { Session } from "../protocol/session.ts";
 import type { CallContext } from "./call-context.ts";
-import { cut } from "./start-tools.ts";
+import { truncated } from "./start-tools.ts";
 import type { StatusArguments } from "./tool-arguments.ts";
 import { ToolError, toolResult } from "./tool-result.ts";
 import { untilSettled } from "./wait.ts";
 
 type Format = "markdown" | "json" | null | undefined;
 
-/** A session that was told to stop is given so long before it is left where it is. */
+/** How long a deletion waits for a session to stop. */
 const STOP_WAIT_MS = 10_000;
 const RETRY_EVERY_MS = 250;
 
@@ -26,21 +26,20 @@ export async function listBlueprints({ calls, headers }: CallContext, format: Fo
 }
 
 export async function listSessions(context: CallContext, format: Format): Promise<CallToolResult> {
-  const rows = (await sessionsBelow(context)).map(
-    ({ session_id, status, agent_name, created_at, last_resumed_at }) => ({
-      session_id,
-      status,
-      agent_name,
-      created_at,
-      last_resumed_at,
-    }),
-  );
+  const rows = (await descendants(context)).map(({ session_id, status, agent_name, created_at, last_resumed_at }) => ({
+    session_id,
+    status,
+    agent_name,
+    created_at,
+    last_resumed_at,
+  }));
   return list(
     "sessions",
     rows,
     format,
     (row) =>
-      `## ${row.session_id}\n- status: ${row.status}\n- agent: ${row.agent_name ?? "none"}\n- created: ${row.created_at ?? "unknown"}`,
+      `## ${row.session_id}\n- status: ${row.status}\n- agent: ${row.agent_name ?? "none"}\n` +
+      `- created: ${row.created_at ?? "unknown"}`,
   );
 }
 
@@ -56,8 +55,8 @@ function list<T extends object>(
   return toolResult([...rows]);
 }
 
-/** What the caller and its child sessions have started; not its own session, which it would wait for in vain. */
-async function sessionsBelow({ calls, caller }: CallContext): Promise<Session[]> {
+/** The descendants of the caller's session, without that session itself: a session cannot wait for its own end. */
+async function descendants({ calls, caller }: CallContext): Promise<Session[]> {
   return (await calls.sessions()).filter(({ session_id }) => session_id !== caller.sessionId);
 }
 
@@ -67,7 +66,7 @@ export async function sessionStatus(
 ): Promise<CallToolResult> {
   if (wait_seconds > 0 && session_id === context.caller.sessionId)
     throw new ToolError(`${session_id} is your own session: it cannot wait for its own end.`);
-  // Before the wait: whether it is one of the caller's.
+  // Before the wait, because it throws for a session outside the caller's tree.
   const now = await context.calls.status(session_id);
   return toolResult({
     session_id,
@@ -77,39 +76,41 @@ export async function sessionStatus(
 
 export async function sessionResult({ calls }: CallContext, sessionId: string): Promise<CallToolResult> {
   const result = await calls.result(sessionId);
-  if (typeof result !== "string") return toolResult({ session_id: sessionId, ...cut(result) });
+  if (typeof result !== "string") return toolResult({ session_id: sessionId, ...truncated(result) });
   const status = await calls.status(sessionId);
   const advice = ["failed", "stopped"].includes(status)
-    ? "It has none; resume_agent_session can go on with it."
-    : "Wait for its end with get_agent_session_status and wait_seconds, or end your turn if you started it with async_callback.";
+    ? "Continue it with resume_agent_session."
+    : "Wait for its end with get_agent_session_status and wait_seconds, " +
+      "or end your turn if you started it with async_callback.";
   throw new ToolError(`Session ${sessionId} has no result: it is ${status}. ${advice}`);
 }
 
-/** Deletes all sessions below the caller's own, the deepest first, so that none is ever without its parent; what runs is stopped. */
+/** Stops and deletes the descendants of the caller's session. Deletes children before their parents. */
 export async function deleteAll(context: CallContext): Promise<CallToolResult> {
   const { caller } = context;
   if (caller.sessionId === null) {
     throw new ToolError(
-      "This deletes the sessions below your own, and you have named none: send the header X-Agent-Session-Id.",
+      "This tool deletes the descendants of your session, but your requests name no session. " +
+        "Send the header X-Agent-Session-Id.",
     );
   }
-  const sessions = deepestFirst(await sessionsBelow(context));
+  const sessions = deepestFirst(await descendants(context));
   let deleted = 0;
-  const left: string[] = [];
+  const busy: string[] = [];
   for (const { session_id } of sessions) {
     const outcome = await deleteStopped(context, session_id);
     if (outcome === "deleted") deleted++;
-    if (outcome === "busy") left.push(session_id);
+    if (outcome === "busy") busy.push(session_id);
   }
-  if (left.length === 0) return toolResult({ deleted_count: deleted });
+  if (busy.length === 0) return toolResult({ deleted_count: deleted });
   return toolResult({
     deleted_count: deleted,
-    still_running: left,
-    message: "Those that are still running were told to stop: call this again in a while.",
+    still_running: busy,
+    message: "The sessions in still_running are being stopped. Call this tool again in a minute.",
   });
 }
 
-/** Our coordinator stops what runs in a session that is deleted; others refuse until it has been stopped. */
+/** The embedded coordinator stops a session's runs before it deletes the session; others refuse until it is stopped. */
 async function deleteStopped(
   { calls, cancelled }: CallContext,
   sessionId: string,

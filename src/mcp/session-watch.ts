@@ -5,13 +5,13 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
 import type { Log } from "../log.ts";
 
-/** Where the coordinator tells no ends: how often a wait looks, at the least, and how far apart all looks together are. */
-const LOOK_EVERY_MS = 2_000;
-const BETWEEN_LOOKS_MS = 20;
-/** Where it does: against a connection that has died unseen. */
-const LOOK_ANYWAY_EVERY_MS = 30_000;
-/** At most 256 requests of a process are in flight at once, and reports must find room. */
-const LOOKS_AT_ONCE = 8;
+/** Without a stream: the minimum interval between two checks of one wait, and between any two checks. */
+const POLL_EVERY_MS = 2_000;
+const POLL_SPACING_MS = 20;
+/** With a stream: still checks regularly, because a connection can die unnoticed. */
+const SAFETY_CHECK_EVERY_MS = 30_000;
+/** Bounds the checks in flight: a process may have 256 requests in flight, and reports need room. */
+const MAX_CONCURRENT_CHECKS = 8;
 
 export interface SessionWatchOptions {
   readonly coordinator: CoordinatorClient;
@@ -19,35 +19,35 @@ export interface SessionWatchOptions {
 }
 
 /**
- * Waits for what happens in sessions, any number of them over one stream of the coordinator's. A coordinator that has no such stream (the
- * existing ones) is asked again and again. There is no stream while nobody waits.
+ * Waits for runs to end. All waits share one event stream of the coordinator, open only while somebody waits. Polls
+ * coordinators without such a stream (the Python coordinators).
  */
 export class SessionWatch {
   readonly #options: SessionWatchOptions;
-  readonly #looks = new Semaphore(LOOKS_AT_ONCE);
-  /** What to call when a run of the session has ended; a session may be waited for more than once. */
+  readonly #checks = new Semaphore(MAX_CONCURRENT_CHECKS);
+  /** Session ids by the callback to call when a run of the session ends. A session may have several waits. */
   readonly #waiting = new Map<() => void, string>();
   #stream: AbortController | null = null;
-  #isTold = false;
+  #isStreaming = false;
 
   constructor(options: SessionWatchOptions) {
     this.#options = options;
   }
 
   /**
-   * Resolves to what `look` gives as soon as that is not null, or to null when the signal fires. A coordinator that is away is waited
-   * for; a look that it refuses rejects.
+   * Calls `check` until it returns a value other than null, and resolves to that value; null when the signal fires.
+   * Retries transient failures; rejects when the coordinator refuses a check.
    */
-  async until<T>(sessionId: string, look: () => Promise<T | null>, signal: AbortSignal): Promise<T | null> {
+  async until<T>(sessionId: string, check: () => Promise<T | null>, signal: AbortSignal): Promise<T | null> {
     while (!signal.aborted) {
       const early = new AbortController();
       const wake = (): void => early.abort();
       signal.addEventListener("abort", wake, { once: true });
-      // Before the look: what happens during it ends the pause that follows.
+      // Before the check: a run that ends during the check then ends the following pause.
       this.#join(wake, sessionId);
       try {
-        const seen = await this.#looks.hold(look).catch((error: unknown) => this.#excuse(error));
-        if (seen !== null) return seen;
+        const value = await this.#checks.hold(check).catch((error: unknown) => this.#ignoreTransient(error));
+        if (value !== null) return value;
         await delay(this.#pauseMs, early.signal);
       } finally {
         signal.removeEventListener("abort", wake);
@@ -58,11 +58,11 @@ export class SessionWatch {
   }
 
   get #pauseMs(): number {
-    return this.#isTold ? LOOK_ANYWAY_EVERY_MS : Math.max(LOOK_EVERY_MS, this.#waiting.size * BETWEEN_LOOKS_MS);
+    return this.#isStreaming ? SAFETY_CHECK_EVERY_MS : Math.max(POLL_EVERY_MS, this.#waiting.size * POLL_SPACING_MS);
   }
 
-  #excuse(error: unknown): null {
-    if (failureOfThrown("look", error).kind === "refused") throw error;
+  #ignoreTransient(error: unknown): null {
+    if (failureOfThrown("check", error).kind === "refused") throw error;
     return null;
   }
 
@@ -73,14 +73,14 @@ export class SessionWatch {
     void this.#listen(this.#stream.signal);
   }
 
-  /** Not at once: whoever looks again joins in the same turn. */
+  /** Closes the stream one turn later: a wait that checks again leaves and joins in the same turn. */
   #leave(wake: () => void): void {
     this.#waiting.delete(wake);
     setImmediate(() => {
       if (this.#waiting.size > 0) return;
       this.#stream?.abort();
       this.#stream = null;
-      this.#isTold = false;
+      this.#isStreaming = false;
     });
   }
 
@@ -92,13 +92,13 @@ export class SessionWatch {
       } catch (error) {
         const failure = failureOfThrown("GET /sse/sessions", error);
         if (failure.kind === "refused") return;
-        if (!signal.aborted) this.#options.log.debug(`No word of runs that end: ${failure.message}`);
+        if (!signal.aborted) this.#options.log.debug(`The stream of ended runs failed: ${failure.message}`);
       }
       await delay(backoff.nextMs(), signal);
     }
   }
 
-  /** False where the coordinator has no such stream. */
+  /** Reads the stream until its end. False: the coordinator has no such stream. */
   async #follow(signal: AbortSignal, backoff: Backoff): Promise<boolean> {
     let hasBegun = false;
     try {
@@ -109,17 +109,17 @@ export class SessionWatch {
         }
         hasBegun = true;
         backoff.reset();
-        this.#setTold(true);
+        this.#setStreaming(true);
       }
       return hasBegun;
     } finally {
-      if (hasBegun && this.#stream?.signal === signal) this.#setTold(false);
+      if (hasBegun && this.#stream?.signal === signal) this.#setStreaming(false);
     }
   }
 
-  /** Everyone looks: what was not told before, or is not any more, is seen now. */
-  #setTold(isTold: boolean): void {
-    this.#isTold = isTold;
+  /** Wakes every wait: a run may have ended while there was no stream. */
+  #setStreaming(isStreaming: boolean): void {
+    this.#isStreaming = isStreaming;
     for (const wake of this.#waiting.keys()) wake();
   }
 

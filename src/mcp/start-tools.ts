@@ -11,15 +11,15 @@ import { untilRunEnded } from "./wait.ts";
 const MAX_PARAMETER_CHARACTERS = 100_000;
 const MAX_RESULT_CHARACTERS = 50_000;
 
-export async function startSession(context: CallContext, given: StartArguments): Promise<CallToolResult> {
-  const agentName = given.agent_name || given.agent_blueprint_name || undefined;
-  const parameters = parametersOf(given);
-  checkMode(context, given.mode);
-  // One of the existing coordinators takes a name that it does not know for none at all.
+export async function startSession(context: CallContext, args: StartArguments): Promise<CallToolResult> {
+  const agentName = args.agent_name || args.agent_blueprint_name || undefined;
+  const parameters = parametersOf(args);
+  checkMode(context, args.mode);
+  // A Python coordinator ignores an unknown name and starts an agent without a blueprint.
   if (agentName !== undefined && !(await context.calls.hasAgent(agentName)))
     throw await unknownAgent(context, agentName);
-  const projectDir = given.project_dir || context.headers.demands?.project_dir;
-  return run(context, given.mode, {
+  const projectDir = args.project_dir || context.headers.demands?.project_dir;
+  return run(context, args.mode, {
     type: "start_session",
     prompt: promptOfParameters(parameters),
     parameters,
@@ -28,17 +28,18 @@ export async function startSession(context: CallContext, given: StartArguments):
   });
 }
 
-export async function resumeSession(context: CallContext, given: ResumeArguments): Promise<CallToolResult> {
-  const { session_id, mode } = given;
-  const parameters = parametersOf(given);
+export async function resumeSession(context: CallContext, args: ResumeArguments): Promise<CallToolResult> {
+  const { session_id, mode } = args;
+  const parameters = parametersOf(args);
   checkMode(context, mode);
   if (session_id === context.caller.sessionId && mode !== "async_poll") {
     throw new ToolError(
-      `${session_id} is your own session: it cannot wait for itself. Use mode async_poll to have it resumed after this turn.`,
+      `${session_id} is your own session: it cannot wait for itself. ` +
+        "Use mode async_poll to have it resumed after this turn.",
     );
   }
   if ((await context.calls.status(session_id)) === "not_existent")
-    throw new ToolError(`There is no session ${session_id}. list_agent_sessions shows those that there are.`);
+    throw new ToolError(`Session ${session_id} does not exist. list_agent_sessions lists your sessions.`);
   return run(context, mode, { type: "resume_session", session_id, prompt: promptOfParameters(parameters), parameters });
 }
 
@@ -49,7 +50,8 @@ function parametersOf({ parameters, prompt }: Pick<StartArguments, "parameters" 
   const { length } = JSON.stringify(all);
   if (length > MAX_PARAMETER_CHARACTERS) {
     throw new ToolError(
-      `The parameters have ${length} characters, and may have ${MAX_PARAMETER_CHARACTERS}: put long material into a file and name it.`,
+      `The parameters have ${length} characters; the maximum is ${MAX_PARAMETER_CHARACTERS}. ` +
+        "Put long material into a file and pass its path.",
     );
   }
   return all;
@@ -58,14 +60,15 @@ function parametersOf({ parameters, prompt }: Pick<StartArguments, "parameters" 
 function checkMode({ caller }: CallContext, mode: ExecutionMode): void {
   if (mode !== "async_callback" || caller.sessionId !== null) return;
   throw new ToolError(
-    "async_callback resumes your session, and you have named none. Send the header X-Agent-Session-Id, or use mode sync or async_poll.",
+    "async_callback resumes your session, but your requests name no session. " +
+      "Send the header X-Agent-Session-Id, or use mode sync or async_poll.",
   );
 }
 
 async function unknownAgent({ calls, headers }: CallContext, name: string): Promise<ToolError> {
   const names = (await calls.agents(headers.tags)).map((agent) => agent.name);
   return new ToolError(
-    `There is no agent blueprint ${name}. There are: ${names.length === 0 ? "none; leave agent_name out" : names.join(", ")}.`,
+    `Unknown agent blueprint ${name}. Available: ${names.length === 0 ? "none; omit agent_name" : names.join(", ")}.`,
   );
 }
 
@@ -82,8 +85,10 @@ async function run(context: CallContext, mode: ExecutionMode, body: object): Pro
 function handle({ caller }: CallContext, { session_id, run_id }: CreatedRun, mode: ExecutionMode): CallToolResult {
   const isCallback = mode === "async_callback";
   const message = isCallback
-    ? "Started. When you have started all you need, end your turn: you are resumed with the results when all have ended."
-    : "Started. Ask for its end with get_agent_session_status (wait_seconds waits), then for its result with get_agent_session_result.";
+    ? "Started. After you have started everything you need, end your turn: " +
+      "you are resumed with the results once all sessions have ended."
+    : "Started. Wait for its end with get_agent_session_status and wait_seconds, " +
+      "then read its result with get_agent_session_result.";
   return toolResult({
     session_id,
     status: "pending",
@@ -96,42 +101,40 @@ function handle({ caller }: CallContext, { session_id, run_id }: CreatedRun, mod
 
 async function waitFor(context: CallContext, { run_id, session_id }: CreatedRun): Promise<CallToolResult> {
   const waited = await untilRunEnded(context, run_id, session_id).catch((error: unknown) => {
-    throw new ToolError(
-      `Session ${session_id} was started, but the coordinator does not tell how it goes: ${describeError(error)}`,
-    );
+    throw new ToolError(`Session ${session_id} was started, but its progress cannot be read: ${describeError(error)}`);
   });
-  if (waited.kind !== "seen") return notWaitedFor(session_id, run_id, waited.kind);
+  if (waited.kind !== "done") return notWaitedFor(session_id, run_id, waited.kind);
   const { status, error } = waited.value;
   if (status === "failed") {
     throw new ToolError(
-      `Session ${session_id} failed: ${error ?? "no reason was given"}. It can be tried again with resume_agent_session, or another one started.`,
+      `Session ${session_id} failed: ${error ?? "no reason given"}. ` +
+        "Retry it with resume_agent_session, or start another session.",
     );
   }
   if (status === "stopped")
-    throw new ToolError(
-      `Session ${session_id} was stopped before it had finished; somebody wanted that. There is no result.`,
-    );
+    throw new ToolError(`Session ${session_id} was stopped on request before it finished. It has no result.`);
   const result = await context.calls.result(session_id);
   if (typeof result === "string")
     return toolResult({
       session_id,
       result_text: null,
       result_data: null,
-      message: `It has completed, without a result: ${result}`,
+      message: `Completed without a result: ${result}`,
     });
-  return toolResult({ session_id, ...cut(result) });
+  return toolResult({ session_id, ...truncated(result) });
 }
 
 function notWaitedFor(session_id: string, run_id: string, why: "draining" | "cancelled"): CallToolResult {
   const reason =
     why === "draining"
-      ? "The runner is shutting down and takes no more runs, so this call does not wait any longer. The session goes on, or begins when a runner takes it."
-      : "The call was given up; the session goes on.";
-  const message = `${reason} Ask for it later with get_agent_session_status and get_agent_session_result.`;
+      ? "The runner is shutting down and claims no more runs, so this call stops waiting. " +
+        "The session continues, or begins once a runner claims it."
+      : "The call was cancelled; the session continues.";
+  const message = `${reason} Check it later with get_agent_session_status and get_agent_session_result.`;
   return toolResult({ session_id, status: "pending", run_id, result_text: null, result_data: null, message });
 }
 
-export function cut(result: SessionResult): SessionResult {
+export function truncated(result: SessionResult): SessionResult {
   const { result_text: text } = result;
   if (text === null || text.length <= MAX_RESULT_CHARACTERS) return result;
   return {

@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { ExecutionMode } from "../protocol/run.ts";
 
 /*
- * The arguments of the tools: those of the second generation, and beside them those that only the first has, so that prompts written for
- * either work (protocol, section 16). The descriptions are what an agent knows of them.
+ * The arguments of the tools: those of the second generation, plus those that only the first generation has, so that
+ * prompts for either work (protocol, section 16). The agent reads the descriptions.
  */
 
 const described = <S extends v.GenericSchema>(schema: S, text: string) =>
@@ -13,22 +13,24 @@ const sessionId = v.pipe(
   v.string(),
   v.minLength(1),
   v.maxLength(200),
-  v.description("Id of the session, as start_agent_session gave it (ses_...)"),
+  v.description("Id of the session, from start_agent_session (ses_...)"),
 );
 
 const task = {
   parameters: described(
     v.record(v.string(), v.unknown()),
-    'What the agent gets. {"prompt": "the whole task in words"} unless its blueprint has a parameters_schema: then what that asks for.',
+    'Input of the agent: {"prompt": "the whole task in words"}, ' +
+      "or an object that fits the parameters_schema of its blueprint.",
   ),
   prompt: described(v.string(), 'The task in words; short for parameters {"prompt": ...}.'),
   mode: v.optional(
     v.pipe(
       ExecutionMode,
       v.description(
-        "sync: waits until the agent has ended and returns its result; can take long, and your client may give up the call before (the agent goes on then). " +
-          "async_callback: returns at once; end your turn when you have started all you need, and you are resumed with the results. " +
-          "async_poll: returns at once; ask with get_agent_session_status.",
+        "sync: waits until the agent has ended and returns its result; can take long, and your client may time out " +
+          "first (the agent continues then). async_callback: returns at once; after you have started everything you " +
+          "need, end your turn, and you are resumed with the results. " +
+          "async_poll: returns at once; check with get_agent_session_status.",
       ),
     ),
     "sync",
@@ -38,7 +40,7 @@ const task = {
 const responseFormat = {
   response_format: described(
     v.picklist(["markdown", "json"]),
-    "markdown for a list to read, json for an object with total and the list; left out: a JSON list.",
+    "markdown: a list to read; json: an object with total and the list; omitted: a JSON list.",
   ),
 };
 
@@ -48,10 +50,10 @@ export const StartArguments = v.object({
   ...task,
   agent_name: described(
     v.string(),
-    "Blueprint of the agent, from list_agent_blueprints; left out: an agent without a blueprint.",
+    "Blueprint of the agent, from list_agent_blueprints; omitted: an agent without a blueprint.",
   ),
-  agent_blueprint_name: described(v.string(), "The same as agent_name."),
-  project_dir: described(v.string(), "Folder that the agent works in; left out: the runner's own."),
+  agent_blueprint_name: described(v.string(), "Alias of agent_name."),
+  project_dir: described(v.string(), "Working folder of the agent; omitted: the runner's project folder."),
 });
 export type StartArguments = v.InferOutput<typeof StartArguments>;
 
@@ -65,7 +67,7 @@ export const StatusArguments = v.object({
       v.number(),
       v.minValue(0),
       v.maxValue(300),
-      v.description("Wait so long, at most, for the session to end (0 to 300; 0 does not wait)."),
+      v.description("Maximum time to wait for the session to end, in seconds (0 to 300; 0 does not wait)."),
     ),
     0,
   ),

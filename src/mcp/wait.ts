@@ -3,43 +3,43 @@ import type { CallContext } from "./call-context.ts";
 
 const PROGRESS_EVERY_MS = 10_000;
 
-/** A session in one of these is under way. */
-const BUSY: ReadonlySet<string> = new Set(["pending", "running", "stopping"]);
+/** The statuses of a session with an open run. */
+const OPEN: ReadonlySet<string> = new Set(["pending", "running", "stopping"]);
 
 /**
- * `draining`: the runner takes no more runs, so that the one that is waited for may not begin before another has taken it. `cancelled`:
- * nobody waits for the answer any more. Neither ends the run.
+ * `draining`: the runner claims no more runs, so the awaited run may never begin here. `cancelled`: the caller
+ * cancelled the call or its run has ended. Neither stops the awaited run.
  */
-export type Waited<T> = { readonly kind: "seen"; readonly value: T } | { readonly kind: "draining" | "cancelled" };
+export type Waited<T> = { readonly kind: "done"; readonly value: T } | { readonly kind: "draining" | "cancelled" };
 
 export interface EndedRun {
   readonly status: string;
   readonly error: string | null;
 }
 
-/** Waits for the end of a run that the caller has just created. Rejects where the coordinator does not know it any more. */
+/** Waits for the end of a run that the caller has just created. Rejects if the coordinator no longer knows the run. */
 export function untilRunEnded(context: CallContext, runId: string, sessionId: string): Promise<Waited<EndedRun>> {
-  const look = async (): Promise<EndedRun | null> => {
+  const check = async (): Promise<EndedRun | null> => {
     const run = await context.hooks.run(runId);
     return isTerminal(run.status) ? run : null;
   };
-  return wait(context, sessionId, look, null);
+  return wait(context, sessionId, check, null);
 }
 
-/** Waits until nothing is under way in a session of the caller's, for `ms` at most, and resolves to its status. */
+/** Waits up to `ms` until a session in the caller's tree has no open run. Resolves to the session's status. */
 export async function untilSettled(context: CallContext, sessionId: string, ms: number): Promise<string> {
-  const look = async (): Promise<string | null> => {
+  const check = async (): Promise<string | null> => {
     const status = await context.calls.status(sessionId);
-    return BUSY.has(status) ? null : status;
+    return OPEN.has(status) ? null : status;
   };
-  const waited = await wait(context, sessionId, look, ms);
-  return waited.kind === "seen" ? waited.value : context.calls.status(sessionId);
+  const waited = await wait(context, sessionId, check, ms);
+  return waited.kind === "done" ? waited.value : context.calls.status(sessionId);
 }
 
 async function wait<T>(
   context: CallContext,
   sessionId: string,
-  look: () => Promise<T | null>,
+  check: () => Promise<T | null>,
   ms: number | null,
 ): Promise<Waited<T>> {
   const { hooks, caller, cancelled, progress } = context;
@@ -50,13 +50,13 @@ async function wait<T>(
   for (const signal of signals) signal.addEventListener("abort", end, { once: true });
   if (signals.some((signal) => signal.aborted)) end();
   const sinceMs = performance.now();
-  const tell = (): void =>
-    void progress(`Session ${sessionId} is under way, for ${Math.round((performance.now() - sinceMs) / 1000)} s now`);
-  const timers = [setInterval(tell, PROGRESS_EVERY_MS), ...(ms === null ? [] : [setTimeout(end, ms)])];
+  const notify = (): void =>
+    void progress(`Waiting for session ${sessionId} (${Math.round((performance.now() - sinceMs) / 1000)} s)`);
+  const timers = [setInterval(notify, PROGRESS_EVERY_MS), ...(ms === null ? [] : [setTimeout(end, ms)])];
   try {
-    tell();
-    const value = await hooks.watch.until(sessionId, look, over.signal);
-    if (value !== null) return { kind: "seen", value };
+    notify();
+    const value = await hooks.watch.until(sessionId, check, over.signal);
+    if (value !== null) return { kind: "done", value };
     return { kind: hooks.draining.aborted && !cancelled.aborted && !caller.ended.aborted ? "draining" : "cancelled" };
   } finally {
     for (const timer of timers) clearTimeout(timer);

@@ -59,7 +59,7 @@ function restoreGrant(record: JournalRun, parts: RunnerParts): Grant | null {
   const { runId, sessionId } = record.assigned;
   return record.phase === "reported"
     ? null
-    : parts.gateway.restore(runId, sessionId, record, activityRecorder(runId, parts));
+    : parts.gateway.adopt(runId, sessionId, record, activityRecorder(runId, parts));
 }
 
 async function adoptRun(

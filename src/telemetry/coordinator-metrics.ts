@@ -1,7 +1,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../coordinator/coordinator.ts";
 
-/** What Prometheus reads of a coordinator. */
+/** The metrics of a coordinator. */
 export class CoordinatorMetrics {
   readonly #runs: Gauge<"status">;
   readonly #waiting: Gauge<"for">;
@@ -19,13 +19,15 @@ export class CoordinatorMetrics {
     });
     this.#waiting = new Gauge({
       name: "agent_coordinator_runs_waiting",
-      help: "Pending runs by what they wait for: a runner that may take them, their turn in their session, their time, the pause before another attempt.",
+      help:
+        "Pending runs by what they wait for: a matching runner, their turn in their session, their scheduled time, " +
+        "or the pause before a retry.",
       labelNames: ["for"],
       registers,
     });
     this.#runners = new Gauge({
       name: "agent_coordinator_runners",
-      help: "Registered runners; stale: not heard of for too long.",
+      help: "Registered runners. A stale runner has sent nothing for too long.",
       labelNames: ["status"],
       registers,
     });
@@ -37,19 +39,19 @@ export class CoordinatorMetrics {
     });
     this.#answers = new Counter({
       name: "agent_coordinator_http_answers_total",
-      help: "Requests by the class of their answer.",
+      help: "Requests, by the class of their answer's status.",
       labelNames: ["code"],
       registers,
     });
   }
 
-  /** To be told before each reading. */
+  /** Call before each scrape. */
   set({ runs: { pending, ...active }, runners, ended, answers }: CoordinatorCounts): void {
     const all = Object.values(pending).reduce((sum, count) => sum + count, 0);
     for (const [status, count] of Object.entries({ pending: all, ...active })) this.#runs.set({ status }, count);
     for (const [reason, count] of Object.entries(pending)) this.#waiting.set({ for: reason }, count);
     for (const [status, count] of Object.entries(runners)) this.#runners.set({ status }, count);
-    // They are counted elsewhere.
+    // The coordinator counts: these counters only copy its totals.
     this.#ended.reset();
     for (const [status, count] of Object.entries(ended)) this.#ended.inc({ status }, count);
     this.#answers.reset();

@@ -12,8 +12,9 @@ export interface ObservationOptions {
 const IDLE_SECONDS = 10;
 
 /**
- * Answers what monitors ask. Read-only, and nothing secret is in any answer, so it needs no token; on a loopback address a web page that
- * has rebound its own name to this machine is refused by its `Host` all the same. UserError: the address cannot be listened on.
+ * Serves metrics, health checks and status. No token protects them: every answer is read-only and free of secrets. On
+ * a loopback address, a web page that rebound its own domain to this machine is refused by its `Host` header. Throws
+ * a UserError if it cannot listen on the address.
  */
 export function serveObservation({ address, status, metrics }: ObservationOptions): Bun.Server<undefined> {
   const get =
@@ -34,14 +35,14 @@ export function serveObservation({ address, status, metrics }: ObservationOption
         "/status.json": get(() => Response.json(status())),
         "/metrics": get(metrics),
       },
-      fetch: () => text(404, "There are /metrics, /healthz, /readyz and /status.json"),
+      fetch: () => text(404, "Only /metrics, /healthz, /readyz and /status.json exist"),
       error: (error) => text(500, describeError(error)),
     });
   } catch (error) {
     const where = `${address.host}:${address.port}`;
-    const why = errorCode(error) === "EADDRINUSE" ? "it is taken" : describeError(error);
-    throw new UserError(`Cannot serve metrics on ${where}: ${why}`, {
-      hint: "Give another address with --metrics, or leave it out",
+    const reason = errorCode(error) === "EADDRINUSE" ? "the address is in use" : describeError(error);
+    throw new UserError(`Cannot serve metrics on ${where}: ${reason}`, {
+      hint: "Choose another address with --metrics, or omit the option",
       cause: error,
     });
   }

@@ -8,27 +8,28 @@ export interface Program {
 }
 
 /**
- * What runs, and the process's own figures under the names that every dashboard knows. prom-client's default set is not taken: under Bun most of it is
- * empty or wrong (heap spaces, handles), and its look at the event loop would wake an idle runner a hundred times a second.
+ * Adds version labels, and process metrics under their standard names. Does not use prom-client's default metrics:
+ * under Bun most of them are empty or wrong (heap spaces, handles), and sampling the event loop would wake an idle
+ * runner a hundred times a second.
  */
 export function addProcessMetrics(registry: Registry, { labels, startedAtMs }: Program): void {
   const info = new Gauge({
     name: "agent_runner_info",
-    help: "Always 1; what runs is in the labels.",
+    help: "Always 1; the labels describe the program.",
     labelNames: ["version", "commit", "command", "executor"],
     registers: [registry],
   });
   info.set({ version, commit, ...labels }, 1);
   const started = new Gauge({
     name: "process_start_time_seconds",
-    help: "Start of the process, seconds since the epoch.",
+    help: "Start time of the process, in seconds since the epoch.",
     registers: [registry],
   });
   started.set(Math.floor(startedAtMs / 1000));
   registry.registerMetric(
     new Gauge({
       name: "process_resident_memory_bytes",
-      help: "Resident memory.",
+      help: "Resident memory in bytes.",
       registers: [],
       collect() {
         this.set(process.memoryUsage.rss());
@@ -39,7 +40,7 @@ export function addProcessMetrics(registry: Registry, { labels, startedAtMs }: P
   registry.registerMetric(
     new Counter({
       name: "process_cpu_seconds_total",
-      help: "Processor time, user and system.",
+      help: "User and system processor time in seconds.",
       registers: [],
       collect() {
         const { user, system } = process.cpuUsage();
@@ -56,7 +57,7 @@ export function addProcessMetrics(registry: Registry, { labels, startedAtMs }: P
       help: "Open file descriptors.",
       registers: [],
       collect() {
-        // The look itself opens one.
+        // Reading the folder opens one descriptor.
         this.set(readdirSync("/proc/self/fd").length - 1);
       },
     }),

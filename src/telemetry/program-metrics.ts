@@ -1,20 +1,20 @@
 import { Registry } from "prom-client";
-import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../coordinator/coordinator.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 import { CoordinatorMetrics } from "./coordinator-metrics.ts";
 import { addProcessMetrics, type Program } from "./process-metrics.ts";
 import { RunnerMetrics } from "./runner-metrics.ts";
 
 export interface Parts {
-  /** Null in a program without a runner; it answers null as long as there is none yet. */
+  /** Null in a program without a runner. Returns null until the runner exists. */
   readonly runner: (() => RunnerStatus | null) | null;
   /** Null in a program without a coordinator. */
   readonly coordinator: { counts(): CoordinatorCounts } | null;
 }
 
-/** Everything that this program serves at `/metrics`. */
+/** All metrics of this program, as served at `/metrics`. */
 export class ProgramMetrics {
-  /** Is told what happens to runs; null where the program has no runner. */
+  /** Null in a program without a runner. */
   readonly runner: RunnerMetrics | null;
   readonly #registry = new Registry();
   readonly #readCoordinator: () => void;

@@ -34,8 +34,8 @@ import type { Outcome } from "../runner/runs/outcome.ts";
 import { version } from "../version.ts";
 import { samplerOf } from "./sampler.ts";
 
-/** A receiver that does not answer must not hold up a program that has left. */
-const LAST_SPANS_MS = 2_000;
+/** A receiver that does not answer must not delay the end of the program for longer. */
+const SHUTDOWN_MS = 2_000;
 
 const STEPS: readonly { readonly name: string; readonly from: RunState; readonly to: readonly RunState[] }[] = [
   { name: "wait for turn", from: "queued", to: ["starting", "reporting"] },
@@ -45,9 +45,9 @@ const STEPS: readonly { readonly name: string; readonly from: RunState; readonly
 ];
 
 /**
- * One trace a run, or one branch of the trace that the run belongs to: a span for the run and one for each step of it. The ids of the
- * run's span are made from the run's own id, so that the next start of a runner that was killed goes on with the span that the executor
- * was told of, and nothing has to be remembered for that.
+ * One trace per run, or one branch of the trace that the run belongs to: a span for the run, and a child span for
+ * each step. The ids of the run's span derive from the run's id. So after a runner is killed, its next process
+ * continues the span that the executor has as its parent, without any record.
  */
 export class RunSpans implements AsyncDisposable {
   readonly #ids = new RunIds();
@@ -65,12 +65,12 @@ export class RunSpans implements AsyncDisposable {
       resource,
       idGenerator: this.#ids,
       sampler: samplerOf(settings, log),
-      spanProcessors: [new BatchSpanProcessor({ exporter: telling(new OTLPTraceExporter(), log) })],
+      spanProcessors: [new BatchSpanProcessor({ exporter: loggingFailures(new OTLPTraceExporter(), log) })],
     });
     this.#tracer = this.#provider.getTracer("agent-runner", version);
   }
 
-  /** The run's own span, as the parent of what comes of it. */
+  /** The run's span, as the parent for the executor's spans. */
   traceOf(run: ActiveRun): TraceFields {
     const { traceId, spanId, traceFlags, traceState } = this.#spanOf(run).spanContext();
     const tracestate = traceState?.serialize() || run.assigned.tracestate;
@@ -93,8 +93,8 @@ export class RunSpans implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const sent = await withDeadline(this.#provider.shutdown(), LAST_SPANS_MS).catch(() => undefined);
-    if (sent === "timeout") this.#log.warn("The last traces could not be sent in time");
+    const sent = await withDeadline(this.#provider.shutdown(), SHUTDOWN_MS).catch(() => undefined);
+    if (sent === "timeout") this.#log.warn("Could not send the last traces in time");
   }
 
   #spanOf(run: ActiveRun): Span {
@@ -124,7 +124,7 @@ function attributesOf({ runId, sessionId, assigned, isTakenUp }: ActiveRun): Att
   };
 }
 
-/** Where the run carries a trace, its span is part of that. */
+/** The trace that the run belongs to, if it carries one. */
 function parentOf({ assigned: { traceparent } }: ActiveRun): Context {
   const [, traceId, spanId, flags] = traceparent?.split("-") ?? [];
   if (traceId === undefined || spanId === undefined) return ROOT_CONTEXT;
@@ -132,7 +132,7 @@ function parentOf({ assigned: { traceparent } }: ActiveRun): Context {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true });
 }
 
-/** Ids for the span of a run from the run's id; any for all other spans. */
+/** Derives the ids of a run's span from the run's id; all other spans get random ids. */
 class RunIds implements IdGenerator {
   readonly #random = new RandomIdGenerator();
   #runId: string | null = null;
@@ -159,15 +159,15 @@ function digest(text: string, length: number): string {
   return createHash("sha256").update(text).digest("hex").slice(0, length);
 }
 
-/** The exporter, with one line when spans are lost and one when they are taken again. */
-function telling(exporter: SpanExporter, log: Log): SpanExporter {
+/** Wraps the exporter: logs when spans are lost, and when they are accepted again. */
+function loggingFailures(exporter: SpanExporter, log: Log): SpanExporter {
   let isFailing = false;
   return {
     export(spans, onResult) {
       exporter.export(spans, (result) => {
         const hasFailed = result.error !== undefined;
-        if (hasFailed && !isFailing) log.warn(`Traces cannot be sent (${result.error?.message}); runs go on without`);
-        if (!hasFailed && isFailing) log.info("Traces are sent again");
+        if (hasFailed && !isFailing) log.warn(`Cannot send traces (${result.error?.message}); runs continue without`);
+        if (!hasFailed && isFailing) log.info("Sending traces again");
         isFailing = hasFailed;
         onResult(result);
       });

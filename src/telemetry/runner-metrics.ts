@@ -14,11 +14,11 @@ const OUTCOMES: readonly Outcome["kind"][] = [
 ];
 const STATES_IN_FLIGHT: readonly RunState[] = ["queued", "starting", "running", "reporting"];
 
-/** Upper bounds in seconds: delays of this program's own, and how long agents work. */
+/** Upper bounds in seconds, for delays of this program and for the work of agents. */
 const DELAY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const DURATION_BUCKETS = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 28_800];
 
-/** What Prometheus reads: counted as it happens, or read from the runner's status when it asks. */
+/** The metrics of a runner: counters and histograms of events, and gauges read from its status at each scrape. */
 export class RunnerMetrics {
   readonly #runs: Counter<"outcome">;
   readonly #startDelay: Histogram;
@@ -27,33 +27,33 @@ export class RunnerMetrics {
   readonly #heartbeatFailures: Counter;
   readonly #leftovers: Counter;
 
-  /** `status`: null as long as there is no runner. */
+  /** `status` returns null until the runner exists. */
   constructor(registry: Registry, status: () => RunnerStatus | null) {
     const registers = [registry];
     this.#runs = new Counter({
       name: "agent_runner_runs_total",
-      help: "Runs that are through, by how they ended.",
+      help: "Runs that have ended, by outcome.",
       labelNames: ["outcome"],
       registers,
     });
-    // From the first scrape on, so that the first failure is an increase.
+    // Exposes zeros from the first scrape, so that the first failure is an increase.
     for (const outcome of OUTCOMES) this.#runs.inc({ outcome }, 0);
     this.#startDelay = new Histogram({
       name: "agent_runner_run_start_delay_seconds",
-      help: "From the claim of a run to the start of its executor. Runs that were taken up after a restart are in no histogram.",
+      help: "Seconds from the claim of a run to the start of its executor. No histogram contains adopted runs.",
       buckets: DELAY_BUCKETS,
       registers,
     });
     this.#duration = new Histogram({
       name: "agent_runner_run_duration_seconds",
-      help: "From the start of a run's executor to its end.",
+      help: "Seconds from the start of a run's executor to its end.",
       labelNames: ["outcome"],
       buckets: DURATION_BUCKETS,
       registers,
     });
     this.#reportDelay = new Histogram({
       name: "agent_runner_report_delay_seconds",
-      help: "From the end of a run's executor to the acknowledgement of the report.",
+      help: "Seconds from the end of a run's executor to the acknowledgement of its report.",
       buckets: DELAY_BUCKETS,
       registers,
     });
@@ -64,7 +64,7 @@ export class RunnerMetrics {
     });
     this.#leftovers = new Counter({
       name: "agent_runner_reaped_processes_total",
-      help: "Processes that runs left behind and that were ended.",
+      help: "Leftovers of runs that were ended.",
       registers,
     });
     addStatusGauges(registry, status);
@@ -73,13 +73,13 @@ export class RunnerMetrics {
   runEnded(run: ActiveRun, { kind }: Outcome): void {
     this.#runs.inc({ outcome: kind });
     if (run.isTakenUp) return;
-    const [claimed, started, ended, through] = (["queued", "running", "reporting", "ended"] as const).map((state) =>
+    const [claimed, started, ended, reported] = (["queued", "running", "reporting", "ended"] as const).map((state) =>
       run.enteredAtMs(state),
     );
     if (claimed !== undefined && started !== undefined) this.#startDelay.observe((started - claimed) / 1000);
     if (started !== undefined && ended !== undefined)
       this.#duration.observe({ outcome: kind }, (ended - started) / 1000);
-    if (ended !== undefined && through !== undefined) this.#reportDelay.observe((through - ended) / 1000);
+    if (ended !== undefined && reported !== undefined) this.#reportDelay.observe((reported - ended) / 1000);
   }
 
   heartbeatFailed(): void {
@@ -101,7 +101,7 @@ function addStatusGauges(registry: Registry, status: () => RunnerStatus | null):
   };
   const inFlight = new Gauge({
     name: "agent_runner_runs_in_flight",
-    help: "Runs that are not through, by their state.",
+    help: "Runs that have not ended, by state.",
     labelNames: ["state"],
     registers: [],
     collect() {
@@ -109,14 +109,14 @@ function addStatusGauges(registry: Registry, status: () => RunnerStatus | null):
     },
   });
   registry.registerMetric(inFlight);
-  gauge("agent_runner_outbox_depth", "Runs whose end the coordinator has not acknowledged yet.", (now) =>
+  gauge("agent_runner_outbox_depth", "Runs whose report the coordinator has not acknowledged.", (now) =>
     countOf(now, "reporting"),
   );
-  gauge("agent_runner_online", "1 while runs are taken (state online).", ({ state }) => Number(state === "online"));
-  gauge(
-    "agent_runner_registered",
-    "1 while the coordinator counts this runner as registered, as far as is known here.",
-    ({ runnerId }) => Number(runnerId !== null),
+  gauge("agent_runner_online", "1 while the runner takes runs (state online).", ({ state }) =>
+    Number(state === "online"),
+  );
+  gauge("agent_runner_registered", "1 while the runner is registered, as far as it knows.", ({ runnerId }) =>
+    Number(runnerId !== null),
   );
   gauge("agent_runner_coordinator_up", "1 while the coordinator answers.", ({ isCoordinatorUp }) =>
     Number(isCoordinatorUp),

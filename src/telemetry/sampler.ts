@@ -8,13 +8,16 @@ import {
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Log } from "../log.ts";
 
-/** The sampler that OTEL_TRACES_SAMPLER names; the standard one, with a line about it, where there is none of that name. */
+/**
+ * The sampler that OTEL_TRACES_SAMPLER names. Falls back to the default, with a warning, if the name or argument is
+ * invalid.
+ */
 export function samplerOf({ sampler, samplerArgument }: TraceSettings, log: Log): Sampler {
   const isParentBased = sampler.startsWith("parentbased_");
   const root = rootSampler(isParentBased ? sampler.slice("parentbased_".length) : sampler, samplerArgument);
   if (root === null) {
     log.warn(
-      `OTEL_TRACES_SAMPLER or its argument makes no sense (${sampler}, ${samplerArgument ?? "no argument"}): every run is traced`,
+      `Invalid OTEL_TRACES_SAMPLER or argument (${sampler}, ${samplerArgument ?? "no argument"}): tracing every run`,
     );
     return new ParentBasedSampler({ root: new AlwaysOnSampler() });
   }

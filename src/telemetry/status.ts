@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { isReady, type RunnerStatus } from "../runner/runner-status.ts";
 import { commit, version } from "../version.ts";
 
-/** Who is asked: what does not change while the program runs. */
+/** The properties of the program that never change. */
 export interface Identity {
   readonly command: "runner" | "up" | "coordinator";
   readonly coordinatorUrl: string;
@@ -11,7 +11,7 @@ export interface Identity {
   readonly tags: readonly string[];
 }
 
-/** Body of `/status.json`. Times are ISO 8601, ages seconds. No prompt, no error text and no credential is in it. */
+/** Body of `/status.json`. Times are ISO 8601, ages are in seconds. Contains no prompt, error text or credential. */
 export const Status = v.object({
   version: v.string(),
   commit: v.string(),
@@ -23,7 +23,7 @@ export const Status = v.object({
   project_dir: v.nullable(v.string()),
   tags: v.array(v.string()),
   ready: v.boolean(),
-  /** Null where there is no runner in the program. */
+  /** Null in a program without a runner. */
   runner: v.nullable(
     v.object({
       state: v.picklist(["starting", "online", "draining", "stopping", "left"]),
@@ -44,7 +44,7 @@ export const Status = v.object({
 });
 export type Status = v.InferOutput<typeof Status>;
 
-/** `runner` is null where the program has none. */
+/** `runner` is null in a program without one. */
 export function statusOf(identity: Identity, runner: RunnerStatus | null, startedAtMs: number): Status {
   return {
     version,

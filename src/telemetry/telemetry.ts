@@ -1,6 +1,6 @@
 import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Address } from "../config/values.ts";
-import type { CoordinatorCounts } from "../coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../coordinator/coordinator.ts";
 import type { Log } from "../log.ts";
 import { isLoopback } from "../protocol/loopback.ts";
 import { type RunnerObserver, unobserved } from "../runner/runs/observer.ts";
@@ -10,30 +10,33 @@ import type { RunSpans } from "./run-spans.ts";
 import { type Identity, statusOf } from "./status.ts";
 
 export interface TelemetryOptions {
-  /** Where metrics are served; undefined: nowhere. */
+  /** The address that serves metrics; undefined: none. */
   readonly metrics: Address | undefined;
   /** Null: no traces. */
   readonly traces: TraceSettings | null;
   readonly identity: Identity;
-  /** The coordinator in this program; null where there is none. */
+  /** The coordinator in this program; null without one. */
   readonly coordinator: { counts(): CoordinatorCounts } | null;
   readonly log: Log;
 }
 
 export interface Telemetry extends AsyncDisposable {
   readonly observer: RunnerObserver;
-  /** Where it is served; null: nowhere. */
+  /** The URL of the metrics server; null without one. */
   readonly url: string | null;
-  /** From now on this runner is what is asked about. */
+  /** Shows the status of this runner from now on. */
   show(runner: { status(): RunnerStatus }): void;
 }
 
-const NOTHING: Telemetry = { observer: unobserved, url: null, show() {}, async [Symbol.asyncDispose]() {} };
+const NO_TELEMETRY: Telemetry = { observer: unobserved, url: null, show() {}, async [Symbol.asyncDispose]() {} };
 
-/** Serves metrics and sends traces as far as either is asked for. What is not asked for is not even loaded. Throws a UserError where it cannot. */
+/**
+ * Serves metrics and sends traces, each only if configured; otherwise its code is not even loaded. Throws a UserError
+ * if it cannot.
+ */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { metrics: address, traces, log } = options;
-  if (address === undefined && traces === null) return NOTHING;
+  if (address === undefined && traces === null) return NO_TELEMETRY;
   let runner: { status(): RunnerStatus } | null = null;
   const status = (): RunnerStatus | null => runner?.status() ?? null;
   const served = address === undefined ? null : await serve(address, status, options);
@@ -80,7 +83,7 @@ async function serve(
 
 async function startSpans(settings: TraceSettings, log: Log): Promise<RunSpans> {
   if (settings.otherProtocol !== null)
-    log.warn(`Traces are sent as http/json; ${settings.otherProtocol} is not spoken here`);
+    log.warn(`Sending traces as http/json; ${settings.otherProtocol} is not supported`);
   const { RunSpans } = await import("./run-spans.ts");
   return new RunSpans(settings, log.scope("telemetry"));
 }

@@ -203,7 +203,7 @@ test("--mcp-port: a token of one's own, which no executor inherits; a port that 
   const second = await world.run(["-c", api.url, "-x", "test-executor", "--mcp-port", new URL(url).port]);
   expect([second.code, second.stderr]).toEqual([
     1,
-    expect.stringContaining("is taken by another program") as unknown as string,
+    expect.stringContaining("is in use by another program") as unknown as string,
   ]);
 });
 

@@ -147,7 +147,7 @@ test("a trace receiver that does not answer holds up neither a run nor the runne
   await until("completed", () => run.status === "completed");
   runner.signal("SIGINT");
   expect(await runner.exited).toBe(0);
-  expect(runner.stdout()).toContain("The last traces could not be sent in time");
+  expect(runner.stdout()).toContain("Could not send the last traces in time");
 });
 
 function spansOf(body: string): WireSpan[] {

@@ -6,7 +6,7 @@ export interface Call {
 }
 
 export interface FakeApi extends Disposable {
-  /** As a gateway's: with a secret in its path. */
+  /** Has a secret in its path, like the gateway's URL. */
   readonly url: string;
   readonly calls: Call[];
   /** `POST /sessions/x/events` of type message as `message user`, everything else as `POST /path`. */
@@ -15,7 +15,7 @@ export interface FakeApi extends Disposable {
 
 const SECRET = "/run/s3cret";
 
-/** A real HTTP server that records what it is told and agrees to everything, unless `answer` gives a response of its own. */
+/** A real HTTP server that records every call and answers `{"ok": true}`, unless `answer` returns a response. */
 export function fakeApi(
   answer: (call: Call) => Response | undefined | Promise<Response | undefined> = () => undefined,
 ): FakeApi {

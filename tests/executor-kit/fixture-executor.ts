@@ -1,4 +1,4 @@
-// An executor on the kit, for tests: does what its prompt says.
+// An executor built on the kit, for tests. The prompt selects its behavior.
 import { delay } from "../../src/async/delay.ts";
 import { runExecutor } from "../../src/executor-kit/run-executor.ts";
 import { writeStderr, writeStdout } from "../../src/executor-kit/write-output.ts";
@@ -14,14 +14,14 @@ const ended = runExecutor({
     await session.bind({ executor_session_id: "x" });
     await writeStdout("bound\n");
     if (invocation.prompt === "wait") await delay(60_000, signal);
-    if (invocation.prompt === "last words") {
+    if (invocation.prompt === "send after stop") {
       await delay(60_000, signal);
-      await session.message("assistant", "last words");
+      await session.message("assistant", "after stop");
     }
     signal.throwIfAborted();
     return 7;
   },
 });
-// By now it listens for signals: that is in place before it waits for anything.
+// The signal handlers are in place by now: runExecutor installs them before its first wait.
 await writeStderr("listening\n");
 process.exitCode = await ended;

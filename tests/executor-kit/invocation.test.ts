@@ -11,7 +11,7 @@ const v22 = {
 };
 
 describe("parseInvocation", () => {
-  test("gives both schemas the same form", () => {
+  test("returns the same form for both schemas", () => {
     const form = {
       mode: "start",
       sessionId: "ses_1",
@@ -46,7 +46,7 @@ describe("parseInvocation", () => {
     }
   });
 
-  test("writes parameters other than a lone prompt out as inputs", () => {
+  test("renders parameters as inputs, except a lone prompt", () => {
     const parameters = { topic: "cats", text: "one\ntwo", list: [1, 2], none: null };
     expect(parseInvocation(JSON.stringify({ ...v22, parameters })).prompt).toBe(
       "<inputs>\ntopic: cats\ntext:\n  one\n  two\nlist: [1,2]\nnone: null\n</inputs>",
@@ -54,7 +54,7 @@ describe("parseInvocation", () => {
     expect(parseInvocation(JSON.stringify({ ...v22, parameters: {} })).prompt).toBe("");
   });
 
-  test("ignores fields that it does not know, and nulls", () => {
+  test("ignores unknown fields and nulls", () => {
     const parsed = parseInvocation(JSON.stringify({ ...v20, metadata: {}, project_dir: null, agent_blueprint: null }));
     expect(parsed.projectDir).toBeNull();
   });
@@ -70,13 +70,13 @@ describe("parseInvocation", () => {
     ["no parameters", { ...v22, parameters: undefined }, "the invocation has no parameters"],
     ["no session", { ...v20, session_id: undefined }, "the invocation has no session_id"],
     ["a wrong mode", { ...v20, mode: "stop" }, "the invocation's mode is invalid"],
-    ["a prompt that is no text", { ...v20, prompt: 5 }, "the invocation's prompt is invalid"],
+    ["a prompt that is not a string", { ...v20, prompt: 5 }, "the invocation's prompt is invalid"],
     ["an array", [], "the invocation is not a JSON object"],
-  ])("refuses %s in words", (_what, payload, message) => {
+  ])("refuses %s with a clear message", (_what, payload, message) => {
     expect(() => parseInvocation(JSON.stringify(payload))).toThrow(message);
   });
 
-  test("refuses what is not JSON, and nothing at all", () => {
+  test("refuses invalid JSON and empty input", () => {
     expect(() => parseInvocation("{nope")).toThrow("the invocation is not valid JSON");
     expect(() => parseInvocation(" \n")).toThrow("the invocation is empty");
   });

@@ -19,10 +19,10 @@ async function read(text: string, maxBytes: number): Promise<{ stdout: string; s
   return { stdout, stderr };
 }
 
-test("readStdin reads the whole, over many chunks", async () => {
+test("readStdin reads all of stdin across many chunks", async () => {
   expect((await read("ä".repeat(500_000), 1_000_000)).stdout).toBe("500000\n");
 });
 
-test("readStdin refuses more than its bound", async () => {
-  expect((await read("x".repeat(1001), 1000)).stderr).toContain("the invocation on stdin is over 1000 bytes");
+test("readStdin rejects input above its limit", async () => {
+  expect((await read("x".repeat(1001), 1000)).stderr).toContain("the invocation on stdin is larger than 1000 bytes");
 });

@@ -15,7 +15,7 @@ describe("runExecutor", () => {
     expect(api.outline()).toEqual(["POST /sessions/ses_000000000001/bind"]);
   });
 
-  test("makes an error one line on stderr and exit code 1", async () => {
+  test("prints an error as one line on stderr, with exit code 1", async () => {
     using folder = tempFolder();
     using api = fakeApi();
     const executor = start(folder.path, api.url, invocation20("throw"));
@@ -23,7 +23,7 @@ describe("runExecutor", () => {
     expect(executor.stderr()).toBe("listening\nfixture: first line second line\n");
   });
 
-  test("names what is wrong with the invocation", async () => {
+  test("names the fault of an invalid invocation", async () => {
     using folder = tempFolder();
     using api = fakeApi();
     const executor = start(folder.path, api.url, "not json");
@@ -31,7 +31,7 @@ describe("runExecutor", () => {
     expect(executor.stderr()).toBe("listening\nfixture: the invocation is not valid JSON\n");
   });
 
-  test("says so when it was not started by a runner", async () => {
+  test("fails with a clear message when no runner started it", async () => {
     using folder = tempFolder();
     const executor = start(folder.path, "", invocation20("x"));
     expect(await executor.ended).toBe(1);
@@ -45,7 +45,7 @@ describe("runExecutor", () => {
     using folder = tempFolder();
     using api = fakeApi();
     const executor = start(folder.path, api.url, invocation20("wait"));
-    await until("the executor to be bound", () => executor.stdout() === "bound\n");
+    await until("the executor is bound", () => executor.stdout() === "bound\n");
     const before = performance.now();
     executor.process.kill(signal);
     expect(await executor.ended).toBe(exitCode);
@@ -53,12 +53,12 @@ describe("runExecutor", () => {
     expect(executor.stderr()).toBe("listening\n");
   });
 
-  test("makes calls after a stop for as long as it may linger, and no longer", async () => {
+  test("continues calls for lingerMs after a stop, and no longer", async () => {
     using folder = tempFolder();
     using api = fakeApi(({ body }) => (body["role"] === undefined ? undefined : new Promise<never>(() => {})));
     const stopped = async (lingerMs: string): Promise<void> => {
-      const executor = start(folder.path, api.url, invocation20("last words"), { FIXTURE_LINGER_MS: lingerMs });
-      await until("the executor to be bound", () => executor.stdout() === "bound\n");
+      const executor = start(folder.path, api.url, invocation20("send after stop"), { FIXTURE_LINGER_MS: lingerMs });
+      await until("the executor is bound", () => executor.stdout() === "bound\n");
       executor.process.kill("SIGTERM");
       expect(await executor.ended).toBe(143);
     };
@@ -77,7 +77,7 @@ describe("runExecutor", () => {
     expect(await child.exited).toBe(143);
   });
 
-  test("never asks a proxy for the API", async () => {
+  test("bypasses the proxy for the API", async () => {
     using folder = tempFolder();
     using api = fakeApi();
     let proxied = 0;

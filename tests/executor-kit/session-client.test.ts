@@ -20,10 +20,10 @@ function closedApi(): { url: string } {
 }
 
 describe("SessionClient", () => {
-  test("sends calls in the order in which they were made, though nobody waits for them", async () => {
+  test("sends calls in order even if the caller does not await them", async () => {
     let isFirst = true;
     using api = fakeApi(async () => {
-      // The first call fails and is repeated: the later ones must not overtake it.
+      // The first call fails and is retried; the later calls must not overtake it.
       if (!isFirst) return undefined;
       isFirst = false;
       return new Response("later", { status: 503 });
@@ -46,37 +46,37 @@ describe("SessionClient", () => {
     expect(Date.parse(String(api.calls[2]?.body["timestamp"]))).toBeGreaterThan(0);
   });
 
-  test("reads what the coordinator knows of the session", async () => {
+  test("reads the session from the coordinator", async () => {
     const known = { session_id: "ses_a", status: "finished", executor_session_id: "x", project_dir: "/p" };
     using api = fakeApi(() => Response.json({ session: known }));
     expect(await clientOf(api.url).session()).toMatchObject(known);
     expect(api.outline()).toEqual(["GET /sessions/ses%20a"]);
   });
 
-  test("gives up after so many attempts, and its words hold no secret", async () => {
+  test("fails after the maximum of attempts, with no secret in the message", async () => {
     using api = fakeApi(() => new Response("broken", { status: 500 }));
     const error = await clientOf(api.url)
       .message("user", "x")
       .catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SessionCallError);
-    expect(String(error)).toContain("POST /sessions/ses%20a/events was answered 500: broken");
+    expect(String(error)).toContain("POST /sessions/ses%20a/events failed (500): broken");
     expect(String(error)).not.toContain("s3cret");
     expect(api.calls).toHaveLength(4);
   });
 
-  test("waits for a coordinator that is away for much longer than for one that answers with errors", async () => {
+  test("waits for an unreachable coordinator beyond the maximum of attempts", async () => {
     using api = fakeApi(() => (api.calls.length < 9 ? Response.json({ detail: "away" }, { status: 502 }) : undefined));
     await clientOf(api.url).message("user", "x");
     expect(api.calls).toHaveLength(9);
   });
 
-  test("waits for the coordinator where something in between answers 200 with a page", async () => {
+  test("waits for the coordinator while a proxy answers 200 with a page", async () => {
     using api = fakeApi(() => (api.calls.length < 9 ? new Response("<html>log in</html>") : undefined));
     await clientOf(api.url).message("user", "x");
     expect(api.calls).toHaveLength(9);
   });
 
-  test("does not repeat what was refused, and goes on with the next call", async () => {
+  test("does not retry a refused call, and continues with the next call", async () => {
     using api = fakeApi(({ path }) =>
       path.endsWith("/bind") ? Response.json({ detail: "no session" }, { status: 404 }) : undefined,
     );
@@ -86,12 +86,12 @@ describe("SessionClient", () => {
     expect(api.calls).toHaveLength(2);
   });
 
-  test("says that nobody answered", async () => {
+  test("rejects with status 0 without an answer", async () => {
     const { url } = closedApi();
     await expect(clientOf(url, 10).message("user", "x")).rejects.toMatchObject({ status: 0 });
   });
 
-  test("stops waiting and repeating when its signal fires", async () => {
+  test("ends waits and retries when its signal fires", async () => {
     using api = fakeApi(() => new Response("broken", { status: 500 }));
     const stop = new AbortController();
     const session = new SessionClient({
@@ -108,7 +108,7 @@ describe("SessionClient", () => {
     expect(api.calls).toHaveLength(1);
   });
 
-  test("startChild names itself as the parent, for both generations of the API", async () => {
+  test("startChild sets its own session as the parent, for both generations of the API", async () => {
     using api = fakeApi(({ body }) =>
       Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" }, { status: 201 }),
     );
@@ -132,7 +132,7 @@ describe("SessionClient", () => {
     expect(created.session_id).toMatch(/^ses_[0-9a-f]{12}$/);
   });
 
-  test("startChild starts one child although the answer to the first try was lost", async () => {
+  test("startChild starts one child even if the answer to the first attempt is lost", async () => {
     const sessions: unknown[] = [];
     using api = fakeApi(({ method, body }) => {
       if (method === "GET")
@@ -146,7 +146,7 @@ describe("SessionClient", () => {
     expect(sessions).toHaveLength(1);
   });
 
-  test("runEnded looks until the run has ended", async () => {
+  test("runEnded polls until the run has ended", async () => {
     const statuses = ["pending", "running", "completed"];
     using api = fakeApi(() => Response.json({ run_id: "run_1", session_id: "c", status: statuses.shift() }));
     expect(await clientOf(api.url).runEnded("run_1", 1)).toMatchObject({ status: "completed" });

@@ -1,37 +1,37 @@
-/** What the fake coordinator does with one request: answers it, in whole or in part, or drops the connection. */
+/** The fake coordinator's answer to one request: a complete answer, a part of it, or a dropped connection. */
 export type Answer =
   | { readonly kind: "reply"; readonly status: number; readonly body: string; readonly contentType: string }
   | { readonly kind: "cut"; readonly body: string }
   | { readonly kind: "drop" };
 
-/** A deviation from the right answer. It decides whether the request is handled at all. */
+/** Replaces the correct answer. Calls `handle` only if the request is to be carried out. */
 export type Behaviour = (handle: () => Promise<Answer>) => Promise<Answer>;
 
 export function json(status: number, body: unknown): Answer {
   return { kind: "reply", status, body: status === 204 ? "" : JSON.stringify(body), contentType: "application/json" };
 }
 
-/** FastAPI's form of an error. */
+/** An error in FastAPI's shape. */
 export function detail(status: number, text: unknown): Answer {
   return json(status, { detail: text });
 }
 
-/** The request is lost on its way. */
+/** Loses the request. */
 export const dropBefore: Behaviour = () => Promise.resolve({ kind: "drop" });
 
-/** The request is carried out and its answer lost. */
+/** Carries the request out, and loses the answer. */
 export const dropAfter: Behaviour = async (handle) => {
   await handle();
   return { kind: "drop" };
 };
 
-/** The request is carried out; the connection is cut in the middle of the answer. */
+/** Carries the request out, and breaks the connection in the middle of the answer. */
 export const cutShort: Behaviour = async (handle) => {
   const answer = await handle();
   return { kind: "cut", body: answer.kind === "reply" ? answer.body.slice(0, Math.ceil(answer.body.length / 2)) : "" };
 };
 
-/** What a proxy says when nothing is behind it. */
+/** Answers like a proxy without a server behind it. */
 export const badGateway: Behaviour = () =>
   Promise.resolve({
     kind: "reply",
@@ -40,7 +40,7 @@ export const badGateway: Behaviour = () =>
     contentType: "text/html",
   });
 
-/** 200 with something that is not JSON, without carrying the request out. */
+/** Answers 200 with malformed JSON, without carrying the request out. */
 export const garbage: Behaviour = () =>
   Promise.resolve({ kind: "reply", status: 200, body: '{"run": <', contentType: "application/json" });
 
@@ -48,7 +48,7 @@ export function refuse(status: number, text: unknown = `refused with ${status}`)
   return () => Promise.resolve(detail(status, text));
 }
 
-/** Carried out, and answered when `until` resolves. */
+/** Carries the request out at once, and answers when `until` resolves. */
 export function answeredAfter(until: Promise<unknown>): Behaviour {
   return async (handle) => {
     const answer = await handle();
@@ -57,7 +57,7 @@ export function answeredAfter(until: Promise<unknown>): Behaviour {
   };
 }
 
-/** Carried out only when `until` has resolved. */
+/** Carries the request out when `until` resolves. */
 export function handledAfter(until: Promise<unknown>): Behaviour {
   return async (handle) => {
     await until;

@@ -7,7 +7,7 @@ import { FakeState, type FakeTimings } from "./fake-state.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** One request as it arrived. `at` is `performance.now()`; `answeredAt` and `status` are there once it was answered. */
+/** One recorded request. `at` is `performance.now()`. `answeredAt` and `status` are set once it is answered. */
 export interface RecordedRequest {
   readonly route: string;
   readonly id: string;
@@ -16,7 +16,7 @@ export interface RecordedRequest {
   readonly at: number;
   status?: number | "dropped";
   answeredAt?: number;
-  /** The client went away before it was answered. */
+  /** True if the client disconnected before the answer. */
   abandoned?: boolean;
 }
 
@@ -51,8 +51,8 @@ const MATCHERS = ROUTES.map((route) => ({ route, pattern: new RegExp(`^${route.r
 const REPORTS = ["started", "completed", "failed", "stopped"] as const;
 
 /**
- * The existing coordinator as a runner sees it (protocol, sections 1 to 5), its traps included, on a real socket. It records every
- * request, and any endpoint can be told to misbehave. It is built on node:http because that can drop a connection without a word.
+ * A Python coordinator as a runner sees it (protocol, sections 1 to 5), with its faults, on a real socket. Records
+ * every request, and can misbehave at any endpoint. Uses node:http, which can drop a connection without an answer.
  */
 export class FakeCoordinator implements AsyncDisposable {
   readonly requests: RecordedRequest[] = [];
@@ -77,7 +77,7 @@ export class FakeCoordinator implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Listens, after `down` on the same port as before. */
+  /** Starts to listen; after `down`, on the same port as before. */
   async up(): Promise<void> {
     const server = createServer((request, response) => void this.#serve(request, response));
     this.#server = server;
@@ -85,7 +85,7 @@ export class FakeCoordinator implements AsyncDisposable {
     this.#port = (server.address() as AddressInfo).port;
   }
 
-  /** Cuts every connection and refuses new ones. What it knows stays. */
+  /** Closes every connection and refuses new ones. Keeps its state. */
   async down(): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
@@ -95,12 +95,12 @@ export class FakeCoordinator implements AsyncDisposable {
     await closed;
   }
 
-  /** The next requests to `route` meet with these, one each. */
+  /** Applies one of these to each of the next requests to `route`. */
   next(route: Route, ...behaviours: Behaviour[]): void {
     this.#once.set(route, [...(this.#once.get(route) ?? []), ...behaviours]);
   }
 
-  /** Every request to `route` meets with this; null for the right answer again. */
+  /** Applies this to every request to `route`; null restores the correct answer. */
   always(route: Route, behaviour: Behaviour | null): void {
     if (behaviour === null) this.#always.delete(route);
     else this.#always.set(route, behaviour);
@@ -110,11 +110,11 @@ export class FakeCoordinator implements AsyncDisposable {
     return this.state.queue(run);
   }
 
-  /** Stops a run and resolves when the runner has taken the command: it polls again only after that. */
+  /** Stops a run, and resolves once the runner has received the stop, which its next poll proves. */
   async stop(run: FakeRun): Promise<void> {
     this.state.stop(run);
     await until(
-      "the stop was taken",
+      "the runner to receive the stop",
       () => this.state.stops.length === 0 && this.calls("GET /runner/runs").at(-1)?.answeredAt === undefined,
     );
   }
@@ -123,7 +123,7 @@ export class FakeCoordinator implements AsyncDisposable {
     return this.requests.filter((request) => request.route === route);
   }
 
-  /** The verbs of the reports about a run that were accepted, in order. */
+  /** The verbs of a run's accepted reports, in order. */
   reportsOf(run: FakeRun): string[] {
     return this.requests.flatMap(({ route, id, status }) => {
       const verb = REPORTS.find((name) => route.endsWith(`/${name}`));
@@ -135,7 +135,7 @@ export class FakeCoordinator implements AsyncDisposable {
     return this.state.sessions.get(run.session_id)?.events ?? [];
   }
 
-  /** Polls whose client did not wait for the answer: each may claim a run that nobody hears of. */
+  /** The number of polls whose client disconnected before the answer: each may claim a run that is then lost. */
   get abandonedPolls(): number {
     return this.calls("GET /runner/runs").filter(({ abandoned }) => abandoned).length;
   }

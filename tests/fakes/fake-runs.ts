@@ -2,7 +2,7 @@ import { randomHex12 } from "../../src/protocol/identifiers.ts";
 
 export type Generation = "G1" | "G2";
 
-/** A run as the fake keeps it; `extra` is laid over what the poll shows, for runs that make no sense. */
+/** A run in the fake. `extra` overrides fields in the answer to a poll, for malformed runs. */
 export interface FakeRun {
   readonly run_id: string;
   readonly type: string;
@@ -51,7 +51,7 @@ export function fakeRun(queued: QueuedRun): FakeRun {
   };
 }
 
-/** The run as it goes over the wire (protocol, section 3). `inPoll`: with what only the answer to a poll has. */
+/** The run on the wire (protocol, section 3). `inPoll` adds the fields that only the answer to a poll has. */
 export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): object {
   const { extra, prompt, ...fields } = run;
   const now = new Date().toISOString();
@@ -69,7 +69,7 @@ export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): 
   return { ...common, parameters: { prompt }, ...onlyInPoll };
 }
 
-/** A session, as far as the runner and its gateway ask. */
+/** A session, with the fields that the runner and its gateway read. */
 export interface FakeSession {
   readonly session_id: string;
   status: string;

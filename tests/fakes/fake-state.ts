@@ -5,7 +5,7 @@ import { type FakeRun, type FakeSession, fakeRun, type Generation, type QueuedRu
 type Body = Readonly<Record<string, unknown>>;
 
 const TICK_MS = 10;
-const EVENTS_OF_VERBS: Readonly<Record<string, string>> = {
+const STATUS_OF_VERB: Readonly<Record<string, string>> = {
   started: "running",
   completed: "completed",
   failed: "failed",
@@ -17,20 +17,23 @@ export interface FakeTimings {
   readonly heartbeatIntervalSeconds: number;
 }
 
-/** A runner that is stale gets no runs, and only a new registration makes it another. */
+/** A stale runner gets no runs until it registers again. */
 interface FakeRunner {
   deregistered: boolean;
   stale: boolean;
 }
 
-/** What the existing coordinator keeps, and what it does with a request: it checks no transitions, and a poll goes on when its client has gone. */
+/**
+ * The state and behaviour of a Python coordinator. It checks no transitions, and continues a poll after the client
+ * disconnects.
+ */
 export class FakeState {
   readonly runs = new Map<string, FakeRun>();
   readonly sessions = new Map<string, FakeSession>();
   readonly agents = new Map<string, object>();
   readonly runners = new Map<string, FakeRunner>();
   readonly stops: string[] = [];
-  /** Messages for the poll that are none of the protocol's; each goes out once. */
+  /** Messages outside the protocol, each sent in one answer to a poll. */
   readonly messages: object[] = [];
 
   isLocked = false;
@@ -58,7 +61,7 @@ export class FakeState {
     });
   }
 
-  /** As `POST /runs/{id}/stop` does it. */
+  /** Does what `POST /runs/{id}/stop` does. */
   stop(run: FakeRun): void {
     run.status = "stopping";
     this.stops.push(run.run_id);
@@ -89,7 +92,7 @@ export class FakeState {
     });
   }
 
-  /** As the clean-up does it when no heartbeat has come for long. */
+  /** Does what the clean-up does after too long without a heartbeat. */
   markStale(): void {
     for (const runner of this.runners.values()) runner.stale = true;
   }
@@ -97,14 +100,14 @@ export class FakeState {
   async poll(runnerId: string): Promise<Answer> {
     const endMs = performance.now() + this.timings.pollTimeoutSeconds * 1000;
     while (performance.now() < endMs) {
-      const answer = this.#look(runnerId);
+      const answer = this.#answerTo(runnerId);
       if (answer !== null) return answer;
       await Bun.sleep(TICK_MS);
     }
     return json(204, null);
   }
 
-  #look(runnerId: string): Answer | null {
+  #answerTo(runnerId: string): Answer | null {
     const runner = this.runners.get(runnerId);
     if (runner === undefined) return detail(401, "Runner not registered");
     if (runner.stale) return null;
@@ -137,7 +140,7 @@ export class FakeState {
     const run = this.runs.get(runId);
     if (run === undefined) return detail(404, "Run not found");
     if (verb === "failed" && typeof body["error"] !== "string") return detail(422, "error missing");
-    run.status = EVENTS_OF_VERBS[verb] ?? run.status;
+    run.status = STATUS_OF_VERB[verb] ?? run.status;
     if (verb === "failed") run.error = String(body["error"]);
     return json(200, { ok: true });
   }
@@ -164,7 +167,7 @@ export class FakeState {
       parameters?: { prompt?: string };
     };
     if (this.isLocked) return detail(500, "database is locked");
-    // The trap of section 0: the database stays write-locked for good.
+    // The known fault (protocol, section 0): the database stays write-locked for good.
     this.isLocked = parent != null && !this.sessions.has(parent);
     if (this.isLocked) return detail(500, "FOREIGN KEY constraint failed");
     if (this.generation === "G2" && typeof parameters?.prompt !== "string")
@@ -198,7 +201,7 @@ export class FakeState {
     return json(this.generation === "G1" ? 200 : 201, { ok: true });
   }
 
-  /** The first generation has the last assistant message, the second the last `result` event. */
+  /** The result is the last assistant message in the first generation, and the last `result` event in the second. */
   result(sessionId: string): Answer {
     const session = this.sessions.get(sessionId);
     if (session === undefined) return detail(404, "Session not found");
@@ -214,7 +217,7 @@ export class FakeState {
     return json(200, { result_text: last["result_text"] ?? null, result_data: last["result_data"] ?? null });
   }
 
-  /** What runs goes on until its runner has ended it. */
+  /** An executing run keeps going until its runner ends it. */
   stopSession(sessionId: string): Answer {
     const run = [...this.runs.values()].findLast(
       ({ session_id, status }) => session_id === sessionId && ["pending", "claimed", "running"].includes(status),
@@ -229,7 +232,7 @@ export class FakeState {
     return json(200, { ok: true, run_id: run.run_id, session_id: sessionId, status: run.status });
   }
 
-  /** As the second generation does it; the first deletes in any state. */
+  /** The second generation refuses to delete a busy session; the first deletes in any state. */
   deleteSession(sessionId: string): Answer {
     const session = this.sessions.get(sessionId);
     if (session === undefined) return detail(404, "Session not found");

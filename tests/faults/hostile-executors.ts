@@ -5,13 +5,13 @@ import type { StartedBinary } from "../harness/binary.ts";
 import { processesWith } from "../harness/processes.ts";
 import { smallDisk } from "../harness/small-disk.ts";
 import { until } from "../harness/until.ts";
-import { LeftBehind, World } from "../harness/world.ts";
+import { LeftoversFound, World } from "../harness/world.ts";
 import { sum, type Verdict, verdictOf } from "./verdict.ts";
 
 /** What an executor does to the runner, and what has to become of it all the same. */
 interface Hostility {
   readonly name: string;
-  /** Rejects where something is not as it has to be, with a `LeftBehind` where processes are left or with an `ExecutedTwice`. */
+  /** Rejects where something is not as it has to be, with a `LeftoversFound` where processes are left or with an `ExecutedTwice`. */
   readonly endure: () => Promise<void>;
   /** Why it cannot be tried on this machine. */
   readonly notHere?: string;
@@ -51,7 +51,7 @@ async function inPlace(
 async function nothingLeftOf(runId: string): Promise<void> {
   const gone = (): boolean => processesWith("AGENT_RUN_ID", runId).length === 0;
   await until(`nothing of run ${runId} lives`, gone, REMAINS_MS).catch((error: unknown) =>
-    Promise.reject(new LeftBehind(String(error))),
+    Promise.reject(new LeftoversFound(String(error))),
   );
 }
 
@@ -69,7 +69,7 @@ async function stopped(executor: string, atLeast: number): Promise<void> {
     await api.reached(run_id, "stopped", 20_000);
     const left = processesWith("AGENT_RUN_ID", run_id);
     if (left.length > 0)
-      throw new LeftBehind(`the stop of run ${run_id} was reported while ${left.length} processes of it lived`);
+      throw new LeftoversFound(`the stop of run ${run_id} was reported while ${left.length} processes of it lived`);
   });
 }
 
@@ -185,7 +185,7 @@ export async function hostileExecutors(options: {
 function asVerdict(name: string, error: unknown): Verdict {
   const faults = faultsIn(error);
   const complaint = [`an executor that ${name}: ${faults.map(String).join("; and ")}`];
-  if (faults.some((fault) => fault instanceof LeftBehind)) return verdictOf(1, { leftBehind: complaint });
+  if (faults.some((fault) => fault instanceof LeftoversFound)) return verdictOf(1, { leftBehind: complaint });
   return verdictOf(
     1,
     faults.some((fault) => fault instanceof ExecutedTwice) ? { duplicated: complaint } : { lost: complaint },

@@ -4,119 +4,119 @@ import { gatewayFixture } from "./gateway-fixture.ts";
 const EVENT = { event_type: "message", session_id: "own", role: "assistant", content: [{ type: "text", text: "hi" }] };
 const START = { type: "start_session", prompt: "p" };
 
-/** `at`: where it arrives at the coordinator, if that is not the path that was asked for. */
-const ALLOWED: readonly { readonly ask: string; readonly body?: unknown; readonly at?: string }[] = [
-  { ask: "GET /agents" },
-  { ask: "GET /agents?tags=a,b" },
-  { ask: "GET /agents/researcher" },
-  { ask: "GET /sessions" },
-  { ask: "GET /sessions/", at: "GET /sessions" },
-  { ask: "GET /sessions/own" },
-  { ask: "GET /sessions/own/status" },
-  { ask: "GET /sessions/own/events" },
-  { ask: "GET /sessions/child" },
-  { ask: "GET /sessions/child/result" },
-  { ask: "GET /sessions/grandchild/affinity" },
-  { ask: "GET /events/own" },
-  { ask: "GET /events/grandchild" },
-  { ask: "GET /runs" },
-  { ask: "GET /runs/run_own" },
-  { ask: "GET /runs/run_child" },
-  { ask: "GET /sse/sessions?session_id=child", at: "GET /sse/sessions?session_id=child&include_init=false" },
-  { ask: "POST /runs", body: START },
-  { ask: "POST /runs", body: { ...START, type: "resume_session", session_id: "child" } },
-  { ask: "POST /runs/run_own/stop" },
-  { ask: "POST /runs/run_child/stop" },
-  { ask: "POST /sessions/grandchild/stop" },
-  { ask: "POST /sessions/own/stop" },
-  { ask: "DELETE /sessions/child" },
-  { ask: "DELETE /sessions/grandchild" },
-  { ask: "POST /sessions/own/bind", body: { executor_session_id: "e" } },
-  { ask: "POST /sessions/own/events", body: EVENT },
-  { ask: "PATCH /sessions/own/metadata", body: { agent_name: "a" } },
-  { ask: "POST /bind", body: { session_id: "own", executor_session_id: "e" }, at: "POST /sessions/own/bind" },
-  { ask: "POST /events", body: EVENT, at: "POST /sessions/own/events" },
-  { ask: "PATCH /metadata", body: { session_id: "own", agent_name: "a" }, at: "PATCH /sessions/own/metadata" },
+/** `at`: the request at the coordinator, if it differs from the call. */
+const ALLOWED: readonly { readonly call: string; readonly body?: unknown; readonly at?: string }[] = [
+  { call: "GET /agents" },
+  { call: "GET /agents?tags=a,b" },
+  { call: "GET /agents/researcher" },
+  { call: "GET /sessions" },
+  { call: "GET /sessions/", at: "GET /sessions" },
+  { call: "GET /sessions/own" },
+  { call: "GET /sessions/own/status" },
+  { call: "GET /sessions/own/events" },
+  { call: "GET /sessions/child" },
+  { call: "GET /sessions/child/result" },
+  { call: "GET /sessions/grandchild/affinity" },
+  { call: "GET /events/own" },
+  { call: "GET /events/grandchild" },
+  { call: "GET /runs" },
+  { call: "GET /runs/run_own" },
+  { call: "GET /runs/run_child" },
+  { call: "GET /sse/sessions?session_id=child", at: "GET /sse/sessions?session_id=child&include_init=false" },
+  { call: "POST /runs", body: START },
+  { call: "POST /runs", body: { ...START, type: "resume_session", session_id: "child" } },
+  { call: "POST /runs/run_own/stop" },
+  { call: "POST /runs/run_child/stop" },
+  { call: "POST /sessions/grandchild/stop" },
+  { call: "POST /sessions/own/stop" },
+  { call: "DELETE /sessions/child" },
+  { call: "DELETE /sessions/grandchild" },
+  { call: "POST /sessions/own/bind", body: { executor_session_id: "e" } },
+  { call: "POST /sessions/own/events", body: EVENT },
+  { call: "PATCH /sessions/own/metadata", body: { agent_name: "a" } },
+  { call: "POST /bind", body: { session_id: "own", executor_session_id: "e" }, at: "POST /sessions/own/bind" },
+  { call: "POST /events", body: EVENT, at: "POST /sessions/own/events" },
+  { call: "PATCH /metadata", body: { session_id: "own", agent_name: "a" }, at: "PATCH /sessions/own/metadata" },
 ];
 
-test.each(ALLOWED.map((row) => [row.ask, row] as const))("gateway: allows %s", async (ask, { body, at }) => {
+test.each(ALLOWED.map((row) => [row.call, row] as const))("gateway: allows %s", async (call, { body, at }) => {
   await using fixture = gatewayFixture();
-  const [method = "", path = ""] = ask.split(" ");
+  const [method = "", path = ""] = call.split(" ");
   expect((await fixture.call(method, path, body)).status).toBe(200);
-  const last = fixture.forwarded().find((one) => `${one.method} ${one.url}` === (at ?? ask));
+  const last = fixture.forwarded().find((one) => `${one.method} ${one.url}` === (at ?? call));
   expect(last?.headers.get("authorization")).toBe("Bearer runner-token");
 });
 
-const FORBIDDEN: readonly { readonly ask: string; readonly body?: unknown }[] = [
-  // Runner endpoints, under any method and spelling.
-  { ask: "GET /runner/runs?runner_id=lnch_1" },
-  { ask: "POST /runner/register", body: {} },
-  { ask: "POST /runner/heartbeat", body: {} },
-  { ask: "POST /runner/runs/run_own/completed", body: {} },
-  { ask: "POST /runner/sessions/own/status", body: {} },
-  { ask: "GET /runners" },
-  { ask: "DELETE /runners/lnch_1" },
-  { ask: "DELETE /runners/lnch_1?self=true" },
-  // Agents are read only.
-  { ask: "POST /agents", body: { name: "a" } },
-  { ask: "PATCH /agents/a", body: {} },
-  { ask: "PATCH /agents/a/status", body: {} },
-  { ask: "DELETE /agents/a" },
-  { ask: "GET /agents/a/secrets" },
-  // Sessions out of the tree: what is beside, what is above, what does not exist.
-  { ask: "GET /sessions/foreign" },
-  { ask: "GET /sessions/foreign/events" },
-  { ask: "GET /sessions/foreign/result" },
-  { ask: "GET /sessions/parent" },
-  { ask: "GET /sessions/nobody" },
-  { ask: "GET /events/foreign" },
-  { ask: "GET /events" },
-  { ask: "POST /sessions/foreign/stop" },
-  { ask: "POST /sessions/parent/stop" },
-  { ask: "GET /runs/run_foreign" },
-  { ask: "POST /runs/run_foreign/stop" },
-  { ask: "POST /runs/run_parent/stop" },
-  // Another session's records, even in the own tree; and what no run may do to its own.
-  { ask: "POST /sessions/child/events", body: { ...EVENT, session_id: "child" } },
-  { ask: "POST /sessions/child/bind", body: { executor_session_id: "e" } },
-  { ask: "PATCH /sessions/child/metadata", body: {} },
-  { ask: "DELETE /sessions/own" },
-  { ask: "DELETE /sessions/parent" },
-  { ask: "DELETE /sessions/foreign" },
-  { ask: "PUT /sessions/own", body: {} },
-  { ask: "POST /sessions", body: { session_id: "x" } },
-  { ask: "GET /sessions/own/secrets" },
-  { ask: "GET /sessions/own/events/1" },
-  { ask: "GET /runs/run_own/log" },
-  { ask: "DELETE /runs/run_own" },
-  // The session is named in the body.
-  { ask: "POST /bind", body: { session_id: "child", executor_session_id: "e" } },
-  { ask: "POST /events", body: { ...EVENT, session_id: "foreign" } },
-  { ask: "PATCH /metadata", body: { session_id: "foreign", agent_name: "a" } },
-  { ask: "POST /sessions/own/events", body: { ...EVENT, session_id: "foreign" } },
-  { ask: "POST /bind/own", body: { session_id: "own", executor_session_id: "e" } },
-  // Resuming what is out of the tree, or nothing.
-  { ask: "POST /runs", body: { ...START, type: "resume_session", session_id: "foreign" } },
-  { ask: "POST /runs", body: { ...START, type: "resume_session", session_id: "parent" } },
-  { ask: "POST /runs", body: { ...START, type: "resume_session" } },
-  { ask: "POST /runs", body: { ...START, type: "resume_session", session_id: ["child"] } },
-  // All sessions' live events.
-  { ask: "GET /sse/sessions" },
-  { ask: "GET /sse/sessions?session_id=foreign" },
-  { ask: "GET /sse/other?session_id=own" },
-  // Whatever else there is.
-  { ask: "GET /" },
-  { ask: "GET /health" },
-  { ask: "GET /openapi.json" },
-  { ask: "GET /docs" },
-  { ask: "OPTIONS /sessions/own" },
+const FORBIDDEN: readonly { readonly call: string; readonly body?: unknown }[] = [
+  // Endpoints for runners.
+  { call: "GET /runner/runs?runner_id=lnch_1" },
+  { call: "POST /runner/register", body: {} },
+  { call: "POST /runner/heartbeat", body: {} },
+  { call: "POST /runner/runs/run_own/completed", body: {} },
+  { call: "POST /runner/sessions/own/status", body: {} },
+  { call: "GET /runners" },
+  { call: "DELETE /runners/lnch_1" },
+  { call: "DELETE /runners/lnch_1?self=true" },
+  // Agents are read-only.
+  { call: "POST /agents", body: { name: "a" } },
+  { call: "PATCH /agents/a", body: {} },
+  { call: "PATCH /agents/a/status", body: {} },
+  { call: "DELETE /agents/a" },
+  { call: "GET /agents/a/secrets" },
+  // Sessions outside the tree: siblings, ancestors, unknown sessions.
+  { call: "GET /sessions/foreign" },
+  { call: "GET /sessions/foreign/events" },
+  { call: "GET /sessions/foreign/result" },
+  { call: "GET /sessions/parent" },
+  { call: "GET /sessions/nobody" },
+  { call: "GET /events/foreign" },
+  { call: "GET /events" },
+  { call: "POST /sessions/foreign/stop" },
+  { call: "POST /sessions/parent/stop" },
+  { call: "GET /runs/run_foreign" },
+  { call: "POST /runs/run_foreign/stop" },
+  { call: "POST /runs/run_parent/stop" },
+  // Writes to another session, even in the own tree, and actions that no run may take on its own session.
+  { call: "POST /sessions/child/events", body: { ...EVENT, session_id: "child" } },
+  { call: "POST /sessions/child/bind", body: { executor_session_id: "e" } },
+  { call: "PATCH /sessions/child/metadata", body: {} },
+  { call: "DELETE /sessions/own" },
+  { call: "DELETE /sessions/parent" },
+  { call: "DELETE /sessions/foreign" },
+  { call: "PUT /sessions/own", body: {} },
+  { call: "POST /sessions", body: { session_id: "x" } },
+  { call: "GET /sessions/own/secrets" },
+  { call: "GET /sessions/own/events/1" },
+  { call: "GET /runs/run_own/log" },
+  { call: "DELETE /runs/run_own" },
+  // The body names the session.
+  { call: "POST /bind", body: { session_id: "child", executor_session_id: "e" } },
+  { call: "POST /events", body: { ...EVENT, session_id: "foreign" } },
+  { call: "PATCH /metadata", body: { session_id: "foreign", agent_name: "a" } },
+  { call: "POST /sessions/own/events", body: { ...EVENT, session_id: "foreign" } },
+  { call: "POST /bind/own", body: { session_id: "own", executor_session_id: "e" } },
+  // A resume outside the tree, or without a session.
+  { call: "POST /runs", body: { ...START, type: "resume_session", session_id: "foreign" } },
+  { call: "POST /runs", body: { ...START, type: "resume_session", session_id: "parent" } },
+  { call: "POST /runs", body: { ...START, type: "resume_session" } },
+  { call: "POST /runs", body: { ...START, type: "resume_session", session_id: ["child"] } },
+  // The event stream of all sessions.
+  { call: "GET /sse/sessions" },
+  { call: "GET /sse/sessions?session_id=foreign" },
+  { call: "GET /sse/other?session_id=own" },
+  // All other paths.
+  { call: "GET /" },
+  { call: "GET /health" },
+  { call: "GET /openapi.json" },
+  { call: "GET /docs" },
+  { call: "OPTIONS /sessions/own" },
 ];
 
 test.each(
-  FORBIDDEN.map((row) => [`${row.ask}${row.body === undefined ? "" : ` ${JSON.stringify(row.body)}`}`, row] as const),
-)("gateway: forbids %s", async (_, { ask, body }) => {
+  FORBIDDEN.map((row) => [`${row.call}${row.body === undefined ? "" : ` ${JSON.stringify(row.body)}`}`, row] as const),
+)("gateway: forbids %s", async (_, { call, body }) => {
   await using fixture = gatewayFixture();
-  const [method = "", path = ""] = ask.split(" ");
+  const [method = "", path = ""] = call.split(" ");
   expect(await fixture.call(method, path, body)).toMatchObject({
     status: 403,
     body: { detail: expect.stringContaining("is not allowed here") },
@@ -124,13 +124,13 @@ test.each(
   expect(fixture.forwarded()).toEqual([]);
 });
 
-test("gateway: of two session_id in a stream's query none is smuggled past the check", async () => {
+test("gateway: a second session_id in a stream's query is dropped", async () => {
   await using fixture = gatewayFixture();
   await fixture.call("GET", "/sse/sessions?session_id=own&session_id=foreign&include_init=true");
   expect(fixture.forwarded().map(({ url }) => url)).toEqual(["/sse/sessions?session_id=own&include_init=false"]);
 });
 
-test("gateway: lists hold the own tree only, and the coordinator's other fields", async () => {
+test("gateway: lists contain only the own tree, and keep the coordinator's other fields", async () => {
   await using fixture = gatewayFixture();
   const sessions = (await fixture.call("GET", "/sessions")).body as {
     sessions: { session_id: string }[];
@@ -142,7 +142,7 @@ test("gateway: lists hold the own tree only, and the coordinator's other fields"
   expect(runs.runs.map(({ run_id }) => run_id)).toEqual(["run_own", "run_child"]);
 });
 
-test("gateway: scope coordinator widens what may be read, to all sessions and runs", async () => {
+test("gateway: scope coordinator allows reading all sessions and runs", async () => {
   await using fixture = gatewayFixture({ scope: "coordinator" });
   const readable = [
     "/sessions/foreign/events",
@@ -156,7 +156,7 @@ test("gateway: scope coordinator widens what may be read, to all sessions and ru
   expect(((await fixture.call("GET", "/sessions")).body as { sessions: unknown[] }).sessions).toHaveLength(5);
 });
 
-test("gateway: scope coordinator widens neither writes nor the runner's endpoints", async () => {
+test("gateway: scope coordinator allows no other writes and no endpoints for runners", async () => {
   await using fixture = gatewayFixture({ scope: "coordinator" });
   const forbidden: [string, string, unknown?][] = [
     ["GET", "/runner/runs?runner_id=lnch_1"],

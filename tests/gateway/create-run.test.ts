@@ -3,12 +3,12 @@ import { gatewayFixture, type GatewayFixture } from "./gateway-fixture.ts";
 
 const START = { type: "start_session", prompt: "p" };
 
-function createdAt(fixture: GatewayFixture): Record<string, unknown> {
+function createdBody(fixture: GatewayFixture): Record<string, unknown> {
   const sent = fixture.forwarded().find(({ method, url }) => method === "POST" && url === "/runs");
   return JSON.parse(sent?.body ?? "{}") as Record<string, unknown>;
 }
 
-test("gateway: a run that an executor creates has the executor's session as its parent, whatever it says", async () => {
+test("gateway: the parent of a new run is the executor's session, whatever the body says", async () => {
   await using fixture = gatewayFixture();
   await fixture.call("POST", "/runs", {
     ...START,
@@ -16,7 +16,7 @@ test("gateway: a run that an executor creates has the executor's session as its 
     execution_mode: "async_callback",
     project_dir: "/p",
   });
-  expect(createdAt(fixture)).toEqual({
+  expect(createdBody(fixture)).toEqual({
     ...START,
     parent_session_id: "own",
     execution_mode: "async_callback",
@@ -36,10 +36,10 @@ test("gateway: a session that resumes itself is not its own parent", async () =>
       })
     ).status,
   ).toBe(200);
-  expect(createdAt(fixture)["parent_session_id"]).toBeNull();
+  expect(createdBody(fixture)["parent_session_id"]).toBeNull();
 });
 
-test("gateway: the session of a run that was created belongs to the tree", async () => {
+test("gateway: the session of a new run belongs to the tree", async () => {
   await using fixture = gatewayFixture();
   expect((await fixture.call("POST", "/sessions/new/stop")).status).toBe(403);
   expect((await fixture.call("POST", "/runs", START)).body).toEqual({
@@ -50,7 +50,7 @@ test("gateway: the session of a run that was created belongs to the tree", async
   expect((await fixture.call("POST", "/sessions/new/stop")).status).toBe(200);
 });
 
-test("gateway: no run with a parent that the coordinator does not know: it would lock the database of one", async () => {
+test("gateway: creates no run with an unknown parent, which would lock a Python coordinator's database", async () => {
   await using fixture = gatewayFixture({
     answer: ({ method, url }) =>
       method === "GET" && url === "/sessions/own" ? Response.json({ detail: "gone" }, { status: 404 }) : undefined,
@@ -62,7 +62,7 @@ test("gateway: no run with a parent that the coordinator does not know: it would
   expect(fixture.forwarded()).toEqual([]);
 });
 
-test("gateway: the coordinator's refusal of a run goes back as it is, and adds nothing to the tree", async () => {
+test("gateway: passes on the coordinator's refusal of a run, and adds nothing to the tree", async () => {
   await using fixture = gatewayFixture({
     answer: ({ method, url }) =>
       method === "POST" && url === "/runs" ? Response.json({ detail: "no such agent" }, { status: 404 }) : undefined,
@@ -90,7 +90,7 @@ test.each([
   }
 });
 
-test("gateway: the short paths say which field is missing", async () => {
+test("gateway: the short paths name the missing field", async () => {
   await using fixture = gatewayFixture();
   expect(await fixture.call("POST", "/bind", { executor_session_id: "e" })).toEqual({
     status: 400,
@@ -106,24 +106,24 @@ test("gateway: the short paths say which field is missing", async () => {
   });
 });
 
-test("gateway: a bind is told host and executor, and what it says itself counts more", async () => {
+test("gateway: adds host and executor to a bind; the body's own fields win", async () => {
   await using fixture = gatewayFixture();
   await fixture.call("POST", "/bind", { session_id: "own", executor_session_id: "e", project_dir: "/p" });
   await fixture.call("POST", "/sessions/own/bind", { executor_session_id: "e", hostname: "other" });
   const bodies = fixture.forwarded().map(({ body }) => JSON.parse(body) as unknown);
-  const told = {
+  const defaults = {
     hostname: "this-host",
     executor_type: "test-executor",
     executor_profile: "test-executor",
     executor_session_id: "e",
   };
   expect(bodies).toEqual([
-    { ...told, project_dir: "/p" },
-    { ...told, hostname: "other" },
+    { ...defaults, project_dir: "/p" },
+    { ...defaults, hostname: "other" },
   ]);
 });
 
-test("gateway: metadata goes on without the session that named it", async () => {
+test("gateway: forwards metadata without session_id", async () => {
   await using fixture = gatewayFixture();
   await fixture.call("PATCH", "/metadata", { session_id: "own", agent_name: "a" });
   expect(fixture.forwarded()).toMatchObject([

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { until } from "../harness/until.ts";
 import { gatewayFixture, type GatewayFixture } from "./gateway-fixture.ts";
 
-/** What a request says when it is written to the socket as it stands here: no client puts its path in order first. */
+/** Writes the request to a socket, because HTTP clients normalize the path. Resolves to the status. */
 function rawRequest(
   { gateway }: GatewayFixture,
   method: string,
@@ -44,14 +44,14 @@ test.each([
   "/%72unner/runs",
   "/runner%2fruns",
   "/sessions/own;/../foreign",
-])("gateway: no way round by the path %s", async (path) => {
+])("gateway: refuses the path %s", async (path) => {
   await using fixture = gatewayFixture();
   const status = await rawRequest(fixture, "GET", `/${fixture.grant.token}${path}`);
   expect([400, 401, 403]).toContain(status);
   expect(fixture.forwarded()).toEqual([]);
 });
 
-test("gateway: a session's id with other characters arrives as it is", async () => {
+test("gateway: forwards a session id with special characters unchanged", async () => {
   await using fixture = gatewayFixture();
   const grant = fixture.gateway.grant("run_x", "grüße & co%");
   const response = await fetch(`${fixture.gateway.urlOf(grant)}/sessions/${encodeURIComponent("grüße & co%")}/status`);
@@ -59,7 +59,7 @@ test("gateway: a session's id with other characters arrives as it is", async () 
   expect(fixture.forwarded().map(({ url }) => url)).toEqual([`/sessions/${encodeURIComponent("grüße & co%")}/status`]);
 });
 
-test("gateway: without a token, with another and with one that is revoked: 401", async () => {
+test("gateway: a missing, wrong or revoked token is 401", async () => {
   await using fixture = gatewayFixture();
   const { gateway, grant } = fixture;
   for (const path of ["/sessions/own", "/", `/${grant.token}x/sessions/own`]) {
@@ -73,7 +73,7 @@ test("gateway: without a token, with another and with one that is revoked: 401",
   expect(fixture.coordinator.received).toEqual([]);
 });
 
-test("gateway: one run's token is not another's", async () => {
+test("gateway: each run has its own token", async () => {
   await using fixture = gatewayFixture();
   const other = fixture.gateway.grant("run_foreign", "foreign");
   expect(other.token).not.toBe(fixture.grant.token);
@@ -81,7 +81,7 @@ test("gateway: one run's token is not another's", async () => {
   expect((await fetch(`${fixture.gateway.urlOf(other)}/sessions/foreign`)).status).toBe(200);
 });
 
-test("gateway: hop-by-hop headers stay behind, those that Connection names too; the caller's credentials never count", async () => {
+test("gateway: forwards no hop-by-hop headers, no headers named in Connection, and not the credentials", async () => {
   await using fixture = gatewayFixture();
   await rawRequest(fixture, "GET", `/${fixture.grant.token}/sessions/own/status`, [
     "Connection: x-private",
@@ -104,7 +104,7 @@ test("gateway: hop-by-hop headers stay behind, those that Connection names too; 
   expect(headers?.get("host")).toBe(new URL(fixture.coordinator.url).host);
 });
 
-test("gateway: of the coordinator's headers the hop-by-hop ones stay behind", async () => {
+test("gateway: drops hop-by-hop headers of the coordinator", async () => {
   const headers = { "x-kept": "1", connection: "x-dropped", "x-dropped": "1", "proxy-authenticate": "x" };
   await using fixture = gatewayFixture({ answer: () => new Response("{}", { status: 201, headers }) });
   const response = await fetch(`${fixture.gateway.urlOf(fixture.grant)}/agents`);
@@ -116,14 +116,14 @@ test("gateway: of the coordinator's headers the hop-by-hop ones stay behind", as
   ]);
 });
 
-test("gateway: a compressed answer arrives whole, and is not called compressed", async () => {
+test("gateway: decompresses a compressed answer and drops its content-encoding", async () => {
   const answer = (): Response =>
     new Response(Bun.gzipSync(Buffer.from('{"a":1}')), { headers: { "content-encoding": "gzip" } });
   await using fixture = gatewayFixture({ answer });
   expect((await fixture.call("GET", "/agents")).body).toEqual({ a: 1 });
 });
 
-test("gateway: bodies stream: the first chunk arrives before the last is sent", async () => {
+test("gateway: streams bodies: the first chunk arrives before the last is sent", async () => {
   const rest = Promise.withResolvers<void>();
   const body = (): ReadableStream =>
     new ReadableStream({
@@ -143,7 +143,7 @@ test("gateway: bodies stream: the first chunk arrives before the last is sent", 
   expect((await reader.read()).done).toBe(true);
 });
 
-test("gateway: a caller that goes away before the answer ends the coordinator's side", async () => {
+test("gateway: a caller that disconnects before the answer ends the request to the coordinator", async () => {
   const upstream = Promise.withResolvers<AbortSignal>();
   await using fixture = gatewayFixture({
     answer: (_, request) => {
@@ -155,11 +155,11 @@ test("gateway: a caller that goes away before the answer ends the coordinator's 
   const call = fetch(`${fixture.gateway.urlOf(fixture.grant)}/agents`, { signal: controller.signal }).catch(() => null);
   const signal = await upstream.promise;
   controller.abort();
-  await until("the coordinator's side to end", () => signal.aborted);
+  await until("the end of the request to the coordinator", () => signal.aborted);
   expect(await call).toBeNull();
 });
 
-test("gateway: a caller that goes away in the middle of a stream ends the coordinator's side", async () => {
+test("gateway: a caller that disconnects during a stream ends the request to the coordinator", async () => {
   let isCancelled = false;
   const body = (): ReadableStream =>
     new ReadableStream({
@@ -173,10 +173,10 @@ test("gateway: a caller that goes away in the middle of a stream ends the coordi
   });
   await (response.body as ReadableStream<Uint8Array>).getReader().read();
   controller.abort();
-  await until("the coordinator's stream to be cancelled", () => isCancelled);
+  await until("the end of the coordinator's stream", () => isCancelled);
 });
 
-test("gateway: a write that was received whole is carried through, though its sender has gone", async () => {
+test("gateway: completes a write whose sender has disconnected", async () => {
   const arrived = Promise.withResolvers<AbortSignal>();
   const go = Promise.withResolvers<void>();
   await using fixture = gatewayFixture({
@@ -201,7 +201,7 @@ test("gateway: a write that was received whole is carried through, though its se
   expect(fixture.grant.activity.sessionStopSent).toBe(true);
 });
 
-test("gateway: streams of many runs that stay open leave the runner's own calls their room", async () => {
+test("gateway: open streams of many runs do not block the runner's own calls", async () => {
   const body = (): ReadableStream =>
     new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(": hello\n\n")) });
   await using fixture = gatewayFixture({
@@ -209,14 +209,16 @@ test("gateway: streams of many runs that stay open leave the runner's own calls 
   });
   const { gateway, coordinator } = fixture;
   const urls = Array.from({ length: 6 }, (_, i) => gateway.urlOf(gateway.grant(`run_${i}`, "own")));
-  const script = `for (let i = 0; i < 300; i++) fetch(${JSON.stringify(urls)}[i % 6] + "/sse/sessions?session_id=own").catch(() => {});`;
+  const script = `
+    const urls = ${JSON.stringify(urls)};
+    for (let i = 0; i < 300; i++) fetch(urls[i % 6] + "/sse/sessions?session_id=own").catch(() => {});`;
   await using client = Bun.spawn([process.execPath, "-e", script], {
     env: { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "400" },
     stdin: "ignore",
     stdout: "ignore",
     stderr: "ignore",
   });
-  await until("as many streams as are let through", () => coordinator.received.length >= 200);
+  await until("the maximum number of streams", () => coordinator.received.length >= 200);
   for (let i = 0; i < 50; i++) {
     const response = await fetch(`${coordinator.url}/agents`, { signal: AbortSignal.timeout(3_000) });
     expect(response.status).toBe(200);
@@ -225,7 +227,7 @@ test("gateway: streams of many runs that stay open leave the runner's own calls 
   await client.exited;
 });
 
-test("gateway: streams of one run that stay open leave other runs their room, and end with their run", async () => {
+test("gateway: open streams of one run do not block other runs, and end with their run", async () => {
   const cancelled: string[] = [];
   const body = (url: string): ReadableStream =>
     new ReadableStream({
@@ -241,17 +243,17 @@ test("gateway: streams of one run that stay open leave other runs their room, an
     fetch(`${gateway.urlOf(greedy)}/sse/sessions?session_id=own`).catch(() => null),
   );
   await until(
-    "its share of streams",
+    "the run's maximum number of streams",
     () => coordinator.received.filter(({ url }) => url.startsWith("/sse/")).length === 50,
   );
   expect((await fetch(`${gateway.urlOf(grant)}/agents`)).status).toBe(200);
   gateway.revoke(greedy);
-  await until("the streams are ended", () => cancelled.length === 50);
+  await until("the streams end", () => cancelled.length === 50);
   await fixture[Symbol.asyncDispose]();
   await Promise.all(streams);
 });
 
-test("gateway: a coordinator that is away is a 502 that says why", async () => {
+test("gateway: an unreachable coordinator is a 502 with the reason", async () => {
   await using fixture = gatewayFixture();
   await fixture.coordinator[Symbol.asyncDispose]();
   const answer = {
@@ -263,7 +265,7 @@ test("gateway: a coordinator that is away is a 502 that says why", async () => {
   expect((await fixture.call("GET", "/sessions/child")).status).toBe(502);
 });
 
-test("gateway: what the coordinator refuses goes back as it is; 401 makes the credentials look again", async () => {
+test("gateway: passes on refusals of the coordinator; 401 refreshes the credentials", async () => {
   let refused = 0;
   const authorization = { header: () => Promise.resolve("Bearer old"), refused: () => void refused++ };
   await using fixture = gatewayFixture({
@@ -276,12 +278,8 @@ test("gateway: what the coordinator refuses goes back as it is; 401 makes the cr
 
 test.each([
   ["of its own run", {}, "aa"],
-  [
-    "of the span that asks, where the executor traces itself",
-    { traceparent: `00-${"bb".repeat(16)}-${"1".repeat(16)}-01` },
-    "bb",
-  ],
-])("gateway: a run that an executor creates is part of the trace %s", async (_, headers, id) => {
+  ["of the request, if the executor sends one", { traceparent: `00-${"bb".repeat(16)}-${"1".repeat(16)}-01` }, "bb"],
+])("gateway: a new run belongs to the trace %s", async (_, headers, id) => {
   await using fixture = gatewayFixture();
   fixture.grant.trace = { traceparent: `00-${"aa".repeat(16)}-${"1".repeat(16)}-01`, tracestate: "vendor=1" };
   await fixture.call("POST", "/runs", { type: "start_session", prompt: "p" }, headers);
@@ -295,7 +293,7 @@ test.each([
   ["DELETE", "/sessions/child"],
   ["PATCH", "/sessions/own/metadata"],
 ])(
-  "gateway: %s %s was done only if a coordinator says so, not a web page with status 200; a refusal is passed on as it is",
+  "gateway: %s %s counts only with a coordinator's answer: a web page with status 200 is 502, a refusal is passed on",
   async (method, path) => {
     let status = 200;
     await using fixture = gatewayFixture({

@@ -7,7 +7,10 @@ import type { Grant } from "../../src/gateway/grant.ts";
 import { silentLog } from "../../src/log.ts";
 import { type Received, type StubServer, stubServer } from "../client/stub-server.ts";
 
-/** own (run_own) -> child (run_child) -> grandchild; parent (run_parent) is above it, foreign (run_foreign) beside it. */
+/**
+ * One tree: parent (run_parent) -> own (run_own) -> child (run_child) -> grandchild. Another tree: foreign
+ * (run_foreign).
+ */
 const PARENTS: Readonly<Record<string, string | null>> = {
   parent: null,
   own: "parent",
@@ -26,7 +29,7 @@ export interface GatewayFixture extends AsyncDisposable {
   readonly gateway: Gateway;
   readonly grant: Grant;
   readonly coordinator: StubServer;
-  /** What was forwarded, without the gateway's own questions about sessions and runs. */
+  /** The forwarded requests, without the gateway's own requests about sessions and runs. */
   forwarded(): Received[];
   call(
     method: string,
@@ -40,11 +43,11 @@ export interface FixtureOptions {
   readonly scope?: GatewayScope;
   readonly authorization?: Authorization;
   readonly limits?: Partial<TreeLimits>;
-  /** Answers before the stand-in coordinator does. */
+  /** Answers in place of the stub coordinator, unless it returns undefined. */
   readonly answer?: (received: Received, request: Request) => Response | Promise<Response> | undefined;
 }
 
-/** A gateway with a grant for the session `own`, before a stand-in coordinator that knows a small tree of sessions. */
+/** A gateway with a grant for the session `own`, and a stub coordinator with a small tree of sessions. */
 export function gatewayFixture(options: FixtureOptions = {}): GatewayFixture {
   const coordinator = stubServer((received, request) => options.answer?.(received, request) ?? answerOf(received));
   const authorization = options.authorization ?? staticToken("runner-token");

@@ -8,7 +8,7 @@ const message = (text: string) => ({
   content: [{ type: "text", text }],
 });
 
-test("Grant: notes what the executor has told the coordinator", async () => {
+test("Grant: records the events of the executor", async () => {
   await using fixture = gatewayFixture();
   const { activity } = fixture.grant;
   expect(activity).toEqual({
@@ -27,7 +27,7 @@ test("Grant: notes what the executor has told the coordinator", async () => {
   expect(activity).toMatchObject({ resultSent: true, sessionStopSent: true });
 });
 
-test("Grant: what the coordinator did not acknowledge was not said", async () => {
+test("Grant: ignores events that the coordinator did not acknowledge", async () => {
   await using fixture = gatewayFixture({ answer: () => Response.json({ detail: "busy" }, { status: 500 }) });
   expect(
     (await fixture.call("POST", "/sessions/own/events", { event_type: "session_stop", session_id: "own" })).status,
@@ -36,7 +36,7 @@ test("Grant: what the coordinator did not acknowledge was not said", async () =>
   expect(fixture.grant.activity).toMatchObject({ sessionStopSent: false, assistantMessageSent: false });
 });
 
-test("Grant: what a web page with status 200 has answered was not said", async () => {
+test("Grant: ignores events answered by a web page with status 200", async () => {
   await using fixture = gatewayFixture({ answer: () => new Response("<html>log in</html>") });
   expect(
     (await fixture.call("POST", "/sessions/own/events", { event_type: "session_stop", session_id: "own" })).status,
@@ -51,7 +51,7 @@ test("Grant: keeps the end of a long message", async () => {
   expect(fixture.grant.activity.lastAssistantText.endsWith("aend")).toBe(true);
 });
 
-test("Grant.settled: waits for the writes that are on their way, and for no read", async () => {
+test("Grant.settled: waits for writes in flight, not for reads", async () => {
   const go = Promise.withResolvers<void>();
   const arrived = Promise.withResolvers<void>();
   await using fixture = gatewayFixture({
@@ -64,7 +64,7 @@ test("Grant.settled: waits for the writes that are on their way, and for no read
   });
   const read = fixture.call("GET", "/agents").catch(() => null);
   await fixture.grant.settled();
-  const write = fixture.call("POST", "/sessions/own/events", message("last words"));
+  const write = fixture.call("POST", "/sessions/own/events", message("last message"));
   await arrived.promise;
   let isSettled = false;
   const settled = fixture.grant.settled().then(() => (isSettled = true));
@@ -72,7 +72,7 @@ test("Grant.settled: waits for the writes that are on their way, and for no read
   expect(isSettled).toBe(false);
   go.resolve();
   await settled;
-  expect(fixture.grant.activity.lastAssistantText).toBe("last words");
+  expect(fixture.grant.activity.lastAssistantText).toBe("last message");
   await write;
   await fixture.gateway[Symbol.asyncDispose]();
   await read;

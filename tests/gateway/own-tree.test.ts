@@ -16,29 +16,29 @@ function serverWith(parents: Record<string, string | null>): StubServer {
 const treeAt = (server: StubServer): SessionTree =>
   new SessionTree(new CoordinatorClient(server.url, noAuthorization), "root");
 
-test("SessionTree.has: the root without asking, descendants by their parents, each asked for once", async () => {
+test("SessionTree.has: the root without a request, descendants by their parents with one request each", async () => {
   await using server = serverWith({ root: null, a: "root", b: "a", c: "b" });
   const tree = treeAt(server);
   expect(await tree.has("root")).toBe(true);
   expect(server.received).toHaveLength(0);
   expect(await tree.has("c")).toBe(true);
-  const asked = server.received.length;
+  const requests = server.received.length;
   expect(await tree.has("b")).toBe(true);
-  expect(server.received).toHaveLength(asked);
+  expect(server.received).toHaveLength(requests);
 });
 
-test("SessionTree.has: neither what is beside or above, nor what does not exist", async () => {
+test("SessionTree.has: no siblings, no ancestors, no unknown sessions", async () => {
   await using server = serverWith({ top: null, root: "top", other: "top" });
   const tree = treeAt(server);
   expect(await Promise.all(["top", "other", "nobody"].map((id) => tree.has(id)))).toEqual([false, false, false]);
 });
 
-test("SessionTree.has: a loop of parents ends", async () => {
+test("SessionTree.has: ends at a cycle of parents", async () => {
   await using server = serverWith({ root: null, a: "b", b: "a" });
   expect(await treeAt(server).has("a")).toBe(false);
 });
 
-test("SessionTree.has: a coordinator that is away is no answer", async () => {
+test("SessionTree.has: rejects if the coordinator is unreachable", async () => {
   const server = serverWith({});
   await server[Symbol.asyncDispose]();
   expect(
@@ -48,21 +48,21 @@ test("SessionTree.has: a coordinator that is away is no answer", async () => {
   ).toMatchObject({ kind: "unreachable" });
 });
 
-test("SessionTree.all: the root, what was added, and all their descendants", async () => {
+test("SessionTree.all: the root, added sessions, and all their descendants", async () => {
   await using server = serverWith({ root: "top", top: null, a: "root", b: "a", added: null, d: "added", other: "top" });
   const tree = treeAt(server);
   tree.add("added");
   expect([...(await tree.all())].toSorted()).toEqual(["a", "added", "b", "d", "root"]);
 });
 
-test("SessionTree.rootExists: asks until it does", async () => {
+test("SessionTree.rootExists: requests the root until it exists", async () => {
   const parents: Record<string, string | null> = {};
   await using server = serverWith(parents);
   const tree = treeAt(server);
   expect(await tree.rootExists()).toBe(false);
   parents["root"] = null;
   expect(await tree.rootExists()).toBe(true);
-  const asked = server.received.length;
+  const requests = server.received.length;
   expect(await tree.rootExists()).toBe(true);
-  expect(server.received).toHaveLength(asked);
+  expect(server.received).toHaveLength(requests);
 });

@@ -7,7 +7,7 @@ import { silentLog } from "../../src/log.ts";
 import { Fixture } from "../coordinator/fixture.ts";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 
-interface Below {
+interface Answer {
   readonly status: number;
   readonly body: { readonly session_id?: string; readonly detail?: string };
 }
@@ -17,12 +17,12 @@ interface Started extends AsyncDisposable {
 }
 
 const COORDINATORS: readonly (readonly [name: string, start: () => Promise<Started>])[] = [
-  ["our coordinator", startOurs],
+  ["the embedded coordinator", startEmbedded],
   ["the first generation", () => FakeCoordinator.start()],
   ["the second generation", () => FakeCoordinator.start({ generation: "G2" })],
 ];
 
-async function startOurs(): Promise<Started> {
+async function startEmbedded(): Promise<Started> {
   const fixture = await Fixture.start();
   return { url: fixture.coordinator.url, [Symbol.asyncDispose]: () => fixture[Symbol.asyncDispose]() };
 }
@@ -44,20 +44,20 @@ async function submit(url: string, sessionId: string): Promise<void> {
   if (!response.ok) throw new Error(await response.text());
 }
 
-/** What the executor of a run of `sessionId` is told when it creates another. */
-async function create(gateway: Gateway, sessionId: string, more: object = {}): Promise<Below> {
+/** Creates a run as the executor of a run of `sessionId`. */
+async function create(gateway: Gateway, sessionId: string, more: object = {}): Promise<Answer> {
   const grant = gateway.grant(`run_of_${sessionId}`, sessionId);
   return createWith(gateway.urlOf(grant), more);
 }
 
-async function createWith(url: string, more: object = {}): Promise<Below> {
+async function createWith(url: string, more: object = {}): Promise<Answer> {
   const body = { type: "start_session", prompt: "p", parameters: { prompt: "p" }, ...more };
   const response = await fetch(`${url}/runs`, { method: "POST", body: JSON.stringify(body) });
-  return { status: response.status, body: (await response.json()) as Below["body"] };
+  return { status: response.status, body: (await response.json()) as Answer["body"] };
 }
 
 for (const [name, start] of COORDINATORS) {
-  test(`limits before ${name}: a session below the deepest level is refused, saying which limit and how to raise it`, async () => {
+  test(`limits at ${name}: refuses a session below the deepest level, with the limit's settings`, async () => {
     await using coordinator = await start();
     await using gateway = gatewayAt(coordinator.url, { maxDepth: 2 });
     await submit(coordinator.url, "root");
@@ -66,11 +66,11 @@ for (const [name, start] of COORDINATORS) {
     expect([first.status < 300, second.status < 300]).toEqual([true, true]);
     const third = await create(gateway, second.body.session_id ?? "");
     expect(third.status).toBe(403);
-    for (const words of ["level 2", "--max-depth", "RUNNER_MAX_DEPTH", "limits.max_depth"])
-      expect(third.body.detail).toContain(words);
+    for (const text of ["level 2", "--max-depth", "RUNNER_MAX_DEPTH", "limits.max_depth"])
+      expect(third.body.detail).toContain(text);
   });
 
-  test(`limits before ${name}: a child session too many is refused, also to calls at the same time; a resume is not one`, async () => {
+  test(`limits at ${name}: refuses a child session too many, also in parallel calls; allows a resume`, async () => {
     await using coordinator = await start();
     await using gateway = gatewayAt(coordinator.url, { maxChildren: 3 });
     await submit(coordinator.url, "root");
@@ -80,14 +80,14 @@ for (const [name, start] of COORDINATORS) {
     expect(created).toHaveLength(3);
     for (const { status, body } of all.filter((each) => !created.includes(each))) {
       expect(status).toBe(403);
-      for (const words of ["3 child sessions", "--max-children", "RUNNER_MAX_CHILDREN", "limits.max_children"])
-        expect(body.detail).toContain(words);
+      for (const text of ["3 child sessions", "--max-children", "RUNNER_MAX_CHILDREN", "limits.max_children"])
+        expect(body.detail).toContain(text);
     }
     const resume = { type: "resume_session", session_id: created[0]?.body.session_id };
     expect((await createWith(url, resume)).status).toBeLessThan(300);
   });
 
-  test(`limits before ${name}: the runs of the whole tree count, wherever in it one more is created; another tree's do not`, async () => {
+  test(`limits at ${name}: counts the runs of the whole tree, not of another tree`, async () => {
     await using coordinator = await start();
     await using gateway = gatewayAt(coordinator.url, { maxTreeRuns: 4 });
     await submit(coordinator.url, "root");
@@ -98,14 +98,14 @@ for (const [name, start] of COORDINATORS) {
     for (const more of [{}, { type: "resume_session", session_id: right }]) {
       const refused = await create(gateway, right, more);
       expect(refused.status).toBe(403);
-      for (const words of ["4 runs", "--max-tree-runs", "RUNNER_MAX_TREE_RUNS", "limits.max_tree_runs"])
-        expect(refused.body.detail).toContain(words);
+      for (const text of ["4 runs", "--max-tree-runs", "RUNNER_MAX_TREE_RUNS", "limits.max_tree_runs"])
+        expect(refused.body.detail).toContain(text);
     }
     expect((await create(gateway, "other")).status).toBeLessThan(300);
   });
 }
 
-test("limits of 0 are none, and cost no question", async () => {
+test("limits: 0 means no limit and costs no request", async () => {
   await using fake = await FakeCoordinator.start();
   await using gateway = gatewayAt(fake.url, {});
   await submit(fake.url, "root");
@@ -113,7 +113,7 @@ test("limits of 0 are none, and cost no question", async () => {
   expect(fake.requests.map(({ route }) => route)).toEqual(["POST /runs", "GET /sessions/:id", "POST /runs"]);
 });
 
-test("limits: while the coordinator cannot say how large the tree is, nothing is created and the answer is one that may pass", async () => {
+test("limits: creates nothing and answers 502 while the size of the tree is unknown", async () => {
   await using fake = await FakeCoordinator.start();
   await using gateway = gatewayAt(fake.url, { maxChildren: 3 });
   await submit(fake.url, "root");
@@ -124,7 +124,7 @@ test("limits: while the coordinator cannot say how large the tree is, nothing is
   expect(fake.calls("POST /runs")).toHaveLength(1);
 });
 
-test("GET /sessions/{id}/tree: the place in the tree, children, and the runs of all of it", async () => {
+test("GET /sessions/{id}/tree: depth, children, and the runs of the whole tree", async () => {
   await using c = await Fixture.start();
   for (const [session_id, parent] of [
     ["root", null],

@@ -3,36 +3,36 @@ import { join, resolve } from "node:path";
 import { until } from "./until.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
-/** AGENT_RUNNER_BINARY: another build than the one in dist. */
+/** AGENT_RUNNER_BINARY selects another build than the one in dist. */
 export const BINARY =
   process.env["AGENT_RUNNER_BINARY"] ??
   join(ROOT, "dist", process.platform === "win32" ? "agent-runner.exe" : "agent-runner");
 
-/** A start of the compiled binary, with all that it has written so far. */
+/** A process of the compiled binary, with its output so far. */
 export interface StartedBinary extends AsyncDisposable {
   readonly pid: number;
   readonly stdout: () => string;
   readonly stderr: () => string;
-  /** Resolves to the exit code, or -1 if it was ended by a signal. */
+  /** Resolves to the exit code, or to -1 if a signal ended the process. */
   readonly exited: Promise<number>;
   signal(signal: NodeJS.Signals): void;
-  /** From now on nobody reads what it writes to stdout. */
+  /** Closes the reading end of stdout. */
   closeStdout(): Promise<void>;
-  /** Waits until stdout has a line that matches, and returns the match. */
+  /** Waits for a matching line on stdout, and returns the match. */
   line(pattern: RegExp, deadlineMs?: number): Promise<RegExpExecArray>;
 }
 
 export interface StartOptions {
   readonly cwd: string;
-  /** HOME and all state go here: nothing of the user's is touched. */
+  /** Holds HOME and all state, so that the user's own files stay untouched. */
   readonly home: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
-  /** At most so many open files. */
+  /** The limit for open files. */
   readonly maxDescriptors?: number;
 }
 
-/** Starts the compiled binary. Disposing it kills it if it still lives: `await using runner = startBinary(...)`. */
+/** Starts the compiled binary. Disposing kills it if it still lives: `await using runner = startBinary(...)`. */
 export function startBinary(args: readonly string[], options: StartOptions): StartedBinary {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: bun run build`);
   const limit =
@@ -64,10 +64,9 @@ export function startBinary(args: readonly string[], options: StartOptions): Sta
     signal: (signal) => child.kill(signal),
     closeStdout: stdout.close,
     async line(pattern, deadlineMs) {
-      const look = (): RegExpExecArray | null => pattern.exec(stdout.text());
       return until(
         () => `a line like ${pattern} on stdout, which has:\n${stdout.text()}\nstderr:\n${stderr.text()}`,
-        look,
+        () => pattern.exec(stdout.text()),
         deadlineMs,
       );
     },

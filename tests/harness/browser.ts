@@ -6,11 +6,11 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { browserForTests } from "../../scripts/browser.ts";
 import { tempFolder } from "./temp-folder.ts";
 
-/** Of one wait for the page; a machine that is slow fails nothing. */
+/** For one wait. Only a deadline, so that a slow machine fails no test. */
 const WAIT_MS = 20_000;
 const LAUNCH_MS = 60_000;
 const ARGUMENTS = [
-  // The tests run as root in containers, and what they show the browser is our own.
+  // The tests run as root in containers, and show only the project's own pages.
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
@@ -32,7 +32,7 @@ export interface TabOptions {
   readonly permissions?: readonly string[];
 }
 
-/** A page in a profile of its own, and all that goes wrong in it. */
+/** A page in its own profile, with all its faults. */
 export class Tab {
   readonly #faults: string[] = [];
   readonly #expected: RegExp[] = [];
@@ -44,12 +44,12 @@ export class Tab {
     this.#watch();
   }
 
-  /** What the browser says about it is no fault: a test that takes the coordinator away sees refused connections. */
+  /** Ignores matching faults: a test that shuts the coordinator down sees refused connections. */
   expect(fault: RegExp): void {
     this.#expected.push(fault);
   }
 
-  /** All that went wrong so far and was not expected. */
+  /** The unexpected faults so far. */
   get faults(): readonly string[] {
     return this.#faults.filter((fault) => !this.#expected.some((pattern) => pattern.test(fault)));
   }
@@ -79,13 +79,13 @@ function isOfPage(url: string, origin: string): boolean {
 
 export interface SharedBrowser {
   /**
-   * Opens a page and closes it when `body` has ended. Throws for what went wrong in it: errors that nobody caught, errors on the console
-   * (violations of the content security policy are among them), dialogs of the browser's, other windows, and requests to anywhere else.
+   * Opens a page, and closes it when `body` has ended. Throws for every fault: uncaught errors, errors on the console
+   * (among them violations of the content security policy), dialogs, other windows, and requests to other origins.
    */
   visit(url: string, body: (tab: Tab) => Promise<void>, options?: TabOptions): Promise<void>;
 }
 
-/** One browser for all tests of a file, with a profile that is new and thrown away; each visit has cookies and storage of its own. */
+/** One browser with a temporary profile for all tests of a file. Each visit has its own cookies and storage. */
 export function sharedBrowser(): SharedBrowser {
   let browser: Browser | undefined;
   let home: ReturnType<typeof tempFolder> | undefined;
@@ -100,7 +100,7 @@ export function sharedBrowser(): SharedBrowser {
   });
   return {
     async visit(url, body, options = {}) {
-      if (browser === undefined) throw new Error("the browser is there while tests run only");
+      if (browser === undefined) throw new Error("the browser exists only while tests run");
       const context = await browser.newContext(contextOptions(options));
       try {
         context.setDefaultTimeout(WAIT_MS);
@@ -123,7 +123,7 @@ function contextOptions({ viewport = DESKTOP, theme = "light", permissions = [] 
   };
 }
 
-/** Not by disposal: of two errors, the test's and that of the page, `bun test` would show neither. */
+/** Not a disposable: `bun test` would show neither of two errors, the test's and the page's. */
 async function visit(tab: Tab, body: (tab: Tab) => Promise<void>): Promise<void> {
   try {
     await tab.page.goto(tab.url);
@@ -138,10 +138,10 @@ async function visit(tab: Tab, body: (tab: Tab) => Promise<void>): Promise<void>
 
 let failures = 0;
 
-/** Where pictures are kept, absolute: `DASHBOARD_PICTURES`. Without it none are taken. */
+/** The absolute path of the folder for screenshots. Without `DASHBOARD_PICTURES` no screenshot is taken. */
 const PICTURES = process.env["DASHBOARD_PICTURES"];
 
-/** Takes a picture of what the page shows, to be looked at by people. */
+/** Takes a screenshot of the page for people. */
 export async function keepPicture(page: Page, name: string): Promise<void> {
   if (!PICTURES) return;
   mkdirSync(PICTURES, { recursive: true });
@@ -150,7 +150,7 @@ export async function keepPicture(page: Page, name: string): Promise<void> {
 
 const AXE = readFileSync(join(import.meta.dir, "../../node_modules/axe-core/axe.min.js"), "utf8");
 
-/** The rules of accessibility that the page breaks, with the elements that do. */
+/** The accessibility rules that the page breaks, with the elements at fault. */
 export async function accessibilityFaults(page: Page): Promise<string[]> {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate<AxeResults>("axe.run(document, { resultTypes: ['violations'] })");

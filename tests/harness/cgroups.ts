@@ -4,14 +4,14 @@ import { placeOf, removeCgroup } from "../../src/process/run-cgroups.ts";
 
 const PREFIX = "agent-runner.";
 
-/** A cgroup of a run. */
+/** The cgroup of a run. */
 export interface SeenCgroup {
   readonly path: string;
   readonly runId: string;
   readonly pids: readonly number[];
 }
 
-/** This process's own cgroup of version 2; null where there is none, or where no other can be made below it. */
+/** This process's cgroup of version 2; null if there is none, or if no cgroup can be created below it. */
 export const ownCgroup: string | null = usableCgroup();
 
 function usableCgroup(): string | null {
@@ -25,7 +25,7 @@ function usableCgroup(): string | null {
   return canKill ? own : null;
 }
 
-/** The cgroups of runs of those runners whose locks are in `locksFolder`. */
+/** The cgroups of all runs of the runners whose locks are in `locksFolder`. */
 export function cgroupsOf(locksFolder: string): SeenCgroup[] {
   if (ownCgroup === null || !existsSync(locksFolder)) return [];
   const owners = readdirSync(locksFolder).flatMap((name) =>
@@ -46,7 +46,7 @@ function pidsIn(path: string): number[] {
   }
 }
 
-/** A runner that was killed and not started again leaves those of its runs. False while something lives in one. */
+/** Removes the cgroups that a killed runner left. Returns false while one of them holds a process. */
 export function removeCgroups(cgroups: readonly SeenCgroup[]): boolean {
   return cgroups.map(({ path }) => removeCgroup(path)).every(Boolean);
 }

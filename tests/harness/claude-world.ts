@@ -7,17 +7,20 @@ import type { StartedBinary } from "./binary.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
 import { type StartInWorld, World } from "./world.ts";
 
-/** Claude Code takes a second of computing to start, and as many of them as a file has tests may start together on a machine that is busy. */
+/**
+ * Claude Code needs a second of processor time to start, and every test of a file may start one at the same time on a
+ * busy machine.
+ */
 export const CLAUDE_TEST_TIMEOUT_MS = 300_000;
-/** Of one run of it. */
+/** For one run of Claude Code. */
 export const RUN_MS = 120_000;
 
-/** The key that Claude Code is given here: it must be found nowhere but in requests to the provider. */
+/** The API key for Claude Code, which must appear only in requests to the provider. */
 export const API_KEY = "sk-ant-api03-only-for-tests";
 
 /**
- * A world in which the programs find the real Claude Code on their PATH, and it finds a stand-in where its provider would be. Nothing of it
- * needs a network, and all that it writes stays in the world's folders.
+ * A world in which programs find the real Claude Code on their PATH, and Claude Code finds a fake provider. Needs no
+ * network, and writes only to the world's folders.
  */
 export class ClaudeWorld extends World {
   readonly #env: Readonly<Record<string, string>>;
@@ -48,7 +51,7 @@ export class ClaudeWorld extends World {
     return super.start(args, { env: { ...this.#env, ...env }, ...more });
   }
 
-  /** Coordinator and runner in one process, with the executor for Claude Code. */
+  /** Starts coordinator and runner in one process, with the Claude Code executor. */
   async up(
     args: readonly string[] = [],
     env: Readonly<Record<string, string>> = {},
@@ -71,11 +74,14 @@ export interface SharedClaudeWorld {
   readonly world: ClaudeWorld;
   readonly provider: MessagesApi;
   readonly api: CoordinatorApi;
-  /** What the program has logged so far. */
+  /** The program's log so far. */
   readonly log: () => string;
 }
 
-/** One world with coordinator and runner in it for all tests of a file, as a start of them costs seconds. Its tests take names of their own. */
+/**
+ * One world with coordinator and runner for all tests of a file, because their start takes seconds. Each test uses
+ * its own names.
+ */
 export function sharedClaudeWorld(
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
@@ -83,7 +89,7 @@ export function sharedClaudeWorld(
   let world: ClaudeWorld | undefined;
   let up: Awaited<ReturnType<ClaudeWorld["up"]>> | undefined;
   const opened = <T>(value: T | undefined): T => {
-    if (value === undefined) throw new Error("the world is there while tests run only");
+    if (value === undefined) throw new Error("the world exists only while tests run");
     return value;
   };
   beforeAll(async () => {

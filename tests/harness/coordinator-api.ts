@@ -1,6 +1,6 @@
 import { until } from "./until.ts";
 
-/** An event of a session, as far as tests ask. */
+/** An event of a session, with the fields that tests read. */
 export interface ShownEvent {
   readonly event_type: string;
   readonly role?: string;
@@ -22,11 +22,11 @@ export interface ShownRun {
   readonly retried_by: string | null;
 }
 
-/** What tests ask of a real coordinator, as its users would. */
+/** The calls that tests make to a real coordinator. */
 export class CoordinatorApi {
   constructor(readonly url: string) {}
 
-  /** Creates a run in a new session, if `more` does not say otherwise. */
+  /** Creates a run, in a new session unless `more` sets another type. */
   async submit(
     prompt: string,
     more: Readonly<Record<string, unknown>> = {},

@@ -3,7 +3,7 @@ import type { StartedBinary } from "./binary.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
 import { START_MS, World } from "./world.ts";
 
-/** Coordinator and runner in one process, with the test-executor, for people who look at it. */
+/** Starts coordinator and runner in one process (`up`), with the test executor. */
 export async function upFor(
   world: World,
   args: readonly string[] = [],
@@ -20,12 +20,12 @@ export interface SharedDashboard {
   readonly api: CoordinatorApi;
 }
 
-/** One world with coordinator and runner in it for all tests of a file. Its tests look at what they made themselves. */
+/** One world with coordinator and runner for all tests of a file. Each test checks only what it created. */
 export function sharedDashboard(args: readonly string[] = []): SharedDashboard {
   let world: World | undefined;
   let api: CoordinatorApi | undefined;
   const opened = <T>(value: T | undefined): T => {
-    if (value === undefined) throw new Error("the world is there while tests run only");
+    if (value === undefined) throw new Error("the world exists only while tests run");
     return value;
   };
   beforeAll(async () => {

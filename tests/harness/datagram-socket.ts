@@ -2,13 +2,13 @@ import { dlopen, FFIType, ptr } from "bun:ffi";
 
 export interface DatagramSocket extends Disposable {
   readonly path: string;
-  /** What has arrived by now and was not taken yet. */
+  /** Removes and returns the messages that have arrived. */
   take(): string[];
 }
 
 const MSG_DONTWAIT = 0x40;
 
-/** A datagram socket such as a service manager listens on (Linux with glibc only). `path` may begin with `@`. */
+/** A datagram socket like that of a service manager (Linux with glibc only). `path` may start with `@`. */
 export function datagramSocket(path: string): DatagramSocket {
   const library = dlopen("libc.so.6", {
     socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
@@ -22,15 +22,15 @@ export function datagramSocket(path: string): DatagramSocket {
   const address = Buffer.concat([Buffer.from([1, 0]), name]);
   const fd = libc.socket(1, 2 | 0o2000000, 0);
   if (fd < 0 || libc.bind(fd, ptr(address), address.length) !== 0) throw new Error(`no datagram socket at ${path}`);
-  const room = Buffer.alloc(4096);
+  const buffer = Buffer.alloc(4096);
   return {
     path,
     take() {
       const messages: string[] = [];
       for (;;) {
-        const length = Number(libc.recv(fd, ptr(room), BigInt(room.length), MSG_DONTWAIT));
+        const length = Number(libc.recv(fd, ptr(buffer), BigInt(buffer.length), MSG_DONTWAIT));
         if (length <= 0) return messages;
-        messages.push(room.toString("utf8", 0, length));
+        messages.push(buffer.toString("utf8", 0, length));
       }
     },
     [Symbol.dispose]() {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Whether the process lives; a zombie does not. */
+/** Whether the process lives. A zombie counts as gone. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -23,15 +23,17 @@ export function processesWith(name: string, value: string): number[] {
     .filter((pid) => Number.isInteger(pid) && isAlive(pid) && hasVariable(pid, `${name}=${value}`));
 }
 
-/** The value of a variable in a process's environment; undefined if it is gone, or has none (Linux). */
+/**
+ * The value of a variable in a process's environment; undefined if the variable is unset or the process gone (Linux).
+ */
 export function variableOf(pid: number, name: string): string | undefined {
   return variablesOf(pid)
     .find((variable) => variable.startsWith(`${name}=`))
     ?.slice(name.length + 1);
 }
 
-function hasVariable(pid: number, wanted: string): boolean {
-  return variablesOf(pid).includes(wanted);
+function hasVariable(pid: number, variable: string): boolean {
+  return variablesOf(pid).includes(variable);
 }
 
 function variablesOf(pid: number): string[] {
@@ -42,7 +44,7 @@ function variablesOf(pid: number): string[] {
   }
 }
 
-/** What a process was started as, its arguments apart by a space; "gone" if it is. */
+/** The command line of a process, its arguments separated by spaces; "gone" if the process is gone. */
 export function commandLineOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim();
@@ -51,17 +53,17 @@ export function commandLineOf(pid: number): string {
   }
 }
 
-/** The process's parent; 0 if it is gone (Linux). */
+/** The pid of the process's parent; 0 if the process is gone (Linux). */
 export function parentOf(pid: number): number {
   return Number(statOf(pid)[1] ?? 0);
 }
 
-/** The leader of the process's group; -1 if it is gone (Linux). */
+/** The leader of the process's group; -1 if the process is gone (Linux). */
 export function groupOf(pid: number): number {
   return Number(statOf(pid)[2] ?? -1);
 }
 
-/** The fields behind the command's name. */
+/** The fields after the command's name. */
 function statOf(pid: number): string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
@@ -71,13 +73,16 @@ function statOf(pid: number): string[] {
   }
 }
 
-/** SIGKILL to one process. Throws for what is no pid: to the system 0 is the own process group, and what is below are others. */
+/**
+ * Sends SIGKILL to one process. Throws for 1 and below: 0 means the test's own process group, and negative numbers
+ * mean other groups.
+ */
 export function killProcess(pid: number): void {
-  if (!Number.isInteger(pid) || pid <= 1) throw new Error(`${pid} is not the pid of a process to end`);
+  if (!Number.isInteger(pid) || pid <= 1) throw new Error(`${pid} is not the pid of a process to kill`);
   process.kill(pid, "SIGKILL");
 }
 
-/** SIGKILL to the process's whole group. Throws where it is gone. */
+/** Sends SIGKILL to the process's whole group. Throws if the process is gone. */
 export function killGroupOf(pid: number): void {
   const group = groupOf(pid);
   if (group <= 1) throw new Error(`process ${pid} is gone`);

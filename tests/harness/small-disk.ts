@@ -15,10 +15,10 @@ function mount(sizeMiB: number): SmallDisk {
   });
   if (!mounted.success) {
     rmSync(path, { recursive: true });
-    throw new Error("a tmpfs cannot be mounted here");
+    throw new Error("cannot mount a tmpfs");
   }
   const unmount = (): void => {
-    // Lazily: what is still open in it must not keep the test from ending.
+    // Unmounts lazily, so that an open file does not fail the unmount.
     Bun.spawnSync(["umount", "-l", path], { stdout: "ignore", stderr: "ignore" });
     rmSync(path, { recursive: true, force: true });
   };
@@ -42,5 +42,5 @@ function canMount(): boolean {
   }
 }
 
-/** Disks of a few MiB that a test can fill: only root on Linux may mount them, and not in every container. */
+/** Mounts disks of a few MiB that a test can fill. Only root on Linux can mount them, and not in every container. */
 export const smallDisk = { isPossible: canMount(), mount };

@@ -2,7 +2,7 @@ import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A folder of its own for one test: `using folder = tempFolder()` removes it at the end of the block. */
+/** A temporary folder for one test: `using folder = tempFolder()` removes it at the end of the block. */
 export function tempFolder(): { path: string } & Disposable {
   const path = realpathSync(mkdtempSync(join(tmpdir(), "agent-runner-test-")));
   return {

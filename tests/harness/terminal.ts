@@ -8,11 +8,14 @@ export interface TerminalOptions {
   readonly lines?: number;
 }
 
-/** The compiled binary on a real pseudo-terminal, and what its screen shows. Knows the sequences that our own screens use. */
+/**
+ * The compiled binary on a real pseudo-terminal, with its screen. Interprets only the escape sequences that the
+ * program uses.
+ */
 export class TerminalProgram implements AsyncDisposable {
   readonly #child: Bun.Subprocess;
   readonly #terminal: Bun.Terminal;
-  /** Everything that it has written. */
+  /** The complete output. */
   raw = "";
 
   constructor(args: readonly string[], { cwd, env, columns = 80, lines = 24 }: TerminalOptions) {
@@ -39,7 +42,7 @@ export class TerminalProgram implements AsyncDisposable {
 
   resize(columns: number, lines: number): void {
     this.#terminal.resize(columns, lines);
-    // The system says so to whose controlling terminal it is, which this one is not.
+    // The system sends SIGWINCH only for a controlling terminal, which this is not.
     this.#child.kill("SIGWINCH");
   }
 
@@ -47,7 +50,7 @@ export class TerminalProgram implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** The lines of the screen as a person would read them. */
+  /** The visible lines of the screen. */
   screen(): string[] {
     const lines: string[] = [];
     let at = 0;

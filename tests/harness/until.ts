@@ -1,15 +1,18 @@
-/** Waits until `look` gives something true and returns it; looks every 10 ms, and fails after `deadlineMs`, saying what it waited for. */
+/**
+ * Calls `check` every 10 ms until its result is truthy, and returns the result. Fails after `deadlineMs`, and then
+ * names `what`.
+ */
 export async function until<T>(
   what: string | (() => string),
-  look: () => T | Promise<T>,
+  check: () => T | Promise<T>,
   deadlineMs = 20_000,
 ): Promise<NonNullable<T>> {
   const end = performance.now() + deadlineMs;
   for (;;) {
-    const seen = await look();
-    if (seen) return seen;
+    const result = await check();
+    if (result) return result;
     if (performance.now() > end)
-      throw new Error(`waited ${deadlineMs} ms in vain: ${typeof what === "string" ? what : what()}`);
+      throw new Error(`timed out after ${deadlineMs} ms waiting for: ${typeof what === "string" ? what : what()}`);
     await Bun.sleep(10);
   }
 }

@@ -13,21 +13,21 @@ import { until } from "./until.ts";
 const FIXTURES = resolve(import.meta.dir, "../fixtures/executors");
 const MARKER = "E2E_WORLD";
 
-/** Of a whole test; what it waits for has shorter deadlines, which say what did not come. */
+/** For a whole test. Its waits have shorter deadlines, which name what failed to happen. */
 export const TEST_TIMEOUT_MS = 180_000;
 
-/** Deadlines only: a machine that is slow fails nothing. */
+/** Only deadlines, so that a slow machine fails no test. */
 export const START_MS = 60_000;
 const LEAVE_MS = 30_000;
-/** A signal that comes sooner after another counts as the same one. */
+/** The program ignores a signal that follows another one sooner than this. */
 export const NOT_AN_ECHO_MS = 150;
 const GONE_MS = 2_000;
 
-/** A compiled program's own code in what it prints: an error that nobody has put into words. */
+/** Paths of the compiled program in its output mean that it printed a stack trace instead of a message. */
 const STACK_TRACE = /\$bunfs/;
 
-/** Processes live that should not. */
-export class LeftBehind extends Error {}
+/** Processes outlived their run. */
+export class LeftoversFound extends Error {}
 
 export interface StartInWorld {
   readonly env?: Readonly<Record<string, string>>;
@@ -36,15 +36,15 @@ export interface StartInWorld {
 }
 
 /**
- * A HOME, a project directory and all programs that one test starts. At its end the programs are asked to leave, and a process that is left
- * behind, an executor's grandchild included, fails the test: they carry the world's mark in their environment, or are in a run's cgroup. So
- * does a stack trace in what a program has printed.
+ * A HOME, a project directory and all programs that one test starts. Disposing shuts the programs down, and fails the
+ * test for any leftover, down to an executor's descendants: they carry the world's marker in their environment, or
+ * are in a run's cgroup. A stack trace in a program's output fails the test too.
  */
 export class World implements AsyncDisposable {
   readonly #folder = tempFolder();
   readonly #mark = randomHex12();
   readonly #started: StartedBinary[] = [];
-  readonly #last: AsyncDisposable[] = [];
+  readonly #owned: AsyncDisposable[] = [];
   readonly #abandoned = endIfAbandoned(() => this.#destroy());
   readonly home: string;
   readonly projectDir: string;
@@ -56,7 +56,7 @@ export class World implements AsyncDisposable {
     mkdirSync(this.projectDir);
   }
 
-  /** The cgroups of the runs of all runners here, where there are any. */
+  /** The cgroups of the runs of all runners in this world. */
   get cgroups(): SeenCgroup[] {
     return cgroupsOf(join(this.stateDir, "locks"));
   }
@@ -86,7 +86,7 @@ export class World implements AsyncDisposable {
     return ended;
   }
 
-  /** A runner with a fixture executor (or a built-in one) at a coordinator. */
+  /** Starts a runner with a fixture executor, or a built-in one, at a coordinator. */
   runner(
     url: string,
     executor: string,
@@ -97,16 +97,16 @@ export class World implements AsyncDisposable {
     return this.start(["-c", url, "-x", executor, "--executors-dir", FIXTURES, ...args], { env, ...more });
   }
 
-  /** The embedded coordinator alone, listening. */
+  /** Starts only the built-in coordinator, and waits until it listens. */
   async coordinator(port = 0, args: readonly string[] = []): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
     const process = this.start(["coordinator", "--port", String(port), ...args]);
     const [, url = ""] = await process.line(/agent-runner -c (\S+)/, START_MS);
     return { api: new CoordinatorApi(url), process };
   }
 
-  /** Closed when the programs have left: they may need it for that. */
+  /** Disposes the resource after the programs have shut down, because they may need it until then. */
   own<T extends AsyncDisposable>(resource: T): T {
-    this.#last.push(resource);
+    this.#owned.push(resource);
     return resource;
   }
 
@@ -114,7 +114,7 @@ export class World implements AsyncDisposable {
     return join(this.projectDir, name);
   }
 
-  /** Waits for a file in the project directory and gives its content. */
+  /** Waits for a file in the project directory, and returns its content. */
   async file(name: string, deadlineMs?: number): Promise<string> {
     await until(`the file ${name}`, () => existsSync(this.path(name)), deadlineMs);
     return readFileSync(this.path(name), "utf8");
@@ -122,23 +122,26 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const stuck: string[] = [];
-    // The last one first: a runner needs its coordinator to leave.
-    for (const started of this.#started.toReversed()) if (!(await hasLeft(started))) stuck.push(started.stdout());
-    for (const resource of this.#last) await resource[Symbol.asyncDispose]();
-    const left = await this.#leftBehind();
+    // In reverse order of start: a runner needs its coordinator to shut down.
+    for (const started of this.#started.toReversed()) if (!(await shutDown(started))) stuck.push(started.stdout());
+    for (const resource of this.#owned) await resource[Symbol.asyncDispose]();
+    const left = await this.#leftovers();
     for (const { pid } of left) kill(pid);
-    // What was killed a moment ago is waited for; whoever leaves something that lives on fails for that.
+    // Waits for the processes that were just killed. A leftover fails the test below, not here.
     const { cgroups } = this;
-    await until("the cgroups are gone", () => removeCgroups(cgroups), GONE_MS).catch(() => {});
+    await until("the cgroups to be gone", () => removeCgroups(cgroups), GONE_MS).catch(() => {});
     this.#folder[Symbol.dispose]();
     this.#abandoned[Symbol.dispose]();
-    if (stuck.length > 0) throw new Error(`did not leave when asked to; its log:\n${stuck.join("\n")}`);
+    if (stuck.length > 0) throw new Error(`did not shut down on SIGINT; its log:\n${stuck.join("\n")}`);
     if (left.length > 0)
-      throw new LeftBehind(`left behind: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
+      throw new LeftoversFound(`leftovers: ${left.map(({ pid, command }) => `${pid} (${command})`).join(", ")}`);
     refuseStackTraces(this.#started.map(({ stdout, stderr }) => stdout() + stderr()));
   }
 
-  /** At once and without a word to anything: a killed program's executors may start others until they are killed too. */
+  /**
+   * Kills everything at once, in rounds: the executors of a killed program may start processes until they are killed
+   * too.
+   */
   #destroy(): void {
     for (const started of this.#started) kill(started.pid);
     const end = performance.now() + GONE_MS;
@@ -153,8 +156,8 @@ export class World implements AsyncDisposable {
     return [...new Set([...processesWith(MARKER, this.#mark), ...this.cgroups.flatMap((cgroup) => cgroup.pids)])];
   }
 
-  /** A process that is just ending is given its moment. */
-  async #leftBehind(): Promise<{ pid: number; command: string }[]> {
+  /** Gives processes that are about to end a moment. */
+  async #leftovers(): Promise<{ pid: number; command: string }[]> {
     const end = performance.now() + GONE_MS;
     for (;;) {
       const left = this.#marked().map((pid) => ({ pid, command: commandLineOf(pid) }));
@@ -164,13 +167,13 @@ export class World implements AsyncDisposable {
   }
 }
 
-function refuseStackTraces(printed: readonly string[]): void {
-  const traces = printed.filter((text) => STACK_TRACE.test(text));
+function refuseStackTraces(outputs: readonly string[]): void {
+  const traces = outputs.filter((text) => STACK_TRACE.test(text));
   if (traces.length > 0) throw new Error(`printed a stack trace:\n${traces.join("\n")}`);
 }
 
-/** Twice interrupted, a runner stops what it has; one that does not leave at all is killed. */
-async function hasLeft(started: StartedBinary): Promise<boolean> {
+/** The second SIGINT makes a runner stop its runs. Kills a program that does not shut down at all. */
+async function shutDown(started: StartedBinary): Promise<boolean> {
   const exits = (ms: number): Promise<boolean> =>
     Promise.race([started.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
   started.signal("SIGINT");
@@ -184,6 +187,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // Gone meanwhile.
+    // The process is gone.
   }
 }

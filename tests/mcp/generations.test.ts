@@ -4,7 +4,7 @@ import type { FakeRun } from "../fakes/fake-runs.ts";
 import { until } from "../harness/until.ts";
 import { ToolWorld } from "./tool-world.ts";
 
-/** An existing coordinator; the test plays the runner of the children. */
+/** A Python coordinator. The test acts as the runner of the child runs. */
 async function world(generation: "G1" | "G2"): Promise<{ fake: FakeCoordinator; w: ToolWorld } & AsyncDisposable> {
   const fake = await FakeCoordinator.start({ generation });
   const w = await ToolWorld.at(fake.url);
@@ -24,7 +24,7 @@ function child(fake: FakeCoordinator): Promise<FakeRun> {
   );
 }
 
-/** What an executor sends, in the form of its generation, and its runner's report. */
+/** Adds the events of an executor and applies its runner's report. */
 function finish(fake: FakeCoordinator, run: FakeRun, result: { text: string } | { data: object }): void {
   const session = fake.state.sessions.get(run.session_id);
   if (session === undefined) throw new Error("no session");
@@ -39,8 +39,11 @@ function finish(fake: FakeCoordinator, run: FakeRun, result: { text: string } | 
   run.status = "completed";
 }
 
-for (const generation of ["G1", "G2"] as const) {
-  test(`${generation}: a sync child is waited for by asking, and its result read`, async () => {
+for (const [name, generation] of [
+  ["first generation", "G1"],
+  ["second generation", "G2"],
+] as const) {
+  test(`${name}: sync polls the child run and returns its result`, async () => {
     await using t = await world(generation);
     const answer = (await t.w.agent()).call("start_agent_session", { prompt: "do it" });
     const run = await child(t.fake);
@@ -49,7 +52,7 @@ for (const generation of ["G1", "G2"] as const) {
     expect((await answer).value).toEqual({ session_id: run.session_id, result_text: "done", result_data: null });
   });
 
-  test(`${generation}: a parent that the coordinator does not know is not created under: its database would stay locked`, async () => {
+  test(`${name}: creates no run under an unknown parent, which would leave the database locked`, async () => {
     await using t = await world(generation);
     const agent = await t.w.agent();
     t.fake.state.sessions.delete("root");
@@ -60,7 +63,7 @@ for (const generation of ["G1", "G2"] as const) {
     expect(t.fake.state.isLocked).toBe(false);
   });
 
-  test(`${generation}: delete_all_agent_sessions deletes running sessions too, where need be after a stop`, async () => {
+  test(`${name}: delete_all_agent_sessions deletes running sessions, after a stop if necessary`, async () => {
     await using t = await world(generation);
     const agent = await t.w.agent();
     const { session_id } = (await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).value;
@@ -71,14 +74,14 @@ for (const generation of ["G1", "G2"] as const) {
     session.status = "running";
     const deleting = agent.call("delete_all_agent_sessions");
     if (generation === "G2") {
-      await until("it was told to stop", () => t.fake.state.stops.includes(run.run_id));
+      await until("the stop request", () => t.fake.state.stops.includes(run.run_id));
       session.status = run.status = "stopped";
     }
     expect((await deleting).value).toEqual({ deleted_count: 1 });
     expect([...t.fake.state.sessions.keys()]).toEqual(["root"]);
   });
 
-  test(`${generation}: a run that the coordinator has forgotten ends the wait with an error that names the session`, async () => {
+  test(`${name}: a run that the coordinator no longer knows ends the wait with an error`, async () => {
     await using t = await world(generation);
     const answer = (await t.w.agent()).call("start_agent_session", { prompt: "x" });
     const run = await child(t.fake);
@@ -86,7 +89,7 @@ for (const generation of ["G1", "G2"] as const) {
     expect(await answer).toMatchObject({ isError: true, text: expect.stringContaining(run.session_id) });
   });
 
-  test(`${generation}: an outage of the coordinator does not end the wait`, async () => {
+  test(`${name}: an outage of the coordinator does not end the wait`, async () => {
     await using t = await world(generation);
     const answer = (await t.w.agent()).call("start_agent_session", { prompt: "x" });
     const run = await child(t.fake);
@@ -98,7 +101,7 @@ for (const generation of ["G1", "G2"] as const) {
   });
 }
 
-test("G2: structured results come as they are, and idle sessions have one", async () => {
+test("second generation: returns structured results, also of idle sessions", async () => {
   await using t = await world("G2");
   const agent = await t.w.agent();
   const { session_id } = (await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).value;

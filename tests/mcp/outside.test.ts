@@ -37,37 +37,37 @@ const bearer = (more: Record<string, string> = {}): Record<string, string> => ({
   ...more,
 });
 
-test("outside: without the token, and with another, 401; a web page's Origin and other paths are refused", async () => {
+test("outside: a missing or wrong token, a foreign Origin, another path and a bad session id are refused", async () => {
   await using t = await world();
-  const ask = async (headers: Record<string, string>, url = t.url): Promise<number> =>
+  const statusOf = async (headers: Record<string, string>, url = t.url): Promise<number> =>
     (await fetch(url, { method: "POST", body: "{}", headers: { "content-type": "application/json", ...headers } }))
       .status;
-  expect(await ask({})).toBe(401);
-  expect(await ask({ authorization: "Bearer other" })).toBe(401);
-  expect(await ask(bearer({ origin: "https://evil.example" }))).toBe(403);
-  expect(await ask(bearer(), t.url.replace("/mcp", "/sessions"))).toBe(404);
-  expect(await ask(bearer({ "x-agent-session-id": "a b" }))).toBe(400);
+  expect(await statusOf({})).toBe(401);
+  expect(await statusOf({ authorization: "Bearer other" })).toBe(401);
+  expect(await statusOf(bearer({ origin: "https://evil.example" }))).toBe(403);
+  expect(await statusOf(bearer(), t.url.replace("/mcp", "/sessions"))).toBe(404);
+  expect(await statusOf(bearer({ "x-agent-session-id": "a b" }))).toBe(400);
 });
 
-test("outside: without a session it starts trees of its own and reads everything, but has no callback and deletes nothing", async () => {
+test("outside: without a session it starts new trees and reads everything; no callback, no deletion", async () => {
   await using t = await world();
   const agent = await t.w.agent(bearer(), t.url);
   const { value } = await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" });
   expect((await t.c.get(`/runs/${value.run_id}`)).body.parent_session_id).toBeNull();
   const listed = JSON.parse((await agent.call("list_agent_sessions")).text) as { session_id: string }[];
   expect(listed.map(({ session_id }) => session_id)).toEqual(["root", value.session_id]);
-  for (const [tool, given] of [
+  for (const [tool, args] of [
     ["start_agent_session", { prompt: "x", mode: "async_callback" }],
     ["delete_all_agent_sessions", {}],
   ] as const) {
-    expect(await agent.call(tool, given)).toMatchObject({
+    expect(await agent.call(tool, args)).toMatchObject({
       isError: true,
       text: expect.stringContaining("X-Agent-Session-Id"),
     });
   }
 });
 
-test("outside: a session that it names is its own: parent of what it starts, bound of what it sees", async () => {
+test("outside: the named session is the parent of new sessions and limits the agent to its tree", async () => {
   await using t = await world();
   await t.c.start({ session_id: "foreign" });
   const agent = await t.w.agent(bearer({ "X-Agent-Session-Id": "root" }), t.url);
@@ -83,7 +83,7 @@ test("outside: a session that it names is its own: parent of what it starts, bou
   });
 });
 
-test("outside: a port that is taken is told with what to do", async () => {
+test("outside: a port in use is an error", async () => {
   await using t = await world();
   const port = Number(new URL(t.url).port);
   const listen = (): unknown =>
@@ -93,10 +93,10 @@ test("outside: a port that is taken is told with what to do", async () => {
       serveTools: () => Promise.reject(new Error("none")),
       callerOf: (id) => t.w.gateway.outsideCaller(id),
     });
-  expect(listen).toThrow(`Port ${port} (--mcp-port) is taken`);
+  expect(listen).toThrow(`Port ${port} (--mcp-port) is in use`);
 });
 
-test("outsideToken: the one that is set, else one that is made once, for its owner alone", () => {
+test("outsideToken: the configured token, else a token generated once in a private file", () => {
   using folder = tempFolder();
   expect(outsideToken("set-by-somebody", folder.path).value).toBe("set-by-somebody");
   const made = outsideToken(undefined, folder.path);

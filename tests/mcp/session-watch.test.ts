@@ -12,11 +12,11 @@ function watchAt(url: string): SessionWatch {
   return new SessionWatch({ coordinator: new CoordinatorClient(url, noAuthorization), log: silentLog });
 }
 
-/** A coordinator whose stream is written by the test. */
+/** A coordinator with a stream that the test writes. */
 function streaming(): {
   url: string;
   opened: () => number;
-  say: (sessionId: string) => void;
+  sendEnd: (sessionId: string) => void;
   cut: () => void;
   open: () => number;
 } & AsyncDisposable {
@@ -42,7 +42,7 @@ function streaming(): {
     url: server.url,
     opened: () => opened,
     open: () => streams.size,
-    say: (session_id) => write(`event: run_ended\ndata: ${JSON.stringify({ session_id })}\n\n`),
+    sendEnd: (session_id) => write(`event: run_ended\ndata: ${JSON.stringify({ session_id })}\n\n`),
     cut() {
       for (const stream of streams) stream.close();
       streams.clear();
@@ -51,54 +51,54 @@ function streaming(): {
   };
 }
 
-test("SessionWatch: 300 waits share one stream; each looks when its session is told of, and none polls", async () => {
+test("SessionWatch: 300 waits share one stream; each checks on its own session's events; none polls", async () => {
   await using coordinator = streaming();
   const watch = watchAt(coordinator.url);
-  const looks = new Map<string, number>();
+  const checks = new Map<string, number>();
   let hasEnded = false;
   const waits = Array.from({ length: 300 }, (_, i) =>
     watch.until(
       `s${i}`,
       () => {
-        looks.set(`s${i}`, (looks.get(`s${i}`) ?? 0) + 1);
+        checks.set(`s${i}`, (checks.get(`s${i}`) ?? 0) + 1);
         return Promise.resolve(hasEnded ? i : null);
       },
       NEVER,
     ),
   );
-  // One look at the beginning, at most one more when the stream is there.
-  await until("all have looked", () => looks.size === 300 && coordinator.open() === 1);
-  await until("the stream's beginning was seen", () => [...looks.values()].every((count) => count === 2));
-  coordinator.say("s7");
-  await until("the one that was told of has looked again", () => looks.get("s7") === 3);
-  expect([...looks].filter(([id]) => id !== "s7").every(([, count]) => count === 2)).toBe(true);
+  // Each wait checks once at the beginning and once when the stream opens.
+  await until("the first check of each wait", () => checks.size === 300 && coordinator.open() === 1);
+  await until("the second check of each wait", () => [...checks.values()].every((count) => count === 2));
+  coordinator.sendEnd("s7");
+  await until("a check of the session with an event", () => checks.get("s7") === 3);
+  expect([...checks].filter(([id]) => id !== "s7").every(([, count]) => count === 2)).toBe(true);
   hasEnded = true;
-  for (let i = 0; i < 300; i++) coordinator.say(`s${i}`);
+  for (let i = 0; i < 300; i++) coordinator.sendEnd(`s${i}`);
   expect(await Promise.all(waits)).toEqual(Array.from({ length: 300 }, (_, i) => i));
   expect(coordinator.opened()).toBe(1);
   await until("no stream is left", () => coordinator.open() === 0);
 });
 
-test("SessionWatch: what happened while the stream was cut is seen when it is there again", async () => {
+test("SessionWatch: notices an end that happened while the stream was interrupted", async () => {
   await using coordinator = streaming();
   const watch = watchAt(coordinator.url);
   let hasEnded = false;
-  let looks = 0;
+  let checks = 0;
   const waited = watch.until(
     "s",
     () => {
-      looks++;
-      return Promise.resolve(hasEnded ? "seen" : null);
+      checks++;
+      return Promise.resolve(hasEnded ? "ended" : null);
     },
     NEVER,
   );
-  await until("it listens", () => looks === 2);
+  await until("it listens", () => checks === 2);
   hasEnded = true;
   coordinator.cut();
-  expect(await waited).toBe("seen");
+  expect(await waited).toBe("ended");
 });
 
-test("SessionWatch: a signal ends the wait with null, and the stream with it", async () => {
+test("SessionWatch: a signal ends the wait with null and closes the stream", async () => {
   await using coordinator = streaming();
   const watch = watchAt(coordinator.url);
   const controller = new AbortController();
@@ -109,16 +109,16 @@ test("SessionWatch: a signal ends the wait with null, and the stream with it", a
   await until("no stream is left", () => coordinator.open() === 0);
 });
 
-test("SessionWatch: where there is no stream it looks again and again, and asks for the stream once", async () => {
+test("SessionWatch: polls a coordinator without a stream, and requests the stream once", async () => {
   await using coordinator = stubServer(() => Response.json({ detail: "Not Found" }, { status: 404 }));
-  let looks = 0;
-  expect(await watchAt(coordinator.url).until("s", () => Promise.resolve(++looks === 2 ? "seen" : null), NEVER)).toBe(
-    "seen",
+  let checks = 0;
+  expect(await watchAt(coordinator.url).until("s", () => Promise.resolve(++checks === 2 ? "ended" : null), NEVER)).toBe(
+    "ended",
   );
   expect(coordinator.received).toHaveLength(1);
 });
 
-test("SessionWatch: a stream that does not obey `types` is not read", async () => {
+test("SessionWatch: closes a stream that ignores `types`", async () => {
   let isCancelled = false;
   const endless = (): ReadableStream =>
     new ReadableStream({
@@ -130,12 +130,12 @@ test("SessionWatch: a stream that does not obey `types` is not read", async () =
   );
   const controller = new AbortController();
   const waited = watchAt(coordinator.url).until("s", () => Promise.resolve(null), controller.signal);
-  await until("the stream was left", () => isCancelled);
+  await until("the stream is cancelled", () => isCancelled);
   controller.abort();
   await waited;
 });
 
-test("SessionWatch: a look that the coordinator cannot answer now is repeated, one that it refuses rejects", async () => {
+test("SessionWatch: retries a check after a transient failure, rejects after a refusal", async () => {
   let answers = 0;
   await using coordinator = stubServer(({ url }) =>
     url.startsWith("/sse")
@@ -148,22 +148,22 @@ test("SessionWatch: a look that the coordinator cannot answer now is repeated, o
   expect(answers).toBe(2);
 });
 
-test("SessionWatch: our coordinator tells of a run's end", async () => {
+test("SessionWatch: the embedded coordinator sends the end of a run", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const { run_id, session_id } = await c.start();
   const client = new CoordinatorClient(c.coordinator.url, noAuthorization);
-  let looks = 0;
+  let checks = 0;
   const waited = watchAt(c.coordinator.url).until(
     session_id,
     async () => {
-      looks++;
+      checks++;
       const run = await client.run(run_id);
       return run.status === "completed" ? run : null;
     },
     NEVER,
   );
-  await until("it listens", () => looks === 2);
+  await until("it listens", () => checks === 2);
   await c.execute(runner, "completed");
   expect(await waited).toMatchObject({ status: "completed" });
 });

@@ -19,22 +19,22 @@ export class Agent {
 
   async call(
     name: string,
-    given: Record<string, unknown> = {},
+    args: Record<string, unknown> = {},
     options: Parameters<Client["callTool"]>[1] = {},
   ): Promise<ToolAnswer> {
-    const result = await this.client.callTool({ name, arguments: given }, options);
+    const result = await this.client.callTool({ name, arguments: args }, options);
     const [content] = result.content;
     const text = content?.type === "text" ? content.text : "";
     return { isError: result.isError === true, text, value: result.structuredContent };
   }
 }
 
-/** The tools behind a gateway before some coordinator, where the session `root` has a run whose agent is to call them. */
+/** The tools behind a gateway, for any coordinator. The agent under test belongs to a run of the session `root`. */
 export class ToolWorld implements AsyncDisposable {
   readonly gateway: Gateway;
   readonly grant: Grant;
   readonly draining = new AbortController();
-  /** Runs whose agents wait. */
+  /** Runs whose agents wait for another run. */
   readonly waiting: string[] = [];
   readonly #clients: Client[] = [];
 

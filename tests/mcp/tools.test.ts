@@ -3,7 +3,7 @@ import { Fixture } from "../coordinator/fixture.ts";
 import { until } from "../harness/until.ts";
 import { ToolWorld } from "./tool-world.ts";
 
-/** Our coordinator with a runner that the test plays; the run of `root` is under way. */
+/** The embedded coordinator. The test acts as its runner; the run of `root` is claimed. */
 async function world(): Promise<{ c: Fixture; w: ToolWorld; runner: string } & AsyncDisposable> {
   const c = await Fixture.start({ pollTimeoutMs: 5_000 });
   const w = await ToolWorld.at(c.coordinator.url);
@@ -30,7 +30,7 @@ const NAMES = [
   "delete_all_agent_sessions",
 ];
 
-test("tools: seven, each there from the first turn, with a schema and a description for every argument", async () => {
+test("tools: seven, loaded in the first turn, with a description of each argument", async () => {
   await using t = await world();
   const { tools } = await (await t.w.agent()).client.listTools();
   expect(tools.map(({ name }) => name)).toEqual(NAMES);
@@ -46,7 +46,7 @@ test("tools: seven, each there from the first turn, with a schema and a descript
   }
 });
 
-test("list_agent_blueprints: active ones, narrowed by X-Agent-Tags, in the forms of both generations", async () => {
+test("list_agent_blueprints: active blueprints, by X-Agent-Tags, in the formats of both generations", async () => {
   await using t = await world();
   for (const [name, tags] of [
     ["alpha", ["a", "b"]],
@@ -70,17 +70,17 @@ test("list_agent_blueprints: active ones, narrowed by X-Agent-Tags, in the forms
     total: 2,
     agents: [{ name: "alpha" }, { name: "beta" }],
   });
-  const narrowed = await (await t.w.agent({ "X-Agent-Tags": "a, b" })).call("list_agent_blueprints");
-  expect(JSON.parse(narrowed.text)).toMatchObject([{ name: "alpha" }]);
+  const filtered = await (await t.w.agent({ "X-Agent-Tags": "a, b" })).call("list_agent_blueprints");
+  expect(JSON.parse(filtered.text)).toMatchObject([{ name: "alpha" }]);
 });
 
 test.each([
   ["the second generation's arguments", { parameters: { prompt: "find it" }, agent_name: "finder" }],
   ["the first generation's arguments", { prompt: "find it", agent_blueprint_name: "finder" }],
-])("start_agent_session: sync, with %s, brings the result", async (_, given) => {
+])("start_agent_session: sync, with %s, returns the result", async (_, args) => {
   await using t = await world();
   await t.c.post("/agents", { name: "finder", description: "finds" });
-  const answer = (await t.w.agent()).call("start_agent_session", { ...given, project_dir: "/p" });
+  const answer = (await t.w.agent()).call("start_agent_session", { ...args, project_dir: "/p" });
   const run = await t.c.execute(t.runner, "completed", "found");
   expect(run).toMatchObject({
     prompt: "find it",
@@ -92,7 +92,7 @@ test.each([
   expect((await answer).value).toEqual({ session_id: run.session_id, result_text: "found", result_data: null });
 });
 
-test("start_agent_session: parameters of other names reach the agent as inputs", async () => {
+test("start_agent_session: other parameters reach the agent as inputs", async () => {
   await using t = await world();
   await (
     await t.w.agent()
@@ -100,7 +100,7 @@ test("start_agent_session: parameters of other names reach the agent as inputs",
   expect((await t.c.claim(t.runner)).prompt).toBe("<inputs>\ntopic: bees\ndepth: 2\n</inputs>");
 });
 
-test("start_agent_session: the asynchronous modes return a handle that says what to do next", async () => {
+test("start_agent_session: the asynchronous modes return a handle with the next step", async () => {
   await using t = await world();
   const agent = await t.w.agent();
   const callback = (await agent.call("start_agent_session", { prompt: "a", mode: "async_callback" })).value;
@@ -128,7 +128,7 @@ test("start_agent_session: the asynchronous modes return a handle that says what
   ]);
 });
 
-test("start_agent_session: X-Additional-Demands are the run's, its project_dir the default; what is no JSON is ignored", async () => {
+test("start_agent_session: adds X-Additional-Demands, defaults to its project_dir, ignores bad JSON", async () => {
   await using t = await world();
   const demands = JSON.stringify({ tags: ["gpu"], project_dir: "/demanded" });
   await (
@@ -146,18 +146,18 @@ test("start_agent_session: X-Additional-Demands are the run's, its project_dir t
 test.each([
   ["no task", {}, "The task is missing"],
   ["an empty prompt", { prompt: "" }, "The task is missing"],
-  ["too long parameters", { prompt: "x".repeat(100_001) }, "may have 100000"],
+  ["too long parameters", { prompt: "x".repeat(100_001) }, "the maximum is 100000"],
   ["an unknown mode", { prompt: "x", mode: "later" }, "mode"],
-  ["an unknown blueprint", { prompt: "x", agent_name: "nobody" }, "There are: known."],
-])("start_agent_session: %s is a tool error that says what is wrong, and starts nothing", async (_, given, words) => {
+  ["an unknown blueprint", { prompt: "x", agent_name: "nobody" }, "Available: known."],
+])("start_agent_session: %s is a tool error and starts nothing", async (_, args, text) => {
   await using t = await world();
   await t.c.post("/agents", { name: "known", description: "d" });
-  const answer = await (await t.w.agent()).call("start_agent_session", given);
-  expect([answer.isError, answer.text]).toEqual([true, expect.stringContaining(words)]);
+  const answer = await (await t.w.agent()).call("start_agent_session", args);
+  expect([answer.isError, answer.text]).toEqual([true, expect.stringContaining(text)]);
   expect((await t.c.get("/runs?status=pending")).body.runs).toEqual([]);
 });
 
-test("start_agent_session: a child that failed or was stopped is a tool error with its session and what can be done", async () => {
+test("start_agent_session: a failed or stopped child is a tool error with its session and the next step", async () => {
   await using t = await world();
   const agent = await t.w.agent();
   const failing = agent.call("start_agent_session", { prompt: "x" });
@@ -171,7 +171,7 @@ test("start_agent_session: a child that failed or was stopped is a tool error wi
   expect(await stopping).toMatchObject({ isError: true, text: expect.stringContaining("was stopped") });
 });
 
-test("start_agent_session: a child without a result says so, a long result is cut", async () => {
+test("start_agent_session: a child may have no result; a long result is truncated", async () => {
   await using t = await world();
   const agent = await t.w.agent();
   const silent = agent.call("start_agent_session", { prompt: "x" });
@@ -184,7 +184,7 @@ test("start_agent_session: a child without a result says so, a long result is cu
   expect(text.length).toBeLessThan(50_100);
 });
 
-test("start_agent_session: a limit of the tree is a tool error in the same words as for POST /runs", async () => {
+test("start_agent_session: a limit of the tree is a tool error", async () => {
   await using t = await world();
   for (const [child, parent] of [
     ["l1", "root"],
@@ -197,7 +197,7 @@ test("start_agent_session: a limit of the tree is a tool error in the same words
   expect(answer).toMatchObject({ isError: true, text: expect.stringContaining("--max-depth") });
 });
 
-test("resume_agent_session: goes on with a child's session; an unknown one, a foreign one and the own are refused", async () => {
+test("resume_agent_session: continues a child's session; refuses unknown, foreign and own sessions", async () => {
   await using t = await world();
   await t.c.start({ session_id: "foreign" });
   await t.c.execute(t.runner, "completed", "x");
@@ -216,7 +216,7 @@ test("resume_agent_session: goes on with a child's session; an unknown one, a fo
   for (const id of ["foreign", "nobody"]) {
     expect(await agent.call("resume_agent_session", { session_id: id, prompt: "x" })).toMatchObject({
       isError: true,
-      text: expect.stringContaining("no session of yours"),
+      text: expect.stringContaining("not one of your sessions"),
     });
   }
   const own = await agent.call("resume_agent_session", { session_id: "root", prompt: "x" });
@@ -226,7 +226,7 @@ test("resume_agent_session: goes on with a child's session; an unknown one, a fo
   ).toBe(false);
 });
 
-test("get_agent_session_status: at once, or when the session has ended, or when the time is over; none of others'", async () => {
+test("get_agent_session_status: returns at once, at the end or at the time-out; refuses foreign sessions", async () => {
   await using t = await world();
   const agent = await t.w.agent();
   const { session_id } = (await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).value;
@@ -246,7 +246,7 @@ test("get_agent_session_status: at once, or when the session has ended, or when 
   expect(await agent.call("get_agent_session_status", { session_id: "nobody" })).toMatchObject({ isError: true });
 });
 
-test("get_agent_session_result: of a finished session; else a tool error that says what to wait for", async () => {
+test("get_agent_session_result: of a finished session; otherwise a tool error with the next step", async () => {
   await using t = await world();
   const agent = await t.w.agent();
   const { session_id } = (await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).value;
@@ -260,7 +260,7 @@ test("get_agent_session_result: of a finished session; else a tool error that sa
   });
 });
 
-test("list_agent_sessions and delete_all_agent_sessions: the own tree below the own session, nothing else", async () => {
+test("list_agent_sessions and delete_all_agent_sessions: the descendants of the own session only", async () => {
   await using t = await world();
   await t.c.start({ session_id: "foreign" });
   for (const [child, parent] of [
@@ -283,11 +283,13 @@ test("list_agent_sessions and delete_all_agent_sessions: the own tree below the 
     "## leaf\n- status: pending",
   );
   expect((await agent.call("delete_all_agent_sessions")).value).toEqual({ deleted_count: 3 });
-  const left = (await t.c.get("/sessions")).body.sessions.map(({ session_id }: { session_id: string }) => session_id);
-  expect(left).toEqual(["root", "foreign"]);
+  const remaining = (await t.c.get("/sessions")).body.sessions.map(
+    ({ session_id }: { session_id: string }) => session_id,
+  );
+  expect(remaining).toEqual(["root", "foreign"]);
 });
 
-test("X-Agent-Session-Id that names another session does not count", async () => {
+test("X-Agent-Session-Id with another session is ignored", async () => {
   await using t = await world();
   await t.c.start({ session_id: "other" });
   for (const named of ["other", "root", "${AGENT_SESSION_ID}"]) {
@@ -298,12 +300,12 @@ test("X-Agent-Session-Id that names another session does not count", async () =>
   }
 });
 
-test("a web page's Origin and a foreign Host are refused, a dead token too", async () => {
+test("refuses a foreign Origin, a foreign Host and a revoked token", async () => {
   await using t = await world();
-  const ask = (headers: Record<string, string>): Promise<Response> =>
+  const post = (headers: Record<string, string>): Promise<Response> =>
     fetch(t.w.mcpUrl, { method: "POST", body: "{}", headers: { "content-type": "application/json", ...headers } });
-  expect((await ask({ origin: "https://evil.example" })).status).toBe(403);
-  expect((await ask({ host: "evil.example" })).status).toBe(403);
+  expect((await post({ origin: "https://evil.example" })).status).toBe(403);
+  expect((await post({ host: "evil.example" })).status).toBe(403);
   t.w.gateway.revoke(t.w.grant);
-  expect((await ask({})).status).toBe(401);
+  expect((await post({})).status).toBe(401);
 });

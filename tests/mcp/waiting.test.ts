@@ -19,7 +19,7 @@ async function world(): Promise<{ c: Fixture; w: ToolWorld; runner: string } & A
   };
 }
 
-/** One message of a client of before 2026, as it goes over the wire. */
+/** Sends one message of a client older than MCP 2026. */
 function post(
   url: string,
   message: object,
@@ -47,45 +47,45 @@ const SYNC = {
   params: { name: "start_agent_session", arguments: { prompt: "p" }, _meta: { progressToken: "t" } },
 };
 
-/** The id that the server gives an old client. */
+/** The session id that the server gives an old client, as a header. */
 async function sessionOf(url: string): Promise<Record<string, string>> {
   const response = await post(url, { id: 0, ...INITIALIZE });
   await response.text();
   return { "mcp-session-id": response.headers.get("mcp-session-id") ?? "" };
 }
 
-test("sync: progress comes while it waits, and the wait is over with the run", async () => {
+test("sync: sends progress while it waits, and ends with the run", async () => {
   await using t = await world();
-  const told: unknown[] = [];
+  const received: unknown[] = [];
   const answer = (await t.w.agent()).call(
     "start_agent_session",
     { prompt: "p" },
-    { onprogress: (progress) => void told.push(progress) },
+    { onprogress: (progress) => void received.push(progress) },
   );
-  await until("progress", () => told.length > 0);
+  await until("progress", () => received.length > 0);
   expect(t.w.waiting).toEqual(["run_root"]);
   const { session_id } = await t.c.execute(t.runner, "completed", "r");
-  expect(told[0]).toMatchObject({ progress: 1, message: expect.stringContaining(session_id) });
+  expect(received[0]).toMatchObject({ progress: 1, message: expect.stringContaining(session_id) });
   expect((await answer).value).toMatchObject({ result_text: "r" });
   expect(t.w.waiting).toEqual([]);
 });
 
-test("sync: a caller that gives up ends the wait and not the child", async () => {
+test("sync: a cancelled call ends the wait, not the child", async () => {
   await using t = await world();
-  const giveUp = new AbortController();
+  const cancel = new AbortController();
   const answer = (await t.w.agent())
-    .call("start_agent_session", { prompt: "p" }, { signal: giveUp.signal })
-    .catch(() => "given up");
+    .call("start_agent_session", { prompt: "p" }, { signal: cancel.signal })
+    .catch(() => "cancelled");
   await until("it waits", () => t.w.waiting.length === 1);
-  giveUp.abort();
-  expect(await answer).toBe("given up");
+  cancel.abort();
+  expect(await answer).toBe("cancelled");
   await until("the wait is over", () => t.w.waiting.length === 0);
   const run = await t.c.claim(t.runner);
   expect((await t.c.report(run.run_id, "started", t.runner)).status).toBe(200);
   expect((await t.c.report(run.run_id, "completed", t.runner)).status).toBe(200);
 });
 
-test("sync, a client of before 2026: notifications/cancelled on another connection ends its call, and no other client's of the same id", async () => {
+test("sync, MCP before 2026: notifications/cancelled ends the call of that client only", async () => {
   await using t = await world();
   const [mine, other] = [await sessionOf(t.w.mcpUrl), await sessionOf(t.w.mcpUrl)];
   expect(mine["mcp-session-id"]).not.toBe(other["mcp-session-id"]);
@@ -95,17 +95,17 @@ test("sync, a client of before 2026: notifications/cancelled on another connecti
   expect((await post(t.w.mcpUrl, cancel, { headers: mine })).status).toBe(202);
   await until("one wait is over", () => t.w.waiting.length === 1);
   const [first, second] = await Promise.all(calls);
-  expect(await first?.text()).toContain("The call was given up");
+  expect(await first?.text()).toContain("The call was cancelled");
   for (let i = 0; i < 2; i++) await t.c.execute(t.runner, "completed", "the result");
   expect(await second?.text()).toContain("the result");
 });
 
-test("sync, a client of before 2026: a connection that is closed ends the wait", async () => {
+test("sync, MCP before 2026: a closed connection ends the wait", async () => {
   await using t = await world();
-  const hangUp = new AbortController();
-  const call = post(t.w.mcpUrl, { id: 5, ...SYNC }, { signal: hangUp.signal }).then((response) => response.text());
+  const disconnect = new AbortController();
+  const call = post(t.w.mcpUrl, { id: 5, ...SYNC }, { signal: disconnect.signal }).then((response) => response.text());
   await until("it waits", () => t.w.waiting.length === 1);
-  hangUp.abort();
+  disconnect.abort();
   await call.catch(() => {});
   await until("the wait is over", () => t.w.waiting.length === 0);
 });
@@ -119,7 +119,7 @@ test("sync: the end of the caller's own run ends the wait", async () => {
   await answer;
 });
 
-test("sync: a runner that drains returns the handle and says why, to calls that wait and to new ones", async () => {
+test("sync: a draining runner returns the handle with the reason, to waiting and to new calls", async () => {
   await using t = await world();
   const agent = await t.w.agent();
   const waiting = agent.call("start_agent_session", { prompt: "p" });
@@ -138,11 +138,19 @@ test("sync: a runner that drains returns the handle and says why, to calls that 
   }
 });
 
-test("sync: 260 calls that wait take no room from what else the run asks", async () => {
+test("sync: 260 waiting calls do not block other requests of the run", async () => {
   await using t = await world();
   const headers = await sessionOf(t.w.mcpUrl);
-  // More than a process has requests at a time: the clients are another process.
-  const script = `for (let id = 0; id < 260; id++) fetch(${JSON.stringify(t.w.mcpUrl)}, { method: "POST", headers: ${JSON.stringify({ "content-type": "application/json", accept: "application/json, text/event-stream", ...headers })}, body: JSON.stringify({ jsonrpc: "2.0", id, ...${JSON.stringify(SYNC)} }) }).then((r) => r.text()).catch(() => {});`;
+  // A process has at most 256 requests in flight, so a separate process makes these calls.
+  const init = {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "application/json, text/event-stream", ...headers },
+  };
+  const script = `
+    for (let id = 0; id < 260; id++) {
+      const body = JSON.stringify({ jsonrpc: "2.0", id, ...${JSON.stringify(SYNC)} });
+      fetch(${JSON.stringify(t.w.mcpUrl)}, { ...${JSON.stringify(init)}, body }).then((r) => r.text()).catch(() => {});
+    }`;
   await using client = Bun.spawn([process.execPath, "-e", script], {
     env: { ...process.env, BUN_CONFIG_MAX_HTTP_REQUESTS: "400" },
     stdin: "ignore",

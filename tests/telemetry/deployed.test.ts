@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { ProgramMetrics } from "../../src/telemetry/program-metrics.ts";
 import { NO_COUNTS } from "./no-counts.ts";
 
-/* What lies in deploy/ asks for metrics by name: a name that the program does not have would be an empty panel, or an alert that never comes. */
+/*
+ * The files in deploy/ query metrics by name. A name that the program does not serve means an empty panel, or an
+ * alert that never fires.
+ */
 
 const DEPLOY = join(import.meta.dir, "../../deploy");
 const promtool = Bun.which("promtool");
@@ -28,7 +31,7 @@ function namesIn(text: string): string[] {
 }
 
 test.each(["prometheus/alerts.yml", "grafana/agent-runner.json"])(
-  "deploy/%s asks only for metrics that there are",
+  "deploy/%s queries only metrics that the program serves",
   async (file) => {
     const names = namesIn(readFileSync(join(DEPLOY, file), "utf8"));
     const served = await servedNames();
@@ -48,7 +51,7 @@ interface Dashboard {
   }[];
 }
 
-test("deploy/grafana: every panel asks something, none lies over another, and only variables that there are stand in them", async () => {
+test("deploy/grafana: every panel has a query and its own place, and uses only known variables", async () => {
   const { templating, panels } = (await Bun.file(join(DEPLOY, "grafana/agent-runner.json")).json()) as Dashboard;
   const known = new Set([...templating.list.map(({ name }) => name), "__rate_interval"]);
   const used = [...JSON.stringify(panels).matchAll(/\$\{?(\w+)/g)].map(([, name = ""]) => name);
@@ -72,6 +75,6 @@ test.skipIf(promtool === null).each([
     stdout: "pipe",
     stderr: "pipe",
   });
-  const said = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
-  expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
+  const output = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+  expect({ output, code: await child.exited }).toEqual({ output, code: 0 });
 });

@@ -1,6 +1,6 @@
-import type { CoordinatorCounts } from "../../src/coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../../src/coordinator/coordinator.ts";
 
-/** Of a coordinator that has nothing to do. */
+/** The counts of an idle coordinator. */
 export const NO_COUNTS: CoordinatorCounts = {
   runs: { pending: { time: 0, retry: 0, turn: 0, runner: 0 }, claimed: 0, running: 0, stopping: 0 },
   runners: { online: 0, stale: 0 },

@@ -44,19 +44,19 @@ test.each([
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
 });
 
-test("what is none of the four, or would change something, is refused", async () => {
+test("refuses unknown paths, and methods that change something", async () => {
   await using server = served(ONLINE);
   expect((await fetch(`${server.url}/`)).status).toBe(404);
   expect((await fetch(`${server.url}/metrics`, { method: "POST" })).status).toBe(405);
 });
 
-test("a web page that has rebound its name to this machine reads nothing", async () => {
+test("refuses a web page that rebound its own domain to this machine", async () => {
   await using server = served(ONLINE);
   expect((await fetch(`${server.url}/status.json`, { headers: { host: "attacker.example" } })).status).toBe(403);
   expect((await fetch(`${server.url}/status.json`, { headers: { host: "localhost:1" } })).status).toBe(200);
 });
 
-test("an address that is taken is a UserError that names it", async () => {
+test("throws a UserError that names an address in use", async () => {
   await using server = served(ONLINE);
   const port = Number(new URL(server.url).port);
   const again = (): unknown =>
@@ -66,5 +66,5 @@ test("an address that is taken is a UserError that names it", async () => {
       metrics: () => Promise.reject(new Error()),
     });
   expect(again).toThrow(UserError);
-  expect(again).toThrow(`Cannot serve metrics on 127.0.0.1:${port}: it is taken`);
+  expect(again).toThrow(`Cannot serve metrics on 127.0.0.1:${port}: the address is in use`);
 });

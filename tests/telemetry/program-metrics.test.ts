@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { CoordinatorCounts } from "../../src/coordinator/runs/counts.ts";
+import type { CoordinatorCounts } from "../../src/coordinator/coordinator.ts";
 import { ActiveRun } from "../../src/runner/runs/active-run.ts";
 import { ProgramMetrics } from "../../src/telemetry/program-metrics.ts";
 import { assignedRun } from "../runner/assigned-run.ts";
@@ -10,7 +10,7 @@ const PROGRAM = { labels: { command: "up", executor: "x" }, startedAtMs: 1_000_0
 const linesOf = async (metrics: ProgramMetrics): Promise<string[]> =>
   (await (await metrics.answer()).text()).split("\n");
 
-test("ProgramMetrics: a coordinator alone has its own figures and those of its process, and none of a runner", async () => {
+test("ProgramMetrics: a coordinator without a runner serves its own metrics and those of its process", async () => {
   const counts: CoordinatorCounts = {
     ...NO_COUNTS,
     runs: { pending: { time: 1, retry: 2, turn: 3, runner: 4 }, claimed: 5, running: 6, stopping: 7 },
@@ -35,7 +35,7 @@ test("ProgramMetrics: a coordinator alone has its own figures and those of its p
   }
 });
 
-test("ProgramMetrics: what the coordinator counts is shown as it is at each reading", async () => {
+test("ProgramMetrics: each scrape shows the coordinator's current counts", async () => {
   const ended = { completed: 1, failed: 0, stopped: 0 };
   const metrics = new ProgramMetrics(PROGRAM, {
     runner: null,
@@ -46,7 +46,7 @@ test("ProgramMetrics: what the coordinator counts is shown as it is at each read
   expect(await linesOf(metrics)).toContain('agent_coordinator_runs_ended_total{status="completed"} 2');
 });
 
-test("ProgramMetrics: a runner alone has nothing of a coordinator", async () => {
+test("ProgramMetrics: a runner without a coordinator serves no coordinator metrics", async () => {
   const seen = await linesOf(new ProgramMetrics(PROGRAM, { runner: () => null, coordinator: null }));
   expect(seen.filter((line) => line.startsWith("agent_coordinator_"))).toEqual([]);
   expect(seen).toContain('agent_runner_runs_total{outcome="succeeded"} 0');
@@ -54,7 +54,7 @@ test("ProgramMetrics: a runner alone has nothing of a coordinator", async () => 
 
 const promtool = Bun.which("promtool");
 
-test.skipIf(promtool === null)("ProgramMetrics: Prometheus' own check finds nothing to say about it", async () => {
+test.skipIf(promtool === null)("ProgramMetrics: promtool finds no fault", async () => {
   const metrics = new ProgramMetrics(PROGRAM, { runner: () => null, coordinator: { counts: () => NO_COUNTS } });
   const run = new ActiveRun(assignedRun());
   for (const state of ["starting", "running", "reporting", "ended"] as const) run.moveTo(state);
@@ -64,7 +64,7 @@ test.skipIf(promtool === null)("ProgramMetrics: Prometheus' own check finds noth
     stdout: "pipe",
     stderr: "pipe",
   });
-  const said = (await new Response(check.stdout).text()) + (await new Response(check.stderr).text());
-  expect(said).toBe("");
+  const output = (await new Response(check.stdout).text()) + (await new Response(check.stderr).text());
+  expect(output).toBe("");
   expect(await check.exited).toBe(0);
 });

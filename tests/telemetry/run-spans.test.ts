@@ -6,7 +6,7 @@ import { assignedRun } from "../runner/assigned-run.ts";
 
 const SETTINGS = { otherProtocol: null, sampler: "parentbased_always_on", samplerArgument: undefined };
 
-function parentGiven(
+function parentOf(
   assigned: Parameters<typeof assignedRun>[0],
   settings: ConstructorParameters<typeof RunSpans>[0] = SETTINGS,
 ): string {
@@ -14,23 +14,23 @@ function parentGiven(
   return spans.traceOf(new ActiveRun(assignedRun(assigned))).traceparent ?? "";
 }
 
-test("RunSpans: a run without a trace gets one of its own, which the next start of a runner goes on with", () => {
-  const parent = parentGiven({ runId: "run_a" });
+test("RunSpans: a run without a trace gets its own, which the runner's next process continues", () => {
+  const parent = parentOf({ runId: "run_a" });
   expect(parent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
-  expect(parentGiven({ runId: "run_a" })).toBe(parent);
-  expect(parentGiven({ runId: "run_b" })).not.toBe(parent);
+  expect(parentOf({ runId: "run_a" })).toBe(parent);
+  expect(parentOf({ runId: "run_b" })).not.toBe(parent);
 });
 
-test("RunSpans: a run that carries a trace is a span of that trace, sampled as its creator decided", () => {
+test("RunSpans: a run with a trace becomes a span of that trace, sampled as its creator decided", () => {
   const traceId = "ab".repeat(16);
-  const sampled = parentGiven({ traceparent: `00-${traceId}-${"cd".repeat(8)}-01` });
+  const sampled = parentOf({ traceparent: `00-${traceId}-${"cd".repeat(8)}-01` });
   expect(sampled).toStartWith(`00-${traceId}-`);
   expect(sampled).toEndWith("-01");
   expect(sampled).not.toContain("cd".repeat(8));
-  expect(parentGiven({ traceparent: `00-${traceId}-${"cd".repeat(8)}-00` })).toEndWith("-00");
+  expect(parentOf({ traceparent: `00-${traceId}-${"cd".repeat(8)}-00` })).toEndWith("-00");
 });
 
-test("RunSpans: what the trace's creator added for itself is handed on", () => {
+test("RunSpans: passes on the tracestate", () => {
   const spans = new RunSpans(SETTINGS, silentLog);
   const run = new ActiveRun(
     assignedRun({ traceparent: `00-${"ab".repeat(16)}-${"cd".repeat(8)}-01`, tracestate: "vendor=1" }),
@@ -46,6 +46,6 @@ test.each([
   ["parentbased_traceidratio", "0", "-00"],
   ["no such sampler", undefined, "-01"],
   ["traceidratio", "seven", "-01"],
-])("RunSpans: OTEL_TRACES_SAMPLER=%s with %s decides", (sampler, samplerArgument, ending) => {
-  expect(parentGiven({}, { otherProtocol: null, sampler, samplerArgument })).toEndWith(ending);
+])("RunSpans: samples by OTEL_TRACES_SAMPLER=%s with argument %s", (sampler, samplerArgument, ending) => {
+  expect(parentOf({}, { otherProtocol: null, sampler, samplerArgument })).toEndWith(ending);
 });

@@ -28,7 +28,7 @@ function endedRun(): ActiveRun {
   return run;
 }
 
-test("RunnerMetrics: an ended run is counted by its outcome and is in the three histograms", async () => {
+test("RunnerMetrics: counts an ended run by its outcome, and in all three histograms", async () => {
   const { metrics, lines } = metricsOf();
   metrics.runEnded(endedRun(), { kind: "failed", error: "no" });
   const seen = await lines();
@@ -39,7 +39,7 @@ test("RunnerMetrics: an ended run is counted by its outcome and is in the three 
   expect(seen).toContain("agent_runner_report_delay_seconds_count 1");
 });
 
-test("RunnerMetrics: a run that was taken up is counted, and in no histogram: its times are not known", async () => {
+test("RunnerMetrics: counts an adopted run, but in no histogram: its times are unknown", async () => {
   const { metrics, lines } = metricsOf();
   const run = endedRun();
   run.isTakenUp = true;
@@ -61,7 +61,7 @@ test("RunnerMetrics: a run that was never started has no duration", async () => 
   expect(seen).toContain("agent_runner_report_delay_seconds_count 1");
 });
 
-test("RunnerMetrics: gauges show the status of the moment", async () => {
+test("RunnerMetrics: gauges show the current status", async () => {
   const running = new ActiveRun(assignedRun());
   running.moveTo("starting");
   running.moveTo("running");
@@ -83,7 +83,7 @@ test("RunnerMetrics: gauges show the status of the moment", async () => {
   expect(seen).toContain("agent_runner_room 0");
 });
 
-test("RunnerMetrics: counts heartbeats that failed and processes that were ended", async () => {
+test("RunnerMetrics: counts failed heartbeats and ended leftovers", async () => {
   const { metrics, lines } = metricsOf();
   metrics.heartbeatFailed();
   metrics.leftoversEnded(3);

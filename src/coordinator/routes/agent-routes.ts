@@ -4,21 +4,21 @@ import type { Agents } from "../agents/agents.ts";
 import { readBody } from "./http.ts";
 import { Refusal } from "../store/refusal.ts";
 import { namedPage } from "./paging.ts";
-import type { Routes } from "./router.ts";
+import { type Routes, routes } from "./router.ts";
 
 /** Accepts any name: a malformed name is 400, not 422, so the handler checks the name itself. */
 const CreateAgentAnyName = v.object({ ...CreateAgent.entries, name: v.string() });
 
 /** Blueprints (protocol, section 1b). */
 export function agentRoutes(agents: Agents): Routes {
-  return {
+  return routes({
     "GET /agents"({ query }) {
       const tags = (query.get("tags") ?? "").split(",").map((tag) => tag.trim());
       const { rows, next } = namedPage(query, agents.list(tags.filter((tag) => tag !== "")), (agent) => agent.name);
       // The list is a bare array, as in the first generation, so the cursor of the next page goes into a header.
       return Response.json(rows, { headers: next === null ? {} : { "x-next-cursor": next } });
     },
-    "GET /agents/:name": ({ params }) => Response.json(agents.get(params["name"] ?? "")),
+    "GET /agents/:name": ({ params }) => Response.json(agents.get(params.name)),
     async "POST /agents"({ request }) {
       const body = await readBody(request, CreateAgentAnyName);
       const name = v.safeParse(AgentName, body.name);
@@ -26,15 +26,15 @@ export function agentRoutes(agents: Agents): Routes {
       return Response.json(agents.create({ ...body, name: name.output }), { status: 201 });
     },
     async "PATCH /agents/:name"({ request, params }) {
-      return Response.json(agents.update(params["name"] ?? "", await readBody(request, UpdateAgent)));
+      return Response.json(agents.update(params.name, await readBody(request, UpdateAgent)));
     },
     async "PATCH /agents/:name/status"({ request, params }) {
       const { status } = await readBody(request, UpdateAgentStatus);
-      return Response.json(agents.setStatus(params["name"] ?? "", status));
+      return Response.json(agents.setStatus(params.name, status));
     },
     "DELETE /agents/:name"({ params }) {
-      agents.delete(params["name"] ?? "");
+      agents.delete(params.name);
       return new Response(null, { status: 204 });
     },
-  };
+  });
 }

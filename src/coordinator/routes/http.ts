@@ -5,9 +5,9 @@ import { Refusal } from "../store/refusal.ts";
 export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 /** One request to a route. `params` are the decoded parts of the path. */
-export interface Call {
+export interface Call<Param extends string = never> {
   readonly request: Request;
-  readonly params: Readonly<Record<string, string>>;
+  readonly params: Readonly<Record<Param, string>>;
   readonly query: URLSearchParams;
   /** Lifts the server's idle time-out for this request: for long polls and streams. */
   readonly keepOpen: () => void;

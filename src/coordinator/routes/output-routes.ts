@@ -1,16 +1,16 @@
 import { MOST_OUTPUT_BYTES, OutputShown, USUAL_OUTPUT_BYTES } from "../../protocol/run-output.ts";
 import { readBody } from "./http.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
-import type { Routes } from "./router.ts";
+import { type Routes, routes } from "./router.ts";
 import type { RunOutputs } from "../runners/run-outputs.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Runs } from "../runs/runs.ts";
 
 /** The stdout and stderr of runs. Output stays with its runner; `run-outputs.ts` fetches it. */
 export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs): Routes {
-  return {
+  return routes({
     async "GET /runs/:run_id/output"({ request, params, query }) {
-      const { run_id, runner_id } = runs.get(params["run_id"] ?? "");
+      const { run_id, runner_id } = runs.get(params.run_id);
       const wanted = {
         run_id,
         stdout_from: wholeNumber(query, "stdout_from", 0, Number.MAX_SAFE_INTEGER),
@@ -25,10 +25,10 @@ export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs):
     async "POST /runner/runs/:run_id/output"({ request, params }) {
       const body = await readBody(request, OutputShown);
       runners.require(body.runner_id);
-      outputs.shown(params["run_id"] ?? "", body);
+      outputs.shown(params.run_id, body);
       return Response.json({ ok: true });
     },
-  };
+  });
 }
 
 function wholeNumber(query: URLSearchParams, name: string, min: number, max: number): number | null {

@@ -1,10 +1,25 @@
 import type { Call } from "./http.ts";
 import { Refusal } from "../store/refusal.ts";
 
-export type Handler = (call: Call) => Response | Promise<Response>;
+type Handler<Param extends string = string> = (call: Call<Param>) => Response | Promise<Response>;
 
 /** Handlers by route, such as `"GET /runs/:run_id"`. */
 export type Routes = Readonly<Record<string, Handler>>;
+
+/** The parameters of a route: `"run_id"` of `"GET /runs/:run_id"`. */
+type ParamOf<Route extends string> = Route extends `${string}:${infer Param}/${infer Rest}`
+  ? Param | ParamOf<Rest>
+  : Route extends `${string}:${infer Param}`
+    ? Param
+    : never;
+
+/** Gives each handler the parameters of its route as typed fields. */
+export function routes<Route extends string>(table: {
+  readonly [R in Route]: Handler<ParamOf<R>>;
+}): Routes {
+  // The router fills exactly the parameters that the route names.
+  return table;
+}
 
 interface Route {
   readonly method: string;

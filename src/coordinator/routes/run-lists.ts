@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { RunStatus } from "../../protocol/run.ts";
 import { invalid } from "../store/refusal.ts";
-import type { Sought } from "./paging.ts";
+import type { ListQuery } from "../store/lists.ts";
 
 const ACTIVE: ReadonlySet<string> = new Set(["claimed", "running", "stopping"]);
 
 /** The filter from `status` (comma-separated), `session` or `session_id`, and `runner_id`. 422 for a bad status. */
-export function soughtRuns(query: URLSearchParams): Sought {
+export function runListQuery(query: URLSearchParams): ListQuery {
   const statuses = statusesOf(query);
   const sessionId = query.get("session") ?? query.get("session_id");
   const runnerId = query.get("runner_id");

@@ -3,8 +3,8 @@ import { traceFields, traceOfHeaders } from "../../protocol/trace-context.ts";
 import { readBody } from "./http.ts";
 import type { IdempotencyKeys } from "../runs/idempotency-keys.ts";
 import { answerList, pageOf } from "./paging.ts";
-import type { Routes } from "./router.ts";
-import { soughtRuns } from "./run-lists.ts";
+import { type Routes, routes } from "./router.ts";
+import { runListQuery } from "./run-lists.ts";
 import { type RunRow, wireRun } from "../store/run-row.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
@@ -12,7 +12,7 @@ import type { Store } from "../store/store.ts";
 
 /** Creates, lists and stops runs (protocol, sections 1b and 13). */
 export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions, keys: IdempotencyKeys): Routes {
-  return {
+  return routes({
     async "POST /runs"({ request }) {
       // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
       const { traceparent, tracestate, ...fields } = await readBody(request, CreateRun);
@@ -26,11 +26,11 @@ export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions,
       return Response.json({ run_id: answer.run_id, session_id: answer.session_id, status: "pending" }, { headers });
     },
     "GET /runs": ({ query }) =>
-      answerList<RunRow>({ key: "runs", store, sought: soughtRuns(query), show: wireRun }, pageOf(query)),
-    "GET /runs/:run_id": ({ params }) => Response.json(wireRun(runs.get(params["run_id"] ?? ""))),
-    "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params["run_id"] ?? "")),
-    "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params["session_id"] ?? "")),
-  };
+      answerList<RunRow>({ key: "runs", store, query: runListQuery(query), show: wireRun }, pageOf(query)),
+    "GET /runs/:run_id": ({ params }) => Response.json(wireRun(runs.get(params.run_id))),
+    "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params.run_id)),
+    "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params.session_id)),
+  });
 }
 
 function stopAnswer({ run_id, session_id, status }: RunRow): Response {

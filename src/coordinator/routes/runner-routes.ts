@@ -14,7 +14,7 @@ import { isTrue } from "./is-true.ts";
 import { namedPage } from "./paging.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { Polls } from "../runs/polls.ts";
-import type { Routes } from "./router.ts";
+import { type Routes, routes } from "./router.ts";
 import type { RunOutputs } from "../runners/run-outputs.ts";
 import type { RunRow } from "../store/run-row.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
@@ -53,7 +53,7 @@ function lifecycleRoutes({
   timings,
   log,
 }: RunnerRouteParts): Routes {
-  return {
+  return routes({
     async "POST /runner/register"({ request }) {
       const body = await readBody(request, Register);
       const runnerId = runners.register(body);
@@ -87,7 +87,7 @@ function lifecycleRoutes({
       });
     },
     "DELETE /runners/:runner_id"({ params, query }) {
-      const runnerId = params["runner_id"] ?? "";
+      const runnerId = params.runner_id;
       if (!isTrue(query.get("self"))) {
         runners.markDeregistered(runnerId);
         waiters.wake(runnerId);
@@ -99,25 +99,25 @@ function lifecycleRoutes({
       log.info("Runner deregistered itself", { runner: runnerId });
       return Response.json({ ok: true, message: "Runner deregistered", initiated_by: "self" });
     },
-  };
+  });
 }
 
 function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
-  return {
+  return routes({
     async "POST /runner/runs/:run_id/started"({ request, params }) {
       const body = await readBody(request, StartedReport);
-      transitions.started(params["run_id"] ?? "", body.runner_id);
+      transitions.started(params.run_id, body.runner_id);
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
-      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "completed" });
+      const run = transitions.ended(params.run_id, body.runner_id, { status: "completed" });
       log.info("Run completed", contextOf(run));
       return Response.json({ ok: true });
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
       const body = await readBody(request, FailedReport);
-      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, {
+      const run = transitions.ended(params.run_id, body.runner_id, {
         status: "failed",
         error: body.error,
         reason: body.reason ?? null,
@@ -127,11 +127,11 @@ function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
-      const run = transitions.ended(params["run_id"] ?? "", body.runner_id, { status: "stopped" });
+      const run = transitions.ended(params.run_id, body.runner_id, { status: "stopped" });
       log.info("Run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
       return Response.json({ ok: true });
     },
-  };
+  });
 }
 
 function contextOf(run: RunRow): { run: string; session: string } {

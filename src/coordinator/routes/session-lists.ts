@@ -1,7 +1,7 @@
-import type { Sought } from "./paging.ts";
+import type { ListQuery } from "../store/lists.ts";
 
 /** The filter from `status` (comma-separated), `agent`, `parent` and `top=true`. */
-export function soughtSessions(query: URLSearchParams, isTop: boolean): Sought {
+export function sessionListQuery(query: URLSearchParams, isTop: boolean): ListQuery {
   const status = query.get("status");
   const parent = query.get("parent");
   const agent = query.get("agent");

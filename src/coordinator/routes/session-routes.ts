@@ -2,12 +2,13 @@ import { Bind, CreateSession, Metadata, SessionEvent } from "../../protocol/sess
 import type { Broadcast } from "../sessions/broadcast.ts";
 import { type Call, readBody } from "./http.ts";
 import { Refusal } from "../store/refusal.ts";
-import { answerList, nextCursor, type Page, pageOf, rowsOfPage } from "./paging.ts";
-import type { Routes } from "./router.ts";
+import { nextCursor, type Page, rowsOfPage } from "../store/lists.ts";
+import { answerList, pageOf } from "./paging.ts";
+import { type Routes, routes } from "./router.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import { isTrue } from "./is-true.ts";
-import { type EventRow, type SessionEvents, soughtEvents, wireEvent } from "../sessions/session-events.ts";
-import { soughtSessions } from "./session-lists.ts";
+import { type EventRow, type SessionEvents, eventListQuery, wireEvent } from "../sessions/session-events.ts";
+import { sessionListQuery } from "./session-lists.ts";
 import { shapeOf } from "../sessions/tree-shape.ts";
 import type { SessionTrees } from "../sessions/session-trees.ts";
 import { type SessionRow, type Sessions, wireSession } from "../sessions/sessions.ts";
@@ -38,18 +39,18 @@ export function sessionRoutes(parts: SessionRouteParts): Routes {
 }
 
 function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
-  return {
+  return routes({
     "GET /sessions": ({ query }) =>
       answerList<SessionRow>(
-        { key: "sessions", store, sought: soughtSessions(query, isTrue(query.get("top"))), show: wireSession },
+        { key: "sessions", store, query: sessionListQuery(query, isTrue(query.get("top"))), show: wireSession },
         pageOf(query),
       ),
     "GET /sessions/:session_id": ({ params }) =>
-      Response.json({ session: wireSession(sessions.get(params["session_id"] ?? "")) }),
+      Response.json({ session: wireSession(sessions.get(params.session_id)) }),
     "GET /sessions/:session_id/status": ({ params }) =>
-      Response.json({ status: sessions.find(params["session_id"] ?? "")?.status ?? "not_existent" }),
+      Response.json({ status: sessions.find(params.session_id)?.status ?? "not_existent" }),
     "GET /sessions/:session_id/result"({ params }) {
-      const session = sessions.get(params["session_id"] ?? "");
+      const session = sessions.get(params.session_id);
       if (session.status !== "finished")
         throw new Refusal("wrong-state", `Session is not finished: it is ${session.status}`);
       const result = events.answer(session.session_id);
@@ -57,67 +58,65 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
       return Response.json({ result });
     },
     "GET /sessions/:session_id/affinity"({ params }) {
-      const { session_id, executor_session_id, hostname, project_dir, executor_type } = sessions.get(
-        params["session_id"] ?? "",
-      );
+      const { session_id, executor_session_id, hostname, project_dir, executor_type } = sessions.get(params.session_id);
       return Response.json({ affinity: { session_id, executor_session_id, hostname, project_dir, executor_type } });
     },
-  };
+  });
 }
 
 function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts): Routes {
-  return {
+  return routes({
     "POST /trees/:session_id/stop"({ params }) {
-      const stopped = transitions.stopSessions(trees.members(params["session_id"] ?? ""));
+      const stopped = transitions.stopSessions(trees.members(params.session_id));
       return Response.json({
         ok: true,
         stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })),
       });
     },
     "GET /sessions/:session_id/tree": ({ params }) =>
-      Response.json({ tree: shapeOf(store, sessions.get(params["session_id"] ?? "").session_id) }),
-    "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params["session_id"] ?? "")),
+      Response.json({ tree: shapeOf(store, sessions.get(params.session_id).session_id) }),
+    "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params.session_id)),
     "GET /trees"({ query }) {
       const page = pageOf(query) ?? DEFAULT_TREE_PAGE;
       const rows = isTrue(query.get("active"))
         ? trees.active(page)
-        : rowsOfPage<SessionRow>(store, soughtSessions(query, true), page);
+        : rowsOfPage<SessionRow>(store, sessionListQuery(query, true), page);
       return Response.json({ trees: rows.map((row) => trees.summary(row)), next_cursor: nextCursor(rows, page) });
     },
-  };
+  });
 }
 
 function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
-  return {
+  return routes({
     async "POST /sessions"({ request }) {
       return Response.json({ ok: true, session: wireSession(sessions.create(await readBody(request, CreateSession))) });
     },
     async "POST /sessions/:session_id/bind"({ request, params }) {
-      const session = sessions.bind(params["session_id"] ?? "", await readBody(request, Bind));
+      const session = sessions.bind(params.session_id, await readBody(request, Bind));
       return Response.json({ ok: true, session: wireSession(session) });
     },
     async "PATCH /sessions/:session_id/metadata"({ request, params }) {
-      const session = sessions.patch(params["session_id"] ?? "", await readBody(request, Metadata));
+      const session = sessions.patch(params.session_id, await readBody(request, Metadata));
       return Response.json({ ok: true, session: wireSession(session) });
     },
     "DELETE /sessions/:session_id"({ params }) {
-      const { session_id } = transitions.deleteSession(params["session_id"] ?? "");
+      const { session_id } = transitions.deleteSession(params.session_id);
       return Response.json({ ok: true, session_id, deleted: true });
     },
-  };
+  });
 }
 
 function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
-  const list = ({ params, query }: Call): Response => {
-    const { session_id } = sessions.get(params["session_id"] ?? "");
+  const list = ({ params, query }: Call<"session_id">): Response => {
+    const { session_id } = sessions.get(params.session_id);
     return answerList<EventRow>(
-      { key: "events", store, sought: soughtEvents(session_id), show: wireEvent },
+      { key: "events", store, query: eventListQuery(session_id), show: wireEvent },
       pageOf(query, "asc"),
     );
   };
-  return {
+  return routes({
     async "POST /sessions/:session_id/events"({ request, params }) {
-      events.add(params["session_id"] ?? "", await readBody(request, SessionEvent));
+      events.add(params.session_id, await readBody(request, SessionEvent));
       return Response.json({ ok: true });
     },
     "GET /sessions/:session_id/events": list,
@@ -127,21 +126,21 @@ function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
       return Response.json({ ok: true });
     },
     "GET /events/:session_id": list,
-  };
+  });
 }
 
 function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
-  return {
+  return routes({
     "GET /sse/sessions"({ request, query, keepOpen }) {
       const sessionId = query.get("session_id");
-      const types = query.get("types");
+      const types = query.get("types")?.split(",");
       const lastEventId = Number(request.headers.get("last-event-id") ?? Number.NaN);
       const only = sessionId === null ? undefined : sessions.find(sessionId);
       keepOpen();
-      return broadcast.subscribe({
+      const stream = broadcast.subscribe({
         filter: {
           ...(sessionId === null ? {} : { sessionId }),
-          ...(types === null ? {} : { types: new Set(types.split(",")) }),
+          ...(types === undefined ? {} : { types: new Set(types) }),
         },
         ...(Number.isSafeInteger(lastEventId) ? { lastEventId } : {}),
         includeInit: isTrue(query.get("include_init") ?? "true"),
@@ -155,6 +154,17 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
         }),
         signal: request.signal,
       });
+      return new Response(stream, { headers: streamHeaders(types) });
     },
+  });
+}
+
+function streamHeaders(types: readonly string[] | undefined): Record<string, string> {
+  return {
+    "content-type": "text/event-stream",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+    // Tells a client that the coordinator applied `types`; older coordinators ignore the parameter.
+    ...(types === undefined ? {} : { "x-event-types": [...new Set(types)].join(",") }),
   };
 }

@@ -1,6 +1,6 @@
 import { runnersNow, runsNow } from "../runs/counts.ts";
 import { invalid } from "../store/refusal.ts";
-import type { Routes } from "./router.ts";
+import { type Routes, routes } from "./router.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Statistics } from "../runs/statistics.ts";
 import { isoTime, type Store } from "../store/store.ts";
@@ -10,7 +10,7 @@ const MAX_HOURS = 24 * 366;
 
 /** Current counts of runs and runners, and the outcomes of the runs of the last hours. */
 export function statsRoutes(store: Store, runners: Runners, statistics: Statistics): Routes {
-  return {
+  return routes({
     "GET /stats"({ query }) {
       const hours = query.get("hours") ?? String(DEFAULT_HOURS);
       if (!/^\d{1,4}$/.test(hours) || Number(hours) < 1 || Number(hours) > MAX_HOURS) {
@@ -28,5 +28,5 @@ export function statsRoutes(store: Store, runners: Runners, statistics: Statisti
         run: statistics.distribution("run", from),
       });
     },
-  };
+  });
 }

@@ -15,16 +15,12 @@ export interface RunnersNow {
   readonly stale: number;
 }
 
-/** What a coordinator has to do now, and what it has done since its start. */
-export interface CoordinatorCounts {
+export interface WorkCounts {
   readonly runs: RunsNow;
   readonly runners: RunnersNow;
+  /** Since the coordinator's start. */
   readonly ended: Readonly<Record<"completed" | "failed" | "stopped", number>>;
-  /** Requests by the class of their answer. */
-  readonly answers: Readonly<Record<AnswerClass, number>>;
 }
-
-export type AnswerClass = "2xx" | "3xx" | "4xx" | "5xx";
 
 /** Counted in the indexes of what has not ended: a hundred thousand are counted in a few milliseconds. */
 export function runsNow({ db }: Store): RunsNow {

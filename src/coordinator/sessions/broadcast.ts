@@ -69,12 +69,12 @@ export class Broadcast {
     includeInit: boolean;
     init: () => unknown;
     signal: AbortSignal;
-  }): Response {
+  }): ReadableStream<Uint8Array> {
     const missed = options.lastEventId === undefined ? [] : this.#since(options.lastEventId);
     const sendsInit = missed === undefined || (options.includeInit && options.lastEventId === undefined);
     let subscriber: Subscriber | undefined;
     const leave = (): void => void (subscriber && this.#subscribers.delete(subscriber));
-    const stream = new ReadableStream<Uint8Array>(
+    return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
           subscriber = this.#join(controller, options.filter, leave);
@@ -89,16 +89,6 @@ export class Broadcast {
       },
       new ByteLengthQueuingStrategy({ highWaterMark: MAX_BACKLOG_BYTES }),
     );
-    const { types } = options.filter;
-    return new Response(stream, {
-      headers: {
-        "content-type": "text/event-stream",
-        "cache-control": "no-cache",
-        "x-accel-buffering": "no",
-        // Tells a client that the coordinator applied `types`; older coordinators ignore the parameter.
-        ...(types === undefined ? {} : { "x-event-types": [...types].join(",") }),
-      },
-    });
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 import { messageText, type SessionEvent } from "../../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { Refusal } from "../store/refusal.ts";
-import type { Sought } from "../routes/paging.ts";
+import type { ListQuery } from "../store/lists.ts";
 import type { Sessions } from "./sessions.ts";
 import { isoTime, type Store } from "../store/store.ts";
 import type { UsageLedger } from "./usage-ledger.ts";
@@ -57,7 +57,7 @@ export class SessionEvents {
   }
 }
 
-export function soughtEvents(sessionId: string): Sought {
+export function eventListQuery(sessionId: string): ListQuery {
   return { table: "events", index: "events_by_session", where: [["session_id = ?", sessionId]] };
 }
 

@@ -1,5 +1,5 @@
 import { Refusal } from "../store/refusal.ts";
-import type { Page } from "../routes/paging.ts";
+import type { Page } from "../store/lists.ts";
 import { ACTIVE, AT_HEAD } from "../store/schema.ts";
 import { type SessionRow, wireSession } from "./sessions.ts";
 import type { Store } from "../store/store.ts";

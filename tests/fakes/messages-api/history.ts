@@ -1,31 +1,31 @@
 import { textsOf, toolResultsOf, toolUsesOf, type MessagesRequest } from "./request.ts";
 
-/** All that the assistant has before it when it is asked what comes next. */
+/** The conversation so far, as a request to the API contains it. */
 export interface History {
-  /** The system prompt, with the reminders that were put into the conversation later. */
+  /** The system prompt, with the reminders that were added to the conversation later. */
   readonly system: string;
-  /** Names of the tools on offer; one of an MCP server is called `mcp__SERVER__TOOL`. */
+  /** The names of the available tools. A tool of an MCP server is called `mcp__SERVER__TOOL`. */
   readonly tools: readonly string[];
-  /** What the user said, in order: the first prompt, those of each resume. Reminders are not among them. */
+  /** The user's prompts in order, without reminders: the first prompt, then the prompt of each resume. */
   readonly prompts: readonly string[];
-  /** What the tools answered, in order. */
+  /** The tools' results, in order. */
   readonly toolResults: readonly { readonly tool: string; readonly text: string; readonly isError: boolean }[];
-  /** How many messages the assistant has said before. */
+  /** The number of the assistant's earlier messages. */
   readonly replies: number;
-  /** 1 when this is asked for the first time, more when a client tries again. */
+  /** 1 for the first request with this history, higher for a client's retries. */
   readonly attempt: number;
 }
 
 const REMINDER = "<system-reminder>";
 
 export function historyOf({ system, messages, tools }: MessagesRequest, attempt: number): History {
-  const said = (role: string): string[] =>
+  const textsBy = (role: string): string[] =>
     messages.filter((message) => message.role === role).flatMap(({ content }) => textsOf(content));
   const names = new Map(messages.flatMap(({ content }) => toolUsesOf(content)).map(({ id, name }) => [id, name]));
   return {
-    system: [...textsOf(system), ...said("system"), ...said("user").filter(isReminder)].join("\n"),
+    system: [...textsOf(system), ...textsBy("system"), ...textsBy("user").filter(isReminder)].join("\n"),
     tools: tools.map(({ name }) => name),
-    prompts: said("user").filter((text) => !isReminder(text)),
+    prompts: textsBy("user").filter((text) => !isReminder(text)),
     toolResults: messages
       .flatMap(({ content }) => toolResultsOf(content))
       .map(({ tool_use_id, content, is_error }) => ({

@@ -1,23 +1,23 @@
 import { randomHex12 } from "../../../src/protocol/identifiers.ts";
 import type { Block, Manner } from "./reply.ts";
 
-const DELTAS_A_BLOCK = 3;
+const DELTAS_PER_BLOCK = 3;
 
-/** One event of the stream; `isDelta` is true for what carries a piece of content. */
+/** One event of the stream. `isDelta` is true for an event with a piece of content. */
 export interface StreamEvent {
   readonly type: string;
   readonly isDelta: boolean;
   readonly frame: string;
 }
 
-interface Whole {
+interface Message {
   readonly model: string;
   readonly blocks: readonly Block[];
   readonly manner: Manner;
 }
 
-/** The answer to a request that did not ask for a stream. */
-export function wholeMessage({ model, blocks, manner }: Whole): object {
+/** The answer to a request without a stream. */
+export function wholeMessage({ model, blocks, manner }: Message): object {
   return {
     ...envelope(model),
     content: blocks.map(withId),
@@ -27,7 +27,7 @@ export function wholeMessage({ model, blocks, manner }: Whole): object {
 }
 
 /** The same message as events, in the provider's order. */
-export function* messageEvents({ model, blocks, manner }: Whole): Generator<StreamEvent> {
+export function* messageEvents({ model, blocks, manner }: Message): Generator<StreamEvent> {
   yield event("message_start", {
     message: { ...envelope(model), content: [], stop_reason: null, usage: usage(manner, 1) },
   });
@@ -77,10 +77,10 @@ function usage({ inputTokens = 10 }: Manner, outputTokens = 5): object {
   };
 }
 
-/** By code points: a delta never has half a character. */
-function pieces(whole: string): string[] {
-  const points = Array.from(whole);
-  const length = Math.max(1, Math.ceil(points.length / DELTAS_A_BLOCK));
+/** Splits by code points, so that no delta has half a character. */
+function pieces(text: string): string[] {
+  const points = Array.from(text);
+  const length = Math.max(1, Math.ceil(points.length / DELTAS_PER_BLOCK));
   return Array.from({ length: Math.ceil(points.length / length) }, (_, index) =>
     points.slice(index * length, (index + 1) * length).join(""),
   );

@@ -4,13 +4,13 @@ import { until } from "../../harness/until.ts";
 import { inTurn, MessagesApi } from "./messages-api.ts";
 import { message, refuses, says, stalls, text, toolUse, uses } from "./reply.ts";
 
-interface Asked {
+interface Question {
   readonly messages: readonly object[];
   readonly stream?: boolean;
   readonly signal?: AbortSignal;
 }
 
-function ask(api: MessagesApi, { messages, stream = true, signal }: Asked): Promise<Response> {
+function ask(api: MessagesApi, { messages, stream = true, signal }: Question): Promise<Response> {
   const body = JSON.stringify({
     model: "claude-test",
     max_tokens: 100,
@@ -29,7 +29,7 @@ function ask(api: MessagesApi, { messages, stream = true, signal }: Asked): Prom
   });
 }
 
-const user = (words: string): object => ({ role: "user", content: [{ type: "text", text: words }] });
+const user = (text: string): object => ({ role: "user", content: [{ type: "text", text }] });
 const reminder = {
   role: "user",
   content: [{ type: "text", text: "<system-reminder>\nmind the gap\n</system-reminder>" }],
@@ -42,7 +42,7 @@ const toolTurn = [
   },
 ];
 
-/** All bytes up to the connection's end: fetch throws away what it has not handed out when an answer breaks off. */
+/** All bytes until the connection ends. `fetch` would discard the unread part of an answer that breaks off. */
 async function rawAnswer(api: MessagesApi, body: string): Promise<string> {
   const { hostname, port } = new URL(api.url);
   const socket = connect(Number(port), hostname);
@@ -63,7 +63,7 @@ async function eventsOf(response: Response): Promise<StreamedEvent[]> {
   );
 }
 
-test("a message comes as events in the provider's order, its text and tool input in pieces that make the whole", async () => {
+test("streams a message as events in the provider's order, with text and tool input in pieces", async () => {
   await using api = await MessagesApi.start();
   api.conversation("hello", inTurn(message([text("Grüße, 🎉 all"), toolUse("Bash", { command: "echo 'a b'" })])));
   const events = await eventsOf(await ask(api, { messages: [user("hello")] }));
@@ -75,7 +75,7 @@ test("a message comes as events in the provider's order, its text and tool input
   expect(events.at(-2)?.delta?.stop_reason).toBe("tool_use");
 });
 
-test("a script is asked with the whole history, and conversations are told apart by their first prompt", async () => {
+test("passes the complete history to the script, and distinguishes conversations by their first prompt", async () => {
   await using api = await MessagesApi.start();
   api.conversation(
     "first",
@@ -83,23 +83,23 @@ test("a script is asked with the whole history, and conversations are told apart
       says(JSON.stringify({ system, tools, prompts, toolResults })),
     ),
   );
-  api.conversation("second", inTurn(says("I am another")));
+  api.conversation("second", inTurn(says("the second")));
   const [first, second] = await Promise.all([
     ask(api, { messages: [reminder, user("first"), ...toolTurn, { role: "system", content: "later" }], stream: false }),
     ask(api, { messages: [user("second")], stream: false }),
   ]);
-  const words = async (response: Response): Promise<string> =>
+  const textOf = async (response: Response): Promise<string> =>
     ((await response.json()) as { content: { text: string }[] }).content[0]?.text ?? "";
-  expect(JSON.parse(await words(first))).toEqual({
+  expect(JSON.parse(await textOf(first))).toEqual({
     system: "be good\nlater\n<system-reminder>\nmind the gap\n</system-reminder>",
     tools: ["Bash"],
     prompts: ["first"],
     toolResults: [{ tool: "Bash", text: "/home", isError: false }],
   });
-  expect(await words(second)).toBe("I am another");
+  expect(await textOf(second)).toBe("the second");
 });
 
-test("an error has the provider's form and the headers of the script; the next attempt is told apart", async () => {
+test("sends an error in the provider's shape with the script's headers, and counts the retry", async () => {
   await using api = await MessagesApi.start();
   api.conversation(
     "",
@@ -116,7 +116,7 @@ test("an error has the provider's form and the headers of the script; the next a
   expect(JSON.stringify(api.requests)).not.toContain("secret");
 });
 
-test("a stream that is cut ends after some deltas, without its end", async () => {
+test("a broken stream ends after some deltas, without the final events", async () => {
   await using api = await MessagesApi.start();
   api.conversation("", inTurn(says("one two three", { cutAfterDeltas: 1 })));
   const received = await rawAnswer(
@@ -128,12 +128,12 @@ test("a stream that is cut ends after some deltas, without its end", async () =>
     "event: content_block_start",
     "event: content_block_delta",
   ]);
-  // What ends an answer in chunks.
+  // The final chunk of a complete answer.
   expect(received).not.toEndWith("0\r\n\r\n");
   expect(api.requests[0]?.state).toBe("dropped");
 });
 
-test("a stalled answer and one that thinks stay open until the client goes, or the thinking is over", async () => {
+test("a stalled answer stays open until the client disconnects, a thinking one until the thought ends", async () => {
   await using api = await MessagesApi.start();
   const thought = Promise.withResolvers<void>();
   api.conversation("stall", inTurn(stalls()));
@@ -141,15 +141,18 @@ test("a stalled answer and one that thinks stay open until the client goes, or t
   const client = new AbortController();
   const stalled = ask(api, { messages: [user("stall")], signal: client.signal });
   const thinking = await ask(api, { messages: [user("think")] });
-  await until("both are open", () => api.requests.length === 2 && api.requests.every(({ state }) => state === "open"));
+  await until(
+    "both requests to be open",
+    () => api.requests.length === 2 && api.requests.every(({ state }) => state === "open"),
+  );
   client.abort();
   await expect(stalled).rejects.toThrow();
-  await until("the stalled one is abandoned", () => api.requestsOf("stall")[0]?.state === "abandoned");
+  await until("the stalled request to be abandoned", () => api.requestsOf("stall")[0]?.state === "abandoned");
   thought.resolve();
   expect(await thinking.text()).toContain("message_stop");
 });
 
-test("what no script knows fails at the end", async () => {
+test("throws when disposed after a request that no script answers", async () => {
   const api = await MessagesApi.start();
   api.conversation("hello", inTurn());
   expect((await ask(api, { messages: [user("hello")] })).status).toBe(400);

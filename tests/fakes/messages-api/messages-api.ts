@@ -6,24 +6,24 @@ import { messageEvents, wholeMessage } from "./message-events.ts";
 import { type Refusal, refuses, type Reply } from "./reply.ts";
 import { MessagesRequest } from "./request.ts";
 
-/** What the assistant does next, told from the whole history; undefined where the script has no more. */
+/** Returns the assistant's next reply for a history; undefined once the script is over. */
 export type Script = (history: History) => Reply | undefined;
 
-/** One request as it arrived; credentials are not kept. */
+/** One recorded request, without its credentials. */
 export interface RecordedRequest {
-  /** Claude Code's own session. */
+  /** The id of Claude Code's session. */
   readonly sessionId: string;
   readonly history: History;
-  /** The whole body, to look for what must not be in it. */
+  /** The complete body, for tests that search it for secrets. */
   readonly body: string;
   readonly model: string;
-  /** What the client was authenticated by. */
+  /** How the client authenticated. */
   readonly credential: "api-key" | "bearer" | "none";
-  /** Open until the answer has ended, or the client has gone. */
+  /** Open until the answer ends or the client disconnects. */
   state: "open" | "answered" | "abandoned" | "dropped";
 }
 
-/** A script of which each entry is one message of the assistant, whatever the client asks between. */
+/** A script with one step for each message of the assistant. */
 export function inTurn(...steps: readonly (Reply | Script)[]): Script {
   return (history) => {
     const step = steps[history.replies];
@@ -32,17 +32,18 @@ export function inTurn(...steps: readonly (Reply | Script)[]): Script {
 }
 
 /**
- * A stand-in for the provider's Messages API on a real socket: `POST /v1/messages`, streamed or whole. Several conversations are served at
- * the same time; each is known by its first prompt. A request that no script has an answer for is refused, and fails the test at the end.
+ * A fake of the provider's Messages API on a real socket: `POST /v1/messages`, with or without a stream. Serves
+ * several conversations at the same time, each identified by its first prompt. Refuses a request that no script
+ * answers, and then throws when disposed.
  */
 export class MessagesApi implements AsyncDisposable {
   readonly requests: RecordedRequest[] = [];
-  /** Requests that no script knew what to do with, in words. */
+  /** Descriptions of the requests that no script answered. */
   readonly unscripted: string[] = [];
   readonly #conversations: { when: string; script: Script }[] = [];
   readonly #attempts = new Map<string, number>();
   readonly #server: Server = createServer((request, response) => {
-    // Of a client that has gone in the middle of its request there is nothing to record.
+    // The client disconnected in the middle of its request: there is nothing to record.
     this.#serve(request, response).catch(() => response.destroy());
   });
 
@@ -56,7 +57,7 @@ export class MessagesApi implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Scripts the conversations whose first prompt contains `when`; of several the first that was given. */
+  /** Sets the script for conversations whose first prompt contains `when`. The earliest matching script wins. */
   conversation(when: string, script: Script): void {
     this.#conversations.push({ when, script });
   }
@@ -69,7 +70,7 @@ export class MessagesApi implements AsyncDisposable {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeAllConnections();
     await closed;
-    if (this.unscripted.length > 0) throw new Error(`the script has no answer to:\n${this.unscripted.join("\n")}`);
+    if (this.unscripted.length > 0) throw new Error(`no script answers:\n${this.unscripted.join("\n")}`);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -81,7 +82,7 @@ export class MessagesApi implements AsyncDisposable {
         : undefined;
     if (parsed?.success !== true) {
       this.unscripted.push(`${request.method} ${pathname} ${parsed === undefined ? "" : v.summarize(parsed.issues)}`);
-      return refuse(response, refuses(404, "the stand-in does not have this"));
+      return refuse(response, refuses(404, "the fake has no such endpoint"));
     }
     const recorded = this.#record(request, body, parsed.output);
     response.once("close", () => {
@@ -92,10 +93,10 @@ export class MessagesApi implements AsyncDisposable {
 
   #record({ headers }: IncomingMessage, body: string, parsed: MessagesRequest): RecordedRequest {
     const sessionId = String(headers["x-claude-code-session-id"] ?? "");
-    // A sub-agent has its parent's session.
-    const asked = `${sessionId} ${Bun.hash(JSON.stringify(parsed.messages[0]))} ${parsed.messages.length}`;
-    const attempt = (this.#attempts.get(asked) ?? 0) + 1;
-    this.#attempts.set(asked, attempt);
+    // The first message belongs to the key, because a sub-agent has its parent's session.
+    const key = `${sessionId} ${Bun.hash(JSON.stringify(parsed.messages[0]))} ${parsed.messages.length}`;
+    const attempt = (this.#attempts.get(key) ?? 0) + 1;
+    this.#attempts.set(key, attempt);
     const credential =
       headers["x-api-key"] !== undefined ? "api-key" : headers.authorization !== undefined ? "bearer" : "none";
     const recorded: RecordedRequest = {
@@ -117,7 +118,7 @@ export class MessagesApi implements AsyncDisposable {
     this.unscripted.push(
       `${JSON.stringify(history.prompts)} after ${history.replies} replies and ${JSON.stringify(history.toolResults)}`,
     );
-    return refuses(400, "the script has no answer to this");
+    return refuses(400, "no script answers this");
   }
 
   async #send(
@@ -128,7 +129,7 @@ export class MessagesApi implements AsyncDisposable {
   ): Promise<void> {
     const drop = (): void => {
       recorded.state = "dropped";
-      // The end comes behind what was written; `destroy` would take that along.
+      // `end` sends what was written before; `destroy` would discard it.
       response.socket?.end();
     };
     switch (reply.kind) {
@@ -163,19 +164,19 @@ export class MessagesApi implements AsyncDisposable {
   }
 }
 
-/** Writes the message's events up to the first that `isOver`; whether it came to the end. */
+/** Writes the message's events until `isOver`. Returns whether it wrote all of them. */
 async function streamUntil(
   response: ServerResponse,
-  whole: Parameters<typeof messageEvents>[0],
+  message: Parameters<typeof messageEvents>[0],
   isOver: (event: { type: string; isDelta: boolean }) => boolean,
 ): Promise<boolean> {
   response.writeHead(200, { "content-type": "text/event-stream" });
   let deltas = 0;
-  for (const event of messageEvents(whole)) {
+  for (const event of messageEvents(message)) {
     if (isOver(event)) return false;
     await new Promise((resolve) => response.write(event.frame, resolve));
-    if (event.type === "message_start") await whole.manner.after;
-    if (event.isDelta) await whole.manner.pause?.(++deltas);
+    if (event.type === "message_start") await message.manner.after;
+    if (event.isDelta) await message.manner.pause?.(++deltas);
     if (response.destroyed) return false;
   }
   return true;

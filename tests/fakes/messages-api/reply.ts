@@ -1,21 +1,21 @@
-/** A part of what the assistant says. */
+/** One block of the assistant's message. */
 export type Block =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "tool_use"; readonly name: string; readonly input: Readonly<Record<string, unknown>> };
 
-/** How a message reaches the client. */
+/** How the message is sent to the client. */
 export interface Manner {
-  /** The message has begun, and its first block comes when this resolves: the assistant thinks. */
+  /** Delays the first block of the started message until this resolves: the assistant thinks. */
   readonly after?: Promise<unknown>;
-  /** Waited for after each delta, the first of which is 1: the assistant writes slowly, or stops in the middle of it. */
+  /** Awaited after each delta, counted from 1: the assistant writes slowly, or stops in the middle. */
   readonly pause?: (deltas: number) => Promise<unknown>;
-  /** The connection is dropped after so many deltas. */
+  /** Drops the connection after this number of deltas. */
   readonly cutAfterDeltas?: number;
   readonly inputTokens?: number;
   readonly outputTokens?: number;
 }
 
-/** An error answer, in the provider's form. */
+/** An error answer in the provider's shape. */
 export interface Refusal {
   readonly kind: "refusal";
   readonly status: number;
@@ -24,16 +24,16 @@ export interface Refusal {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What the stand-in does with one request. */
+/** The fake's reply to one request. */
 export type Reply =
   | { readonly kind: "message"; readonly blocks: readonly Block[]; readonly manner: Manner }
   | Refusal
-  /** Never an answer: not even headers, or a message that begins and does not go on. */
+  /** No answer at all, or a message that starts and never continues. */
   | { readonly kind: "stall"; readonly where: "before-headers" | "in-the-message" }
   | { readonly kind: "drop" };
 
-export function text(words: string): Block {
-  return { type: "text", text: words };
+export function text(content: string): Block {
+  return { type: "text", text: content };
 }
 
 export function toolUse(name: string, input: Readonly<Record<string, unknown>> = {}): Block {
@@ -45,8 +45,8 @@ export function message(blocks: readonly Block[], manner: Manner = {}): Reply {
   return { kind: "message", blocks, manner };
 }
 
-export function says(words: string, manner: Manner = {}): Reply {
-  return message([text(words)], manner);
+export function says(content: string, manner: Manner = {}): Reply {
+  return message([text(content)], manner);
 }
 
 export function uses(name: string, input: Readonly<Record<string, unknown>> = {}, manner: Manner = {}): Reply {
@@ -62,13 +62,13 @@ const ERRORS: Readonly<Record<number, string>> = {
   529: "overloaded_error",
 };
 
-/** `headers` of a 429: `retry-after` (seconds), `anthropic-ratelimit-unified-*`. */
+/** A 429 can have the headers `retry-after` (seconds) and `anthropic-ratelimit-unified-*`. */
 export function refuses(
   status: number,
-  words = `refused with ${status}`,
+  reason = `refused with ${status}`,
   headers: Readonly<Record<string, string>> = {},
 ): Refusal {
-  return { kind: "refusal", status, error: ERRORS[status] ?? "api_error", message: words, headers };
+  return { kind: "refusal", status, error: ERRORS[status] ?? "api_error", message: reason, headers };
 }
 
 export function stalls(where: "before-headers" | "in-the-message" = "before-headers"): Reply {

@@ -14,11 +14,14 @@ const ToolResultBlock = v.object({
   content: v.optional(v.union([v.string(), v.array(ResultPart)]), ""),
   is_error: v.optional(v.boolean(), false),
 });
-/** Images, thinking and whatever else is of no matter to a script. */
+/** Images, thinking and other blocks that no script reads. */
 const OtherBlock = v.object({ type: v.string() });
 const Content = v.union([v.string(), v.array(v.union([TextBlock, ToolUseBlock, ToolResultBlock, OtherBlock]))]);
 
-/** Body of `POST /v1/messages`, as far as a script asks. The role `system` is that of a reminder within the conversation. */
+/**
+ * Body of `POST /v1/messages`, with the fields that scripts read. The role `system` marks a reminder in the
+ * conversation.
+ */
 export const MessagesRequest = v.object({
   model: v.string(),
   stream: v.optional(v.boolean(), false),

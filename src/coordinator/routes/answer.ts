@@ -1,0 +1,51 @@
+import { describeError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { Refusal } from "../store/refusal.ts";
+import { answerPage, isOfPage } from "./dashboard-page.ts";
+import { corsHeaders, guard } from "./guard.ts";
+import { refusalResponse } from "./refusal-status.ts";
+import type { Router } from "./router.ts";
+
+export interface Answering {
+  readonly token?: string;
+  readonly log: Log;
+  /** Null while the coordinator opens or closes. */
+  readonly router: Router | null;
+}
+
+/** Answers one request of the server. Never rejects: an unexpected error is logged and becomes a 500. */
+export async function answer(
+  request: Request,
+  server: Bun.Server<undefined>,
+  { token, log, router }: Answering,
+): Promise<Response> {
+  const cors = corsHeaders(request);
+  let response: Response;
+  try {
+    const url = new URL(request.url);
+    if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
+    guard(request, url, token);
+    if (router === null) throw new Refusal("unavailable", "The coordinator is closing");
+    const page = isOfPage(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
+    if (page !== null) return page;
+    const { handler, params } = router.find(request.method, url.pathname);
+    response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });
+  } catch (error) {
+    response = error instanceof Refusal ? refusalResponse(error) : internalError(error, log);
+  }
+  for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
+  return response;
+}
+
+export function internalError(error: unknown, log?: Log): Response {
+  log?.error(`Unexpected error: ${describeError(error)}`, { stack: error instanceof Error ? error.stack : undefined });
+  return Response.json({ detail: "Internal error" }, { status: 500 });
+}
+
+export type AnswerClass = "2xx" | "3xx" | "4xx" | "5xx";
+
+export function answerClassOf({ status }: Response): AnswerClass {
+  if (status < 300) return "2xx";
+  if (status < 400) return "3xx";
+  return status < 500 ? "4xx" : "5xx";
+}

@@ -1,0 +1,134 @@
+import type { Log } from "../log.ts";
+import { AgentFolder } from "./agents/agent-folder.ts";
+import { Agents } from "./agents/agents.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { agentRoutes } from "./routes/agent-routes.ts";
+import { outputRoutes } from "./routes/output-routes.ts";
+import { Router } from "./routes/router.ts";
+import { runRoutes } from "./routes/run-routes.ts";
+import { runnerRoutes } from "./routes/runner-routes.ts";
+import { sessionRoutes } from "./routes/session-routes.ts";
+import { statsRoutes } from "./routes/stats-routes.ts";
+import { PollWaiters } from "./runners/poll-waiters.ts";
+import { RunOutputs } from "./runners/run-outputs.ts";
+import { Runners } from "./runners/runners.ts";
+import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
+import { Claims } from "./runs/claims.ts";
+import { runnersNow, runsNow, type WorkCounts } from "./runs/counts.ts";
+import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
+import { Polls } from "./runs/polls.ts";
+import { Retries } from "./runs/retries.ts";
+import { RunQueue } from "./runs/run-queue.ts";
+import { RunTransitions } from "./runs/run-transitions.ts";
+import { Runs } from "./runs/runs.ts";
+import { Statistics } from "./runs/statistics.ts";
+import { Broadcast } from "./sessions/broadcast.ts";
+import { SessionEvents } from "./sessions/session-events.ts";
+import { SessionTrees } from "./sessions/session-trees.ts";
+import { Sessions } from "./sessions/sessions.ts";
+import { UsageLedger } from "./sessions/usage-ledger.ts";
+import { Deadlines } from "./store/deadlines.ts";
+import { Store } from "./store/store.ts";
+import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
+import { sweepOf } from "./sweep.ts";
+
+export interface ServiceOptions {
+  /** Created if missing; the folder must exist. */
+  readonly databasePath: string;
+  /** Default: `together`. */
+  readonly callbacks?: CallbackTiming;
+  /** How long ended runs and sessions without runs are kept; 0 or undefined: forever. */
+  readonly keepMs?: number;
+  /** An existing folder of agents defined by files. */
+  readonly agentsDir?: string;
+  readonly log: Log;
+  readonly timings?: Partial<CoordinatorTimings>;
+}
+
+/** The coordinator behind its HTTP server. */
+export interface Service {
+  readonly router: Router;
+  readonly counts: () => WorkCounts;
+  /** Ends open polls and streams and all timers, so that the server can stop. */
+  release(): void;
+  close(): void;
+}
+
+/** Opens the database and starts the timed work. UserError: database not usable. */
+export function openService(options: ServiceOptions): Service {
+  const { log } = options;
+  const timings = { ...DEFAULT_TIMINGS, ...options.timings };
+  const parts = createParts(options, timings);
+  const { store, runners, claims, callbacks, deadlines, statistics } = parts;
+  claims.renewAll(timings.noMatchTimeoutMs);
+  callbacks.deliverAll();
+  deadlines.start(sweepOf({ ...parts, timings, log }));
+  const housekeeping = new Housekeeping({
+    ...parts,
+    keepMs: options.keepMs ?? 0,
+    everyMs: timings.housekeepingEveryMs,
+    log,
+  });
+  return {
+    router: createRouter(parts, timings, log),
+    counts: () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart }),
+    release() {
+      deadlines[Symbol.dispose]();
+      housekeeping[Symbol.dispose]();
+      parts.files?.[Symbol.dispose]();
+      parts.outputs.endAll();
+      parts.waiters.endAll();
+      parts.broadcast.close();
+    },
+    close: () => store.close(),
+  };
+}
+
+/** Every part, from the database upwards; none of them has started. */
+function createParts(
+  { databasePath, agentsDir, callbacks: timing = "together", log }: ServiceOptions,
+  timings: CoordinatorTimings,
+) {
+  const { noMatchTimeoutMs, claimLeaseMs, pollTimeoutMs, stopRedeliveryMs } = timings;
+  const store = new Store(databasePath, log);
+  const deadlines = new Deadlines(log);
+  const waiters = new PollWaiters();
+  const broadcast = new Broadcast(timings.sseHeartbeatMs);
+  const files = agentsDir === undefined ? null : new AgentFolder(agentsDir, log);
+  const agents = new Agents(store, files);
+  const sessions = new Sessions(store, broadcast);
+  const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast);
+  const runners = new Runners(store, deadlines, timings);
+  const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
+  const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
+  const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
+  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs);
+  const callbacks = new Callbacks(store, runs, sessions, events, timing);
+  const retries = new Retries(store, queue);
+  const statistics = new Statistics(store);
+  const keys = new IdempotencyKeys(store);
+  const below = { store, runs, runners, sessions, claims, queue, retries, statistics, callbacks, waiters, broadcast };
+  const transitions = new RunTransitions(below);
+  const polls = new Polls({ ...below, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
+  return { ...below, transitions, polls, outputs, events, agents, files, keys, deadlines };
+}
+
+function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
+  const { store, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
+  const router: Router = new Router(
+    { "GET /health": () => Response.json({ status: "healthy" }), "GET /openapi.json": () => describeApi(router.names) },
+    runnerRoutes({ ...parts, timings, log }),
+    runRoutes(store, runs, transitions, keys),
+    outputRoutes(runs, runners, outputs),
+    sessionRoutes({ ...parts, trees: new SessionTrees(store) }),
+    agentRoutes(agents),
+    statsRoutes(store, runners, statistics),
+  );
+  return router;
+}
+
+/** Loads the JSON Schema conversion on first use: nothing else needs it. */
+async function describeApi(routes: readonly string[]): Promise<Response> {
+  const { openApiDocument } = await import("./routes/openapi.ts");
+  return Response.json(openApiDocument(routes));
+}
