@@ -13,11 +13,14 @@ import { PollWaiters } from "./runners/poll-waiters.ts";
 import { RunOutputs } from "./runners/run-outputs.ts";
 import { Runners } from "./runners/runners.ts";
 import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
+import { ClaimGate } from "./runs/claim-gate.ts";
 import { Claims } from "./runs/claims.ts";
 import { runnersNow, runsNow, type WorkCounts } from "./runs/counts.ts";
 import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import { Polls } from "./runs/polls.ts";
+import { Reconciliation } from "./runs/reconciliation.ts";
 import { Retries } from "./runs/retries.ts";
+import { RunAdoption } from "./runs/run-adoption.ts";
 import { RunQueue } from "./runs/run-queue.ts";
 import { RunTransitions } from "./runs/run-transitions.ts";
 import { Runs } from "./runs/runs.ts";
@@ -28,6 +31,7 @@ import { SessionTrees } from "./sessions/session-trees.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { UsageLedger } from "./sessions/usage-ledger.ts";
 import { Deadlines } from "./store/deadlines.ts";
+import { History } from "./store/history.ts";
 import { Store } from "./store/store.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
 import { sweepOf } from "./sweep.ts";
@@ -76,6 +80,7 @@ export function openService(options: ServiceOptions): Service {
       deadlines[Symbol.dispose]();
       housekeeping[Symbol.dispose]();
       parts.files?.[Symbol.dispose]();
+      parts.gate[Symbol.dispose]();
       parts.outputs.endAll();
       parts.waiters.endAll();
       parts.broadcast.close();
@@ -98,19 +103,46 @@ function createParts(
   const agents = new Agents(store, files);
   const sessions = new Sessions(store, broadcast);
   const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast);
-  const runners = new Runners(store, deadlines, timings);
+  const history = new History(store);
+  const runners = new Runners(store, deadlines, waiters, timings);
+  const gate = new ClaimGate({
+    store,
+    history,
+    runners,
+    waiters,
+    log,
+    startMs: timings.startGateMs,
+    restoredMs: timings.lostAfterMs,
+  });
   const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
   const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
   const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
-  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs);
+  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, () => gate.isOpen);
+  const adoption = new RunAdoption(store, claims, gate);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
   const retries = new Retries(store, queue);
   const statistics = new Statistics(store);
   const keys = new IdempotencyKeys(store);
-  const below = { store, runs, runners, sessions, claims, queue, retries, statistics, callbacks, waiters, broadcast };
+  const below = {
+    store,
+    history,
+    gate,
+    adoption,
+    runs,
+    runners,
+    sessions,
+    claims,
+    queue,
+    retries,
+    statistics,
+    callbacks,
+    waiters,
+    broadcast,
+  };
   const transitions = new RunTransitions(below);
+  const reconciliation = new Reconciliation({ ...below, transitions, log });
   const polls = new Polls({ ...below, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...below, transitions, polls, outputs, events, agents, files, keys, deadlines };
+  return { ...below, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {

@@ -1,15 +1,18 @@
+import { describeMs } from "../async/describe-ms.ts";
 import type { Log } from "../log.ts";
 import type { Clockwork } from "./store/deadlines.ts";
 import type { RunQueue } from "./runs/run-queue.ts";
 import type { RunRow } from "./store/run-row.ts";
 import type { RunTransitions } from "./runs/run-transitions.ts";
-import type { Runners } from "./runners/runners.ts";
+import type { Runs } from "./runs/runs.ts";
+import type { RunnerRow, Runners } from "./runners/runners.ts";
 import { isoTime, type Store } from "./store/store.ts";
 import type { CoordinatorTimings } from "./store/timings.ts";
 
 export interface SweepParts {
   readonly store: Store;
   readonly queue: RunQueue;
+  readonly runs: Runs;
   readonly runners: Runners;
   readonly transitions: RunTransitions;
   readonly timings: CoordinatorTimings;
@@ -44,11 +47,12 @@ export function sweepOf(parts: SweepParts): Clockwork {
     nextAt: () =>
       earliest(
         nextOfRuns(parts.store),
-        ...parts.runners
-          .all()
-          .map((runner) => nextOfRunner(runner.status, parts.runners.silenceMs(runner), parts.timings)),
+        ...parts.runners.all().map((runner) => nextOfRunner(runner, parts)),
+        ...parts.runs
+          .runnersOfStarted()
+          .map((runnerId) => momentAfter(parts.timings.lostAfterMs, parts.runners.withoutContactMs(runnerId))),
       ),
-    act: () => sweepRuns(parts) + sweepRunners(parts),
+    act: () => sweepRuns(parts) + sweepRunners(parts) + sweepLostRunners(parts),
   };
 }
 
@@ -57,10 +61,17 @@ function nextOfRuns({ db }: Store): number | null {
   return at === null ? null : Date.parse(at);
 }
 
-function nextOfRunner(status: string, silenceMs: number, { staleAfterMs, removeAfterMs }: CoordinatorTimings): number {
-  const limits = status === "online" ? [staleAfterMs, removeAfterMs] : [removeAfterMs];
-  // The silence has to be longer than the limit.
-  return Date.now() + Math.min(...limits) - silenceMs + 1;
+function nextOfRunner({ status, runner_id }: RunnerRow, { runs, runners, timings }: SweepParts): number | null {
+  const limits = [
+    ...(status === "online" ? [timings.staleAfterMs] : []),
+    ...(runs.startedCount(runner_id) === 0 ? [timings.removeAfterMs] : []),
+  ];
+  return limits.length === 0 ? null : momentAfter(Math.min(...limits), runners.silenceMs(runner_id));
+}
+
+/** The silence has to be longer than the limit. */
+function momentAfter(limitMs: number, silenceMs: number): number {
+  return Date.now() + limitMs - silenceMs + 1;
 }
 
 function earliest(...moments: readonly (number | null)[]): number | null {
@@ -91,12 +102,13 @@ function sweepRuns({ store, queue, transitions }: SweepParts): number {
   return done;
 }
 
-function sweepRunners({ runners, transitions, timings, log }: SweepParts): number {
+function sweepRunners({ runs, runners, transitions, timings, log }: SweepParts): number {
   let done = 0;
   for (const runner of runners.all()) {
-    const silence = runners.silenceMs(runner);
+    const silence = runners.silenceMs(runner.runner_id);
     const context = { runner: runner.runner_id, host: runner.hostname };
-    if (silence > timings.removeAfterMs) {
+    // One that executes runs stays in the list until it is given up.
+    if (silence > timings.removeAfterMs && runs.startedCount(runner.runner_id) === 0) {
       transitions.removeRunner(runner.runner_id, false);
       log.warn("runner removed: it has been silent for too long", context);
       done++;
@@ -105,6 +117,21 @@ function sweepRunners({ runners, transitions, timings, log }: SweepParts): numbe
       log.warn("runner stale: no heartbeat", context);
       done++;
     }
+  }
+  return done;
+}
+
+/** The machine is gone, or cut off for too long: its runs are failed, retried where that is allowed, and their parents told. */
+function sweepLostRunners({ runs, runners, transitions, timings, log }: SweepParts): number {
+  let done = 0;
+  for (const runnerId of runs.runnersOfStarted()) {
+    const silence = runners.withoutContactMs(runnerId);
+    if (silence <= timings.lostAfterMs) continue;
+    const lost = transitions.giveUpRunner(runnerId, silence);
+    log.warn(`Runner given up after ${describeMs(silence)} without contact: ${lost} run(s) failed`, {
+      runner: runnerId,
+    });
+    done += lost;
   }
   return done;
 }

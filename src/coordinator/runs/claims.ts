@@ -38,7 +38,14 @@ export class Claims {
   /** While it is false no run is given out. */
   readonly #isGateOpen: () => boolean;
 
-  constructor(store: Store, queue: RunQueue, sessions: Sessions, deadlines: Deadlines, leaseMs: number, isGateOpen: () => boolean = () => true) {
+  constructor(
+    store: Store,
+    queue: RunQueue,
+    sessions: Sessions,
+    deadlines: Deadlines,
+    leaseMs: number,
+    isGateOpen: () => boolean = () => true,
+  ) {
     this.#isGateOpen = isGateOpen;
     this.#store = store;
     this.#queue = queue;

@@ -2,7 +2,6 @@ import type { Log } from "../../log.ts";
 import type { HeldRun, Heartbeat, Reconciled, RunView } from "../../protocol/runner.ts";
 import type { RunnerRow, Runners } from "../runners/runners.ts";
 import type { History } from "../store/history.ts";
-import type { RunRow } from "../store/run-row.ts";
 import type { Store } from "../store/store.ts";
 import type { ClaimGate } from "./claim-gate.ts";
 import type { RunAdoption } from "./run-adoption.ts";

@@ -1,4 +1,5 @@
-import type { FailureReason } from "../../protocol/run.ts";
+import { describeMs } from "../../async/describe-ms.ts";
+import { type FailureReason, isTerminal } from "../../protocol/run.ts";
 import type { Broadcast } from "../sessions/broadcast.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { ClaimGate } from "./claim-gate.ts";
@@ -84,7 +85,7 @@ export class RunTransitions {
   ended(runId: string, runnerId: string, ending: Ending): RunRow {
     return this.#parts.store.write(() => {
       const run = this.#owned(runId, runnerId);
-      if (run.reason === "runner_lost" && ENDED.has(run.status)) this.#noteLateReport(run, ending);
+      if (run.reason === "runner_lost" && isTerminal(run.status)) this.#noteLateReport(run, ending);
       else if (run.status !== ending.status) this.#end(run, ending);
       return run;
     });
@@ -228,7 +229,8 @@ export class RunTransitions {
 
   /** The run was given up, and its runner came back: the ending stays, what the runner tells is kept beside it. */
   #noteLateReport(run: RunRow, ending: Ending): void {
-    if (run.note !== null) return;
+    // The report that made it so is repeated where its answer was lost.
+    if (run.note !== null || (ending.status === "failed" && ending.reason === "runner_lost")) return;
     const told = ending.status === "failed" ? `failed: ${ending.error}` : ending.status;
     const note = `Its runner came back at ${isoTime()} and reported: ${told}`;
     this.#parts.store.db.query("UPDATE runs SET note = ? WHERE seq = ?").run(note, run.seq);

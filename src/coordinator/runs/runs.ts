@@ -112,6 +112,22 @@ export class Runs {
     return row?.n ?? 0;
   }
 
+  /** The number of runs that the runner has started and not ended. */
+  startedCount(runnerId: string): number {
+    return this.activeOf(runnerId).filter((run) => run.status !== "claimed").length;
+  }
+
+  /** The ids of the runners, registered or not, that have started runs and not ended them. */
+  runnersOfStarted(): string[] {
+    return this.#parts.store.db
+      .query<{ runner_id: string }, []>(
+        `SELECT DISTINCT runner_id FROM runs INDEXED BY runs_active_by_runner
+         WHERE ${ACTIVE} AND status <> 'claimed' AND runner_id IS NOT NULL`,
+      )
+      .all()
+      .map((row) => row.runner_id);
+  }
+
   #startSession(body: CreateRun): SessionFields {
     const { agent_name, project_dir, parent_session_id, execution_mode } = body;
     const session_id = body.session_id ?? `ses_${randomHex12()}`;

@@ -46,8 +46,13 @@ const MOVES: Record<State, Record<Report, [number, State]>> = {
   },
 };
 
-async function runIn(state: State, c: Fixture, runner: string): Promise<{ run_id: string; session_id: string }> {
-  const run = await c.start();
+async function runIn(
+  state: State,
+  c: Fixture,
+  runner: string,
+  fields: Record<string, unknown> = {},
+): Promise<{ run_id: string; session_id: string }> {
+  const run = await c.start(fields);
   if (state === "pending") return run;
   await c.claim(runner);
   if (state === "claimed") return run;
@@ -255,11 +260,19 @@ describe("stop", () => {
     expect(await c.sessionStatus(session_id)).toBe("stopped");
   });
 
-  test("of a run whose runner is gone counts as done", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 200, removeAfterMs: 400 });
-    const { run_id } = await runIn("running", c, await c.register());
-    await until("the runner is removed", async () => (await c.get("/runners")).body.runners.length === 0);
-    expect((await c.post(`/runs/${run_id}/stop`)).body.status).toBe("stopped");
+  test("of a run whose runner is silent stays stopping until the runner is given up, then fails without a retry", async () => {
+    await using c = await Fixture.start({ staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 400 });
+    const runner = await c.register();
+    const { run_id } = await runIn("running", c, runner, { max_attempts: 5 });
+    await until("the runner is stale", async () => (await c.get("/runners")).body.runners[0]?.status === "stale");
+    expect((await c.post(`/runs/${run_id}/stop`)).body.status).toBe("stopping");
+    await until("it is given up", async () => (await c.runStatus(run_id)) === "failed");
+    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({
+      reason: "runner_lost",
+      error: expect.stringContaining("Not known whether it was stopped"),
+      retried_by: null,
+    });
+    expect((await c.get("/runners")).body.runners).toEqual([]);
   });
 
   test("of a claimed run that its runner never heard of is done when the lease ends", async () => {
