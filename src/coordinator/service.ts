@@ -19,6 +19,7 @@ import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import { Polls } from "./runs/polls.ts";
 import { Retries } from "./runs/retries.ts";
 import { RunQueue } from "./runs/run-queue.ts";
+import { RunEndings } from "./runs/run-endings.ts";
 import { RunTransitions } from "./runs/run-transitions.ts";
 import { Runs } from "./runs/runs.ts";
 import { Statistics } from "./runs/statistics.ts";
@@ -104,13 +105,13 @@ function createParts(
   const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
   const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
-  const retries = new Retries(store, queue);
   const statistics = new Statistics(store);
   const keys = new IdempotencyKeys(store);
-  const below = { store, runs, runners, sessions, claims, queue, retries, statistics, callbacks, waiters, broadcast };
-  const transitions = new RunTransitions(below);
-  const polls = new Polls({ ...below, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...below, transitions, polls, outputs, events, agents, files, keys, deadlines };
+  const shared = { store, runs, runners, sessions, claims, queue, callbacks, statistics, waiters, broadcast };
+  const endings = new RunEndings({ ...shared, retries: new Retries(store, queue) });
+  const transitions = new RunTransitions({ ...shared, endings });
+  const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
+  return { ...shared, transitions, polls, outputs, events, agents, files, keys, deadlines };
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {

@@ -70,5 +70,5 @@ export function move<To extends RunStatus>(
 ): void {
   if (!canMove(run, to)) throw new Refusal("conflict", `Run cannot become ${to}: it is ${run.status}`);
   const { changes: moved } = db.query(STATEMENTS[to]).run({ ...changes, seq: run.seq, from: run.status, to });
-  if (moved !== 1) throw new Error(`the run ${run.seq} is no longer ${run.status}`);
+  if (moved !== 1) throw new Error(`The run ${run.seq} is no longer ${run.status}`);
 }
