@@ -61,10 +61,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 }
 
 function requireToken({ host, token }: CoordinatorOptions): void {
-  if (token === "") throw new UserError("the coordinator's token is empty", { hint: "give a token, or none" });
+  if (token === "") throw new UserError("The coordinator's token is empty", { hint: "Give a token, or none" });
   if (token === undefined && !isLoopback(host)) {
-    throw new UserError(`a coordinator that listens on ${host} can be reached by others and needs a token`, {
-      hint: "give it a token, or listen on 127.0.0.1",
+    throw new UserError(`A coordinator on ${host} can be reached by other machines and needs a token`, {
+      hint: "Set a token in AGENT_COORDINATOR_TOKEN, or listen on 127.0.0.1",
     });
   }
 }
@@ -87,7 +87,7 @@ async function listen(
     });
   } catch (error) {
     if (errorCode(error) === "EADDRINUSE") throw await portInUse(urlOf(host, port), port, error);
-    throw new UserError(`cannot listen on ${host}:${port}: ${describeError(error)}`, { cause: error });
+    throw new UserError(`Cannot listen on ${host}:${port}: ${describeError(error)}`, { cause: error });
   }
 }
 

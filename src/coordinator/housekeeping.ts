@@ -11,13 +11,13 @@ export interface HousekeepingParts {
   readonly sessions: Sessions;
   readonly keys: IdempotencyKeys;
   readonly statistics: Statistics;
-  /** What ended longer ago is removed; 0: nothing is. */
+  /** How long ended runs are kept; 0: forever. */
   readonly keepMs: number;
   readonly everyMs: number;
   readonly log: Log;
 }
 
-/** What one transaction removes: a few milliseconds, after which requests have their turn. */
+/** The work of one transaction takes a few milliseconds; requests are answered in between. */
 const RUNS_AT_A_TIME = 50;
 const SESSIONS_AT_A_TIME = 20;
 const EVENTS_AT_A_TIME = 500;
@@ -29,20 +29,20 @@ interface OldRun {
   readonly session_id: string;
 }
 
-const SESSION_IS_OVER = `
+const SESSION_IS_UNUSED = `
   SELECT 1 FROM sessions AS s WHERE session_id = ?
     AND NOT EXISTS (SELECT 1 FROM runs WHERE session_id = s.session_id)
     AND NOT EXISTS (SELECT 1 FROM sessions WHERE parent_session_id = s.session_id)
     AND NOT EXISTS (SELECT 1 FROM callbacks WHERE parent_session_id = s.session_id AND delivered_in IS NULL)`;
 
 /**
- * Keeps the database from growing for ever. A run goes when it ended longer ago than is kept, with its events; a session when no run
- * of it is left, no child and nothing that it is yet to be told. Costs stay summed up in the sessions that stay.
+ * Bounds the size of the database. Deletes old ended runs with their events, then old sessions without runs, children
+ * or undelivered callbacks. The remaining sessions keep the costs of deleted runs in their sums.
  */
 export class Housekeeping implements Disposable {
   readonly #parts: HousekeepingParts;
   readonly #timer: Timer;
-  #isOver = false;
+  #isDisposed = false;
   #removedRuns = 0;
   #removedSessions = 0;
   #pass: Promise<void> = Promise.resolve();
@@ -50,17 +50,17 @@ export class Housekeeping implements Disposable {
   constructor(parts: HousekeepingParts) {
     this.#parts = parts;
     this.#timer = setInterval(() => {
-      this.#pass = this.#pass.then(() => this.#tidy());
+      this.#pass = this.#pass.then(() => this.#clean());
     }, parts.everyMs);
-    this.#pass = this.#tidy();
+    this.#pass = this.#clean();
   }
 
   [Symbol.dispose](): void {
-    this.#isOver = true;
+    this.#isDisposed = true;
     clearInterval(this.#timer);
   }
 
-  async #tidy(): Promise<void> {
+  async #clean(): Promise<void> {
     const { keys, statistics, keepMs, log } = this.#parts;
     try {
       await this.#repeat(() => keys.forget(KEYS_AT_A_TIME));
@@ -69,36 +69,38 @@ export class Housekeeping implements Disposable {
       this.#removedRuns = this.#removedSessions = 0;
       await this.#repeat(() => this.#removeRuns(before));
       await this.#removeSessions(before);
-      if (this.#isOver) return;
+      if (this.#isDisposed) return;
       statistics.forget(before);
       if (this.#removedRuns + this.#removedSessions > 0) {
         log.info(
-          `Removed ${this.#removedRuns} runs that ended before ${before}, and ${this.#removedSessions} sessions without runs`,
+          `Removed ${this.#removedRuns} runs that ended before ${before}, ` +
+            `and ${this.#removedSessions} sessions without runs`,
         );
       }
     } catch (error) {
-      // A coordinator that closes takes the database away between two steps.
-      if (!this.#isOver) log.error(`housekeeping: ${describeError(error)}`);
+      // `close` may close the database between two steps.
+      if (!this.#isDisposed) log.error(`Housekeeping failed: ${describeError(error)}`);
     }
   }
 
-  /** Does a piece at a time until there is nothing left; requests are answered between two. */
-  async #repeat(piece: () => number): Promise<void> {
-    while (!this.#isOver && piece() > 0) await nextTick();
+  /** Repeats `step` until it has removed everything; requests are answered between two steps. */
+  async #repeat(step: () => number): Promise<void> {
+    while (!this.#isDisposed && step() > 0) await nextTick();
   }
 
   #removeRuns(before: string): number {
     const { store } = this.#parts;
     const old = store.db
       .query<OldRun, [string, number]>(
-        "SELECT seq, run_id, session_id FROM runs WHERE completed_at IS NOT NULL AND completed_at < ? ORDER BY completed_at LIMIT ?",
+        `SELECT seq, run_id, session_id FROM runs
+         WHERE completed_at IS NOT NULL AND completed_at < ? ORDER BY completed_at LIMIT ?`,
       )
       .all(before, RUNS_AT_A_TIME);
     return store.write(() => {
       let events = 0;
       for (const run of old) {
         events += this.#removeEventsOf(run, EVENTS_AT_A_TIME - events);
-        // It has more of them, perhaps: its turn comes again.
+        // The run may have more events: the next step continues with it.
         if (events >= EVENTS_AT_A_TIME) return events;
         store.db.query("DELETE FROM callbacks WHERE child_run_id = ? AND delivered_in IS NOT NULL").run(run.run_id);
         store.db.query("DELETE FROM runs WHERE seq = ?").run(run.seq);
@@ -108,21 +110,22 @@ export class Housekeeping implements Disposable {
     });
   }
 
-  /** Where a later run of the session has events of its own; otherwise they tell the session's result and go with the session. */
+  /** Removes the events of a run. The events of the last run hold the session's result and stay with the session. */
   #removeEventsOf({ seq, session_id }: OldRun, most: number): number {
     const { db } = this.#parts.store;
     const next = db
       .query<{ events_before: number }, [string, number]>(
-        "SELECT events_before FROM runs INDEXED BY runs_by_session WHERE session_id = ? AND seq > ? AND claimed_at IS NOT NULL ORDER BY seq LIMIT 1",
+        `SELECT events_before FROM runs INDEXED BY runs_by_session
+         WHERE session_id = ? AND seq > ? AND claimed_at IS NOT NULL ORDER BY seq LIMIT 1`,
       )
       .get(session_id, seq);
     return next === null ? 0 : this.#removeEvents(session_id, next.events_before, most);
   }
 
-  /** From the youngest of the old ones to the oldest: children before their parents. */
+  /** Goes from the newest old session to the oldest: children come before their parents. */
   async #removeSessions(before: string): Promise<void> {
     const { db } = this.#parts.store;
-    for (let below = Number.MAX_SAFE_INTEGER; !this.#isOver; await nextTick()) {
+    for (let below = Number.MAX_SAFE_INTEGER; !this.#isDisposed; await nextTick()) {
       const old = db
         .query<{ seq: number; session_id: string }, [number, string, number]>(
           "SELECT seq, session_id FROM sessions WHERE seq < ? AND created_at < ? ORDER BY seq DESC LIMIT ?",
@@ -135,11 +138,14 @@ export class Housekeeping implements Disposable {
     }
   }
 
-  /** A piece of a session that is over; 0 where it is not, or has been removed. Looked at each time: somebody may have resumed it. */
+  /**
+   * Removes a part of a session; returns 0 if the session is gone or in use. Each call checks that again: a client may
+   * have resumed the session.
+   */
   #removeSession(sessionId: string): number {
     const { store, sessions } = this.#parts;
     return store.write(() => {
-      if (store.db.query(SESSION_IS_OVER).get(sessionId) === null) return 0;
+      if (store.db.query(SESSION_IS_UNUSED).get(sessionId) === null) return 0;
       const events = this.#removeEvents(sessionId, Number.MAX_SAFE_INTEGER, EVENTS_AT_A_TIME);
       if (events >= EVENTS_AT_A_TIME) return events;
       sessions.delete(sessionId);
@@ -151,7 +157,8 @@ export class Housekeeping implements Disposable {
   #removeEvents(sessionId: string, upTo: number, most: number): number {
     return this.#parts.store.db
       .query(
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_by_session WHERE session_id = ? AND seq <= ? LIMIT ?)",
+        `DELETE FROM events WHERE seq IN
+           (SELECT seq FROM events INDEXED BY events_by_session WHERE session_id = ? AND seq <= ? LIMIT ?)`,
       )
       .run(sessionId, upTo, most).changes;
   }

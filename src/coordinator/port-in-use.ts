@@ -2,21 +2,21 @@ import { UserError } from "../errors.ts";
 
 const PROBE_TIMEOUT_MS = 2_000;
 
-/** What to tell the user who cannot have this port: that a coordinator is there to be joined, or that something else is. */
+/** The error for a port in use: says whether a coordinator or another program has the port. */
 export async function portInUse(url: string, port: number, cause: unknown): Promise<UserError> {
   if (await isCoordinator(url)) {
-    return new UserError(`a coordinator is already running at ${url}`, {
-      hint: `join it with: agent-runner -c ${url} -x test-executor`,
+    return new UserError(`A coordinator is already running at ${url}`, {
+      hint: `Join it with: agent-runner -c ${url} -x test-executor`,
       cause,
     });
   }
-  return new UserError(`port ${port} is in use by another program`, {
-    hint: "choose another one with --port, or --port 0 to let the system choose",
+  return new UserError(`Port ${port} is in use by another program`, {
+    hint: "Choose another port with --port, or --port 0 for any free port",
     cause,
   });
 }
 
-/** Asked with node:http, which no proxy variable sends elsewhere; loaded here, because it takes as long as the start of the program. */
+/** Uses node:http, which ignores proxy variables. Loads it late: the import takes as long as the program's start. */
 async function isCoordinator(url: string): Promise<boolean> {
   const { get } = await import("node:http");
   return new Promise((resolve) => {

@@ -22,6 +22,7 @@ import { Reconciliation } from "./runs/reconciliation.ts";
 import { Retries } from "./runs/retries.ts";
 import { RunAdoption } from "./runs/run-adoption.ts";
 import { RunQueue } from "./runs/run-queue.ts";
+import { RunEndings } from "./runs/run-endings.ts";
 import { RunTransitions } from "./runs/run-transitions.ts";
 import { Runs } from "./runs/runs.ts";
 import { Statistics } from "./runs/statistics.ts";
@@ -120,10 +121,9 @@ function createParts(
   const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, () => gate.isOpen);
   const adoption = new RunAdoption(store, claims, gate);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
-  const retries = new Retries(store, queue);
   const statistics = new Statistics(store);
   const keys = new IdempotencyKeys(store);
-  const below = {
+  const shared = {
     store,
     history,
     gate,
@@ -133,16 +133,16 @@ function createParts(
     sessions,
     claims,
     queue,
-    retries,
-    statistics,
     callbacks,
+    statistics,
     waiters,
     broadcast,
   };
-  const transitions = new RunTransitions(below);
-  const reconciliation = new Reconciliation({ ...below, transitions, log });
-  const polls = new Polls({ ...below, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...below, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
+  const endings = new RunEndings({ ...shared, retries: new Retries(store, queue) });
+  const transitions = new RunTransitions({ ...shared, endings });
+  const reconciliation = new Reconciliation({ ...shared, transitions, log });
+  const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
+  return { ...shared, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {

@@ -19,18 +19,18 @@ export interface SweepParts {
   readonly log: Log;
 }
 
-/** So many of each kind at a time: a hundred thousand that are due at once hold up no request for long. */
-const MOST_AT_ONCE = 100;
+/** Limits each kind per pass, so that requests are answered in between. */
+const BATCH = 100;
 
-/** Each has an index of its own, so that the earliest is found without looking at the others. SQLite would not always choose it by itself. */
+/** Each kind has its own index, which finds the earliest row at once. SQLite alone does not always choose it. */
 const DUE = {
   lease: { column: "lease_until", from: "runs INDEXED BY runs_leased", where: "lease_until IS NOT NULL" },
-  match: {
+  noMatch: {
     column: "timeout_at",
     from: "runs INDEXED BY runs_timing_out",
     where: "waiting_for = 'runner' AND timeout_at IS NOT NULL",
   },
-  life: {
+  expiry: {
     column: "expires_at",
     from: "runs INDEXED BY runs_expiring",
     where: "status = 'pending' AND expires_at IS NOT NULL",
@@ -41,7 +41,7 @@ const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
   .map(({ column, from, where }) => `SELECT min(${column}) AS at FROM ${from} WHERE ${where}`)
   .join(" UNION ALL ")})`;
 
-/** What happens by the passing of time alone: scheduled starts, leases and lives that run out, runs nobody can take, silent runners. */
+/** Work that only the clock triggers: scheduled starts, ended leases, expired and unmatched runs, silent runners. */
 export function sweepOf(parts: SweepParts): Clockwork {
   return {
     nextAt: () =>
@@ -69,7 +69,7 @@ function nextOfRunner({ status, runner_id }: RunnerRow, { runs, runners, timings
   return limits.length === 0 ? null : momentAfter(Math.min(...limits), runners.silenceMs(runner_id));
 }
 
-/** The silence has to be longer than the limit. */
+/** A limit is due when the silence exceeds it: 1 ms later. */
 function momentAfter(limitMs: number, silenceMs: number): number {
   return Date.now() + limitMs - silenceMs + 1;
 }
@@ -83,20 +83,20 @@ function sweepRuns({ store, queue, transitions }: SweepParts): number {
   const due = ({ column, from, where }: (typeof DUE)[keyof typeof DUE]): RunRow[] =>
     store.db
       .query<RunRow, [string]>(
-        `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${MOST_AT_ONCE}`,
+        `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${BATCH}`,
       )
       .all(isoTime());
-  let done = queue.admitDue(MOST_AT_ONCE);
+  let done = queue.admitDue(BATCH);
   for (const run of due(DUE.lease)) {
     transitions.leaseEnded(run);
     done++;
   }
-  for (const run of due(DUE.life)) {
-    transitions.giveUp(run, "expired");
+  for (const run of due(DUE.expiry)) {
+    transitions.failUnclaimed(run, "expired");
     done++;
   }
-  for (const run of due(DUE.match)) {
-    transitions.giveUp(run, "no_match");
+  for (const run of due(DUE.noMatch)) {
+    transitions.failUnclaimed(run, "no_match");
     done++;
   }
   return done;
@@ -110,18 +110,18 @@ function sweepRunners({ runs, runners, transitions, timings, log }: SweepParts):
     // One that executes runs stays in the list until it is given up.
     if (silence > timings.removeAfterMs && runs.startedCount(runner.runner_id) === 0) {
       transitions.removeRunner(runner.runner_id, false);
-      log.warn("runner removed: it has been silent for too long", context);
+      log.warn("Runner removed: silent for too long", context);
       done++;
     } else if (silence > timings.staleAfterMs && runner.status === "online") {
       runners.markStale(runner.runner_id);
-      log.warn("runner stale: no heartbeat", context);
+      log.warn("Runner stale: no heartbeat", context);
       done++;
     }
   }
   return done;
 }
 
-/** The machine is gone, or cut off for too long: its runs are failed, retried where that is allowed, and their parents told. */
+/** Gives up runners whose machine is gone, or cut off for too long. Retries and callbacks follow. */
 function sweepLostRunners({ runs, runners, transitions, timings, log }: SweepParts): number {
   let done = 0;
   for (const runnerId of runs.runnersOfStarted()) {

@@ -1,34 +1,39 @@
 export interface Owned {
   readonly what: string;
-  /** The API: a module, or a pattern looked for in code without its comments and strings. */
+  /** The API: a module, or a pattern to match in code without comments and strings. */
   readonly api: { readonly module: string } | { readonly code: RegExp };
-  /** Files, or folders with a slash at the end, that may use it. */
+  /** The files and folders (with a trailing slash) that may use the API. */
   readonly owners: readonly string[];
   readonly reason: string;
 }
 
-/** The parts of src that may import from `executors/`, because they build them into the binary: all above what executors import. */
+/**
+ * The parts of src that may import from `executors/`, to build them into the binary. All stand above the layers that
+ * executors import.
+ */
 export const KNOW_EXECUTORS: readonly string[] = ["src/main.ts", "src/commands/", "src/catalog/"];
 
-/** Each outside API has one owner. To move an API, edit its line here; the reason says what must still be true afterwards. */
+/**
+ * Each outside API has an owner. To move an API, edit its entry here: `reason` says what must still hold afterwards.
+ */
 export const OWNED: readonly Owned[] = [
   {
     what: "Bun.spawn",
     api: { code: /\bBun\.(?:spawn|spawnSync|\$)/ },
     owners: ["src/process/", "executors/"],
-    reason: "every child must be in a group that a stop reaches",
+    reason: "every child must be in a process group that a stop reaches",
   },
   {
     what: "node:child_process",
     api: { module: "node:child_process" },
     owners: ["executors/"],
-    reason: "children are started with Bun.spawn, in one place",
+    reason: "one place starts children, with Bun.spawn",
   },
   {
     what: "bun:ffi",
     api: { module: "bun:ffi" },
     owners: ["src/process/"],
-    reason: "a wrong signature ends the whole program, so system calls are made in one folder",
+    reason: "a wrong signature crashes the whole program, so one folder makes system calls",
   },
   {
     what: "bun:sqlite",
@@ -48,32 +53,31 @@ export const OWNED: readonly Owned[] = [
       "src/commands/handover.ts",
       "executors/",
     ],
-    reason:
-      "a pid is signalled only after its start time was checked (or by the parent that has not reaped it): others are given it in time",
+    reason: "pids are reused: check the start time before a signal, unless the parent has not reaped the child yet",
   },
   {
     what: "consola",
     api: { module: "consola" },
     owners: ["src/log.ts"],
-    reason: "one form for every line of the log",
+    reason: "every line of the log has one form",
   },
   {
     what: "citty",
     api: { module: "citty" },
     owners: ["src/commands/", "src/main.ts"],
-    reason: "what was typed becomes a command in one place",
+    reason: "one place turns arguments into a command",
   },
   {
     what: "preact",
     api: { module: "preact" },
     owners: ["src/dashboard/"],
-    reason: "what draws the page is for the browser only",
+    reason: "only the dashboard runs in a browser",
   },
   {
     what: "prom-client",
     api: { module: "prom-client" },
     owners: ["src/telemetry/"],
-    reason: "what is counted is told to an observer; a runner that nobody watches does not even load it",
+    reason: "other parts count through an observer, and a runner without metrics does not even load the library",
   },
   {
     what: "OpenTelemetry",
@@ -86,26 +90,26 @@ export const OWNED: readonly Owned[] = [
     api: { code: /\b(?:process|Bun|import\.meta)\.env\b/ },
     owners: ["src/config/", "executors/"],
     reason:
-      "a setting that is read elsewhere is not in --help and not in the file; an executor is a program of its own",
+      "a setting that is read elsewhere is missing from --help and the settings file; an executor is its own program",
   },
   {
     what: "process.exit",
     api: { code: /\bprocess\.(?:exit|reallyExit|abort)\s*\(/ },
     owners: ["src/main.ts"],
-    reason: "reports and output that are still on their way would be lost",
+    reason: "an exit elsewhere loses reports and output in flight",
   },
   {
     what: "ofetch",
     api: { module: "ofetch" },
     owners: ["src/client/", "src/gateway/", "src/executor-kit/"],
-    reason: "what may be repeated, and for how long, is decided where the requests are made",
+    reason: "the code that sends a request decides whether and how long to retry it",
   },
   {
     what: "fetch",
-    // A call, and not a method of this name: `fetch(request) {` is how Bun.serve's handler is written.
+    // Matches a call, but not a method of this name, such as the handler of Bun.serve: `fetch(request) {`.
     api: { code: /(?<![.\w$#])fetch\s*\((?![^()]*\)\s*(?::[^{=;]+)?\{)|\bglobalThis\.fetch\b/ },
-    // The examples show executors that use nothing of ours.
+    // The examples show executors without any code of this project.
     owners: ["src/client/", "src/gateway/", "src/executor-kit/", "src/dashboard/api.ts", "executors/examples/"],
-    reason: "what may be repeated, and for how long, is decided where the requests are made",
+    reason: "the code that sends a request decides whether and how long to retry it",
   },
 ];

@@ -4,11 +4,11 @@ import { REFERENCE_FILE, settingsReference } from "../../scripts/settings-refere
 import { loadConfig } from "../../src/config/load-config.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
-test("docs/configuration.md is what scripts/settings-reference.ts makes of the settings: run it", async () => {
+test("docs/configuration.md is up to date (else run scripts/settings-reference.ts)", async () => {
   expect(readFileSync(REFERENCE_FILE, "utf8")).toBe(await settingsReference());
 });
 
-test("docs/configuration.md: its example is a settings file that is taken", async () => {
+test("docs/configuration.md: the example is a valid settings file", async () => {
   using folder = tempFolder();
   const [, example = ""] = /```toml\n([\s\S]*?)```/.exec(readFileSync(REFERENCE_FILE, "utf8")) ?? [];
   await Bun.write(`${folder.path}/agent-runner/config.toml`, example);

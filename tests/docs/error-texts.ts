@@ -2,22 +2,28 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 const LITERAL = /(`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\])*")/;
-/** What the program says on stderr, in its log as a warning or an error, as an answer of its servers, and as the error of a run. */
-const WAYS_TO_TELL = [
+/**
+ * The calls that show a fault: on stderr, in the log as a warning or error, as an answer of a server, and as a run's
+ * error.
+ */
+const FAULT_CALLS = [
   /(?:new UserError|usageError|\.warn|\.error)\(/,
   /(?:Refusal\("[\w-]+"|detail\(\d+),/,
   /\binvalid\(\[[^\]]*\],/,
   /\berror:/,
 ];
-const TOLD = new RegExp(`(?:${WAYS_TO_TELL.map(({ source }) => source).join("|")})\\s*${LITERAL.source}`, "g");
+const FAULT_TEXT = new RegExp(`(?:${FAULT_CALLS.map(({ source }) => source).join("|")})\\s*${LITERAL.source}`, "g");
 
-/** The longest part of each text of the program that tells of a fault which is always the same, with the file that it stands in. */
+/** For each fault text of the program: its longest part without placeholders, and its file. */
 export function errorTexts(root: string): { text: string; file: string }[] {
-  // In the log's own file `error` is a level.
+  // In log.ts, `error` is a level.
   const files = [...new Bun.Glob("src/**/*.ts").scanSync({ cwd: root })].filter((file) => file !== "src/log.ts").sort();
   return files.flatMap((file) => {
     const code = readFileSync(join(root, file), "utf8");
-    return [...code.matchAll(TOLD)].map(([, literal = ""]) => ({ text: longestPart(literal.slice(1, -1)), file }));
+    return [...code.matchAll(FAULT_TEXT)].map(([, literal = ""]) => ({
+      text: longestPart(literal.slice(1, -1)),
+      file,
+    }));
   });
 }
 
@@ -28,7 +34,7 @@ function longestPart(template: string): string {
   return parts.toSorted((a, b) => b.length - a.length)[0] ?? "";
 }
 
-/** What stands between the `${...}`, which may hold strings with braces. */
+/** Splits a template at its `${...}`, which may contain strings with braces. */
 function splitTemplate(template: string): string[] {
   const parts: string[] = [];
   let part = "";

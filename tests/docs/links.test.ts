@@ -7,7 +7,7 @@ const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) =>
   [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort(),
 );
 
-/** As GitHub makes them of headings. */
+/** The anchors that GitHub generates for headings. */
 function anchorsOf(page: string): Set<string> {
   const headings = page.replace(/^```[\s\S]*?^```/gm, "").match(/^#{1,6} .+$/gm) ?? [];
   return new Set(
@@ -32,7 +32,7 @@ function brokenLinks(path: string): string[] {
   });
 }
 
-test("links between the pages lead to files and headings that are there", () => {
+test("links between the pages lead to existing files and headings", () => {
   expect(pages.length).toBeGreaterThan(8);
   expect(pages.flatMap(brokenLinks)).toEqual([]);
 });

@@ -1,6 +1,6 @@
 export interface ShellBlock {
   readonly script: string;
-  /** The HTML comment above it, which no reader sees; empty where there is none. */
+  /** The HTML comment above the block, which no reader sees; empty without one. */
   readonly mark: string;
 }
 
@@ -11,7 +11,7 @@ export function shellBlocks(page: string): ShellBlock[] {
   );
 }
 
-/** `<!-- run -->` above a block: a test runs it as it stands there. */
+/** `<!-- run -->` above a block: a test runs the block unchanged. */
 export function isRun({ mark }: ShellBlock): boolean {
   return mark === "run";
 }

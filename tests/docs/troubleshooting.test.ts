@@ -5,7 +5,7 @@ import { errorTexts } from "./error-texts.ts";
 
 const root = join(import.meta.dir, "../..");
 
-test("docs/troubleshooting.md has every error text of the program by its words", () => {
+test("docs/troubleshooting.md quotes every error text of the program", () => {
   const page = readFileSync(join(root, "docs/troubleshooting.md"), "utf8");
   const texts = errorTexts(root);
   expect(texts.length).toBeGreaterThan(30);

@@ -99,7 +99,7 @@ test("--executor-list and doctor: which Claude Code is used, and its version", a
   );
   const broken = { CLAUDE_CODE_PATH: world.path("no-claude") };
   expect((await world.run(["-l"], { env: broken })).stdout).toMatch(
-    /^claude-code .* cannot run: there is no Claude Code at .*no-claude: it does not exist; install it/m,
+    /^claude-code .* cannot run: no Claude Code at .*no-claude: it does not exist; install it/m,
   );
 });
 
@@ -126,7 +126,7 @@ test("coordinator: a port that another coordinator has, and one that another pro
   const { port } = new URL(api.url);
   const second = await world.run(["coordinator", "--port", port]);
   expect(second.code).toBe(1);
-  expect(second.stderr).toContain(`a coordinator is already running at ${api.url}`);
+  expect(second.stderr).toContain(`A coordinator is already running at ${api.url}`);
   expect(second.stderr).toContain(`agent-runner -c ${api.url}`);
   await using stranger = Bun.serve({
     hostname: "127.0.0.1",
@@ -135,7 +135,7 @@ test("coordinator: a port that another coordinator has, and one that another pro
   });
   const third = await world.run(["coordinator", "--port", String(stranger.port)]);
   expect(third.code).toBe(1);
-  expect(third.stderr).toContain(`port ${stranger.port} is in use by another program`);
+  expect(third.stderr).toContain(`Port ${stranger.port} is in use by another program`);
 });
 
 const LISTENING: [string, string[]][] = [

@@ -12,14 +12,14 @@ async function kill(runner: StartedBinary): Promise<void> {
   await runner.exited;
 }
 
-/** The pids that carry the run's mark. */
+/** The pids of processes with the run's marker. */
 const pidsOf = (runId: string): number[] => processesWith("AGENT_RUN_ID", runId);
 
-/** The executor and its shim; what the executor itself starts comes and goes. */
+/** The pids of the executor and its shim, without the processes that the executor starts and ends. */
 const lastingPidsOf = (runId: string): number[] =>
   pidsOf(runId).filter((pid) => [pid, parentOf(pid)].includes(groupOf(pid)));
 
-test("a runner that is killed leaves its executor alive; the next watches it to its end and reports it once", async () => {
+test("a killed runner leaves its executor alive; the next process watches it and reports it once", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("anything");
@@ -38,7 +38,7 @@ test("a runner that is killed leaves its executor alive; the next watches it to 
   expect(await world.file("order")).toBe(`begin ${run.run_id}\nend ${run.run_id}\n`);
 });
 
-test("an executor's calls work again through the next runner: same port, same token", async () => {
+test("an executor's calls work again through the runner's next process: same port, same token", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("!write ready yes\n!wait go-on\nhello");
@@ -56,7 +56,7 @@ test("an executor's calls work again through the next runner: same port, same to
 test.each([
   ["0", "completed"],
   ["5", "failed"],
-])("an executor that exits with %s while no runner lives is reported %s by the next", async (code, status) => {
+])("an executor that exits with %s while no runner lives is reported %s by the next process", async (code, status) => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("anything");
@@ -64,7 +64,7 @@ test.each([
   await world.file(`${run.run_id}.ready`);
   await kill(first);
   await Bun.write(world.path(`${run.run_id}.release`), code);
-  await until("nothing of the run lives", () => pidsOf(run.run_id).length === 0);
+  await until("the run's processes to end", () => pidsOf(run.run_id).length === 0);
 
   const second = world.runner(api.url, "waits-for-release");
   await api.reached(run.run_id, status);
@@ -72,7 +72,7 @@ test.each([
   if (status === "completed") expect(await api.result(run.session_id)).toBe("released");
 });
 
-test("an executor that vanishes without a status while no runner lives is reported failed, saying so", async () => {
+test("an executor that vanishes without a status while no runner lives is reported failed as vanished", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("anything");
@@ -80,14 +80,14 @@ test("an executor that vanishes without a status while no runner lives is report
   await world.file(`${run.run_id}.ready`);
   await kill(first);
   for (const pid of pidsOf(run.run_id)) killProcess(pid);
-  await until("nothing of the run lives", () => pidsOf(run.run_id).length === 0);
+  await until("the run's processes to end", () => pidsOf(run.run_id).length === 0);
   world.runner(api.url, "waits-for-release");
   await api.reached(run.run_id, "failed");
-  // The shim may have been the last to go, and have told what became of its child.
+  // If the shim was killed last, it wrote the status of its child.
   expect((await api.run(run.run_id)).error).toMatch(/vanished without an exit status|ended by SIGKILL/);
 });
 
-test("an outcome that was not acknowledged when the runner was killed is delivered by the next", async () => {
+test("the next process delivers a report that was not acknowledged when the runner was killed", async () => {
   await using world = new World();
   const { api, process: coordinator } = await world.coordinator();
   const run = await api.submit("anything");
@@ -103,13 +103,13 @@ test("an outcome that was not acknowledged when the runner was killed is deliver
   await api.reached(run.run_id, "failed");
 });
 
-test("a stop that the killed runner had begun is carried through by the next, and reported as a stop", async () => {
+test("the next process completes a stop that the killed runner had started, and reports it as a stop", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("anything");
   const first = world.runner(api.url, "ignores-sigterm");
   await first.line(/Starting session/);
-  await until("the executor lives", () => pidsOf(run.run_id).length > 0);
+  await until("the executor to start", () => pidsOf(run.run_id).length > 0);
   await api.stop(run.run_id);
   await first.line(new RegExp(`Stopping run ${run.run_id}`));
   await kill(first);
@@ -118,7 +118,7 @@ test("a stop that the killed runner had begun is carried through by the next, an
   expect(pidsOf(run.run_id)).toEqual([]);
 });
 
-test("killed ten times while twenty runs are in flight: the same processes live on, each run is executed and reported once", async () => {
+test("ten kills with twenty runs in flight: executors live on, each run is executed and reported once", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const runs = await Promise.all(Array.from({ length: 20 }, (_, i) => api.submit(`run ${i}`)));
@@ -128,7 +128,7 @@ test("killed ten times while twenty runs are in flight: the same processes live 
   for (let i = 0; i < 10; i++) {
     await kill(runner);
     runner = world.runner(api.url, "waits-for-release");
-    // At another moment of its start each time.
+    // Kills at a different moment of the start each time.
     await runner.line([/Connecting/, /Took up run/, /Registered|Taking up/, /Runner started/][i % 4] ?? /./);
   }
   await runner.line(/Runner started/);
@@ -141,7 +141,7 @@ test("killed ten times while twenty runs are in flight: the same processes live 
   for (const { run_id } of runs) expect([...order.matchAll(new RegExp(`(begin|end) ${run_id}`, "g"))]).toHaveLength(2);
 });
 
-test("handover: the runner exits at once, nobody is told, and the next start takes up the run", async () => {
+test("handover: the runner exits at once without deregistering, and the next process adopts the run", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -158,11 +158,11 @@ test("handover: the runner exits at once, nobody is told, and the next start tak
 
   world.runner(fake.url, "waits-for-release");
   await Bun.write(world.path(`${run.run_id}.release`), "0");
-  await until("completed", () => run.status === "completed");
+  await until("the run to be completed", () => run.status === "completed");
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
 });
 
-test("handover: says that no runner is running", async () => {
+test("handover: reports that no runner is running", async () => {
   await using world = new World();
   const { code, stderr } = await world.run(["handover"]);
   expect(code).toBe(1);

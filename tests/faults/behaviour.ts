@@ -1,6 +1,6 @@
 import type { SeededRandom } from "./seeded-random.ts";
 
-/** What the executor of a run is told to do (`does-as-told`). */
+/** The behaviour that a prompt requests from the executor `does-as-told`. */
 export interface Behaviour {
   readonly exitCode: 0 | 3;
   readonly sleepMs: number;
@@ -8,9 +8,9 @@ export interface Behaviour {
   readonly isStubborn: boolean;
   /** Waits for the file `release`, then sleeps. */
   readonly waits: boolean;
-  /** Leaves processes behind when it ends. */
+  /** Leaves processes that outlive it. */
   readonly leaves: boolean;
-  /** Speaks with the coordinator through the runner's gateway. Ends with 0. */
+  /** Calls the coordinator through the runner's gateway. Exits with 0. */
   readonly talks: boolean;
 }
 
@@ -35,11 +35,11 @@ export function promptOf({ exitCode, sleepMs, isStubborn, waits, leaves, talks }
   return words.filter(Boolean).join(" ");
 }
 
-export function randomBehaviour(random: SeededRandom, longestMs: number): Behaviour {
+export function randomBehaviour(random: SeededRandom, maxMs: number): Behaviour {
   const talks = random.chance(0.2);
   return {
     exitCode: !talks && random.chance(0.35) ? 3 : 0,
-    sleepMs: random.whole(Math.min(50, longestMs), longestMs),
+    sleepMs: random.whole(Math.min(50, maxMs), maxMs),
     isStubborn: false,
     waits: false,
     leaves: random.chance(0.2),

@@ -41,7 +41,7 @@ test.each([
   [["--only", "floods"], 'There is no trial "floods".'],
   [["--seed", "many"], '--seed takes a whole number, not "many".'],
   [["--fast"], "Unknown option '--fast'"],
-])("faults %p is wrong, says how to get help and tries nothing", async (args, why) => {
+])("faults refuses %p, points to --help and tries nothing", async (args, why) => {
   const { code, stdout, stderr } = await run(args);
   expect([code, stdout]).toEqual([2, ""]);
   expect(stderr).toStartWith(why);
@@ -49,13 +49,13 @@ test.each([
 });
 
 test.skipIf(process.platform !== "linux")(
-  "faults, interrupted, ends all that it has started",
+  "faults ends everything that it started when interrupted",
   async () => {
     using folder = tempFolder();
     const child = start(["--quick", "--only", "kills-under-stream"], { TMPDIR: folder.path });
     await until(
-      "an executor has begun",
-      () => worldsIn(folder.path).some((world) => hasBegun(join(folder.path, world, "project", "ledger"))),
+      "an executor to start",
+      () => worldsIn(folder.path).some((world) => hasStarted(join(folder.path, world, "project", "ledger"))),
       INTERRUPT_MS,
     );
     expect(processesIn(folder.path).length).toBeGreaterThan(2);
@@ -71,7 +71,7 @@ function worldsIn(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.startsWith("agent-runner-test-"));
 }
 
-function hasBegun(ledger: string): boolean {
+function hasStarted(ledger: string): boolean {
   try {
     return readFileSync(ledger, "utf8").includes("begin ");
   } catch {
@@ -79,7 +79,7 @@ function hasBegun(ledger: string): boolean {
   }
 }
 
-/** Processes whose working folder is in there, even if it has been removed. */
+/** Processes with a working folder below `folder`, even if that working folder is removed. */
 function processesIn(folder: string): number[] {
   return readdirSync("/proc")
     .map(Number)

@@ -2,7 +2,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { type Fault, NO_FAULT } from "./fault.ts";
 import { type RawRequest, RequestReader } from "./request-reader.ts";
 
-/** A request that reached the coordinator. `status` is null where the coordinator gave no answer (it was killed, say). */
+/** A request that reached the coordinator. `status` is null if the coordinator did not answer (it was killed, say). */
 export interface Delivery {
   readonly method: string;
   readonly target: string;
@@ -10,12 +10,13 @@ export interface Delivery {
 }
 
 const BAD_GATEWAY = answerOf("502 Bad Gateway", "text/html", "<html><body><h1>502 Bad Gateway</h1></body></html>");
-/** However long an answer is, a trickle takes no more pauses than this. */
+/** The maximum number of pauses in a trickle, for an answer of any length. */
 const TRICKLE_PIECES = 40;
 
 /**
- * A TCP proxy between a runner and its coordinator, both on this machine, that spoils exchanges as it is told. It keeps the runner's
- * connections open like a real server, and hangs up on the coordinator when the runner has gone. It takes no streams.
+ * A TCP proxy between a runner and its coordinator, both on this machine, that injects faults. Keeps the runner's
+ * connections open like a real server, and closes those to the coordinator when the runner disconnects. Does not
+ * support streams.
  */
 export class FaultProxy implements AsyncDisposable {
   readonly deliveries: Delivery[] = [];
@@ -40,12 +41,12 @@ export class FaultProxy implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** From now on each request meets with the fault that is chosen for it. */
-  spoil(faultOf: (request: RawRequest) => Fault): void {
+  /** Injects the fault that `faultOf` chooses into each request from now on. */
+  inject(faultOf: (request: RawRequest) => Fault): void {
     this.#faultOf = faultOf;
   }
 
-  /** No more faults; connections that wait for nothing are cut. */
+  /** Injects no more faults, and closes half-open connections. */
   calm(): void {
     this.#faultOf = () => NO_FAULT;
     for (const client of this.#held) client.destroy();
@@ -92,7 +93,7 @@ export class FaultProxy implements AsyncDisposable {
     else await send(client, answer, fault);
   }
 
-  /** The coordinator's whole answer; null if there was none, or nobody waits for it any more. */
+  /** Returns the coordinator's complete answer; null if there was none, or the client disconnected. */
   async #deliver(client: Socket, request: RawRequest): Promise<Buffer | null> {
     if (client.destroyed) return null;
     const bytes = await exchange(this.#coordinatorPort, request, client);
@@ -107,7 +108,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 }
 
-/** What came back until the coordinator closed the connection; undefined if it could not be reached. */
+/** Returns what the coordinator sent until it closed the connection; undefined if it could not be reached. */
 function exchange(port: number, request: RawRequest, client: Socket): Promise<Buffer | undefined> {
   const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
   const chunks: Buffer[] = [];
@@ -151,7 +152,7 @@ async function send(client: Socket, answer: Buffer, fault: Fault): Promise<void>
   }
 }
 
-/** The runner's side of the connection stays open. */
+/** Removes `connection: close`: the runner's connection stays open. */
 function withoutClose(answer: Buffer): Buffer {
   const end = answer.indexOf("\r\n\r\n");
   const headers = answer.toString("latin1", 0, end).replace(/\r\nconnection: close/i, "");

@@ -7,16 +7,16 @@ import { type Behaviour, promptOf } from "./behaviour.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { freePort } from "./free-port.ts";
 
-/** A run as it was ordered. */
-export interface OrderedRun {
+/** A run as the test submitted it. */
+export interface SubmittedRun {
   readonly runId: string;
   readonly sessionId: string;
   readonly behaviour: Behaviour;
-  isStopAsked: boolean;
+  isStopRequested: boolean;
 }
 
-/** What `GET /runs/{id}` says. */
-export interface SeenRun {
+/** The answer of `GET /runs/{id}`. */
+export interface RunState {
   readonly status: string;
   readonly error: string | null;
 }
@@ -24,12 +24,12 @@ export interface SeenRun {
 const TERMINAL = new Set(["completed", "failed", "stopped"]);
 
 /**
- * One coordinator, one runner, and a fault proxy between them, each a real process or socket of its own that can be killed and started
- * again. The tests themselves speak with the coordinator directly.
+ * One coordinator, one runner, and a fault proxy between them. Coordinator and runner are real processes that can be
+ * killed and restarted. The test itself calls the coordinator directly.
  */
 export class FaultWorld implements AsyncDisposable {
   readonly world: World;
-  readonly runs: OrderedRun[] = [];
+  readonly runs: SubmittedRun[] = [];
   readonly api: CoordinatorApi;
   readonly proxy: FaultProxy;
   readonly #port: number;
@@ -46,7 +46,7 @@ export class FaultWorld implements AsyncDisposable {
     this.#runnerArgs = runnerArgs;
   }
 
-  /** With a coordinator; the runner is started by `startRunner`. */
+  /** Starts the coordinator and the proxy, but no runner: call `startRunner`. */
   static async start(options: { readonly runnerArgs?: readonly string[] } = {}): Promise<FaultWorld> {
     await using started = new AsyncDisposableStack();
     const world = started.use(new World());
@@ -94,51 +94,54 @@ export class FaultWorld implements AsyncDisposable {
     this.#runner = null;
   }
 
-  /** The logs of all runners that there were. */
+  /** The logs of all runner processes. */
   get runnerLogs(): string {
     return this.#runners.map((runner) => runner.stdout() + runner.stderr()).join("--- killed ---\n");
   }
 
-  async submit(behaviour: Behaviour): Promise<OrderedRun> {
+  async submit(behaviour: Behaviour): Promise<SubmittedRun> {
     const { run_id, session_id } = await this.api.submit(promptOf(behaviour));
-    const run = { runId: run_id, sessionId: session_id, behaviour, isStopAsked: false };
+    const run = { runId: run_id, sessionId: session_id, behaviour, isStopRequested: false };
     this.runs.push(run);
     return run;
   }
 
-  /** Nothing happens if the run has ended. */
-  async stop(run: OrderedRun): Promise<void> {
+  /** Does nothing if the run has ended. */
+  async stop(run: SubmittedRun): Promise<void> {
     const response = await fetch(`${this.api.url}/runs/${run.runId}/stop`, { method: "POST", keepalive: false });
-    if (response.ok) run.isStopAsked = true;
+    if (response.ok) run.isStopRequested = true;
     else if (response.status !== 400) throw new Error(`stop ${run.runId}: ${response.status} ${await response.text()}`);
   }
 
-  /** Waits until the coordinator shows every run (from the `from`-th on) ended; the status of each, which at the deadline may be another. */
-  async ended(deadlineMs: number, from = 0): Promise<Map<string, SeenRun>> {
+  /**
+   * Waits until every run from index `from` on has ended, and returns their states. At the deadline, some may not
+   * have ended.
+   */
+  async ended(deadlineMs: number, from = 0): Promise<Map<string, RunState>> {
     const end = performance.now() + deadlineMs;
-    const seen = new Map<string, SeenRun>();
+    const states = new Map<string, RunState>();
     for (const { runId } of this.runs.slice(from)) {
       for (;;) {
         const run = await this.api.run(runId);
-        seen.set(runId, run);
+        states.set(runId, run);
         if (TERMINAL.has(run.status) || performance.now() > end) break;
         await Bun.sleep(20);
       }
     }
-    return seen;
+    return states;
   }
 
-  /** Waits until executors have told of so many beginnings (or ends). */
-  async told(what: "begin" | "end", count: number, deadlineMs?: number): Promise<void> {
+  /** Waits until the ledger has this number of starts or ends. */
+  async recorded(what: "begin" | "end", count: number, deadlineMs?: number): Promise<void> {
     const counted = (): number => this.ledger().filter((line) => line.startsWith(`${what} `)).length;
     await until(
-      () => `${count} times "${what}" in the ledger, which has ${counted()}`,
+      () => `${count} times "${what}" in the ledger, which has it ${counted()} times`,
       () => counted() >= count,
       deadlineMs,
     );
   }
 
-  /** What the executors have told, a line each. */
+  /** The lines that executors wrote at their start and end. */
   ledger(): string[] {
     try {
       return readFileSync(this.world.path("ledger"), "utf8").split("\n").filter(Boolean);

@@ -1,27 +1,24 @@
 import type { SeededRandom } from "./seeded-random.ts";
 
-/**
- * What happens to one request on its way to the coordinator, or to the answer on its way back. `isDelivered`: whether the coordinator
- * got the request all the same.
- */
+/** A fault of one request or its answer. `isDelivered`: whether the coordinator still gets the request. */
 export type Fault =
   | { readonly kind: "none" }
-  /** The connection is closed before the coordinator gets the request. */
+  /** Closes the connection before the coordinator gets the request. */
   | { readonly kind: "drop-before" }
-  /** The request is carried out, and the connection closed without an answer. */
+  /** Delivers the request, and closes the connection without an answer. */
   | { readonly kind: "drop-after" }
   | { readonly kind: "delay"; readonly ms: number }
-  /** The request is taken, and nothing comes back until the connection is lost. */
+  /** Accepts the request, does not deliver it, and closes the connection after a while. */
   | { readonly kind: "half-open"; readonly ms: number }
-  /** RST in the middle of the answer. */
+  /** Sends RST in the middle of the answer. */
   | { readonly kind: "reset" }
-  /** FIN in the middle of the answer. */
+  /** Sends FIN in the middle of the answer. */
   | { readonly kind: "truncate" }
-  /** 200 with a body that is no JSON. */
+  /** Answers 200 with a body that is not JSON. */
   | { readonly kind: "garbage"; readonly isDelivered: boolean; readonly body: string }
-  /** What a web server says when nothing is behind it. */
+  /** Answers like a proxy without a server behind it. */
   | { readonly kind: "bad-gateway"; readonly isDelivered: boolean }
-  /** The right answer, a few bytes at a time. */
+  /** Sends the correct answer, a few bytes at a time. */
   | { readonly kind: "trickle"; readonly pauseMs: number };
 
 export const NO_FAULT: Fault = { kind: "none" };
@@ -34,7 +31,7 @@ const GARBAGE = [
   '{"ok": true',
 ] as const;
 
-/** One of all kinds of fault. Every waiting time is short, so that a schedule has time for many. */
+/** A random fault of any kind. All delays are short, so that a schedule has time for many faults. */
 export function randomFault(random: SeededRandom): Fault {
   const kind = random.pick([
     "drop-before",

@@ -4,8 +4,8 @@ const FIRST = 10_000;
 const LAST = 19_999;
 
 /**
- * A port that is free now, and that the system gives to nobody by itself: a coordinator that is killed and started again on it finds it
- * free.
+ * A free port outside the system's ephemeral range, so that it is still free when a killed coordinator restarts on
+ * it.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -14,7 +14,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Whether nobody listens there. */
+/** Whether nothing listens on the port. */
 export function isFree(port: number): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {

@@ -8,20 +8,20 @@ import { until } from "../harness/until.ts";
 import { LeftoversFound, World } from "../harness/world.ts";
 import { sum, type Verdict, verdictOf } from "./verdict.ts";
 
-/** What an executor does to the runner, and what has to become of it all the same. */
+/** A kind of hostile executor, and the test that a runner endures it. */
 interface Hostility {
   readonly name: string;
-  /** Rejects where something is not as it has to be, with a `LeftoversFound` where processes are left or with an `ExecutedTwice`. */
+  /** Rejects on any fault: with `LeftoversFound` if processes are left, with `ExecutedTwice` if a run was repeated. */
   readonly endure: () => Promise<void>;
-  /** Why it cannot be tried on this machine. */
-  readonly notHere?: string;
+  /** Why this machine cannot play the test. */
+  readonly obstacle?: string;
 }
 
 class ExecutedTwice extends Error {}
 
 const FLOOD_BYTES = 1_000_000_000;
 const FLOOD_MS = 60_000;
-const REMAINS_MS = 60_000;
+const LEFTOVERS_MS = 60_000;
 const MIB = 1024 ** 2;
 
 interface Place {
@@ -30,7 +30,7 @@ interface Place {
   readonly runner: StartedBinary;
 }
 
-/** With a runner for this executor; in the end nothing may be left of any run. */
+/** Plays with a runner for this executor, and then checks that no run left a process or was repeated. */
 async function inPlace(
   executor: string,
   play: (place: Place) => Promise<void>,
@@ -42,24 +42,24 @@ async function inPlace(
   const runner = world.runner(api.url, executor, ["--state-dir", stateDir], { STATE: stateDir, ...options.env });
   await play({ world, api, runner });
   for (const { run_id, session_id } of await api.runs()) {
-    await nothingLeftOf(run_id);
+    await noLeftoversOf(run_id);
     const starts = runner.stdout().split(`Starting session ${session_id}`).length - 1;
     if (starts !== 1) throw new ExecutedTwice(`run ${run_id} was started ${starts} times`);
   }
 }
 
-async function nothingLeftOf(runId: string): Promise<void> {
+async function noLeftoversOf(runId: string): Promise<void> {
   const gone = (): boolean => processesWith("AGENT_RUN_ID", runId).length === 0;
-  await until(`nothing of run ${runId} lives`, gone, REMAINS_MS).catch((error: unknown) =>
+  await until(`the processes of run ${runId} to end`, gone, LEFTOVERS_MS).catch((error: unknown) =>
     Promise.reject(new LeftoversFound(String(error))),
   );
 }
 
 function check(what: string, isSo: boolean): void {
-  if (!isSo) throw new Error(`not so: ${what}`);
+  if (!isSo) throw new Error(`not true: ${what}`);
 }
 
-/** Started with "stay", then stopped: the report of the stop comes when nothing of the run lives any more. */
+/** Starts a run with "stay" and stops it. No process of the run may live when the stop is reported. */
 async function stopped(executor: string, atLeast: number): Promise<void> {
   await inPlace(executor, async ({ world, api }) => {
     const { run_id } = await api.submit("stay");
@@ -69,11 +69,11 @@ async function stopped(executor: string, atLeast: number): Promise<void> {
     await api.reached(run_id, "stopped", 20_000);
     const left = processesWith("AGENT_RUN_ID", run_id);
     if (left.length > 0)
-      throw new LeftoversFound(`the stop of run ${run_id} was reported while ${left.length} processes of it lived`);
+      throw new LeftoversFound(`the stop of run ${run_id} was reported while ${left.length} of its processes lived`);
   });
 }
 
-/** Ends by itself and leaves processes behind: they are ended after the report. */
+/** Plays an executor that ends by itself with leftovers, which the runner must end after the report. */
 async function ended(executor: string, leaves: number): Promise<void> {
   await inPlace(executor, async ({ api, runner }) => {
     const { run_id } = await api.submit("go");
@@ -82,7 +82,7 @@ async function ended(executor: string, leaves: number): Promise<void> {
       new RegExp(`Ended (\\d+) process\\(es\\) that run ${run_id} left behind`),
       20_000,
     );
-    check(`${leaves} processes were left and ended; it says ${count}`, Number(count) >= leaves);
+    check(`at least ${leaves} leftovers were ended; the log says ${count}`, Number(count) >= leaves);
   });
 }
 
@@ -91,8 +91,8 @@ async function completes(executor: string, prompt: string, result: string | null
     const { run_id, session_id } = await api.submit(prompt);
     await api.reached(run_id, "completed", 20_000);
     if (result === null) return;
-    const said = await api.result(session_id);
-    check(`the result is ${JSON.stringify(result)}; it is ${JSON.stringify(said)}`, said === result);
+    const actual = await api.result(session_id);
+    check(`the result is ${JSON.stringify(result)}; it is ${JSON.stringify(actual)}`, actual === result);
   });
 }
 
@@ -104,10 +104,10 @@ async function floods(): Promise<void> {
       await api.reached(run_id, "completed", FLOOD_MS);
       check("the end of the output is the result", (await api.result(session_id)).endsWith("the end of the flood"));
       const onDisk = statSync(join(world.stateDir, "runs", run_id, "stdout")).blocks * 512;
-      check(`the output is kept within its bound; ${onDisk} bytes are on disk`, onDisk < 160 * MIB);
+      check(`the output stays within its limit; ${onDisk} bytes are on disk`, onDisk < 160 * MIB);
       if (process.platform !== "linux") return;
       const peak = Number(/^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${runner.pid}/status`, "latin1"))?.[1]) * 1024;
-      check(`no memory was filled; the peak was ${peak} bytes`, peak < 256 * MIB);
+      check(`memory stays within 256 MiB; the peak was ${peak} bytes`, peak < 256 * MIB);
     },
     { env: { FLOOD_BYTES: String(FLOOD_BYTES) } },
   );
@@ -120,13 +120,16 @@ async function writesHalfALine(): Promise<void> {
     await api.reached(run_id, "failed");
     const { error } = await api.run(run_id);
     check(
-      `the error is what was written; it is ${JSON.stringify(error)}`,
+      `the error is the output on stderr; it is ${JSON.stringify(error)}`,
       error === "half an error \ufffd\ufffd\ufffd",
     );
   });
 }
 
-/** The run that fills the disk ends while it is full, and is reported; one that comes when there is room again is executed. */
+/**
+ * The run that fills the disk must be reported although the disk is full, and a later run must be executed once there
+ * is room.
+ */
 async function fillsTheDisk(): Promise<void> {
   using disk = smallDisk.mount(48);
   const play = async ({ world, api }: Place): Promise<void> => {
@@ -152,32 +155,32 @@ const HOSTILITIES: readonly Hostility[] = [
   { name: "never reads 1 MB on its stdin", endure: () => completes("never-reads-stdin", "x".repeat(MIB), null) },
   { name: "writes half a line of invalid UTF-8", endure: writesHalfALine },
   {
-    name: "moves its working folder away and deletes the run's folder",
+    name: "moves its working folder away and deletes its run folder",
     endure: () => completes("deletes-its-folder", "go", "still here"),
   },
   {
     name: "fills the disk",
     endure: fillsTheDisk,
-    ...(smallDisk.isPossible ? {} : { notHere: "a small disk can be mounted by root on Linux only" }),
+    ...(smallDisk.isPossible ? {} : { obstacle: "only root on Linux can mount a small disk" }),
   },
 ];
 
-/** One after the other. `untried` says which could not be tried on this machine, and why. */
+/** Plays one hostile executor after the other. `untried` names those that this machine cannot play, and why. */
 export async function hostileExecutors(options: {
   readonly onEach?: (name: string) => void;
 }): Promise<Verdict & { readonly untried: readonly string[] }> {
   const verdicts: Verdict[] = [];
   const untried: string[] = [];
-  for (const { name, endure, notHere } of HOSTILITIES) {
+  for (const { name, endure, obstacle } of HOSTILITIES) {
     options.onEach?.(name);
-    if (notHere === undefined)
+    if (obstacle === undefined)
       verdicts.push(
         await endure().then(
           () => verdictOf(1, {}),
           (error: unknown) => asVerdict(name, error),
         ),
       );
-    else untried.push(`an executor that ${name}: ${notHere}`);
+    else untried.push(`an executor that ${name}: ${obstacle}`);
   }
   return { ...sum(verdicts), untried };
 }
@@ -192,7 +195,7 @@ function asVerdict(name: string, error: unknown): Verdict {
   );
 }
 
-/** What went wrong, and what then went wrong at the end of the world. */
+/** Splits an error of the test and an error of the world's disposal. */
 function faultsIn(error: unknown): unknown[] {
   return error instanceof SuppressedError ? [...faultsIn(error.suppressed), ...faultsIn(error.error)] : [error];
 }

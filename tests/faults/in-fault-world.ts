@@ -2,13 +2,16 @@ import { describeError } from "../../src/errors.ts";
 import { FaultWorld } from "./fault-world.ts";
 import { judge, type Verdict, verdictOf } from "./verdict.ts";
 
-/** A look for a lost claim may have to wait until no poll of a dead runner can be open: 35 s; then a run, a stop and back-off; on a busy machine. */
+/**
+ * The search for a lost claim may wait 35 s, until a dead runner has no open poll. Then a run, a stop and back-off
+ * follow, on a busy machine.
+ */
 const SETTLE_MS = 240_000;
 const LOG_LINES = 2_000;
 
 /**
- * Plays in a world of its own, then judges it and ends it. Where there is a complaint, the last one is what the runners have logged. A play
- * that breaks off counts as one thing lost.
+ * Plays in a new world, judges the result and disposes the world. Appends the runners' log to any complaints. A play
+ * that throws counts as one thing lost.
  */
 export async function inFaultWorld(
   play: (faults: FaultWorld) => Promise<void>,
@@ -23,7 +26,7 @@ export async function inFaultWorld(
   } catch (error) {
     await faults?.[Symbol.asyncDispose]().catch(() => {});
     verdict = verdictOf(faults?.runs.length ?? 0, {
-      lost: [`it could not be played to its end: ${describeError(error)}`],
+      lost: [`the trial broke off: ${describeError(error)}`],
     });
   }
   return verdict.complaints.length === 0
@@ -31,7 +34,7 @@ export async function inFaultWorld(
     : { ...verdict, complaints: [...verdict.complaints, logFor(verdict.complaints, faults?.runnerLogs ?? "")] };
 }
 
-/** The lines that name a run that is complained of, or no run. */
+/** The log lines that name a run in the complaints, or no run at all. */
 function logFor(complaints: readonly string[], runnerLogs: string): string {
   const suspects = complaints.join("\n").match(/run_[0-9a-f]+/g) ?? [];
   const lines = runnerLogs

@@ -9,17 +9,17 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const pidsOf = (runId: string): number[] => processesWith("AGENT_RUN_ID", runId);
 
-function spoil(world: World, how: "damaged" | "deleted"): void {
+function damage(world: World, how: "damaged" | "deleted"): void {
   const folder = join(world.stateDir, "journals");
   for (const name of readdirSync(folder)) {
-    // What is in the write-ahead log alone would heal the file.
+    // Removes the write-ahead log, which would repair the file.
     if (how === "deleted" || !name.endsWith(".sqlite")) rmSync(join(folder, name));
     else writeFileSync(join(folder, name), "this was a database once, and is no more");
   }
 }
 
 test.each(["damaged", "deleted"] as const)(
-  "a journal that is %s: what lives is taken up with its token, what ended is reported as it ended, nothing is executed twice",
+  "a journal that is %s: adopts live executors with their token, reports the ended ones, executes nothing twice",
   async (how) => {
     await using world = new World();
     const { api } = await world.coordinator();
@@ -27,20 +27,20 @@ test.each(["damaged", "deleted"] as const)(
     const first = world.runner(api.url, "test-executor");
     await world.file("talks.ready");
     const other = world.runner(api.url, "waits-for-release");
-    const begun = async (): Promise<{ run_id: string }> => {
+    const started = async (): Promise<{ run_id: string }> => {
       const run = await api.submit("anything", { additional_demands: { executor_type: "waits-for-release" } });
       await world.file(`${run.run_id}.ready`);
       return run;
     };
-    // One after the other: the order in which they began is told below.
-    const [lives, failed] = [await begun(), await begun()];
+    // One after the other: the test checks the order of their starts below.
+    const [lives, failed] = [await started(), await started()];
     for (const runner of [first, other]) {
       runner.signal("SIGKILL");
       await runner.exited;
     }
     await Bun.write(world.path(`${failed.run_id}.release`), "6");
-    await until("nothing of it lives", () => pidsOf(failed.run_id).length === 0);
-    spoil(world, how);
+    await until("its processes to end", () => pidsOf(failed.run_id).length === 0);
+    damage(world, how);
 
     const next = world.runner(api.url, "waits-for-release");
     await api.reached(failed.run_id, "failed");
@@ -64,7 +64,7 @@ test.each(["damaged", "deleted"] as const)(
   },
 );
 
-test("an end that was reported before the journal was lost is not reported again", async () => {
+test("a run that was reported before the journal was lost is not reported again", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("anything");
@@ -76,10 +76,10 @@ test("an end that was reported before the journal was lost is not reported again
   await api.reached(run.run_id, "failed");
   first.signal("SIGKILL");
   await first.exited;
-  spoil(world, "deleted");
+  damage(world, "deleted");
   writeFileSync(record, kept);
   const second = world.runner(api.url, "waits-for-release");
   await second.line(new RegExp(`The coordinator knows how run ${run.run_id} ended`));
-  await until("its record is dropped", async () => !(await Bun.file(record).exists()));
+  await until("its record to be removed", async () => !(await Bun.file(record).exists()));
   expect((await api.run(run.run_id)).error).toBe("Process exited with code 5");
 });

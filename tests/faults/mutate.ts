@@ -20,7 +20,7 @@ function junk(random: SeededRandom): unknown {
   ])();
 }
 
-/** The value with one thing in it changed, left out or added. */
+/** Changes, removes or adds one part of the value. */
 export function mutateValue(random: SeededRandom, value: unknown): unknown {
   if (typeof value !== "object" || value === null || random.chance(0.15)) return junk(random);
   if (Array.isArray(value))
@@ -34,7 +34,7 @@ export function mutateValue(random: SeededRandom, value: unknown): unknown {
   return { ...rest, [key]: mutateValue(random, chosen) };
 }
 
-/** The bytes with something done to them that makes them, most often, no JSON. */
+/** Mutates the bytes so that they usually are not JSON any more. */
 export function mutateBytes(random: SeededRandom, text: string): Buffer {
   const bytes = Buffer.from(text);
   const at = random.whole(0, bytes.length);

@@ -1,12 +1,12 @@
 import { Semaphore } from "../../src/async/semaphore.ts";
 import { NO_FAULT, randomFault } from "./fault.ts";
-import type { FaultWorld, OrderedRun } from "./fault-world.ts";
+import type { FaultWorld, SubmittedRun } from "./fault-world.ts";
 import { inFaultWorld } from "./in-fault-world.ts";
 import { type Action, planSchedule } from "./schedule.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { sum, type Verdict } from "./verdict.ts";
 
-/** Plays schedules, several at a time, each in a world of its own. `onVerdict` hears of each as it ends. */
+/** Plays several schedules at a time, each in its own world. Calls `onVerdict` as each ends. */
 export async function playSchedules(
   seeds: readonly number[],
   options: { readonly atOnce: number; readonly onVerdict?: (seed: number, verdict: Verdict) => void },
@@ -20,12 +20,12 @@ export async function playSchedules(
   return sum(await Promise.all(seeds.map((seed) => slots.hold(() => play(seed)))));
 }
 
-/** Plays one schedule: its steps under faults, then calm, then the verdict. Complaints say the seed, which plays it again. */
+/** Plays one schedule: its steps under faults, then calm, then the verdict. Complaints name the seed for a replay. */
 async function playSchedule(seed: number): Promise<Verdict> {
   const schedule = planSchedule(seed);
   const verdict = await inFaultWorld(async (faults) => {
     const random = new SeededRandom(~seed);
-    faults.proxy.spoil(() => (random.chance(schedule.faultShare) ? randomFault(random) : NO_FAULT));
+    faults.proxy.inject(() => (random.chance(schedule.faultShare) ? randomFault(random) : NO_FAULT));
     faults.startRunner();
     for (const { afterMs, action } of schedule.steps) {
       await Bun.sleep(afterMs);
@@ -43,7 +43,7 @@ async function take(faults: FaultWorld, action: Action): Promise<void> {
       await faults.submit(action.behaviour);
       return;
     case "stop": {
-      const run: OrderedRun | undefined = faults.runs[action.run];
+      const run: SubmittedRun | undefined = faults.runs[action.run];
       if (run !== undefined && faults.isCoordinatorUp) await faults.stop(run);
       return;
     }
@@ -59,10 +59,10 @@ async function take(faults: FaultWorld, action: Action): Promise<void> {
   }
 }
 
-/** The end of all faults. What would never end by itself is stopped. */
+/** Ends all faults, and stops the runs that would never end by themselves. */
 async function calmDown(faults: FaultWorld): Promise<void> {
   faults.proxy.calm();
   if (!faults.isCoordinatorUp) await faults.startCoordinator();
   if (!faults.isRunnerUp) faults.startRunner();
-  for (const run of faults.runs) if (run.behaviour.isStubborn && !run.isStopAsked) await faults.stop(run);
+  for (const run of faults.runs) if (run.behaviour.isStubborn && !run.isStopRequested) await faults.stop(run);
 }

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 
-/** One HTTP/1.1 request as it came over the wire. */
+/** One raw HTTP/1.1 request. */
 export interface RawRequest {
   readonly method: string;
   /** Path and query. */
@@ -9,7 +9,10 @@ export interface RawRequest {
   readonly body: Buffer;
 }
 
-/** Takes requests off a connection, one after the other. Bodies have a Content-Length, as the runner sends them. */
+/**
+ * Reads the requests of a connection one after the other. Supports only bodies with a Content-Length, as the runner
+ * sends them.
+ */
 export class RequestReader {
   #buffer = Buffer.alloc(0);
   #hasEnded = false;
@@ -26,7 +29,7 @@ export class RequestReader {
     });
   }
 
-  /** Null when the client has gone. */
+  /** Null once the client has disconnected. */
   async next(): Promise<RawRequest | null> {
     for (;;) {
       const request = this.#take();
@@ -40,7 +43,7 @@ export class RequestReader {
     const end = this.#buffer.indexOf("\r\n\r\n");
     if (end < 0) return null;
     const headers = this.#buffer.toString("latin1", 0, end);
-    if (/^transfer-encoding:/im.test(headers)) throw new Error("the fault proxy takes no chunked requests");
+    if (/^transfer-encoding:/im.test(headers)) throw new Error("the fault proxy supports no chunked requests");
     const length = Number(/^content-length:\s*(\d+)/im.exec(headers)?.[1] ?? 0);
     const bodyAt = end + 4;
     if (this.#buffer.length < bodyAt + length) return null;

@@ -1,7 +1,7 @@
 import { type Behaviour, ENDS_WELL, randomBehaviour } from "./behaviour.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
-/** One thing that happens; `run` counts the runs in the order in which they are submitted. */
+/** One action of a schedule. `run` is the index in order of submission. */
 export type Action =
   | { readonly do: "submit"; readonly behaviour: Behaviour }
   | { readonly do: "stop"; readonly run: number }
@@ -12,15 +12,15 @@ export interface Step {
   readonly action: Action;
 }
 
-/** What happens in one schedule. The same seed gives the same plan; what the programs make of it depends on the machine's timing too. */
+/** A plan of actions. The same seed gives the same plan, but the result also depends on the machine's timing. */
 export interface Schedule {
   readonly seed: number;
-  /** How many of the requests are spoilt, from 0 to 1. */
+  /** The share of requests with a fault, from 0 to 1. */
   readonly faultShare: number;
   readonly steps: readonly Step[];
 }
 
-const LONGEST_RUN_MS = 300;
+const MAX_RUN_MS = 300;
 
 export function planSchedule(seed: number): Schedule {
   const random = new SeededRandom(seed);
@@ -46,7 +46,7 @@ function submission(random: SeededRandom, index: number): { do: "submit"; behavi
   const isStubborn = index === 0 && random.chance(0.2);
   return {
     do: "submit",
-    behaviour: isStubborn ? { ...ENDS_WELL, isStubborn } : randomBehaviour(random, LONGEST_RUN_MS),
+    behaviour: isStubborn ? { ...ENDS_WELL, isStubborn } : randomBehaviour(random, MAX_RUN_MS),
   };
 }
 

@@ -11,11 +11,10 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-const NO_ROOM =
-  /\[ERROR\] agent-runner: No room for more runs on this machine \(.*\): taking none until there is; what runs goes on/g;
+const NO_ROOM = /\[ERROR\] agent-runner: No room for more runs on this machine \(.*\): taking none until there is/g;
 const ROOM_AGAIN = /There is room again after .*: taking runs/g;
 
-/** Takes all that is left of the disk, to the last byte; what is returned gives it back. */
+/** Fills the disk to the last byte. The returned function frees the space again. */
 function fill(disk: SmallDisk): () => void {
   const names: string[] = [];
   for (let size = 8 * 1024 * 1024; size >= 1; size = Math.floor(size / 2)) {
@@ -43,7 +42,7 @@ const release = (world: World, run: FakeRun, code: string): Promise<number> =>
 const linesLike = (runner: StartedBinary, pattern: RegExp): number => runner.stdout().match(pattern)?.length ?? 0;
 
 test.skipIf(!smallDisk.isPossible)(
-  "full disk: what runs goes on and is reported, what was claimed waits, nothing more is claimed, and it goes on by itself",
+  "full disk: running runs continue and are reported, a claimed run waits, no more are claimed, all resumes by itself",
   async () => {
     using disk = smallDisk.mount(48);
     await using world = new World();
@@ -55,13 +54,13 @@ test.skipIf(!smallDisk.isPossible)(
 
     const waiting = fake.queue();
     await runner.line(NO_ROOM);
-    // One more poll may be on its way: it was sent while the start of `waiting` was prepared, it may still claim, and no other is opened.
-    // Looks for stops take the place of polls, seconds apart: at the second whatever was sent before the first has arrived.
+    // One more poll may be in flight, sent while `waiting` was being prepared. It may still claim, and no other poll
+    // follows. Checks for stops replace polls, seconds apart: at the second check, that poll has arrived.
     await until(
-      "looks for stops in the poll's place",
+      "checks for stops in place of polls",
       () => fake.calls("GET /runs/:id").filter(({ id }) => id === running.run_id).length > 1,
     );
-    await until("the open poll has run out", () => fake.calls("GET /runner/runs").at(-1)?.answeredAt !== undefined);
+    await until("the open poll to end", () => fake.calls("GET /runner/runs").at(-1)?.answeredAt !== undefined);
     const [pending, toStop] = [fake.queue(), fake.queue()];
     await release(world, running, "5");
     await reached(running, "failed");
@@ -101,7 +100,7 @@ test.skipIf(!smallDisk.isPossible)("full disk: a run that waits for room can be 
 });
 
 test.skipIf(!smallDisk.isPossible)(
-  "full disk, and the runner is killed: the next takes up what lives and what ended, with the true exit status",
+  "full disk, and the runner is killed: the next process adopts live and ended executors, with the correct exit status",
   async () => {
     using disk = smallDisk.mount(48);
     await using world = new World();
@@ -113,7 +112,7 @@ test.skipIf(!smallDisk.isPossible)(
     first.signal("SIGKILL");
     await first.exited;
     await release(world, ends, "7");
-    await until("its end", () => processesWith("AGENT_RUN_ID", ends.run_id).length === 0);
+    await until("its processes to end", () => processesWith("AGENT_RUN_ID", ends.run_id).length === 0);
 
     const second = world.runner(fake.url, "waits-for-release", ["--state-dir", disk.path]);
     await reached(ends, "failed");
@@ -131,16 +130,16 @@ test.skipIf(!smallDisk.isPossible)(
 );
 
 test.skipIf(process.platform === "win32")(
-  "no descriptors: runs that cannot be started wait, those that run are watched and reported, and it goes on by itself",
+  "no descriptors: runs that cannot start wait, running runs are watched and reported, and all resumes by itself",
   async () => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
     const runs = Array.from({ length: 40 }, () => fake.queue());
     const runner = world.runner(fake.url, "waits-for-release", ["--max-concurrent", "0"], {}, { maxDescriptors: 72 });
     await runner.line(NO_ROOM);
-    const begun = (): FakeRun[] => runs.filter(({ status }) => status === "running");
-    expect(begun().length).toBeGreaterThan(3);
-    expect(begun().length).toBeLessThan(40);
+    const started = (): FakeRun[] => runs.filter(({ status }) => status === "running");
+    expect(started().length).toBeGreaterThan(3);
+    expect(started().length).toBeLessThan(40);
     for (const run of runs) await release(world, run, "0");
     for (const run of runs) await reached(run, "completed");
     for (const run of runs) expect(fake.reportsOf(run)).toEqual(["started", "completed"]);

@@ -8,7 +8,7 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 const SUSPENDED_MS = 3_000;
 
 test.each(["stale", "removed"])(
-  "a runner that was suspended until it counted as %s registers again, reports what ended meanwhile, and takes runs",
+  "a runner suspended until it counted as %s registers again, reports what ended meanwhile, and takes runs",
   async (how) => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: 0.3 }));
@@ -24,14 +24,14 @@ test.each(["stale", "removed"])(
     expect(ended.status).toBe("running");
     runner.signal("SIGCONT");
 
-    await until("reported", () => ended.status === "failed");
+    await until("the report", () => ended.status === "failed");
     await runner.line(/Registered again as lnch_/);
     const next = fake.queue();
     for (const run of [running, next]) await Bun.write(world.path(`${run.run_id}.release`), "0");
-    for (const run of [running, next]) await until("completed", () => run.status === "completed");
+    for (const run of [running, next]) await until("the run to be completed", () => run.status === "completed");
     expect(fake.reportsOf(ended)).toEqual(["started", "failed"]);
     for (const run of [running, next]) expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
-    // Its first poll after that may be one that was open all the time; none is left open that could claim for nobody.
+    // The first poll after that may be one that stayed open. No abandoned poll is left that could claim a run.
     expect(fake.abandonedPolls).toBe(0);
   },
 );

@@ -11,14 +11,15 @@ import { type Verdict, verdictOf } from "./verdict.ts";
 const STEP_MS = 30_000;
 const ENDS = ["completed", "failed", "stopped"] as const;
 
-interface Ordered {
+interface Submitted {
   readonly run: FakeRun;
   readonly end: "completed" | "failed";
 }
 
 /**
- * The coordinator is restarted and has forgotten runner, runs and sessions. The runner registers anew; what it has in flight goes on to its
- * end, is reported once, refused with 404 and given up; as many new runs are executed.
+ * The coordinator restarts without its runner, runs and sessions. The runner must register again, and finish the runs
+ * in flight. It reports each once, and gives up when the coordinator refuses the report with 404. Then it must
+ * execute the same number of new runs.
  */
 export async function forgettingCoordinator(options: { readonly runs: number }): Promise<Verdict> {
   const world = new World();
@@ -38,7 +39,7 @@ async function play(
   { lost, duplicated, leftBehind }: Record<"lost" | "duplicated" | "leftBehind", string[]>,
 ): Promise<void> {
   const fake = world.own(await FakeCoordinator.start());
-  const order = (more: Partial<Behaviour>): Ordered[] =>
+  const submit = (more: Partial<Behaviour>): Submitted[] =>
     Array.from({ length: count }, (_, i) => {
       const behaviour: Behaviour = { ...ENDS_WELL, exitCode: i % 3 === 0 ? 3 : 0, ...more };
       return {
@@ -46,49 +47,49 @@ async function play(
         end: behaviour.exitCode === 0 ? "completed" : "failed",
       };
     });
-  const forgotten = order({ waits: true });
+  const forgotten = submit({ waits: true });
   const runner = world.runner(fake.url, "does-as-told", ["--max-concurrent", "0"], { SELF: BINARY });
-  await until("all runs are under way", () => forgotten.every(({ run }) => run.status === "running"), STEP_MS);
+  await until("all runs to be running", () => forgotten.every(({ run }) => run.status === "running"), STEP_MS);
   await fake.down();
   for (const memory of [fake.state.runs, fake.state.sessions, fake.state.runners]) memory.clear();
-  const remembered = fake.requests.length;
+  const requestsBefore = fake.requests.length;
   await fake.up();
-  await until("the runner has registered anew", () => fake.state.runners.size > 0, STEP_MS);
+  await until("the runner to register again", () => fake.state.runners.size > 0, STEP_MS);
   await Bun.write(world.path("release"), "");
-  const refused = ({ run }: Ordered): string[] =>
+  const refused = ({ run }: Submitted): string[] =>
     fake.requests
-      .slice(remembered)
+      .slice(requestsBefore)
       .flatMap(({ id, route, status }) =>
         id === run.run_id && status === 404 ? ENDS.filter((end) => route.endsWith(`/${end}`)) : [],
       );
   await until(
-    "the reports of forgotten runs are refused",
-    () => forgotten.every((ordered) => refused(ordered).length > 0),
+    "the reports of forgotten runs to be refused",
+    () => forgotten.every((submitted) => refused(submitted).length > 0),
     STEP_MS,
   );
-  const later = order({ sleepMs: 50 });
+  const later = submit({ sleepMs: 50 });
   await until(
-    "later runs have ended",
+    "the later runs to end",
     () => later.every(({ run }) => run.status === "completed" || run.status === "failed"),
     STEP_MS,
   );
 
-  if (!runner.stdout().includes("refused the report")) lost.push("the runner has not said that a report was refused");
-  for (const ordered of forgotten) {
-    const verbs = refused(ordered);
-    if (verbs.some((verb) => verb !== ordered.end))
-      lost.push(`run ${ordered.run.run_id}, which ${ordered.end}, was reported ${verbs.join(", ")}`);
+  if (!runner.stdout().includes("refused the report")) lost.push("the runner did not log a refused report");
+  for (const submitted of forgotten) {
+    const verbs = refused(submitted);
+    if (verbs.some((verb) => verb !== submitted.end))
+      lost.push(`run ${submitted.run.run_id}, which ${submitted.end}, was reported ${verbs.join(", ")}`);
     if (verbs.length > 1)
       duplicated.push(
-        `run ${ordered.run.run_id} was reported ${verbs.length} times to a coordinator that does not know it`,
+        `run ${submitted.run.run_id} was reported ${verbs.length} times to a coordinator that does not know it`,
       );
   }
   for (const { run, end } of later)
     if (run.status !== end) lost.push(`run ${run.run_id}, which ${end}, is ${run.status}`);
   const ledger = readFileSync(world.path("ledger"), "utf8");
   for (const { run } of [...forgotten, ...later]) {
-    const begun = ledger.split(`begin ${run.run_id} `).length - 1;
-    if (begun !== 1) (begun > 1 ? duplicated : lost).push(`run ${run.run_id} was executed ${begun} times`);
+    const starts = ledger.split(`begin ${run.run_id} `).length - 1;
+    if (starts !== 1) (starts > 1 ? duplicated : lost).push(`run ${run.run_id} was executed ${starts} times`);
     const left = processesWith("AGENT_RUN_ID", run.run_id);
     if (left.length > 0) leftBehind.push(`processes of run ${run.run_id} live: ${left.join(", ")}`);
   }

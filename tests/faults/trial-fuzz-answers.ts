@@ -3,15 +3,16 @@ import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../src/client/credentials.ts";
 import { CoordinatorFailure } from "../../src/client/failure.ts";
 import { describeError } from "../../src/errors.ts";
+import { NEVER } from "../../src/async/never.ts";
 import { Semaphore } from "../../src/async/semaphore.ts";
 import { mutateBytes, mutateValue } from "./mutate.ts";
 import { RequestReader } from "./request-reader.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
-const AT_ONCE = 16;
+const CONCURRENCY = 16;
 const HANG_MS = 5_000;
-const LONGEST_MESSAGE = 1_000;
+const MAX_MESSAGE_LENGTH = 1_000;
 const RUN = {
   run_id: "run_0123456789ab",
   type: "start_session",
@@ -35,10 +36,9 @@ const G2_RUN = {
 
 type Call = (client: CoordinatorClient) => Promise<unknown>;
 
-const poll: Call = (client) =>
-  client.poll("lnch_1", { stopsOnly: false, timeoutMs: HANG_MS, signal: new AbortController().signal });
+const poll: Call = (client) => client.poll("lnch_1", { stopsOnly: false, timeoutMs: HANG_MS, signal: NEVER });
 
-/** The right answers to what a runner asks, and how it asks. */
+/** The calls of a runner, each with a valid answer. */
 const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [
   [{ run: RUN }, poll],
   [{ run: G2_RUN }, poll],
@@ -59,26 +59,26 @@ const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [
 ];
 
 /**
- * Malformed answers of a coordinator through the calls that a runner makes. Each call has to give a value or a CoordinatorFailure that says
- * what is wrong, and soon; `lost` counts those that did not.
+ * Sends malformed answers to the calls of a runner. Each call must soon return a value, or reject with a clear
+ * CoordinatorFailure. `lost` counts the calls that did neither.
  */
 export async function fuzzAnswers(options: { readonly count: number; readonly seed: number }): Promise<Verdict> {
   const random = new SeededRandom(options.seed);
-  const slots = new Semaphore(AT_ONCE);
+  const slots = new Semaphore(CONCURRENCY);
   const tryOne = (): Promise<string[]> => {
-    const [right, call] = random.pick(EXCHANGES);
-    const answer = malformed(random, right);
+    const [valid, call] = random.pick(EXCHANGES);
+    const answer = malformed(random, valid);
     return slots.hold(() => attempt(call, answer));
   };
   const complaints = (await Promise.all(Array.from({ length: options.count }, tryOne))).flat();
   return verdictOf(options.count, { lost: complaints });
 }
 
-/** The bytes that go over the wire. */
-function malformed(random: SeededRandom, right: unknown): Buffer {
+/** The bytes of a malformed answer, headers included. */
+function malformed(random: SeededRandom, valid: unknown): Buffer {
   const body = random.chance(0.6)
-    ? Buffer.from(JSON.stringify(mutateValue(random, right)) ?? "")
-    : mutateBytes(random, JSON.stringify(right));
+    ? Buffer.from(JSON.stringify(mutateValue(random, valid)) ?? "")
+    : mutateBytes(random, JSON.stringify(valid));
   const status = random.chance(0.7)
     ? 200
     : random.pick([201, 204, 302, 400, 401, 404, 409, 418, 422, 429, 500, 502, 503, 599]);
@@ -100,14 +100,14 @@ async function attempt(call: Call, answer: Buffer): Promise<string[]> {
     return [];
   } catch (error) {
     const isClear =
-      error instanceof CoordinatorFailure && error.message.length > 10 && error.message.length < LONGEST_MESSAGE;
+      error instanceof CoordinatorFailure && error.message.length > 10 && error.message.length < MAX_MESSAGE_LENGTH;
     return isClear ? [] : [`${describeError(error).slice(0, 300)}, after ${JSON.stringify(shown)}`];
   } finally {
     server.close();
   }
 }
 
-/** Answers every request with these bytes, and hangs up. */
+/** Answers every request with these bytes, and closes the connection. */
 async function serve(answer: Buffer): Promise<Server> {
   const answerOne = async (socket: Socket): Promise<void> => {
     socket.on("error", () => {});

@@ -6,9 +6,9 @@ import { mutateBytes, mutateValue } from "./mutate.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
-const AT_ONCE = 8;
+const CONCURRENCY = 8;
 const HANG_MS = 10_000;
-const LONGEST_MESSAGE = 1_000;
+const MAX_MESSAGE_LENGTH = 1_000;
 
 const COMMON = {
   mode: "start",
@@ -16,14 +16,15 @@ const COMMON = {
   project_dir: "/p",
   agent_blueprint: { name: "a", system_prompt: "s", mcp_servers: { m: { url: "u" } } },
 };
-const RIGHT: readonly [object, ...object[]] = [
+const VALID: readonly [object, ...object[]] = [
   { schema_version: "2.0", ...COMMON, prompt: "p" },
   { schema_version: "2.2", ...COMMON, parameters: { prompt: "p" }, executor_config: {} },
 ];
 
 /**
- * Malformed invocations: our parser has to refuse each with one clear message; and the built-in executor as a process, which gets every
- * `processEach`-th of them, has to end with 1 and one line on stderr. `lost` counts those of which that is not true.
+ * Sends malformed invocations to the parser, which must refuse each with one clear message. Sends every
+ * `processEach`-th to a process of the test executor too, which must exit with 1 and write one line to stderr. `lost`
+ * counts the violations.
  */
 export async function fuzzInvocations(options: {
   readonly count: number;
@@ -32,13 +33,13 @@ export async function fuzzInvocations(options: {
   readonly onDone?: (done: number) => void;
 }): Promise<Verdict> {
   const random = new SeededRandom(options.seed);
-  const slots = new Semaphore(AT_ONCE);
+  const slots = new Semaphore(CONCURRENCY);
   let done = 0;
   const tryOne = async (_: unknown, i: number): Promise<string[]> => {
     const { bytes, message } = nextMalformed(random);
     const unclear = isClear(message)
       ? []
-      : [`the parser says ${JSON.stringify(message.slice(0, 300))} to ${shown(bytes)}`];
+      : [`the parser throws ${JSON.stringify(message.slice(0, 300))} on ${shown(bytes)}`];
     const wrong = i % options.processEach === 0 ? await slots.hold(() => asProcess(bytes)) : [];
     options.onDone?.(++done);
     return [...unclear, ...wrong];
@@ -47,13 +48,13 @@ export async function fuzzInvocations(options: {
   return verdictOf(options.count, { lost: complaints });
 }
 
-/** A mutation that makes no difference is none. */
+/** Repeats a mutation that the parser accepts. */
 function nextMalformed(random: SeededRandom): { bytes: Buffer; message: string } {
   for (;;) {
-    const right = random.pick(RIGHT);
+    const valid = random.pick(VALID);
     const bytes = random.chance(0.6)
-      ? Buffer.from(JSON.stringify(mutateValue(random, right)) ?? "")
-      : mutateBytes(random, JSON.stringify(right));
+      ? Buffer.from(JSON.stringify(mutateValue(random, valid)) ?? "")
+      : mutateBytes(random, JSON.stringify(valid));
     try {
       parseInvocation(new TextDecoder().decode(bytes));
     } catch (error) {
@@ -64,7 +65,7 @@ function nextMalformed(random: SeededRandom): { bytes: Buffer; message: string }
 
 async function asProcess(bytes: Buffer): Promise<string[]> {
   const child = Bun.spawn([BINARY, "exec-builtin", "test-executor"], {
-    // Nobody listens there; nothing is to be sent.
+    // Nothing listens on this port: the executor must send nothing.
     env: { PATH: process.env["PATH"] ?? "", AGENT_ORCHESTRATOR_API_URL: "http://127.0.0.1:9" },
     stdin: bytes,
     stdout: "pipe",
@@ -82,12 +83,13 @@ async function asProcess(bytes: Buffer): Promise<string[]> {
   return isRight
     ? []
     : [
-        `the executor ended with ${code} (${child.signalCode}), stdout ${JSON.stringify(stdout.slice(0, 200))}, stderr ${JSON.stringify(stderr.slice(0, 500))} on ${shown(bytes)}`,
+        `the executor exited with ${code} (${child.signalCode}), stdout ${JSON.stringify(stdout.slice(0, 200))}, ` +
+          `stderr ${JSON.stringify(stderr.slice(0, 500))} on ${shown(bytes)}`,
       ];
 }
 
 function isClear(message: string): boolean {
-  return message.length > 10 && message.length < LONGEST_MESSAGE && !message.includes("\n");
+  return message.length > 10 && message.length < MAX_MESSAGE_LENGTH && !message.includes("\n");
 }
 
 function shown(bytes: Buffer): string {

@@ -4,14 +4,14 @@ import { inFaultWorld } from "./in-fault-world.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import type { Verdict } from "./verdict.ts";
 
-const BEGIN_MS = 30_000;
+const START_MS = 30_000;
 
-/** The executor and its shim; what the executor itself starts comes and goes. */
+/** The pids of the executor and its shim, without the processes that the executor starts and ends. */
 function lastingPidsOf(runId: string): number[] {
   return processesWith("AGENT_RUN_ID", runId).filter((pid) => [pid, parentOf(pid)].includes(groupOf(pid)));
 }
 
-/** The runner is killed so many times while so many runs are in flight; the same processes have to live on. */
+/** Kills the runner repeatedly while runs are in flight. The executors must keep their processes. */
 export async function killInFlight(options: {
   readonly kills: number;
   readonly runs: number;
@@ -24,7 +24,7 @@ export async function killInFlight(options: {
     faults.startRunner();
     for (let i = 0; i < options.runs; i++)
       await faults.submit({ ...ENDS_WELL, exitCode: random.chance(0.5) ? 3 : 0, waits: true });
-    await faults.told("begin", options.runs, BEGIN_MS);
+    await faults.recorded("begin", options.runs, START_MS);
     const read = (): number[] => faults.runs.flatMap(({ runId }) => lastingPidsOf(runId));
     const before = read();
     count = before.length;
@@ -38,11 +38,11 @@ export async function killInFlight(options: {
     await Bun.write(faults.world.path("release"), "");
   });
   if (count === 2 * options.runs && pids.before === pids.after) return verdict;
-  const complaint = `the executors with their shims before the kills: ${pids.before}; after: ${pids.after}`;
+  const complaint = `executors and shims before the kills: ${pids.before}; after: ${pids.after}`;
   return { ...verdict, lost: verdict.lost + 1, complaints: [complaint, ...verdict.complaints] };
 }
 
-/** The runner is killed every one to three seconds under a stream of runs, and started again at once. */
+/** Kills the runner every one to three seconds under a stream of runs, and restarts it at once. */
 export async function killUnderStream(options: {
   readonly seconds: number;
   readonly seed: number;

@@ -9,7 +9,7 @@ import type { Verdict } from "./verdict.ts";
 const BATCH = 50;
 const BATCH_MS = 60_000;
 
-/** What the runner's process holds at one moment, with nothing in flight. */
+/** The resources of the runner's process with nothing in flight. */
 export interface Holdings {
   readonly residentMiB: number;
   readonly virtualMiB: number;
@@ -17,19 +17,25 @@ export interface Holdings {
   readonly children: number;
 }
 
-/** Null: it did not come so far. */
+/** `afterATenth` and `atTheEnd` are null if the trial did not get that far. */
 export interface Soak extends Verdict {
   readonly afterATenth: Holdings | null;
   readonly atTheEnd: Holdings | null;
 }
 
-/** The collector works when it likes: memory goes up and down by some 30 MiB. A leak of 4 KiB a run would show over 18,000 runs. */
+/**
+ * The garbage collector moves memory up and down by about 30 MiB. A leak of 4 KiB per run exceeds this after 18,000
+ * runs.
+ */
 const MEMORY_SLACK_MIB = 64;
 const VIRTUAL_SLACK_MIB = 512;
-/** Connections to the coordinator are kept open for the next call: as many as there were calls at a time. */
+/** Connections to the coordinator stay open for later calls: as many as there were concurrent calls. */
 const FILES_SLACK = 32;
 
-/** So many short runs, one batch after the other; what the runner holds afterwards is held against what it held after a tenth of them. */
+/**
+ * Executes many short runs, batch by batch, and compares the runner's resources at the end with those after a tenth
+ * of the runs.
+ */
 export async function soak(options: {
   readonly runs: number;
   readonly onBatch?: (done: number) => void;
@@ -56,9 +62,9 @@ export async function soak(options: {
   };
 }
 
-/** When the looks at what runs left behind are through. */
+/** Reads the resources once the scans for leftovers are over. */
 async function holdings({ runner }: FaultWorld): Promise<Holdings> {
-  await until("the runner has no child any more", () => childrenOf(runner.pid) === 0);
+  await until("the runner's children to end", () => childrenOf(runner.pid) === 0);
   await Bun.sleep(1_000);
   return readHoldings(runner.pid);
 }
@@ -75,7 +81,7 @@ function readHoldings(pid: number): Holdings {
   };
 }
 
-/** Zombies too. */
+/** Counts zombies too. */
 function childrenOf(parent: number): number {
   return readdirSync("/proc")
     .map(Number)

@@ -5,7 +5,7 @@ const TRIAL_MS = 300_000;
 
 for (const { name, fault, run } of TRIALS) {
   test(
-    `${name} (${fault}): nothing is lost, duplicated or left behind`,
+    `${name} (${fault}): nothing lost, nothing duplicated, no leftovers`,
     async () => {
       const { verdict, notes } = await run({ isQuick: true, seed: null, onProgress: () => {} });
       for (const note of notes) if (note.startsWith("not tried")) console.log(note);

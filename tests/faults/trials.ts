@@ -9,19 +9,21 @@ import { type Holdings, soak } from "./trial-soak.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface TrialOptions {
-  /** The short form, for the gate: the same, with smaller numbers. */
+  /** The short form for the gate: the same trials with smaller numbers. */
   readonly isQuick: boolean;
-  /** Where the trial's chances begin. Null: as always. A number: those of that number; of the schedules only the one of this seed. */
+  /**
+   * The seed of the random numbers; null: the default. With a number, only one schedule is played: that of this seed.
+   */
   readonly seed: number | null;
-  /** Hears how far it is. May be called very often. */
+  /** Receives the progress. May be called very often. */
   readonly onProgress: (line: string) => void;
 }
 
 export interface TrialResult {
   readonly verdict: Verdict;
-  /** What was tried, with numbers. */
+  /** The number of things tried, as text. */
   readonly tried: string;
-  /** What else there is to know. */
+  /** Further facts for the reader. */
   readonly notes: readonly string[];
 }
 
@@ -34,7 +36,7 @@ export interface Trial {
 const FIRST_SEED = 1;
 const SCHEDULES_AT_ONCE = 8;
 
-/** Everything that `bun run faults` tries, and in its short form the gate. */
+/** All trials of `bun run faults`. The gate plays their short form. */
 export const TRIALS: readonly Trial[] = [
   {
     name: "kills-in-flight",

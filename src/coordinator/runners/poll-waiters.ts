@@ -7,8 +7,8 @@ export interface Waiter {
   /** The demands that the runner can satisfy; null if the poll asks for stops only. */
   readonly offer: Offer | null;
   /** Answers the poll if there is something to deliver now; returns whether it did. */
-  readonly look: () => boolean;
-  /** Answers the poll with 204. */
+  readonly tryAnswer: () => boolean;
+  /** Answers the poll with nothing. */
   readonly end: () => void;
 }
 
@@ -31,13 +31,13 @@ export class PollWaiters {
 
   /** Call when something changes for this runner: a stop, its registration. */
   wake(runnerId: string): void {
-    this.#waiters.get(runnerId)?.look();
+    this.#waiters.get(runnerId)?.tryAnswer();
   }
 
   /** Offers a run with these demands: the longest waiting runner that satisfies them claims it. */
   offer(demands: Demands | null): void {
     for (const waiter of this.#waiters.values()) {
-      if (waiter.offer && satisfies(waiter.offer, demands) && waiter.look()) return;
+      if (waiter.offer && satisfies(waiter.offer, demands) && waiter.tryAnswer()) return;
     }
   }
 

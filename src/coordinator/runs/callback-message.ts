@@ -1,17 +1,17 @@
-/** How one child run ended, as its parent is told. */
+/** The outcome of a child run in a callback. */
 export interface ChildOutcome {
   readonly sessionId: string;
   readonly status: string;
-  /** The result of a completed run, the error of a failed one; null where there is none. */
+  /** The result of a completed run or the error of a failed run; null if there is none. */
   readonly content: string | null;
 }
 
-/** A longer text is cut: it becomes part of a prompt. The whole of it stays in the child session. */
+/** Longer texts are cut, because they become part of a prompt. The child session keeps the whole text. */
 const MAX_CONTENT_CHARACTERS = 50_000;
 
 /**
- * The prompt that resumes a parent session, about one child or several. An agent reads it; the element around it lets
- * programs recognise it (protocol, section 12).
+ * The prompt that resumes a parent session, for one child or several. The enclosing element lets programs recognise the
+ * prompt (protocol, section 12).
  */
 export function callbackMessage(outcomes: readonly ChildOutcome[]): string {
   const [only, second] = outcomes;
@@ -44,11 +44,12 @@ function section({ sessionId, status, content }: ChildOutcome): string {
   return `${which} was stopped before it had finished; there is no result.`;
 }
 
-/** A result cannot end the element that it stands in, nor flood the parent. */
+/** Escapes the closing tag, so that a result cannot end its element, and limits the length. */
 function enclosed(content: string): string {
   const cut =
     content.length > MAX_CONTENT_CHARACTERS
-      ? `${content.slice(0, MAX_CONTENT_CHARACTERS)}\n\n[cut after ${MAX_CONTENT_CHARACTERS} of ${content.length} characters; the session has the whole text]`
+      ? `${content.slice(0, MAX_CONTENT_CHARACTERS)}\n\n` +
+        `[cut after ${MAX_CONTENT_CHARACTERS} of ${content.length} characters; the session has the whole text]`
       : content;
   return cut.replaceAll("</agent-callback", "<\\/agent-callback");
 }

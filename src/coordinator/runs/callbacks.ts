@@ -14,58 +14,62 @@ interface CallbackRow {
 }
 
 /**
- * `below`: a session and those below it that will report up by themselves. A session that was stopped on purpose passes nothing up, so
- * what is below it does not count; one that failed has been told of.
+ * The table `below`: a session and the descendants that report up to it through callbacks. A session whose status is in
+ * `excluded` ends the chain. A stopped session reports nothing up; the failure of a failed session is already reported.
  */
-const below = (silent: string): string => `
+const below = (excluded: string): string => `
   WITH RECURSIVE below(id) AS (
     VALUES (?1)
     UNION
     SELECT s.session_id FROM sessions AS s JOIN below ON s.parent_session_id = below.id
-    WHERE s.execution_mode = 'async_callback' AND s.status NOT IN (${silent})
+    WHERE s.execution_mode = 'async_callback' AND s.status NOT IN (${excluded})
   )`;
 
-/** (CROSS JOIN fixes the order: from the few sessions to their runs.) */
+/** CROSS JOIN fixes the join order: from the few sessions to their runs. */
 const OPEN_RUN_BELOW = `
   EXISTS (SELECT 1 FROM below CROSS JOIN runs ON parent_session_id = below.id
           WHERE parent_session_id IS NOT NULL AND ${OPEN} AND execution_mode = 'async_callback')`;
-const UNTOLD_BELOW =
-  "EXISTS (SELECT 1 FROM below CROSS JOIN callbacks AS c ON c.parent_session_id = below.id WHERE c.delivered_in IS NULL";
+/** Open at the end: the caller may add a condition and closes the parenthesis. */
+const UNDELIVERED_BELOW = `
+  EXISTS (SELECT 1 FROM below CROSS JOIN callbacks AS c ON c.parent_session_id = below.id
+          WHERE c.delivered_in IS NULL`;
 
 /**
- * Whether a session still waits for somebody below it: a run started with a callback to it, or to a session further down
- * that will itself report up, is open or has ended and is yet to be told of.
+ * Whether a session waits for a callback, its own or one of a descendant that reports up to it: a run with a callback
+ * is open, or its callback is undelivered.
  */
-const WAITS_FOR_CHILDREN = `${below("'stopped'")} SELECT ${OPEN_RUN_BELOW} OR ${UNTOLD_BELOW}) AS waits`;
+const WAITS_FOR_CHILDREN = `${below("'stopped'")} SELECT ${OPEN_RUN_BELOW} OR ${UNDELIVERED_BELOW}) AS waits`;
 
-/** Whether a child's run is open: asked first, because the index knows it, however many children there are. */
+/** Whether a child's run is open. Asked first: an index answers it, however many children there are. */
 const HAS_OPEN_RUNS = `
   SELECT EXISTS (SELECT 1 FROM runs WHERE parent_session_id = ?1 AND parent_session_id IS NOT NULL AND ${OPEN}
                  AND execution_mode = 'async_callback') AS waits`;
 
 /**
- * Whether a child of a session has not come to its end: its run is open, or it waits in its turn for somebody below it. A child that failed
- * is told of as it is, whatever still runs below it.
+ * Whether a child of the session has not ended: its run is open, or the child waits for its own descendants. A failed
+ * child has ended even if descendants of it still run.
  */
-const HAS_OPEN_CHILDREN = `${below("'stopped', 'failed'")} SELECT ${OPEN_RUN_BELOW} OR ${UNTOLD_BELOW} AND below.id <> ?1) AS waits`;
+const HAS_OPEN_CHILDREN = `
+  ${below("'stopped', 'failed'")}
+  SELECT ${OPEN_RUN_BELOW} OR ${UNDELIVERED_BELOW} AND below.id <> ?1) AS waits`;
 
-/** `together`: an idle parent is resumed when none of its children is open any more. `each`: at once for each child. */
+/** `together`: an idle parent is resumed when all its children have ended. `each`: after each child. */
 export type CallbackTiming = "together" | "each";
 
-/** A chain of parents that is longer than this is taken for a loop. */
+/** Ends the walk in a cycle of parents. */
 const MAX_DEPTH = 1_000;
 
 /**
- * Tells parents how their `async_callback` children ended, each end exactly once: it is recorded in the transaction that
- * ends the child's run, and marked as delivered in the transaction that creates the parent's resume run.
+ * Delivers the endings of `async_callback` children to their parents, each exactly once. The transaction that ends the
+ * child's run records the callback. The transaction that creates the parent's resume run marks the callback as
+ * delivered.
  *
- * A parent that is idle is told when the last of its children has come to its end, of all of them in one message (`CallbackTiming`).
- * Whatever may have been the last thing that it waited for (a run's end, a deletion, a session that got another parent) has to end
- * in a look at those above it: `look`.
+ * An idle parent gets the callbacks of all children in one message, when the last child has ended (`CallbackTiming`).
+ * Every change that a parent may wait for must call `deliverUpwards`: the end of a run, a deletion, a new parent.
  *
- * A parent that has itself a parent waiting for a callback often ends its run only to wait for its own children. That is
- * no result, so its parent is told nothing yet; the run that the last child's callback starts brings the result up.
- * A run that failed or was stopped is told of at once.
+ * A session with a waiting parent often completes its run only to wait for its own children. That is no result, so its
+ * parent gets no callback yet. The run that the last child's callback starts brings the result. A failed or stopped run
+ * is recorded at once.
  */
 export class Callbacks {
   readonly #store: Store;
@@ -82,37 +86,39 @@ export class Callbacks {
     this.#timing = timing;
   }
 
-  /** To be called in the transaction that ended `run`. */
+  /** Call in the transaction that ended `run`. */
   runEnded(run: RunRow): void {
     const parentId = run.parent_session_id;
     if (run.execution_mode === "async_callback" && parentId !== null && this.#sessions.find(parentId) !== null) {
       if (run.status !== "completed" || !this.#holds(WAITS_FOR_CHILDREN, run.session_id)) this.#record(run, parentId);
-      this.look(parentId);
+      this.deliverUpwards(parentId);
     }
-    this.look(run.session_id);
+    this.deliverUpwards(run.session_id);
   }
 
   /**
-   * To be called in the transaction that deleted `session`, or that stopped it while it only waited; open runs of it are being stopped. If it
-   * had not reported up yet, because it waited for its own children, it never will: its parent is told that it was stopped.
+   * Call in the transaction that deletes `session`, or stops it while it only waits. If the session waited for its own
+   * children and has not reported up, it never will: its parent gets the callback that it was stopped.
    */
-  sessionGivenUp(session: SessionRow): void {
+  sessionStopped(session: SessionRow): void {
     const parentId = session.parent_session_id;
     if (parentId === null || this.#sessions.find(parentId) === null) return;
     const last = this.#store.db
       .query<RunRow, [string, string]>(
-        `SELECT * FROM runs INDEXED BY runs_by_session WHERE session_id = ? AND parent_session_id = ? AND execution_mode = 'async_callback'
+        `SELECT * FROM runs INDEXED BY runs_by_session
+         WHERE session_id = ? AND parent_session_id = ? AND execution_mode = 'async_callback'
          ORDER BY seq DESC LIMIT 1`,
       )
       .get(session.session_id, parentId);
-    const isTold =
+    const isRecorded =
       last !== null && this.#store.db.query("SELECT 1 FROM callbacks WHERE child_run_id = ?").get(last.run_id) !== null;
-    if (last?.status === "completed" && !isTold) this.#record({ ...last, status: "stopped", error: null }, parentId);
-    this.look(parentId);
+    if (last?.status === "completed" && !isRecorded)
+      this.#record({ ...last, status: "stopped", error: null }, parentId);
+    this.deliverUpwards(parentId);
   }
 
-  /** What this session, or one above it, waited for last may just have come to its end. */
-  look(sessionId: string): void {
+  /** Call after anything ends: delivers pending callbacks to this session and each ancestor. */
+  deliverUpwards(sessionId: string): void {
     let at: string | null | undefined = sessionId;
     for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
       this.#deliver(at);
@@ -120,7 +126,7 @@ export class Callbacks {
     }
   }
 
-  /** After a restart, which may have brought another timing: everyone who can be told something is. */
+  /** Call after a restart, which may have changed the timing: delivers all callbacks that can be delivered. */
   deliverAll(): void {
     this.#store.write(() => {
       const waiting = this.#store.db
@@ -134,21 +140,22 @@ export class Callbacks {
     const content = run.status === "completed" ? this.#events.answer(run.session_id, run.events_before) : run.error;
     this.#store.db
       .query(
-        "INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content) VALUES (?, ?, ?, ?, ?)",
+        `INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content)
+         VALUES (?, ?, ?, ?, ?)`,
       )
       .run(parentId, run.run_id, run.session_id, run.status, content);
   }
 
   /**
-   * Resumes a session with everything that it is yet to be told, if it is idle and nothing more is to come soon. A session that was
-   * stopped is not woken: what it was to be told waits until a run that somebody starts in it has ended.
+   * Resumes an idle session with its undelivered callbacks, unless more are due soon. A stopped session is not resumed:
+   * its callbacks wait until a client starts a run in the session and that run ends.
    */
   #deliver(sessionId: string): void {
-    const isUntold =
+    const hasUndelivered =
       this.#store.db
         .query("SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1")
         .get(sessionId) !== null;
-    if (!isUntold || this.#runs.openOf(sessionId).length > 0) return;
+    if (!hasUndelivered || this.#runs.openOf(sessionId).length > 0) return;
     const session = this.#sessions.find(sessionId);
     if (session === null || session.status === "stopped") return;
     if (
@@ -160,12 +167,13 @@ export class Callbacks {
   }
 
   #resume(session: SessionRow): void {
-    const untold = this.#store.db
+    const undelivered = this.#store.db
       .query<CallbackRow, [string]>(
-        "SELECT seq, child_session_id, status, content FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL ORDER BY seq",
+        `SELECT seq, child_session_id, status, content FROM callbacks
+         WHERE parent_session_id = ? AND delivered_in IS NULL ORDER BY seq`,
       )
       .all(session.session_id);
-    const outcomes = untold.map((row) => ({
+    const outcomes = undelivered.map((row) => ({
       sessionId: row.child_session_id,
       status: row.status,
       content: row.content,
@@ -175,14 +183,14 @@ export class Callbacks {
       type: "resume_session",
       session_id: session.session_id,
       prompt: callbackMessage(outcomes),
-      // A parent that has been deleted cannot be told any more.
+      // A deleted parent gets no callback.
       parent_session_id: parentId !== null && this.#sessions.find(parentId) !== null ? parentId : null,
       execution_mode: executionModeOf(session.execution_mode),
-      // What goes on because of its children is part of the trace in which it started them.
+      // The resume run continues the trace in which the session started its children.
       ...this.#runs.traceOf(session.session_id),
     });
     const mark = this.#store.db.query("UPDATE callbacks SET delivered_in = ? WHERE seq = ?");
-    for (const row of untold) mark.run(run.run_id, row.seq);
+    for (const row of undelivered) mark.run(run.run_id, row.seq);
   }
 
   #holds(condition: string, sessionId: string): boolean {

@@ -8,7 +8,7 @@ import { DEMAND_CLASS } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
-/** The different demands of the runs that wait for a runner, found by jumping from one to the next in the index. */
+/** The distinct demands of the runs that wait for a runner. Jumps from one value to the next in the index. */
 const DEMAND_CLASSES = `
   WITH RECURSIVE classes(demands) AS (
     SELECT min(${DEMAND_CLASS}) FROM runs WHERE waiting_for = 'runner'
@@ -18,7 +18,7 @@ const DEMAND_CLASSES = `
   )
   SELECT demands FROM classes WHERE demands IS NOT NULL`;
 
-/** The first of those that demand the same. */
+/** The first run with these demands. */
 const FIRST_OF_CLASS = `
   SELECT seq, priority FROM runs INDEXED BY runs_for_runners WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
   ORDER BY priority DESC, seq LIMIT 1`;
@@ -28,7 +28,7 @@ interface Candidate {
   readonly priority: number;
 }
 
-/** Hands runs to runners. A claim is a lease until the runner says `started`. */
+/** Gives runs to runners. A claim has a lease until the runner reports `started`. */
 export class Claims {
   readonly #store: Store;
   readonly #queue: RunQueue;
@@ -54,7 +54,7 @@ export class Claims {
     this.#leaseMs = leaseMs;
   }
 
-  /** The run of the highest priority that this runner may take, the oldest of several, claimed for it; null if there is none. */
+  /** Claims the run with the highest priority, then the oldest, among those that the runner satisfies. */
   claim(runner: RunnerRow): RunRow | null {
     if (!this.#isGateOpen()) return null;
     const { db } = this.#store;
@@ -69,7 +69,7 @@ export class Claims {
     return best === null ? null : this.giveTo({ seq: best.seq, status: "pending" }, runner);
   }
 
-  /** The runner has these and is about to start them. Runs that are not its own are left as they are. */
+  /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */
   renew(runnerId: string, runIds: readonly string[]): void {
     this.#store.write(() => {
       const renew = this.#store.db.query(
@@ -79,7 +79,7 @@ export class Claims {
     });
   }
 
-  /** After a restart: while the coordinator was away nobody could report, and nobody could claim. */
+  /** Call after a restart: while the coordinator was down, no runner could report or claim. */
   renewAll(noMatchTimeoutMs: number): void {
     this.#store.write(() => {
       this.#store.db.query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL").run(isoTime(this.#leaseMs));
@@ -89,7 +89,7 @@ export class Claims {
     });
   }
 
-  /** Takes a claim back: the run is pending again, at its old place in the order, and its session as it was before. */
+  /** Takes back a claim: the run is pending again at its old place, and its session has its old status. */
   release(run: RunRow): void {
     this.#store.write(() => {
       move(this.#store, run, "pending", {});
@@ -109,7 +109,7 @@ export class Claims {
         lease_until: isoTime(this.#leaseMs),
       });
       const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(pending.seq);
-      if (run === null) throw new Error("the run to be claimed is gone");
+      if (run === null) throw new Error(`The claimed run ${pending.seq} is gone`);
       this.#deadlines.expect(Date.now() + this.#leaseMs);
       this.#sessions.update(run.session_id, { status: "running" });
       return run;

@@ -3,7 +3,7 @@ import { ACTIVE } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
 
 export interface RunsNow {
-  /** By what they wait for. */
+  /** By `waiting_for`. */
   readonly pending: Readonly<Record<"time" | "retry" | "turn" | "runner", number>>;
   readonly claimed: number;
   readonly running: number;
@@ -22,7 +22,7 @@ export interface WorkCounts {
   readonly ended: Readonly<Record<"completed" | "failed" | "stopped", number>>;
 }
 
-/** Counted in the indexes of what has not ended: a hundred thousand are counted in a few milliseconds. */
+/** Counts open runs in the partial indexes: a hundred thousand take a few milliseconds. */
 export function runsNow({ db }: Store): RunsNow {
   const count = (where: string): number =>
     db.query<{ n: number }, []>(`SELECT count(*) AS n FROM runs WHERE ${where}`).get()?.n ?? 0;

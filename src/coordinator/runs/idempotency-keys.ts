@@ -2,19 +2,16 @@ import { createHash } from "node:crypto";
 import { Refusal } from "../store/refusal.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
-/** What the first request with a key was answered. */
+/** The answer to the first request with a key. */
 export interface KeptAnswer {
   readonly run_id: string;
   readonly session_id: string;
 }
 
-/** So long the same key means the same request. */
+/** How long a key identifies its request. */
 const KEPT_FOR_MS = 24 * 3_600_000;
 
-/**
- * The `Idempotency-Key` of `POST /runs`: who does not know whether a request arrived sends it again with the same key and gets
- * the run that it created, not another one.
- */
+/** The `Idempotency-Key` of `POST /runs`: a client that retries a request with the same key gets the same run. */
 export class IdempotencyKeys {
   readonly #store: Store;
 
@@ -22,7 +19,10 @@ export class IdempotencyKeys {
     this.#store = store;
   }
 
-  /** `work` the first time, its answer again later, all in one transaction. Refuses: malformed key; invalid, if the key was used for another request. */
+  /**
+   * Calls `work` for a new key; returns the stored answer for a known key. One transaction. Refuses: malformed key;
+   * invalid if the key was used for another request.
+   */
   once(key: string, request: unknown, work: () => KeptAnswer): { answer: KeptAnswer; isRepeated: boolean } {
     if (!/^[\x21-\x7e]{1,255}$/.test(key))
       throw new Refusal("malformed", "Idempotency-Key: expected 1 to 255 printable ASCII characters");
@@ -41,24 +41,26 @@ export class IdempotencyKeys {
       const answer = work();
       this.#store.db
         .query(
-          "INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at) VALUES (?, ?, ?, ?, ?)",
+          `INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at)
+           VALUES (?, ?, ?, ?, ?)`,
         )
         .run(key, fingerprint, answer.run_id, answer.session_id, isoTime());
       return { answer, isRepeated: false };
     });
   }
 
-  /** Forgets up to `most` keys that count no more; how many there were. */
+  /** Deletes up to `most` expired keys; returns how many. */
   forget(most: number): number {
     return this.#store.db
       .query(
-        "DELETE FROM idempotency_keys WHERE key IN (SELECT key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ?)",
+        `DELETE FROM idempotency_keys WHERE key IN
+           (SELECT key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ?)`,
       )
       .run(isoTime(-KEPT_FOR_MS), most).changes;
   }
 }
 
-/** A body means the same whatever the order of its fields. */
+/** Sorts fields: their order does not change the meaning of a body. */
 function sorted(_key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)));

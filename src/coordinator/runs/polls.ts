@@ -9,7 +9,7 @@ import { offerOf, type Runners } from "../runners/runners.ts";
 import { wireRun } from "../store/run-row.ts";
 import type { Runs } from "./runs.ts";
 
-/** What a poll brings (protocol, section 3); null is 204. */
+/** The answer to a poll (protocol, section 3); null: nothing to deliver. */
 export type PollAnswer =
   | { run: unknown }
   | { stop_runs: string[] }
@@ -30,25 +30,25 @@ export interface PollParts {
 }
 
 /**
- * The long poll. It is answered at once if there is something for the runner, else when something comes up: whoever
- * changes a run, a stop or a registration wakes the poll through `PollWaiters`, in the same tick.
+ * The long poll. Answers at once if there is something to deliver. Otherwise the poll waits: every change of a run, a
+ * stop or a registration wakes it through `PollWaiters`, in the same tick.
  */
 export class Polls {
   readonly #parts: PollParts;
-  /** When each stop was last handed out; a restart forgets it, and they are handed out again. */
+  /** When each stop was last delivered, per runner and run. After a restart, all stops are delivered again. */
   readonly #stopsSentAt = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(parts: PollParts) {
     this.#parts = parts;
   }
 
-  /** One poll; `takesRuns: false` waits for stops and deregistration only. A client that has gone gets, and claims, nothing. */
+  /** Answers one poll. With `takesRuns: false`: stops and deregistration only. A closed connection claims nothing. */
   poll(runnerId: string, takesRuns: boolean, signal: AbortSignal): Promise<PollAnswer> {
     const { runners, waiters } = this.#parts;
     waiters.supersede(runnerId);
     const runner = runners.require(runnerId);
     if (signal.aborted) return Promise.resolve(null);
-    const found = this.#look(runnerId, takesRuns);
+    const found = this.#find(runnerId, takesRuns);
     if (found) return Promise.resolve(found);
     return this.#wait(runnerId, takesRuns ? offerOf(runner) : null, signal);
   }
@@ -64,24 +64,24 @@ export class Polls {
         waiters.remove(waiter);
         resolve(answer);
       };
-      const look = (): boolean => {
+      const tryAnswer = (): boolean => {
         try {
-          const answer = this.#look(runnerId, offer !== null);
+          const answer = this.#find(runnerId, offer !== null);
           if (answer) finish(answer);
           else scheduleRedelivery();
           return answer !== null;
         } catch (error) {
-          log.error(`while looking for an answer to a poll: ${describeError(error)}`, { runner: runnerId });
+          log.error(`Could not answer a poll: ${describeError(error)}`, { runner: runnerId });
           return false;
         }
       };
       const scheduleRedelivery = (): void => {
         clearTimeout(redelivery);
         const ms = this.#untilRedelivery(runnerId);
-        if (ms !== null) redelivery = setTimeout(look, ms);
+        if (ms !== null) redelivery = setTimeout(tryAnswer, ms);
       };
       const end = (): void => finish(null);
-      const waiter: Waiter = { runnerId, offer, look, end };
+      const waiter: Waiter = { runnerId, offer, tryAnswer, end };
       const timeout = setTimeout(end, pollTimeoutMs);
       signal.addEventListener("abort", end, { once: true });
       waiters.add(waiter);
@@ -90,7 +90,7 @@ export class Polls {
   }
 
   /** Stops come first, so that a stream of new runs cannot hold them up. */
-  #look(runnerId: string, takesRuns: boolean): PollAnswer {
+  #find(runnerId: string, takesRuns: boolean): PollAnswer {
     const { runners, claims, transitions, outputs, log } = this.#parts;
     const runner = runners.find(runnerId);
     if (runner === null) return { deregistered: true };
@@ -98,16 +98,19 @@ export class Polls {
     if (stops.length > 0) return { stop_runs: stops };
     if (runner.deregistered) {
       transitions.removeRunner(runnerId, false);
-      log.info("runner deregistered", { runner: runnerId });
+      log.info("Runner deregistered", { runner: runnerId });
       return { deregistered: true };
     }
     const run = takesRuns ? claims.claim(runner) : null;
-    if (run === null) return wantedOf(outputs.due(runnerId));
-    log.info(`run ${run.run_id} claimed`, { run: run.run_id, session: run.session_id, runner: runnerId });
+    if (run === null) return outputRequests(outputs.due(runnerId));
+    log.info("Run claimed", { run: run.run_id, session: run.session_id, runner: runnerId });
     return { run: wireRun(run) };
   }
 
-  /** The runs that this runner is to stop and was not told of just now. The state counts, not the request: a lost answer is repeated. */
+  /**
+   * The runs that the runner must stop, without recently delivered stops. The status of the run decides, not the
+   * request: a stop in a lost answer is delivered again.
+   */
   #dueStops(runnerId: string): string[] {
     const stopping = this.#parts.runs.stoppingOf(runnerId);
     const sentAt = this.#stopsSentAt.get(runnerId);
@@ -129,7 +132,7 @@ export class Polls {
   }
 }
 
-/** Last of all: whoever looks at something can wait. */
-function wantedOf(due: OutputWanted[]): PollAnswer {
+/** Requests for output have the lowest priority: a viewer can wait. */
+function outputRequests(due: OutputWanted[]): PollAnswer {
   return due.length === 0 ? null : { output_wanted: due };
 }

@@ -5,22 +5,18 @@ import type { RunRow } from "../store/run-row.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
 /**
- * The reasons for which another attempt may end otherwise. An agent that failed at its task, one that took too long and a run that
- * nobody may take are not among them: they would only cost the same again.
+ * The transient reasons. Not among them: an agent that failed at its task, a time-out, a run without a matching runner.
+ * A retry of these would only cost the same again.
  */
-const WORTH_ANOTHER_ATTEMPT: ReadonlySet<FailureReason> = new Set([
-  "temporary",
-  "interrupted",
-  "not_started",
-  "runner_lost",
-]);
+const TRANSIENT: ReadonlySet<FailureReason> = new Set(["temporary", "interrupted", "not_started", "runner_lost"]);
 
 const FIRST_DELAY_SECONDS = 10;
 const LONGEST_DELAY_MS = 3_600_000;
 
 /**
- * Another attempt is a run of its own: how each one ended, and when, stays to be seen, and a runner never meets the same run twice.
- * The failed run names it (`retried_by`) and is told to nobody as an end; it keeps the turn of the session.
+ * Creates the next attempt of a failed run. Each attempt is a run of its own, so its ending stays visible and a runner
+ * never sees the same run twice. The failed run names the next attempt in `retried_by`, and its failure triggers no
+ * callback. The next attempt keeps the turn of the session.
  */
 export class Retries {
   readonly #store: Store;
@@ -31,18 +27,20 @@ export class Retries {
     this.#queue = queue;
   }
 
-  /** The next attempt of a run that has failed, in the transaction that ends it; null if there is to be none. */
+  /** Creates the next attempt. Call in the transaction that ends `run`. Null: the run is not retried. */
   next(run: RunRow, reason: FailureReason | null): RunRow | null {
-    if (reason === null || !WORTH_ANOTHER_ATTEMPT.has(reason) || run.attempt >= run.max_attempts) return null;
+    if (reason === null || !TRANSIENT.has(reason) || run.attempt >= run.max_attempts) return null;
     const notBefore = isoTime(delayMs(run));
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     const next = this.#store.db
       .query<RunRow, [string, string, string, number]>(
-        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id, execution_mode, demands, status,
-           created_at, priority, not_before, expires_at, attempt, max_attempts, retry_delay_seconds, retry_of, traceparent, tracestate)
-         SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id, execution_mode, demands, 'pending',
-           ?, priority, ?, expires_at, attempt + 1, max_attempts, retry_delay_seconds, run_id, traceparent, tracestate FROM runs WHERE seq = ?
-         RETURNING *`,
+        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
+           execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
+           retry_delay_seconds, retry_of, traceparent, tracestate)
+         SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id,
+           execution_mode, demands, 'pending', ?, priority, ?, expires_at, attempt + 1, max_attempts,
+           retry_delay_seconds, run_id, traceparent, tracestate
+         FROM runs WHERE seq = ? RETURNING *`,
       )
       .get(`run_${randomHex12()}`, isoTime(), notBefore, run.seq);
     if (next === null) return null;

@@ -10,8 +10,8 @@ type QueuedRun = Pick<RunRow, "seq" | "session_id" | "demands" | "not_before">;
 const COLUMNS = "seq, session_id, demands, not_before";
 
 /**
- * What each pending run waits for. The runs of one session are executed one after the other, in order of creation; a run that is
- * scheduled for later is not in that order until its time has come, while one that is to be tried again keeps its turn.
+ * Sets `waiting_for` of pending runs. The runs of a session are executed in order of creation. A scheduled run joins
+ * that order when its time comes; a retry keeps the turn of the failed run.
  */
 export class RunQueue {
   readonly #store: Store;
@@ -26,7 +26,7 @@ export class RunQueue {
     this.#noMatchTimeoutMs = noMatchTimeoutMs;
   }
 
-  /** A new run: it waits for its time, for its turn or, if it is that already, for a runner. */
+  /** Queues a new run: it waits for its time, for its turn, or for a runner if its turn has come. */
   enter(run: QueuedRun): void {
     if (run.not_before !== null && run.not_before > isoTime()) {
       this.#set(run.seq, "time");
@@ -37,13 +37,13 @@ export class RunQueue {
     this.advance(run.session_id);
   }
 
-  /** A failed run's next attempt: it is its session's turn still, and waits for its time. */
+  /** Queues a retry: it holds the turn of its session and waits for its time. */
   enterRetry(run: QueuedRun): void {
     this.#set(run.seq, "retry");
     this.#deadlines.expect(Date.parse(run.not_before ?? isoTime()));
   }
 
-  /** The session may have become free: if so, its next run is offered to the runners. */
+  /** Offers the next run of the session to the runners if no run holds the turn. */
   advance(sessionId: string): void {
     const { db } = this.#store;
     if (db.query(`SELECT 1 FROM runs WHERE session_id = ? AND ${AT_HEAD}`).get(sessionId) !== null) return;
@@ -55,7 +55,7 @@ export class RunQueue {
     if (next !== null) this.offer(next);
   }
 
-  /** The run may be claimed from now on, once this is committed. Its time to find a runner begins. */
+  /** Makes the run claimable after the commit. The time-out for a matching runner starts now. */
   offer(run: QueuedRun): void {
     this.#store.db
       .query("UPDATE runs SET waiting_for = 'runner', timeout_at = ? WHERE seq = ?")
@@ -64,11 +64,12 @@ export class RunQueue {
     this.#store.afterCommit(() => this.#waiters.offer(demandsOf(run)));
   }
 
-  /** Lets in the runs whose time has come, `most` at a time; how many there were. */
+  /** Queues up to `most` runs whose time has come; returns how many. */
   admitDue(most: number): number {
     const due = this.#store.db
       .query<QueuedRun & { waiting_for: WaitingFor }, [string, number]>(
-        `SELECT ${COLUMNS}, waiting_for FROM runs WHERE waiting_for IN ('time','retry') AND not_before <= ? ORDER BY not_before LIMIT ?`,
+        `SELECT ${COLUMNS}, waiting_for FROM runs
+         WHERE waiting_for IN ('time','retry') AND not_before <= ? ORDER BY not_before LIMIT ?`,
       )
       .all(isoTime(), most);
     if (due.length === 0) return 0;

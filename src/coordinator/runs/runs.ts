@@ -26,7 +26,7 @@ type SessionFields = {
   readonly project_dir: string | null;
 };
 
-/** Creates runs and finds them. How they change is in `run-transitions.ts`, who gets them in `claims.ts`, lists in `run-lists.ts`. */
+/** Creates and finds runs. `run-transitions.ts` changes them, `claims.ts` gives them to runners. */
 export class Runs {
   readonly #parts: RunsParts;
 
@@ -58,12 +58,12 @@ export class Runs {
     });
   }
 
-  /** A session's runs that have not ended, in order of creation; without those whose scheduled time is yet to come. */
+  /** A session's open runs in order of creation, without runs scheduled for later. */
   openOf(sessionId: string): RunRow[] {
     return this.allOpenOf(sessionId).filter((run) => run.waiting_for !== "time");
   }
 
-  /** All of a session's runs that have not ended, in order of creation; at most one of them is not pending. */
+  /** All open runs of a session in order of creation; at most one is not pending. */
   allOpenOf(sessionId: string): RunRow[] {
     return this.#parts.store.db
       .query<RunRow, [string]>(
@@ -83,7 +83,7 @@ export class Runs {
     return newest === null ? {} : traceFields(newest);
   }
 
-  /** What a runner has been given and has not ended. */
+  /** The runs that a runner has claimed and that have not ended. */
   activeOf(runnerId: string): RunRow[] {
     return this.#parts.store.db
       .query<RunRow, [string]>(
@@ -92,7 +92,7 @@ export class Runs {
       .all(runnerId);
   }
 
-  /** The ids of those that its runner is to stop. Of all runs few are at a time: found by their status, however many the runner has. */
+  /** The ids of the runs that the runner must stop. Few runs are stopping at a time: the index by status is fastest. */
   stoppingOf(runnerId: string): string[] {
     return this.#parts.store.db
       .query<{ run_id: string }, [string]>(
@@ -102,7 +102,7 @@ export class Runs {
       .map((row) => row.run_id);
   }
 
-  /** How many the runner has been given and has not ended. */
+  /** The number of runs in `activeOf`. */
   activeCount(runnerId: string): number {
     const row = this.#parts.store.db
       .query<{ n: number }, [string]>(
@@ -149,8 +149,9 @@ export class Runs {
     const trace = traceFields(body);
     store.db
       .query(
-        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id, execution_mode, demands, status,
-           created_at, timeout_at, priority, not_before, expires_at, max_attempts, retry_delay_seconds, traceparent, tracestate)
+        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
+           execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
+           retry_delay_seconds, traceparent, tracestate)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
@@ -179,7 +180,7 @@ export class Runs {
   }
 }
 
-/** The time to live counts from when the run may start. */
+/** The time to live begins when the run may start. */
 function expiryOf(notBefore: string | null, ttlMs: number): string {
   return new Date(Math.max(Date.now(), notBefore === null ? 0 : Date.parse(notBefore)) + ttlMs).toISOString();
 }

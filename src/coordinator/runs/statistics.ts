@@ -1,14 +1,14 @@
 import type { RunRow } from "../store/run-row.ts";
 import type { Store } from "../store/store.ts";
 
-/** How a run has ended, for the statistics. */
+/** The ending of a run. */
 export interface EndedRun {
   readonly run: RunRow;
   readonly status: "completed" | "failed" | "stopped";
   readonly completedAt: string;
 }
 
-/** One hour's runs. Sums are of the runs that ended in it. */
+/** Counts and sums over the runs that ended in one hour. */
 export interface HourOfRuns {
   readonly hour: string;
   readonly completed: number;
@@ -19,7 +19,7 @@ export interface HourOfRuns {
   readonly total_cost_usd: number;
 }
 
-/** So many runs took at most this long and longer than the step before; null: longer than every step. */
+/** A step of a histogram: runs that took at most `up_to_ms`, but longer than the step before. Null: no limit. */
 export interface TimeStep {
   readonly up_to_ms: number | null;
   readonly runs: number;
@@ -29,7 +29,7 @@ const STEPS_MS = [
   100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000,
   7_200_000, 21_600_000, 86_400_000,
 ] as const;
-/** Stands for "longer" in the database. */
+/** Stands for a time above all steps in the database. */
 const BEYOND = -1;
 
 interface HourRow {
@@ -41,7 +41,7 @@ interface HourRow {
   readonly total_cost_usd: number;
 }
 
-/** What has become of the runs, counted as they end: by the hour, so that a question costs the same with ten runs and a million. */
+/** Endings of runs, summed per hour: a query costs the same with ten runs and with a million. */
 export class Statistics {
   readonly #store: Store;
   readonly #sinceStart = { completed: 0, failed: 0, stopped: 0 };
@@ -50,7 +50,7 @@ export class Statistics {
     this.#store = store;
   }
 
-  /** To be called in the transaction that ends the run. */
+  /** Call in the transaction that ends the run. */
   ended({ run, status, completedAt }: EndedRun): void {
     const hour = `${completedAt.slice(0, 13)}:00:00.000Z`;
     const waitMs = waitOf(run);
@@ -59,20 +59,20 @@ export class Statistics {
     this.#store.db
       .query(
         `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms, run_ms = run_ms + excluded.run_ms,
-           total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
+         ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms,
+           run_ms = run_ms + excluded.run_ms, total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
       )
       .run(hour, status, waitMs ?? 0, runMs ?? 0, run.total_cost_usd ?? 0);
     if (waitMs !== null) this.#count(hour, "wait", waitMs);
     if (runMs !== null) this.#count(hour, "run", runMs);
   }
 
-  /** How many runs have ended since this program started. */
+  /** Endings since this process started. */
   get sinceStart(): Readonly<Record<EndedRun["status"], number>> {
     return this.#sinceStart;
   }
 
-  /** The hours in which something ended, the oldest first. */
+  /** The hours in which runs ended, oldest first. */
   hours(since: string): HourOfRuns[] {
     const rows = this.#store.db
       .query<HourRow, [string]>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour")
@@ -99,7 +99,7 @@ export class Statistics {
     return [...hours.values()];
   }
 
-  /** How long runs waited for a runner, or ran. */
+  /** The histogram of the times that runs waited for a runner, or ran. */
   distribution(what: "wait" | "run", since: string): TimeStep[] {
     const counts = this.#store.db
       .query<{ up_to_ms: number; runs: number }, [string, string]>(
@@ -113,7 +113,7 @@ export class Statistics {
     ];
   }
 
-  /** Forgets the hours before. */
+  /** Deletes the hours before `before`. */
   forget(before: string): void {
     this.#store.db.query("DELETE FROM run_hours WHERE hour < ?").run(before);
     this.#store.db.query("DELETE FROM run_times WHERE hour < ?").run(before);
@@ -122,20 +122,21 @@ export class Statistics {
   #count(hour: string, what: "wait" | "run", ms: number): void {
     this.#store.db
       .query(
-        "INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET runs = runs + 1",
+        `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
+         ON CONFLICT DO UPDATE SET runs = runs + 1`,
       )
       .run(hour, what, STEPS_MS.find((step) => ms <= step) ?? BEYOND);
   }
 }
 
-/** How long the run has run; null if it never started. */
+/** From start to end; null if the run never started. */
 export function runMsOf({ started_at }: RunRow, completedAt: string): number | null {
   return started_at === null ? null : Math.max(0, Date.parse(completedAt) - Date.parse(started_at));
 }
 
-/** From when it might have started until it did; null if it never did. */
+/** From the earliest possible start to the start; null if the run never started. */
 function waitOf({ created_at, not_before, started_at }: RunRow): number | null {
   if (started_at === null) return null;
-  const mightHave = Math.max(Date.parse(created_at), not_before === null ? 0 : Date.parse(not_before));
-  return Math.max(0, Date.parse(started_at) - mightHave);
+  const claimableAt = Math.max(Date.parse(created_at), not_before === null ? 0 : Date.parse(not_before));
+  return Math.max(0, Date.parse(started_at) - claimableAt);
 }

@@ -1,23 +1,20 @@
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 
-/** What is done by the passing of time alone. */
+/** Work that only the clock triggers. */
 export interface Clockwork {
-  /** When the next thing is due, as `Date.now()` counts; null if nothing is. */
+  /** The next deadline, in ms since the epoch; null without one. */
   readonly nextAt: () => number | null;
-  /** Does what is due, or a part of it; how much was done. */
+  /** Does the due work, or a part of it; returns how many items. */
   readonly act: () => number;
 }
 
-/** A clock that was set, or a machine that slept, is noticed after this long. */
+/** Bounds the delay after a change of the clock or a suspend of the machine. */
 const LONGEST_WAIT_MS = 60_000;
-/** Where nothing could be done about what is due, it is not looked at again at once. */
-const AFTER_FAULT_MS = 1_000;
+/** Delays the retry after an error, which would otherwise repeat in a tight loop. */
+const RETRY_DELAY_MS = 1_000;
 
-/**
- * One timer for everything that is due at a time: it is set for the earliest, which the database knows. Whoever writes something that
- * may be due earlier says so with `expect`.
- */
+/** One timer for all deadlines, set for the earliest in the database. Code that writes a deadline calls `expect`. */
 export class Deadlines implements Disposable {
   readonly #log: Log;
   #clockwork: Clockwork | undefined;
@@ -33,7 +30,7 @@ export class Deadlines implements Disposable {
     this.#setFor(clockwork.nextAt() ?? Infinity);
   }
 
-  /** Something will be due then (as `Date.now()` counts). A transaction that is undone costs one look too many. */
+  /** Sets the timer for `at` (ms since the epoch) if that is earlier. A rollback costs one needless wake-up. */
   expect(at: number): void {
     if (this.#clockwork !== undefined && at < this.#wakesAt) this.#setFor(at);
   }
@@ -57,8 +54,8 @@ export class Deadlines implements Disposable {
       const done = clockwork.act();
       this.#setFor(clockwork.nextAt() ?? Infinity, done > 0 ? 1 : 10);
     } catch (error) {
-      this.#log.error(`what is due: ${describeError(error)}`);
-      this.#setFor(0, AFTER_FAULT_MS);
+      this.#log.error(`Timed work failed: ${describeError(error)}`);
+      this.#setFor(0, RETRY_DELAY_MS);
     }
   }
 }

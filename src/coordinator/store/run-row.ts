@@ -1,6 +1,6 @@
 import type { Demands, FailureReason, RunStatus, WaitingFor } from "../../protocol/run.ts";
 
-/** A run as the database has it. Times are ISO 8601 in UTC. */
+/** A row of the table `runs`. Times are ISO 8601 in UTC. */
 export interface RunRow {
   readonly seq: number;
   readonly run_id: string;
@@ -16,7 +16,7 @@ export interface RunRow {
   readonly status: RunStatus;
   readonly runner_id: string | null;
   readonly error: string | null;
-  /** Why it failed; null where nobody said. */
+  /** Why the run failed; null if unknown. */
   readonly reason: FailureReason | null;
   readonly created_at: string;
   readonly claimed_at: string | null;
@@ -26,7 +26,7 @@ export interface RunRow {
   readonly priority: number;
   readonly waiting_for: WaitingFor | null;
   readonly not_before: string | null;
-  /** A run that is still pending then fails. */
+  /** When a pending run fails as expired. */
   readonly expires_at: string | null;
   readonly attempt: number;
   readonly max_attempts: number;
@@ -37,16 +37,16 @@ export interface RunRow {
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
-  /** What is known beside the ending: what a runner that was given up told when it came back. */
+  /** What a runner that was given up reported when it came back. */
   readonly note: string | null;
-  /** The trace that it belongs to (W3C Trace Context). */
+  /** The trace of the run (W3C Trace Context). */
   readonly traceparent: string | null;
   readonly tracestate: string | null;
-  /** Until when a claim holds without a `started`. */
+  /** When a claim without `started` ends. */
   readonly lease_until: string | null;
-  /** What the session's status was before the claim, for a claim that is lost. */
+  /** The session's status before the claim; a released claim restores it. */
   readonly session_status_before: string | null;
-  /** The last event before the claim: what came later is this run's. */
+  /** The `seq` of the last event before the claim; later events of the session are this run's. */
   readonly events_before: number;
 }
 
@@ -54,7 +54,7 @@ export function demandsOf({ demands }: Pick<RunRow, "demands">): Demands | null 
   return demands === null ? null : (JSON.parse(demands) as Demands);
 }
 
-/** A run as the API shows it (protocol, section 3), every key always present. */
+/** The run in the API (protocol, section 3); every key is always present. */
 export function wireRun(run: RunRow): Record<string, unknown> {
   const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...shown } = run;
   return { ...shown, demands: demandsOf(run) };

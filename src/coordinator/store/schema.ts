@@ -1,22 +1,22 @@
-/** The database's layout. A change of layout raises the version and adds a step to `MIGRATIONS`. */
+/** The database schema. A change of the schema adds a step to `MIGRATIONS`, which raises the version. */
 
-/** Marks the file as ours, so that a foreign SQLite file is not written into by mistake ("ARco"). */
+/** Identifies our database files, so that we never write into another program's SQLite file ("ARco"). */
 export const APPLICATION_ID = 0x4152636f;
 
 /**
- * The two kinds of runs that are looked for all the time. The partial indexes below hold only these, so that a million
- * ended runs cost nothing; SQLite uses them only where a query repeats the condition word for word.
+ * The conditions of the partial indexes, which ignore ended runs: a million of them cost nothing. SQLite uses a partial
+ * index only if the query repeats the condition word for word.
  */
 export const ACTIVE = "status IN ('claimed','running','stopping')";
 export const OPEN = "status IN ('pending','claimed','running','stopping')";
 
-/** The run of a session whose turn it is: there is one at most, which `runs_at_head` ensures. */
+/** The run whose turn it is in its session; `runs_at_head` ensures that there is at most one. */
 export const AT_HEAD = `(${ACTIVE} OR waiting_for IN ('runner','retry'))`;
 
-/** What a run demands, as text that compares: runs of the same demands stand in one queue. */
+/** The demands of a run as comparable text: runs with equal demands share a queue. */
 export const DEMAND_CLASS = "ifnull(demands, '')";
 
-/** Times are ISO 8601 in UTC with milliseconds, so that they compare as text. `seq` is the order of creation. */
+/** Times are ISO 8601 in UTC with milliseconds, so they compare as text. `seq` is the order of creation. */
 const VERSION_1 = `
   CREATE TABLE sessions (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -109,9 +109,9 @@ const VERSION_1 = `
 `;
 
 /**
- * Priorities, schedules, retries, costs, statistics, idempotency keys. The queue of `waiting_for = 'runner'` takes the place of
- * `runs_pending`: a claim looks only at runs that may be claimed, however many wait for something else.
- * Statistics begin with this version; they are kept by the hour, so that no question about them reads the runs.
+ * Adds priorities, schedules, retries, costs, statistics and idempotency keys. The queue of `waiting_for = 'runner'`
+ * replaces `runs_pending`, so a claim reads only claimable runs. Statistics begin with this version. They are stored
+ * per hour, so a query never reads the runs.
  */
 const VERSION_2 = `
   ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
@@ -182,15 +182,15 @@ const VERSION_2 = `
   CREATE INDEX idempotency_keys_by_age ON idempotency_keys(created_at);
 `;
 
-/** The trace that a run belongs to. */
+/** Adds the trace of a run. */
 const VERSION_3 = `
   ALTER TABLE runs ADD COLUMN traceparent TEXT;
   ALTER TABLE runs ADD COLUMN tracestate TEXT;
 `;
 
 /**
- * What reconciliation needs: the process of a runner, what a runner that was given up did afterwards, and the history of
- * the database itself, by which a restored backup is noticed.
+ * For reconciliation: the process of a runner, the late report of a runner that was given up, and the history of the
+ * database itself, which shows that a backup was restored.
  */
 const VERSION_4 = `
   ALTER TABLE runners ADD COLUMN instance_id TEXT;
@@ -205,5 +205,5 @@ const VERSION_4 = `
   INSERT INTO counters (name, value) VALUES ('moves', 0);
 `;
 
-/** The n-th step leads from version n to n + 1. */
+/** Step n migrates version n to n + 1. */
 export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];

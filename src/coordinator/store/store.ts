@@ -4,24 +4,26 @@ import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
-// A run alone takes two dozen statements, all of the coordinator about a hundred. Bun keeps twenty, and drops the one that was used longest ago:
-// with more than that in turn, each is compiled anew each time, which takes longer than to carry it out.
+// A run takes two dozen statements, the coordinator about a hundred. Bun caches only twenty, least recently used first
+// out. Statements that rotate beyond the limit are compiled each time, which takes longer than executing them.
 Database.MAX_QUERY_CACHE_SIZE = 100;
 
 /**
- * The coordinator's database and its only way to write.
+ * The coordinator's database. All writes go through `write`.
  *
- * An answered write survives a crash of the process: it was committed to the WAL, which the operating system then holds.
- * `synchronous = NORMAL` does not wait for the disk at each commit (a tenfold gain), so a power cut may lose the last
- * moments, but never leaves the file damaged. One process at a time: the file is locked exclusively, because who waits
- * for a run is known in memory only and two coordinators would not see each other's.
+ * A committed write survives a crash of the process: it is in the WAL, which the operating system holds.
+ * `synchronous = NORMAL` does not wait for the disk at each commit (ten times faster). A power cut may lose the last
+ * writes but never corrupts the file.
+ *
+ * One process at a time: the file is locked exclusively. The open polls are known in memory only, so two coordinators
+ * would not see each other's polls.
  */
 export class Store {
   readonly db: Database;
   readonly #log: Log;
   #effects: (() => void)[] = [];
 
-  /** Throws a UserError where the file is another program's, a newer version's, or in use. */
+  /** UserError: the file is another program's, a newer version's, or in use. */
   constructor(path: string, log: Log) {
     this.#log = log;
     this.db = openPrivate(path);
@@ -30,9 +32,9 @@ export class Store {
       this.db.run("PRAGMA locking_mode = EXCLUSIVE");
       this.db.run("PRAGMA journal_mode = WAL");
       this.db.run("PRAGMA synchronous = NORMAL");
-      // 16 MiB. Carrying the log into the file waits for the disk; pages that were written several times are carried once.
+      // 4000 pages are 16 MiB. A checkpoint waits for the disk but writes a page once, however often it changed.
       this.db.run("PRAGMA wal_autocheckpoint = 4000");
-      // What one statement would undo (a retry is a copy of its run) goes into a file in /var/tmp otherwise, prompts and all.
+      // SQLite otherwise writes the undo data of a statement, with prompts, into a file in /var/tmp.
       this.db.run("PRAGMA temp_store = MEMORY");
       this.write(() => this.#migrate(path));
     } catch (error) {
@@ -41,7 +43,7 @@ export class Store {
     }
   }
 
-  /** Runs `work` in one transaction: all of it is kept or, if it throws, nothing. A call inside another joins that one. */
+  /** Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. */
   write<T>(work: () => T): T {
     if (this.db.inTransaction) return work();
     this.db.query("BEGIN IMMEDIATE").run();
@@ -51,7 +53,7 @@ export class Store {
       this.db.query("COMMIT").run();
     } catch (error) {
       this.#effects = [];
-      // A failed COMMIT (full disk) may have rolled back by itself.
+      // After a failed COMMIT (full disk), SQLite may have rolled back already.
       if (this.db.inTransaction) this.db.run("ROLLBACK");
       throw error;
     }
@@ -61,7 +63,7 @@ export class Store {
     return result;
   }
 
-  /** What others are to see only if the transaction holds: run after its commit, dropped with it, never failing it. */
+  /** Runs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are only logged. */
   afterCommit(effect: () => void): void {
     if (this.db.inTransaction) this.#effects.push(effect);
     else this.#perform(effect);
@@ -76,7 +78,7 @@ export class Store {
     try {
       effect();
     } catch (error) {
-      this.#log.error(`after a commit: ${describeError(error)}`);
+      this.#log.error(`Effect after a commit failed: ${describeError(error)}`);
     }
   }
 
@@ -85,12 +87,12 @@ export class Store {
     const isNew = version === 0 && this.db.query("SELECT 1 FROM sqlite_schema LIMIT 1").get() === null;
     if (!isNew && this.#pragma("application_id") !== APPLICATION_ID) {
       throw new UserError(`${path} is not a coordinator's database`, {
-        hint: "choose another file for the coordinator's data",
+        hint: "Choose another state folder with --state-dir",
       });
     }
     if (version > MIGRATIONS.length) {
       throw new UserError(`${path} was written by a newer version of agent-runner`, {
-        hint: "use that version, or another file",
+        hint: "Use that version, or choose another state folder with --state-dir",
       });
     }
     for (const step of MIGRATIONS.slice(version)) this.db.run(step);
@@ -103,7 +105,7 @@ export class Store {
   }
 }
 
-/** Others on this machine cannot read it: it holds prompts and results. SQLite gives its side files the same mode. */
+/** Opens the file with mode 0600: it holds prompts and results. SQLite gives its side files the same mode. */
 function openPrivate(path: string): Database {
   try {
     closeSync(openSync(path, "a", 0o600));
@@ -118,14 +120,14 @@ function openingError(path: string, cause: unknown): unknown {
   if (cause instanceof UserError) return cause;
   if (errorCode(cause) === "SQLITE_BUSY") {
     return new UserError(`${path} is in use by another coordinator`, {
-      hint: "stop that one first, or choose another file",
+      hint: "Stop that coordinator first, or choose another state folder with --state-dir",
       cause,
     });
   }
-  return new UserError(`cannot open the coordinator's database ${path}: ${describeError(cause)}`, { cause });
+  return new UserError(`Cannot open the coordinator's database ${path}: ${describeError(cause)}`, { cause });
 }
 
-/** The present moment, or `ms` after it, as it is stored and shown. */
+/** The time in `ms` milliseconds from now, in the stored format. */
 export function isoTime(ms = 0): string {
   return new Date(Date.now() + ms).toISOString();
 }

@@ -1,12 +1,12 @@
-/** Every waiting time of the coordinator. Tests shorten them; the program uses the defaults. */
+/** Every timing of the coordinator. Tests shorten them; the program uses the defaults. */
 export interface CoordinatorTimings {
-  /** How long a poll is held open before it is answered with 204. */
+  /** How long a poll stays open before it is answered with nothing. */
   readonly pollTimeoutMs: number;
-  /** A claimed run whose `started` (or lease renewal) does not come for this long goes back to pending. */
+  /** The lease: a claimed run without `started` or renewal goes back to pending after this long. */
   readonly claimLeaseMs: number;
-  /** A run with demands that no runner could take for this long fails. */
+  /** A run with demands fails if no runner could claim it for this long. */
   readonly noMatchTimeoutMs: number;
-  /** A runner without a heartbeat for this long is stale: its identity may be registered again. */
+  /** A runner without a heartbeat for this long is stale: another process may register its identity. */
   readonly staleAfterMs: number;
   /** A runner without a heartbeat for this long is removed. */
   readonly removeAfterMs: number;
@@ -15,15 +15,15 @@ export interface CoordinatorTimings {
   /** How long a start gives out no run while known runners have not said what they hold. */
   readonly startGateMs: number;
   readonly sseHeartbeatMs: number;
-  /** What the answer to a registration asks of the runner; seconds, because the wire says seconds. */
+  /** Sent to runners, in seconds like the wire format. */
   readonly heartbeatIntervalSeconds: number;
-  /** A stop that was handed out is repeated after this long, until the run's end is reported. */
+  /** A delivered stop is delivered again after this long, until the runner reports the end of the run. */
   readonly stopRedeliveryMs: number;
-  /** How long a runner may take to show the output of a run. */
+  /** How long a runner may take to send the output of a run. */
   readonly outputTimeoutMs: number;
-  /** What ended longer ago than is kept is looked for so often. */
+  /** The interval of the housekeeping. */
   readonly housekeepingEveryMs: number;
-  /** A connection with nothing under way is cut after this many seconds; polls and streams are not. */
+  /** An idle connection is closed after this many seconds; polls and streams are exempt. */
   readonly idleTimeoutSeconds: number;
 }
 
