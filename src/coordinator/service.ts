@@ -33,7 +33,7 @@ import { Sessions } from "./sessions/sessions.ts";
 import { UsageLedger } from "./sessions/usage-ledger.ts";
 import { Deadlines } from "./store/deadlines.ts";
 import { History } from "./store/history.ts";
-import { Store } from "./store/store.ts";
+import { type Durability, Store } from "./store/store.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
 import { sweepOf } from "./sweep.ts";
 
@@ -48,11 +48,14 @@ export interface ServiceOptions {
   readonly agentsDir?: string;
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
+  /** Default: `disk`. */
+  readonly durability?: Durability;
 }
 
 /** The coordinator behind its HTTP server. */
 export interface Service {
   readonly router: Router;
+  readonly store: Store;
   readonly counts: () => WorkCounts;
   /** Ends open polls and streams and all timers, so that the server can stop. */
   release(): void;
@@ -76,6 +79,7 @@ export function openService(options: ServiceOptions): Service {
   });
   return {
     router: createRouter(parts, timings, log),
+    store,
     counts: () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart }),
     release() {
       deadlines[Symbol.dispose]();
@@ -92,11 +96,11 @@ export function openService(options: ServiceOptions): Service {
 
 /** Every part, from the database upwards; none of them has started. */
 function createParts(
-  { databasePath, agentsDir, callbacks: timing = "together", log }: ServiceOptions,
+  { databasePath, agentsDir, callbacks: timing = "together", durability = "disk", log }: ServiceOptions,
   timings: CoordinatorTimings,
 ) {
   const { noMatchTimeoutMs, claimLeaseMs, pollTimeoutMs, stopRedeliveryMs } = timings;
-  const store = new Store(databasePath, log);
+  const store = new Store(databasePath, log, durability);
   const deadlines = new Deadlines(log);
   const waiters = new PollWaiters();
   const broadcast = new Broadcast(timings.sseHeartbeatMs);
@@ -148,7 +152,7 @@ function createParts(
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
   const { store, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
   const router: Router = new Router(
-    { "GET /health": () => Response.json({ status: "healthy" }), "GET /openapi.json": () => describeApi(router.names) },
+    { "GET /health": () => health(store), "GET /openapi.json": () => describeApi(router.names) },
     runnerRoutes({ ...parts, timings, log }),
     runRoutes(store, runs, transitions, keys),
     outputRoutes(runs, runners, outputs),
@@ -157,6 +161,13 @@ function createRouter(parts: ReturnType<typeof createParts>, timings: Coordinato
     statsRoutes(store, runners, statistics),
   );
   return router;
+}
+
+/** For probes: 503 with the reason while the database cannot be used. */
+function health(store: Store): Response {
+  const fault = store.probe();
+  if (fault === null) return Response.json({ status: "healthy" });
+  return Response.json({ status: "unhealthy", detail: fault }, { status: 503 });
 }
 
 /** Loads the JSON Schema conversion on first use: nothing else needs it. */

@@ -5,19 +5,21 @@ import { answerPage, isOfPage } from "./dashboard-page.ts";
 import { corsHeaders, guard } from "./guard.ts";
 import { refusalResponse } from "./refusal-status.ts";
 import type { Router } from "./router.ts";
+import type { Store } from "../store/store.ts";
 
 export interface Answering {
   readonly token?: string;
   readonly log: Log;
   /** Null while the coordinator opens or closes. */
   readonly router: Router | null;
+  readonly store: Store | null;
 }
 
 /** Answers one request of the server. Never rejects: an unexpected error is logged and becomes a 500. */
 export async function answer(
   request: Request,
   server: Bun.Server<undefined>,
-  { token, log, router }: Answering,
+  { token, log, router, store }: Answering,
 ): Promise<Response> {
   const cors = corsHeaders(request);
   let response: Response;
@@ -30,8 +32,11 @@ export async function answer(
     if (page !== null) return page;
     const { handler, params } = router.find(request.method, url.pathname);
     response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });
+    // What an answer acknowledges, or shows, is on the disk before it leaves.
+    await store?.durable();
   } catch (error) {
-    response = error instanceof Refusal ? refusalResponse(error) : internalError(error, log);
+    const refusal = error instanceof Refusal ? error : store?.health.refusalFor(error);
+    response = refusal ? refusalResponse(refusal) : internalError(error, log);
   }
   for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
   return response;

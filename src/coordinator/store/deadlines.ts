@@ -1,5 +1,6 @@
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { Refusal } from "./refusal.ts";
 
 /** Work that only the clock triggers. */
 export interface Clockwork {
@@ -54,7 +55,8 @@ export class Deadlines implements Disposable {
       const done = clockwork.act();
       this.#setFor(clockwork.nextAt() ?? Infinity, done > 0 ? 1 : 10);
     } catch (error) {
-      this.#log.error(`Timed work failed: ${describeError(error)}`);
+      // A fault of the database is logged by its health, once.
+      if (!(error instanceof Refusal)) this.#log.error(`Timed work failed: ${describeError(error)}`);
       this.#setFor(0, RETRY_DELAY_MS);
     }
   }

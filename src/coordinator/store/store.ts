@@ -1,31 +1,44 @@
 import { Database } from "bun:sqlite";
-import { chmodSync, closeSync, openSync } from "node:fs";
+import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { GroupSync } from "../../process/group-sync.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
+import { StoreHealth } from "./store-health.ts";
 
 // A run takes two dozen statements, the coordinator about a hundred. Bun caches only twenty, least recently used first
 // out. Statements that rotate beyond the limit are compiled each time, which takes longer than executing them.
 Database.MAX_QUERY_CACHE_SIZE = 100;
 
 /**
+ * What survives: `disk`: an acknowledged write survives a power cut. `process`: it survives a crash of the process; a power
+ * cut may lose the last seconds, but never corrupts the file.
+ */
+export type Durability = "disk" | "process";
+
+/**
  * The coordinator's database. All writes go through `write`.
  *
- * A committed write survives a crash of the process: it is in the WAL, which the operating system holds.
- * `synchronous = NORMAL` does not wait for the disk at each commit (ten times faster). A power cut may lose the last
- * writes but never corrupts the file.
+ * A committed write survives a crash of the process: it is in the WAL, which the operating system holds. SQLite does not
+ * wait for the disk at each commit (`synchronous = NORMAL`). Whoever acknowledges a write waits for `durable`: one flush
+ * serves all writes that came meanwhile, and the event loop goes on.
  *
  * One process at a time: the file is locked exclusively. The open polls are known in memory only, so two coordinators
  * would not see each other's polls.
  */
 export class Store {
   readonly db: Database;
+  readonly health: StoreHealth;
   readonly #log: Log;
+  readonly #sync: GroupSync | null;
+  /** A flush failed: what the operating system held may be gone, although it says that it is written. */
+  #isFlushInDoubt = false;
   #effects: (() => void)[] = [];
 
-  /** UserError: the file is another program's, a newer version's, or in use. */
-  constructor(path: string, log: Log) {
+  /** UserError: the file is another program's, a newer version's, damaged, or in use. */
+  constructor(path: string, log: Log, durability: Durability = "disk") {
     this.#log = log;
+    this.health = new StoreHealth(path, log);
     this.db = openPrivate(path);
     try {
       this.db.run("PRAGMA busy_timeout = 2000");
@@ -36,27 +49,57 @@ export class Store {
       this.db.run("PRAGMA wal_autocheckpoint = 4000");
       // SQLite otherwise writes the undo data of a statement, with prompts, into a file in /var/tmp.
       this.db.run("PRAGMA temp_store = MEMORY");
+      requireIntact(this.db, path);
       this.write(() => this.#migrate(path));
+      this.#sync = durability === "disk" ? new GroupSync(`${path}-wal`) : null;
     } catch (error) {
       this.db.close();
       throw openingError(path, error);
     }
   }
 
+  /** Resolves when everything committed so far survives a power cut. Refuses, no-room or unavailable: the disk. */
+  async durable(): Promise<void> {
+    if (this.#sync === null) return;
+    try {
+      // After a failed flush the next one would succeed without the lost pages: write them again, into the file itself.
+      if (this.#isFlushInDoubt) this.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      this.#isFlushInDoubt = false;
+      await this.#sync.synced();
+      this.health.wrote();
+    } catch (error) {
+      this.#isFlushInDoubt = true;
+      throw this.health.refusalFor(error) ?? error;
+    }
+  }
+
+  /** Whether the database can be written now: for a probe, while a fault is known. */
+  probe(): string | null {
+    if (this.health.fault === null) return null;
+    try {
+      this.write(() => this.db.query("UPDATE counters SET value = value WHERE name = 'moves'").run());
+      if (this.#sync === null) this.health.wrote();
+    } catch {
+      // The fault is known already.
+    }
+    return this.health.fault;
+  }
+
   /** Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. */
   write<T>(work: () => T): T {
     if (this.db.inTransaction) return work();
-    this.db.query("BEGIN IMMEDIATE").run();
     let result: T;
     try {
+      this.db.query("BEGIN IMMEDIATE").run();
       result = work();
       this.db.query("COMMIT").run();
     } catch (error) {
       this.#effects = [];
       // After a failed COMMIT (full disk), SQLite may have rolled back already.
       if (this.db.inTransaction) this.db.run("ROLLBACK");
-      throw error;
+      throw this.health.refusalFor(error) ?? error;
     }
+    this.#sync?.written();
     const effects = this.#effects;
     this.#effects = [];
     for (const effect of effects) this.#perform(effect);
@@ -70,7 +113,13 @@ export class Store {
   }
 
   close(): void {
-    this.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#sync?.[Symbol.dispose]();
+    try {
+      this.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      // The WAL stays, and the next start reads it.
+      if (this.health.refusalFor(error) === null) throw error;
+    }
     this.db.close();
   }
 
@@ -105,6 +154,23 @@ export class Store {
   }
 }
 
+/** Larger files are checked while they are in use (`check-database.ts`): this one holds up the start. */
+const CHECKED_AT_START_BYTES = 16 * 1024 * 1024;
+
+/** A damaged file is refused at once: it would be served without a word until the damage is met. */
+function requireIntact(db: Database, path: string): void {
+  if (statSync(path).size > CHECKED_AT_START_BYTES) return;
+  const found = db.query<{ integrity_check: string }, []>("PRAGMA integrity_check(1)").get()?.integrity_check;
+  if (found !== "ok") throw damagedError(path, found ?? "no answer");
+}
+
+export function damagedError(path: string, what: string, cause?: unknown): UserError {
+  return new UserError(`The coordinator's database ${path} is damaged: ${what}`, {
+    hint: "Restore a backup (docs/operating.md, Backup), or move the file away to begin with an empty one",
+    cause,
+  });
+}
+
 /** Opens the file with mode 0600: it holds prompts and results. SQLite gives its side files the same mode. */
 function openPrivate(path: string): Database {
   try {
@@ -124,6 +190,7 @@ function openingError(path: string, cause: unknown): unknown {
       cause,
     });
   }
+  if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(errorCode(cause) ?? "")) return damagedError(path, describeError(cause), cause);
   return new UserError(`Cannot open the coordinator's database ${path}: ${describeError(cause)}`, { cause });
 }
 
