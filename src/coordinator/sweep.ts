@@ -6,7 +6,7 @@ import type { RunRow } from "./store/run-row.ts";
 import type { RunTransitions } from "./runs/run-transitions.ts";
 import type { Runs } from "./runs/runs.ts";
 import type { RunnerRow, Runners } from "./runners/runners.ts";
-import { isoTime, type Store } from "./store/store.ts";
+import { steadyMs, steadyOf, steadyTime, type Store } from "./store/store.ts";
 import type { CoordinatorTimings } from "./store/timings.ts";
 
 export interface SweepParts {
@@ -35,7 +35,11 @@ const DUE = {
     from: "runs INDEXED BY runs_expiring",
     where: "status = 'pending' AND expires_at IS NOT NULL",
   },
-  start: { column: "not_before", from: "runs INDEXED BY runs_scheduled", where: "waiting_for IN ('time','retry')" },
+  retry: {
+    column: "not_before",
+    from: "runs INDEXED BY runs_scheduled",
+    where: "waiting_for IN ('time','retry') AND waiting_for = 'retry'",
+  },
 } as const;
 const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
   .map(({ column, from, where }) => `SELECT min(${column}) AS at FROM ${from} WHERE ${where}`)
@@ -47,6 +51,7 @@ export function sweepOf(parts: SweepParts): Clockwork {
     nextAt: () =>
       earliest(
         nextOfRuns(parts.store),
+        nextSchedule(parts.store),
         ...parts.runners.all().map((runner) => nextOfRunner(runner, parts)),
         ...parts.runs
           .runnersOfStarted()
@@ -61,6 +66,15 @@ function nextOfRuns({ db }: Store): number | null {
   return at === null ? null : Date.parse(at);
 }
 
+/** The earliest schedule, which follows the wall clock. */
+function nextSchedule({ db }: Store): number | null {
+  const query =
+    "SELECT min(not_before) AS at FROM runs INDEXED BY runs_scheduled " +
+    "WHERE waiting_for IN ('time','retry') AND waiting_for = 'time'";
+  const at = db.query<{ at: string | null }, []>(query).get()?.at ?? null;
+  return at === null ? null : steadyOf(Date.parse(at));
+}
+
 function nextOfRunner({ status, runner_id }: RunnerRow, { runs, runners, timings }: SweepParts): number | null {
   const limits = [
     ...(status === "online" ? [timings.staleAfterMs] : []),
@@ -71,7 +85,7 @@ function nextOfRunner({ status, runner_id }: RunnerRow, { runs, runners, timings
 
 /** A limit is due when the silence exceeds it: 1 ms later. */
 function momentAfter(limitMs: number, silenceMs: number): number {
-  return Date.now() + limitMs - silenceMs + 1;
+  return steadyMs() + limitMs - silenceMs + 1;
 }
 
 function earliest(...moments: readonly (number | null)[]): number | null {
@@ -85,7 +99,7 @@ function sweepRuns({ store, queue, transitions }: SweepParts): number {
       .query<RunRow, [string]>(
         `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${BATCH}`,
       )
-      .all(isoTime());
+      .all(steadyTime());
   let done = queue.admitDue(BATCH);
   for (const run of due(DUE.lease)) {
     transitions.leaseEnded(run);

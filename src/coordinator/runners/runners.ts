@@ -3,7 +3,7 @@ import type { Deadlines } from "../store/deadlines.ts";
 import type { Offer } from "./demands.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, type Store } from "../store/store.ts";
 import { type CoordinatorTimings, type Terms, termsOf } from "../store/timings.ts";
 
 export interface RunnerRow {
@@ -164,7 +164,7 @@ export class Runners {
     const now = performance.now();
     this.#heartbeatMs.set(runnerId, now);
     this.#contactMs.set(runnerId, now);
-    this.#deadlines.expect(Date.now() + this.#staleAfterMs);
+    this.#deadlines.expect(steadyMs() + this.#staleAfterMs);
   }
 
   /** Time since the last heartbeat, not counting the coordinator's downtime. */

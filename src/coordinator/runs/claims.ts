@@ -6,7 +6,7 @@ import { demandsOf, type RunRow } from "../store/run-row.ts";
 import { offerOf, type RunnerRow } from "../runners/runners.ts";
 import { DEMAND_CLASS } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyTime, type Store } from "../store/store.ts";
 
 /** The distinct demands of the runs that wait for a runner. Jumps from one value to the next in the index. */
 const DEMAND_CLASSES = `
@@ -75,17 +75,19 @@ export class Claims {
       const renew = this.#store.db.query(
         "UPDATE runs SET lease_until = ? WHERE run_id = ? AND runner_id = ? AND lease_until IS NOT NULL",
       );
-      for (const runId of runIds) renew.run(isoTime(this.#leaseMs), runId, runnerId);
+      for (const runId of runIds) renew.run(steadyTime(this.#leaseMs), runId, runnerId);
     });
   }
 
   /** Call after a restart: while the coordinator was down, no runner could report or claim. */
   renewAll(noMatchTimeoutMs: number): void {
     this.#store.write(() => {
-      this.#store.db.query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL").run(isoTime(this.#leaseMs));
+      this.#store.db
+        .query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL")
+        .run(steadyTime(this.#leaseMs));
       this.#store.db
         .query("UPDATE runs SET timeout_at = ? WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL")
-        .run(isoTime(noMatchTimeoutMs));
+        .run(steadyTime(noMatchTimeoutMs));
     });
   }
 
@@ -106,11 +108,11 @@ export class Claims {
       move(this.#store, pending, "claimed", {
         runner_id: runner.runner_id,
         claimed_at: isoTime(),
-        lease_until: isoTime(this.#leaseMs),
+        lease_until: steadyTime(this.#leaseMs),
       });
       const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(pending.seq);
       if (run === null) throw new Error(`The claimed run ${pending.seq} is gone`);
-      this.#deadlines.expect(Date.now() + this.#leaseMs);
+      this.#deadlines.expect(steadyMs() + this.#leaseMs);
       this.#sessions.update(run.session_id, { status: "running" });
       return run;
     });

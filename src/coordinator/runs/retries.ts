@@ -2,7 +2,7 @@ import type { FailureReason } from "../../protocol/run.ts";
 import { randomHex12 } from "../../protocol/identifiers.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyTime, type Store } from "../store/store.ts";
 
 /**
  * The transient reasons. Not among them: an agent that failed at its task, a time-out, a run without a matching runner.
@@ -30,7 +30,7 @@ export class Retries {
   /** Creates the next attempt. Call in the transaction that ends `run`. Null: the run is not retried. */
   next(run: RunRow, reason: FailureReason | null): RunRow | null {
     if (reason === null || !TRANSIENT.has(reason) || run.attempt >= run.max_attempts) return null;
-    const notBefore = isoTime(delayMs(run));
+    const notBefore = steadyTime(delayMs(run));
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     const next = this.#store.db
       .query<RunRow, [string, string, string, number]>(

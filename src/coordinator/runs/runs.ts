@@ -9,7 +9,7 @@ import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { ACTIVE, OPEN } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyTime, type Store } from "../store/store.ts";
 
 export interface RunsParts {
   readonly store: Store;
@@ -165,7 +165,7 @@ export class Runs {
         body.execution_mode,
         demands === null ? null : JSON.stringify(demands),
         isoTime(),
-        demands === null ? null : isoTime(noMatchTimeoutMs),
+        demands === null ? null : steadyTime(noMatchTimeoutMs),
         body.priority ?? 0,
         notBefore,
         expiresAt,
@@ -182,5 +182,5 @@ export class Runs {
 
 /** The time to live begins when the run may start. */
 function expiryOf(notBefore: string | null, ttlMs: number): string {
-  return new Date(Math.max(Date.now(), notBefore === null ? 0 : Date.parse(notBefore)) + ttlMs).toISOString();
+  return new Date(Math.max(steadyMs(), notBefore === null ? 0 : Date.parse(notBefore)) + ttlMs).toISOString();
 }

@@ -1,6 +1,7 @@
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { Refusal } from "./refusal.ts";
+import { steadyMs } from "./store.ts";
 
 /** Work that only the clock triggers. */
 export interface Clockwork {
@@ -31,7 +32,7 @@ export class Deadlines implements Disposable {
     this.#setFor(clockwork.nextAt() ?? Infinity);
   }
 
-  /** Sets the timer for `at` (ms since the epoch) if that is earlier. A rollback costs one needless wake-up. */
+  /** Sets the timer for `at` (`steadyMs`) if that is earlier. A rollback costs one needless wake-up. */
   expect(at: number): void {
     if (this.#clockwork !== undefined && at < this.#wakesAt) this.#setFor(at);
   }
@@ -43,8 +44,8 @@ export class Deadlines implements Disposable {
 
   #setFor(at: number, leastMs = 1): void {
     clearTimeout(this.#timer);
-    const ms = Math.min(Math.max(at - Date.now(), leastMs), LONGEST_WAIT_MS);
-    this.#wakesAt = Date.now() + ms;
+    const ms = Math.min(Math.max(at - steadyMs(), leastMs), LONGEST_WAIT_MS);
+    this.#wakesAt = steadyMs() + ms;
     this.#timer = setTimeout(() => this.#fire(), ms);
   }
 
