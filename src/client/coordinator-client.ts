@@ -75,9 +75,9 @@ export class CoordinatorClient {
   }
 
   /**
-   * One long poll. Uses `keepalive: false`, because Bun silently repeats a GET when a kept-alive connection turns out
-   * to be dead, and a repeated poll claims a second run. An aborted poll may have claimed a run: abort only a
-   * `stopsOnly` poll, or as a last resort (see `Poller`).
+   * One long poll. Uses `keepalive: false`: on a dead kept-alive connection, Bun would silently repeat the GET, and the
+   * repeated poll would claim a second run. An aborted poll may have claimed a run: abort only a `stopsOnly` poll, or
+   * as a last resort (see `Poller`).
    */
   async poll(
     runnerId: string,
