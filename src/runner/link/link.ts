@@ -1,7 +1,7 @@
 import { delay } from "../../async/delay.ts";
+import { describeMs } from "../../async/describe-ms.ts";
 import type { CoordinatorFailure } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
-import { describeMs } from "../runs/outcome.ts";
 
 /**
  * Whether the coordinator can be reached, as all calls together see it. One line is logged when it goes away and one when it is
