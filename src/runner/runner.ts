@@ -20,7 +20,7 @@ import { adoptRuns } from "./adopt-runs.ts";
 import { Dispatcher, stopRun } from "./dispatcher.ts";
 import { startHeartbeat } from "./polling/heartbeat.ts";
 import { claimMachine, lockIdentity, locksFolder } from "./identity-lock.ts";
-import { Intake } from "./intake.ts";
+import { Intake } from "./runs/intake.ts";
 import { Journal } from "./journal/journal.ts";
 import { leave } from "./leave.ts";
 import { Link } from "./link/link.ts";

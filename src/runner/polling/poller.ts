@@ -3,7 +3,7 @@ import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
 import type { PollMessage } from "../../protocol/poll.ts";
-import type { Intake } from "../intake.ts";
+import type { Intake } from "../runs/intake.ts";
 import type { Link } from "../link/link.ts";
 import type { LostClaims } from "./lost-claims.ts";
 import type { Registration } from "../link/registration.ts";

@@ -3,7 +3,7 @@ import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../../src/client/credentials.ts";
 import { silentLog } from "../../../src/log.ts";
 import type { PollMessage } from "../../../src/protocol/poll.ts";
-import { Intake } from "../../../src/runner/intake.ts";
+import { Intake } from "../../../src/runner/runs/intake.ts";
 import { Link } from "../../../src/runner/link/link.ts";
 import type { LostClaims } from "../../../src/runner/polling/lost-claims.ts";
 import { Poller } from "../../../src/runner/polling/poller.ts";

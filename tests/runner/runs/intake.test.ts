@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Intake, type IntakeOptions } from "../../src/runner/intake.ts";
-import { until } from "../harness/until.ts";
-import { recordedLog } from "./recorded-log.ts";
+import { Intake, type IntakeOptions } from "../../../src/runner/runs/intake.ts";
+import { until } from "../../harness/until.ts";
+import { recordedLog } from "../recorded-log.ts";
 
 interface Machine extends Disposable {
   readonly intake: Intake;

@@ -1,8 +1,8 @@
-import { delay } from "../async/delay.ts";
-import { describeMs } from "../async/describe-ms.ts";
-import { describeError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import { isShortage } from "../process/shortage.ts";
+import { delay } from "../../async/delay.ts";
+import { describeMs } from "../../async/describe-ms.ts";
+import { describeError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { isShortage } from "../../process/shortage.ts";
 
 export interface IntakeOptions {
   readonly log: Log;
