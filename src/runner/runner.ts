@@ -20,6 +20,7 @@ import { adoptRuns } from "./adopt-runs.ts";
 import { Dispatcher, stopRun } from "./dispatcher.ts";
 import { startHeartbeat } from "./polling/heartbeat.ts";
 import { claimMachine, lockIdentity, locksFolder } from "./identity-lock.ts";
+import { Bell } from "./runs/bell.ts";
 import { Intake } from "./runs/intake.ts";
 import { Journal } from "./journal/journal.ts";
 import { leave } from "./leave.ts";
@@ -62,6 +63,7 @@ export class Runner {
   readonly #log: Log;
   readonly #coordinator: CoordinatorClient;
   readonly #link: Link;
+  readonly #bell = new Bell();
   readonly #registry: RunRegistry;
   readonly #registration: Registration;
   /** Fires when no more runs are to be taken. */
@@ -81,7 +83,7 @@ export class Runner {
     this.#log = log.scope("agent-runner");
     this.#coordinator = new CoordinatorClient(config.coordinatorUrl, authorization);
     this.#link = new Link(this.#log, config.maxOfflineMs, () => this.#onOfflineTooLong());
-    this.#registry = new RunRegistry(config.maxConcurrent);
+    this.#registry = new RunRegistry(config.maxConcurrent, this.#bell);
     this.#registration = new Registration({
       coordinator: this.#coordinator,
       link: this.#link,
@@ -197,6 +199,7 @@ export class Runner {
       registry: this.#registry,
       link: this.#link,
       intake,
+      bell: this.#bell,
     };
     await looked;
     using _heartbeat = startHeartbeat({
@@ -262,7 +265,7 @@ export class Runner {
       this.#journal?.requireRoom();
       await requireRoom(this.#options.config.stateDir);
     };
-    return new Intake({ log: this.#log, requireRoom: requireAllRoom, onChange: () => this.#registry.wake() });
+    return new Intake({ log: this.#log, requireRoom: requireAllRoom, bell: this.#bell });
   }
 
   #partsWith(
@@ -359,4 +362,5 @@ interface CommonParts {
   readonly registry: RunRegistry;
   readonly link: Link;
   readonly intake: Intake;
+  readonly bell: Bell;
 }

@@ -7,6 +7,7 @@ import type { Intake } from "../runs/intake.ts";
 import type { Link } from "../link/link.ts";
 import type { LostClaims } from "./lost-claims.ts";
 import type { Registration } from "../link/registration.ts";
+import type { Bell } from "../runs/bell.ts";
 import type { RunRegistry } from "../runs/run-registry.ts";
 
 export interface PollerOptions {
@@ -14,6 +15,8 @@ export interface PollerOptions {
   readonly registration: Registration;
   readonly registry: RunRegistry;
   readonly intake: Intake;
+  /** Rings when `registry` or `intake` changes. */
+  readonly bell: Bell;
   readonly lostClaims: LostClaims;
   readonly link: Link;
   readonly log: Log;
@@ -64,13 +67,13 @@ export class Poller {
 
   /** Polls until it is abandoned, or deregistered. */
   async run(): Promise<void> {
-    const { registry, registration } = this.#options;
+    const { bell, registration } = this.#options;
     const backoff = new Backoff();
     while (!this.#abandon.signal.aborted && !this.#deregistered) {
       const mayClaim = this.#mayClaim;
       if (mayClaim || registration.takesCapacity) await this.#pollOnce(mayClaim, backoff);
       // There is no way to ask this coordinator for stops only: `StopWatch` looks at the runs one by one meanwhile.
-      else await this.#until(registry.changed());
+      else await this.#until(bell.rung());
     }
   }
 
@@ -126,14 +129,14 @@ export class Poller {
 
   /** Null when it was dropped because runs may be taken again, or the runner leaves. */
   async #stopsOnlyPoll(): Promise<PollMessage | null> {
-    const { registry } = this.#options;
+    const { bell } = this.#options;
     const drop = new AbortController();
     const onAbandon = (): void => drop.abort();
     this.#abandon.signal.addEventListener("abort", onAbandon, { once: true });
     const isWanted = (): boolean => this.#hasNoRoom || this.#leaving.signal.aborted;
     let isOpen = true;
     const dropWhenUnwanted = async (): Promise<void> => {
-      while (isOpen && isWanted()) await registry.changed();
+      while (isOpen && isWanted()) await bell.rung();
       drop.abort();
     };
     void dropWhenUnwanted();

@@ -3,13 +3,14 @@ import { describeMs } from "../../async/describe-ms.ts";
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { isShortage } from "../../process/shortage.ts";
+import type { Bell } from "./bell.ts";
 
 export interface IntakeOptions {
   readonly log: Log;
   /** Rejects, saying what is lacking, unless there is room for one more run. */
   readonly requireRoom: () => Promise<void>;
-  /** Called after each opening and closing. */
-  readonly onChange: () => void;
+  /** Rung after each opening and closing. */
+  readonly bell: Bell;
   readonly lookEveryMs?: number;
   readonly maxWaitMs?: number;
 }
@@ -45,7 +46,7 @@ export class Intake implements Disposable {
   /** Takes no more runs until a look finds room. */
   close(why: unknown): void {
     if (this.isClosed || this.#ended.signal.aborted) return;
-    const { log, onChange, lookEveryMs = LOOK_EVERY_MS } = this.#options;
+    const { log, bell, lookEveryMs = LOOK_EVERY_MS } = this.#options;
     const now = performance.now();
     this.#lookEveryMs =
       now - this.#openedAtMs < TOO_SOON_MS ? Math.min(LOOK_EVERY_AT_MOST_MS, this.#lookEveryMs * 2) : lookEveryMs;
@@ -53,7 +54,7 @@ export class Intake implements Disposable {
     log.error(
       `No room for more runs on this machine (${describeError(why)}): taking none until there is; what runs goes on`,
     );
-    onChange();
+    bell.ring();
     void this.#openAgain(now);
   }
 
@@ -107,7 +108,7 @@ export class Intake implements Disposable {
     this.#options.log.info(`There is room again after ${describeMs(this.#openedAtMs - closedAtMs)}: taking runs`);
     this.#opening.resolve();
     this.#opening = Promise.withResolvers();
-    this.#options.onChange();
+    this.#options.bell.ring();
   }
 
   async #untilOpen(ms: number, cancelled: AbortSignal): Promise<void> {
