@@ -1,4 +1,6 @@
+import { aborted } from "../async/aborted.ts";
 import { delay, withDeadline } from "../async/delay.ts";
+import { linked } from "../async/linked.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
 import type { Log } from "../log.ts";
@@ -50,22 +52,13 @@ async function untilReported({ registry, bell, stopping }: LeaveOptions): Promis
   while (registry.size > 0) {
     if (stopping.aborted && registry.executing === 0) giveUpAtMs ??= performance.now() + LAST_REPORTS_MS;
     if (giveUpAtMs !== null && performance.now() >= giveUpAtMs) return false;
-    const wake = new AbortController();
-    await Promise.race([
-      bell.rung(),
-      onAbort(stopping, wake.signal),
-      ...(giveUpAtMs === null ? [] : [delay(giveUpAtMs - performance.now(), wake.signal)]),
-    ]);
-    wake.abort();
+    using early = linked(stopping.aborted ? undefined : stopping);
+    const pause = giveUpAtMs === null ? aborted(early.signal) : delay(giveUpAtMs - performance.now(), early.signal);
+    await Promise.race([bell.rung(), pause]);
+    // Ends the timer of the pause.
+    early.abort();
   }
   return true;
-}
-
-/** Resolves when `signal` fires; never, if it has fired before. `end` takes the listener away. */
-function onAbort(signal: AbortSignal, end: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (!signal.aborted) signal.addEventListener("abort", () => resolve(), { once: true, signal: end });
-  });
 }
 
 async function endOpenPoll({ poller, link, coordinator, registration, log }: LeaveOptions): Promise<void> {

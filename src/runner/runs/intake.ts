@@ -1,5 +1,6 @@
 import { delay } from "../../async/delay.ts";
 import { describeMs } from "../../async/describe-ms.ts";
+import { linked } from "../../async/linked.ts";
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { isShortage } from "../../process/shortage.ts";
@@ -113,12 +114,8 @@ export class Intake implements Disposable {
 
   async #untilOpen(ms: number, cancelled: AbortSignal): Promise<void> {
     if (!this.isClosed || ms <= 0) return;
-    const early = new AbortController();
-    const wake = (): void => early.abort();
-    cancelled.addEventListener("abort", wake, { once: true });
-    if (cancelled.aborted) wake();
-    void this.#opening.promise.then(wake);
+    using early = linked(cancelled);
+    void this.#opening.promise.then(() => early.abort());
     await delay(ms, early.signal);
-    cancelled.removeEventListener("abort", wake);
   }
 }
