@@ -15,13 +15,13 @@ function sourcesOfProject(): Sources {
   );
 }
 
-test("src and executors obey the layer list of ARCHITECTURE.md and use no API that belongs to another part", () => {
+test("src and executors obey the layer list of ARCHITECTURE.md, and use no API that another part owns", () => {
   const sources = sourcesOfProject();
   expect(Object.keys(sources).length).toBeGreaterThan(10);
   expect(checkSources(sources, layers, OWNED)).toEqual([]);
 });
 
-test("the layer list of ARCHITECTURE.md names every part of src, and no other", () => {
+test("the layer list of ARCHITECTURE.md names exactly the parts of src", () => {
   const parts = readdirSync(join(root, "src"), { withFileTypes: true })
     .filter((entry) => !entry.name.startsWith("."))
     .map((entry) => (entry.isDirectory() ? `src/${entry.name}/` : `src/${entry.name}`));
@@ -31,7 +31,7 @@ test("the layer list of ARCHITECTURE.md names every part of src, and no other", 
 const LIST = [
   "1. `src/main.ts`: the top",
   "2. `src/commands/`: wiring",
-  "3. `src/runner/` | `src/coordinator/`: peers; `src/bait/` stands in the words only",
+  "3. `src/runner/` | `src/coordinator/`: peers; `src/bait/` is only mentioned",
   "4. `src/process/`: children",
   "5. `src/log.ts`: small",
   "",
@@ -46,11 +46,11 @@ test("readLayers reads lines, peers and what executors may import", () => {
   expect(() => readLayers("# Architecture\n")).toThrow("no layer list");
 });
 
-test("checkParts reports a folder that is not listed and a listed one that is not there", () => {
+test("checkParts reports a folder that is not listed, and a listed folder that does not exist", () => {
   const parts = ["src/main.ts", "src/commands/", "src/runner/", "src/process/", "src/log.ts", "src/extra/"];
   expect(checkParts(parts, made)).toEqual([
     "src/extra/ is not in the layer list of ARCHITECTURE.md",
-    "src/coordinator/ is in the layer list of ARCHITECTURE.md but not there",
+    "src/coordinator/ is in the layer list of ARCHITECTURE.md but does not exist",
   ]);
 });
 
@@ -104,7 +104,7 @@ test.each([
   expect(found[0]).toStartWith(`src/async/a.ts uses ${what}, which belongs to `);
 });
 
-test("checkSources allows what points down, what its owner uses, and what only looks like a use", () => {
+test("checkSources allows imports that point down, the owner's use of an API, and mere look-alikes", () => {
   const allowed = {
     "src/main.ts": 'import { run } from "./commands/run.ts";\nprocess.exit(0);',
     "src/commands/run.ts": 'const a = await import("../../executors/a/b.ts");\nimport { defineCommand } from "citty";',

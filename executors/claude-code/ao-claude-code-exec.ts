@@ -16,18 +16,18 @@ import { type ClaudeSettings, parseSettings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
 import usage from "./usage.txt" with { type: "text" };
 
-/** Of the 5 s that a stop leaves: a second is for ending. */
+/** A stop leaves 5 s: 4 s for the last events, 1 s to end. */
 const LINGER_MS = 4_000;
-const STDERR_KEPT = 4_000;
-/** EX_TEMPFAIL of sysexits.h: another attempt may be made, where the run's creator allowed that. */
+const MAX_STDERR_CHARACTERS = 4_000;
+/** EX_TEMPFAIL of sysexits.h: the coordinator may retry the run, if its creator allows retries. */
 const TEMPORARY_FAILURE = 75;
 
-/** Runs one turn of a session with Claude Code, as stdin tells; resolves to the exit code. */
+/** Runs one turn of a session with Claude Code. Reads the invocation from stdin; resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   return await runExecutor({ name: NAME, usage, argv, env: process.env, lingerMs: LINGER_MS, execute });
 }
 
-/** From invocation to result. */
+/** The straight line from invocation to result. */
 async function execute(context: ExecutorContext): Promise<number> {
   const { invocation, session, signal } = context;
   const settings = settingsOf(invocation.executorConfig);
@@ -35,13 +35,13 @@ async function execute(context: ExecutorContext): Promise<number> {
   const place = await placeOf(context);
   const mcpServers = mcpServersOf(invocation.agentBlueprint?.mcp_servers, process.env);
   const redact = redactor(process.env, credentialsIn(mcpServers));
-  const allows = allowanceOf(settings.permissionMode, process.env);
+  const allowance = allowanceOf(settings.permissionMode, process.env);
   const env = environmentForClaude(process.env);
   const options = optionsOf({
     settings,
     claudePath,
     mcpServers,
-    allows,
+    allowance,
     env,
     blueprint: invocation.agentBlueprint,
     ...place,
@@ -51,7 +51,7 @@ async function execute(context: ExecutorContext): Promise<number> {
   let stderr = "";
   const turn = await runTurn({
     prompt: invocation.prompt,
-    options: { ...options, stderr: (text) => void (stderr = (stderr + text).slice(-STDERR_KEPT)) },
+    options: { ...options, stderr: (text) => void (stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS)) },
     stallTimeoutMs: settings.stallTimeoutMs,
     backgroundWaitMs: settings.backgroundWaitMs,
     signal,
@@ -66,17 +66,17 @@ async function execute(context: ExecutorContext): Promise<number> {
 
   const ending = redacted(endingOf(turn, { settings, stderr, otherHost: place.otherHost }), redact);
   if (turn.sessionId === null) outbox.send(...openingEvents(invocation));
-  outbox.send(...closingEvents(ending, turn, notesOf(turn, allows, outbox)));
+  outbox.send(...closingEvents(ending, turn, notesOf(turn, allowance, outbox)));
   if (ending.kind !== "success")
-    return await fail(ending.reason, outbox, signal, isPassing(ending) ? TEMPORARY_FAILURE : 1);
+    return await fail(ending.reason, outbox, signal, isTransient(ending) ? TEMPORARY_FAILURE : 1);
   await writeStdout(`${ending.text}\n`);
-  // The last event, and only on success: it finishes the session.
+  // Must be the last event, and only on success: it finishes the session.
   outbox.send({ event_type: "session_stop", exit_code: 0, reason: "completed" });
   const refusal = await outbox.flush();
-  return refusal === null ? 0 : await fail(`the session did not take all that it was told: ${refusal}`, outbox, signal);
+  return refusal === null ? 0 : await fail(`The session refused an event: ${refusal}`, outbox, signal);
 }
 
-/** Throws an Error that tells all faults at once. */
+/** Throws one Error with all faults. */
 function settingsOf(table: Readonly<Record<string, unknown>>): ClaudeSettings {
   const parsed = parseSettings(table, process.env);
   if (!parsed.ok) throw new Error(`bad settings: ${parsed.faults.join("; ")}`);
@@ -91,12 +91,14 @@ function pathOfClaude({ path }: ClaudeSettings): string {
 
 interface Place {
   readonly projectDir: string;
-  /** Claude Code's id of the session to go on with. */
+  /** Claude Code's id of the session to resume. */
   readonly resume: string | null;
   readonly otherHost: string | null;
 }
 
-/** Where the turn takes place. Claude Code finds a session again in the folder only that it was begun in, whatever the runner's folder is by now. */
+/**
+ * The place of the turn. Claude Code finds a session only in the folder where it began, so a resume uses that folder.
+ */
 async function placeOf({ invocation, session }: ExecutorContext): Promise<Place> {
   if (invocation.mode === "start")
     return existing({ projectDir: invocation.projectDir ?? process.cwd(), resume: null, otherHost: null });
@@ -105,7 +107,7 @@ async function placeOf({ invocation, session }: ExecutorContext): Promise<Place>
   if (other !== NAME)
     throw new Error(`cannot resume session ${invocation.sessionId}: it was executed by ${other}, not by ${NAME}`);
   if (known.executor_session_id === null)
-    throw new Error(`cannot resume session ${invocation.sessionId}: Claude Code has never begun it`);
+    throw new Error(`cannot resume session ${invocation.sessionId}: Claude Code never started it`);
   const otherHost = known.hostname === hostname() ? null : known.hostname;
   return existing({ projectDir: known.project_dir ?? process.cwd(), resume: known.executor_session_id, otherHost });
 }
@@ -120,18 +122,21 @@ function redacted(ending: Ending, redact: (text: string) => string): Ending {
   return ending.kind === "success" ? ending : { ...ending, reason: redact(ending.reason) };
 }
 
-/** What is worth knowing of a run besides how it ended. */
-function notesOf({ unconnected }: Turn, allows: Allowance, { leftOut }: Outbox): string[] {
+/** Facts about a run besides its ending. */
+function notesOf({ unconnected }: Turn, allowance: Allowance, { dropped }: Outbox): string[] {
   return [
-    allows === "one-by-one"
-      ? "As root Claude Code may not bypass permissions: the executor allowed each use of a tool"
+    allowance === "one-by-one"
+      ? "Claude Code may not bypass permissions as root: the executor allowed each tool use"
       : "",
-    unconnected.length > 0 ? `MCP servers that were not connected: ${unconnected.join(", ")}` : "",
-    leftOut > 0 ? `${leftOut} tool events were left out: the coordinator was away for too long` : "",
+    unconnected.length > 0 ? `MCP servers not connected: ${unconnected.join(", ")}` : "",
+    dropped > 0 ? `${dropped} tool events were dropped: the coordinator was unreachable for too long` : "",
   ].filter(Boolean);
 }
 
-/** The reason becomes the run's error. A stop has its own exit code, which the frame knows. */
+/**
+ * Writes the reason to stderr, where it becomes the run's error. After a stop, throws: `runExecutor` sets the exit
+ * code.
+ */
 async function fail(reason: string, outbox: Outbox, signal: AbortSignal, exitCode = 1): Promise<number> {
   await outbox.flush();
   signal.throwIfAborted();
@@ -139,8 +144,8 @@ async function fail(reason: string, outbox: Outbox, signal: AbortSignal, exitCod
   return exitCode;
 }
 
-/** Nothing is wrong with the task: the same run may succeed later. */
-function isPassing({ kind }: Ending): boolean {
+/** Whether the same run may succeed later. */
+function isTransient({ kind }: Ending): boolean {
   return kind === "usage-limit" || kind === "provider-unavailable";
 }
 

@@ -4,17 +4,19 @@ import { join } from "node:path";
 const SDK = "@anthropic-ai/claude-agent-sdk";
 const root = join(import.meta.dir, "..", "..");
 
-/** Claude Code from the npm registry, of the version that the Agent SDK was made for: for development and tests of this project only. */
+/**
+ * Claude Code from the npm registry, in the version of the Agent SDK. Only for development and tests of this project.
+ */
 export interface DevelopmentClaude {
-  /** `name@version`: one of the SDK's own optional dependencies. */
+  /** `name@version` of an optional dependency of the SDK. */
   readonly spec: string;
-  /** Where it is installed to, a folder of its version alone. */
+  /** The installation folder of this version. */
   readonly folder: string;
-  /** Where its program is, once it is installed; about 380 MB. */
+  /** The path of the installed program, about 380 MB. */
   readonly program: string;
 }
 
-/** To be called in development only: the binary has no package.json to read. */
+/** Call only in development: the compiled binary has no package.json. */
 export function developmentClaude(): DevelopmentClaude {
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   const isMusl = process.platform === "linux" && header.glibcVersionRuntime === undefined;

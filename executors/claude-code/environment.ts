@@ -3,8 +3,10 @@ import { SETTING_VARIABLES } from "./settings.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a Claude Code, that a runner may be started from, tells its own children: one that it finds here takes itself for such a child. */
-const OF_AN_ENCLOSING_CLAUDE = [
+/**
+ * Set if the runner was started from a Claude Code. With these variables Claude Code would run as a child of that one.
+ */
+const PARENT_CLAUDE_VARIABLES = [
   "CLAUDECODE",
   "CLAUDE_CODE_ENTRYPOINT",
   "CLAUDE_CODE_SESSION_ID",
@@ -13,17 +15,18 @@ const OF_AN_ENCLOSING_CLAUDE = [
 ];
 
 /**
- * What Claude Code, its hooks and its stdio MCP servers see: all that the executor was started with, less our own settings. That is what
- * the user's tools need (PATH, HOME, proxies, the provider's credentials), the run's marker, and the gateway's URL and session id, by which
- * hooks and MCP servers of the existing system reach the coordinator. The URL holds the run's token: it opens this run's tree of
- * sessions only, which the agent may use anyway, and ends with the run.
+ * The environment of Claude Code, its hooks and its stdio MCP servers: the executor's own, without this executor's
+ * settings. It contains what the user's tools need (PATH, HOME, proxies, the provider's credentials) and the run's
+ * mark. It also contains the gateway's URL and the session id, with which existing hooks and MCP servers call the
+ * coordinator. The URL contains the run's token, which gives access to this run's tree of sessions only and ends with
+ * the run.
  */
 export function environmentForClaude(env: Environment): Record<string, string | undefined> {
-  const own = new Set([...SETTING_VARIABLES, ...OF_AN_ENCLOSING_CLAUDE]);
+  const removed = new Set([...SETTING_VARIABLES, ...PARENT_CLAUDE_VARIABLES]);
   return {
-    ...Object.fromEntries(Object.entries(env).filter(([name]) => !own.has(name))),
+    ...Object.fromEntries(Object.entries(env).filter(([name]) => !removed.has(name))),
     CLAUDE_AGENT_SDK_CLIENT_APP: `agent-runner/${version}`,
-    // A start that is refused is told as a result with its reason, not on stderr alone.
+    // Reports a failed start as a result with its reason, not only on stderr.
     CLAUDE_CODE_STARTUP_FAILURE_RESULTS: "1",
   };
 }

@@ -8,7 +8,7 @@ import type { Turn } from "./turn.ts";
 
 export const NAME = "claude-code";
 
-/** Who executes the session: Claude Code's own id of it is what a resume goes by, and its folder where Claude Code finds it again. */
+/** The bind of the session. A resume needs Claude Code's own session id, and the folder in which the session began. */
 export function bindOf(sessionId: string, projectDir: string): Bind {
   return {
     executor_session_id: sessionId,
@@ -19,14 +19,16 @@ export function bindOf(sessionId: string, projectDir: string): Bind {
   };
 }
 
-/** What the session is told of one message, in this order. `turn` has not taken note of it yet. `redact` is for what tools were given and gave. */
+/**
+ * The events for one message, in order. Call before `turn` observes the message. Redacts inputs and outputs of tools.
+ */
 export function eventsOf(message: Message, turn: Turn, redact: (text: string) => string): NewEvent[] {
   switch (message.kind) {
     case "assistant": {
       const { parts, parent, error } = message;
       return parts.flatMap((part) => {
         if (typeof part !== "string") return [preTool(part, parent, redact)];
-        // Where the provider failed Claude Code puts its words in the agent's mouth; and a subagent speaks to the agent only.
+        // Skips errors of the provider, which Claude Code sends as the agent's text, and texts of subagents.
         return error === null && parent === null ? [assistantMessage(part)] : [];
       });
     }
@@ -34,7 +36,7 @@ export function eventsOf(message: Message, turn: Turn, redact: (text: string) =>
       return message.results.flatMap(({ id, output, isError }) => {
         const use = turn.toolUse(id);
         if (use === undefined) return [];
-        const text = cut(redact(output));
+        const text = truncate(redact(output));
         return [
           {
             ...toolEvent("post_tool", use, message.parent, redact),
@@ -48,18 +50,18 @@ export function eventsOf(message: Message, turn: Turn, redact: (text: string) =>
   }
 }
 
-/** What the session is told when all is over, `session_stop` excepted. */
+/** The last events of a run, except `session_stop`. */
 export function closingEvents(ending: Ending, turn: Turn, notes: readonly string[]): NewEvent[] {
   const events: NewEvent[] = [];
-  const said = ending.kind === "success" ? ending.text : turn.unfinishedText;
-  // One API generation takes the last message for the session's result: it has to be that, to the letter.
-  if (said !== "" && said !== turn.lastText) events.push(assistantMessage(said));
+  const text = ending.kind === "success" ? ending.text : turn.partialText;
+  // The first generation takes the last message as the session's result, so the last message must equal the result.
+  if (text !== "" && text !== turn.lastText) events.push(assistantMessage(text));
   if (ending.kind === "success") events.push(resultEvent(ending));
   events.push(endingEvent(ending, turn, notes));
   return events;
 }
 
-/** Either a text or data, never both. */
+/** The result event has either a text or data, never both. */
 function resultEvent({ text, data }: Ending & { kind: "success" }): NewEvent {
   if (data === null) return { event_type: "result", result_text: text };
   return {
@@ -69,7 +71,7 @@ function resultEvent({ text, data }: Ending & { kind: "success" }): NewEvent {
 }
 
 function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewEvent {
-  const { turns, durationMs, usage } = turn.figures;
+  const { turns, durationMs, usage } = turn.totals;
   const denials = turn.result?.denials ?? [];
   return {
     event_type: "ending",
@@ -92,7 +94,7 @@ function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewE
   };
 }
 
-/** What the session is told at the beginning. */
+/** The first events of a run. */
 export function openingEvents({ mode, prompt }: Pick<Invocation, "mode" | "prompt">): NewEvent[] {
   const message: NewEvent = { event_type: "message", role: "user", content: [{ type: "text", text: prompt }] };
   return mode === "resume" ? [{ event_type: "session_start" }, message] : [message];
@@ -116,7 +118,7 @@ function toolEvent(
     event_type: type,
     tool_name: use.name,
     tool_use_id: use.id,
-    tool_input: cutAll(use.input, redact),
+    tool_input: truncateAll(use.input, redact),
     ...(parent === null ? {} : { parent_tool_use_id: parent }),
   };
 }
@@ -124,17 +126,17 @@ function toolEvent(
 const HEAD = 12_000;
 const TAIL = 4_000;
 
-/** A long text's beginning and end: the end often says how it went. */
-function cut(text: string): string {
-  const left = text.length - HEAD - TAIL;
-  return left <= 0
+/** Keeps the beginning and the end of a long text: the end often contains the outcome. */
+function truncate(text: string): string {
+  const omitted = text.length - HEAD - TAIL;
+  return omitted <= 0
     ? text
-    : `${text.slice(0, HEAD)}\n[... ${left} of ${text.length} characters left out ...]\n${text.slice(-TAIL)}`;
+    : `${text.slice(0, HEAD)}\n[... ${omitted} of ${text.length} characters omitted ...]\n${text.slice(-TAIL)}`;
 }
 
-function cutAll(value: unknown, redact: (text: string) => string): unknown {
-  if (typeof value === "string") return cut(redact(value));
-  if (Array.isArray(value)) return value.map((item) => cutAll(item, redact));
+function truncateAll(value: unknown, redact: (text: string) => string): unknown {
+  if (typeof value === "string") return truncate(redact(value));
+  if (Array.isArray(value)) return value.map((item) => truncateAll(item, redact));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, cutAll(item, redact)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, truncateAll(item, redact)]));
 }

@@ -24,9 +24,10 @@ const Stdio = v.object({
 });
 
 /**
- * A blueprint's MCP servers as Claude Code takes them. Both generations' forms: Claude's own, and `{url, config}`, where `config` are headers.
- * `${NAME}` in headers and env is the variable of that name, where there is one (protocol, section 8). Their tools are there from the first
- * turn, unless the blueprint says `alwaysLoad: false`: an agent was given them because it needs them. Throws an Error for one that is neither.
+ * Converts a blueprint's MCP servers to Claude Code's form. Accepts the forms of both generations: Claude's own, and
+ * `{url, config}`, where `config` contains headers. Replaces `${NAME}` in headers and env with the variable of that
+ * name, if set (protocol, section 8). Loads the tools in the first turn unless the blueprint has `alwaysLoad: false`:
+ * the blueprint names servers that the agent needs. Throws an Error for a server of neither form.
  */
 export function mcpServersOf(servers: Blueprint["mcp_servers"], env: Environment): Record<string, ServerConfig> {
   return Object.fromEntries(Object.entries(servers ?? {}).map(([name, server]) => [name, serverOf(name, server, env)]));
@@ -57,7 +58,8 @@ function serverOf(name: string, server: unknown, env: Environment): ServerConfig
   const isRemote = typeof server === "object" && server !== null && "url" in server && server.url !== null;
   const [issue] = isRemote ? remote.issues : stdio.issues;
   throw new Error(
-    `the blueprint's MCP server ${name} is wrong: ${v.getDotPath(issue) ?? "server"}: ${clip(issue.message)}; it needs a url, or a command`,
+    `the blueprint's MCP server ${name} is invalid: ${v.getDotPath(issue) ?? "server"}: ${clip(issue.message)}; ` +
+      "a server needs a url or a command",
   );
 }
 
@@ -73,7 +75,7 @@ function filled(texts: Readonly<Record<string, string>>, env: Environment): Reco
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, fill(text)]));
 }
 
-/** The values that must be in no text that others read. */
+/** The values of headers and env, which no event or message may contain. */
 export function credentialsIn(servers: Readonly<Record<string, ServerConfig>>): string[] {
   return Object.values(servers).flatMap((server) =>
     Object.values(("headers" in server ? server.headers : "env" in server ? server.env : {}) ?? {}),

@@ -1,8 +1,8 @@
 import * as v from "valibot";
 
 /*
- * What comes from Claude Code, as far as it matters here. It is the user's own program, of a version that we may never have seen: what does
- * not have the form that is expected is `other`, and each field that may be missing has something in its place.
+ * The messages of Claude Code, reduced to the parts that this executor uses. Claude Code is the user's own program and
+ * may have an unknown version. A message of an unexpected form is `other`; an optional field has a default.
  */
 
 export interface ToolUse {
@@ -28,12 +28,12 @@ export interface TurnResult {
   readonly text: string;
   readonly errors: readonly string[];
   readonly structured: unknown;
-  /** The provider's answer, where it is what the turn ended with. */
+  /** The HTTP status of the provider's error if the error ended the turn. */
   readonly apiStatus: number | null;
   readonly startFailure: string | null;
   readonly turns: number;
   readonly durationMs: number;
-  /** Since the result before this one, or since the start of the process. */
+  /** Usage since the previous result, or since the start of the process. */
   readonly usage: Usage;
   readonly denials: readonly { readonly id: string; readonly tool: string }[];
 }
@@ -47,7 +47,7 @@ export type Message =
       readonly hasApiKey: boolean;
       readonly unconnected: readonly string[];
     }
-  /** `parent` is the tool use that started the subagent which says this; null for the agent itself. */
+  /** `parent` is the tool use that started the subagent of this message; null for the agent itself. */
   | {
       readonly kind: "assistant";
       readonly parts: readonly (string | ToolUse)[];
@@ -55,10 +55,10 @@ export type Message =
       readonly parent: string | null;
     }
   | { readonly kind: "tool-results"; readonly results: readonly ToolResult[]; readonly parent: string | null }
-  /** The agent is being answered anew: what was written of an answer before and did not become whole is void. */
-  | { readonly kind: "answer" }
-  /** Something of an answer that is being written; `text` where it is text of the agent itself. */
-  | { readonly kind: "piece"; readonly text: string }
+  /** The provider starts another answer; an earlier partial answer is void. */
+  | { readonly kind: "answer-start" }
+  /** Part of an answer. `text` is empty unless the part is text of the agent itself. */
+  | { readonly kind: "delta"; readonly text: string }
   | { readonly kind: "retry"; readonly status: number | null; readonly error: string }
   | {
       readonly kind: "rate-limit";
@@ -109,7 +109,7 @@ const ToolResultBlock = v.object({
 });
 const Streamed = v.object({
   type: v.literal("stream_event"),
-  // The others are no sign of an answer: one that does not come is pinged by Claude Code itself, given up and asked for again.
+  // Ignores the other events: Claude Code sends pings and retries by itself even when the provider gives no answer.
   event: v.variant("type", [
     v.object({ type: v.literal("message_start") }),
     v.object({ type: v.literal("content_block_delta"), delta: v.object({ text }) }),
@@ -193,11 +193,12 @@ export function readMessage(message: unknown): Message {
       };
     case "stream_event":
       if (seen.event.type === "message_start")
-        return seen.parent_tool_use_id === null ? { kind: "answer" } : { kind: "other" };
-      return { kind: "piece", text: seen.parent_tool_use_id === null ? seen.event.delta.text : "" };
+        return seen.parent_tool_use_id === null ? { kind: "answer-start" } : { kind: "other" };
+      return { kind: "delta", text: seen.parent_tool_use_id === null ? seen.event.delta.text : "" };
     case "rate_limit_event": {
       const { status, rateLimitType, resetsAt, isUsingOverage } = seen.rate_limit_info;
-      // Any 429 is told so. That of a used-up limit says which one, or when it is over; without both the provider only wants fewer requests.
+      // Every 429 sends this event. A reached usage limit has a type or a reset time; otherwise the provider only
+      // throttles.
       const isRejected = status === "rejected" && !isUsingOverage && (rateLimitType !== null || resetsAt !== null);
       return {
         kind: "rate-limit",
@@ -244,7 +245,7 @@ function readToolResult(block: unknown): ToolResult[] {
   return [{ id, output: outputOf(content), isError }];
 }
 
-/** A text, or blocks: those that are not text stand there by their kind. */
+/** Joins the text blocks; shows each other block by its type. */
 function outputOf(content: unknown): string {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return "";
@@ -263,7 +264,7 @@ function readResult(seen: v.InferOutput<typeof Result>): TurnResult {
     subtype: seen.subtype,
     isError: seen.is_error,
     text: seen.result,
-    // Claude Code's notes to its own makers are no reasons.
+    // Removes Claude Code's internal diagnostics.
     errors: seen.errors.filter((error) => !error.startsWith("[ede_diagnostic]")),
     structured: seen.structured_output,
     apiStatus: seen.api_error_status,

@@ -11,17 +11,18 @@ export interface OptionsRequest {
   readonly blueprint: Blueprint | null;
   readonly mcpServers: ReturnType<typeof mcpServersOf>;
   readonly projectDir: string;
-  /** Claude Code's id of the session to go on with. */
+  /** Claude Code's id of the session to resume. */
   readonly resume: string | null;
-  /** What Claude Code sees of the environment. */
+  /** The environment of Claude Code. */
   readonly env: Record<string, string | undefined>;
-  readonly allows: Allowance;
+  readonly allowance: Allowance;
 }
 
 /**
- * How it is that nobody is asked. `bypass`: Claude Code asks nothing, and denies at once where a rule demands a person.
- * `one-by-one`: the same, where Claude Code refuses to bypass (as root): the executor answers each question. `mode`: the permission mode
- * that was set decides, and what it would ask a person is denied at once.
+ * How permissions are decided without a person:
+ * - `bypass`: Claude Code allows everything, and denies at once if a rule requires a person.
+ * - `one-by-one`: the same effect for root, where Claude Code refuses to bypass; the executor answers each request.
+ * - `mode`: the configured permission mode decides; requests for a person are denied at once.
  */
 export type Allowance = "bypass" | "one-by-one" | "mode";
 
@@ -30,20 +31,20 @@ export function allowanceOf(
   env: Readonly<Record<string, string | undefined>>,
 ): Allowance {
   if (mode !== "bypassPermissions") return "mode";
-  // Claude Code itself lets root bypass permissions where the user says that the machine is a sandbox.
+  // IS_SANDBOX is Claude Code's own variable: with it, Claude Code lets root bypass permissions.
   const isRefused = process.getuid?.() === 0 && !env["IS_SANDBOX"];
   return isRefused ? "one-by-one" : "bypass";
 }
 
 /**
- * No tools in a run. The first asks a person. The others make Claude Code go on later by itself, and a run ends with its turn: it would be
- * called a success while its work waits for a wake-up that never comes.
+ * Tools that make no sense in a run. The first asks a person. The others schedule a later wake-up, but a run ends with
+ * its turn: it would count as a success while its work waits for a wake-up that never comes.
  */
-const WITHOUT_USE = ["AskUserQuestion", "ScheduleWakeup", "CronCreate", "CronDelete", "CronList"];
+const DISABLED_TOOLS = ["AskUserQuestion", "ScheduleWakeup", "CronCreate", "CronDelete", "CronList"];
 
 const OutputSchema = v.looseObject({ output_schema: v.record(v.string(), v.unknown()) });
 
-/** All that Claude Code is told, but for the prompt. */
+/** All options of Claude Code; the prompt is separate. */
 export function optionsOf(request: OptionsRequest): Options {
   const { settings, blueprint, mcpServers } = request;
   const append = [blueprint?.system_prompt, settings.appendSystemPrompt].filter(Boolean).join("\n\n");
@@ -56,23 +57,23 @@ export function optionsOf(request: OptionsRequest): Options {
     ...(request.resume === null ? {} : { resume: request.resume }),
     systemPrompt: { type: "preset", preset: "claude_code", ...(append === "" ? {} : { append }) },
     mcpServers,
-    // Not in the arguments, which every user of the machine can read.
+    // Keeps credentials out of the arguments, which every user of the machine can read.
     mcpServersDelivery: "initialize",
-    ...permissionsOf(request.allows, settings),
+    ...permissionsOf(request.allowance, settings),
     allowedTools: [...settings.allowedTools],
-    disallowedTools: [...settings.disallowedTools, ...WITHOUT_USE],
+    disallowedTools: [...settings.disallowedTools, ...DISABLED_TOOLS],
     ...(settings.model === undefined ? {} : { model: settings.model }),
     ...(settings.settingSources === undefined ? {} : { settingSources: [...settings.settingSources] }),
     ...(settings.maxTurns === undefined ? {} : { maxTurns: settings.maxTurns }),
     ...(settings.maxBudgetUsd === undefined ? {} : { maxBudgetUsd: settings.maxBudgetUsd }),
     ...(output.success ? { outputFormat: { type: "json_schema", schema: output.output.output_schema } } : {}),
-    // What there is of a text when it is cut short.
+    // Provides the partial text of an aborted answer.
     includePartialMessages: true,
   };
 }
 
-function permissionsOf(allows: Allowance, settings: ClaudeSettings): Options {
-  switch (allows) {
+function permissionsOf(allowance: Allowance, settings: ClaudeSettings): Options {
+  switch (allowance) {
     case "bypass":
       return { permissionMode: "bypassPermissions", allowDangerouslySkipPermissions: true, permissionPrompts: "none" };
     case "one-by-one":
@@ -82,7 +83,7 @@ function permissionsOf(allows: Allowance, settings: ClaudeSettings): Options {
   }
 }
 
-/** A rule of the user's that demands a person is kept to, as it is where permissions are bypassed. */
+/** Allows every tool use unless a rule of the user requires a person, as in `bypass`. */
 const allowAll: CanUseTool = (_tool, input, { matchedAskRule }) =>
   Promise.resolve(
     matchedAskRule === undefined
@@ -90,6 +91,7 @@ const allowAll: CanUseTool = (_tool, input, { matchedAskRule }) =>
       : {
           behavior: "deny",
           message:
-            "A rule demands that a person allows this, and nobody is there to ask. It was not done; do not try it again.",
+            "A rule requires the permission of a person, and no person is available. " +
+            "The tool was not used; do not retry.",
         },
   );

@@ -2,18 +2,18 @@ import { describeError } from "../../src/errors.ts";
 import type { NewEvent, SessionClient } from "../../src/executor-kit/session-client.ts";
 import type { Bind } from "../../src/protocol/session.ts";
 
-/** A coordinator that is away for long must not fill the memory of the machine with what tools gave. */
-const MOST_WAITING_BYTES = 32 * 1024 * 1024;
+/** Bounds memory: an unreachable coordinator must not fill it with the outputs of tools. */
+const MAX_PENDING_BYTES = 32 * 1024 * 1024;
 
 /**
- * What is told about the session, on its way in order: the client sends one after the other and repeats what may pass. Nobody waits for it
- * but {@link flush}, so the agent is neither held up nor ended by it.
+ * Queues the calls about the session. The client sends them in order and retries transient failures. Only {@link flush}
+ * waits for them, so a slow or unreachable coordinator does not hold up the agent.
  */
 export class Outbox {
   readonly #session: SessionClient;
   #last: Promise<void> = Promise.resolve();
-  #waitingBytes = 0;
-  #leftOut = 0;
+  #pendingBytes = 0;
+  #dropped = 0;
   #failure: string | null = null;
 
   constructor(session: SessionClient) {
@@ -21,37 +21,37 @@ export class Outbox {
   }
 
   bind(bind: Bind): void {
-    this.#follow(this.#session.bind(bind), 0);
+    this.#queue(this.#session.bind(bind), 0);
   }
 
   send(...events: readonly NewEvent[]): void {
     for (const event of events) {
       const bytes = event.tool_name == null ? 0 : JSON.stringify(event).length;
-      if (bytes > 0 && this.#waitingBytes + bytes > MOST_WAITING_BYTES) this.#leftOut++;
-      else this.#follow(this.#session.event(event), bytes);
+      if (bytes > 0 && this.#pendingBytes + bytes > MAX_PENDING_BYTES) this.#dropped++;
+      else this.#queue(this.#session.event(event), bytes);
     }
   }
 
-  /** How many tool events were left out, too many having been on their way. */
-  get leftOut(): number {
-    return this.#leftOut;
+  /** Number of tool events dropped because too many bytes were pending. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
-  /** Resolves when all is told; to what went wrong first, if something did. */
+  /** Waits for all calls. Resolves to the first failure, or null. */
   async flush(): Promise<string | null> {
     await this.#last;
     return this.#failure;
   }
 
-  #follow(call: Promise<void>, bytes: number): void {
-    this.#waitingBytes += bytes;
-    // The calls settle in the order in which they are made: with the last one all have.
+  #queue(call: Promise<void>, bytes: number): void {
+    this.#pendingBytes += bytes;
+    // The calls settle in order, so the last call settles after all others.
     this.#last = call
       .catch((error: unknown) => {
         this.#failure ??= describeError(error);
       })
       .then(() => {
-        this.#waitingBytes -= bytes;
+        this.#pendingBytes -= bytes;
       });
   }
 }

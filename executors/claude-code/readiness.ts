@@ -1,8 +1,17 @@
-import { askLoggedIn, askVersion, type ClaudeFault, findClaude } from "./find-claude.ts";
+import { type ClaudeFault, findClaude, probeLogin, probeVersion } from "./find-claude.ts";
 import { allowanceOf } from "./options.ts";
 import { parseSettings } from "./settings.ts";
 
-/** Whether the executor could run, asked when a runner starts. `note` says with which Claude Code, in one line. */
+/** Whether Claude Code is installed. Starts no program. True for bad settings, which {@link checkNeeds} reports. */
+export function isInstalled(
+  table: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  const parsed = parseSettings(table, env);
+  return !parsed.ok || findClaude(parsed.settings.path, env).ok;
+}
+
+/** Checks at a runner's start that the executor can run. `note` is one line that names the Claude Code. */
 export function checkNeeds(
   table: Readonly<Record<string, unknown>>,
   env: Readonly<Record<string, string | undefined>>,
@@ -16,15 +25,15 @@ export function checkNeeds(
     };
   const claude = findClaude(parsed.settings.path, env);
   if (!claude.ok) return claude;
-  const version = askVersion(claude.path, env);
+  const version = probeVersion(claude.path, env);
   if (!version.ok) return version;
-  if (askLoggedIn(claude.path, env) === false) {
+  if (probeLogin(claude.path, env) === false) {
     const hint = "claude auth login, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN";
     return { ok: false, reason: `Claude Code ${version.version} at ${claude.path} is not logged in`, hint };
   }
   const asRoot =
     allowanceOf(parsed.settings.permissionMode, env) === "one-by-one"
-      ? "; as root it may not bypass permissions, so the executor allows each use of a tool"
+      ? "; it may not bypass permissions as root, so the executor allows each tool use"
       : "";
   return { ok: true, note: `Claude Code ${version.version} at ${claude.path} (${claude.from})${asRoot}` };
 }

@@ -1,30 +1,34 @@
 import type { Options, Query, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
 import { type Message, readMessage } from "./messages.ts";
-import { type Cut, Turn } from "./turn.ts";
+import { type AbortReason, Turn } from "./turn.ts";
 
 export interface TurnRequest {
   readonly prompt: string;
   readonly options: Options;
-  /** How long the provider may give no sign of life, and background tasks may go on after the agent's turn; in ms, 0 is no limit. */
+  /** Maximum time without a sign of life from the provider; 0: no limit. */
   readonly stallTimeoutMs: number;
+  /** Maximum time for background tasks after the agent's turn; 0: no limit. */
   readonly backgroundWaitMs: number;
   readonly signal: AbortSignal;
-  /** Told each message, before the turn has taken note of it. Must not throw, and is not waited for. */
+  /** Called with each message before `turn` observes it. Must not throw. */
   readonly onMessage: (message: Message, turn: Turn) => void;
 }
 
-/** From a cut to closing: an interrupted Claude Code says what it has within milliseconds. */
+/** From abort to close: an interrupted Claude Code sends its partial result within milliseconds. */
 const INTERRUPT_MS = 1_000;
-/** From a cut to giving it up: closing takes 2 s where Claude Code does not go by itself. All within a stop's grace of 5 s. */
+/** From abort to giving up: closing takes 2 s if Claude Code does not end by itself. All within a stop's 5 s. */
 const GIVE_UP_MS = 3_700;
-/** After the last result; it ends within a tenth of a second. */
-const LEAVE_MS = 15_000;
-/** After a background task has ended Claude Code goes on by itself, at once, with its input still open for our answers. */
-const GO_ON_MS = 3_000;
+/** From the end of input to close. Claude Code normally ends within a tenth of a second. */
+const EXIT_MS = 15_000;
+/**
+ * Keeps the input open after a result that follows background tasks: Claude Code may continue by itself and need
+ * answers.
+ */
+const CONTINUE_MS = 3_000;
 
 /**
- * Runs Claude Code until it has ended and resolves to what it has shown of itself; never rejects for what happens to it. Its input stays open
- * until it is through: questions about permissions and an interrupt reach it that way only.
+ * Runs Claude Code to its end and resolves to the observed turn; a failure of Claude Code never rejects. Keeps its
+ * input open until the turn is over: answers about permissions and an interrupt use that input.
  */
 export async function runTurn(request: TurnRequest): Promise<Turn> {
   const { query } = await import("@anthropic-ai/claude-agent-sdk");
@@ -47,20 +51,23 @@ async function follow(running: Query, { onMessage }: TurnRequest, turn: Turn, wa
       const message = readMessage(raw);
       onMessage(message, turn);
       turn.observe(message);
-      watch.look(message);
+      watch.observe(message);
     }
   } catch (error) {
-    // After a result that is an error the stream throws as well: the result has been noted by then, and counts.
+    // The stream throws after an error result too; `turn` has observed that result by then.
     turn.thrown = error;
   }
 }
 
 /**
- * What a turn is at, from message to message. `working`: the agent works, and something has to come of it within the stall time-out, unless a
- * tool runs. `waiting`: it has given its result, but tasks of its go on in the background. `over`: the result stands; only leaving is left.
- * `cut`: ended before its time. Claude Code may go from `waiting` and `over` back to `working` by itself: a task has ended, and it answers that.
+ * The phases of a turn:
+ * - `working`: the agent works. Without progress within the stall time-out the turn is aborted, unless a tool runs.
+ * - `waiting`: there is a result, but background tasks continue.
+ * - `over`: there is a final result; Claude Code only has to end.
+ * - `aborted`: the executor ended the turn early.
+ * When a background task ends, Claude Code may answer it and so return from `waiting` or `over` to `working`.
  */
-type Phase = "working" | "waiting" | "over" | "cut";
+type Phase = "working" | "waiting" | "over" | "aborted";
 
 class Watch implements Disposable {
   readonly givenUp: Promise<void>;
@@ -69,7 +76,7 @@ class Watch implements Disposable {
   readonly #running: Query;
   readonly #endInput: () => void;
   readonly #giveUp: () => void;
-  readonly #onStop = (): void => (this.#phase === "over" ? this.#running.close() : this.#cut("stopped"));
+  readonly #onStop = (): void => (this.#phase === "over" ? this.#running.close() : this.#abort("stopped"));
   #phase: Phase = "working";
   #timer: Timer | undefined;
   #giveUpTimer: Timer | undefined;
@@ -87,48 +94,48 @@ class Watch implements Disposable {
     if (request.signal.aborted) this.#onStop();
   }
 
-  look(message: Message): void {
+  observe(message: Message): void {
     const { result, background, limit } = this.#turn;
-    if (this.#phase === "cut") {
-      // The interrupted turn has said what there is to say.
+    if (this.#phase === "aborted") {
+      // The interrupted turn has sent its result; Claude Code needs no more input.
       if (result !== null) this.#endInput();
       return;
     }
-    if (this.#turn.areCredentialsRefused) return this.#cut("credentials-refused");
-    if (message.kind === "retry" && limit?.isRejected) return this.#cut("usage-limit");
+    if (this.#turn.areCredentialsRefused) return this.#abort("credentials-refused");
+    if (message.kind === "retry" && limit?.isRejected) return this.#abort("usage-limit");
     const phase = result === null ? "working" : background.length > 0 ? "waiting" : "over";
     if (phase !== this.#phase || (phase === "working" && isProgress(message))) this.#enter(phase);
   }
 
-  #enter(phase: Exclude<Phase, "cut">): void {
+  #enter(phase: Exclude<Phase, "aborted">): void {
     this.#phase = phase;
     switch (phase) {
       case "working":
         return this.#after(this.#request.stallTimeoutMs, () =>
-          this.#turn.toolsRunning > 0 ? this.#enter("working") : this.#cut("stalled"),
+          this.#turn.toolsRunning > 0 ? this.#enter("working") : this.#abort("stalled"),
         );
       case "waiting":
-        return this.#after(this.#request.backgroundWaitMs, () => this.#cut("background"));
+        return this.#after(this.#request.backgroundWaitMs, () => this.#abort("background"));
       case "over":
-        if (!this.#turn.usedBackground) return this.#leave();
-        return this.#after(GO_ON_MS, () => this.#leave());
+        if (!this.#turn.usedBackground) return this.#end();
+        return this.#after(CONTINUE_MS, () => this.#end());
     }
   }
 
-  #leave(): void {
+  #end(): void {
     this.#endInput();
-    this.#after(LEAVE_MS, () => this.#running.close());
+    this.#after(EXIT_MS, () => this.#running.close());
   }
 
-  #cut(reason: Cut): void {
-    this.#phase = "cut";
-    this.#turn.cut = reason;
+  #abort(reason: AbortReason): void {
+    this.#phase = "aborted";
+    this.#turn.abortReason = reason;
     this.#running.interrupt().catch(() => {});
     this.#after(INTERRUPT_MS, () => this.#running.close());
     this.#giveUpTimer = setTimeout(this.#giveUp, GIVE_UP_MS);
   }
 
-  /** 0 ms is never. There is one thing at a time that is waited for. */
+  /** Sets the only timer and replaces an earlier one. 0 ms: never. */
   #after(ms: number, act: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = ms === 0 ? undefined : setTimeout(act, ms);
@@ -142,7 +149,9 @@ class Watch implements Disposable {
   }
 }
 
-/** Claude Code gives an answer that does not come up by itself, again and again, and says so: that is no sign of life of the provider's. */
+/**
+ * Whether a message is a sign of life from the provider. Retries of Claude Code and the start of an answer are none.
+ */
 function isProgress({ kind }: Message): boolean {
-  return kind !== "other" && kind !== "retry" && kind !== "answer";
+  return kind !== "other" && kind !== "retry" && kind !== "answer-start";
 }

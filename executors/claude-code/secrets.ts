@@ -1,23 +1,23 @@
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const SECRET_NAME = /TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|KEY$/i;
-/** A shorter value is found in texts that have nothing to do with it. */
-const SHORTEST = 8;
+/** A shorter value would match unrelated text. */
+const MIN_LENGTH = 8;
 
 /**
- * Takes secrets out of texts that people other than the agent read: values of variables whose names say so, the token in the gateway's URL,
- * and what the MCP servers' headers and environments hold.
+ * Redacts secrets in events and messages: values of variables with a secret's name, the token in the gateway's URL, and
+ * the values of the MCP servers' headers and environments.
  */
-export function redactor(env: Environment, headers: readonly string[]): (text: string) => string {
+export function redactor(env: Environment, credentials: readonly string[]): (text: string) => string {
   const named = Object.entries(env).filter(([name]) => SECRET_NAME.test(name));
-  const inHeaders = headers.flatMap((value) => [value, value.replace(/^(?:Bearer|Basic)\s+/i, "")]);
+  const withoutScheme = credentials.flatMap((value) => [value, value.replace(/^(?:Bearer|Basic)\s+/i, "")]);
   const secrets = [
     ...named.map(([, value]) => value ?? ""),
-    ...inHeaders,
+    ...withoutScheme,
     ...tokenOf(env["AGENT_ORCHESTRATOR_API_URL"]),
   ]
-    .filter((secret) => secret.length >= SHORTEST)
-    // A secret that is part of another must not leave the rest of that one behind.
+    .filter((secret) => secret.length >= MIN_LENGTH)
+    // Longest first: redacting a part of a longer secret would leave the rest of it readable.
     .sort((a, b) => b.length - a.length);
   return (text) => secrets.reduce((cleaned, secret) => cleaned.replaceAll(secret, "***"), text);
 }

@@ -2,15 +2,15 @@ import * as v from "valibot";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** How the executor runs Claude Code. Times are in ms; 0 is no limit. */
+/** The settings of this executor. Times are in ms; 0: no limit. */
 export interface ClaudeSettings {
-  /** Where Claude Code is: a path, or a name to be found on PATH. */
+  /** The path of Claude Code, or a name to find on PATH. */
   readonly path: string | undefined;
   readonly model: string | undefined;
   readonly permissionMode: v.InferOutput<typeof PermissionMode>;
   readonly allowedTools: readonly string[];
   readonly disallowedTools: readonly string[];
-  /** Undefined: all that Claude Code reads by itself. */
+  /** Undefined: all sources, Claude Code's default. */
   readonly settingSources: readonly v.InferOutput<typeof SettingSource>[] | undefined;
   readonly maxTurns: number | undefined;
   readonly maxBudgetUsd: number | undefined;
@@ -21,10 +21,10 @@ export interface ClaudeSettings {
 
 export type ParsedSettings =
   | { readonly ok: true; readonly settings: ClaudeSettings }
-  /** All of them, each naming its key or variable. */
+  /** All faults, each with its key or variable. */
   | { readonly ok: false; readonly faults: readonly string[] };
 
-const Text = v.pipe(v.string("must be a text"), v.trim(), v.minLength(1, "is empty"));
+const Text = v.pipe(v.string("must be a string"), v.trim(), v.minLength(1, "is empty"));
 const List = v.pipe(
   v.union([v.string(), v.array(v.string())], "must be a list of names"),
   v.transform((value) =>
@@ -42,25 +42,29 @@ const SettingSources = v.pipe(
   v.array(SettingSource),
 );
 
-/** A variable has a text where the file has a number. */
-function number(isRight: (value: number) => boolean, message: string) {
+/** Accepts a string too: a variable has a string where the file has a number. */
+function number(isValid: (value: number) => boolean, message: string) {
   const toNumber = (value: string | number): number => (value === "" ? Number.NaN : Number(value));
-  return v.pipe(v.union([v.string(), v.number()], message), v.transform(toNumber), v.check(isRight, message));
+  return v.pipe(v.union([v.string(), v.number()], message), v.transform(toNumber), v.check(isValid, message));
 }
 const Turns = number((value) => Number.isSafeInteger(value) && value >= 1, "must be a whole number of at least 1");
 const Dollars = number((value) => Number.isFinite(value) && value > 0, "must be a number of dollars above 0");
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, "": 1000, m: 60_000, h: 3_600_000 };
 const TIME = "must be seconds (90) or a number with a unit (30s, 10m, 2h), at most 24 days; 0 is no limit";
-const LONGEST_MS = 2 ** 31 - 1;
+/** The maximum of setTimeout. */
+const MAX_MS = 2 ** 31 - 1;
 const Time = v.pipe(
   v.union([v.string(), v.number()], TIME),
   v.transform((value) => /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|)$/.exec(String(value).trim())),
   v.transform((match) => (match === null ? Number.NaN : Number(match[1]) * (UNIT_MS[match[2] ?? ""] ?? 0))),
-  v.check((ms) => ms >= 0 && ms <= LONGEST_MS, TIME),
+  v.check((ms) => ms >= 0 && ms <= MAX_MS, TIME),
 );
 
-/** By the key in `[executors.claude-code]`, which G2's profiles use too. The variable is `CLAUDE_CODE_` and the key in capitals. */
+/**
+ * Schemas by key in `[executors.claude-code]`; the second generation's profiles use the same keys. The variable is
+ * `CLAUDE_CODE_` and the key in capitals.
+ */
 const SCHEMAS = {
   path: Text,
   model: Text,
@@ -77,14 +81,14 @@ const SCHEMAS = {
 type Key = keyof typeof SCHEMAS;
 const KEYS = Object.keys(SCHEMAS) as Key[];
 
-/** The variables that are settings of this executor. */
+/** The variables with settings of this executor. */
 export const SETTING_VARIABLES: readonly string[] = KEYS.map(variableOf);
 
-/** The settings: a variable beats the table, an empty one counts as not set, and so does null. */
+/** Reads the settings. A variable wins over the table; an empty variable and null count as not set. */
 export function parseSettings(table: Readonly<Record<string, unknown>>, env: Environment): ParsedSettings {
   const faults: string[] = [];
   for (const key of Object.keys(table)) {
-    if (!Object.hasOwn(SCHEMAS, key)) faults.push(`${key}: there is no such setting; there are ${KEYS.join(", ")}`);
+    if (!Object.hasOwn(SCHEMAS, key)) faults.push(`${key}: unknown setting; the settings are ${KEYS.join(", ")}`);
   }
   const read = <K extends Key>(key: K): v.InferOutput<(typeof SCHEMAS)[K]> | undefined => {
     const variable = env[variableOf(key)];
@@ -115,7 +119,7 @@ function variableOf(key: string): string {
   return `CLAUDE_CODE_${key.toUpperCase()}`;
 }
 
-/** By comma, but for the ones in the brackets of a rule: `Bash(git log:*),Read`. */
+/** Splits at commas, except inside the parentheses of a rule: `Bash(git log:*, -n),Read`. */
 function splitNames(text: string): string[] {
   return (text.match(/(?:\([^)]*\)|[^,(])+/g) ?? []).map((name) => name.trim()).filter(Boolean);
 }

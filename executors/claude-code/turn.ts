@@ -1,37 +1,40 @@
 import type { Message, ToolUse, TurnResult, Usage } from "./messages.ts";
 
-/** Why the executor ended a turn before its time. The first reason counts. */
-export type Cut = "stopped" | "credentials-refused" | "usage-limit" | "stalled" | "background";
+/** Why the executor aborted a turn. */
+export type AbortReason = "stopped" | "credentials-refused" | "usage-limit" | "stalled" | "background";
 
-/** What a run has shown of itself so far; everything that is decided about it is decided from here. */
+/** The observed state of a run. All decisions about the run depend on this state. */
 export class Turn {
   sessionId: string | null = null;
   model = "";
   version = "";
-  /** Names and states of MCP servers that were not there when the agent began. */
+  /** Names and states of MCP servers that were not connected when the agent began. */
   unconnected: readonly string[] = [];
-  /** Of the turn that has ended last, while no other has begun: Claude Code goes on by itself when a background task has ended. */
+  /**
+   * The result of the last turn. Null again once Claude Code begins another turn, after a background task has ended.
+   */
   result: TurnResult | null = null;
-  /** The agent's last whole text, and what there is of the one that it is writing. */
+  /** The agent's last complete text. */
   lastText = "";
-  unfinishedText = "";
-  /** What the provider has refused with most recently: a kind of Claude Code's (`rate_limit`, `overloaded`, ...) and a status. */
-  trouble: { readonly status: number | null; readonly error: string } | null = null;
+  /** The part of the next text that has arrived. */
+  partialText = "";
+  /** The provider's last error: its HTTP status, and Claude Code's name for it (`rate_limit`, `overloaded`, ...). */
+  lastError: { readonly status: number | null; readonly error: string } | null = null;
   limit: { readonly isRejected: boolean; readonly type: string | null; readonly resetsAtMs: number | null } | null =
     null;
-  /** What runs in the background now, in words. */
+  /** Descriptions of the current background tasks. */
   background: readonly string[] = [];
-  /** Whether something has run there in this turn: Claude Code may then go on after its result. */
+  /** Whether this turn had background tasks: Claude Code may then continue after its result. */
   usedBackground = false;
-  /** The kind of error that stands in place of the agent's last words. */
+  /** The kind of error if the agent's last text is an error of the provider. */
   errorKind: string | null = null;
-  figures: Figures = {
+  totals: Totals = {
     turns: 0,
     durationMs: 0,
     usage: { costUsd: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 },
   };
-  cut: Cut | null = null;
-  /** What the stream of messages ended with, if with an error. */
+  abortReason: AbortReason | null = null;
+  /** The error that ended the stream of messages. */
   thrown: unknown = null;
 
   readonly #running = new Map<string, ToolUse>();
@@ -45,7 +48,7 @@ export class Turn {
         this.#begin(message);
         break;
       case "assistant":
-        this.#hear(message);
+        this.#addAssistantMessage(message);
         break;
       case "tool-results":
         for (const { id } of message.results) {
@@ -53,14 +56,14 @@ export class Turn {
           if (message.parent === null) this.#lastToolUse = id;
         }
         break;
-      case "answer":
-        this.unfinishedText = "";
+      case "answer-start":
+        this.partialText = "";
         break;
-      case "piece":
-        this.unfinishedText += message.text;
+      case "delta":
+        this.partialText += message.text;
         break;
       case "retry":
-        this.trouble = { status: message.status, error: message.error };
+        this.lastError = { status: message.status, error: message.error };
         if (message.status === 401 || message.error === "authentication_failed") this.#refusedCredentials++;
         break;
       case "rate-limit":
@@ -72,32 +75,32 @@ export class Turn {
         break;
       case "result":
         this.result = message.result;
-        this.figures = sum(this.figures, message.result);
+        this.totals = add(this.totals, message.result);
         break;
       case "other":
         break;
     }
   }
 
-  /** The tool uses whose results have not come. */
+  /** Number of tool uses without a result. */
   get toolsRunning(): number {
     return this.#running.size;
   }
 
-  /** A tool use whose result has not been observed yet. */
+  /** A tool use that has no observed result yet. */
   toolUse(id: string): ToolUse | undefined {
     return this.#running.get(id);
   }
 
   /**
-   * Whether the provider does not accept who we are. Behind a login one refusal is none yet: Claude Code renews an expired token and asks
-   * again. An API key does not get better.
+   * Whether the provider rejects the credentials. With a login, one rejection does not count: Claude Code renews an
+   * expired token and retries. An API key cannot be renewed.
    */
   get areCredentialsRefused(): boolean {
     return this.#refusedCredentials > (this.#hasApiKey ? 0 : 1);
   }
 
-  /** The tools that were refused, if the last thing that the agent tried was one of them: it ended before a closed door. */
+  /** The denied tools if the agent's last tool use was denied: the agent then ended without its tool. */
   get refusedTools(): readonly string[] {
     const denials = this.result?.denials ?? [];
     return denials.some(({ id }) => id === this.#lastToolUse) ? [...new Set(denials.map(({ tool }) => tool))] : [];
@@ -113,34 +116,34 @@ export class Turn {
     this.usedBackground = this.background.length > 0;
   }
 
-  #hear({ parts, error, parent }: Message & { kind: "assistant" }): void {
+  #addAssistantMessage({ parts, error, parent }: Message & { kind: "assistant" }): void {
     for (const part of parts) if (typeof part !== "string") this.#running.set(part.id, part);
     if (parent !== null) return;
-    this.unfinishedText = "";
+    this.partialText = "";
     this.errorKind = error;
     const text = parts.findLast((part) => typeof part === "string");
     if (error === null && text !== undefined) this.lastText = text;
   }
 }
 
-/** Of the whole run: it may have several turns. */
-export interface Figures {
+/** Sums over all turns of the run. */
+export interface Totals {
   readonly turns: number;
   readonly durationMs: number;
   readonly usage: Usage;
 }
 
-function sum(before: Figures, { turns, durationMs, usage }: TurnResult): Figures {
-  const add = (field: keyof Usage): number => before.usage[field] + usage[field];
+function add(before: Totals, { turns, durationMs, usage }: TurnResult): Totals {
+  const sum = (field: keyof Usage): number => before.usage[field] + usage[field];
   return {
     turns: before.turns + turns,
     durationMs: before.durationMs + durationMs,
     usage: {
-      costUsd: add("costUsd"),
-      inputTokens: add("inputTokens"),
-      outputTokens: add("outputTokens"),
-      cacheReadTokens: add("cacheReadTokens"),
-      cacheWriteTokens: add("cacheWriteTokens"),
+      costUsd: sum("costUsd"),
+      inputTokens: sum("inputTokens"),
+      outputTokens: sum("outputTokens"),
+      cacheReadTokens: sum("cacheReadTokens"),
+      cacheWriteTokens: sum("cacheWriteTokens"),
     },
   };
 }

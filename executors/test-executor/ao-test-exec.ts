@@ -10,7 +10,7 @@ import usage from "./usage.txt" with { type: "text" };
 
 const NAME = "test-executor";
 
-/** Runs one turn as stdin tells; resolves to the exit code. */
+/** Runs one turn. Reads the invocation from stdin; resolves to the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   let turn: Turn | undefined;
   return await runExecutor({
@@ -51,15 +51,18 @@ async function takeTurn(turn: Turn): Promise<number> {
     `[${NAME}] turn ${stored.turns.length + 1} of session ${stored.session_id}: ${script.message}`.trimEnd();
   saveSession(sessionFolder(process.env), { ...stored, turns: [...stored.turns, { message: script.message, answer }] });
   await session.message("assistant", answer);
-  // One API generation reads a session's result from this event, the other from the message before.
+  // The second generation of the API reads the result from this event, the first from the message before.
   await session.event({ event_type: "result", result_text: answer });
   await writeStdout(`${answer}\n`);
-  // The last event, and only on success: it finishes the session.
+  // Must be the last event, and only on success: it finishes the session.
   if (turn.sendsSessionStop) await session.event({ event_type: "session_stop", exit_code: 0, reason: "completed" });
   return 0;
 }
 
-/** A start makes the session known here before anything can go wrong with it, so that it can be resumed after a failure. */
+/**
+ * Loads or creates the session. A start saves the session before anything can fail, so that a failed run can be
+ * resumed.
+ */
 function openSession({ invocation }: ExecutorContext): StoredSession {
   const folder = sessionFolder(process.env);
   if (invocation.mode === "resume") return loadSession(folder, invocation.sessionId);

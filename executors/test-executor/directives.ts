@@ -5,7 +5,7 @@ import { writeStderr, writeStdout } from "../../src/executor-kit/write-output.ts
 import { type Directive, parseDuration, parseSize } from "./script.ts";
 import type { StoredSession } from "./session-store.ts";
 
-/** What the directives of one turn may look at and change. */
+/** The state that the directives of one turn read and change. */
 export interface Turn {
   readonly context: ExecutorContext;
   readonly stored: StoredSession;
@@ -13,14 +13,14 @@ export interface Turn {
   sendsSessionStop: boolean;
 }
 
-/** Does what the directive says; resolves to an exit code if the turn ends with it. */
+/** Executes a directive; resolves to an exit code if the directive ends the turn. */
 type Act = (turn: Turn, rest: string) => Promise<number | void> | number | void;
 
 const ACTS: Readonly<Record<string, Act>> = {
   sleep: (turn, rest) => delay(parseDuration(rest), turn.context.signal),
   wait: (turn, rest) => waitForFile(rest, turn.context.signal),
   fail: async (_turn, rest) => {
-    await writeStderr(`${rest || "failed as asked"}\n`);
+    await writeStderr(`${rest || "failed on request"}\n`);
     return 1;
   },
   exit: (_turn, rest) => Number.parseInt(rest || "0", 10) & 0xff,
@@ -41,7 +41,8 @@ const ACTS: Readonly<Record<string, Act>> = {
     Bun.spawn(["sleep", seconds], { stdin: "ignore", stdout: "inherit", stderr: "inherit" }).unref();
   },
   daemon: (_turn, rest) => {
-    // The shell leads a session of its own and ends at once: what it started has neither our session nor us as its parent.
+    // The shell leads its own process session and ends at once: `sleep` then has neither our session nor us as its
+    // parent.
     const shell = ["sh", "-c", 'sleep "$1" & ', "sh", String(parseDuration(rest) / 1000)];
     Bun.spawnSync(shell, { detached: true, stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   },
@@ -67,15 +68,15 @@ const ACTS: Readonly<Record<string, Act>> = {
   },
 };
 
-/** Throws an Error for a directive that does not exist, so that a slip of the pen in a test does not pass silently. */
+/** Throws an Error for an unknown directive, so that a typo in a test does not pass silently. */
 export async function obey(turn: Turn, directive: Directive): Promise<number | void> {
   const act = Object.hasOwn(ACTS, directive.name) ? ACTS[directive.name] : undefined;
   if (act === undefined)
-    throw new Error(`unknown directive !${directive.name}; there are !${Object.keys(ACTS).join(" !")}`);
+    throw new Error(`unknown directive !${directive.name}; the directives are !${Object.keys(ACTS).join(" !")}`);
   return await act(turn, directive.rest);
 }
 
-/** A child's prompt stands on one line; `\n` in it begins a new one. */
+/** A child's prompt is one line, in which `\n` is a line break. */
 function childPrompt(rest: string): string {
   return rest.replaceAll("\\n", "\n");
 }
@@ -90,7 +91,7 @@ async function flood(write: (text: string) => Promise<void>, bytes: number, sign
   const chunk = line.repeat(64);
   for (let left = bytes; left > 0 && !signal.aborted; left -= chunk.length) {
     await write(chunk.slice(0, left));
-    // Writing to a file gives no signal handler a turn.
+    // Writes to a file do not yield; signal handlers need a turn of the event loop.
     await new Promise(setImmediate);
   }
 }

@@ -4,7 +4,7 @@ export interface Directive {
   readonly rest: string;
 }
 
-/** A prompt taken apart: its directives in their order, and the message that the other lines are. */
+/** A parsed prompt: its directives in order, and its other lines as the message. */
 export interface Script {
   readonly directives: readonly Directive[];
   readonly message: string;

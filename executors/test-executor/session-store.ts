@@ -14,7 +14,7 @@ export type StoredSession = v.InferOutput<typeof StoredSession>;
 
 type Environment = Record<string, string | undefined>;
 
-/** The folder of all sessions: `AGENT_EXECUTOR_STATE_DIR`, else the place that the system has for a program's state. */
+/** The folder of all sessions: `AGENT_EXECUTOR_STATE_DIR`, or else the system's folder for program state. */
 export function sessionFolder(env: Environment, platform: NodeJS.Platform = process.platform): string {
   const chosen = env["AGENT_EXECUTOR_STATE_DIR"];
   if (chosen) return chosen;
@@ -25,21 +25,24 @@ export function sessionFolder(env: Environment, platform: NodeJS.Platform = proc
   return join(base, "agent-runner", "test-executor");
 }
 
-/** Throws an Error that says so when the session is not known here. */
+/** Throws an Error for an unknown session. */
 export function loadSession(folder: string, sessionId: string): StoredSession {
   let text: string;
   try {
     text = readFileSync(sessionFile(folder, sessionId), "utf8");
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
-    throw new Error(`cannot resume session ${sessionId}: this executor has not started it (looked in ${folder})`, {
-      cause: error,
-    });
+    throw new Error(
+      `cannot resume session ${sessionId}: this executor has not started it (no such session in ${folder})`,
+      {
+        cause: error,
+      },
+    );
   }
   return v.parse(StoredSession, JSON.parse(text));
 }
 
-/** Written beside and moved into place: a kill at any moment leaves the old state or the new one. */
+/** Writes a draft and renames it: a kill at any moment leaves either the old or the new state. */
 export function saveSession(folder: string, session: StoredSession): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = sessionFile(folder, session.session_id);
@@ -48,7 +51,7 @@ export function saveSession(folder: string, session: StoredSession): void {
   renameSync(draft, file);
 }
 
-/** A session id may hold characters that a file name may not. */
+/** Hashes the session id, which may contain characters that a file name may not. */
 function sessionFile(folder: string, sessionId: string): string {
   const digest = new Bun.CryptoHasher("sha256").update(sessionId).digest("hex").slice(0, 32);
   return join(folder, `${digest}.json`);

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { linked } from "../async/linked.ts";
 import { AgentInfo, Blueprint, type CreateAgent } from "../protocol/agent.ts";
 import { keepValid } from "../protocol/keep-valid.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
@@ -75,9 +76,9 @@ export class CoordinatorClient {
   }
 
   /**
-   * One long poll. Uses `keepalive: false`, because Bun silently repeats a GET when a kept-alive connection turns out
-   * to be dead, and a repeated poll claims a second run. An aborted poll may have claimed a run: abort only a
-   * `stopsOnly` poll, or as a last resort (see `Poller`).
+   * One long poll. Uses `keepalive: false`: on a dead kept-alive connection, Bun would silently repeat the GET, and the
+   * repeated poll would claim a second run. An aborted poll may have claimed a run: abort only a `stopsOnly` poll, or
+   * as a last resort (see `Poller`).
    */
   async poll(
     runnerId: string,
@@ -87,12 +88,10 @@ export class CoordinatorClient {
     const capacity = options.stopsOnly ? "&capacity=0" : "";
     const output = options.showsOutput === true ? "&output=1" : "";
     const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${capacity}${output}`;
-    const abort = new AbortController();
+    using abort = linked(options.signal);
     const timer = setTimeout(() => abort.abort(new DOMException("timed out", "TimeoutError")), options.timeoutMs);
-    const onAbort = (): void => abort.abort();
-    options.signal.addEventListener("abort", onAbort, { once: true });
     try {
-      options.signal.throwIfAborted();
+      abort.signal.throwIfAborted();
       const header = await this.authorization.header();
       const headers: Record<string, string> = header === null ? {} : { authorization: header };
       const response = await fetch(this.baseUrl + path, { headers, keepalive: false, signal: abort.signal });
@@ -109,7 +108,6 @@ export class CoordinatorClient {
       throw failureOfThrown(what, error);
     } finally {
       clearTimeout(timer);
-      options.signal.removeEventListener("abort", onAbort);
     }
   }
 

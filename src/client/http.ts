@@ -1,5 +1,6 @@
 import { ofetch } from "ofetch";
 import * as v from "valibot";
+import { linked } from "../async/linked.ts";
 import type { Authorization } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 
@@ -26,15 +27,13 @@ export async function callCoordinator<S extends v.GenericSchema>(
   call: Call<S>,
 ): Promise<v.InferOutput<S>> {
   const what = `${call.method} ${call.path.split("?", 1)[0]}`;
-  const abort = new AbortController();
+  using abort = linked(call.signal);
   const timer = setTimeout(
     () => abort.abort(new DOMException("timed out", "TimeoutError")),
     call.timeoutMs ?? TIMEOUT_MS,
   );
-  const onAbort = (): void => abort.abort();
-  call.signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    call.signal?.throwIfAborted();
+    abort.signal.throwIfAborted();
     const header = await authorization.header();
     const response = await ofetch.raw(`${baseUrl}${call.path}`, {
       method: call.method,
@@ -54,7 +53,6 @@ export async function callCoordinator<S extends v.GenericSchema>(
     throw failureOfThrown(what, error);
   } finally {
     clearTimeout(timer);
-    call.signal?.removeEventListener("abort", onAbort);
   }
 }
 

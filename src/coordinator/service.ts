@@ -2,6 +2,7 @@ import type { Log } from "../log.ts";
 import { AgentFolder } from "./agents/agent-folder.ts";
 import { Agents } from "./agents/agents.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { aboutRoutes } from "./routes/about-routes.ts";
 import { agentRoutes } from "./routes/agent-routes.ts";
 import { outputRoutes } from "./routes/output-routes.ts";
 import { Router } from "./routes/router.ts";
@@ -152,7 +153,7 @@ function createParts(
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
   const { store, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
   const router: Router = new Router(
-    { "GET /health": () => health(store), "GET /openapi.json": () => describeApi(router.names) },
+    aboutRoutes(store, () => router.names),
     runnerRoutes({ ...parts, timings, log }),
     runRoutes(store, runs, transitions, keys),
     outputRoutes(runs, runners, outputs),
@@ -161,17 +162,4 @@ function createRouter(parts: ReturnType<typeof createParts>, timings: Coordinato
     statsRoutes(store, runners, statistics),
   );
   return router;
-}
-
-/** For probes: 503 with the reason while the database cannot be used. */
-function health(store: Store): Response {
-  const fault = store.probe();
-  if (fault === null) return Response.json({ status: "healthy" });
-  return Response.json({ status: "unhealthy", detail: fault }, { status: 503 });
-}
-
-/** Loads the JSON Schema conversion on first use: nothing else needs it. */
-async function describeApi(routes: readonly string[]): Promise<Response> {
-  const { openApiDocument } = await import("./routes/openapi.ts");
-  return Response.json(openApiDocument(routes));
 }

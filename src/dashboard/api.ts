@@ -1,6 +1,6 @@
 import * as v from "valibot";
 
-/** A request that was not granted, in words for the reader. `status` is 0 where the coordinator could not be reached. */
+/** A failed request. `message` is for the person at the page. `status` is 0 if the coordinator is unreachable. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   constructor(
@@ -11,8 +11,8 @@ export class ApiError extends Error {
   }
 }
 
-/** Words, a list of fields with their faults, or an object with a message. */
-const Refusal = v.object({
+/** `detail` is a text, a list of invalid fields, or an object with a message. */
+const ErrorBody = v.object({
   detail: v.union([
     v.string(),
     v.array(v.looseObject({ loc: v.array(v.union([v.string(), v.number()])), msg: v.string() })),
@@ -20,7 +20,7 @@ const Refusal = v.object({
   ]),
 });
 
-interface Asked {
+interface RequestOptions {
   readonly method?: string;
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -30,12 +30,12 @@ interface Asked {
 const TOKEN_KEY = "agent-runner.token";
 
 /**
- * The coordinator's API as the page uses it. The token goes in a header, never in an address, and is kept for this tab only: there is no
+ * The coordinator's API. Sends the token in a header, never in a URL, and keeps it for this tab only. There is no
  * cookie that another page could make the browser send.
  */
 export class Api {
-  /** Called where the coordinator wants a token, or another one. */
-  onTokenWanted: () => void = () => {};
+  /** Called on 401: the coordinator requires a token, or rejects the one in use. */
+  onTokenRequired: () => void = () => {};
 
   get #token(): string | null {
     return sessionStorage.getItem(TOKEN_KEY);
@@ -47,17 +47,17 @@ export class Api {
 
   /** Rejects with an ApiError. */
   async read(path: string, signal?: AbortSignal): Promise<unknown> {
-    return this.#answerOf(await this.open(path, signal === undefined ? {} : { signal }));
+    return this.#bodyOf(await this.open(path, signal === undefined ? {} : { signal }));
   }
 
   async write(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<unknown> {
     const content =
       body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-    return this.#answerOf(await this.open(path, { method, ...content }));
+    return this.#bodyOf(await this.open(path, { method, ...content }));
   }
 
-  /** The response as it comes, once it is known to be a success. */
-  async open(path: string, init: Asked = {}): Promise<Response> {
+  /** Resolves to a successful response with an unread body. Rejects with an ApiError. */
+  async open(path: string, init: RequestOptions = {}): Promise<Response> {
     const token = this.#token;
     const headers = { ...init.headers, ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
     const response = await fetch(path, { ...init, headers, cache: "no-store", credentials: "omit" }).catch(
@@ -65,25 +65,25 @@ export class Api {
         init.signal?.throwIfAborted();
         throw new ApiError(
           0,
-          `the coordinator cannot be reached (${error instanceof Error ? error.message : String(error)})`,
+          `Cannot reach the coordinator (${error instanceof Error ? error.message : String(error)})`,
         );
       },
     );
     if (response.ok) return response;
-    if (response.status === 401) this.onTokenWanted();
-    throw new ApiError(response.status, await wordsOf(response));
+    if (response.status === 401) this.onTokenRequired();
+    throw new ApiError(response.status, await messageOf(response));
   }
 
-  async #answerOf(response: Response): Promise<unknown> {
+  async #bodyOf(response: Response): Promise<unknown> {
     return response.json().catch(() => {
-      throw new ApiError(response.status, "the coordinator's answer broke off");
+      throw new ApiError(response.status, "The coordinator's response is incomplete");
     });
   }
 }
 
-async function wordsOf(response: Response): Promise<string> {
-  const parsed = v.safeParse(Refusal, await response.json().catch(() => null));
-  if (!parsed.success) return `the coordinator answered ${response.status}`;
+async function messageOf(response: Response): Promise<string> {
+  const parsed = v.safeParse(ErrorBody, await response.json().catch(() => null));
+  if (!parsed.success) return `The coordinator returned an error without a message (HTTP ${response.status})`;
   const { detail } = parsed.output;
   if (typeof detail === "string") return detail;
   if (!Array.isArray(detail)) return detail.message;

@@ -11,21 +11,21 @@ import { SessionPage } from "./session/session-page.tsx";
 import { SessionsPage } from "./sessions/sessions-page.tsx";
 import { StatisticsPage } from "./statistics/statistics-page.tsx";
 
-const PLACES: readonly { readonly view: "home" | "sessions" | "runners" | "statistics"; readonly name: string }[] = [
+const VIEWS: readonly { readonly view: "home" | "sessions" | "runners" | "statistics"; readonly name: string }[] = [
   { view: "home", name: "Overview" },
   { view: "sessions", name: "Sessions" },
   { view: "runners", name: "Runners" },
   { view: "statistics", name: "Statistics" },
 ];
 
-/** The page: where one can go, what is wrong with the connection, and the view that is open. */
+/** The page: navigation, the state of the connection, and the current view. */
 export function App({ services }: { readonly services: Services }): VNode {
   const route = useRoute();
   const [needsToken, setNeedsToken] = useState(false);
   const [isStarting, setIsStarting] = useState(false);
   const main = useViewFocus(route);
   useEffect(() => {
-    services.api.onTokenWanted = () => setNeedsToken(true);
+    services.api.onTokenRequired = () => setNeedsToken(true);
   }, [services]);
   if (needsToken) {
     const onToken = (): void => {
@@ -37,14 +37,14 @@ export function App({ services }: { readonly services: Services }): VNode {
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
-        Skip to the content
+        Skip to content
       </a>
       <header class="frame-head">
         <a class="brand" href={linkTo({ view: "home" })}>
           <span class="brand-mark" aria-hidden="true" /> agent-runner
         </a>
         <nav aria-label="Views">
-          {PLACES.map(({ view, name }) => (
+          {VIEWS.map(({ view, name }) => (
             <a key={view} href={linkTo({ view })} aria-current={isAt(route, view) ? "page" : undefined}>
               {name}
             </a>
@@ -90,17 +90,17 @@ function isAt(route: Route, view: string): boolean {
   return route.view === view || (route.view === "session" && view === "sessions");
 }
 
-/** Whoever follows a link with the keyboard is then in the view, not where the link was; the window's title says where. */
+/** After navigation, focuses the view, for keyboard users and screen readers, and updates the document's title. */
 function useViewFocus(route: Route): { readonly current: HTMLElement | null } {
   const main = useRef<HTMLElement>(null);
   const isFirst = useRef(true);
-  const where = route.view === "session" ? route.sessionId : route.view;
+  const place = route.view === "session" ? route.sessionId : route.view;
   useEffect(() => {
-    const name = PLACES.find(({ view }) => view === route.view)?.name ?? where;
+    const name = VIEWS.find(({ view }) => view === route.view)?.name ?? place;
     document.title = `${name} · agent-runner`;
     if (!isFirst.current) main.current?.focus({ preventScroll: true });
     if (!isFirst.current) scrollTo(0, 0);
     isFirst.current = false;
-  }, [where]);
+  }, [place]);
   return main;
 }

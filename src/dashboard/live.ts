@@ -3,29 +3,38 @@ import { delay } from "../async/delay.ts";
 import { readEventStream, type StreamMessage } from "../client/event-stream.ts";
 import { type Api, ApiError } from "./api.ts";
 
-/** What has happened, to which session, and whose child that is, where it is told. `null`: anything may have, for some of it was missed. */
-export type News = { readonly type: string; readonly sessionId: string; readonly parentId: string | null } | null;
-export type Listener = (news: News) => void;
+/** A change at the coordinator. `parentId` is null if the message names no parent. */
+export interface Change {
+  readonly type: string;
+  readonly sessionId: string;
+  readonly parentId: string | null;
+}
+/** Receives null if changes were missed: anything may have changed. */
+export type Listener = (change: Change | null) => void;
 
-/** Where a message names its session: at its top, in what it shows of the session, or in the event that it brings. */
 const Named = v.looseObject({ session_id: v.optional(v.string()), parent_session_id: v.nullish(v.string(), null) });
-const Told = v.looseObject({ session_id: v.optional(v.string()), session: v.optional(Named), data: v.optional(Named) });
+/** A message names its session at the top level, in its copy of the session, or in its event. */
+const Message = v.looseObject({
+  session_id: v.optional(v.string()),
+  session: v.optional(Named),
+  data: v.optional(Named),
+});
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
-/** The coordinator gives a sign of life twice a minute. After a machine has slept, a connection that is none any more would be waited on for hours. */
+/**
+ * The coordinator sends a keep-alive every 30 s. Without this limit, a connection that died while the machine slept
+ * would stay open for hours.
+ */
 const SILENCE_MS = 75_000;
 
-/**
- * The one stream of what happens at the coordinator. It is only ever a sign that something is to be read again, or what is shown anyway: who
- * missed some of it reads all again.
- */
+/** The page's one event stream. A change only triggers a new read, so missed changes cost nothing but a full read. */
 export class Live {
   readonly #api: Pick<Api, "open">;
   readonly #listeners = new Set<Listener>();
   readonly #watchers = new Set<() => void>();
   #lastId = "";
-  /** Null before the first attempt has come to anything. */
+  /** Null until the first attempt succeeds or fails. */
   #isConnected: boolean | null = null;
   #run = new AbortController();
 
@@ -33,13 +42,12 @@ export class Live {
     this.#api = api;
   }
 
-  /** False until there is a stream, and from when it has broken off until there is another. */
   get isConnected(): boolean {
     return this.#isConnected === true;
   }
 
-  /** Gives back how to end that. */
-  onNews(listener: Listener): () => void {
+  /** Returns the function that unsubscribes. */
+  subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
@@ -49,7 +57,7 @@ export class Live {
     return () => void this.#watchers.delete(watcher);
   }
 
-  /** Begins, or begins anew with another token. */
+  /** Connects; a second call reconnects with the current token. */
   start(): void {
     this.stop();
     this.#run = new AbortController();
@@ -66,7 +74,7 @@ export class Live {
       try {
         await this.#read(signal, () => (retryMs = FIRST_RETRY_MS));
       } catch (error) {
-        // The login begins it anew.
+        // The login calls start() again.
         if (error instanceof ApiError && error.status === 401) return;
       }
       if (signal.aborted) return;
@@ -78,35 +86,35 @@ export class Live {
 
   async #read(signal: AbortSignal, onOpen: () => void): Promise<void> {
     const headers: Record<string, string> = this.#lastId === "" ? {} : { "last-event-id": this.#lastId };
-    using silence = new Silence(signal);
+    using silence = new SilenceTimeout(signal);
     const response = await this.#api.open("/sse/sessions?include_init=false", { signal: silence.signal, headers });
     if (response.body === null) return;
     onOpen();
     this.#setConnected(true);
-    // What happened before the first stream is not known either.
-    if (this.#lastId === "") this.#tell(null);
-    const heard = response.body.pipeThrough(
-      new TransformStream<Uint8Array, Uint8Array>({ transform: (chunk, to) => (silence.end(), to.enqueue(chunk)) }),
+    // Changes between the first reads and the first stream are missed.
+    if (this.#lastId === "") this.#emit(null);
+    const chunks = response.body.pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({ transform: (chunk, to) => (silence.reset(), to.enqueue(chunk)) }),
     );
-    for await (const message of readEventStream(heard)) this.#take(message);
+    for await (const message of readEventStream(chunks)) this.#onMessage(message);
   }
 
-  #take({ event, data, id }: StreamMessage): void {
+  #onMessage({ event, data, id }: StreamMessage): void {
     if (id !== "") this.#lastId = id;
-    // The coordinator no longer knows what came after our last one: it has been started again, or we were away for long.
-    if (event === "init") return this.#tell(null);
-    const parsed = v.safeParse(Told, parseJson(data));
+    // The coordinator cannot resume after `lastId`: it restarted, or the page was disconnected too long.
+    if (event === "init") return this.#emit(null);
+    const parsed = v.safeParse(Message, parseJson(data));
     if (!parsed.success) return;
     const { session_id, session, data: content } = parsed.output;
-    this.#tell({
+    this.#emit({
       type: event,
       sessionId: session_id ?? session?.session_id ?? content?.session_id ?? "",
       parentId: session?.parent_session_id ?? null,
     });
   }
 
-  #tell(news: News): void {
-    for (const listener of this.#listeners) listener(news);
+  #emit(change: Change | null): void {
+    for (const listener of this.#listeners) listener(change);
   }
 
   #setConnected(isConnected: boolean): void {
@@ -124,31 +132,30 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Its signal fires when nothing has been heard for too long, or with another signal. */
-class Silence implements Disposable {
-  readonly #over = new AbortController();
-  readonly #give = (): void => this.#over.abort();
+/** The signal fires after SILENCE_MS without a reset, or with the outer signal. */
+class SilenceTimeout implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #abort = (): void => this.#controller.abort();
   readonly #outer: AbortSignal;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(outer: AbortSignal) {
     this.#outer = outer;
-    outer.addEventListener("abort", this.#give, { once: true });
-    this.end();
+    outer.addEventListener("abort", this.#abort, { once: true });
+    this.reset();
   }
 
   get signal(): AbortSignal {
-    return this.#over.signal;
+    return this.#controller.signal;
   }
 
-  /** Something was heard. */
-  end(): void {
+  reset(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#give, SILENCE_MS);
+    this.#timer = setTimeout(this.#abort, SILENCE_MS);
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#outer.removeEventListener("abort", this.#give);
+    this.#outer.removeEventListener("abort", this.#abort);
   }
 }

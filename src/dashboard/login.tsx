@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { type Api, ApiError } from "./api.ts";
-import { wordsFor } from "./query.ts";
+import { messageFor } from "./query.ts";
 
 /** Asks for the coordinator's token. */
 export function Login({ api, onToken }: { readonly api: Api; readonly onToken: () => void }): VNode {
@@ -14,9 +14,7 @@ export function Login({ api, onToken }: { readonly api: Api; readonly onToken: (
       onToken();
     } catch (error) {
       setFault(
-        error instanceof ApiError && error.status === 401
-          ? "The coordinator does not accept this token."
-          : wordsFor(error),
+        error instanceof ApiError && error.status === 401 ? "The coordinator rejected this token." : messageFor(error),
       );
     }
   };
@@ -31,7 +29,7 @@ export function Login({ api, onToken }: { readonly api: Api; readonly onToken: (
         <h1>
           <span class="brand-mark" aria-hidden="true" /> agent-runner
         </h1>
-        <p>This coordinator asks for its token: what was given to it as AGENT_COORDINATOR_TOKEN.</p>
+        <p>This coordinator requires a token: the value of AGENT_COORDINATOR_TOKEN on its machine.</p>
         <label>
           Token
           <input
@@ -49,9 +47,9 @@ export function Login({ api, onToken }: { readonly api: Api; readonly onToken: (
           </p>
         )}
         <button type="submit" class="primary">
-          Open
+          Log in
         </button>
-        <p class="quiet">It is kept until this tab is closed, and sent to this coordinator only.</p>
+        <p class="quiet">The token stays in this tab until you close it, and is sent only to this coordinator.</p>
       </form>
     </main>
   );

@@ -1,40 +1,40 @@
 import { useEffect, useState } from "preact/hooks";
 import * as v from "valibot";
 import type { Api } from "./api.ts";
-import type { Live, News } from "./live.ts";
+import type { Change, Live } from "./live.ts";
 
-/** What every part of the page is given. */
+/** Every view gets these. */
 export interface Services {
   readonly api: Api;
   readonly live: Live;
 }
 
 export interface Answer<T> {
-  /** Null until the first has come; the last one where a later one could not be had. */
+  /** Null until the first read succeeds. A failed read keeps the last value. */
   readonly value: T | null;
   readonly fault: string | null;
 }
 
-/** Two reads of the same are this far apart at least, and four times as far as the last one took: a coordinator that is slow is not made slower. */
-const BETWEEN_READS_MS = 500;
-const SHARE = 4;
+/**
+ * The pause between two reads of a path: at least 500 ms, and four times the duration of the last read. A slow
+ * coordinator gets fewer reads.
+ */
+const MIN_PAUSE_MS = 500;
+const PAUSE_FACTOR = 4;
 
 export interface QueryOptions {
-  /** What news is about it: all by default. That some news was missed concerns everything. */
-  readonly concerns?: (news: NonNullable<News>) => boolean;
-  /** Read again so often as well, for what changes without news. */
+  /** Whether a change affects the value; by default every change does. */
+  readonly isAffectedBy?: (change: Change) => boolean;
+  /** Also reads at this interval, for values that change without an event. */
   readonly everyMs?: number;
 }
 
-/**
- * Reads a path, and reads it again when something has happened that may have changed it. However much happens, there is one read at a time.
- * A path of null reads nothing.
- */
+/** Reads a path, and again after each change that affects it. At most one read at a time. A null path reads nothing. */
 export function useQuery<S extends v.GenericSchema>(
   { api, live }: Services,
   path: string | null,
   schema: S,
-  { concerns, everyMs }: QueryOptions = {},
+  { isAffectedBy, everyMs }: QueryOptions = {},
 ): Answer<v.InferOutput<S>> {
   const [answer, setAnswer] = useState<Answer<v.InferOutput<S>> & { readonly path: string | null }>({
     ...NONE,
@@ -51,13 +51,13 @@ export function useQuery<S extends v.GenericSchema>(
         return;
       }
       isReading = true;
-      const begunMs = performance.now();
+      const startMs = performance.now();
       try {
         const value = v.parse(schema, await api.read(path, end.signal));
         if (!end.signal.aborted) setAnswer({ value, fault: null, path });
       } catch (error) {
         if (!end.signal.aborted)
-          setAnswer((last) => ({ value: last.path === path ? last.value : null, fault: wordsFor(error), path }));
+          setAnswer((last) => ({ value: last.path === path ? last.value : null, fault: messageFor(error), path }));
       }
       setTimeout(
         () => {
@@ -66,33 +66,34 @@ export function useQuery<S extends v.GenericSchema>(
           isStale = false;
           void read();
         },
-        Math.max(BETWEEN_READS_MS, SHARE * (performance.now() - begunMs)),
+        Math.max(MIN_PAUSE_MS, PAUSE_FACTOR * (performance.now() - startMs)),
       );
     };
     void read();
-    const leave = live.onNews((news) => {
-      if (news === null || concerns === undefined || concerns(news)) void read();
+    const unsubscribe = live.subscribe((change) => {
+      if (change === null || isAffectedBy === undefined || isAffectedBy(change)) void read();
     });
     const timer = everyMs === undefined ? undefined : setInterval(() => void read(), everyMs);
     return () => {
-      leave();
+      unsubscribe();
       clearInterval(timer);
       end.abort();
     };
-    // What concerns it goes with the path.
+    // The options belong to the path and change only with it.
   }, [api, live, path]);
-  // An answer to another path is none to this one.
+  // The answer may still be that of the previous path.
   return answer.path === path ? answer : NONE;
 }
 
 const NONE = { value: null, fault: null } as const;
 
-export function wordsFor(error: unknown): string {
-  if (v.isValiError(error)) return "the coordinator's answer makes no sense to this page";
+/** The text that the page shows for an error. */
+export function messageFor(error: unknown): string {
+  if (v.isValiError(error)) return "The coordinator's response has an unexpected format. Reload the page";
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The time now, again every so often; for what is told as "so long ago". */
+/** The current time, updated at this interval. */
 export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-/** Where the page is: the part after `#`, so that every view has an address and the coordinator knows of none. */
+/** The view, from the part of the URL after `#`. Every view has a URL, and the coordinator needs no route for it. */
 export type Route =
   | { readonly view: "home" }
   | { readonly view: "sessions" }

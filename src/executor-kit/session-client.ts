@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { Backoff } from "../async/backoff.ts";
 import { delay } from "../async/delay.ts";
+import { linked } from "../async/linked.ts";
 import { describeError } from "../errors.ts";
 import { randomHex12 } from "../protocol/identifiers.ts";
 import { CreatedRun, type ExecutionMode, isTerminal, Run, RunList } from "../protocol/run.ts";
@@ -177,15 +178,22 @@ export class SessionClient {
 
   async #exchange(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
     const { apiUrl, signal, callTimeoutMs } = this.#options;
+    using abort = linked(signal);
+    const timer = setTimeout(
+      () => abort.abort(new DOMException("The operation timed out.", "TimeoutError")),
+      callTimeoutMs,
+    );
     try {
       const response = await fetch(apiUrl + path, {
         method,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(callTimeoutMs)]),
+        signal: abort.signal,
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
       });
       return { status: response.status, text: await response.text() };
     } catch (error) {
       throw new SessionCallError(`${method} ${path} got no answer: ${describeError(error)}`, 0, error);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

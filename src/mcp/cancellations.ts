@@ -1,3 +1,4 @@
+import { linked } from "../async/linked.ts";
 import type { Caller } from "../gateway/caller.ts";
 
 export const SESSION_HEADER = "mcp-session-id";
@@ -17,16 +18,13 @@ export class Cancellations {
     closed: AbortSignal,
   ): Disposable & { readonly signal: AbortSignal } {
     const key = keyOf(caller, headers, id);
-    const controller = new AbortController();
+    const controller = linked(closed);
     const same = this.#calls.get(key) ?? new Set();
     this.#calls.set(key, same.add(controller));
-    const abort = (): void => controller.abort();
-    closed.addEventListener("abort", abort, { once: true });
-    if (closed.aborted) abort();
     return {
       signal: controller.signal,
       [Symbol.dispose]: () => {
-        closed.removeEventListener("abort", abort);
+        controller[Symbol.dispose]();
         same.delete(controller);
         if (same.size === 0 && this.#calls.get(key) === same) this.#calls.delete(key);
       },

@@ -1,5 +1,6 @@
 import { Backoff } from "../async/backoff.ts";
 import { delay } from "../async/delay.ts";
+import { linked } from "../async/linked.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
@@ -40,9 +41,8 @@ export class SessionWatch {
    */
   async until<T>(sessionId: string, check: () => Promise<T | null>, signal: AbortSignal): Promise<T | null> {
     while (!signal.aborted) {
-      const early = new AbortController();
+      using early = linked(signal);
       const wake = (): void => early.abort();
-      signal.addEventListener("abort", wake, { once: true });
       // Before the check: a run that ends during the check then ends the following pause.
       this.#join(wake, sessionId);
       try {
@@ -50,7 +50,6 @@ export class SessionWatch {
         if (value !== null) return value;
         await delay(this.#pauseMs, early.signal);
       } finally {
-        signal.removeEventListener("abort", wake);
         this.#leave(wake);
       }
     }

@@ -1,3 +1,4 @@
+import { linked } from "../async/linked.ts";
 import { isTerminal } from "../protocol/run.ts";
 import type { CallContext } from "./call-context.ts";
 
@@ -44,15 +45,11 @@ async function wait<T>(
 ): Promise<Waited<T>> {
   const { hooks, caller, cancelled, progress } = context;
   using _ = caller.runId === null ? null : hooks.waits(caller.runId);
-  const over = new AbortController();
-  const end = (): void => over.abort();
-  const signals = [cancelled, caller.ended, hooks.draining];
-  for (const signal of signals) signal.addEventListener("abort", end, { once: true });
-  if (signals.some((signal) => signal.aborted)) end();
+  using over = linked(cancelled, caller.ended, hooks.draining);
   const sinceMs = performance.now();
   const notify = (): void =>
     void progress(`Waiting for session ${sessionId} (${Math.round((performance.now() - sinceMs) / 1000)} s)`);
-  const timers = [setInterval(notify, PROGRESS_EVERY_MS), ...(ms === null ? [] : [setTimeout(end, ms)])];
+  const timers = [setInterval(notify, PROGRESS_EVERY_MS), ...(ms === null ? [] : [setTimeout(() => over.abort(), ms)])];
   try {
     notify();
     const value = await hooks.watch.until(sessionId, check, over.signal);
@@ -60,6 +57,5 @@ async function wait<T>(
     return { kind: hooks.draining.aborted && !cancelled.aborted && !caller.ended.aborted ? "draining" : "cancelled" };
   } finally {
     for (const timer of timers) clearTimeout(timer);
-    for (const signal of signals) signal.removeEventListener("abort", end);
   }
 }

@@ -3,8 +3,8 @@ import { type ProcessEntry, readProcessTable, signalProcess } from "./process-ta
 import { killCgroup, pidsInCgroup, removeCgroup, type RunCgroups } from "./run-cgroups.ts";
 
 /**
- * The run whose leftovers are ended, and how. A leftover carries the run's marker, is in the session of its leader or
- * in its cgroup, or descends from such a process.
+ * The run whose leftovers are ended, and how. A leftover carries the run's marker, or is in its leader's session or in
+ * its cgroup. Descendants of a leftover are leftovers too.
  */
 export interface LeftoverScope {
   readonly runId: string;
@@ -141,8 +141,8 @@ export function leftoversIn(
   members: ReadonlySet<number> = NOBODY,
 ): ProcessEntry[] {
   const others = table.filter((entry) => entry.pid !== process.pid);
-  // A pid is not reused while a session carries it. A process with the leader's pid and another start time means that
-  // the leader's session is gone, and that this session belongs to somebody else.
+  // A pid is not reused while a session carries it. So a process with the leader's pid and another start time proves
+  // that the leader's session is gone: this session is somebody else's.
   const isReused = others.some((entry) => entry.pid === leader?.pid && entry.startedAt !== leader.startedAt);
   const leaderPid = isReused ? undefined : leader?.pid;
   const found = new Map<number, ProcessEntry>();

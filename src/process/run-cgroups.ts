@@ -5,9 +5,9 @@ import type { Log } from "../log.ts";
 
 /*
  * Gives each run a cgroup (version 2) below the runner's own, if that one is writable. A process cannot leave its
- * cgroup by clearing its environment, by starting a session or by losing its parent, so the cgroup finds leftovers
- * that the other ways (leftovers.ts) miss. It is an addition: without a cgroup (no Linux, read-only, another user's,
- * a kernel before 5.14) only the other ways work.
+ * cgroup by clearing its environment, by starting a session or by losing its parent. So the cgroup finds leftovers
+ * that the other ways (leftovers.ts) miss. Without a cgroup (no Linux, read-only, another user's, a kernel before
+ * 5.14) the other ways still work.
  *
  * Nothing is recorded: the cgroup's name consists of the runner's identity and the run, and the kernel knows its
  * members. The runner's next process finds the cgroups of earlier processes wherever they are, and removes the empty

@@ -6,8 +6,8 @@ const KEPT_SHARE = 0.75;
 const PAGE = 4096;
 
 /**
- * One output stream of an executor: an append-mode file that the executor itself writes to. The runner only reads it,
- * so a flood fills no memory of the runner, and a descendant that holds the stream open delays nothing. The
+ * One output stream of an executor: an append-mode file that the executor itself writes to. The runner only reads it.
+ * So a flood fills no memory of the runner, and a descendant that holds the stream open delays nothing. The
  * descriptor stays open, so the output can be read to its end even if the executor deletes the file.
  */
 export class RunOutput {

@@ -4,10 +4,12 @@ import { errorCode } from "../errors.ts";
 
 /*
  * Decides for certain whether an executor has started. The shim creates the mark, a file, before anything else, and
- * exits if the file exists. A runner that was killed during a spawn may or may not have a child, so the runner's next
- * process tries to create the mark itself. If it succeeds, the executor has not started and never will: the run can
- * be started again. If it fails, the executor has started: the run is never executed again. Each attempt has its own
- * mark. A mark created by a runner contains "void".
+ * exits if the file exists. A runner that was killed during a spawn may or may not have a child. So the runner's next
+ * process tries to create the mark itself:
+ * - If it succeeds, the executor has not started and never will. The run can be started again.
+ * - If it fails, the executor has started. The run is never executed again.
+ *
+ * Each attempt has its own mark. A mark created by a runner contains "void".
  */
 
 /** The file that the shim of the next attempt creates. */

@@ -1,9 +1,6 @@
 import * as v from "valibot";
 
-/**
- * Parses each row by itself and drops those that do not fit, so that one malformed row does not hide the rest of a
- * list.
- */
+/** Parses each row separately and drops invalid rows, so that one of them does not hide the rest of a list. */
 export function keepValid<S extends v.GenericSchema>(schema: S, rows: readonly unknown[]): v.InferOutput<S>[] {
   return rows.flatMap((row) => {
     const parsed = v.safeParse(schema, row);

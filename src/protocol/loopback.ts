@@ -11,8 +11,7 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Whether a `Host` header is one that a direct client sends: an address, a loopback name, or none at all. A web page
- * that rebound its own domain to 127.0.0.1 (DNS rebinding) sends the domain, and a server without a token must refuse
- * it.
+ * that rebound its own domain to 127.0.0.1 (DNS rebinding) sends the domain. A server without a token must refuse it.
  */
 export function isTrustedHost(host: string | null): boolean {
   if (host === null) return true;

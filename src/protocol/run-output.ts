@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { RunId } from "./identifiers.ts";
 
 /** Bytes of each stream in one answer: the maximum, and the default. */
-export const MOST_OUTPUT_BYTES = 256 * 1024;
-export const USUAL_OUTPUT_BYTES = 64 * 1024;
+export const MAX_OUTPUT_BYTES = 256 * 1024;
+export const DEFAULT_OUTPUT_BYTES = 64 * 1024;
 
 const offset = v.pipe(v.number(), v.integer(), v.minValue(0));
 
@@ -20,7 +20,7 @@ export const OutputWanted = v.object({
   run_id: RunId,
   stdout_from: v.nullish(offset, null),
   stderr_from: v.nullish(offset, null),
-  bytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_OUTPUT_BYTES)),
+  bytes: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MAX_OUTPUT_BYTES)),
 });
 export type OutputWanted = v.InferOutput<typeof OutputWanted>;
 

@@ -1,9 +1,12 @@
+import { aborted } from "../async/aborted.ts";
 import { delay, withDeadline } from "../async/delay.ts";
+import { linked } from "../async/linked.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { failureOfThrown } from "../client/failure.ts";
 import type { Log } from "../log.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Link } from "./link/link.ts";
+import type { Bell } from "./runs/bell.ts";
 import type { Poller } from "./polling/poller.ts";
 import type { Registration } from "./link/registration.ts";
 import type { RunRegistry } from "./runs/run-registry.ts";
@@ -12,6 +15,8 @@ export interface LeaveOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
   readonly registry: RunRegistry;
+  /** Rings when `registry` changes. */
+  readonly bell: Bell;
   readonly dispatcher: Dispatcher;
   readonly poller: Poller;
   readonly link: Link;
@@ -42,27 +47,18 @@ export async function leave(options: LeaveOptions): Promise<void> {
 }
 
 /** Waits until every run is reported. False if the runs were stopped and the coordinator did not take the last reports in time. */
-async function untilReported({ registry, stopping }: LeaveOptions): Promise<boolean> {
+async function untilReported({ registry, bell, stopping }: LeaveOptions): Promise<boolean> {
   let giveUpAtMs: number | null = null;
   while (registry.size > 0) {
     if (stopping.aborted && registry.executing === 0) giveUpAtMs ??= performance.now() + LAST_REPORTS_MS;
     if (giveUpAtMs !== null && performance.now() >= giveUpAtMs) return false;
-    const wake = new AbortController();
-    await Promise.race([
-      registry.changed(),
-      onAbort(stopping, wake.signal),
-      ...(giveUpAtMs === null ? [] : [delay(giveUpAtMs - performance.now(), wake.signal)]),
-    ]);
-    wake.abort();
+    using early = linked(stopping.aborted ? undefined : stopping);
+    const pause = giveUpAtMs === null ? aborted(early.signal) : delay(giveUpAtMs - performance.now(), early.signal);
+    await Promise.race([bell.rung(), pause]);
+    // Ends the timer of the pause.
+    early.abort();
   }
   return true;
-}
-
-/** Resolves when `signal` fires; never, if it has fired before. `end` takes the listener away. */
-function onAbort(signal: AbortSignal, end: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (!signal.aborted) signal.addEventListener("abort", () => resolve(), { once: true, signal: end });
-  });
 }
 
 async function endOpenPoll({ poller, link, coordinator, registration, log }: LeaveOptions): Promise<void> {

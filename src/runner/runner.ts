@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { aborted } from "../async/aborted.ts";
 import { delay } from "../async/delay.ts";
+import { describeMs } from "../async/describe-ms.ts";
 import type { Executor } from "../catalog/executor.ts";
 import { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Authorization } from "../client/credentials.ts";
@@ -19,13 +20,13 @@ import { adoptRuns } from "./adopt-runs.ts";
 import { Dispatcher, stopRun } from "./dispatcher.ts";
 import { startHeartbeat } from "./polling/heartbeat.ts";
 import { claimMachine, lockIdentity, locksFolder } from "./identity-lock.ts";
-import { Intake } from "./intake.ts";
+import { Bell } from "./runs/bell.ts";
+import { Intake } from "./runs/intake.ts";
 import { Journal } from "./journal/journal.ts";
 import { leave } from "./leave.ts";
 import { Link } from "./link/link.ts";
 import { LostClaims } from "./polling/lost-claims.ts";
 import { listenForOutsiders, orchestrationTools } from "./orchestration.ts";
-import { describeMs } from "./runs/outcome.ts";
 import { Poller } from "./polling/poller.ts";
 import { Registration } from "./link/registration.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
@@ -62,6 +63,7 @@ export class Runner {
   readonly #log: Log;
   readonly #coordinator: CoordinatorClient;
   readonly #link: Link;
+  readonly #bell = new Bell();
   readonly #registry: RunRegistry;
   readonly #registration: Registration;
   /** Fires when no more runs are to be taken. */
@@ -81,7 +83,7 @@ export class Runner {
     this.#log = log.scope("agent-runner");
     this.#coordinator = new CoordinatorClient(config.coordinatorUrl, authorization);
     this.#link = new Link(this.#log, config.maxOfflineMs, () => this.#onOfflineTooLong());
-    this.#registry = new RunRegistry(config.maxConcurrent);
+    this.#registry = new RunRegistry(config.maxConcurrent, this.#bell);
     this.#registration = new Registration({
       coordinator: this.#coordinator,
       link: this.#link,
@@ -197,6 +199,7 @@ export class Runner {
       registry: this.#registry,
       link: this.#link,
       intake,
+      bell: this.#bell,
     };
     await looked;
     using _heartbeat = startHeartbeat({
@@ -262,7 +265,7 @@ export class Runner {
       this.#journal?.requireRoom();
       await requireRoom(this.#options.config.stateDir);
     };
-    return new Intake({ log: this.#log, requireRoom: requireAllRoom, onChange: () => this.#registry.wake() });
+    return new Intake({ log: this.#log, requireRoom: requireAllRoom, bell: this.#bell });
   }
 
   #partsWith(
@@ -359,4 +362,5 @@ interface CommonParts {
   readonly registry: RunRegistry;
   readonly link: Link;
   readonly intake: Intake;
+  readonly bell: Bell;
 }

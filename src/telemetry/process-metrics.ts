@@ -9,8 +9,8 @@ export interface Program {
 
 /**
  * Adds version labels, and process metrics under their standard names. Does not use prom-client's default metrics:
- * under Bun most of them are empty or wrong (heap spaces, handles), and sampling the event loop would wake an idle
- * runner a hundred times a second.
+ * under Bun most of them are empty or wrong (heap spaces, handles). They also sample the event loop, which would wake
+ * an idle runner a hundred times a second.
  */
 export function addProcessMetrics(registry: Registry, { labels, startedAtMs }: Program): void {
   const info = new Gauge({

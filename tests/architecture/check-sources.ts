@@ -2,10 +2,10 @@ import { posix } from "node:path";
 import { isIn, placeOf, type Layers } from "./layers.ts";
 import { KNOW_EXECUTORS, type Owned } from "./owners.ts";
 
-/** Path from the project's folder, with forward slashes, to text. */
+/** Maps a path from the project's folder, with forward slashes, to its text. */
 export type Sources = Readonly<Record<string, string>>;
 
-/** One line for each import that the layers forbid and each use of an API by a file that does not own it. */
+/** Returns one line for each import that the layers forbid, and for each API that a file uses without owning it. */
 export function checkSources(sources: Sources, layers: Layers, owned: readonly Owned[]): string[] {
   return Object.entries(sources).flatMap(([file, text]) => {
     const code = blank(text, "comments");
@@ -14,7 +14,7 @@ export function checkSources(sources: Sources, layers: Layers, owned: readonly O
   });
 }
 
-/** One line for each part that is in `src` but not in the list, or in the list but not in `src`. `parts` as `src/x.ts` and `src/y/`. */
+/** Returns one line for each part that is only in `src` or only in the list, such as `src/x.ts` or `src/y/`. */
 export function checkParts(parts: readonly string[], layers: Layers): string[] {
   const named = layers.lines.flat();
   return [
@@ -23,7 +23,7 @@ export function checkParts(parts: readonly string[], layers: Layers): string[] {
       .map((part) => `${part} is not in the layer list of ARCHITECTURE.md`),
     ...named
       .filter((part) => !parts.includes(part))
-      .map((part) => `${part} is in the layer list of ARCHITECTURE.md but not there`),
+      .map((part) => `${part} is in the layer list of ARCHITECTURE.md but does not exist`),
   ];
 }
 
@@ -71,13 +71,13 @@ function wrongUses(file: string, code: string, imports: readonly string[], owned
     .map(({ what, owners, reason }) => `${file} uses ${what}, which belongs to ${owners.join(", ")}: ${reason}`);
 }
 
-/** What a file imports, types too: static, for its effect, re-exported and dynamic. */
+/** The imports of a file, types included: static, for side effects, re-exported and dynamic. */
 function importsOf(code: string): string[] {
   const statements = /\b(?:import|export)\b[^'"`;]*?\bfrom\s*["']([^"']+)["']|\bimport\s*\(?\s*["']([^"']+)["']/g;
   return [...code.matchAll(statements)].map((match) => match[1] ?? match[2] ?? "");
 }
 
-/** The code with its comments, or with what is between its quotes, taken out. Of template strings the `${...}` stay. */
+/** Removes the comments, or the contents of strings. Keeps the `${...}` of template strings. */
 function blank(code: string, what: "comments" | "strings"): string {
   const tokens = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[\s\S]|[^`\\])*`/g;
   return code.replace(tokens, (token) => {

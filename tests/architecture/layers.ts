@@ -1,12 +1,12 @@
 /** The numbered list of ARCHITECTURE.md: top line first; a line holds one part or several peers. */
 export interface Layers {
-  /** `src/main.ts` for a file, `src/runner/` for a folder. */
+  /** A part is a file (`src/main.ts`) or a folder (`src/runner/`). */
   readonly lines: readonly (readonly string[])[];
-  /** What the files in `executors/` may import besides their own folder. */
+  /** The parts that files in `executors/` may import besides their own folder. */
   readonly forExecutors: readonly string[];
 }
 
-/** Throws where the document has no such list, or no sentence about executors: its form is what this checks against. */
+/** Throws if the document has no layer list, or no sentence about executors. */
 export function readLayers(architecture: string): Layers {
   const lines: string[][] = [];
   for (const [, names] of architecture.matchAll(/^\d+\. (`[^`]+`(?: \| `[^`]+`)*): /gm)) lines.push(quoted(names));
@@ -16,12 +16,12 @@ export function readLayers(architecture: string): Layers {
   return { lines, forExecutors: [...forExecutors, ...(lines.at(-1) ?? [])] };
 }
 
-/** Whether `file` is `part` or lies in it. */
+/** Whether `file` is `part`, or lies in it. */
 export function isIn(part: string, file: string): boolean {
   return part.endsWith("/") ? file.startsWith(part) : file === part;
 }
 
-/** The line (0 is the top) and part that a file belongs to, or undefined where the list does not name it. */
+/** The line (0 is the top) and part of a file; undefined if the list does not name it. */
 export function placeOf(file: string, { lines }: Layers): { line: number; part: string } | undefined {
   for (const [line, parts] of lines.entries()) {
     const part = parts.find((candidate) => isIn(candidate, file));

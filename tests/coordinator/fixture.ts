@@ -16,7 +16,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A coordinator of a test's own, with one function a verb of its API. */
+/** A coordinator for one test, with one function per verb of its API. */
 export class Fixture implements AsyncDisposable {
   readonly databasePath: string;
   coordinator: Coordinator;
@@ -34,7 +34,7 @@ export class Fixture implements AsyncDisposable {
     this.coordinator = coordinator;
   }
 
-  /** `prepare` may write the database that the coordinator will find. */
+  /** `prepare` may write the database before the coordinator opens it. */
   static async start(
     timings: Partial<CoordinatorTimings> = {},
     callbacks: CallbackTiming = "together",
@@ -54,7 +54,7 @@ export class Fixture implements AsyncDisposable {
     return new Fixture(folder, timings, coordinator);
   }
 
-  /** Closes the coordinator and starts another one on the same database; `meanwhile` has it for itself. */
+  /** Closes the coordinator and starts another on the same database. `meanwhile` runs in between. */
   async restart(options: Partial<CoordinatorOptions> = {}, meanwhile?: () => void): Promise<void> {
     await this.coordinator.close();
     meanwhile?.();
@@ -103,7 +103,7 @@ export class Fixture implements AsyncDisposable {
     return this.call("GET", `/runner/runs?runner_id=${runnerId}${more}`, undefined, signal ? { signal } : {});
   }
 
-  /** Starts a new session and returns the run's and the session's id. */
+  /** Starts a new session and returns the ids of the run and the session. */
   async start(fields: Record<string, unknown> = {}): Promise<{ run_id: string; session_id: string }> {
     return this.createRun({ type: "start_session", ...fields });
   }
@@ -115,7 +115,7 @@ export class Fixture implements AsyncDisposable {
     return this.createRun({ type: "resume_session", session_id: sessionId, ...fields });
   }
 
-  /** Polls and returns the run that was handed out. */
+  /** Polls and returns the claimed run. */
   // oxlint-disable-next-line typescript/no-explicit-any
   async claim(runnerId: string): Promise<any> {
     const answer = await this.poll(runnerId);
@@ -128,7 +128,7 @@ export class Fixture implements AsyncDisposable {
     return this.post(`/runner/runs/${runId}/${what}`, { runner_id: runnerId, ...more, ...fields });
   }
 
-  /** Claims the next run and reports it to its end, with a result message where one is given. */
+  /** Claims the next run and reports it to its end, after a message with `result`. */
   // oxlint-disable-next-line typescript/no-explicit-any
   async execute(runnerId: string, ending: "completed" | "failed" | "stopped", result?: string): Promise<any> {
     const run = await this.claim(runnerId);

@@ -6,7 +6,7 @@ import { Fixture } from "./fixture.ts";
 const OLD = "2020-01-01T00:00:00.000Z";
 const HOUR_MS = 3_600_000;
 
-/** Makes what is in the database look old, and starts the coordinator again, which keeps an hour. */
+/** Ages all rows of the database, then restarts the coordinator with a limit of one hour. */
 async function age(c: Fixture, statements: readonly string[]): Promise<void> {
   await c.restart({ keepMs: HOUR_MS }, () => {
     using db = new Database(c.databasePath);
@@ -19,7 +19,7 @@ const ageAll = [
   `UPDATE sessions SET created_at = '${OLD}'`,
 ];
 
-test("old runs go, with their sessions, events and idempotency keys; what is open, or young, stays", async () => {
+test("old runs are removed with their sessions, events and idempotency keys; open and recent runs stay", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   for (const session_id of ["parent", "old"]) {
@@ -37,7 +37,7 @@ test("old runs go, with their sessions, events and idempotency keys; what is ope
   await c.execute(runner, "failed");
   const open = await c.start({ session_id: "open" });
   await age(c, [...ageAll, `UPDATE idempotency_keys SET created_at = '${OLD}'`]);
-  await until("all that is old is gone", async () => (await c.get("/sessions")).body.sessions.length === 1);
+  await until("everything old is removed", async () => (await c.get("/sessions")).body.sessions.length === 1);
   expect((await c.get("/runs")).body.runs).toMatchObject([{ run_id: open.run_id }]);
   expect(await c.sessionStatus("open")).toBe("pending");
   await c.coordinator.close();
@@ -47,7 +47,7 @@ test("old runs go, with their sessions, events and idempotency keys; what is ope
   expect([count("events"), count("idempotency_keys")]).toEqual([0, 0]);
 });
 
-test("a session that goes on loses its old runs with their events, and keeps the events of the runs that stay", async () => {
+test("a session with recent runs loses its old runs with their events, and keeps its recent events", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await c.start({ session_id: "s" });
@@ -58,25 +58,25 @@ test("a session that goes on loses its old runs with their events, and keeps the
     `UPDATE runs SET completed_at = '${OLD}' WHERE run_id = '${first.run_id}'`,
     `UPDATE sessions SET created_at = '${OLD}'`,
   ]);
-  await until("the old run is gone", async () => (await c.get("/runs")).body.runs.length === 1);
+  await until("the old run is removed", async () => (await c.get("/runs")).body.runs.length === 1);
   expect((await c.get("/runs")).body.runs).toMatchObject([{ run_id: second.run_id }]);
   const { events } = (await c.get("/sessions/s/events")).body;
   expect(events).toMatchObject([{ content: [{ text: "young answer" }] }]);
 });
 
-test("a parent stays, with its result, while a child of it does", async () => {
+test("a parent stays, with its result, as long as one of its children", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await c.start({ session_id: "parent" });
   await c.execute(runner, "completed", "the result");
   await c.start({ session_id: "child", parent_session_id: "parent" });
   await age(c, ageAll);
-  await until("the old run is gone", async () => (await c.get("/runs")).body.runs.length === 1);
-  await until("the sessions were looked at", async () => (await c.get("/sessions/parent")).status === 200);
+  await until("the old run is removed", async () => (await c.get("/runs")).body.runs.length === 1);
+  await until("the sessions were checked", async () => (await c.get("/sessions/parent")).status === 200);
   expect((await c.get("/sessions/parent/result")).body).toEqual({ result: "the result" });
 });
 
-test("more than one piece's worth of runs and events goes, and requests are answered meanwhile", async () => {
+test("more runs and events than one step removes are removed, and requests are answered in between", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await c.start({ session_id: "long" });
@@ -84,17 +84,18 @@ test("more than one piece's worth of runs and events goes, and requests are answ
   await age(c, [
     ...ageAll,
     `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
-     INSERT INTO events (session_id, is_answer, body) SELECT 'long', 0, '{"event_type":"x","session_id":"long"}' FROM n`,
+     INSERT INTO events (session_id, is_answer, body)
+     SELECT 'long', 0, '{"event_type":"x","session_id":"long"}' FROM n`,
     `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 300)
      INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, created_at, completed_at)
      SELECT 'run_' || i, 'resume_session', 'long', 'x', 'sync', 'completed', '${OLD}', '${OLD}' FROM n`,
   ]);
   expect((await c.get("/health")).status).toBe(200);
-  await until("all is gone", async () => (await c.sessionStatus("long")) === "not_existent");
+  await until("everything is removed", async () => (await c.sessionStatus("long")) === "not_existent");
   expect((await c.get("/runs")).body.runs).toEqual([]);
 });
 
-test("without a limit everything stays", async () => {
+test("without a limit nothing is removed", async () => {
   await using c = await Fixture.start({ housekeepingEveryMs: 5 });
   const runner = await c.register();
   await c.start();

@@ -30,7 +30,7 @@ describe("restart", () => {
     expect((await c.claim(runner)).run_id).toBe(active.run_id);
   });
 
-  test("after a crash of the process finds every write that was answered", async () => {
+  test("after a crash of the process finds every answered write", async () => {
     using folder = tempFolder();
     const databasePath = join(folder.path, "c.db");
     const script = join(import.meta.dir, "serve-until-killed.ts");
@@ -49,7 +49,7 @@ describe("restart", () => {
     expect(runs).toMatchObject([{ session_id: "answered", status: "pending" }]);
   });
 
-  test("hands out a stop again that was handed out before", async () => {
+  test("delivers again a stop that was delivered before", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start();
@@ -60,7 +60,7 @@ describe("restart", () => {
     expect((await c.poll(runner)).body).toEqual({ stop_runs: [run_id] });
   });
 
-  test("does not count the time away as a runner's silence or against a lease", async () => {
+  test("does not count its downtime as a runner's silence or against a lease", async () => {
     await using c = await Fixture.start({
       staleAfterMs: 400,
       removeAfterMs: 500,
@@ -75,14 +75,14 @@ describe("restart", () => {
     await until("the time has passed", () => Date.now() - before > 600);
     await c.restart();
     const unmatched = await c.start({ additional_demands: { tags: ["gpu"] } });
-    await until("deadlines have been looked at", async () => (await c.runStatus(unmatched.run_id)) === "failed");
+    await until("the sweep has run", async () => (await c.runStatus(unmatched.run_id)) === "failed");
     expect((await c.get("/runners")).body.runners).toMatchObject([{ status: "online" }]);
     expect((await c.report(run_id, "started", runner)).status).toBe(200);
   });
 });
 
 describe("close", () => {
-  test("answers open polls with 204, ends streams, and may be repeated", async () => {
+  test("answers open polls with 204, ends streams, and is idempotent", async () => {
     const c = await Fixture.start();
     const runner = await c.register();
     const polled = c.poll(runner);
@@ -98,7 +98,7 @@ describe("close", () => {
     await expect(fetch(`${c.coordinator.url}/health`)).rejects.toThrow();
   });
 
-  test("is bounded while a client stays connected and reads nothing", async () => {
+  test("takes a bounded time while a connected client reads nothing", async () => {
     await using c = await Fixture.start();
     using socket = await Bun.connect({ hostname: "127.0.0.1", port: c.coordinator.port, socket: { data() {} } });
     socket.write("POST /runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{");
@@ -127,7 +127,7 @@ describe("port in use", () => {
     });
   });
 
-  test("by something else: the error names the port and --port", async () => {
+  test("by another program: the error names the port and --port", async () => {
     using folder = tempFolder();
     await using other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("hello") });
     const port = other.port ?? 0;
@@ -149,7 +149,7 @@ describe("database", () => {
   const startOn = (databasePath: string, log: Log = silentLog): ReturnType<typeof startCoordinator> =>
     startCoordinator({ host: "127.0.0.1", port: 0, databasePath, log });
 
-  test("is readable by its owner only", async () => {
+  test("is readable only by its owner", async () => {
     await using c = await Fixture.start();
     await c.start();
     for (const suffix of ["", "-wal"]) expect(statSync(c.databasePath + suffix).mode & 0o777).toBe(0o600);
@@ -160,7 +160,7 @@ describe("database", () => {
     expect(statSync(existing).mode & 0o777).toBe(0o600);
   });
 
-  test("of another coordinator, another program or no database at all is refused with a UserError", async () => {
+  test("of another coordinator or program, or a file that is no database, is refused with a UserError", async () => {
     await using c = await Fixture.start();
     await expect(startOn(c.databasePath)).rejects.toMatchObject({
       name: "UserError",

@@ -13,7 +13,7 @@ test.each([
   expect(routeOf(hash)).toEqual(route);
 });
 
-test("a link leads where it says, whatever the session is called", () => {
+test("linkTo and routeOf are inverse, for any session id", () => {
   for (const sessionId of ["ses_1", "a/b", "ä #?%", "<img src=x onerror=alert(1)>"]) {
     expect(routeOf(linkTo({ view: "session", sessionId }))).toEqual({ view: "session", sessionId });
   }

@@ -20,15 +20,15 @@ async function post(path: string, body: object): Promise<void> {
   if (!response.ok) throw new Error(await response.text());
 }
 
-/** Nothing of it has become part of the page; errors, dialogs and requests are the visit's own look-out. */
-async function isHarmless(page: Page): Promise<void> {
+/** Checks that no hostile text became part of the page. The visit itself checks errors, dialogs and requests. */
+async function expectHarmless(page: Page): Promise<void> {
   expect(await page.evaluate(() => "pwned" in window)).toBe(false);
   expect(
     await page.locator(".pwned, iframe, main form, main style, main img, main script, a[href^='javascript']").count(),
   ).toBe(0);
 }
 
-test("nothing that an agent says, is told, or is called becomes part of the page", async () => {
+test("hostile prompts, messages, tool calls, names and tags never become part of the page", async () => {
   const { api } = dashboard;
   await api.createAgent({ name: "hostile", description: ALL_HOSTILE, system_prompt: "x" });
   const { run_id, session_id } = await api.submit(
@@ -55,7 +55,7 @@ test("nothing that an agent says, is told, or is called becomes part of the page
   }
   await browser.visit(pageOf(api, session_id), async ({ page }) => {
     await page.getByRole("region", { name: "Conversation" }).getByText("window.pwned = 1").first().waitFor();
-    await until("everything is unfolded", async () => {
+    await until("every section is open", async () => {
       const folded = "details:not([open])";
       await page.evaluate(
         (selector) =>
@@ -65,36 +65,36 @@ test("nothing that an agent says, is told, or is called becomes part of the page
       return (await page.locator(folded).count()) === 0;
     });
     await page.getByRole("region", { name: "stderr" }).getByText("window.pwned = 1").first().waitFor();
-    await isHarmless(page);
+    await expectHarmless(page);
     const shown = (await page.locator("main").textContent()) ?? "";
     expect(shown).toContain(HOSTILE["handler"] ?? "");
     // oxlint-disable-next-line no-control-regex
     expect(shown).not.toMatch(/[\u202e\u2066\u001b\u0007]/);
-    for (const [path, words] of [
+    for (const [path, name] of [
       ["#/", "Overview"],
       ["#/sessions", "Sessions"],
       ["#/runners", "Runners"],
       ["#/statistics", "Statistics"],
     ] as const) {
       await page.goto(`${api.url}/${path}`);
-      await page.getByRole("heading", { name: words, exact: true }).waitFor();
-      await isHarmless(page);
+      await page.getByRole("heading", { name, exact: true }).waitFor();
+      await expectHarmless(page);
     }
     await page.goto(`${api.url}/#/runners`);
     await page.getByText("onerror").first().waitFor();
     await page.getByRole("button", { name: "Start a run" }).first().click();
     await page.getByRole("option", { name: /hostile/ }).waitFor({ state: "attached" });
-    await isHarmless(page);
+    await expectHarmless(page);
   });
 });
 
-test("an address that was made by somebody else shows nothing of its own", async () => {
+test("a hostile session id in the URL never becomes part of the page", async () => {
   const { api } = dashboard;
   for (const id of [HOSTILE["handler"] ?? "", "javascript:alert(1)", "../../x", "%zz"]) {
     await browser.visit(`${api.url}/#/session/${encodeURIComponent(id)}`, async (tab) => {
       tab.expect(/Failed to load resource/);
       await tab.page.getByRole("heading", { level: 1 }).waitFor();
-      await isHarmless(tab.page);
+      await expectHarmless(tab.page);
     });
   }
 });

@@ -9,9 +9,9 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 const browser = sharedBrowser();
 const dashboard = sharedDashboard();
 
-test("a run that is started from the form is seen to its end", async () => {
+test("a run started from the form is followed to its end", async () => {
   const { api, world } = dashboard;
-  await api.createAgent({ name: "researcher", description: "Looks things up", system_prompt: "You look things up." });
+  await api.createAgent({ name: "researcher", description: "Finds answers", system_prompt: "You find answers." });
   await browser.visit(api.url, async ({ page }) => {
     await page.getByRole("button", { name: "Start a run" }).first().click();
     await page.getByRole("textbox", { name: "Prompt" }).fill("!tool Search\n!wait form-go-on\nFind the answer");
@@ -24,12 +24,12 @@ test("a run that is started from the form is seen to its end", async () => {
     await Bun.write(world.path("form-go-on"), "");
     await page.getByText("finished").first().waitFor();
     await page.getByText(/turn 1 of session ses_\w+: Find the answer/).waitFor();
-    await page.getByRole("img", { name: /Where the time went: .*running/ }).waitFor();
+    await page.getByRole("img", { name: /Time by phase: .*running/ }).waitFor();
     await page.getByText("researcher").first().waitFor();
   });
 });
 
-test("a session that is resumed with a message shows both turns", async () => {
+test("a session resumed with a message shows both turns", async () => {
   const { api } = dashboard;
   const { run_id, session_id } = await api.submit("the first message");
   await api.reached(run_id, "completed");
@@ -43,9 +43,9 @@ test("a session that is resumed with a message shows both turns", async () => {
   });
 });
 
-test("a run that is stopped says so, after it was asked whether it should", async () => {
+test("Stop asks for confirmation, then stops the run", async () => {
   const { api } = dashboard;
-  const { run_id, session_id } = await api.submit("!sleep 5m\nnever said");
+  const { run_id, session_id } = await api.submit("!sleep 5m\nnever sent");
   await api.reached(run_id, "running");
   await browser.visit(pageOf(api, session_id), async ({ page }) => {
     await page.getByRole("button", { name: "Stop", exact: true }).click();
@@ -59,7 +59,7 @@ test("a run that is stopped says so, after it was asked whether it should", asyn
   });
 });
 
-test("a tree that is stopped runs nowhere any more, and its parent is not resumed", async () => {
+test("Stop tree stops every session of the tree, and resumes no parent", async () => {
   const { api } = dashboard;
   const { run_id, session_id } = await api.submit(
     "!child !sleep 5m\n!child !child !sleep 5m\\n!sleep 5m\nI have started two",
@@ -72,16 +72,16 @@ test("a tree that is stopped runs nowhere any more, and its parent is not resume
   await until("both children run", async () => (await openInTree()).length === 2);
   await browser.visit(pageOf(api, session_id), async ({ page }) => {
     await page.getByText("0 of 2 done").waitFor();
-    await page.getByRole("button", { name: "Stop the tree" }).click();
+    await page.getByRole("button", { name: "Stop tree" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Stop all" }).click();
     await page.getByText("2 of 2 done").waitFor();
-    await until("nothing of it runs", async () => (await openInTree()).length === 0);
+    await until("no session of the tree runs", async () => (await openInTree()).length === 0);
   });
   const runs = (await api.runs()).filter((run) => run.session_id === session_id);
   expect(runs).toHaveLength(1);
 });
 
-test("a run that has failed shows why, and is tried again", async () => {
+test("a failed run shows its error, and Retry starts a new run", async () => {
   const { api } = dashboard;
   const { run_id, session_id } = await api.submit("!fail the disk is full");
   await api.reached(run_id, "failed");
@@ -93,7 +93,7 @@ test("a run that has failed shows why, and is tried again", async () => {
   });
 });
 
-test("with the keyboard alone a run is started, its session opened and stopped", async () => {
+test("the keyboard alone starts a run, opens its session and stops it", async () => {
   const { api } = dashboard;
   await browser.visit(api.url, async ({ page }) => {
     const { keyboard } = page;
@@ -102,7 +102,7 @@ test("with the keyboard alone a run is started, its session opened and stopped",
         await keyboard.press("Tab");
         if ((await page.evaluate(() => document.activeElement?.textContent?.trim() ?? "")) === name) return;
       }
-      throw new Error(`Tab does not lead to ${name}`);
+      throw new Error(`Tab does not reach ${name}`);
     };
     await page.getByRole("button", { name: "Start a run" }).first().waitFor();
     await tabTo("Start a run");

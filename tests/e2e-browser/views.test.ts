@@ -17,19 +17,23 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const browser = sharedBrowser();
 const dashboard = sharedDashboard();
-let made: Promise<Made> | undefined;
+let created: Promise<Sessions> | undefined;
 
-interface Made {
+/** Session ids. */
+interface Sessions {
   readonly parent: string;
   readonly failed: string;
 }
 
-/** What there is to be seen, made once: a parent that waits for two of three, one that runs, a failure, one that nobody takes, one for later, some that are done. */
-function things(): Promise<Made> {
-  return (made ??= make());
+/**
+ * Creates, once, a session in every state: a parent that waits for two of its three children, one running, one failed,
+ * one without a matching runner, one scheduled, one done.
+ */
+function sessions(): Promise<Sessions> {
+  return (created ??= createSessions());
 }
 
-async function make(): Promise<Made> {
+async function createSessions(): Promise<Sessions> {
   const { api } = dashboard;
   await api.createAgent({ name: "planner", description: "Divides the work", system_prompt: "You plan." });
   const done = await api.submit("Summarise the reports of last night");
@@ -57,7 +61,7 @@ async function make(): Promise<Made> {
 
 const VIEWS: readonly {
   readonly name: string;
-  readonly path: (made: Made) => string;
+  readonly path: (sessions: Sessions) => string;
   readonly shows: (page: Page) => Promise<unknown>;
 }[] = [
   { name: "overview", path: () => "#/", shows: (page) => page.getByRole("region", { name: "Waiting" }).waitFor() },
@@ -80,48 +84,48 @@ const VIEWS: readonly {
   },
 ];
 
-test("the overview says what needs somebody, and why; what runs, and what waits for what", async () => {
-  await things();
+test("the overview groups trees by need, with the reason for a failure or a wait", async () => {
+  await sessions();
   await browser.visit(dashboard.api.url, async ({ page }) => {
     const group = (name: string) => page.getByRole("region", { name });
     await group("Needs attention").getByText("could not be applied").first().waitFor();
-    // A runner might still come: it is told of after a while.
+    // Shown only after a grace period: a runner might still claim the run.
     await group("Needs attention")
-      .getByText(/No runner has taken it .* with tags gpu/)
+      .getByText(/No runner has claimed this run .* with tags gpu/)
       .waitFor({ timeout: 40_000 });
     await group("Running").getByText("Refactor the billing module").waitFor();
-    await group("Waiting").getByText("for 2 of 3 children").waitFor();
+    await group("Waiting").getByText("for 2 of 3 descendants").waitFor();
     await group("Waiting")
       .getByText(/scheduled for/)
       .waitFor();
     await group("Done").getByText("Summarise the reports of last night").waitFor();
     await group("Waiting")
-      .getByRole("button", { name: /3 sessions below/ })
+      .getByRole("button", { name: /3 descendants/ })
       .click();
     await group("Waiting").getByText("Ask the third").last().waitFor();
   });
 });
 
 for (const theme of THEMES) {
-  test(`every view can be read and used by everyone, ${theme}, and fits a window and a phone`, async () => {
-    const at = await things();
-    const look = async (viewport: typeof DESKTOP | typeof PHONE, name: string): Promise<void> =>
+  test(`every view is accessible in the ${theme} theme, and fits a desktop and a phone`, async () => {
+    const at = await sessions();
+    const checkViews = async (viewport: typeof DESKTOP | typeof PHONE, name: string): Promise<void> =>
       browser.visit(
         dashboard.api.url,
         async ({ page }) => {
-          for (const view of VIEWS) await lookAt(page, view, at, `${view.name}-${name}`, theme);
+          for (const view of VIEWS) await checkView(page, view, at, `${view.name}-${name}`, theme);
         },
         { theme, viewport },
       );
-    await look(DESKTOP, theme);
-    await look(PHONE, `phone-${theme}`);
+    await checkViews(DESKTOP, theme);
+    await checkViews(PHONE, `phone-${theme}`);
   });
 }
 
-async function lookAt(
+async function checkView(
   page: Page,
   view: (typeof VIEWS)[number],
-  at: Made,
+  at: Sessions,
   picture: string,
   theme: Theme,
 ): Promise<void> {
@@ -135,7 +139,7 @@ async function lookAt(
   });
 }
 
-test("the form for a run can be read and used by everyone", async () => {
+test("the form for a new run is accessible", async () => {
   for (const theme of THEMES) {
     await browser.visit(
       dashboard.api.url,
@@ -153,7 +157,7 @@ test("the form for a run can be read and used by everyone", async () => {
   }
 });
 
-test("a run's output is shown, and followed", async () => {
+test("the output of a run is shown and followed", async () => {
   const { api, world } = dashboard;
   const { run_id, session_id } = await api.submit("!stderr 50B\n!wait output-go-on\nThe last words");
   await api.reached(run_id, "running");

@@ -39,7 +39,7 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
     "its turns are used up",
     ({ replies }) => uses("Bash", { command: `echo ${replies}` }),
     "max-turns",
-    /not done after 3 turns/,
+    /its limit of 3 turns/,
   ],
   [
     "its budget is used up",
@@ -71,7 +71,7 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
     "the usage limit is met",
     inTurn(refuses(429, "No more.", USAGE_LIMIT)),
     "usage-limit",
-    new RegExp(`usage limit.*five_hour.*reset at ${RESETS_AT}`),
+    new RegExp(`usage limit.*five_hour.*resets at ${RESETS_AT}`),
   ],
   [
     "the credit is used up",
@@ -83,7 +83,7 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
     "what it last tried was not allowed",
     inTurn(uses("Bash", { command: "touch forbidden" }), says("I may not.")),
     "refused-permissions",
-    /refused a permission \(Bash\)/,
+    /denied a permission \(Bash\)/,
   ],
 ];
 
@@ -155,7 +155,7 @@ test("a key that the provider does not take ends the run at its first answer", a
   const run = await coordinator.submit("who am I?");
   await coordinator.reached(run.run_id, "failed", RUN_MS);
   const { error } = await coordinator.run(run.run_id);
-  expect(error).toMatch(/does not accept its credentials \(401\).*ANTHROPIC_API_KEY/);
+  expect(error).toMatch(/rejects its credentials \(401\).*ANTHROPIC_API_KEY/);
   expect(other.provider.requests).toHaveLength(1);
   expect(error + process.stdout()).not.toContain(API_KEY);
 });

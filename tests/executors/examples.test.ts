@@ -25,25 +25,25 @@ function start(name: string, folder: string, apiUrl: string, invocation: object)
 }
 
 describe("executors/examples", () => {
-  test("are three, and are not taken for executors of the folder above", () => {
+  test("are three, and none belongs to the parent folder", () => {
     expect(scanFolder(join(EXECUTORS, "examples")).map(({ name }) => name)).toEqual(["python", "shell", "typescript"]);
     expect(scanFolder(EXECUTORS).map(({ name }) => name)).not.toContain("examples");
   });
 
-  test("are all named in the README", () => {
+  test("are all linked in the README", () => {
     const readme = readFileSync(join(EXECUTORS, "README.md"), "utf8");
     for (const { name, files } of scanFolder(join(EXECUTORS, "examples")))
       expect(readme).toContain(`(examples/${name}/${files[0]})`);
   });
 
-  test("shell prints its result and calls nobody", async () => {
+  test("shell prints its result and makes no calls", async () => {
     using folder = tempFolder();
     using api = fakeApi();
     const invocation = { ...V20, mode: "start" };
     const executor = start("shell", folder.path, api.url, invocation);
     expect(await executor.ended).toBe(0);
     const { length } = JSON.stringify(invocation);
-    expect(executor.stdout()).toBe(`session ${SESSION}: asked with ${length} characters of JSON, in ${folder.path}\n`);
+    expect(executor.stdout()).toBe(`session ${SESSION}: read ${length} characters of JSON in ${folder.path}\n`);
     expect(api.calls).toEqual([]);
   });
 
@@ -63,7 +63,7 @@ describe("executors/examples", () => {
       expect(api.calls[2]?.body).toMatchObject({ session_id: SESSION, content: [{ type: "text", text: "HELLO" }] });
     });
 
-    test("fails when it is refused", async () => {
+    test("fails when the API refuses a call", async () => {
       using folder = tempFolder();
       using api = fakeApi(() => Response.json({ detail: "no such session" }, { status: 404 }));
       const executor = start(name, folder.path, api.url, { ...V20, mode: "start" });

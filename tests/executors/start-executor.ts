@@ -5,7 +5,7 @@ export interface StartedExecutor {
   readonly process: Bun.Subprocess;
   stdout(): string;
   stderr(): string;
-  /** Resolves to the exit code, or to the name of the signal that ended it. */
+  /** Resolves to the exit code, or to the name of the signal that ended the executor. */
   readonly ended: Promise<number | string>;
 }
 
@@ -18,7 +18,7 @@ export interface StartOptions {
 
 let count = 0;
 
-/** Starts an executor as a runner does: stdin, stdout and stderr are files, the working folder is the project's. */
+/** Starts an executor like a runner: stdin, stdout and stderr are files, and the working folder is the project's. */
 export function startExecutor(command: readonly string[], options: StartOptions): StartedExecutor {
   const base = join(options.folder, `executor-${count++}`);
   const files = { stdin: `${base}.in`, stdout: `${base}.out`, stderr: `${base}.err` };

@@ -6,7 +6,7 @@ import { invocation20 } from "./start-executor.ts";
 import { FILE, place, SESSION, start } from "./test-executor-place.ts";
 
 describe("directives", () => {
-  test("!output and !stderr write so many bytes", async () => {
+  test("!output and !stderr write the exact number of bytes", async () => {
     using at = place();
     const executor = start(at, invocation20("!output 3MB\n!stderr 100KB\nx"));
     expect(await executor.ended).toBe(0);
@@ -14,10 +14,10 @@ describe("directives", () => {
     expect(executor.stderr().length).toBe(100 * 1024);
   });
 
-  test("!ignore-sigterm goes on when told to stop", async () => {
+  test("!ignore-sigterm continues after a stop", async () => {
     using at = place();
     const executor = start(at, invocation20("!ignore-sigterm\n!write ready yes\n!wait go\nx"));
-    await until("the turn to have begun", () => existsSync(join(at.folder, "ready")));
+    await until("the turn has begun", () => existsSync(join(at.folder, "ready")));
     executor.process.kill("SIGTERM");
     writeFileSync(join(at.folder, "go"), "");
     expect(await executor.ended).toBe(0);
@@ -29,7 +29,7 @@ describe("directives", () => {
     expect(at.api.outline().at(-1)).toBe("result");
   });
 
-  test("!env prints names and no values", async () => {
+  test("!env prints the names without values", async () => {
     using at = place();
     const executor = start(at, invocation20("!env"), { SOME_SECRET: "value-of-it" });
     await executor.ended;
@@ -43,7 +43,7 @@ describe("directives", () => {
     expect(readFileSync(join(at.folder, "note.txt"), "utf8")).toBe("two words\n");
   });
 
-  test("!child starts a session that calls back, with a prompt of several lines", async () => {
+  test("!child starts a session in mode async_callback, with a prompt of several lines", async () => {
     using at = place(({ path, body }) =>
       path === "/runs"
         ? Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" })
@@ -63,7 +63,7 @@ describe("directives", () => {
   test.each([
     ["completed", 0, "of the child"],
     ["failed", 1, ""],
-  ])("!child-sync waits for a child that %s", async (status, exit, printed) => {
+  ])("!child-sync waits for a child that has %s", async (status, exit, printed) => {
     using at = place(({ method, path, body }) => {
       if (path === "/runs")
         return Response.json({ run_id: "run_1", session_id: body["session_id"], status: "pending" });
@@ -76,28 +76,28 @@ describe("directives", () => {
     if (exit === 1) expect(executor.stderr()).toContain("failed: no luck");
   });
 
-  test.skipIf(process.platform === "win32")("!grandchild leaves a process behind that holds the output", async () => {
+  test.skipIf(process.platform === "win32")("!grandchild leaves a process that holds the output", async () => {
     using at = place();
-    const ms = someMs();
+    const ms = randomMs();
     const executor = start(at, invocation20(`!grandchild ${ms}ms`));
     expect(await executor.ended).toBe(0);
-    using left = await leftSleep(ms);
-    if (process.platform === "linux") expect(readlinkSync(`/proc/${left.pid}/fd/1`)).toEndWith(".out");
-    expect(left.group).toBe(groupOf(process.pid));
+    using leftover = await leftoverSleep(ms);
+    if (process.platform === "linux") expect(readlinkSync(`/proc/${leftover.pid}/fd/1`)).toEndWith(".out");
+    expect(leftover.group).toBe(groupOf(process.pid));
   });
 
-  test.skipIf(process.platform === "win32")("!daemon leaves a process behind in a session of its own", async () => {
+  test.skipIf(process.platform === "win32")("!daemon leaves a process in its own process session", async () => {
     using at = place();
-    const ms = someMs();
+    const ms = randomMs();
     const executor = start(at, invocation20(`!daemon ${ms}ms`));
     expect(await executor.ended).toBe(0);
-    using left = await leftSleep(ms);
-    expect(left.group).not.toBe(executor.process.pid);
-    expect(left.group).not.toBe(groupOf(process.pid));
-    expect(left.parent).not.toBe(executor.process.pid);
+    using leftover = await leftoverSleep(ms);
+    expect(leftover.group).not.toBe(executor.process.pid);
+    expect(leftover.group).not.toBe(groupOf(process.pid));
+    expect(leftover.parent).not.toBe(executor.process.pid);
   });
 
-  test("every one is explained by --help and in the README", async () => {
+  test("are all in --help and in the README", async () => {
     using at = place();
     const executor = start(at, invocation20("!nonsense"));
     await executor.ended;
@@ -114,14 +114,14 @@ describe("directives", () => {
   });
 });
 
-interface SeenProcess {
+interface ListedProcess {
   readonly pid: number;
   readonly parent: number;
   readonly group: number;
   readonly command: string;
 }
 
-function processes(): SeenProcess[] {
+function processes(): ListedProcess[] {
   const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid=,pgid=,args="]);
   return stdout
     .toString()
@@ -132,17 +132,17 @@ function processes(): SeenProcess[] {
     });
 }
 
-/** A time that no other process sleeps for. */
-function someMs(): number {
+/** A random time, so that no other process sleeps for the same time. */
+function randomMs(): number {
   return 30_000 + Math.floor(Math.random() * 30_000);
 }
 
-async function leftSleep(ms: number): Promise<SeenProcess & Disposable> {
+async function leftoverSleep(ms: number): Promise<ListedProcess & Disposable> {
   const command = `sleep ${ms / 1000}`;
-  const left = await until(`a process ${command}`, () => processes().find((seen) => seen.command === command));
-  return { ...left, [Symbol.dispose]: () => void process.kill(left.pid, "SIGKILL") };
+  const leftover = await until(`a process ${command}`, () => processes().find((each) => each.command === command));
+  return { ...leftover, [Symbol.dispose]: () => void process.kill(leftover.pid, "SIGKILL") };
 }
 
 function groupOf(pid: number): number {
-  return processes().find((seen) => seen.pid === pid)?.group ?? 0;
+  return processes().find((each) => each.pid === pid)?.group ?? 0;
 }

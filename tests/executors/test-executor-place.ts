@@ -11,7 +11,7 @@ export interface Place extends Disposable {
   readonly api: FakeApi;
 }
 
-/** A folder to work in and an API to talk to, for the time of one test. */
+/** A working folder and an API for one test. */
 export function place(answer?: Parameters<typeof fakeApi>[0]): Place {
   const folder = tempFolder();
   const api = fakeApi(answer);

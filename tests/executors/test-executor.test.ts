@@ -7,7 +7,7 @@ import { invocation20 } from "./start-executor.ts";
 import { FILE, place, SESSION, start } from "./test-executor-place.ts";
 
 describe("a turn that succeeds", () => {
-  test("binds, tells its messages in order, and finishes the session last", async () => {
+  test("binds, sends its messages in order, and finishes the session last", async () => {
     using at = place();
     const executor = start(at, invocation20("hello\n!tool search\nthere"));
     expect(await executor.ended).toBe(0);
@@ -36,7 +36,7 @@ describe("a turn that succeeds", () => {
     expect(stop).toMatchObject({ exit_code: 0, reason: "completed", session_id: SESSION });
   });
 
-  test("takes schema 2.2", async () => {
+  test("accepts schema 2.2", async () => {
     using at = place();
     const invocation = { schema_version: "2.2", mode: "start", session_id: SESSION, parameters: { prompt: "hi" } };
     const executor = start(at, invocation);
@@ -44,7 +44,7 @@ describe("a turn that succeeds", () => {
     expect(executor.stdout()).toBe(`[test-executor] turn 1 of session ${SESSION}: hi\n`);
   });
 
-  test("remembers the turns before when resumed, and is the same session to the API", async () => {
+  test("remembers earlier turns on resume, and keeps its executor_session_id", async () => {
     using at = place();
     await start(at, invocation20("first")).ended;
     expect(await start(at, invocation20("!fail no", "resume")).ended).toBe(1);
@@ -63,7 +63,7 @@ describe("a turn that succeeds", () => {
     expect(new Set(ids).size).toBe(1);
   });
 
-  test("begins anew when a session of that id is started again", async () => {
+  test("forgets earlier turns when a session of the same id starts again", async () => {
     using at = place();
     await start(at, invocation20("first")).ended;
     const again = start(at, invocation20("again"));
@@ -71,7 +71,7 @@ describe("a turn that succeeds", () => {
     expect(again.stdout()).toContain("turn 1 of");
   });
 
-  test("keeps sessions with odd names apart, inside its folder", async () => {
+  test("stores sessions with special characters separately, inside its folder", async () => {
     using at = place();
     const ids = ["a:b", "a.b", "..x", "ä".repeat(100)];
     for (const id of ids) expect(await start(at, invocation20(`from ${id}`, "start", id)).ended).toBe(0);
@@ -82,7 +82,7 @@ describe("a turn that succeeds", () => {
     }
   });
 
-  test("keeps its sessions under XDG_STATE_HOME or the home folder unless told otherwise", async () => {
+  test("stores sessions by default under XDG_STATE_HOME or the home folder", async () => {
     using at = place();
     await start(at, invocation20("x"), { AGENT_EXECUTOR_STATE_DIR: "", XDG_STATE_HOME: join(at.folder, "xdg") }).ended;
     await start(at, invocation20("x"), { AGENT_EXECUTOR_STATE_DIR: "", XDG_STATE_HOME: "" }).ended;
@@ -93,7 +93,7 @@ describe("a turn that succeeds", () => {
 });
 
 describe("a turn that does not succeed", () => {
-  test("fails on resume of a session that it does not know", async () => {
+  test("fails on resume of an unknown session", async () => {
     using at = place();
     const executor = start(at, invocation20("x", "resume"));
     expect(await executor.ended).toBe(1);
@@ -107,7 +107,7 @@ describe("a turn that does not succeed", () => {
     ["!nonsense", 1, "test-executor: unknown directive !nonsense"],
     ["!sleep soon", 1, 'test-executor: "soon" is not a duration'],
     ["!crash", "SIGKILL", ""],
-  ])("%s ends it without session_stop", async (prompt, exit, stderr) => {
+  ])("%s ends the turn without session_stop", async (prompt, exit, stderr) => {
     using at = place();
     const executor = start(at, invocation20(`${prompt}\nmessage`));
     expect(await executor.ended).toBe(exit);
@@ -115,7 +115,7 @@ describe("a turn that does not succeed", () => {
     expect(at.api.outline()).toEqual([`POST /sessions/${SESSION}/bind`, "message user"]);
   });
 
-  test("fails with the API's words when the session is refused", async () => {
+  test("fails with the API's message when the API refuses the session", async () => {
     using at = place(() => Response.json({ detail: "Session not found" }, { status: 404 }));
     const executor = start(at, invocation20("x"));
     expect(await executor.ended).toBe(1);
@@ -123,11 +123,11 @@ describe("a turn that does not succeed", () => {
   });
 
   test.each(["!sleep 60s", "!wait never", "!output 1GB\n!sleep 60s"])(
-    "SIGTERM during %j ends it at once with 143",
+    "SIGTERM during %j ends the turn at once with 143",
     async (prompt) => {
       using at = place();
       const executor = start(at, invocation20(`!write ready yes\n${prompt}`));
-      await until("the turn to have begun", () => existsSync(join(at.folder, "ready")));
+      await until("the turn has begun", () => existsSync(join(at.folder, "ready")));
       const before = performance.now();
       executor.process.kill("SIGTERM");
       expect(await executor.ended).toBe(143);
@@ -135,7 +135,7 @@ describe("a turn that does not succeed", () => {
       expect(at.api.outline()).not.toContain("session_stop");
       const resumed = start(at, invocation20("x", "resume"));
       await resumed.ended;
-      // The turn that was stopped does not count.
+      // A stopped turn does not count.
       expect(resumed.stdout()).toContain("turn 1 of");
     },
   );
@@ -145,6 +145,6 @@ test("sessionFolder is under LOCALAPPDATA on Windows", () => {
   expect(sessionFolder({ LOCALAPPDATA: "/local" }, "win32")).toBe(join("/local", "agent-runner", "test-executor"));
 });
 
-test.skipIf(process.platform === "win32")("ao-test-exec.ts has a run bit", () => {
+test.skipIf(process.platform === "win32")("ao-test-exec.ts is executable", () => {
   expect(statSync(FILE).mode & 0o111).not.toBe(0);
 });

@@ -127,7 +127,7 @@ async function writesHalfALine(): Promise<void> {
 }
 
 /**
- * The run that fills the disk must be reported although the disk is full, and a later run must be executed once there
+ * The run that fills the disk must be reported although the disk is full. A later run must be executed once there
  * is room.
  */
 async function fillsTheDisk(): Promise<void> {

@@ -33,7 +33,7 @@ const VIRTUAL_SLACK_MIB = 512;
 const FILES_SLACK = 32;
 
 /**
- * Executes many short runs, batch by batch, and compares the runner's resources at the end with those after a tenth
+ * Executes many short runs in batches, and compares the runner's resources at the end with those after a tenth
  * of the runs.
  */
 export async function soak(options: {

@@ -7,10 +7,7 @@ import type { StartedBinary } from "./binary.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
 import { type StartInWorld, World } from "./world.ts";
 
-/**
- * Claude Code needs a second of processor time to start, and every test of a file may start one at the same time on a
- * busy machine.
- */
+/** Claude Code needs a second of processor time to start, and all tests of a file may start one at the same time. */
 export const CLAUDE_TEST_TIMEOUT_MS = 300_000;
 /** For one run of Claude Code. */
 export const RUN_MS = 120_000;

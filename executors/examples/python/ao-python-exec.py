@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An executor in plain Python: reads the invocation, binds the session, sends its messages, finishes the session."""
+"""An executor in plain Python: reads the invocation, binds the session, sends its messages and finishes the session."""
 
 import datetime
 import json
@@ -10,12 +10,12 @@ import urllib.parse
 import urllib.request
 
 API_URL = os.environ["AGENT_ORCHESTRATOR_API_URL"].rstrip("/")
-# The API is the runner on this machine: never ask a proxy for it.
+# The API is the runner on this machine, so bypass any proxy.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def post(path, body):
-    """POSTs JSON; raises urllib.error.URLError, which ends the run as failed."""
+    """POSTs JSON. Raises urllib.error.URLError, which fails the run."""
     request = urllib.request.Request(
         API_URL + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
     )
@@ -42,7 +42,7 @@ def main():
     def say(role, text):
         send("message", role=role, content=[{"type": "text", "text": text}])
 
-    # A real executor gives the id under which it will find its own conversation again when it is told to resume.
+    # A real executor sends the id with which it finds its own conversation on resume.
     post(path + "/bind", {"executor_session_id": "python-" + session_id, "hostname": socket.gethostname(),
                           "executor_type": "python", "executor_profile": "python", "project_dir": os.getcwd()})
     if invocation["mode"] == "resume":
@@ -52,7 +52,7 @@ def main():
     say("assistant", answer)
     send("result", result_text=answer)
     print(answer)
-    # Last, and only on success.
+    # Must be the last event, and only on success: it finishes the session.
     send("session_stop", exit_code=0, reason="completed")
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bun
-// An executor in TypeScript without packages: reads the invocation, binds the session, sends its messages, finishes the session.
-// agent-runner brings the runtime along: this file also runs where Bun is not installed.
+// An executor in TypeScript without packages: reads the invocation, binds the session, sends its messages and finishes
+// the session. agent-runner contains the runtime, so this file needs no installed Bun.
 import { hostname } from "node:os";
 
 interface Invocation {
@@ -12,7 +12,7 @@ interface Invocation {
 }
 
 const apiUrl = new URL(process.env["AGENT_ORCHESTRATOR_API_URL"] ?? "http://localhost:8765");
-// The API is the runner on this machine: never ask a proxy for it.
+// The API is the runner on this machine, so bypass any proxy.
 process.env["NO_PROXY"] = process.env["no_proxy"] = [process.env["NO_PROXY"], apiUrl.hostname]
   .filter(Boolean)
   .join(",");
@@ -23,7 +23,7 @@ if (!["2.0", "2.2"].includes(invocation.schema_version))
 const prompt = invocation.prompt ?? invocation.parameters?.prompt ?? "";
 const sessionUrl = `${apiUrl.href.replace(/\/+$/, "")}/sessions/${encodeURIComponent(invocation.session_id)}`;
 
-/** POSTs JSON; an error that nobody catches ends the run as failed, its text is what the coordinator is told. */
+/** POSTs JSON. An uncaught error fails the run, with the error's text as the reason. */
 async function post(url: string, body: object): Promise<void> {
   const response = await fetch(url, {
     method: "POST",
@@ -46,7 +46,7 @@ async function say(role: "user" | "assistant", text: string): Promise<void> {
 }
 
 await post(`${sessionUrl}/bind`, {
-  // A real executor gives the id under which it will find its own conversation again when it is told to resume.
+  // A real executor sends the id with which it finds its own conversation on resume.
   executor_session_id: `typescript-${invocation.session_id}`,
   hostname: hostname(),
   executor_type: "typescript",
@@ -59,5 +59,5 @@ const answer = prompt.toUpperCase(); // the work
 await say("assistant", answer);
 await send({ event_type: "result", result_text: answer });
 console.log(answer);
-// Last, and only on success.
+// Must be the last event, and only on success: it finishes the session.
 await send({ event_type: "session_stop", exit_code: 0, reason: "completed" });

@@ -2,7 +2,7 @@ import type * as v from "valibot";
 import { CreateAgent, UpdateAgent, UpdateAgentStatus } from "../../protocol/agent.ts";
 import * as a from "../../protocol/answers.ts";
 import { CreateRun } from "../../protocol/run.ts";
-import { MOST_OUTPUT_BYTES, OutputShown, RunOutputAnswer, USUAL_OUTPUT_BYTES } from "../../protocol/run-output.ts";
+import { MAX_OUTPUT_BYTES, OutputShown, RunOutputAnswer, DEFAULT_OUTPUT_BYTES } from "../../protocol/run-output.ts";
 import {
   CompletedReport,
   FailedReport,
@@ -96,7 +96,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     query: {
       stdout_from: "offset in bytes (default: the end of the output)",
       stderr_from: "offset in bytes (default: the end of the output)",
-      bytes: `maximum bytes per stream, 1 to ${MOST_OUTPUT_BYTES} (default: ${USUAL_OUTPUT_BYTES})`,
+      bytes: `maximum bytes per stream, 1 to ${MAX_OUTPUT_BYTES} (default: ${DEFAULT_OUTPUT_BYTES})`,
     },
     answers: { 200: RunOutputAnswer },
     faults: [404, 409, 410, 422, 501, 503],

@@ -1,4 +1,4 @@
-import { MOST_OUTPUT_BYTES, OutputShown, USUAL_OUTPUT_BYTES } from "../../protocol/run-output.ts";
+import { MAX_OUTPUT_BYTES, OutputShown, DEFAULT_OUTPUT_BYTES } from "../../protocol/run-output.ts";
 import { readBody } from "./http.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
 import { type Routes, routes } from "./router.ts";
@@ -15,7 +15,7 @@ export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs):
         run_id,
         stdout_from: wholeNumber(query, "stdout_from", 0, Number.MAX_SAFE_INTEGER),
         stderr_from: wholeNumber(query, "stderr_from", 0, Number.MAX_SAFE_INTEGER),
-        bytes: wholeNumber(query, "bytes", 1, MOST_OUTPUT_BYTES) ?? USUAL_OUTPUT_BYTES,
+        bytes: wholeNumber(query, "bytes", 1, MAX_OUTPUT_BYTES) ?? DEFAULT_OUTPUT_BYTES,
       };
       if (runner_id === null) throw new Refusal("conflict", "The run has not been given to a runner yet");
       if (runners.find(runner_id) === null)

@@ -89,7 +89,7 @@ export class Polls {
     });
   }
 
-  /** Stops come first, so that a stream of new runs cannot hold them up. */
+  /** Stops come first, so that a stream of new runs cannot delay them. */
   #find(runnerId: string, takesRuns: boolean): PollAnswer {
     const { runners, claims, transitions, outputs, log } = this.#parts;
     const runner = runners.find(runnerId);

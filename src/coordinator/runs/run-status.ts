@@ -1,4 +1,4 @@
-import type { FailureReason, RunStatus } from "../../protocol/run.ts";
+import type { RunStatus } from "../../protocol/run.ts";
 import { Refusal } from "../store/refusal.ts";
 import type { RunRow } from "../store/run-row.ts";
 import type { Store } from "../store/store.ts";
@@ -19,9 +19,9 @@ const LEGAL: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   stopped: [],
 };
 
-type Ended = Pick<RunRow, "completed_at" | "error"> & { readonly reason: FailureReason | null };
+type Ended = Pick<RunRow, "completed_at" | "error" | "reason">;
 
-/** What the caller of `move` gives for each status. */
+/** The columns that the caller of `move` sets, by the new status. */
 interface Changes {
   readonly pending: object;
   readonly claimed: Pick<RunRow, "runner_id" | "claimed_at" | "lease_until">;
@@ -34,7 +34,7 @@ interface Changes {
 
 const ENDED = "waiting_for = NULL, lease_until = NULL, error = $error, reason = $reason, completed_at = $completed_at";
 
-/** One fixed statement a status, so that each is compiled once. `$from` fails a move of a row that is out of date. */
+/** One fixed statement per status, so that each is compiled once. `$from` rejects a stale row. */
 const STATEMENTS: Readonly<Record<RunStatus, string>> = {
   pending: statement("runner_id = NULL, claimed_at = NULL, lease_until = NULL"),
   claimed: statement(
@@ -50,7 +50,7 @@ const STATEMENTS: Readonly<Record<RunStatus, string>> = {
 };
 
 function statement(...columns: readonly string[]): string {
-  // Not "RETURNING", for which SQLite keeps what the statement would undo: a claim changes a dozen indexes.
+  // Without RETURNING, for which SQLite stores undo data: a claim changes a dozen indexes.
   return `UPDATE runs SET ${["status = $to", ...columns].join(", ")} WHERE seq = $seq AND status = $from`;
 }
 
@@ -59,8 +59,8 @@ export function canMove({ status }: Pick<RunRow, "status">, to: RunStatus): bool
 }
 
 /**
- * Sets the status of a run, with the columns that change with the status. The only writer of `runs.status` after the
- * run's creation. Refuses a move that is not in `LEGAL`; throws if `run` is out of date.
+ * Sets the status of a run and the columns that change with the status. Nothing else writes `runs.status` after the
+ * creation of the run. Refuses: conflict for a move that is not in `LEGAL`. Throws an Error if `run` is stale.
  */
 export function move<To extends RunStatus>(
   { db }: Store,

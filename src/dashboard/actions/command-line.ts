@@ -1,4 +1,4 @@
-export interface Wanted {
+export interface Submission {
   readonly prompt: string;
   readonly agent?: string;
   readonly projectDir?: string;
@@ -6,8 +6,8 @@ export interface Wanted {
   readonly session?: string;
 }
 
-/** What to type for the same in a shell. */
-export function commandLine({ prompt, agent, projectDir, tags = [], session }: Wanted): string {
+/** The shell command that submits the same run. */
+export function commandLine({ prompt, agent, projectDir, tags = [], session }: Submission): string {
   const option = (name: string, value: string | undefined): string[] =>
     value === undefined || value === "" ? [] : [`--${name}`, quoted(value)];
   const words = [
@@ -20,7 +20,7 @@ export function commandLine({ prompt, agent, projectDir, tags = [], session }: W
   return ["agent-runner", "submit", ...words, "--", quoted(prompt)].join(" ");
 }
 
-/** One word for a POSIX shell. */
+/** Quotes a text as one word for a POSIX shell. */
 function quoted(text: string): string {
   return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

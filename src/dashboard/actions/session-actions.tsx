@@ -10,57 +10,62 @@ import { retryOf, type ShownRun } from "./retry.ts";
 export interface SessionActionsProps {
   readonly services: Services;
   readonly sessionId: string;
-  /** Sessions of its tree in which something is open or waits, itself among them; how many sessions there are below it. */
+  /** How many sessions of the tree are not done, this session included. */
   readonly open: number;
-  readonly below: number;
-  /** Its last run, where that is known. */
+  readonly descendants: number;
+  /** Null if unknown. */
   readonly lastRun: ShownRun | null;
   readonly canResume: boolean;
 }
 
-type Asked = "stop" | "stop-tree" | "resume" | "retry" | null;
+type OpenDialog = "stop" | "stop-tree" | "resume" | "retry" | null;
 
-/** What can be done with a session and what is below it. */
-export function SessionActions({ services, sessionId, open, below, lastRun, canResume }: SessionActionsProps): VNode {
-  const [asked, setAsked] = useState<Asked>(null);
-  const close = (): void => setAsked(null);
+/** The buttons for a session and its descendants, with their dialogs. */
+export function SessionActions(props: SessionActionsProps): VNode {
+  const { services, sessionId, open, descendants, lastRun, canResume } = props;
+  const [dialog, setDialog] = useState<OpenDialog>(null);
+  const close = (): void => setDialog(null);
   const path = `/sessions/${encodeURIComponent(sessionId)}`;
   return (
     <div class="actions">
       {canResume && (
-        <button type="button" class="small" onClick={() => setAsked("resume")}>
+        <button type="button" class="small" onClick={() => setDialog("resume")}>
           Send a message
         </button>
       )}
       {lastRun !== null &&
         (lastRun.status === "failed" || lastRun.status === "stopped") &&
         lastRun.retried_by === null && (
-          <button type="button" class="small" onClick={() => setAsked("retry")}>
+          <button type="button" class="small" onClick={() => setDialog("retry")}>
             Retry
           </button>
         )}
       {open > 0 && (
-        <button type="button" class="small danger-text" onClick={() => setAsked(below > 0 ? "stop-tree" : "stop")}>
-          {below > 0 ? "Stop the tree" : "Stop"}
+        <button
+          type="button"
+          class="small danger-text"
+          onClick={() => setDialog(descendants > 0 ? "stop-tree" : "stop")}
+        >
+          {descendants > 0 ? "Stop tree" : "Stop"}
         </button>
       )}
-      <Copy text={sessionId} label="Copy id" />
-      {asked === "resume" && <Resume services={services} sessionId={sessionId} onClose={close} />}
-      {asked === "retry" && lastRun !== null && (
+      <Copy text={sessionId} label="Copy ID" />
+      {dialog === "resume" && <Resume services={services} sessionId={sessionId} onClose={close} />}
+      {dialog === "retry" && lastRun !== null && (
         <Dialog
-          title="Run it again?"
+          title="Retry this run?"
           confirm="Retry"
           onClose={close}
           onConfirm={async () => void (await services.api.write("POST", "/runs", retryOf(lastRun, canResume)))}
         >
           <p>
             {canResume
-              ? "The same message is sent to the session again."
-              : "A new session is started with the same prompt, agent and folder."}
+              ? "Sends the same message to the session again."
+              : "Starts a new session with the same prompt, agent and project folder."}
           </p>
         </Dialog>
       )}
-      {asked === "stop" && (
+      {dialog === "stop" && (
         <Dialog
           title="Stop this session?"
           confirm="Stop"
@@ -68,10 +73,10 @@ export function SessionActions({ services, sessionId, open, below, lastRun, canR
           onClose={close}
           onConfirm={async () => void (await services.api.write("POST", `${path}/stop`))}
         >
-          <p>Its agent is ended. What it has done so far stays.</p>
+          <p>Stops the agent. The work done so far is kept.</p>
         </Dialog>
       )}
-      {asked === "stop-tree" && (
+      {dialog === "stop-tree" && (
         <Dialog
           title="Stop the whole tree?"
           confirm="Stop all"
@@ -82,8 +87,8 @@ export function SessionActions({ services, sessionId, open, below, lastRun, canR
           }
         >
           <p>
-            This session and the {counted(below, "session")} below it are stopped: {open} of them{" "}
-            {open === 1 ? "is" : "are"} not done. What they have done so far stays, and nobody is resumed.
+            Stops this session and its {counted(descendants, "descendant")}. Not done yet: {open}. The work done so far
+            is kept. No parent is resumed.
           </p>
         </Dialog>
       )}
@@ -116,8 +121,8 @@ function Resume({
           onInput={(event) => setPrompt(event.currentTarget.value)}
         />
       </label>
-      <p class="quiet">The session goes on with it when it is its turn.</p>
-      <Copy text={commandLine({ prompt, session: sessionId })} label="Copy as a command" />
+      <p class="quiet">Adds a run that resumes the session. It waits for earlier runs of the session.</p>
+      <Copy text={commandLine({ prompt, session: sessionId })} label="Copy as command" />
     </Dialog>
   );
 }

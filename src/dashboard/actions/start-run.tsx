@@ -8,15 +8,15 @@ import { type Services, useQuery } from "../query.ts";
 import { linkTo } from "../route.ts";
 import { commandLine } from "./command-line.ts";
 
-const NEVER = { concerns: (): boolean => false };
+const READ_ONCE = { isAffectedBy: (): boolean => false };
 
-/** Asks what an agent is to do, and goes to its session. */
+/** The form for a new run. Opens the run's session afterwards. */
 export function StartRun({ services, onClose }: { readonly services: Services; readonly onClose: () => void }): VNode {
   const [prompt, setPrompt] = useState("");
   const [agent, setAgent] = useState("");
   const [projectDir, setProjectDir] = useState("");
   const [tagText, setTagText] = useState("");
-  const { value: agents } = useQuery(services, "/agents", AgentsAnswer, NEVER);
+  const { value: agents } = useQuery(services, "/agents", AgentsAnswer, READ_ONCE);
   const active = (agents ?? []).filter(({ status }) => status === "active");
   const tags = tagText
     .split(",")
@@ -41,7 +41,7 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
           name="prompt"
           rows={5}
           required
-          placeholder="What is the agent to do?"
+          placeholder="What should the agent do?"
           value={prompt}
           onInput={(event) => setPrompt(event.currentTarget.value)}
         />
@@ -49,7 +49,7 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
       <label>
         Agent
         <select name="agent" value={agent} onChange={(event) => setAgent(event.currentTarget.value)}>
-          <option value="">no blueprint: the prompt alone</option>
+          <option value="">No blueprint: the prompt only</option>
           {active.map(({ name, description }) => (
             <option key={name} value={name}>
               {description === "" ? name : `${name}: ${description.slice(0, 80)}`}
@@ -58,7 +58,7 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
         </select>
       </label>
       <label>
-        Project folder <span class="quiet">on the runner; its own if this is empty</span>
+        Project folder <span class="quiet">on the runner's machine; empty: the runner's own</span>
         <input
           name="project-dir"
           placeholder="/home/me/project"
@@ -67,7 +67,7 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
         />
       </label>
       <label>
-        Tags <span class="quiet">that the runner must have, separated by commas</span>
+        Tags <span class="quiet">that the runner must have, comma-separated</span>
         <input
           name="tags"
           placeholder="gpu, docker"
@@ -75,7 +75,7 @@ export function StartRun({ services, onClose }: { readonly services: Services; r
           onInput={(event) => setTagText(event.currentTarget.value)}
         />
       </label>
-      <Copy text={commandLine({ prompt, agent, projectDir: projectDir.trim(), tags })} label="Copy as a command" />
+      <Copy text={commandLine({ prompt, agent, projectDir: projectDir.trim(), tags })} label="Copy as command" />
     </Dialog>
   );
 }

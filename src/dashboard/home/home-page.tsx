@@ -1,13 +1,13 @@
 import type { ComponentChildren, VNode } from "preact";
 import { RunnersAnswer, RunsAnswer, TreesAnswer } from "../../protocol/answers.ts";
 import { counted, duration } from "../parts/figures.ts";
-import { Words } from "../parts/words.tsx";
+import { InlineText } from "../parts/inline-text.tsx";
 import { type Services, useNow, useQuery } from "../query.ts";
 import { linkTo } from "../route.ts";
-import { atWork, type Concern, groupsOf, type Tree, waitsFor } from "./grouping.ts";
+import { type Concern, groupsOf, runningFor, type Tree, waitReason } from "./grouping.ts";
 import { TreeCard } from "./tree-card.tsx";
 
-/** Among those that are pending are the scheduled ones, which are not under way. */
+/** Read apart from the active trees: scheduled trees are pending, but not active. */
 const PENDING_TREES = "/trees?status=pending&limit=50";
 const OPEN_TREES = "/trees?active=true&limit=200";
 const FAILED_TREES = "/trees?status=failed&limit=50";
@@ -15,12 +15,12 @@ const DONE_TREES = "/trees?status=finished,stopped,idle&limit=20";
 const OPEN_RUNS = "/runs?status=pending,claimed,running,stopping&limit=500";
 const FAILED_RUNS = "/runs?status=failed&limit=100";
 
-const ERROR_SHOWN = 300;
+const MAX_ERROR_CHARACTERS = 300;
 
-/** Everything at a glance, in the order in which it may need somebody. */
+/** All trees, those that need attention first. */
 export function HomePage({ services, onStart }: { readonly services: Services; readonly onStart: () => void }): VNode {
   const nowMs = useNow(1_000);
-  // As many calls at each time, in the same order, as hooks need it.
+  // Hooks in a loop: the lists are constant, so the order of the hooks is too.
   const trees = [OPEN_TREES, PENDING_TREES, FAILED_TREES, DONE_TREES].map((path) =>
     useQuery(services, path, TreesAnswer),
   );
@@ -41,8 +41,7 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
       {...(note === undefined ? {} : { note })}
     />
   );
-  if (!isLoaded)
-    return <p class="quiet">{fault === null ? "Loading…" : `The coordinator cannot be asked: ${fault}`}</p>;
+  if (!isLoaded) return <p class="quiet">{fault === null ? "Loading…" : `Failed to load the overview: ${fault}`}</p>;
   const isEmpty = groups.attention.length + groups.running.length + groups.waiting.length + groups.done.length === 0;
   return (
     <>
@@ -50,7 +49,7 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
       <RunnersLine services={services} />
       {fault !== null && (
         <p role="alert" class="fault">
-          Some of this is out of date: {fault}
+          Parts of this page are out of date: {fault}
         </p>
       )}
       {isEmpty && <Welcome onStart={onStart} />}
@@ -60,10 +59,10 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
         ))}
       </Group>
       <Group name="Running" tone="running" count={groups.running.length}>
-        {groups.running.map((tree) => card(tree, atWork(tree, allRuns, nowMs)))}
+        {groups.running.map((tree) => card(tree, runningFor(tree, allRuns, nowMs)))}
       </Group>
       <Group name="Waiting" tone="waiting" count={groups.waiting.length}>
-        {groups.waiting.map((tree) => card(tree, waitsFor(tree, allRuns)))}
+        {groups.waiting.map((tree) => card(tree, waitReason(tree, allRuns)))}
       </Group>
       <Group name="Done" tone="done" count={groups.done.length}>
         {groups.done.map((tree) => (
@@ -72,7 +71,7 @@ export function HomePage({ services, onStart }: { readonly services: Services; r
       </Group>
       {!isEmpty && (
         <p class="quiet">
-          The newest are shown; <a href={linkTo({ view: "sessions" })}>all sessions</a>.
+          Only the newest are shown: see <a href={linkTo({ view: "sessions" })}>all sessions</a>.
         </p>
       )}
     </>
@@ -115,14 +114,18 @@ function ConcernCard({
       return (
         <TreeCard services={services} tree={concern.tree} nowMs={nowMs} lastRun={concern.run}>
           <p class="why">
-            {concern.error === null ? "It does not say why." : <Words text={endOf(concern.error)} most={ERROR_SHOWN} />}
+            {concern.error === null ? (
+              "The run failed without an error message."
+            ) : (
+              <InlineText text={endOf(concern.error)} max={MAX_ERROR_CHARACTERS} />
+            )}
           </p>
         </TreeCard>
       );
     case "stalled":
       return (
         <TreeCard services={services} tree={concern.tree} nowMs={nowMs}>
-          <p class="why">Nothing has come from its agent for {duration(concern.silentMs)}: it may hang.</p>
+          <p class="why">The agent has sent no event for {duration(concern.silentMs)}: it may hang.</p>
         </TreeCard>
       );
     case "no-runner":
@@ -135,20 +138,20 @@ function NoRunner({
 }: {
   readonly concern: Extract<Concern, { kind: "no-runner" }>;
 }): VNode {
-  const wanted = Object.entries(run.demands ?? {}).filter(([, value]) => value != null && String(value) !== "");
+  const demands = Object.entries(run.demands ?? {}).filter(([, value]) => value != null && String(value) !== "");
   return (
     <li class="card">
       <a class="tree-title" href={linkTo({ view: "session", sessionId: run.session_id })}>
-        <Words text={run.prompt} />
+        <InlineText text={run.prompt} />
       </a>
       <p class="why">
-        No runner has taken it for {duration(waitedMs)}.{" "}
-        {wanted.length === 0 ? (
-          "Either none is online, or all are busy."
+        No runner has claimed this run for {duration(waitedMs)}.{" "}
+        {demands.length === 0 ? (
+          "No runner is online, or all are busy."
         ) : (
           <>
-            It wants a runner with <Words text={wanted.map(([name, value]) => `${name} ${String(value)}`).join(", ")} />
-            .
+            It requires a runner with{" "}
+            <InlineText text={demands.map(([name, value]) => `${name} ${String(value)}`).join(", ")} />.
           </>
         )}{" "}
         <a href={linkTo({ view: "runners" })}>Runners</a>
@@ -158,7 +161,7 @@ function NoRunner({
 }
 
 function RunnersLine({ services }: { readonly services: Services }): VNode | null {
-  // Runners come and go without news.
+  // No event tells that a runner registers or goes offline.
   const { value } = useQuery(services, "/runners", RunnersAnswer, { everyMs: 5_000 });
   if (value === null) return null;
   const online = value.runners.filter(({ status }) => status === "online");
@@ -166,15 +169,14 @@ function RunnersLine({ services }: { readonly services: Services }): VNode | nul
   if (online.length === 0) {
     return (
       <p class="notice">
-        <strong>No runner is online:</strong> nothing will be started. Start one with{" "}
+        <strong>No runner is online:</strong> runs stay pending. Start a runner with{" "}
         <code>agent-runner -x test-executor -c {location.origin}</code>
       </p>
     );
   }
   return (
     <p class="summary">
-      <a href={linkTo({ view: "runners" })}>{counted(online.length, "runner")} online</a>, {counted(busy, "run")} at
-      work
+      <a href={linkTo({ view: "runners" })}>{counted(online.length, "runner")} online</a>, {counted(busy, "active run")}
     </p>
   );
 }
@@ -182,8 +184,8 @@ function RunnersLine({ services }: { readonly services: Services }): VNode | nul
 function Welcome({ onStart }: { readonly onStart: () => void }): VNode {
   return (
     <section class="welcome">
-      <h2>Nothing has run yet</h2>
-      <p>A run gives an agent something to do. Start one, and watch here what becomes of it.</p>
+      <h2>No runs yet</h2>
+      <p>A run gives a prompt to an agent. Start one and follow it here.</p>
       <button type="button" class="primary" onClick={onStart}>
         Start the first run
       </button>
@@ -191,13 +193,13 @@ function Welcome({ onStart }: { readonly onStart: () => void }): VNode {
   );
 }
 
-/** What a program says last is most often what went wrong. */
+/** The cause of a failure usually stands at the end of a program's output. */
 function endOf(error: string): string {
-  const words = error.trim();
-  return words.length > ERROR_SHOWN ? `…${words.slice(1 - ERROR_SHOWN)}` : words;
+  const text = error.trim();
+  return text.length > MAX_ERROR_CHARACTERS ? `…${text.slice(1 - MAX_ERROR_CHARACTERS)}` : text;
 }
 
-/** One that has just changed its state may be in two of the lists. */
+/** A tree whose status has just changed may be in two of the lists. */
 function unique(trees: readonly Tree[]): readonly Tree[] {
   return [...new Map(trees.toReversed().map((tree) => [tree.session_id, tree])).values()].reverse();
 }

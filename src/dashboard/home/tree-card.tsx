@@ -6,7 +6,7 @@ import { counted } from "../parts/figures.ts";
 import { Tree as Outline } from "../parts/tree.tsx";
 import { TreeLine } from "../parts/tree-line.tsx";
 import type { Services } from "../query.ts";
-import { below, isWaiting, openBelow, openIn, type Tree } from "./grouping.ts";
+import { descendants, isWaiting, openDescendants, openIn, type Tree } from "./grouping.ts";
 
 export interface TreeCardProps {
   readonly services: Services;
@@ -14,12 +14,12 @@ export interface TreeCardProps {
   readonly nowMs: number;
   readonly note?: string;
   readonly lastRun?: ShownRun | null;
-  /** Without what can be done: that is on its own page. */
+  /** Without actions: those are on the session's page. */
   readonly isBrief?: boolean;
   readonly children?: ComponentChildren;
 }
 
-/** A tree of sessions in the overview: its first session, the others when it is opened, and what can be done. */
+/** A tree in the overview: its root session, its actions, and its descendants when unfolded. */
 export function TreeCard({
   services,
   tree,
@@ -30,16 +30,16 @@ export function TreeCard({
   children,
 }: TreeCardProps): VNode {
   const [isOpen, setIsOpen] = useState(false);
-  const many = below(tree);
+  const count = descendants(tree);
   return (
     <li class="card" data-session={tree.session_id}>
       <TreeLine session={tree} nowMs={nowMs} isWaiting={isWaiting(tree)} {...(note === undefined ? {} : { note })}>
         {children}
-        {(many > 0 || !isBrief) && (
+        {(count > 0 || !isBrief) && (
           <div class="card-foot">
-            {many > 0 && (
+            {count > 0 && (
               <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
-                {childrenWords(tree)}
+                {describeDescendants(tree)}
               </button>
             )}
             {!isBrief && (
@@ -47,7 +47,7 @@ export function TreeCard({
                 services={services}
                 sessionId={tree.session_id}
                 open={openIn(tree)}
-                below={many}
+                descendants={count}
                 lastRun={lastRun}
                 canResume={tree.executor_session_id !== null}
               />
@@ -60,12 +60,12 @@ export function TreeCard({
   );
 }
 
-function childrenWords(tree: Tree): string {
-  const open = openBelow(tree);
+function describeDescendants(tree: Tree): string {
+  const open = openDescendants(tree);
   const failed = (tree.roll_up.by_status["failed"] ?? 0) - (tree.status === "failed" ? 1 : 0);
   const parts = [
-    counted(below(tree), "session") + " below",
-    open > 0 ? `${open} at work` : "",
+    counted(descendants(tree), "descendant"),
+    open > 0 ? `${open} active` : "",
     failed > 0 ? `${failed} failed` : "",
   ];
   return parts.filter(Boolean).join(", ");

@@ -1,16 +1,16 @@
 import type { VNode } from "preact";
 
 export interface ChoiceProps<T extends string | number> {
-  /** What is chosen, for those who do not see the page. */
+  /** The name of the choice, for screen readers only. */
   readonly legend: string;
-  /** Of the radio buttons; one of a kind on a page. */
+  /** The name of the radio buttons, unique on the page. */
   readonly name: string;
   readonly options: readonly { readonly value: T; readonly label: string }[];
   readonly chosen: T;
   readonly onChoose: (value: T) => void;
 }
 
-/** One of a few, as radio buttons. */
+/** A choice of one option, as radio buttons. */
 export function Choice<T extends string | number>({ legend, name, options, chosen, onChoose }: ChoiceProps<T>): VNode {
   return (
     <fieldset class="choice">

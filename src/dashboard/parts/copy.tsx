@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 
-/** Puts a text into the clipboard; where a browser does not allow that, shows it to be copied by hand. */
+/** Copies a text to the clipboard. If the browser refuses, shows the text for copying by hand. */
 export function Copy({ text, label }: { readonly text: string; readonly label: string }): VNode {
   const [state, setState] = useState<"ready" | "copied" | "refused">("ready");
   const copy = async (): Promise<void> => {

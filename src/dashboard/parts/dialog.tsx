@@ -1,19 +1,19 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { wordsFor } from "../query.ts";
+import { messageFor } from "../query.ts";
 
 export interface DialogProps {
   readonly title: string;
-  /** What its button says. */
+  /** The label of the confirm button. */
   readonly confirm: string;
   readonly isDangerous?: boolean;
-  /** What is to be done; while it is, and if it fails, the dialog stays. */
+  /** The dialog closes when this resolves. If it rejects, the dialog shows the error and stays open. */
   readonly onConfirm: () => Promise<void>;
   readonly onClose: () => void;
   readonly children: ComponentChildren;
 }
 
-/** Asks before something is done. The browser keeps the focus in it, and gives it back. */
+/** A modal dialog with Cancel and a confirm button. */
 export function Dialog({ title, confirm, isDangerous = false, onConfirm, onClose, children }: DialogProps): VNode {
   const box = useRef<HTMLDialogElement>(null);
   const heading = useId();
@@ -25,7 +25,7 @@ export function Dialog({ title, confirm, isDangerous = false, onConfirm, onClose
     dialog?.showModal();
     return () => {
       dialog?.close();
-      // The browser would give the focus back, but not of a dialog that is taken away in the same moment.
+      // The browser restores the focus itself, but not if the dialog is removed at the same time.
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
@@ -36,7 +36,7 @@ export function Dialog({ title, confirm, isDangerous = false, onConfirm, onClose
       await onConfirm();
       onClose();
     } catch (error) {
-      setFault(wordsFor(error));
+      setFault(messageFor(error));
       setIsBusy(false);
     }
   };

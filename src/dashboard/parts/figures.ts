@@ -9,7 +9,7 @@ export function duration(ms: number): string {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** How long ago, in one unit: `now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago`. Null for what is no time. */
+/** How long ago, in one unit: `now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago`. Null for an invalid time. */
 export function ago(time: string | null, nowMs: number): string | null {
   const ms = nowMs - Date.parse(time ?? "");
   if (Number.isNaN(ms)) return null;
@@ -21,20 +21,20 @@ export function ago(time: string | null, nowMs: number): string | null {
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
 
-/** The time of day; null for what is no time. */
+/** The local time of day. Null for an invalid time. */
 export function clockTime(text: string | null): string | null {
   const ms = Date.parse(text ?? "");
   return Number.isNaN(ms) ? null : new Date(ms).toLocaleTimeString([], { hour12: false });
 }
 
-/** US dollars: `$0.0042`, `$3.10`, `$1,204`; empty for none. */
+/** US dollars: `$0.0042`, `$3.10`, `$1,204`. Empty for 0. */
 export function cost(usd: number): string {
   if (usd <= 0) return "";
   if (usd < 0.01) return `$${usd.toFixed(4)}`;
   return usd < 1_000 ? `$${usd.toFixed(2)}` : `$${Math.round(usd).toLocaleString("en")}`;
 }
 
-/** `950`, `12.3 k`, `4.5 M`; empty for none. */
+/** `950`, `12.3 k`, `4.5 M`. Empty for 0. */
 export function tokens(count: number): string {
   if (count <= 0) return "";
   if (count < 1_000) return String(count);
@@ -42,6 +42,6 @@ export function tokens(count: number): string {
 }
 
 /** `1 child`, `3 children`. */
-export function counted(count: number, one: string, several = `${one}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? one : several}`;
+export function counted(count: number, singular: string, plural = `${singular}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? singular : plural}`;
 }

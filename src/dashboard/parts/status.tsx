@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 
-/** What a state looks like: never by its colour alone. */
-const LOOKS: Readonly<Record<string, { readonly sign: string; readonly tone: string }>> = {
+/** Each status has a sign besides its colour, for people who cannot distinguish colours. */
+const STYLES: Readonly<Record<string, { readonly sign: string; readonly tone: string }>> = {
   pending: { sign: "◷", tone: "waiting" },
   claimed: { sign: "◷", tone: "waiting" },
   idle: { sign: "◌", tone: "waiting" },
@@ -16,9 +16,9 @@ const LOOKS: Readonly<Record<string, { readonly sign: string; readonly tone: str
   failed: { sign: "✕", tone: "failed" },
 };
 
-/** A state as a sign and its word. */
+/** A status as a sign and a word. */
 export function Status({ status, word = status }: { readonly status: string; readonly word?: string }): VNode {
-  const { sign, tone } = LOOKS[status] ?? { sign: "?", tone: "stopped" };
+  const { sign, tone } = STYLES[status] ?? { sign: "?", tone: "stopped" };
   return (
     <span class={`status status-${tone}`}>
       <span class="status-sign" aria-hidden="true">

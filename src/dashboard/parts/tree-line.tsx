@@ -4,7 +4,7 @@ import type { TreesAnswer } from "../../protocol/answers.ts";
 import { linkTo } from "../route.ts";
 import { ago, cost, duration, tokens } from "./figures.ts";
 import { Status } from "./status.tsx";
-import { Words } from "./words.tsx";
+import { InlineText } from "./inline-text.tsx";
 
 type ShownSession = v.InferOutput<typeof TreesAnswer>["trees"][number];
 
@@ -13,26 +13,26 @@ export interface TreeLineProps {
   readonly nowMs: number;
   /** Stands beside the status. */
   readonly note?: string;
-  /** Its own turn is over, and it waits for those below it. */
+  /** The session's own turn has ended; descendants are still active. */
   readonly isWaiting?: boolean;
   readonly children?: ComponentChildren;
 }
 
-/** One session and what everything below it comes to: what it is for, who does it, how it stands, what it has taken. */
+/** One session with its title, status, agent and last event, and the time and cost of its whole tree. */
 export function TreeLine({ session, nowMs, note, isWaiting = false, children }: TreeLineProps): VNode {
   const { session_id: sessionId, title, status, agent_name, roll_up, last_event } = session;
   return (
     <div class="tree-line">
       <div class="tree-main">
         <a class="tree-title" href={linkTo({ view: "session", sessionId })}>
-          {title === null || title.trim() === "" ? sessionId : <Words text={title} />}
+          {title === null || title.trim() === "" ? sessionId : <InlineText text={title} />}
         </a>
         <p class="tree-about">
           <Status status={isWaiting ? "waiting" : status} />
           {note !== undefined && <span>{note}</span>}
           {agent_name !== null && (
             <span>
-              <span class="quiet">agent</span> <Words text={agent_name} most={60} />
+              <span class="quiet">agent</span> <InlineText text={agent_name} max={60} />
             </span>
           )}
           <LastEvent event={last_event} nowMs={nowMs} />
@@ -57,14 +57,14 @@ function Figure({ name, value }: { readonly name: string; readonly value: string
   );
 }
 
-const EVENT_WORDS: Readonly<Record<string, string>> = {
-  message: "a message",
-  pre_tool: "began",
-  post_tool: "used",
+const EVENT_NAMES: Readonly<Record<string, string>> = {
+  message: "message",
+  pre_tool: "called",
+  post_tool: "finished",
   session_start: "resumed",
   session_stop: "turn ended",
-  result: "a result",
-  usage: "its use",
+  result: "result",
+  usage: "usage",
   ending: "ended",
 };
 
@@ -77,11 +77,11 @@ function LastEvent({
 }): VNode | null {
   if (event === null) return null;
   const { event_type, tool_name, timestamp } = event;
-  const what = EVENT_WORDS[event_type ?? ""] ?? event_type ?? "something";
+  const name = EVENT_NAMES[event_type ?? ""] ?? event_type ?? "unknown";
   const when = ago(timestamp, nowMs);
   return (
     <span class="quiet">
-      last: <Words text={tool_name === null ? what : `${what} ${tool_name}`} most={40} />
+      last event: <InlineText text={tool_name === null ? name : `${name} ${tool_name}`} max={40} />
       {when !== null && (
         <>
           , <time dateTime={timestamp ?? ""}>{when}</time>

@@ -8,10 +8,10 @@ import { TreeLine } from "./tree-line.tsx";
 
 type Member = v.InferOutput<typeof TreeAnswer>["sessions"][number];
 
-/** So many children of one session are shown at first. */
+/** Children of one session that are shown at first. */
 const FIRST_CHILDREN = 50;
 
-/** All that a session has started, down to the last: an outline that can be folded. */
+/** The descendants of a session, as an outline that folds. */
 export function Tree({
   services,
   sessionId,
@@ -23,11 +23,11 @@ export function Tree({
 }): VNode {
   const { value, fault } = useQuery(services, `/trees/${encodeURIComponent(sessionId)}`, TreeAnswer);
   const children = useMemo(() => childrenOf(value?.sessions ?? []), [value]);
-  if (value === null) return <p class="quiet">{fault === null ? "Loading…" : `The tree cannot be read: ${fault}`}</p>;
+  if (value === null) return <p class="quiet">{fault === null ? "Loading…" : `Failed to load the tree: ${fault}`}</p>;
   return (
     <>
       <Children members={children.get(sessionId) ?? []} byParent={children} nowMs={nowMs} />
-      {value.is_cut && <p class="quiet">There are more; only the first 10,000 are shown.</p>}
+      {value.is_cut && <p class="quiet">Only the first 10,000 sessions are shown.</p>}
     </>
   );
 }
@@ -39,17 +39,17 @@ interface ChildrenProps {
 }
 
 function Children({ members, byParent, nowMs }: ChildrenProps): VNode | null {
-  const [most, setMost] = useState(FIRST_CHILDREN);
+  const [limit, setLimit] = useState(FIRST_CHILDREN);
   if (members.length === 0) return null;
-  const left = members.length - most;
+  const left = members.length - limit;
   return (
     <ul class="tree">
-      {members.slice(0, most).map((member) => (
+      {members.slice(0, limit).map((member) => (
         <Branch key={member.session_id} member={member} byParent={byParent} nowMs={nowMs} />
       ))}
       {left > 0 && (
         <li>
-          <button type="button" class="link-button" onClick={() => setMost(most * 4)}>
+          <button type="button" class="link-button" onClick={() => setLimit(limit * 4)}>
             Show more ({left.toLocaleString("en")} left)
           </button>
         </li>
@@ -58,21 +58,21 @@ function Children({ members, byParent, nowMs }: ChildrenProps): VNode | null {
   );
 }
 
-/** Folded where nothing in it is under way: what runs is what one looks for. */
+/** A session with its descendants. Unfolded at first if a session in it is running. */
 function Branch({ member, byParent, nowMs }: { readonly member: Member } & Omit<ChildrenProps, "members">): VNode {
-  const below = byParent.get(member.session_id) ?? [];
+  const children = byParent.get(member.session_id) ?? [];
   const [choice, setChoice] = useState<boolean | null>(null);
   const isOpen = choice ?? (member.roll_up.by_status["running"] ?? 0) > 0;
   return (
     <li>
       <TreeLine session={member} nowMs={nowMs}>
-        {below.length > 0 && (
+        {children.length > 0 && (
           <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setChoice(!isOpen)}>
-            {counted(member.roll_up.sessions - 1, "session")} below
+            {counted(member.roll_up.sessions - 1, "descendant")}
           </button>
         )}
       </TreeLine>
-      {isOpen && <Children members={below} byParent={byParent} nowMs={nowMs} />}
+      {isOpen && <Children members={children} byParent={byParent} nowMs={nowMs} />}
     </li>
   );
 }

@@ -6,12 +6,12 @@ import { Copy } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { ago, counted } from "../parts/figures.ts";
 import { Status } from "../parts/status.tsx";
-import { Words } from "../parts/words.tsx";
+import { InlineText } from "../parts/inline-text.tsx";
 import { type Services, useNow, useQuery } from "../query.ts";
 
 type Runner = v.InferOutput<typeof RunnersAnswer>["runners"][number];
 
-/** The runners that are registered: whether they are there, and what they have to do. */
+/** The registered runners, with their status and load. */
 export function RunnersPage({ services }: { readonly services: Services }): VNode {
   const nowMs = useNow(1_000);
   const { value, fault } = useQuery(services, "/runners", RunnersAnswer, { everyMs: 5_000 });
@@ -21,10 +21,10 @@ export function RunnersPage({ services }: { readonly services: Services }): VNod
       <h1>Runners</h1>
       {fault !== null && (
         <p role="alert" class="fault">
-          The runners cannot be listed: {fault}
+          Failed to load the runners: {fault}
         </p>
       )}
-      {value?.runners.length === 0 && <p>No runner is registered. On the machine where agents are to run:</p>}
+      {value?.runners.length === 0 && <p>No runner is registered. Start one on the machine where agents should run:</p>}
       {value !== null && (
         <ul class="cards">
           {value.runners.map((runner) => (
@@ -33,7 +33,7 @@ export function RunnersPage({ services }: { readonly services: Services }): VNod
         </ul>
       )}
       <p class="command">
-        <code>{command}</code> <Copy text={command} label="Copy the command" />
+        <code>{command}</code> <Copy text={command} label="Copy command" />
       </p>
     </>
   );
@@ -48,7 +48,7 @@ function RunnerCard({
   readonly runner: Runner;
   readonly nowMs: number;
 }): VNode {
-  const [isAsked, setIsAsked] = useState(false);
+  const [isConfirming, setIsConfirming] = useState(false);
   const {
     runner_id: id,
     hostname,
@@ -65,11 +65,10 @@ function RunnerCard({
       <div class="tree-line">
         <div class="tree-main">
           <h2 class="tree-title">
-            <Words text={hostname} most={80} />
+            <InlineText text={hostname} max={80} />
           </h2>
           <p class="tree-about">
-            <Status status={status} />{" "}
-            <span>{active_runs === 0 ? "nothing to do" : `${counted(active_runs, "run")} at work`}</span>
+            <Status status={status} /> <span>{active_runs === 0 ? "idle" : counted(active_runs, "active run")}</span>
             <span class="quiet">
               last heartbeat <time dateTime={last_heartbeat}>{ago(last_heartbeat, nowMs)}</time>, registered{" "}
               <time dateTime={registered_at}>{ago(registered_at, nowMs)}</time>
@@ -79,13 +78,13 @@ function RunnerCard({
             <div>
               <dt>Executor</dt>
               <dd>
-                <Words text={executor_type} most={80} />
+                <InlineText text={executor_type} max={80} />
               </dd>
             </div>
             <div>
               <dt>Folder</dt>
               <dd>
-                <Words text={project_dir} />
+                <InlineText text={project_dir} />
               </dd>
             </div>
             {tags.length > 0 && (
@@ -94,7 +93,7 @@ function RunnerCard({
                 <dd>
                   {tags.map((tag) => (
                     <span key={tag} class="tag">
-                      <Words text={tag} most={60} />
+                      <InlineText text={tag} max={60} />
                     </span>
                   ))}
                 </dd>
@@ -103,24 +102,25 @@ function RunnerCard({
           </dl>
           <div class="card-foot">
             <div class="actions">
-              <button type="button" class="small danger-text" onClick={() => setIsAsked(true)}>
+              <button type="button" class="small danger-text" onClick={() => setIsConfirming(true)}>
                 Deregister
               </button>
-              <Copy text={id} label="Copy id" />
+              <Copy text={id} label="Copy ID" />
             </div>
           </div>
         </div>
       </div>
-      {isAsked && (
+      {isConfirming && (
         <Dialog
           title="Deregister this runner?"
           confirm="Deregister"
           isDangerous
-          onClose={() => setIsAsked(false)}
+          onClose={() => setIsConfirming(false)}
           onConfirm={async () => void (await services.api.write("DELETE", `/runners/${encodeURIComponent(id)}`))}
         >
           <p>
-            It takes no more runs, ends those that it has, and leaves. To have it back, start it again on its machine.
+            The runner claims no more runs, waits for the runs that it has, and exits. To bring it back, start it on its
+            machine.
           </p>
         </Dialog>
       )}

@@ -2,22 +2,22 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import { harmlessText } from "../../harmless-text.ts";
 
-/** So much is shown at first; each further step is ten times as long. A browser is slow with megabytes in one element. */
+/** Characters shown at first. "Show more" shows ten times as many. Megabytes in one element slow a browser down. */
 const FIRST_CHARACTERS = 3_000;
 
 export interface AgentTextProps {
   readonly text: string;
-  /** As it stands, with its columns: code and output. */
+  /** Preserves columns, for code and output. */
   readonly isCode?: boolean;
-  /** So many characters are shown at first. */
-  readonly most?: number;
+  /** Characters shown at first. */
+  readonly first?: number;
 }
 
-/** What an agent, a tool or a user has written: text and nothing else, apart from what is around it. Long ones are shown a piece at a time. */
-export function AgentText({ text, isCode = false, most: first = FIRST_CHARACTERS }: AgentTextProps): VNode {
-  const [most, setMost] = useState(first);
-  const shown = harmlessText(text.slice(0, most));
-  const left = text.length - most;
+/** Untrusted text of an agent, a tool or a user, as text nodes only. Shows long text in steps. */
+export function AgentText({ text, isCode = false, first = FIRST_CHARACTERS }: AgentTextProps): VNode {
+  const [limit, setLimit] = useState(first);
+  const shown = harmlessText(text.slice(0, limit));
+  const left = text.length - limit;
   return (
     <div class="agent-text">
       {isCode ? (
@@ -30,7 +30,7 @@ export function AgentText({ text, isCode = false, most: first = FIRST_CHARACTERS
         </div>
       )}
       {left > 0 && (
-        <button type="button" class="link-button" onClick={() => setMost(most * 10)}>
+        <button type="button" class="link-button" onClick={() => setLimit(limit * 10)}>
           Show more ({left.toLocaleString("en")} characters left)
         </button>
       )}

@@ -2,14 +2,14 @@ import { useEffect, useState } from "preact/hooks";
 
 const EVERY_MS = 1_000;
 
-/** The time, each second while something goes on. */
-export function useClock(goesOn: boolean): number {
+/** The current time, updated each second while active. */
+export function useClock(isActive: boolean): number {
   const [nowMs, setNowMs] = useState(() => Date.now());
   useEffect(() => {
     setNowMs(Date.now());
-    if (!goesOn) return;
+    if (!isActive) return;
     const timer = setInterval(() => setNowMs(Date.now()), EVERY_MS);
     return () => clearInterval(timer);
-  }, [goesOn]);
+  }, [isActive]);
   return nowMs;
 }

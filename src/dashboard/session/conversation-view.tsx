@@ -6,36 +6,36 @@ import { EventWindow, type LoadEvents, type ShownEvents } from "./event-window.t
 import { clockTime } from "../parts/figures.ts";
 import { harmlessText } from "../../harmless-text.ts";
 
-/** Nearer to an end than this is at it. */
+/** The reader counts as at the top or the bottom within this distance. */
 const NEAR_PX = 40;
-const NOTHING: ShownEvents = { events: [], hasOlder: false, hasNewer: false, isLoaded: false, fault: null };
+const NO_EVENTS: ShownEvents = { events: [], hasOlder: false, hasNewer: false, isLoaded: false, fault: null };
 
 export interface ConversationProps {
   readonly load: LoadEvents;
-  /** Calls back when there may be new events; gives back how to end that. */
-  readonly onNews: (listener: () => void) => () => void;
+  /** Calls the listener when there may be new events. Returns the function that unsubscribes. */
+  readonly subscribe: (listener: () => void) => () => void;
   readonly isActive: boolean;
 }
 
-/** What was said and done in a session, the newest at the bottom. It stays there only with a reader who is there. */
-export function ConversationView({ load, onNews, isActive }: ConversationProps): VNode {
-  const [shown, setShown] = useState(NOTHING);
+/** The conversation of a session, newest at the bottom. Follows new events while the reader is at the bottom. */
+export function ConversationView({ load, subscribe, isActive }: ConversationProps): VNode {
+  const [shown, setShown] = useState(NO_EVENTS);
   const box = useRef<HTMLElement>(null);
-  const window = useEventWindow(load, onNews, setShown);
-  const reading = useScrolling(box, shown, window);
+  const window = useEventWindow(load, subscribe, setShown);
+  const scrolling = useScrolling(box, shown, window);
   const entries = useMemo(() => conversationOf(shown.events), [shown.events]);
   return (
     <div class="conversation-frame">
-      {/* Whoever has only a keyboard scrolls it too, so it takes the focus. */}
-      <section ref={box} class="conversation" tabIndex={0} aria-label="Conversation" onScroll={reading.onScroll}>
+      {/* Focusable, so that the keyboard can scroll it. */}
+      <section ref={box} class="conversation" tabIndex={0} aria-label="Conversation" onScroll={scrolling.onScroll}>
         {shown.hasOlder && (
           <button type="button" class="link-button" onClick={() => void window.current?.older()}>
             Show earlier
           </button>
         )}
-        {shown.fault !== null && <p role="alert">The conversation cannot be read: {shown.fault}</p>}
+        {shown.fault !== null && <p role="alert">Failed to load the conversation: {shown.fault}</p>}
         {entries.length === 0 && shown.fault === null && (
-          <p class="quiet">{shown.isLoaded ? (isActive ? "Nothing yet." : "Nothing was said.") : "Loading…"}</p>
+          <p class="quiet">{shown.isLoaded ? (isActive ? "No events yet." : "No events.") : "Loading…"}</p>
         )}
         <ol class="entries">
           {entries.map((entry) => (
@@ -45,9 +45,9 @@ export function ConversationView({ load, onNews, isActive }: ConversationProps):
           ))}
         </ol>
       </section>
-      {(shown.hasNewer || !reading.isAtEnd) && (
-        <button type="button" class="to-newest" onClick={reading.toNewest}>
-          {shown.hasNewer ? "More has come: to the newest" : "To the newest"} ↓
+      {(shown.hasNewer || !scrolling.isAtEnd) && (
+        <button type="button" class="to-newest" onClick={scrolling.jumpToNewest}>
+          {shown.hasNewer ? "New events: jump to newest" : "Jump to newest"} ↓
         </button>
       )}
     </div>
@@ -56,7 +56,7 @@ export function ConversationView({ load, onNews, isActive }: ConversationProps):
 
 function useEventWindow(
   load: LoadEvents,
-  onNews: ConversationProps["onNews"],
+  subscribe: ConversationProps["subscribe"],
   show: (shown: ShownEvents) => void,
 ): { readonly current: EventWindow | null } {
   const window = useRef<EventWindow | null>(null);
@@ -64,23 +64,23 @@ function useEventWindow(
     const end = new AbortController();
     const opened = new EventWindow(load, end.signal, show);
     window.current = opened;
-    void opened.toNewest();
-    const leave = onNews(() => opened.ring());
+    void opened.jumpToNewest();
+    const unsubscribe = subscribe(() => opened.notify());
     return () => {
-      leave();
+      unsubscribe();
       end.abort();
     };
-  }, [load, onNews, show]);
+  }, [load, subscribe, show]);
   return window;
 }
 
 interface Scrolling {
   readonly isAtEnd: boolean;
   readonly onScroll: () => void;
-  readonly toNewest: () => void;
+  readonly jumpToNewest: () => void;
 }
 
-/** Keeps a reader at the end there, and what another one reads where it is. */
+/** Keeps a reader at the end there; elsewhere keeps the visible entries in place. */
 function useScrolling(
   box: { readonly current: HTMLElement | null },
   shown: ShownEvents,
@@ -99,7 +99,7 @@ function useScrolling(
     const element = box.current;
     if (element === null) return;
     if (isAtEndNow.current && !shown.hasNewer) element.scrollTop = element.scrollHeight;
-    else backTo(element, anchor.current);
+    else restore(element, anchor.current);
   }, [shown]);
   const onScroll = (): void => {
     const element = box.current;
@@ -110,15 +110,15 @@ function useScrolling(
     if (below < NEAR_PX && shown.hasNewer) void window.current?.newer();
     else if (element.scrollTop < NEAR_PX && below > NEAR_PX && shown.hasOlder) void window.current?.older();
   };
-  const toNewest = (): void => {
+  const jumpToNewest = (): void => {
     follow(true);
-    if (shown.hasNewer) void window.current?.toNewest();
+    if (shown.hasNewer) void window.current?.jumpToNewest();
     else box.current?.scrollTo({ top: box.current.scrollHeight });
   };
-  return { isAtEnd, onScroll, toNewest };
+  return { isAtEnd, onScroll, jumpToNewest };
 }
 
-/** The first entry that can be seen, and how far it is from the upper edge. */
+/** The first visible entry, and its distance from the upper edge in px. */
 interface Anchor {
   readonly id: string;
   readonly offset: number;
@@ -133,8 +133,8 @@ function anchorOf(box: HTMLElement): Anchor | null {
   return null;
 }
 
-/** What was put in or taken out above moves the rest; browsers do not agree on making up for that by themselves. */
-function backTo(box: HTMLElement, anchor: Anchor | null): void {
+/** Undoes the shift from entries inserted or removed above. Browsers differ in their own scroll anchoring. */
+function restore(box: HTMLElement, anchor: Anchor | null): void {
   const entry = anchor === null ? null : box.querySelector(`[data-entry="${anchor.id}"]`);
   if (anchor !== null && entry !== null)
     box.scrollTop += entry.getBoundingClientRect().top - box.getBoundingClientRect().top - anchor.offset;
@@ -164,10 +164,10 @@ function MessageView({ entry: { role, text, at } }: { readonly entry: MessageEnt
   );
 }
 
-/** Its contents are there only while it is open: a long session has thousands of calls. */
+/** Renders input and output only while open: a long session has thousands of calls. */
 function ToolView({ entry, isActive }: { readonly entry: ToolEntry; readonly isActive: boolean }): VNode {
   const [isOpen, setIsOpen] = useState(false);
-  const state = entry.hasFailed ? "failed" : entry.hasEnded ? "done" : isActive ? "at work" : "no result";
+  const state = entry.hasFailed ? "failed" : entry.hasEnded ? "done" : isActive ? "running" : "no result";
   return (
     <details
       class={`tool ${entry.hasFailed ? "tool-failed" : ""}`}
@@ -181,12 +181,12 @@ function ToolView({ entry, isActive }: { readonly entry: ToolEntry; readonly isA
           {harmlessText(entry.gist)}
         </code>{" "}
         <span class={`tool-state tool-state-${state.replace(" ", "-")}`}>{state}</span>
-        {entry.isNested && <span class="quiet"> by an agent within</span>} <Time at={entry.at} />
+        {entry.isNested && <span class="quiet"> by a subagent</span>} <Time at={entry.at} />
       </summary>
       {isOpen && (
         <div class="tool-body">
-          <h4>Given</h4>
-          {entry.input === null ? <p class="quiet">nothing</p> : <AgentText text={entry.input} isCode />}
+          <h4>Input</h4>
+          {entry.input === null ? <p class="quiet">none</p> : <AgentText text={entry.input} isCode />}
           <h4>{entry.hasFailed ? "Error" : "Result"}</h4>
           {entry.output === null || entry.output === "" ? (
             <p class="quiet">{entry.hasEnded ? "empty" : state}</p>

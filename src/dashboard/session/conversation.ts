@@ -1,12 +1,12 @@
 import { messageText, type SessionEvent } from "../../protocol/session.ts";
 
-/** An event as the coordinator numbers it. */
+/** An event with its number at the coordinator. */
 export interface NumberedEvent extends SessionEvent {
   readonly event_id: number;
 }
 
 interface Common {
-  /** The number of the event that it begins with. */
+  /** The number of the entry's first event. */
   readonly id: number;
   readonly at: string | null;
 }
@@ -20,18 +20,18 @@ export interface MessageEntry extends Common {
 export interface ToolEntry extends Common {
   readonly kind: "tool";
   readonly name: string;
-  /** What it is about, in a few words. */
+  /** A summary of the input in one line. */
   readonly gist: string;
   readonly input: string | null;
-  /** Null while there is none. */
+  /** Null until the call has ended. */
   readonly output: string | null;
   readonly hasFailed: boolean;
   readonly hasEnded: boolean;
-  /** Called by an agent within the agent. */
+  /** Called by a subagent. */
   readonly isNested: boolean;
 }
 
-/** What is neither said nor done: a beginning, an end, data, or something that this page knows nothing of. */
+/** Neither a message nor a tool call: a start, an end, data, or an unknown event type. */
 export interface NoteEntry extends Common {
   readonly kind: "note";
   readonly title: string;
@@ -41,7 +41,7 @@ export interface NoteEntry extends Common {
 
 export type Entry = MessageEntry | ToolEntry | NoteEntry;
 
-/** What a session's events tell, as a conversation; events in their order. A tool's result is with its call if that is among them. */
+/** Turns events, in their order, into entries. Merges a tool's result into its call if `events` contains the call. */
 export function conversationOf(events: readonly NumberedEvent[]): Entry[] {
   const entries: Entry[] = [];
   const calls = new Map<string, number>();
@@ -50,14 +50,14 @@ export function conversationOf(events: readonly NumberedEvent[]): Entry[] {
     const entry = entryOf(event, lastAnswer);
     if (entry === null) continue;
     if (entry.kind === "message" && entry.role === "assistant") lastAnswer = entry.text;
-    const use = entry.kind === "tool" && typeof event["tool_use_id"] === "string" ? event["tool_use_id"] : null;
-    const call = use === null ? undefined : calls.get(use);
-    const called = call === undefined ? undefined : entries[call];
-    if (call !== undefined && called?.kind === "tool" && entry.kind === "tool" && entry.hasEnded) {
-      entries[call] = { ...called, output: entry.output, hasFailed: entry.hasFailed, hasEnded: true };
+    const callId = entry.kind === "tool" && typeof event["tool_use_id"] === "string" ? event["tool_use_id"] : null;
+    const index = callId === null ? undefined : calls.get(callId);
+    const call = index === undefined ? undefined : entries[index];
+    if (index !== undefined && call?.kind === "tool" && entry.kind === "tool" && entry.hasEnded) {
+      entries[index] = { ...call, output: entry.output, hasFailed: entry.hasFailed, hasEnded: true };
       continue;
     }
-    if (use !== null) calls.set(use, entries.length);
+    if (callId !== null) calls.set(callId, entries.length);
     entries.push(entry);
   }
   return entries;
@@ -80,23 +80,21 @@ function entryOf(event: NumberedEvent, lastAnswer: string | null): Entry | null 
       return toolEntry(event, common);
     case "result": {
       if (event.result_data != null) return note("Result", shown(event.result_data));
-      // Executors repeat here what the agent has just said.
+      // Executors repeat the agent's last message as the result.
       return event.result_text == null || event.result_text === lastAnswer ? null : note("Result", event.result_text);
     }
     case "session_start":
-      return note("The session was resumed");
+      return note("Session resumed");
     case "session_stop":
-      return note("The turn has ended", endOf(event), (event.exit_code ?? 0) !== 0);
+      return note("Turn ended", describeStop(event), (event.exit_code ?? 0) !== 0);
     case "ending":
       return note(
-        event.reason == null || event.reason === "success"
-          ? "The agent has ended"
-          : `The agent has ended: ${event.reason}`,
-        endingOf(event),
+        event.reason == null || event.reason === "success" ? "Agent ended" : `Agent ended: ${event.reason}`,
+        describeEnding(event),
         event.error != null,
       );
     case "usage":
-      // Its sums are at the head of the page.
+      // The head of the page shows the totals.
       return null;
     default:
       return note(event.event_type, shown(withoutEnvelope(event)));
@@ -108,7 +106,7 @@ function toolEntry(event: NumberedEvent, common: Common): ToolEntry {
   return {
     ...common,
     kind: "tool",
-    name: event.tool_name ?? "a tool",
+    name: event.tool_name ?? "unnamed tool",
     gist: gistOf(event.tool_input),
     input: event.tool_input == null ? null : shown(event.tool_input),
     output: hasEnded ? shown(event.tool_output ?? event.error ?? "") : null,
@@ -118,34 +116,34 @@ function toolEntry(event: NumberedEvent, common: Common): ToolEntry {
   };
 }
 
-/** What agents' tools call the thing that their reader looks for. */
-const TELLING = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt"];
+/** The input fields that describe a call best, in order of preference. */
+const GIST_FIELDS = ["command", "file_path", "path", "pattern", "query", "url", "description", "prompt"];
 const GIST_CHARACTERS = 160;
 
 function gistOf(input: unknown): string {
   if (typeof input !== "object" || input === null) return input == null ? "" : String(input).slice(0, GIST_CHARACTERS);
   const fields = Object.entries(input).filter((field): field is [string, string] => typeof field[1] === "string");
-  const told =
-    TELLING.map((name) => fields.find(([key]) => key === name)).find((field) => field !== undefined) ?? fields[0];
-  return (told?.[1] ?? "").slice(0, GIST_CHARACTERS).replace(/\s+/g, " ").trim();
+  const best =
+    GIST_FIELDS.map((name) => fields.find(([key]) => key === name)).find((field) => field !== undefined) ?? fields[0];
+  return (best?.[1] ?? "").slice(0, GIST_CHARACTERS).replace(/\s+/g, " ").trim();
 }
 
-function endOf({ reason, exit_code }: SessionEvent): string | null {
-  const said = [
+function describeStop({ reason, exit_code }: SessionEvent): string | null {
+  const parts = [
     reason == null || reason === "completed" ? null : reason,
     exit_code == null || exit_code === 0 ? null : `exit code ${exit_code}`,
   ];
-  return said.filter((part) => part !== null).join(", ") || null;
+  return parts.filter((part) => part !== null).join(", ") || null;
 }
 
-function endingOf(event: NumberedEvent): string | null {
+function describeEnding(event: NumberedEvent): string | null {
   const { error, model, notes } = event;
-  const said = [
+  const parts = [
     error ?? null,
     typeof model === "string" ? `Model: ${model}` : null,
     ...(Array.isArray(notes) ? notes.map(shown) : []),
   ];
-  return said.filter((part) => part !== null).join("\n") || null;
+  return parts.filter((part) => part !== null).join("\n") || null;
 }
 
 function withoutEnvelope({
@@ -158,7 +156,7 @@ function withoutEnvelope({
   return rest;
 }
 
-/** Texts as they are; anything else as JSON that people can read. */
+/** Strings unchanged; everything else as indented JSON. */
 function shown(value: unknown): string {
   return typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "");
 }

@@ -7,7 +7,10 @@ export interface EventPage {
   readonly next_cursor: string | null;
 }
 
-/** Reads a page of the session's events: after (`asc`) or before (`desc`) the event `cursor`; without one from the beginning or the end. */
+/**
+ * Reads a page of the session's events, after (`asc`) or before (`desc`) the event `cursor`. Without a cursor, reads
+ * the first or the last page.
+ */
 export type LoadEvents = (
   order: "asc" | "desc",
   limit: number,
@@ -18,21 +21,21 @@ export type LoadEvents = (
 export interface ShownEvents {
   readonly events: readonly NumberedEvent[];
   readonly hasOlder: boolean;
-  /** There are newer ones that are not shown: the reader is not at the end. */
+  /** Newer events exist but are not shown: the reader is not at the end. */
   readonly hasNewer: boolean;
   readonly isLoaded: boolean;
   /** Why the last load failed. */
   readonly fault: string | null;
 }
 
-const PAGE = 100;
-const BETWEEN_READS_MS = 100;
-/** So many are held at most, however long the session is; what is further away is asked for when the reader gets there. */
-const MOST = 300;
+const PAGE_EVENTS = 100;
+const MIN_PAUSE_MS = 100;
+/** Bounds memory and the DOM. Scrolling past either end loads the next page and drops events at the other end. */
+const MAX_EVENTS = 300;
 
 /**
- * The part of a session's events that a reader sees. It moves with the reader, and with the end while the reader is there. That something
- * happened is told by `ring`; what it was is always read from the list, so that a gap in what is told is none in what is shown.
+ * The part of a session's events that is on the page. It moves with the reader, and follows the end while the reader is
+ * there. `notify` only triggers a read of the list, so missed notifications leave no gap on the page.
  */
 export class EventWindow {
   readonly #load: LoadEvents;
@@ -44,8 +47,9 @@ export class EventWindow {
   #isLoaded = false;
   #fault: string | null = null;
   #follows = true;
-  #hasRung = false;
-  #isAnswering = false;
+  /** There may be events newer than the last read. */
+  #isStale = false;
+  #isUpdating = false;
   #tail: Promise<void> = Promise.resolve();
 
   constructor(load: LoadEvents, signal: AbortSignal, show: (shown: ShownEvents) => void) {
@@ -54,62 +58,62 @@ export class EventWindow {
     this.#show = show;
   }
 
-  /** The newest events, in place of those that are there. */
-  toNewest(): Promise<void> {
-    return this.#alone(() => this.#readNewest());
+  /** Replaces the events with the newest page. */
+  jumpToNewest(): Promise<void> {
+    return this.#serialize(() => this.#readNewest());
   }
 
   older(): Promise<void> {
-    return this.#alone(async () => {
+    return this.#serialize(async () => {
       const first = this.#events[0];
       if (!this.#hasOlder || first === undefined) return;
-      const { events, next_cursor } = await this.#load("desc", PAGE, first.event_id, this.#signal);
+      const { events, next_cursor } = await this.#load("desc", PAGE_EVENTS, first.event_id, this.#signal);
       const all = [...events.toReversed(), ...this.#events];
-      this.#events = all.slice(0, MOST);
+      this.#events = all.slice(0, MAX_EVENTS);
       this.#hasOlder = next_cursor !== null;
-      this.#hasNewer ||= all.length > MOST;
+      this.#hasNewer ||= all.length > MAX_EVENTS;
     });
   }
 
   newer(): Promise<void> {
-    return this.#alone(() => this.#readNewer());
+    return this.#serialize(() => this.#readNewer());
   }
 
-  /** Whether the reader is at the end, where what is new is shown as it comes. */
+  /** Whether the reader is at the end, where new events appear at once. */
   follow(follows: boolean): void {
     this.#follows = follows;
-    if (follows && this.#hasRung) this.ring();
+    if (follows && this.#isStale) this.notify();
   }
 
-  /** There may be new events. */
-  ring(): void {
-    this.#hasRung = true;
-    if (this.#isAnswering) return;
-    this.#isAnswering = true;
-    void this.#alone(() => this.#answer()).then(async () => {
-      // What comes meanwhile is read with one request, however much it is.
-      await delay(BETWEEN_READS_MS, this.#signal);
-      this.#isAnswering = false;
-      if (this.#hasRung && !this.#hasNewer && this.#fault === null && !this.#signal.aborted) this.ring();
+  /** Call when there may be new events. Many calls cause few reads. */
+  notify(): void {
+    this.#isStale = true;
+    if (this.#isUpdating) return;
+    this.#isUpdating = true;
+    void this.#serialize(() => this.#update()).then(async () => {
+      // One request then reads all events of the pause.
+      await delay(MIN_PAUSE_MS, this.#signal);
+      this.#isUpdating = false;
+      if (this.#isStale && !this.#hasNewer && this.#fault === null && !this.#signal.aborted) this.notify();
     });
   }
 
-  async #answer(): Promise<void> {
-    if (!this.#hasRung) return;
-    // To a reader who is elsewhere it is only told that there is more.
+  async #update(): Promise<void> {
+    if (!this.#isStale) return;
+    // A reader elsewhere learns only that newer events exist.
     if (this.#isLoaded && !this.#follows) this.#hasNewer = true;
     if (!this.#hasNewer) await this.#readNewer();
   }
 
-  /** One step at a time. None of them rejects. */
-  #alone(step: () => Promise<void>): Promise<void> {
+  /** Runs one step at a time. Never rejects: a failure becomes `fault`. */
+  #serialize(step: () => Promise<void>): Promise<void> {
     this.#tail = this.#tail.then(async () => {
       if (this.#signal.aborted) return;
       try {
         await step();
         this.#fault = null;
       } catch (error) {
-        this.#hasRung = true;
+        this.#isStale = true;
         this.#fault = error instanceof Error ? error.message : String(error);
       }
       if (this.#signal.aborted) return;
@@ -125,8 +129,8 @@ export class EventWindow {
   }
 
   async #readNewest(): Promise<void> {
-    this.#hasRung = false;
-    const { events, next_cursor } = await this.#load("desc", PAGE, null, this.#signal);
+    this.#isStale = false;
+    const { events, next_cursor } = await this.#load("desc", PAGE_EVENTS, null, this.#signal);
     this.#events = events.toReversed();
     this.#hasOlder = next_cursor !== null;
     this.#hasNewer = false;
@@ -134,15 +138,15 @@ export class EventWindow {
   }
 
   async #readNewer(): Promise<void> {
-    this.#hasRung = false;
+    this.#isStale = false;
     const last = this.#events.at(-1);
     if (last === undefined) return this.#readNewest();
-    const { events, next_cursor } = await this.#load("asc", PAGE, last.event_id, this.#signal);
-    // Whoever follows wants the end, not all that has come in between while the page slept.
+    const { events, next_cursor } = await this.#load("asc", PAGE_EVENTS, last.event_id, this.#signal);
+    // After a long gap (the page slept), a following reader gets the end, not every page in between.
     if (next_cursor !== null && this.#follows && !this.#hasNewer) return this.#readNewest();
     const all = [...this.#events, ...events];
-    this.#events = all.slice(-MOST);
-    this.#hasOlder ||= all.length > MOST;
+    this.#events = all.slice(-MAX_EVENTS);
+    this.#hasOlder ||= all.length > MAX_EVENTS;
     this.#hasNewer = next_cursor !== null;
   }
 }

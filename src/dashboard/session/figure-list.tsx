@@ -1,7 +1,7 @@
 import type { VNode } from "preact";
 import { cost, duration, tokens } from "../parts/figures.ts";
 
-export interface Used {
+export interface Usage {
   readonly total_cost_usd: number | null;
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
@@ -9,9 +9,9 @@ export interface Used {
   readonly run_ms?: number;
 }
 
-/** What a run or a session has used; what nobody told is not there. */
-export function FigureList({ used }: { readonly used: Used }): VNode | null {
-  const { total_cost_usd, num_turns, input_tokens, output_tokens, run_ms } = used;
+/** The usage of a run or a session, without unknown values. */
+export function FigureList({ usage }: { readonly usage: Usage }): VNode | null {
+  const { total_cost_usd, num_turns, input_tokens, output_tokens, run_ms } = usage;
   const figures: readonly (readonly [name: string, value: string])[] = [
     ["Run time", run_ms === undefined ? "" : duration(run_ms)],
     ["Cost", cost(total_cost_usd ?? 0)],
@@ -19,11 +19,11 @@ export function FigureList({ used }: { readonly used: Used }): VNode | null {
     ["Tokens in", tokens(input_tokens ?? 0)],
     ["Tokens out", tokens(output_tokens ?? 0)],
   ];
-  const told = figures.filter(([, value]) => value !== "");
-  if (told.length === 0) return null;
+  const known = figures.filter(([, value]) => value !== "");
+  if (known.length === 0) return null;
   return (
     <dl class="figures">
-      {told.map(([name, value]) => (
+      {known.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
           <dd>{value}</dd>

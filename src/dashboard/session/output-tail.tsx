@@ -3,12 +3,12 @@ import { useEffect, useState } from "preact/hooks";
 import * as v from "valibot";
 import { delay } from "../../async/delay.ts";
 import type { Api } from "../api.ts";
-import { wordsFor } from "../query.ts";
+import { messageFor } from "../query.ts";
 import { AgentText } from "./agent-text.tsx";
 
-/** So much of each stream is shown. */
-const MOST_CHARACTERS = 64 * 1024;
-const BYTES = 32 * 1024;
+/** The limit per stream on the page. */
+const MAX_CHARACTERS = 64 * 1024;
+const BYTES_PER_READ = 32 * 1024;
 const EVERY_MS = 1_000;
 
 const Stream = v.object({ from: v.number(), to: v.number(), size: v.number(), text: v.string() });
@@ -22,7 +22,7 @@ export interface OutputTailProps {
   readonly api: Api;
 }
 
-/** The end of what a run has written to stdout and stderr; followed while it runs. */
+/** The end of a run's stdout and stderr. Follows the output while the run is active. */
 export function OutputTail({ runId, isActive, api }: OutputTailProps): VNode {
   const [output, setOutput] = useState<Output | null>(null);
   const [fault, setFault] = useState<string | null>(null);
@@ -33,7 +33,7 @@ export function OutputTail({ runId, isActive, api }: OutputTailProps): VNode {
       isActive,
       signal: end.signal,
       show: setOutput,
-      tell: setFault,
+      onFault: setFault,
     });
     return () => end.abort();
   }, [runId, isActive, api]);
@@ -52,14 +52,14 @@ function StreamView({ name, stream }: { readonly name: string; readonly stream: 
     <section aria-label={name}>
       <h4>{name}</h4>
       {stream.from > 0 && stream.text !== "" && (
-        <p class="quiet">The end of {stream.size.toLocaleString("en")} bytes.</p>
+        <p class="quiet">The last part of {stream.size.toLocaleString("en")} bytes.</p>
       )}
       {stream.text === "" ? <p class="quiet">empty</p> : <Tail text={stream.text} />}
     </section>
   );
 }
 
-/** Newest at the bottom, and scrolled there. */
+/** Starts at the bottom, and stays there until the reader scrolls up. */
 function Tail({ text }: { readonly text: string }): VNode {
   const scroll = (box: HTMLDivElement | null): void => {
     if (
@@ -71,44 +71,44 @@ function Tail({ text }: { readonly text: string }): VNode {
   };
   return (
     <div class="output-text" tabIndex={0} ref={scroll}>
-      <AgentText text={text} isCode most={MOST_CHARACTERS} />
+      <AgentText text={text} isCode first={MAX_CHARACTERS} />
     </div>
   );
 }
 
-interface Following {
+interface FollowOptions {
   readonly api: Api;
   readonly isActive: boolean;
   readonly signal: AbortSignal;
   readonly show: (output: Output) => void;
-  readonly tell: (fault: string | null) => void;
+  readonly onFault: (fault: string | null) => void;
 }
 
-async function follow(path: string, { api, isActive, signal, show, tell }: Following): Promise<void> {
+async function follow(path: string, { api, isActive, signal, show, onFault }: FollowOptions): Promise<void> {
   let shown: Output | null = null;
   do {
     try {
       const from: string = shown === null ? "" : `&stdout_from=${shown.stdout.to}&stderr_from=${shown.stderr.to}`;
-      const next: Output = v.parse(Output, await api.read(`${path}?bytes=${BYTES}${from}`, signal));
+      const next: Output = v.parse(Output, await api.read(`${path}?bytes=${BYTES_PER_READ}${from}`, signal));
       shown =
         shown === null
           ? next
           : { stdout: joined(shown.stdout, next.stdout), stderr: joined(shown.stderr, next.stderr) };
       if (signal.aborted) return;
       show(shown);
-      tell(null);
+      onFault(null);
     } catch (error) {
       if (signal.aborted) return;
-      tell(wordsFor(error));
+      onFault(messageFor(error));
     }
     await delay(EVERY_MS, signal);
   } while (isActive && !signal.aborted);
 }
 
 function joined(before: Stream, after: Stream): Stream {
-  // The file was cut at its beginning meanwhile, or grew by more than is read at a time.
+  // The runner dropped the start of the file, or the file grew by more than one read.
   if (after.from !== before.to) return after;
-  const text = (before.text + after.text).slice(-MOST_CHARACTERS);
+  const text = (before.text + after.text).slice(-MAX_CHARACTERS);
   return {
     ...after,
     text,

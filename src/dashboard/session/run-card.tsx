@@ -10,13 +10,13 @@ import { AgentText } from "./agent-text.tsx";
 import { Failure } from "./failure.tsx";
 import { FigureList } from "./figure-list.tsx";
 import { OutputTail } from "./output-tail.tsx";
-import { TimelinePicture } from "./timeline-picture.tsx";
+import { Timeline } from "./timeline.tsx";
 
-const WAITS: Readonly<Record<string, string>> = {
+const WAIT_REASONS: Readonly<Record<string, string>> = {
   time: "Waits for its scheduled time.",
-  turn: "Waits for the run before it in this session.",
-  runner: "Waits for a runner that matches.",
-  retry: "Waits a while before it is tried again.",
+  turn: "Waits for an earlier run of this session.",
+  runner: "Waits for a matching runner.",
+  retry: "Waits before the next attempt.",
 };
 
 export interface RunCardProps {
@@ -26,7 +26,7 @@ export interface RunCardProps {
   readonly isFirst: boolean;
 }
 
-/** One run of a session: how it went, where its time went, why it failed, what it wrote. */
+/** One run of a session: status, time by phase, failure, usage, prompt and output. */
 export function RunCard({ services, run, nowMs, isFirst }: RunCardProps): VNode {
   const [isOpen, setIsOpen] = useState(isFirst);
   return (
@@ -45,13 +45,13 @@ function RunDetails({ services, run, nowMs }: Omit<RunCardProps, "isFirst">): VN
   const [showsOutput, setShowsOutput] = useState(false);
   return (
     <>
-      <TimelinePicture run={run} nowMs={nowMs} />
-      {run.waiting_for !== null && <p>{WAITS[run.waiting_for] ?? "Waits."}</p>}
+      <Timeline run={run} nowMs={nowMs} />
+      {run.waiting_for !== null && <p>{WAIT_REASONS[run.waiting_for] ?? "Waits."}</p>}
       {run.status === "failed" && <Failure run={run} />}
-      <FigureList used={run} />
+      <FigureList usage={run} />
       <div class="actions">
-        <Copy text={run.run_id} label="Copy id" />
-        <Copy text={commandOf(run)} label="Copy as a command" />
+        <Copy text={run.run_id} label="Copy ID" />
+        <Copy text={commandOf(run)} label="Copy as command" />
       </div>
       <details>
         <summary>Prompt</summary>

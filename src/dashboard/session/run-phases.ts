@@ -1,17 +1,17 @@
 import type { Run } from "../../protocol/run.ts";
 
-/** A part of a run's life, one after the other without gaps. */
+/** A part of a run's life. Phases follow one another without gaps. */
 export interface Phase {
   readonly kind: "scheduled" | "waiting" | "starting" | "running";
   readonly fromMs: number;
   readonly toMs: number;
-  /** It goes on: `toMs` is now. */
+  /** The phase has not ended: `toMs` is now. */
   readonly isOpen: boolean;
 }
 
 type Times = Pick<Run, "status" | "created_at" | "not_before" | "claimed_at" | "started_at" | "completed_at">;
 
-/** Where a run's time went, up to its end or to `nowMs`. Empty where nobody knows when it was created. */
+/** The phases of a run up to its end or `nowMs`. Empty if its creation time is unknown. */
 export function phasesOf(run: Times, nowMs: number): Phase[] {
   const created = timeOf(run.created_at);
   if (created === null) return [];
@@ -20,7 +20,7 @@ export function phasesOf(run: Times, nowMs: number): Phase[] {
   const [claimed, started] = [timeOf(run.claimed_at), timeOf(run.started_at)];
   const notBefore = timeOf(run.not_before);
   const begins: [Phase["kind"], number | null][] = [
-    // It may have been scheduled for a time that has passed already.
+    // A run may be scheduled for a time in the past.
     ["scheduled", notBefore !== null && notBefore > created ? created : null],
     ["waiting", notBefore !== null && notBefore > created ? notBefore : created],
     ["starting", claimed],

@@ -2,7 +2,7 @@ import { useRef } from "preact/hooks";
 import type * as v from "valibot";
 import { OneSessionAnswer, RunsAnswer, TreeAnswer } from "../../protocol/answers.ts";
 import type { ShownRun } from "../actions/retry.ts";
-import type { News } from "../live.ts";
+import type { Change } from "../live.ts";
 import { type Services, useQuery } from "../query.ts";
 
 export type ShownSession = v.InferOutput<typeof OneSessionAnswer>["session"];
@@ -13,7 +13,7 @@ export interface SessionData {
   /** Newest first. */
   readonly runs: readonly ShownRun[];
   readonly hasMoreRuns: boolean;
-  /** The session and all below it, parents first. */
+  /** The session and its descendants, parents first. */
   readonly tree: readonly TreeSession[];
   readonly fault: string | null;
 }
@@ -21,22 +21,22 @@ export interface SessionData {
 const RUNS = 20;
 const RUNS_EVERY_MS = 5_000;
 
-/** A session with its runs and what is below it, read again when something has happened that changes them. */
+/** A session with its runs and its tree, kept up to date. */
 export function useSessionData(services: Services, sessionId: string): SessionData {
   const id = encodeURIComponent(sessionId);
-  // What an agent says changes none of it; what it has used comes as a change of its session.
-  const isAboutIt = (news: NonNullable<News>): boolean => news.sessionId === sessionId && news.type !== "event";
+  // An agent's event changes none of these. Usage arrives as a change of the session.
+  const affectsSession = (change: Change): boolean => change.sessionId === sessionId && change.type !== "event";
   const inTree = useRef<ReadonlySet<string>>(new Set());
-  const isAboutTree = (news: NonNullable<News>): boolean =>
-    news.type !== "event" &&
-    (inTree.current.has(news.sessionId) || (news.parentId !== null && inTree.current.has(news.parentId)));
-  const one = useQuery(services, `/sessions/${id}`, OneSessionAnswer, { concerns: isAboutIt });
-  // That one was claimed, or that its time has come, nobody is told.
+  const affectsTree = (change: Change): boolean =>
+    change.type !== "event" &&
+    (inTree.current.has(change.sessionId) || (change.parentId !== null && inTree.current.has(change.parentId)));
+  const one = useQuery(services, `/sessions/${id}`, OneSessionAnswer, { isAffectedBy: affectsSession });
+  // No event tells that a run was claimed, or that its scheduled time has come.
   const runs = useQuery(services, `/runs?session=${id}&limit=${RUNS}`, RunsAnswer, {
-    concerns: isAboutIt,
+    isAffectedBy: affectsSession,
     everyMs: RUNS_EVERY_MS,
   });
-  const tree = useQuery(services, `/trees/${id}`, TreeAnswer, { concerns: isAboutTree });
+  const tree = useQuery(services, `/trees/${id}`, TreeAnswer, { isAffectedBy: affectsTree });
   const sessions = tree.value?.sessions ?? [];
   inTree.current = new Set([sessionId, ...sessions.map((session) => session.session_id)]);
   return {

@@ -5,7 +5,7 @@ import { EventShown } from "../../protocol/answers.ts";
 import { isTerminal } from "../../protocol/run.ts";
 import { SessionActions } from "../actions/session-actions.tsx";
 import { Status } from "../parts/status.tsx";
-import { Words } from "../parts/words.tsx";
+import { InlineText } from "../parts/inline-text.tsx";
 import type { Services } from "../query.ts";
 import { linkTo } from "../route.ts";
 import { Children } from "./children.tsx";
@@ -17,7 +17,7 @@ import { FigureList } from "./figure-list.tsx";
 import { RunCard } from "./run-card.tsx";
 import { type SessionData, type ShownSession, useSessionData } from "./session-data.ts";
 
-/** One session: what was said and done, its runs, whose child it is and whose parent. */
+/** One session: its conversation, runs, parent and children. */
 export function SessionPage({
   services,
   sessionId,
@@ -30,7 +30,7 @@ export function SessionPage({
   const isActive = runs.some(({ status }) => !isTerminal(status));
   const nowMs = useClock(isActive);
   const loadEvents = useLoadEvents(services, sessionId);
-  const onEvents = useOnEvents(services, sessionId);
+  const subscribe = useSubscribe(services, sessionId);
   if (session === null) {
     return (
       <>
@@ -45,11 +45,11 @@ export function SessionPage({
       <div class="session-columns">
         <div class="session-talk">
           <h2>Conversation</h2>
-          <ConversationView load={loadEvents} onNews={onEvents} isActive={isActive} />
+          <ConversationView load={loadEvents} subscribe={subscribe} isActive={isActive} />
         </div>
         <section class="session-runs" aria-labelledby="runs">
           <h2 id="runs">Runs</h2>
-          {runs.length === 0 && <p class="quiet">There is no run.</p>}
+          {runs.length === 0 && <p class="quiet">No runs.</p>}
           {runs.map((run, i) => (
             <RunCard key={run.run_id} services={services} run={run} nowMs={nowMs} isFirst={i === 0} />
           ))}
@@ -61,7 +61,7 @@ export function SessionPage({
   );
 }
 
-/** In these a session is done with, for now or for good. */
+/** Statuses of a session without an open run. */
 const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped", "idle"]);
 
 function Head({
@@ -75,9 +75,9 @@ function Head({
 }): VNode {
   const lastRun = runs[0] ?? null;
   const open = tree.filter(({ status }) => !DONE.has(status));
-  // Its own turn is over, and it is resumed when theirs are.
+  // The session's own turn has ended; the end of its descendants resumes it.
   const waits = open.length > 0 && (session.status === "finished" || session.status === "idle");
-  const places: readonly (readonly [name: string, value: string | null])[] = [
+  const facts: readonly (readonly [name: string, value: string | null])[] = [
     ["Agent", session.agent_name],
     ["Folder", session.project_dir],
     ["Executor", session.executor_type],
@@ -86,10 +86,10 @@ function Head({
   return (
     <header class="session-head">
       <h1>
-        <Words text={tree[0]?.title ?? session.session_id} most={120} />
+        <InlineText text={tree[0]?.title ?? session.session_id} max={120} />
       </h1>
       <p class="session-line">
-        <Status status={waits ? "waiting" : session.status} /> {waits && <span>for its children</span>}{" "}
+        <Status status={waits ? "waiting" : session.status} /> {waits && <span>for its descendants</span>}{" "}
         <code>{session.session_id}</code>
         {session.parent_session_id !== null && (
           <span>
@@ -101,23 +101,23 @@ function Head({
       {fault !== null && <p class="fault">This may be out of date: {fault}</p>}
       {lastRun?.status === "failed" && <Failure run={lastRun} />}
       <dl class="figures">
-        {places.map(([name, value]) =>
+        {facts.map(([name, value]) =>
           value === null ? null : (
             <div key={name}>
               <dt>{name}</dt>
               <dd>
-                <Words text={value} />
+                <InlineText text={value} />
               </dd>
             </div>
           ),
         )}
       </dl>
-      <FigureList used={session} />
+      <FigureList usage={session} />
       <SessionActions
         services={services}
         sessionId={session.session_id}
         open={open.length}
-        below={Math.max(0, tree.length - 1)}
+        descendants={Math.max(0, tree.length - 1)}
         lastRun={lastRun}
         canResume={session.executor_session_id !== null}
       />
@@ -143,11 +143,11 @@ function useLoadEvents({ api }: Services, sessionId: string): LoadEvents {
   );
 }
 
-function useOnEvents({ live }: Services, sessionId: string): (listener: () => void) => () => void {
+function useSubscribe({ live }: Services, sessionId: string): (listener: () => void) => () => void {
   return useCallback(
     (listener) =>
-      live.onNews((news) => {
-        if (news === null || (news.type === "event" && news.sessionId === sessionId)) listener();
+      live.subscribe((change) => {
+        if (change === null || (change.type === "event" && change.sessionId === sessionId)) listener();
       }),
     [live, sessionId],
   );

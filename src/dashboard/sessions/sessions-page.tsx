@@ -2,24 +2,27 @@ import type { VNode } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { TreesAnswer } from "../../protocol/answers.ts";
 import { Choice } from "../parts/choice.tsx";
+import { counted } from "../parts/figures.ts";
 import { TreeLine } from "../parts/tree-line.tsx";
 import { type Services, useNow, useQuery } from "../query.ts";
 import { PAGE_ROWS, pagesInView, ROW_PX } from "./window.ts";
 
 const STATUSES = [
   { label: "All", value: "" },
-  { label: "At work", value: "pending,running,stopping" },
+  { label: "Active", value: "pending,running,stopping" },
   { label: "Idle", value: "idle" },
   { label: "Finished", value: "finished" },
   { label: "Failed", value: "failed" },
   { label: "Stopped", value: "stopped" },
 ] as const;
 
-/** All sessions that nobody else started, the newest first. However many there are, those in view are read and drawn. */
+/** All root sessions, newest first. Reads and draws only the pages of the list that are in view. */
 export function SessionsPage({ services }: { readonly services: Services }): VNode {
   const [status, setStatus] = useState<(typeof STATUSES)[number]["value"]>("");
   const [agent, setAgent] = useState("");
-  const filter = `${status === "" ? "" : `&status=${status}`}${agent.trim() === "" ? "" : `&agent=${encodeURIComponent(agent.trim())}`}`;
+  const byStatus = status === "" ? "" : `&status=${status}`;
+  const byAgent = agent.trim() === "" ? "" : `&agent=${encodeURIComponent(agent.trim())}`;
+  const filter = byStatus + byAgent;
   return (
     <>
       <div class="page-head">
@@ -34,12 +37,12 @@ export function SessionsPage({ services }: { readonly services: Services }): VNo
   );
 }
 
-/** Pages follow one another by their cursors: one is known when the one before it has been read. */
+/** The pages of the list. A page's cursor is known only after the page before it was read. */
 function Pages({ services, filter }: { readonly services: Services; readonly filter: string }): VNode {
   const nowMs = useNow(5_000);
   const list = useRef<HTMLDivElement>(null);
   const { firstPage, lastPage } = usePagesInView(list);
-  // The cursor that each page begins after, as far as they are known; of the last one that was read there may be no more.
+  // The start cursor of each page, as far as known.
   const [cursors, setCursors] = useState<readonly (string | null)[]>([null]);
   const [rows, setRows] = useState<readonly number[]>([]);
   const onRead = useCallback((page: number, count: number, next: string | null) => {
@@ -73,7 +76,7 @@ function Pages({ services, filter }: { readonly services: Services; readonly fil
           onRead={onRead}
         />
       ))}
-      {known && total === 0 && <p class="quiet">There is no such session.</p>}
+      {known && total === 0 && <p class="quiet">No matching sessions.</p>}
     </div>
   );
 }
@@ -92,7 +95,7 @@ function Page({ services, page, path, nowMs, onRead }: PageProps): VNode {
     if (value !== null) onRead(page, value.trees.length, value.next_cursor);
   }, [value, page, onRead]);
   if (value === null)
-    return <p class="quiet">{fault === null ? "Loading…" : `The sessions cannot be listed: ${fault}`}</p>;
+    return <p class="quiet">{fault === null ? "Loading…" : `Failed to load the sessions: ${fault}`}</p>;
   return (
     <>
       {value.trees.map((tree) => (
@@ -100,7 +103,7 @@ function Page({ services, page, path, nowMs, onRead }: PageProps): VNode {
           <TreeLine
             session={tree}
             nowMs={nowMs}
-            {...(tree.roll_up.sessions > 1 ? { note: `${tree.roll_up.sessions - 1} below` } : {})}
+            {...(tree.roll_up.sessions > 1 ? { note: counted(tree.roll_up.sessions - 1, "descendant") } : {})}
           />
         </div>
       ))}
@@ -112,13 +115,13 @@ function usePagesInView(list: { readonly current: HTMLElement | null }): { first
   const [inView, setInView] = useState({ firstPage: 0, lastPage: 0 });
   useEffect(() => {
     let frame = 0;
-    const look = (): void => {
+    const update = (): void => {
       frame = 0;
       const next = pagesInView(-(list.current?.getBoundingClientRect().top ?? 0), innerHeight);
       setInView((last) => (last.firstPage === next.firstPage && last.lastPage === next.lastPage ? last : next));
     };
-    const onMove = (): void => void (frame ||= requestAnimationFrame(look));
-    look();
+    const onMove = (): void => void (frame ||= requestAnimationFrame(update));
+    update();
     addEventListener("scroll", onMove, { passive: true });
     addEventListener("resize", onMove);
     return () => {

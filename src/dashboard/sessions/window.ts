@@ -1,16 +1,18 @@
-/** A row's height in px; every row has it, so that where a row is can be told without measuring. */
+/** The fixed height of a row in px: positions follow without measuring. */
 export const ROW_PX = 76;
-/** Rows of a page of the list. */
+/** Rows per page of the list. */
 export const PAGE_ROWS = 50;
 
-export interface Shown {
-  /** Pages to have read, the first and the last. */
+export interface PageRange {
   readonly firstPage: number;
   readonly lastPage: number;
 }
 
-/** The pages of which something is seen, or will be after a small movement. `offsetPx`: how far the list's top is above the window's. */
-export function pagesInView(offsetPx: number, heightPx: number): Shown {
+/**
+ * The pages that are visible, plus half a window above and below. `offsetPx` is the distance from the top of the list
+ * down to the top of the window.
+ */
+export function pagesInView(offsetPx: number, heightPx: number): PageRange {
   const pagePx = ROW_PX * PAGE_ROWS;
   const first = Math.max(0, Math.floor((offsetPx - heightPx / 2) / pagePx));
   return { firstPage: first, lastPage: Math.max(first, Math.floor((offsetPx + heightPx * 1.5) / pagePx)) };

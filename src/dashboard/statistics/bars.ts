@@ -1,7 +1,7 @@
 export const OUTCOMES = ["completed", "stopped", "failed"] as const;
 
 export interface Bar {
-  /** ISO 8601: the beginning of its hour or day. */
+  /** ISO 8601: the start of the hour or day. */
   readonly from: string;
   readonly isDay: boolean;
   readonly completed: number;
@@ -18,12 +18,12 @@ interface Hour {
 }
 
 const HOUR_MS = 3_600_000;
-/** More bars than these are by the day. */
-const MOST_HOURS = 96;
+/** Longer periods get one bar per day. */
+const MAX_HOUR_BARS = 96;
 
-/** One bar for each hour from `since` on, those of which nothing is told too; by the day where it is long. */
-export function barsOf(told: readonly Hour[], since: string, hours: number): Bar[] {
-  const isDay = hours > MOST_HOURS;
+/** One bar per hour or day since `since`. Hours without an entry in `counts` become empty bars. */
+export function barsOf(counts: readonly Hour[], since: string, hours: number): Bar[] {
+  const isDay = hours > MAX_HOUR_BARS;
   const widthMs = isDay ? 24 * HOUR_MS : HOUR_MS;
   const firstMs = Math.floor(Date.parse(since) / widthMs) * widthMs;
   const count = isDay ? Math.ceil(hours / 24) + 1 : hours + 1;
@@ -35,7 +35,7 @@ export function barsOf(told: readonly Hour[], since: string, hours: number): Bar
     stopped: 0,
     total: 0,
   }));
-  for (const { hour, completed, failed, stopped } of told) {
+  for (const { hour, completed, failed, stopped } of counts) {
     const bar = bars[Math.floor((Date.parse(hour) - firstMs) / widthMs)];
     if (bar === undefined) continue;
     bar.completed += completed;

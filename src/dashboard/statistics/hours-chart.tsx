@@ -8,7 +8,7 @@ const HEIGHT = 180;
 const GAP_SHARE = 0.2;
 const LABELS = 6;
 
-/** Runs by the hour in which they ended, one bar each, by how they ended. */
+/** Ended runs per hour or day, stacked by status. */
 export function HoursChart({
   stats,
   hours,
@@ -17,13 +17,13 @@ export function HoursChart({
   readonly hours: number;
 }): VNode {
   const bars = barsOf(stats.hours, stats.since, hours);
-  const most = Math.max(1, ...bars.map(({ total }) => total));
+  const highest = Math.max(1, ...bars.map(({ total }) => total));
   const step = WIDTH / bars.length;
   const everyLabel = Math.ceil(bars.length / LABELS);
   return (
     <figure class="chart">
       <figcaption>
-        <h2>Runs ended, {bars.length > 24 * 4 ? "by the day" : "by the hour"}</h2>
+        <h2>Runs ended {bars.length > 24 * 4 ? "per day" : "per hour"}</h2>
         <ul class="legend">
           {OUTCOMES.map((outcome) => (
             <li key={outcome}>
@@ -37,13 +37,13 @@ export function HoursChart({
       </figcaption>
       <div class="chart-frame">
         <span class="chart-most" aria-hidden="true">
-          {most.toLocaleString("en")}
+          {highest.toLocaleString("en")}
         </span>
         <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={describe(bars)}>
           {bars.map((bar, i) => (
             <g key={bar.from}>
               <title>{`${labelOf(bar)}: ${OUTCOMES.map((outcome) => `${bar[outcome]} ${outcome}`).join(", ")}`}</title>
-              {stacked(bar, most).map(({ outcome, y, height }) => (
+              {stacked(bar, highest).map(({ outcome, y, height }) => (
                 <rect
                   key={outcome}
                   class={`bar-${outcome}`}
@@ -68,10 +68,10 @@ export function HoursChart({
   );
 }
 
-function stacked(bar: Bar, most: number): { outcome: (typeof OUTCOMES)[number]; y: number; height: number }[] {
+function stacked(bar: Bar, highest: number): { outcome: (typeof OUTCOMES)[number]; y: number; height: number }[] {
   let y = HEIGHT;
   return OUTCOMES.filter((outcome) => bar[outcome] > 0).map((outcome) => {
-    const height = (bar[outcome] / most) * HEIGHT;
+    const height = (bar[outcome] / highest) * HEIGHT;
     y -= height;
     return { outcome, y, height };
   });
@@ -86,7 +86,7 @@ function labelOf({ from, isDay }: Bar): string {
 
 function describe(bars: readonly Bar[]): string {
   const busy = bars.filter(({ total }) => total > 0);
-  if (busy.length === 0) return "No run has ended in this time";
+  if (busy.length === 0) return "No runs ended in this period";
   return busy
     .map(
       (bar) =>

@@ -9,28 +9,28 @@ import { HoursChart } from "./hours-chart.tsx";
 import { TimesChart } from "./times-chart.tsx";
 
 /** In hours. */
-const SPANS = [
+const PERIODS = [
   { value: 24, label: "24 hours" },
   { value: 72, label: "3 days" },
   { value: 336, label: "2 weeks" },
 ] as const;
 
-/** What has become of the runs, and how long they took. */
+/** How runs ended, and how long they waited and ran. */
 export function StatisticsPage({ services }: { readonly services: Services }): VNode {
-  const [hours, setHours] = useState<(typeof SPANS)[number]["value"]>(24);
+  const [hours, setHours] = useState<(typeof PERIODS)[number]["value"]>(24);
   const { value, fault } = useQuery(services, `/stats?hours=${hours}`, StatsAnswer, {
     everyMs: 60_000,
-    concerns: ({ type }) => type === "run_ended",
+    isAffectedBy: ({ type }) => type === "run_ended",
   });
   return (
     <>
       <div class="page-head">
         <h1>Statistics</h1>
-        <Choice legend="Time" name="span" options={SPANS} chosen={hours} onChoose={setHours} />
+        <Choice legend="Period" name="period" options={PERIODS} chosen={hours} onChoose={setHours} />
       </div>
       {fault !== null && (
         <p role="alert" class="fault">
-          The statistics cannot be read: {fault}
+          Failed to load the statistics: {fault}
         </p>
       )}
       {value !== null && <Charts stats={value} hours={hours} />}
@@ -60,12 +60,12 @@ function Charts({
         <Total name="Completed" value={completed.toLocaleString("en")} />
         <Total name="Failed" value={failed.toLocaleString("en")} />
         <Total name="Stopped" value={stopped.toLocaleString("en")} />
-        <Total name="Time at work" value={duration(sum((hour) => hour.run_ms))} />
+        <Total name="Total run time" value={duration(sum((hour) => hour.run_ms))} />
         <Total name="Cost" value={cost(sum((hour) => hour.total_cost_usd)) || "–"} />
       </dl>
       <HoursChart stats={stats} hours={hours} />
-      <TimesChart name="How long runs ran" steps={stats.run} />
-      <TimesChart name="How long runs waited for a runner" steps={stats.wait} />
+      <TimesChart name="Run time" steps={stats.run} />
+      <TimesChart name="Wait for a runner" steps={stats.wait} />
     </>
   );
 }

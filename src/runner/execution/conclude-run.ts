@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { describeMs } from "../../async/describe-ms.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
 import type { ExecutorProcess } from "../../process/spawn.ts";
@@ -6,7 +7,7 @@ import { isTerminal } from "../../protocol/run.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import { deliver } from "../link/deliver.ts";
 import { finishSession } from "./finish-session.ts";
-import { describeMs, describeOutcome, type Outcome, reportOf } from "../runs/outcome.ts";
+import { describeOutcome, type Outcome, reportOf } from "../runs/outcome.ts";
 import { dropRunRecord } from "./run-record.ts";
 import type { TakenRun } from "../runs/run-registry.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";

@@ -7,7 +7,7 @@ import type { OutputWatch } from "../../process/output-watch.ts";
 import type { Leftovers } from "../../process/leftovers.ts";
 import type { RunCgroups } from "../../process/run-cgroups.ts";
 import type { DeliverOptions } from "../link/deliver.ts";
-import type { Intake } from "../intake.ts";
+import type { Intake } from "../runs/intake.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { RunnerObserver } from "../runs/observer.ts";
 import type { Registration } from "../link/registration.ts";

@@ -1,3 +1,4 @@
+import { aborted } from "../../async/aborted.ts";
 import { withDeadline } from "../../async/delay.ts";
 import type { LeftoverScope } from "../../process/leftovers.ts";
 import type { ExitStatus } from "../../process/shim.ts";
@@ -20,15 +21,11 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
     config.runTimeoutMs > 0
       ? setTimeout(() => run.cancel(timeoutReason(config.runTimeoutMs)), leftMs(config.runTimeoutMs, child))
       : undefined;
-  const cancelled = Promise.withResolvers<"cancelled">();
-  const onCancel = (): void => cancelled.resolve("cancelled");
-  if (run.cancelled.aborted) onCancel();
-  else run.cancelled.addEventListener("abort", onCancel, { once: true });
   try {
     // A stop that was begun before this watch was (by an earlier start of the runner) is what ended the run.
     const isStopBegun = run.cancelReason !== null;
-    const first = await Promise.race([child.exited, cancelled.promise]);
-    if (first !== "cancelled" && !isStopBegun)
+    const first = await Promise.race([child.exited, aborted(run.cancelled)]);
+    if (first !== undefined && !isStopBegun)
       return outcomeOfExit(first, null, "SIGTERM", () => child.stderr.tail(ERROR_TEXT_BYTES));
     const termedAtMs = performance.now();
     const { exit, usedSignal } = await stop(run, child, parts);
@@ -42,7 +39,6 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
     return outcomeOfExit(exit, run.cancelReason, usedSignal, () => "");
   } finally {
     clearTimeout(timer);
-    run.cancelled.removeEventListener("abort", onCancel);
   }
 }
 

@@ -1,7 +1,8 @@
 import { delay } from "../../async/delay.ts";
+import { describeMs } from "../../async/describe-ms.ts";
+import { linked } from "../../async/linked.ts";
 import type { CoordinatorFailure } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
-import { describeMs } from "../runs/outcome.ts";
 
 /**
  * Whether the coordinator can be reached, as all calls together see it. One line is logged when it goes away and one when it is
@@ -62,14 +63,11 @@ export class Link {
 
   /** Waits `ms`, less if the coordinator turns out to be back, or if `signal` fires. */
   async pause(ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return;
-    const early = new AbortController();
+    using early = linked(signal);
     const wake = (): void => early.abort();
     this.#waiters.add(wake);
-    signal?.addEventListener("abort", wake, { once: true });
     await delay(ms, early.signal);
     this.#waiters.delete(wake);
-    signal?.removeEventListener("abort", wake);
   }
 
   close(): void {

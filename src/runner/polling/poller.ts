@@ -1,12 +1,15 @@
+import { aborted } from "../../async/aborted.ts";
 import { Backoff } from "../../async/backoff.ts";
+import { linked } from "../../async/linked.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
 import type { PollMessage } from "../../protocol/poll.ts";
-import type { Intake } from "../intake.ts";
+import type { Intake } from "../runs/intake.ts";
 import type { Link } from "../link/link.ts";
 import type { LostClaims } from "./lost-claims.ts";
 import type { Registration } from "../link/registration.ts";
+import type { Bell } from "../runs/bell.ts";
 import type { RunRegistry } from "../runs/run-registry.ts";
 
 export interface PollerOptions {
@@ -14,6 +17,8 @@ export interface PollerOptions {
   readonly registration: Registration;
   readonly registry: RunRegistry;
   readonly intake: Intake;
+  /** Rings when `registry` or `intake` changes. */
+  readonly bell: Bell;
   readonly lostClaims: LostClaims;
   readonly link: Link;
   readonly log: Log;
@@ -64,13 +69,13 @@ export class Poller {
 
   /** Polls until it is abandoned, or deregistered. */
   async run(): Promise<void> {
-    const { registry, registration } = this.#options;
+    const { registration } = this.#options;
     const backoff = new Backoff();
     while (!this.#abandon.signal.aborted && !this.#deregistered) {
       const mayClaim = this.#mayClaim;
       if (mayClaim || registration.takesCapacity) await this.#pollOnce(mayClaim, backoff);
       // There is no way to ask this coordinator for stops only: `StopWatch` looks at the runs one by one meanwhile.
-      else await this.#until(registry.changed());
+      else await this.#untilRung();
     }
   }
 
@@ -126,14 +131,12 @@ export class Poller {
 
   /** Null when it was dropped because runs may be taken again, or the runner leaves. */
   async #stopsOnlyPoll(): Promise<PollMessage | null> {
-    const { registry } = this.#options;
-    const drop = new AbortController();
-    const onAbandon = (): void => drop.abort();
-    this.#abandon.signal.addEventListener("abort", onAbandon, { once: true });
+    const { bell } = this.#options;
+    using drop = linked(this.#abandon.signal);
     const isWanted = (): boolean => this.#hasNoRoom || this.#leaving.signal.aborted;
     let isOpen = true;
     const dropWhenUnwanted = async (): Promise<void> => {
-      while (isOpen && isWanted()) await registry.changed();
+      while (isOpen && isWanted()) await bell.rung();
       drop.abort();
     };
     void dropWhenUnwanted();
@@ -144,7 +147,6 @@ export class Poller {
       throw error;
     } finally {
       isOpen = false;
-      this.#abandon.signal.removeEventListener("abort", onAbandon);
     }
   }
 
@@ -170,13 +172,10 @@ export class Poller {
     return message;
   }
 
-  async #until(change: Promise<void>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const onAbort = (): void => resolve();
-    const signals = [this.#abandon.signal, this.#leaving.signal].filter((signal) => !signal.aborted);
-    if (this.#abandon.signal.aborted) return;
-    for (const signal of signals) signal.addEventListener("abort", onAbort, { once: true });
-    await Promise.race([change, promise]);
-    for (const signal of signals) signal.removeEventListener("abort", onAbort);
+  /** Waits until the bell rings, or the runner begins to leave. A runner that already leaves waits for the bell. */
+  async #untilRung(): Promise<void> {
+    const leaving = this.#leaving.signal;
+    using early = linked(this.#abandon.signal, leaving.aborted ? undefined : leaving);
+    await Promise.race([this.#options.bell.rung(), aborted(early.signal)]);
   }
 }

@@ -21,7 +21,7 @@ interface Exchange {
   readonly answer: { readonly status: number; readonly body?: unknown };
 }
 
-/** Placeholders: `<time>`, `<number>`, `<text>` and `<text:part>` describe a form; other names are bound on first use. */
+/** `<time>`, `<number>`, `<text>` and `<text:part>` describe a form; other placeholders are bound on first use. */
 class Names {
   readonly #bound = new Map<string, string>();
 

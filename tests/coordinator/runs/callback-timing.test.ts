@@ -3,7 +3,7 @@ import type { CallbackTiming } from "../../../src/coordinator/runs/callbacks.ts"
 import { until } from "../../harness/until.ts";
 import { Fixture } from "../fixture.ts";
 
-/** A parent that is idle, with `count` callback children that a runner has claimed and started. */
+/** An idle parent with `count` callback children that a runner has started. */
 async function withChildren(
   count: number,
   options: { timing?: CallbackTiming; timings?: object } = {},
@@ -40,8 +40,8 @@ async function end(
   if (answer.status !== 200) throw new Error(`${ending}: ${JSON.stringify(answer)}`);
 }
 
-/** What the parent was told, a prompt a resume. */
-async function told(c: Fixture, sessionId = "parent"): Promise<string[]> {
+/** The callback messages to the parent, one per resume. */
+async function callbacksTo(c: Fixture, sessionId = "parent"): Promise<string[]> {
   const { runs } = (await c.get(`/runs?session_id=${sessionId}`)).body as { runs: { type: string; prompt: string }[] };
   return runs.filter(({ type }) => type === "resume_session").map(({ prompt }) => prompt);
 }
@@ -58,9 +58,9 @@ describe("callbacks together", () => {
     await using _ = c;
     await end(c, runner, at(children, 1));
     await end(c, runner, at(children, 0), "failed");
-    expect(await told(c)).toEqual([]);
+    expect(await callbacksTo(c)).toEqual([]);
     await end(c, runner, at(children, 2));
-    const [message, ...more] = await told(c);
+    const [message, ...more] = await callbacksTo(c);
     expect(more).toEqual([]);
     expect(message).toStartWith('<agent-callback type="aggregated" count="3">');
     for (const text of ["result of child-2", "it broke", "result of child-3"]) expect(message).toContain(text);
@@ -72,67 +72,67 @@ describe("callbacks together", () => {
     const leaf = await startChild(c, runner, "child-1", "leaf");
     await end(c, runner, at(children, 0));
     await end(c, runner, at(children, 1));
-    expect(await told(c)).toEqual([]);
+    expect(await callbacksTo(c)).toEqual([]);
     await end(c, runner, leaf);
-    expect(await told(c)).toEqual([]);
+    expect(await callbacksTo(c)).toEqual([]);
     await end(c, runner, await c.claim(runner));
-    expect(await told(c)).toHaveLength(1);
-    expect((await told(c))[0]).toContain('count="2"');
+    expect(await callbacksTo(c)).toHaveLength(1);
+    expect((await callbacksTo(c))[0]).toContain('count="2"');
   });
 
-  test("children in the modes sync and async_poll hold up nothing", async () => {
+  test("children in the modes sync and async_poll delay no callback", async () => {
     const { c, runner, children } = await withChildren(1);
     await using _ = c;
     for (const execution_mode of ["sync", "async_poll"]) await c.start({ parent_session_id: "parent", execution_mode });
     await end(c, runner, at(children, 0));
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 
-  test("a child that was stopped holds up nothing, though a child of its own goes on", async () => {
+  test("a stopped child delays no callback, though its own child still runs", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await startChild(c, runner, "child-1", "leaf");
     await end(c, runner, at(children, 1));
     await c.post("/sessions/child-1/stop");
-    expect(await told(c)).toEqual([]);
+    expect(await callbacksTo(c)).toEqual([]);
     await c.report(at(children, 0).run_id, "stopped", runner);
-    expect(await told(c)).toHaveLength(1);
-    expect((await told(c))[0]).toContain('count="2"');
+    expect(await callbacksTo(c)).toHaveLength(1);
+    expect((await callbacksTo(c))[0]).toContain('count="2"');
   });
 
-  test("a child that failed holds up nothing, though a child of its own goes on", async () => {
+  test("a failed child delays no callback, though its own child still runs", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await startChild(c, runner, "child-1", "leaf");
     await end(c, runner, at(children, 1));
     await end(c, runner, at(children, 0), "failed");
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 
-  test("a child that is deleted while it waits for its own is told of as stopped, and holds up nothing", async () => {
+  test("a child that is deleted while it waits counts as stopped, and delays no callback", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     const leaf = await startChild(c, runner, "child-1", "leaf");
     await end(c, runner, at(children, 0));
     await end(c, runner, at(children, 1));
     await c.call("DELETE", "/sessions/child-1");
-    expect(await told(c)).toHaveLength(1);
-    expect((await told(c))[0]).toContain("## 2 of 2: session child-1 (stopped)");
+    expect(await callbacksTo(c)).toHaveLength(1);
+    expect((await callbacksTo(c))[0]).toContain("## 2 of 2: session child-1 (stopped)");
     await end(c, runner, leaf);
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 
-  test("a child that is deleted while it runs holds up nothing once its runner has ended it", async () => {
+  test("a child that is deleted while it runs delays no callback after its runner has ended it", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await end(c, runner, at(children, 0));
     await c.call("DELETE", "/sessions/child-2");
     await c.report(at(children, 1).run_id, "stopped", runner);
-    expect(await told(c)).toHaveLength(1);
-    expect((await told(c))[0]).toContain("## 2 of 2: session child-2 (stopped)");
+    expect(await callbacksTo(c)).toHaveLength(1);
+    expect((await callbacksTo(c))[0]).toContain("## 2 of 2: session child-2 (stopped)");
   });
 
-  test("a child that waits for its own and is then stopped by hand holds up nothing", async () => {
+  test("a child that is stopped while it waits for its own child delays no callback", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await startChild(c, runner, "child-1", "leaf");
@@ -143,10 +143,10 @@ describe("callbacks together", () => {
     await c.report(byHand.run_id, "started", runner);
     await c.post("/sessions/child-1/stop");
     await c.report(byHand.run_id, "stopped", runner);
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 
-  test("a child that another parent resumes holds up nothing any more", async () => {
+  test("a child that another parent resumes no longer delays a callback", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await c.start({ session_id: "other" });
@@ -154,13 +154,13 @@ describe("callbacks together", () => {
     await startChild(c, runner, "child-1", "leaf");
     await end(c, runner, at(children, 0));
     await end(c, runner, at(children, 1));
-    expect(await told(c)).toEqual([]);
+    expect(await callbacksTo(c)).toEqual([]);
     await c.resume("child-1", { parent_session_id: "other", execution_mode: "async_callback" });
     await c.report((await c.claim(runner)).run_id, "started", runner);
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 
-  test("a child that no runner can take holds up the others until its time is over", async () => {
+  test("a child that no runner can claim delays the other callbacks until its time-out", async () => {
     const { c, runner, children } = await withChildren(1, { timings: { noMatchTimeoutMs: 80 } });
     await using _ = c;
     await c.start({
@@ -170,38 +170,38 @@ describe("callbacks together", () => {
       additional_demands: { tags: ["gpu"] },
     });
     await end(c, runner, at(children, 0));
-    await until("the parent is resumed", async () => (await told(c)).length === 1);
-    expect((await told(c))[0]).toContain("No matching runner available within timeout");
+    await until("the parent is resumed", async () => (await callbacksTo(c)).length === 1);
+    expect((await callbacksTo(c))[0]).toContain("No matching runner available within timeout");
   });
 
-  test("a child that its runner took with it holds up nothing", async () => {
+  test("a child whose runner left delays no callback", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await end(c, runner, at(children, 0));
     await c.call("DELETE", `/runners/${runner}?self=true`);
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 
-  test("outlive a restart of the coordinator between two ends, and are told once", async () => {
+  test("survive a restart of the coordinator between two endings, and are delivered once", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await end(c, runner, at(children, 0));
     await c.restart();
-    expect(await told(c)).toEqual([]);
+    expect(await callbacksTo(c)).toEqual([]);
     await end(c, runner, at(children, 1));
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
     await c.restart();
     expect((await c.report(at(children, 1).run_id, "completed", runner)).status).toBe(200);
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 
-  test("a restart with the timing each delivers what was held back", async () => {
+  test("a restart with the timing each delivers the delayed callbacks", async () => {
     const { c, runner, children } = await withChildren(2);
     await using _ = c;
     await end(c, runner, at(children, 0));
-    expect(await told(c)).toEqual([]);
+    expect(await callbacksTo(c)).toEqual([]);
     await c.restart({ callbacks: "each" });
-    expect(await told(c)).toHaveLength(1);
+    expect(await callbacksTo(c)).toHaveLength(1);
   });
 });
 
@@ -209,10 +209,10 @@ test("callbacks each: an idle parent is resumed at once for each child", async (
   const { c, runner, children } = await withChildren(2, { timing: "each" });
   await using _ = c;
   await end(c, runner, at(children, 0));
-  expect(await told(c)).toHaveLength(1);
+  expect(await callbacksTo(c)).toHaveLength(1);
   await end(c, runner, await c.claim(runner));
   await end(c, runner, at(children, 1));
-  const messages = await told(c);
+  const messages = await callbacksTo(c);
   expect(messages).toHaveLength(2);
   expect(messages[0]).toContain("result of child-1");
   expect(messages[1]).toContain("result of child-2");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { until } from "../../harness/until.ts";
 import { Fixture } from "../fixture.ts";
 
-/** A parent session whose first run has ended; its runner does everything in these tests. */
+/** A parent session whose first run has ended, with the runner of all its runs. */
 async function withParent(
   timings = {},
   fields: Record<string, unknown> = {},
@@ -58,7 +58,7 @@ describe("callback", () => {
     expect((await waiting).body.run.session_id).toBe(parent);
   });
 
-  test("of a failed child brings the error, of a stopped one says so, of one without a result says that", async () => {
+  test("of a failed child has the error; those of a stopped child and of a child without a result say so", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     for (const [ending, status, words] of [
@@ -76,7 +76,7 @@ describe("callback", () => {
     expect(await resumesOf(c, parent)).toHaveLength(3);
   });
 
-  test("brings the result of the child's own run, not of an earlier one", async () => {
+  test("has the result of the child's own run, not of an earlier run", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     const child = await c.start();
@@ -86,7 +86,7 @@ describe("callback", () => {
     expect((await c.claim(runner)).prompt).not.toContain("old answer");
   });
 
-  test("fires for a pending child that is stopped and for one that nobody could take", async () => {
+  test("is made for a pending child that is stopped, and for a child that no runner could claim", async () => {
     const { c, runner, parent } = await withParent({ noMatchTimeoutMs: 60 });
     await using _ = c;
     const stopped = await c.start(asChildOf(parent));
@@ -107,7 +107,7 @@ describe("callback", () => {
     });
   }
 
-  test("does not fire at session_stop, and once only for a repeated report", async () => {
+  test("is not made at session_stop, and only once for a repeated report", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     const child = await c.start(asChildOf(parent));
@@ -123,7 +123,7 @@ describe("callback", () => {
     expect(await resumesOf(c, parent)).toHaveLength(1);
   });
 
-  test("of several children of a busy parent come in one message when it is idle", async () => {
+  test("of several children of a busy parent come in one message when the parent is idle", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     const busy = await c.resume(parent);
@@ -141,7 +141,7 @@ describe("callback", () => {
     expect(await resumesOf(c, parent)).toHaveLength(2);
   });
 
-  test("waits while a resume that somebody started is still pending", async () => {
+  test("waits while a resume by a client is pending", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     await c.start(asChildOf(parent));
@@ -153,7 +153,7 @@ describe("callback", () => {
     expect((await c.claim(runner)).prompt).toContain(child.session_id);
   });
 
-  test("does not wake a stopped parent; it comes after the next run that somebody starts", async () => {
+  test("does not resume a stopped parent; it comes after the next run that a client starts", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     const child = await c.start(asChildOf(parent));
@@ -173,7 +173,7 @@ describe("callback", () => {
     expect((await c.claim(runner)).prompt).toContain(child.session_id);
   });
 
-  test("fires exactly once across a restart before and after the parent is idle", async () => {
+  test("is delivered exactly once across a restart before and after the parent is idle", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     const busy = await c.resume(parent);
@@ -202,7 +202,7 @@ describe("callback", () => {
     expect((await c.poll(runner)).status).toBe(204);
   });
 
-  test("cannot be broken out of by a result, and a long result is cut", async () => {
+  test("escapes its closing tag in a result, and cuts a long result", async () => {
     const { c, runner, parent } = await withParent();
     await using _ = c;
     await c.start(asChildOf(parent, { session_id: 'a"b<c' }));
@@ -215,7 +215,7 @@ describe("callback", () => {
 });
 
 describe("callback to a grandparent", () => {
-  test("waits until the parent has its own children's results, then brings the last answer, once", async () => {
+  test("waits until the parent has the results of its children, then has its last answer, once", async () => {
     const { c, runner, parent: grandparent } = await withParent();
     await using _ = c;
     const { session_id: middle } = await c.start(asChildOf(grandparent, { session_id: "middle" }));
@@ -235,16 +235,16 @@ describe("callback to a grandparent", () => {
     await c.report(resumed.run_id, "started", runner);
     await c.say(middle, "all done");
     await c.report(resumed.run_id, "completed", runner);
-    const told = await c.claim(runner);
-    expect(told.session_id).toBe(grandparent);
-    expect(told.prompt).toContain("all done");
+    const resume = await c.claim(runner);
+    expect(resume.session_id).toBe(grandparent);
+    expect(resume.prompt).toContain("all done");
     expect(await resumesOf(c, grandparent)).toHaveLength(1);
   });
 
-  test("waits also for a child that itself waits", async () => {
+  test("also waits for a child that itself waits", async () => {
     const { c, runner, parent: top } = await withParent();
     await using _ = c;
-    // top <- a <- b <- leaf; a and b end their first runs while leaf is still running.
+    // top <- a <- b <- leaf; the first runs of a and b end while leaf is running.
     for (const [session_id, parent] of [
       ["a", top],
       ["b", "a"],
@@ -264,7 +264,7 @@ describe("callback to a grandparent", () => {
     expect((await c.poll(runner)).status).toBe(204);
   });
 
-  test("is made at once where the parent failed", async () => {
+  test("is made at once if the parent failed", async () => {
     const { c, runner, parent: grandparent } = await withParent();
     await using _ = c;
     const middle = await c.start(asChildOf(grandparent, { session_id: "middle" }));
@@ -274,7 +274,7 @@ describe("callback to a grandparent", () => {
     expect(await resumesOf(c, grandparent)).toHaveLength(1);
   });
 
-  test("ends where two sessions resume each other", async () => {
+  test("ends if two sessions resume each other", async () => {
     const { c, runner, parent: a } = await withParent();
     await using _ = c;
     await c.start(asChildOf(a, { session_id: "b" }));

@@ -19,7 +19,7 @@ describe("demands", () => {
     ["nothing", {}, true],
   ];
   for (const [name, additional_demands, matches] of cases) {
-    test(`${name}: ${matches ? "taken" : "not taken"}`, async () => {
+    test(`${name}: ${matches ? "claimed" : "not claimed"}`, async () => {
       await using c = await Fixture.start({ pollTimeoutMs: 20 });
       const runner = await c.register({ executor_profile: "fast", tags: ["a", "b", "c"] });
       await c.start({ additional_demands });
@@ -27,7 +27,7 @@ describe("demands", () => {
     });
   }
 
-  test("a run nobody can take does not hold up those behind it", async () => {
+  test("a run that no runner can claim does not delay the runs behind it", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     await c.start({ additional_demands: { tags: ["gpu"] } });
@@ -47,7 +47,7 @@ describe("demands", () => {
     expect((await plain).status).toBe(200);
   });
 
-  test("blueprint and run are merged, the blueprint first, tags united", async () => {
+  test("blueprint and run are merged: the blueprint wins, tags are united", async () => {
     await using c = await Fixture.start();
     await c.post("/agents", { name: "a", description: "", demands: { hostname: "h1", tags: ["x", "y"] } });
     const { run_id } = await c.start({
@@ -59,7 +59,7 @@ describe("demands", () => {
     expect(Date.parse(timeout_at) - Date.now()).toBeGreaterThan(290_000);
   });
 
-  test("that nobody satisfies fail the run and its session after noMatchTimeoutMs", async () => {
+  test("that no runner satisfies fail the run and its session after noMatchTimeoutMs", async () => {
     await using c = await Fixture.start({ noMatchTimeoutMs: 40 });
     const { run_id, session_id } = await c.start({ additional_demands: { tags: ["gpu"] } });
     await until("the run has failed", async () => (await c.runStatus(run_id)) === "failed");
@@ -67,7 +67,7 @@ describe("demands", () => {
     expect(await c.sessionStatus(session_id)).toBe("failed");
   });
 
-  test("the time to find a runner begins when the run's turn in its session comes", async () => {
+  test("the time-out for a runner begins when the run's turn in its session comes", async () => {
     await using c = await Fixture.start({ noMatchTimeoutMs: 40 });
     const runner = await c.register();
     const first = await c.start();
@@ -79,12 +79,12 @@ describe("demands", () => {
     const before = (await c.get(`/runs/${second.run_id}`)).body.timeout_at;
     await c.report(first.run_id, "completed", runner);
     expect((await c.get(`/runs/${second.run_id}`)).body.timeout_at > before).toBe(true);
-    await until("now it times out", async () => (await c.runStatus(second.run_id)) === "failed");
+    await until("the second run has timed out", async () => (await c.runStatus(second.run_id)) === "failed");
   });
 });
 
 describe("one session", () => {
-  test("has one active run at a time; another session's run is not held up", async () => {
+  test("has one active run at a time, which does not delay the runs of other sessions", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 30 });
     const runner = await c.register();
     const first = await c.start();
@@ -102,7 +102,7 @@ describe("one session", () => {
     expect((await c.claim(runner)).run_id).toBe(second.run_id);
   });
 
-  test("that becomes free wakes a waiting poll with its next run", async () => {
+  test("whose run ends wakes a waiting poll with its next run", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const first = await c.start();
@@ -114,7 +114,7 @@ describe("one session", () => {
     expect((await waiting).body.run.run_id).toBe(second.run_id);
   });
 
-  test("executes its resumes in order even where only the later one could be taken", async () => {
+  test("executes its resumes in order even if a runner could claim only the later one", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 20 });
     const runner = await c.register();
     const { session_id } = await c.start();
@@ -126,7 +126,7 @@ describe("one session", () => {
 });
 
 describe("a claim", () => {
-  test("whose started never comes goes back to pending, at its old place, to a waiting poll", async () => {
+  test("without started goes back to pending at its old place, and to a waiting poll", async () => {
     await using c = await Fixture.start({ claimLeaseMs: 60 });
     const [lost, other] = [await c.register(), await c.register({ hostname: "other" })];
     const { run_id, session_id } = await c.start();
@@ -141,7 +141,7 @@ describe("a claim", () => {
     expect(await c.sessionStatus(session_id)).toBe("running");
   });
 
-  test("that is lost leaves the session as it was before", async () => {
+  test("whose lease ended leaves the session as it was before", async () => {
     await using c = await Fixture.start({ claimLeaseMs: 50 });
     const runner = await c.register();
     const { session_id } = await c.start();
@@ -149,28 +149,28 @@ describe("a claim", () => {
     const { run_id } = await c.resume(session_id);
     await c.claim(runner);
     expect(await c.sessionStatus(session_id)).toBe("running");
-    await until("the lease is lost", async () => (await c.runStatus(run_id)) === "pending");
+    await until("the lease has ended", async () => (await c.runStatus(run_id)) === "pending");
     expect(await c.sessionStatus(session_id)).toBe("finished");
     expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({ runner_id: null, claimed_at: null });
   });
 
-  test("is renewed by heartbeats that name it, and only by its runner's", async () => {
+  test("is renewed by heartbeats of its runner that name it", async () => {
     await using c = await Fixture.start({ claimLeaseMs: 400 });
     const [runner, other] = [await c.register(), await c.register({ hostname: "other" })];
     const { run_id } = await c.start();
     const { run_id: unrenewed } = await c.start();
     await c.claim(runner);
     await c.claim(runner);
-    await until("the other claim is lost", async () => {
+    await until("the lease of the other claim has ended", async () => {
       await c.post("/runner/heartbeat", { runner_id: runner, claimed_run_ids: [run_id] });
       await c.post("/runner/heartbeat", { runner_id: other, claimed_run_ids: [unrenewed] });
       return (await c.runStatus(unrenewed)) === "pending";
     });
     expect(await c.runStatus(run_id)).toBe("claimed");
-    await until("it is lost without", async () => (await c.runStatus(run_id)) === "pending");
+    await until("the lease has ended", async () => (await c.runStatus(run_id)) === "pending");
   });
 
-  test("does not lapse once the run is started", async () => {
+  test("has no lease after started", async () => {
     await using c = await Fixture.start({ claimLeaseMs: 50 });
     const runner = await c.register();
     const started = await c.start();
@@ -178,7 +178,7 @@ describe("a claim", () => {
     await c.report(started.run_id, "started", runner);
     const lapsing = await c.start();
     await c.claim(runner);
-    await until("a later claim has lapsed", async () => (await c.runStatus(lapsing.run_id)) === "pending");
+    await until("the lease of a later claim has ended", async () => (await c.runStatus(lapsing.run_id)) === "pending");
     expect(await c.runStatus(started.run_id)).toBe("running");
   });
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Fixture } from "../fixture.ts";
 
-test("counts: what waits, what runs, what has ended since the start, and what was answered", async () => {
+test("counts: pending and active runs, endings since the start, and answers", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await c.start({ session_id: "a" });

@@ -20,7 +20,7 @@ async function post(
   };
 }
 
-test("the same request with the same key is answered the same and creates nothing, also after a restart", async () => {
+test("the same request with the same key gets the same answer and creates nothing, also after a restart", async () => {
   await using c = await Fixture.start();
   const first = await post(c, "k1", body);
   expect(first).toMatchObject({ status: 200, replayed: null });
@@ -41,7 +41,7 @@ test("requests at the same time with one key create one run", async () => {
   expect((await c.get("/runs")).body.runs).toHaveLength(1);
 });
 
-test("another request under a used key is 422, another key is another run, no key neither", async () => {
+test("another request under a used key is 422; another key, or no key, creates another run", async () => {
   await using c = await Fixture.start();
   await post(c, "k1", body);
   expect((await post(c, "k1", { ...body, prompt: "twice" })).status).toBe(422);
@@ -50,7 +50,7 @@ test("another request under a used key is 422, another key is another run, no ke
   expect((await c.get("/runs")).body.runs).toHaveLength(3);
 });
 
-test("a request that was refused may be sent again under its key", async () => {
+test("a refused request may be retried under its key", async () => {
   await using c = await Fixture.start();
   expect((await post(c, "k", { ...body, parent_session_id: "later" })).status).toBe(404);
   await c.start({ session_id: "later" });

@@ -5,7 +5,7 @@ import { Fixture } from "../fixture.ts";
 const nothing = { status: 204, body: null };
 
 describe("poll", () => {
-  test("brings a waiting run at once, claimed, with every key of the wire", async () => {
+  test("claims a waiting run at once, with every key of the wire", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id, session_id } = await c.start({ prompt: "hello", project_dir: "/p", agent_name: "nobody" });
@@ -52,7 +52,7 @@ describe("poll", () => {
     expect(await c.sessionStatus(session_id)).toBe("running");
   });
 
-  test("that waits is answered when a run is created", async () => {
+  test("that waits is answered when a client creates a run", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const polled = c.poll(runner);
@@ -61,7 +61,7 @@ describe("poll", () => {
     expect((await polled).body.run.run_id).toBe(run_id);
   });
 
-  test("with nothing to bring ends with 204 after pollTimeoutMs", async () => {
+  test("with nothing to deliver ends with 204 after pollTimeoutMs", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 30 });
     expect(await c.poll(await c.register())).toEqual(nothing);
   });
@@ -73,7 +73,7 @@ describe("poll", () => {
     expect((await c.poll(await c.register(), "&capacity=-1")).status).toBe(422);
   });
 
-  test("hands out runs in order of creation", async () => {
+  test("claims runs in order of creation", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const created: string[] = [];
@@ -83,7 +83,7 @@ describe("poll", () => {
     expect(claimed).toEqual(created);
   });
 
-  test("hands each run to one runner only", async () => {
+  test("gives each run to only one runner", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 200 });
     const runners = await Promise.all(Array.from({ length: 8 }, (_, i) => c.register({ hostname: `host-${i}` })));
     const polls = runners.map((runner) => c.poll(runner));
@@ -93,7 +93,7 @@ describe("poll", () => {
     expect(new Set(runs).size).toBe(5);
   });
 
-  test("second one of a runner ends the first with 204, and gets the run", async () => {
+  test("of a runner with an open poll ends that poll with 204, and gets the run", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const first = c.poll(runner);
@@ -107,7 +107,7 @@ describe("poll", () => {
     expect((await ended.other).body.run.run_id).toBe(run_id);
   });
 
-  test("whose client has gone claims nothing", async () => {
+  test("of a closed connection claims nothing", async () => {
     await using c = await Fixture.start();
     const [gone, other] = [await c.register(), await c.register({ hostname: "other" })];
     const hangUp = new AbortController();
@@ -115,13 +115,13 @@ describe("poll", () => {
     await c.get("/health");
     hangUp.abort();
     expect(await polled).toBe("aborted");
-    // The server notices the closed connection with its next look at its sockets.
+    // The server notices the closed connection when it next reads its sockets.
     await c.get("/health");
     const { run_id } = await c.start();
     expect((await c.poll(other)).body.run.run_id).toBe(run_id);
   });
 
-  test("with capacity=0 brings no run, but stops", async () => {
+  test("with capacity=0 claims no run, but gets stops", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 50 });
     const runner = await c.register();
     const { run_id } = await c.start();
@@ -133,7 +133,7 @@ describe("poll", () => {
     expect((await waiting).body).toEqual({ stop_runs: [run_id] });
   });
 
-  test("brings a runner the stops of its own runs only, in the order in which these were created", async () => {
+  test("delivers the stops of the runner's own runs only, in order of creation", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 50 });
     const [runner, other] = [await c.register(), await c.register({ project_dir: "/other" })];
     const mine: string[] = [];
@@ -148,7 +148,7 @@ describe("poll", () => {
     expect((await c.poll(other, "&capacity=0")).body).toEqual({ stop_runs: [others] });
   });
 
-  test("with capacity=0 does not take a run that is created meanwhile", async () => {
+  test("with capacity=0 does not claim a run that is created meanwhile", async () => {
     await using c = await Fixture.start({ pollTimeoutMs: 60 });
     const runner = await c.register();
     const waiting = c.poll(runner, "&capacity=0");
@@ -158,7 +158,7 @@ describe("poll", () => {
   });
 });
 
-test("a poll outlives the time after which idle connections are cut", async () => {
+test("a poll may wait longer than the idle time-out of connections", async () => {
   await using c = await Fixture.start({ idleTimeoutSeconds: 1, pollTimeoutMs: 6_000 });
   expect(await c.poll(await c.register())).toEqual(nothing);
 }, 10_000);

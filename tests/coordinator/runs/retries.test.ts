@@ -5,7 +5,7 @@ import { Fixture } from "../fixture.ts";
 const policy = { max_attempts: 3, retry_delay_seconds: 0 };
 
 describe("a run with max_attempts", () => {
-  test("that fails for a reason that may pass is tried again as another run, at most so often", async () => {
+  test("that fails for a transient reason is retried as another run, up to max_attempts", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id: first, session_id } = await c.start({
@@ -32,7 +32,7 @@ describe("a run with max_attempts", () => {
       expect(await c.sessionStatus(session_id)).toBe(attempt < 3 ? "pending" : "failed");
       if (attempt === 3) expect(ended.retried_by).toBeNull();
       else attempts.push(ended.retried_by);
-      // The same report again, as after a lost answer, changes nothing.
+      // A repeated report, as after a lost answer, changes nothing.
       expect((await c.report(run.run_id, "failed", runner, { reason: "temporary" })).status).toBe(200);
     }
     const { runs } = (await c.get("/runs")).body;
@@ -42,7 +42,7 @@ describe("a run with max_attempts", () => {
   });
 
   for (const reason of ["timed_out", "no-such-reason", undefined]) {
-    test(`that fails for the reason ${reason} is not`, async () => {
+    test(`that fails for the reason ${reason} is not retried`, async () => {
       await using c = await Fixture.start();
       const runner = await c.register();
       const { run_id, session_id } = await c.start(policy);
@@ -53,7 +53,7 @@ describe("a run with max_attempts", () => {
     });
   }
 
-  test("whose runner leaves without a word is tried again", async () => {
+  test("whose runner leaves without a report is retried", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start(policy);
@@ -65,7 +65,7 @@ describe("a run with max_attempts", () => {
     expect((await c.claim(await c.register())).run_id).toBe(retried_by);
   });
 
-  test("is waited for: its parent is told once, of the last attempt, and dashboards of no failure before", async () => {
+  test("delays the callback to its parent until the last attempt; earlier failures are not broadcast", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const parent = await c.start();
@@ -74,14 +74,14 @@ describe("a run with max_attempts", () => {
     const failing = await c.claim(runner);
     await c.report(failing.run_id, "failed", runner, { reason: "interrupted" });
     await c.execute(runner, "completed", "second time lucky");
-    const told = await c.claim(runner);
-    expect(told.session_id).toBe(parent.session_id);
-    expect(told.prompt).toContain("second time lucky");
-    expect(told.prompt).not.toContain("it broke");
+    const resume = await c.claim(runner);
+    expect(resume.session_id).toBe(parent.session_id);
+    expect(resume.prompt).toContain("second time lucky");
+    expect(resume.prompt).not.toContain("it broke");
     expect((await c.get("/runs")).body.runs).toHaveLength(4);
   });
 
-  test("keeps its session's turn while it waits for its next attempt", async () => {
+  test("keeps its session's turn until its next attempt", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0.1 });
@@ -94,7 +94,7 @@ describe("a run with max_attempts", () => {
     expect((await c.claim(runner)).run_id).toBe(behind.run_id);
   });
 
-  test("pauses twice as long before each further attempt", async () => {
+  test("doubles the delay before each further attempt", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start({ max_attempts: 3, retry_delay_seconds: 0.03 });
@@ -113,7 +113,7 @@ describe("a run with max_attempts", () => {
     expect(pauses[1]).toBeGreaterThanOrEqual(60);
   });
 
-  test("is stopped by the id of any of its attempts", async () => {
+  test("can be stopped by the id of any of its attempts", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 600 });
@@ -125,7 +125,7 @@ describe("a run with max_attempts", () => {
     expect((await c.post(`/runs/${run_id}/stop`)).status).toBe(400);
   });
 
-  test("is not tried again beyond its time to live", async () => {
+  test("is not retried after its time to live", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 60, ttl_seconds: 30 });
@@ -134,7 +134,7 @@ describe("a run with max_attempts", () => {
     expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({ status: "failed", retried_by: null });
   });
 
-  test("waits for its next attempt through a restart", async () => {
+  test("is retried after a restart", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0.2 });

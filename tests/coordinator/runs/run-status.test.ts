@@ -52,7 +52,7 @@ describe("move", () => {
     });
   });
 
-  test("of a row that is out of date throws and changes nothing", () => {
+  test("of a stale row throws and changes nothing", () => {
     withRun("running", (store, row) => {
       expect(() => move(store, { seq: 1, status: "pending" }, "claimed", CLAIM)).toThrow("no longer pending");
       expect(row()).toMatchObject({ status: "running", runner_id: null });

@@ -98,7 +98,7 @@ describe("report", () => {
     expect(await c.runStatus(run_id)).toBe("running");
   });
 
-  test("failed without error is 422; its error is kept", async () => {
+  test("failed without error is 422; with an error, the run keeps the error", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await runIn("running", c, runner);
@@ -169,7 +169,7 @@ describe("stop", () => {
   });
 
   for (const state of ["claimed", "running"] as const) {
-    test(`of a ${state} run makes run and session stopping and tells the runner's open poll`, async () => {
+    test(`of a ${state} run makes run and session stopping and answers the runner's open poll`, async () => {
       await using c = await Fixture.start();
       const runner = await c.register();
       const { run_id, session_id } = await runIn(state, c, runner);
@@ -186,7 +186,7 @@ describe("stop", () => {
     });
   }
 
-  test("of a stopping run is fine", async () => {
+  test("of a stopping run succeeds", async () => {
     await using c = await Fixture.start();
     const { run_id } = await runIn("stopping", c, await c.register());
     expect(await c.post(`/runs/${run_id}/stop`)).toMatchObject({ status: 200, body: { status: "stopping" } });
@@ -200,7 +200,7 @@ describe("stop", () => {
     });
   }
 
-  test("of what does not exist is 404, of an idle session 400", async () => {
+  test("of an unknown run or session is 404, of an idle session 400", async () => {
     await using c = await Fixture.start();
     expect((await c.post("/runs/run_0/stop")).status).toBe(404);
     expect((await c.post("/sessions/ses_0/stop")).status).toBe(404);
@@ -208,7 +208,7 @@ describe("stop", () => {
     expect((await c.post(`/sessions/${session_id}/stop`)).status).toBe(400);
   });
 
-  test("is handed out again after stopRedeliveryMs, to a new and to an open poll, until the end is reported", async () => {
+  test("is delivered again after stopRedeliveryMs, to a new and an open poll, until the end is reported", async () => {
     await using c = await Fixture.start({ stopRedeliveryMs: 120, pollTimeoutMs: 60 });
     const runner = await c.register();
     const { run_id } = await runIn("stopping", c, runner);
@@ -227,7 +227,7 @@ describe("stop", () => {
     );
   });
 
-  test("redelivered wakes a poll that is open when its time comes", async () => {
+  test("that is due for redelivery wakes an open poll", async () => {
     await using c = await Fixture.start({ stopRedeliveryMs: 60 });
     const runner = await c.register();
     const { run_id } = await runIn("stopping", c, runner);
@@ -235,7 +235,7 @@ describe("stop", () => {
     expect((await c.poll(runner)).body).toEqual({ stop_runs: [run_id] });
   });
 
-  test("does not keep other runs from the runner", async () => {
+  test("does not keep the runner from claiming other runs", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     await runIn("stopping", c, runner);
@@ -244,7 +244,7 @@ describe("stop", () => {
     expect((await c.claim(runner)).run_id).toBe(run_id);
   });
 
-  test("of a session stops the active run and those that wait for their turn", async () => {
+  test("of a session stops the active run and the runs that wait for their turn", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id, session_id } = await runIn("running", c, runner);
@@ -275,7 +275,7 @@ describe("stop", () => {
     expect((await c.get("/runners")).body.runners).toEqual([]);
   });
 
-  test("of a claimed run that its runner never heard of is done when the lease ends", async () => {
+  test("of a claimed run that its runner never received ends the run with the lease", async () => {
     await using c = await Fixture.start({ claimLeaseMs: 50 });
     const runner = await c.register();
     const { run_id } = await runIn("claimed", c, runner);

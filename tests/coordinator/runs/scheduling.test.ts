@@ -5,7 +5,7 @@ import { Fixture } from "../fixture.ts";
 const inMs = (ms: number): string => new Date(Date.now() + ms).toISOString();
 
 describe("priority", () => {
-  test("the highest is handed out first, of equals the oldest, whatever they demand", async () => {
+  test("the highest is claimed first, then the oldest, whatever the demands", async () => {
     await using c = await Fixture.start();
     const runner = await c.register({ tags: ["a"] });
     for (const [session_id, priority, tags] of [
@@ -32,7 +32,7 @@ describe("priority", () => {
     expect((await c.claim(runner)).run_id).toBe(urgent.run_id);
   });
 
-  test("outside -1000 to 1000, or no whole number, is 422", async () => {
+  test("outside -1000 to 1000, or not a whole number, is 422", async () => {
     await using c = await Fixture.start();
     for (const priority of [1001, -1001, 0.5, "1"]) {
       expect((await c.post("/runs", { type: "start_session", prompt: "x", priority })).status).toBe(422);
@@ -41,7 +41,7 @@ describe("priority", () => {
 });
 
 describe("not_before", () => {
-  test("a run is not handed out earlier, and goes to a waiting poll then", async () => {
+  test("a run is not claimed earlier, and goes to a waiting poll at that time", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const not_before = inMs(150);
@@ -57,7 +57,7 @@ describe("not_before", () => {
     expect(new Date().toISOString() >= not_before).toBe(true);
   });
 
-  test("is kept with its moment in UTC; what is no moment is 422", async () => {
+  test("is stored in UTC; an invalid time is 422", async () => {
     await using c = await Fixture.start();
     const { run_id } = await c.start({ not_before: "2099-01-31T09:00:00+02:00" });
     expect((await c.get(`/runs/${run_id}`)).body.not_before).toBe("2099-01-31T07:00:00.000Z");
@@ -66,7 +66,7 @@ describe("not_before", () => {
     }
   });
 
-  test("of a session's run holds up neither its other runs nor callbacks; when its time comes it waits for its turn", async () => {
+  test("of a run delays neither other runs of the session nor callbacks; then the run waits for its turn", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { session_id } = await c.start();
@@ -83,7 +83,7 @@ describe("not_before", () => {
     expect((await c.claim(runner)).prompt).toContain("child's result");
   });
 
-  test("survives a restart, and a time that passed meanwhile counts", async () => {
+  test("survives a restart, also if the time passed meanwhile", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const soon = await c.start({ not_before: inMs(60) });
@@ -96,7 +96,7 @@ describe("not_before", () => {
     expect((await c.get(`/runs/${later.run_id}`)).body.waiting_for).toBe("time");
   });
 
-  test("a run that is stopped before its time is stopped at once, with its session", async () => {
+  test("a run that is stopped before its time ends at once, with its session", async () => {
     await using c = await Fixture.start();
     const { run_id, session_id } = await c.start({ not_before: inMs(3_600_000) });
     expect((await c.post(`/sessions/${session_id}/stop`)).body).toMatchObject({ run_id, status: "stopped" });
@@ -105,7 +105,7 @@ describe("not_before", () => {
 });
 
 describe("ttl_seconds", () => {
-  test("a run that nobody takes in time fails as expired; one that was taken does not", async () => {
+  test("a run that no runner claims in time fails as expired; a claimed run does not", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const taken = await c.start({ ttl_seconds: 0.1 });
@@ -128,7 +128,7 @@ describe("ttl_seconds", () => {
     expect((await c.get(`/runs/${run_id}`)).body.expires_at).toBe("2099-01-01T00:01:00.000Z");
   });
 
-  test("of a run that waits for its turn ends it, and the next one's turn comes all the same", async () => {
+  test("of a run that waits for its turn ends the run; the next run keeps its turn", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id, session_id } = await c.start();
@@ -141,7 +141,7 @@ describe("ttl_seconds", () => {
     expect((await c.claim(runner)).run_id).toBe(next.run_id);
   });
 
-  test("that ends two runs of a session at once spares the second if the end of the first lets a runner claim it", async () => {
+  test("over for two runs at once: the second runs if the end of the first lets a runner claim it", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
     const times = { not_before: inMs(100), ttl_seconds: 0.1 };

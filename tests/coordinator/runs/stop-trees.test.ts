@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Fixture } from "../fixture.ts";
 
-/** A parent that has ended its turn and waits for a child, which has ended its turn and waits for one that runs; and one that nobody waits for. */
+/** `top` and `middle` are idle and wait for `bottom`, which runs. `polled` runs too; no session waits for it. */
 async function waitingTree(c: Fixture, runner: string): Promise<void> {
   const runs = new Map<string, string>();
   const begin = async (session_id: string, parent: string | null, execution_mode: string): Promise<void> => {
@@ -21,7 +21,7 @@ async function waitingTree(c: Fixture, runner: string): Promise<void> {
 const statusOf = async (c: Fixture, id: string): Promise<string> =>
   (await c.get(`/sessions/${id}`)).body.session.status;
 
-test("POST /trees/:id/stop stops what is open, and wakes nobody that waited for it", async () => {
+test("POST /trees/:id/stop stops all open runs, and resumes no session that waited for them", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await waitingTree(c, runner);
@@ -42,7 +42,7 @@ test("POST /trees/:id/stop stops what is open, and wakes nobody that waited for 
   ]);
 });
 
-test("POST /trees/:id/stop of a part of a tree tells the parent above it", async () => {
+test("POST /trees/:id/stop of a subtree delivers the callback to the parent of the subtree", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   await waitingTree(c, runner);
@@ -54,12 +54,12 @@ test("POST /trees/:id/stop of a part of a tree tells the parent above it", async
     "stopped",
     "running",
   ]);
-  const told = (await c.get("/runs?session=top")).body.runs as { type: string; prompt: string }[];
-  expect(told.map(({ type }) => type)).toEqual(["start_session", "resume_session"]);
-  expect(told[1]?.prompt).toContain('session="middle" status="stopped"');
+  const runsOfTop = (await c.get("/runs?session=top")).body.runs as { type: string; prompt: string }[];
+  expect(runsOfTop.map(({ type }) => type)).toEqual(["start_session", "resume_session"]);
+  expect(runsOfTop[1]?.prompt).toContain('session="middle" status="stopped"');
 });
 
-test("POST /trees/:id/stop of a tree in which nothing is open changes nothing; 404 for an unknown one", async () => {
+test("POST /trees/:id/stop of a tree without open runs changes nothing; 404 for an unknown tree", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const { run_id } = await c.start({ session_id: "one" });

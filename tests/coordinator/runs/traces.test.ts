@@ -24,12 +24,12 @@ test.each([
     [null, null],
   ],
   ["neither, where there is a state without a parent", { tracestate: "vendor=1" }, {}, [null, null]],
-])("POST /runs: the trace of a run is said by %s", async (_, headers: Record<string, string>, more, trace) => {
+])("POST /runs: the trace of a run comes from %s", async (_, headers: Record<string, string>, more, trace) => {
   await using c = await Fixture.start();
   expect(await traceOf(c, (await start(c, headers, more)).body.run_id)).toEqual(trace);
 });
 
-test("a claimed run has its trace with it, and so has its next attempt", async () => {
+test("a claimed run has its trace, and so has its next attempt", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const { run_id } = (await start(c, { traceparent: PARENT }, { max_attempts: 2, retry_delay_seconds: 0 })).body;
@@ -40,7 +40,7 @@ test("a claimed run has its trace with it, and so has its next attempt", async (
   expect(retry).toMatchObject({ retry_of: run_id, traceparent: PARENT });
 });
 
-test("a parent that its children resume goes on in the trace in which it started them", async () => {
+test("a callback resumes the parent in the trace in which the parent started its children", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const end = async (): Promise<{ run_id: string; session_id: string; traceparent: string | null }> => {
@@ -60,7 +60,7 @@ test("a parent that its children resume goes on in the trace in which it started
   expect(await end()).toMatchObject({ session_id: "parent", traceparent: PARENT });
 });
 
-test("Idempotency-Key: the same request from another span of its sender is the same request", async () => {
+test("Idempotency-Key: the same request from another span is the same request", async () => {
   await using c = await Fixture.start();
   const first = await start(c, { "idempotency-key": "k", traceparent: PARENT });
   const again = await start(c, { "idempotency-key": "k", traceparent: OTHER }, { traceparent: OTHER });

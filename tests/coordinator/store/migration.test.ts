@@ -5,7 +5,7 @@ import { Fixture } from "../fixture.ts";
 
 const T = "2026-01-01T00:00:00.000Z";
 
-/** A database as version 1 left it: two sessions, one with a run under way and two behind it, one with a run that waits. */
+/** A database of version 1: one session with an active run and two behind it, one session with a pending run. */
 function writeVersion1(path: string): void {
   using db = new Database(path);
   db.run(MIGRATIONS[0] ?? "");
@@ -18,7 +18,8 @@ function writeVersion1(path: string): void {
   session.run("idle", "pending", T);
   session.run("over", "finished", T);
   const run = db.query(
-    `INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, runner_id, created_at, started_at, completed_at, demands, timeout_at)
+    `INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, runner_id, created_at, started_at,
+       completed_at, demands, timeout_at)
      VALUES (?, 'start_session', ?, 'do it', 'sync', ?, ?, '${T}', ?, ?, ?, ?)`,
   );
   run.run("run_over", "over", "completed", "lnch_1", T, T, null, null);
@@ -27,11 +28,12 @@ function writeVersion1(path: string): void {
   run.run("run_behind2", "busy", "pending", null, null, null, null, null);
   run.run("run_idle", "idle", "pending", null, null, null, '{"tags":["a"]}', T);
   db.run(
-    `INSERT INTO events (session_id, is_answer, body) VALUES ('over', 1, '{"event_type":"message","session_id":"over","content":[]}')`,
+    `INSERT INTO events (session_id, is_answer, body)
+     VALUES ('over', 1, '{"event_type":"message","session_id":"over","content":[]}')`,
   );
 }
 
-test("a database of version 1 is opened, and its runs wait for what they waited for", async () => {
+test("a database of version 1 is migrated, and its runs keep their places in the queue", async () => {
   await using c = await Fixture.start({}, "together", writeVersion1);
   const { runs } = (await c.get("/runs")).body;
   expect(runs.map((run: Record<string, unknown>) => [run["run_id"], run["status"], run["waiting_for"]])).toEqual([

@@ -20,25 +20,25 @@ function withStore(body: (store: Store, count: () => number) => void): void {
 const insert = (store: Store, name: string): void =>
   void store.db.query("INSERT INTO agents VALUES (?, '{}', 'active', '', '')").run(name);
 
-test("write keeps nothing of work that throws, drops its effects, and stays usable", () => {
+test("write rolls back work that throws, drops its effects, and stays usable", () => {
   withStore((store, count) => {
-    const told: string[] = [];
+    const effects: string[] = [];
     const work = (): void => {
       insert(store, "a");
-      store.afterCommit(() => told.push("a"));
+      store.afterCommit(() => effects.push("a"));
       throw new Error("no");
     };
     expect(() => store.write(work)).toThrow("no");
     expect(count()).toBe(0);
     store.write(() => {
       insert(store, "b");
-      store.afterCommit(() => told.push("b"));
+      store.afterCommit(() => effects.push("b"));
     });
-    expect([count(), told]).toEqual([1, ["b"]]);
+    expect([count(), effects]).toEqual([1, ["b"]]);
   });
 });
 
-test("write inside a write is part of it: both are kept or neither", () => {
+test("a nested write joins the outer transaction: both are kept or neither", () => {
   withStore((store, count) => {
     const both = (): void => {
       store.write(() => insert(store, "inner"));
@@ -49,28 +49,28 @@ test("write inside a write is part of it: both are kept or neither", () => {
   });
 });
 
-test("afterCommit runs after the outermost commit, at once without one, and cannot fail the write", () => {
+test("afterCommit runs after the outermost commit, at once without a transaction, and cannot fail the write", () => {
   withStore((store) => {
-    const told: string[] = [];
+    const effects: string[] = [];
     store.write(() => {
-      store.write(() => store.afterCommit(() => told.push(`in transaction: ${store.db.inTransaction}`)));
+      store.write(() => store.afterCommit(() => effects.push(`in transaction: ${store.db.inTransaction}`)));
       store.afterCommit(() => {
         throw new Error("effect");
       });
-      expect(told).toEqual([]);
+      expect(effects).toEqual([]);
     });
-    store.afterCommit(() => told.push("at once"));
-    expect(told).toEqual(["in transaction: false", "at once"]);
+    store.afterCommit(() => effects.push("at once"));
+    expect(effects).toEqual(["in transaction: false", "at once"]);
   });
 });
 
-test("what one statement would undo is kept in memory: the database's contents are in no other folder", () => {
+test("undo data of a statement stays in memory: no other folder holds contents of the database", () => {
   withStore((store) => {
     expect(store.db.query("PRAGMA temp_store").get()).toEqual({ temp_store: 2 });
   });
 });
 
-test("Store: what a run's life asks of the database is compiled once, not each time", async () => {
+test("Store: every statement in the life of a run is compiled once", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const life = async (): Promise<void> => {

@@ -9,11 +9,11 @@ test.each([
     "agent-runner submit --project-dir '/a b' --tag gpu --tag 'a;b' -- x",
   ],
   [{ prompt: "go on", session: "ses_1", agent: "re" }, "agent-runner submit --session ses_1 --agent re -- 'go on'"],
-])("commandLine(%j)", (wanted, line) => {
-  expect(commandLine(wanted)).toBe(line);
+])("commandLine(%j)", (submission, line) => {
+  expect(commandLine(submission)).toBe(line);
 });
 
-test("a shell takes it apart as it was meant", () => {
+test("commandLine: a shell passes the prompt on unchanged", () => {
   const prompt = "a'b\"c$HOME `id` \\ !x *\n-end";
   const { stdout } = Bun.spawnSync([
     "sh",

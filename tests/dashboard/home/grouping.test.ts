@@ -1,6 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import type { ShownRun } from "../../../src/dashboard/actions/retry.ts";
-import { atWork, groupsOf, openBelow, openIn, type Tree, waitsFor } from "../../../src/dashboard/home/grouping.ts";
+import {
+  groupsOf,
+  openDescendants,
+  openIn,
+  runningFor,
+  type Tree,
+  waitReason,
+} from "../../../src/dashboard/home/grouping.ts";
 
 const NOW = Date.parse("2026-11-24T08:00:00Z");
 const before = (ms: number): string => new Date(NOW - ms).toISOString();
@@ -106,29 +113,29 @@ describe("groupsOf", () => {
     expect(groupNames([tree(status, more)])).toEqual([group]);
   });
 
-  test("a parent that waits for its children is waiting, and does not hang however long it has been silent", () => {
+  test("a parent that waits for its descendants is waiting, never stalled, even after a long silence", () => {
     for (const status of ["idle", "finished"] as const) {
       const parent = tree(status, { created_at: before(60 * MINUTE) }, { [status]: 2, running: 2 });
       expect(groupNames([parent])).toEqual(["waiting"]);
-      expect(waitsFor(parent, [])).toBe("for 2 of 3 children");
+      expect(waitReason(parent, [])).toBe("for 2 of 3 descendants");
     }
     expect(groupNames([tree("running", { created_at: before(60 * MINUTE) }, { running: 2 })])).toEqual(["running"]);
   });
 
-  test("a failure brings the error of its last run", () => {
+  test("a failure has the error of the tree's last run", () => {
     const failed = run("failed", { error: "no disk", reason: "not_started", completed_at: before(MINUTE) });
     expect(groupsOf({ trees: [tree("failed")], runs: [failed] }, NOW).attention).toMatchObject([
       { kind: "failed", error: "no disk", reason: "not_started" },
     ]);
   });
 
-  test("a run that no runner takes is told of once, and not before a runner might have", () => {
-    const untaken = (ms: number): ShownRun[] => [run("pending", { waiting_for: "runner", created_at: before(ms) })];
-    expect(groupsOf({ trees: [tree("pending")], runs: untaken(20_000) }, NOW)).toMatchObject({
+  test("an unclaimed run needs attention once, and only after a grace period", () => {
+    const unclaimed = (ms: number): ShownRun[] => [run("pending", { waiting_for: "runner", created_at: before(ms) })];
+    expect(groupsOf({ trees: [tree("pending")], runs: unclaimed(20_000) }, NOW)).toMatchObject({
       attention: [{ kind: "no-runner", waitedMs: 20_000 }],
       waiting: [],
     });
-    expect(groupNames([tree("pending")], untaken(5_000))).toEqual(["waiting"]);
+    expect(groupNames([tree("pending")], unclaimed(5_000))).toEqual(["waiting"]);
     const scheduled = run("pending", {
       waiting_for: "runner",
       created_at: before(60 * MINUTE),
@@ -139,20 +146,20 @@ describe("groupsOf", () => {
 });
 
 test.each([
-  ["runner", "for a runner"],
-  ["turn", "for its turn in the session"],
-  ["retry", "before attempt 2 of 3"],
-  [null, "to begin"],
-] as const)("waitsFor: %s", (waiting_for, words) => {
-  expect(waitsFor(tree("pending"), [run("pending", { waiting_for, attempt: 2, max_attempts: 3 })])).toBe(words);
+  ["runner", "waits for a runner"],
+  ["turn", "waits for its turn in the session"],
+  ["retry", "waits for attempt 2 of 3"],
+  [null, "waits to start"],
+] as const)("waitReason: %s", (waiting_for, text) => {
+  expect(waitReason(tree("pending"), [run("pending", { waiting_for, attempt: 2, max_attempts: 3 })])).toBe(text);
 });
 
-test("openIn counts the sessions that have something to do, openBelow those of them that are not the first", () => {
+test("openIn counts the open sessions of a tree, openDescendants those without the root", () => {
   const parent = tree("running", {}, { running: 2, pending: 1, idle: 1, finished: 5, stopping: 1 });
-  expect([openIn(parent), openBelow(parent)]).toEqual([4, 3]);
+  expect([openIn(parent), openDescendants(parent)]).toEqual([4, 3]);
 });
 
-test("atWork tells for how long, where something is under way", () => {
-  expect(atWork(tree("running"), [run("running", { started_at: before(5 * MINUTE) })], NOW)).toBe("for 5 min 00 s");
-  expect(atWork(tree("running"), [], NOW)).toBeUndefined();
+test("runningFor is the time since the run started, and undefined without a started run", () => {
+  expect(runningFor(tree("running"), [run("running", { started_at: before(5 * MINUTE) })], NOW)).toBe("for 5 min 00 s");
+  expect(runningFor(tree("running"), [], NOW)).toBeUndefined();
 });

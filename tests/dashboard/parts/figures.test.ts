@@ -11,8 +11,8 @@ test.each([
   [3_599_600, "1 h 0 min"],
   [47 * 3_600_000, "47 h 0 min"],
   [50 * 3_600_000, "2 d 2 h"],
-])("duration(%d) is %s", (ms, words) => {
-  expect(duration(ms)).toBe(words);
+])("duration(%d) is %s", (ms, text) => {
+  expect(duration(ms)).toBe(text);
 });
 
 test.each([
@@ -22,11 +22,11 @@ test.each([
   [2 * 3_600_000, "2 h ago"],
   [72 * 3_600_000, "3 d ago"],
   [-5_000, "now"],
-])("ago: %d ms before", (ms, words) => {
-  expect(ago(new Date(1e12 - ms).toISOString(), 1e12)).toBe(words);
+])("ago: %d ms before", (ms, text) => {
+  expect(ago(new Date(1e12 - ms).toISOString(), 1e12)).toBe(text);
 });
 
-test("ago, cost and tokens of nothing are nothing", () => {
+test("ago is null for an invalid time; cost and tokens are empty for 0", () => {
   expect([ago(null, 0), ago("soon", 0), cost(0), tokens(0)]).toEqual([null, null, "", ""]);
 });
 
@@ -39,6 +39,6 @@ test.each([
   [tokens(999_960), "1.0 M"],
   [counted(1, "child", "children"), "1 child"],
   [counted(1_200, "run"), "1,200 runs"],
-])("%s", (shown, words) => {
-  expect(shown).toBe(words);
+])("%s", (shown, text) => {
+  expect(shown).toBe(text);
 });

@@ -11,7 +11,7 @@ const nothing = {
   started_at: null,
   completed_at: null,
 };
-const told = (run: Partial<Record<keyof typeof nothing, string | null>>): string[] =>
+const phases = (run: Partial<Record<keyof typeof nothing, string | null>>): string[] =>
   phasesOf({ ...nothing, ...run } as typeof nothing, NOW).map(
     ({ kind, fromMs, toMs, isOpen }) => `${kind} ${fromMs / 1_000}-${isOpen ? "" : toMs / 1_000}`,
   );
@@ -31,11 +31,11 @@ test.each([
     ["scheduled 10-30", "waiting 30-32", "starting 32-33", "running 33-40"],
   ],
   ["that was scheduled for the past", { not_before: at(1), claimed_at: at(12) }, ["waiting 10-12", "starting 12-"]],
-  ["that nobody took", { completed_at: at(20) }, ["waiting 10-20"]],
-  ["that ended in no time", { claimed_at: at(10), started_at: at(10), completed_at: at(11) }, ["running 10-11"]],
+  ["that nobody claimed", { completed_at: at(20) }, ["waiting 10-20"]],
+  ["that started at once", { claimed_at: at(10), started_at: at(10), completed_at: at(11) }, ["running 10-11"]],
   ["that was stopped before its time", { not_before: at(500), completed_at: at(20) }, ["scheduled 10-20"]],
   ["without times", { created_at: null }, []],
   ["whose clock went backwards", { claimed_at: at(9), started_at: at(8), completed_at: at(7) }, []],
 ])("phasesOf a run %s", (_, run, expected) => {
-  expect(told(run)).toEqual(expected);
+  expect(phases(run)).toEqual(expected);
 });

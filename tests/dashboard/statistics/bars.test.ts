@@ -3,7 +3,7 @@ import { barsOf } from "../../../src/dashboard/statistics/bars.ts";
 
 const hour = (at: string, completed: number, failed = 0, stopped = 0) => ({ hour: at, completed, failed, stopped });
 
-test("barsOf: one for each hour, also where nothing ended", () => {
+test("barsOf: one bar per hour, also for hours without runs", () => {
   const bars = barsOf(
     [hour("2026-11-24T07:00:00.000Z", 3, 1), hour("2026-11-24T05:00:00.000Z", 1)],
     "2026-11-24T05:00:00.000Z",
@@ -13,7 +13,7 @@ test("barsOf: one for each hour, also where nothing ended", () => {
   expect(bars[2]).toMatchObject({ completed: 3, failed: 1, stopped: 0, isDay: false });
 });
 
-test("barsOf: by the day where it is long", () => {
+test("barsOf: one bar per day for long periods", () => {
   const bars = barsOf(
     [hour("2026-11-23T01:00:00.000Z", 1), hour("2026-11-23T23:00:00.000Z", 2, 0, 4)],
     "2026-11-10T08:00:00.000Z",

@@ -8,11 +8,11 @@ import { invocation20 } from "../start-executor.ts";
 import { bash, CLAUDE_TIMEOUT_MS, ClaudePlace, DEADLINE_MS, SESSION } from "./claude-place.ts";
 
 setDefaultTimeout(CLAUDE_TIMEOUT_MS);
-// The first one may have to download it.
+// The first call may download Claude Code.
 beforeAll(async () => void (await claudeCodeForTests()), 600_000);
 
 describe("a turn that succeeds", () => {
-  test("binds, tells the session what happens, and finishes it last; the result is exact", async () => {
+  test("binds, sends events in order, and finishes the session last; the result is exact", async () => {
     const answer = "  Héllo \n\n`code`\t";
     await using at = await ClaudePlace.open([says(answer)]);
     const executor = await at.start({
@@ -50,7 +50,7 @@ describe("a turn that succeeds", () => {
     expect(request?.history.prompts).toEqual(["Say it."]);
   });
 
-  test("tells of tools before and after, with their errors, and hides secrets in what they say", async () => {
+  test("sends events before and after each tool, with errors and redacted secrets", async () => {
     await using at = await ClaudePlace.open([
       message([text("I look."), toolUse("Bash", { command: "echo here; exit 3" })]),
       bash("echo key: $ANTHROPIC_API_KEY"),
@@ -76,7 +76,7 @@ describe("a turn that succeeds", () => {
     expect(fine).not.toHaveProperty("error");
   });
 
-  test("goes on with the session in the session's own folder, wherever the runner is", async () => {
+  test("resumes the session in the session's own folder, wherever the runner is", async () => {
     await using at = await ClaudePlace.open([says("One."), says("Two.")]);
     const projectDir = join(at.folder, "project");
     mkdirSync(projectDir);
@@ -98,7 +98,7 @@ describe("a turn that succeeds", () => {
     expect(binds[1]).toEqual(binds[0] as unknown[]);
   });
 
-  test("waits for what runs in the background, and lets the agent answer to it with its permissions", async () => {
+  test("waits for background tasks, and lets the agent answer them with its permissions", async () => {
     await using at = await ClaudePlace.open([
       bash("sleep 1; echo done", { run_in_background: true }),
       says("Started."),
@@ -111,7 +111,7 @@ describe("a turn that succeeds", () => {
     expect(at.events("result")).toHaveLength(1);
   });
 
-  test("gives data where the blueprint has a schema for it", async () => {
+  test("returns data if the blueprint has an output_schema", async () => {
     const answer = uses("StructuredOutput", { answer: 42 });
     await using at = await ClaudePlace.open([answer, says("Done.")]);
     const output_schema = { type: "object", properties: { answer: { type: "number" } }, required: ["answer"] };
@@ -120,17 +120,17 @@ describe("a turn that succeeds", () => {
     expect(at.events("result")).toMatchObject([{ result_data: { answer: 42 } }]);
   });
 
-  test("is not held up by a coordinator that is away, and tells all of it in order when that is back", async () => {
+  test("does not wait for an unreachable coordinator, and sends everything in order afterwards", async () => {
     let isAway = true;
     await using at = await ClaudePlace.open([bash("echo a"), says("Done.")], () =>
       isAway ? new Response("away", { status: 503 }) : undefined,
     );
     const executor = await at.start(invocation20("Go."));
-    await until("the agent to be through", () => executor.stdout() === "Done.\n", DEADLINE_MS);
+    await until("the end of the turn", () => executor.stdout() === "Done.\n", DEADLINE_MS);
     isAway = false;
     expect(await executor.ended).toBe(0);
-    const told = at.api.outline().filter((call) => !call.endsWith("/bind"));
-    expect(told).toEqual([
+    const events = at.api.outline().filter((call) => !call.endsWith("/bind"));
+    expect(events).toEqual([
       "message user",
       "pre_tool",
       "post_tool",
@@ -142,9 +142,9 @@ describe("a turn that succeeds", () => {
   });
 });
 
-describe("what others on the machine can see", () => {
+describe("other users of the machine", () => {
   test.skipIf(process.platform !== "linux")(
-    "no credentials of an MCP server stand in the arguments of any process",
+    "find no credentials of an MCP server in the arguments of any process",
     async () => {
       using server = Bun.serve({
         port: 0,
@@ -156,7 +156,7 @@ describe("what others on the machine can see", () => {
         files: { type: "http", url: server.url.href, headers: { Authorization: "Bearer s3cret-of-the-server" } },
       };
       const executor = await at.start({ ...invocation20("Go."), agent_blueprint: { mcp_servers } });
-      await until("the agent to be asked", () => at.provider.requests.length > 0, DEADLINE_MS);
+      await until("a request to the provider", () => at.provider.requests.length > 0, DEADLINE_MS);
       expect(seen).toContain("Bearer s3cret-of-the-server");
       const argv = readdirSync("/proc")
         .filter((name) => /^\d+$/.test(name))
@@ -166,7 +166,7 @@ describe("what others on the machine can see", () => {
       executor.process.kill("SIGTERM");
       expect(await executor.ended).toBe(143);
       expect(at.events("ending")).toMatchObject([
-        { notes: expect.arrayContaining([expect.stringContaining("MCP servers that were not connected: files")]) },
+        { notes: expect.arrayContaining([expect.stringContaining("MCP servers not connected: files")]) },
       ]);
     },
   );
@@ -186,7 +186,7 @@ describe("a turn that does not succeed", () => {
       "max-turns",
       [bash("echo a"), bash("echo b")],
       { CLAUDE_CODE_MAX_TURNS: "2" },
-      "Claude Code was not done after 2 turns (max_turns)\n",
+      "Claude Code reached its limit of 2 turns (max_turns)\n",
     ],
     ["authentication", [says("x")], { ANTHROPIC_API_KEY: "" }, "Claude Code is not logged in; log in on this machine"],
     [
@@ -205,17 +205,17 @@ describe("a turn that does not succeed", () => {
       "refused-permissions",
       [bash("touch x"), says("I could not.")],
       { CLAUDE_CODE_PERMISSION_MODE: "dontAsk" },
-      "Claude Code ended where it was refused a permission (Bash)",
+      "Claude Code ended after it was denied a permission (Bash)",
     ],
     ["process-died", [bash("kill -9 $PPID")], {}, "Claude Code process terminated by signal SIGKILL\n"],
     [
       "still-running-in-background",
       [bash("sleep 1000", { run_in_background: true }), says("Started.")],
       { CLAUDE_CODE_BACKGROUND_WAIT: "1s" },
-      "Claude Code's turn was over, but tasks of its went on in the background for 1 s",
+      "Claude Code's turn was over, but background tasks continued for 1 s",
     ],
   ] as const)(
-    "%s: has its own reason on stderr and among the events, and does not finish the session",
+    "%s: has its own reason on stderr and in the event, and does not finish the session",
     async (kind, replies, env, reason) => {
       await using at = await ClaudePlace.open(replies);
       const executor = await at.start(invocation20("Go."), env);
@@ -230,12 +230,12 @@ describe("a turn that does not succeed", () => {
     },
   );
 
-  test("a 401 ends it at once, not after ten attempts", async () => {
+  test("a 401 ends the turn at once, not after ten attempts", async () => {
     await using at = await ClaudePlace.open([refuses(401)]);
     const executor = await at.start(invocation20("Go."));
     expect(await executor.ended).toBe(1);
     expect(executor.stderr()).toStartWith(
-      "Claude Code could not authenticate: the provider does not accept its credentials (401); log in",
+      "Claude Code could not authenticate: the provider rejects its credentials (401); log in",
     );
     expect(executor.stderr()).not.toContain("sk-made-up");
     expect(at.provider.requests.length).toBeLessThan(4);
@@ -248,13 +248,13 @@ describe("a turn that does not succeed", () => {
     const executor = await at.start(invocation20("Go on.", "resume"));
     expect(await executor.ended).toBe(1);
     expect(executor.stderr()).toMatch(
-      /^Claude Code cannot go on with the session: No conversation found .*; it ran on alpha, and/,
+      /^Claude Code cannot resume the session: No conversation found .*; it ran on alpha, and/,
     );
     expect(at.api.outline().slice(1)).toEqual(["session_start", "message user", "ending"]);
   });
 
   test.each([
-    [{}, /^claude-code: cannot resume session ses_000000000001: Claude Code has never begun it$/m],
+    [{}, /^claude-code: cannot resume session ses_000000000001: Claude Code never started it$/m],
     [
       { executor_session_id: "x", executor_type: "test-executor" },
       /^claude-code: cannot resume session .*: it was executed by test-executor, not by claude-code$/m,
@@ -271,31 +271,29 @@ describe("a turn that does not succeed", () => {
     expect(executor.stderr()).toMatch(message);
   });
 
-  test("settings that are wrong, all at once, and a Claude Code that is not there", async () => {
+  test("bad settings, all in one message, and a missing Claude Code", async () => {
     await using at = await ClaudePlace.open([]);
-    const wrong = await at.start(
+    const bad = await at.start(
       { ...invocation20("x"), executor_config: { max_turns: 0, modle: "x" } },
       { CLAUDE_CODE_PERMISSION_MODE: "yolo" },
     );
-    expect(await wrong.ended).toBe(1);
-    expect(wrong.stderr()).toMatch(
+    expect(await bad.ended).toBe(1);
+    expect(bad.stderr()).toMatch(
       /^claude-code: bad settings: modle: .*; CLAUDE_CODE_PERMISSION_MODE: must be .*; max_turns: must be .*\n$/,
     );
     const missing = await at.start(invocation20("x"), { CLAUDE_CODE_PATH: "/no/claude" });
     expect(await missing.ended).toBe(1);
-    expect(missing.stderr()).toMatch(
-      /^claude-code: there is no Claude Code at \/no\/claude: it does not exist; install it/,
-    );
+    expect(missing.stderr()).toMatch(/^claude-code: no Claude Code at \/no\/claude: it does not exist; install it/);
     expect(at.api.calls).toEqual([]);
   });
 
-  test("a session that is refused what it is told", async () => {
+  test("a session that refuses its events", async () => {
     await using at = await ClaudePlace.open([says("Hi.")], () =>
       Response.json({ detail: "Session not found" }, { status: 404 }),
     );
     const executor = await at.start(invocation20("x"));
     expect(await executor.ended).toBe(1);
-    expect(executor.stderr()).toMatch(/^the session did not take all that it was told: .*Session not found/);
+    expect(executor.stderr()).toMatch(/^The session refused an event: .*Session not found/);
   });
 });
 
@@ -304,12 +302,12 @@ function startingWith(text: string): RegExp {
 }
 
 describe("a stop", () => {
-  test("in the middle of a tool: ended with 143, what there is is told, nothing is left", async () => {
+  test("during a tool: exit code 143, partial events, no leftovers", async () => {
     await using at = await ClaudePlace.open([
       message([text("Now I wait."), toolUse("Bash", { command: "tail -f /dev/null" })]),
     ]);
     const executor = await at.start(invocation20("Wait."));
-    await at.told("pre_tool");
+    await at.received("pre_tool");
     executor.process.kill("SIGTERM");
     expect(await executor.ended).toBe(143);
     expect(at.api.outline()).toContain("message assistant");
@@ -318,10 +316,10 @@ describe("a stop", () => {
     expect(executor.stderr()).toBe("");
   });
 
-  test("of a Claude Code that does not listen any more: ended all the same", async () => {
+  test("of a frozen Claude Code: exit code 143 all the same", async () => {
     await using at = await ClaudePlace.open([bash("kill -STOP $PPID; touch frozen")]);
     const executor = await at.start(invocation20("Freeze."));
-    await until("it to be frozen", () => existsSync(join(at.folder, "frozen")), DEADLINE_MS);
+    await until("Claude Code is frozen", () => existsSync(join(at.folder, "frozen")), DEADLINE_MS);
     executor.process.kill("SIGTERM");
     expect(await executor.ended).toBe(143);
   });

@@ -13,21 +13,21 @@ import { type StartedExecutor, startExecutor } from "../start-executor.ts";
 
 const FILE = join(import.meta.dir, "../../../executors/claude-code/ao-claude-code-exec.ts");
 export const SESSION = "ses_000000000001";
-/** Claude Code itself, some 400 MB, has to be loaded from the disk. */
+/** Claude Code is some 400 MB, loaded from the disk. */
 export const CLAUDE_TIMEOUT_MS = 120_000;
 export const DEADLINE_MS = 60_000;
 
-/** A folder, a session API and a provider for the time of one test, in which the real Claude Code runs. No process of it may be left. */
+/** A folder, a session API and a provider for one test with the real Claude Code. Fails if the run has leftovers. */
 export class ClaudePlace implements AsyncDisposable {
   readonly #folder = tempFolder();
   readonly #runId = `run_${randomHex12()}`;
   readonly #executors: StartedExecutor[] = [];
   readonly api: FakeApi;
   readonly provider: MessagesApi;
-  /** What the API says of the session. */
+  /** The session as the API returns it. */
   session: Partial<Session> = {};
 
-  /** `replies` are the agent's messages, one after the other, whatever it is asked. */
+  /** `replies` are the agent's messages in order, whatever the prompt. */
   static async open(replies: readonly Reply[], answer?: Parameters<typeof fakeApi>[0]): Promise<ClaudePlace> {
     const provider = await MessagesApi.start();
     provider.conversation("", inTurn(...replies));
@@ -56,7 +56,7 @@ export class ClaudePlace implements AsyncDisposable {
       apiUrl: this.api.url,
       invocation,
       env: {
-        // What makes Claude Code talk to the stand-in and to nobody else, and leave the user's own settings alone.
+        // Makes Claude Code call only the fake provider, and ignore the user's own settings.
         HOME: home,
         CLAUDE_CONFIG_DIR: join(home, "claude"),
         CLAUDE_CODE_TMPDIR: home,
@@ -72,8 +72,8 @@ export class ClaudePlace implements AsyncDisposable {
     return started;
   }
 
-  /** Waits until the session was told of an event such as `pre_tool` or `message user`. */
-  async told(event: string): Promise<void> {
+  /** Waits until the API has received an event such as `pre_tool` or `message user`. */
+  async received(event: string): Promise<void> {
     await until(
       () => `${event} among ${this.api.outline().join(", ")}`,
       () => this.api.outline().includes(event),
@@ -93,7 +93,7 @@ export class ClaudePlace implements AsyncDisposable {
     }
     try {
       await until(
-        "the run's processes to be gone",
+        "the end of the run's processes",
         () => processesWith("AGENT_RUN_ID", this.#runId).length === 0,
         5_000,
       );

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type Ending, endingOf } from "../../../executors/claude-code/endings.ts";
 import { parseSettings } from "../../../executors/claude-code/settings.ts";
-import type { Cut, Turn } from "../../../executors/claude-code/turn.ts";
+import type { AbortReason, Turn } from "../../../executors/claude-code/turn.ts";
 import { background, failed, gave, init, providerFailed, result, retry, said, turnOf, used } from "./sdk-messages.ts";
 
 const parsed = parseSettings({ max_turns: 2, max_budget_usd: 0.5, stall_timeout: "2m", background_wait: 3 }, {});
@@ -12,8 +12,8 @@ function end(turn: Turn, more: Partial<typeof context> = {}): Ending {
   return endingOf(turn, { ...context, ...more });
 }
 
-function afterCut(cut: Cut, turn: Turn): Ending {
-  turn.cut = cut;
+function afterAbort(reason: AbortReason, turn: Turn): Ending {
+  turn.abortReason = reason;
   return end(turn);
 }
 
@@ -29,7 +29,7 @@ const limited = {
 const RESET = new Date(1_800_000_000_000).toISOString();
 
 describe("endingOf", () => {
-  test("success: the result's text, to the letter, or the data that was asked for", () => {
+  test("success: the exact text of the result, or its data", () => {
     expect(end(turnOf(init(), said("Hi.\n"), result("Hi.\n")))).toEqual({ kind: "success", text: "Hi.\n", data: null });
     expect(end(turnOf(init(), result("", { structured_output: { answer: 42 } })))).toEqual({
       kind: "success",
@@ -40,24 +40,20 @@ describe("endingOf", () => {
   });
 
   test.each([
-    ["error_max_turns", "max-turns", "Claude Code was not done after 2 turns (max_turns)"],
-    [
-      "error_max_budget_usd",
-      "max-budget",
-      "Claude Code was not done when it had spent its budget of $0.5 (max_budget_usd)",
-    ],
+    ["error_max_turns", "max-turns", "Claude Code reached its limit of 2 turns (max_turns)"],
+    ["error_max_budget_usd", "max-budget", "Claude Code used up its budget of $0.5 (max_budget_usd)"],
     [
       "error_max_structured_output_retries",
       "wrong-output",
-      "Claude Code gave no answer of the form that the blueprint's output_schema asks for",
+      "Claude Code's answer does not match the blueprint's output_schema",
     ],
-    ["error_during_execution", "execution-error", "Claude Code failed: it does not say why"],
-    ["error_of_the_future", "execution-error", "Claude Code failed: it does not say why"],
+    ["error_during_execution", "execution-error", "Claude Code failed without a reason"],
+    ["error_of_the_future", "execution-error", "Claude Code failed without a reason"],
   ] as const)("%s is %s", (subtype, kind, reason) => {
     expect(end(turnOf(init(), failed(subtype, ["[ede_diagnostic] result_type=user"])))).toEqual({ kind, reason });
   });
 
-  test("an error result counts, although the stream throws after it", () => {
+  test("an error result counts even if the stream throws after it", () => {
     const turn = turnOf(init(), failed("error_max_turns"));
     expect(afterThrow(turn, new Error("Claude Code returned an error result"))).toMatchObject({ kind: "max-turns" });
   });
@@ -105,18 +101,19 @@ describe("endingOf", () => {
       /^Claude Code failed: API Error: 400 prompt is too long$/,
     ],
     ["There's an issue with the selected model", 404, "model_not_found", "execution-error", /selected model/],
-  ] as const)("a success that is an error, %j, is no success", (text, status, error, kind, reason) => {
+  ] as const)("an error in a result of subtype success, %j, is a failure", (text, status, error, kind, reason) => {
     expect(end(turnOf(init(), ...providerFailed(text, status, error)))).toMatchObject({
       kind,
       reason: expect.stringMatching(reason),
     });
   });
 
-  test("a usage limit with the time of its reset", () => {
+  test("a usage limit, with its reset time", () => {
     const turn = turnOf(init(), limited, ...providerFailed("You've hit your limit", 429, "rate_limit"));
-    const reason = `The usage limit of the account is reached (five_hour); it is reset at ${RESET}: You've hit your limit`;
+    const words = "You've hit your limit";
+    const reason = `The usage limit of the account is reached (five_hour); it resets at ${RESET}: ${words}`;
     expect(end(turn)).toEqual({ kind: "usage-limit", reason, resetsAt: RESET });
-    expect(afterCut("usage-limit", turnOf(init(), limited, retry(429, "rate_limit")))).toMatchObject({
+    expect(afterAbort("usage-limit", turnOf(init(), limited, retry(429, "rate_limit")))).toMatchObject({
       kind: "usage-limit",
       resetsAt: RESET,
     });
@@ -126,11 +123,12 @@ describe("endingOf", () => {
     });
   });
 
-  test("a permission that was refused last, and one that the agent found a way around", () => {
+  test("a denied permission fails the run only if it was the agent's last tool use", () => {
     const denials = { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] };
     const refused = [init(), used("t1", "Bash"), gave("t1", "denied", { is_error: true })];
     const reason =
-      "Claude Code ended where it was refused a permission (Bash): allow it with allowed_tools, or set another permission_mode";
+      "Claude Code ended after it was denied a permission (Bash): " +
+      "allow it with allowed_tools, or set another permission_mode";
     expect(end(turnOf(...refused, result("I could not.", denials)))).toEqual({ kind: "refused-permissions", reason });
     expect(end(turnOf(...refused, used("t2", "Read"), gave("t2", "x"), result("Done.", denials)))).toMatchObject({
       kind: "success",
@@ -142,26 +140,27 @@ describe("endingOf", () => {
     [
       "credentials-refused",
       "authentication",
-      "Claude Code could not authenticate: the provider does not accept its credentials (401)",
+      "Claude Code could not authenticate: the provider rejects its credentials (401)",
     ],
     [
       "stalled",
       "provider-unavailable",
-      "The provider gave no answer for 120 s (stall_timeout); the last it said was 529",
+      "The provider gave no answer for 120 s (stall_timeout); its last error was 529",
     ],
     [
       "background",
       "still-running-in-background",
-      'Claude Code\'s turn was over, but tasks of its went on in the background for 3 s (background_wait) and were ended: "sleep 1000"',
+      "Claude Code's turn was over, but background tasks continued for 3 s (background_wait) and were ended: " +
+        '"sleep 1000"',
     ],
-  ] as const)("a turn that was cut, %s, whatever result it gave then", (cut, kind, reason) => {
+  ] as const)("an aborted turn, %s, whatever its result", (abortReason, kind, reason) => {
     const turn = turnOf(init(), retry(529, "overloaded"), background("sleep\n1000"), result("So far."));
-    expect(afterCut(cut, turn)).toEqual({ kind, reason: expect.stringContaining(reason) });
+    expect(afterAbort(abortReason, turn)).toEqual({ kind, reason: expect.stringContaining(reason) });
   });
 
-  test("a conversation that is not there, and where it may be", () => {
+  test("a missing conversation, with the host that may have it", () => {
     const turn = turnOf(failed("error_during_execution", ["No conversation found with session ID: c0ffee"]));
-    const reason = "Claude Code cannot go on with the session: No conversation found with session ID: c0ffee";
+    const reason = "Claude Code cannot resume the session: No conversation found with session ID: c0ffee";
     expect(end(turn)).toEqual({ kind: "conversation-lost", reason });
     expect(endingOf(turn, { ...context, otherHost: "alpha" })).toEqual({
       kind: "conversation-lost",
@@ -169,7 +168,7 @@ describe("endingOf", () => {
     });
   });
 
-  test("a start that was refused", () => {
+  test("a refused start", () => {
     const turn = turnOf(
       failed("error_during_execution", ["--dangerously-skip-permissions cannot be used with root"], {
         startup_failure_reason: "bypass_root",
@@ -181,7 +180,7 @@ describe("endingOf", () => {
     });
   });
 
-  test("no result, and a process that died, with what was on its stderr", () => {
+  test("no result, and a process that died, with its stderr", () => {
     expect(end(turnOf(init(), said("I begin")), { stderr: "out of\nmemory\n" })).toEqual({
       kind: "no-result",
       reason: "Claude Code ended without a result: out of memory",
@@ -191,7 +190,7 @@ describe("endingOf", () => {
     expect(afterThrow(turnOf(), died, "boom")).toEqual({ kind: "process-died", reason: `${died.message}: boom` });
   });
 
-  test("a process that died after an answer, when it went on for a background task", () => {
+  test("a process that died after its result, with or without background tasks", () => {
     const turn = turnOf(init(), background("sleep 5"), result("Started."));
     expect(afterThrow(turn, new Error("died"))).toMatchObject({ kind: "process-died" });
     expect(afterThrow(turnOf(init(), result("Done.")), new Error("exited with code 1"))).toMatchObject({

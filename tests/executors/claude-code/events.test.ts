@@ -3,31 +3,31 @@ import { bindOf, closingEvents, eventsOf, openingEvents } from "../../../executo
 import { readMessage } from "../../../executors/claude-code/messages.ts";
 import { SessionEvent } from "../../../src/protocol/session.ts";
 import * as v from "valibot";
-import { gave, init, piece, result, said, turnOf, used } from "./sdk-messages.ts";
+import { delta, gave, init, result, said, turnOf, used } from "./sdk-messages.ts";
 
 const plain = (text: string): string => text;
 
-/** What the session is told of the last of these messages. */
+/** The events for the last of these messages. */
 function events(messages: readonly Readonly<Record<string, unknown>>[], redact = plain): Record<string, unknown>[] {
   const [last, ...before] = messages.toReversed();
   return eventsOf(readMessage(last), turnOf(...before.toReversed()), redact);
 }
 
 describe("eventsOf", () => {
-  test("the agent's words", () => {
+  test("a text of the agent", () => {
     expect(events([said("Hi.")])).toEqual([
       { event_type: "message", role: "assistant", content: [{ type: "text", text: "Hi." }] },
     ]);
   });
 
-  test("not those of a subagent, nor those that stand for the provider's error", () => {
+  test("no texts of a subagent, and no errors of the provider", () => {
     expect(events([said("Hi.", { parent_tool_use_id: "t1" })])).toEqual([]);
     expect(events([said("API Error: 529", { error: "server_error" })])).toEqual([]);
-    for (const message of [init(), piece("Hi"), result("Hi"), { type: "news" }, null])
+    for (const message of [init(), delta("Hi"), result("Hi"), { type: "news" }, null])
       expect(eventsOf(readMessage(message), turnOf(), plain)).toEqual([]);
   });
 
-  test("a tool before and after its use", () => {
+  test("a tool use and its result", () => {
     const tool = { tool_name: "Bash", tool_use_id: "t1", tool_input: { command: "ls" } };
     expect(events([used("t1", "Bash", { command: "ls" })])).toEqual([{ event_type: "pre_tool", ...tool }]);
     expect(events([used("t1", "Bash", { command: "ls" }), gave("t1", "a\nb")])).toEqual([
@@ -35,7 +35,7 @@ describe("eventsOf", () => {
     ]);
   });
 
-  test("a tool that failed, one of a subagent, and one whose output is not text", () => {
+  test("a failed tool, a tool of a subagent, and output other than text", () => {
     const child = { parent_tool_use_id: "t0" };
     expect(events([used("t1", "Bash", {}, child), gave("t1", "no", { is_error: true, ...child })])).toMatchObject([
       { event_type: "post_tool", tool_output: "no", error: "no", parent_tool_use_id: "t0" },
@@ -48,19 +48,19 @@ describe("eventsOf", () => {
     expect(events([gave("unknown", "x")])).toEqual([]);
   });
 
-  test("long inputs and outputs are cut in the middle, with a note", () => {
+  test("long inputs and outputs without their middle, with a note", () => {
     const long = `${"a".repeat(15_000)}${"z".repeat(15_000)}`;
     const [event] = events([used("t1", "Write", { file: "f", content: [long] }), gave("t1", long)]);
     expect(event?.["tool_output"]).toStartWith("aaa");
     expect(event?.["tool_output"]).toEndWith("zzz");
-    expect(event?.["tool_output"]).toContain("\n[... 14000 of 30000 characters left out ...]\n");
+    expect(event?.["tool_output"]).toContain("\n[... 14000 of 30000 characters omitted ...]\n");
     expect(JSON.stringify(event?.["tool_input"]).length).toBeLessThan(17_000);
     expect(events([used("t1", "Bash"), gave("t1", "x".repeat(16_000))])).toMatchObject([
       { tool_output: "x".repeat(16_000) },
     ]);
   });
 
-  test("no secrets of what tools were given and gave", () => {
+  test("no secrets in inputs and outputs of tools", () => {
     const redact = (text: string): string => text.replaceAll("s3cret", "***");
     const [event] = events(
       [used("t1", "Bash", { command: "echo s3cret" }), gave("t1", "s3cret", { is_error: true })],
@@ -71,7 +71,7 @@ describe("eventsOf", () => {
 });
 
 describe("openingEvents, closingEvents and bindOf", () => {
-  test("a resumed session says that it goes on", () => {
+  test("a resumed session starts with session_start", () => {
     expect(openingEvents({ mode: "start", prompt: "Do." }).map(({ event_type }) => event_type)).toEqual(["message"]);
     expect(openingEvents({ mode: "resume", prompt: "Do." })).toEqual([
       { event_type: "session_start" },
@@ -85,7 +85,7 @@ describe("openingEvents, closingEvents and bindOf", () => {
     });
   });
 
-  test("success: the result, which is the last message too, and the figures", () => {
+  test("success: the result, equal to the last message, and the totals", () => {
     const turn = turnOf(init(), said("Hi."), result("Hi."));
     const [first, ending, ...more] = closingEvents({ kind: "success", text: "Hi.", data: null }, turn, ["a note"]);
     expect(more).toEqual([]);
@@ -103,7 +103,7 @@ describe("openingEvents, closingEvents and bindOf", () => {
     });
   });
 
-  test("success: a result that is not the last message is sent as one", () => {
+  test("success: a result that differs from the last message is sent as a message too", () => {
     const turn = turnOf(init(), said("Thinking."), result("The answer."));
     expect(closingEvents({ kind: "success", text: "The answer.", data: null }, turn, [])).toMatchObject([
       { event_type: "message", role: "assistant", content: [{ type: "text", text: "The answer." }] },
@@ -112,7 +112,7 @@ describe("openingEvents, closingEvents and bindOf", () => {
     ]);
   });
 
-  test("success: data is an object, and its JSON the last message", () => {
+  test("success: data is an object, and its JSON is the last message", () => {
     const turn = turnOf(init(), result(""));
     expect(closingEvents({ kind: "success", text: '{"a":1}', data: { a: 1 } }, turn, [])).toMatchObject([
       { event_type: "message", content: [{ text: '{"a":1}' }] },
@@ -125,8 +125,8 @@ describe("openingEvents, closingEvents and bindOf", () => {
     });
   });
 
-  test("failure: what there is of an unfinished text, the reason, and no result", () => {
-    const turn = turnOf(init(), said("First."), piece("Now I "), piece("wri"));
+  test("failure: the partial text, the reason, and no result", () => {
+    const turn = turnOf(init(), said("First."), delta("Now I "), delta("wri"));
     const events = closingEvents(
       { kind: "usage-limit", reason: "used up", resetsAt: "2027-01-15T08:00:00.000Z" },
       turn,
@@ -140,7 +140,7 @@ describe("openingEvents, closingEvents and bindOf", () => {
     for (const event of events) expect(v.is(SessionEvent, { ...event, session_id: "ses_1" })).toBe(true);
   });
 
-  test("tools that were refused are named, and figures of several turns are one sum", () => {
+  test("names denied tools, and adds up the totals of several turns", () => {
     const denied = result("b", { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] });
     const [, , ending] = closingEvents(
       { kind: "success", text: "b", data: null },

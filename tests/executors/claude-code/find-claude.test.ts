@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { homedir } from "node:os";
 import { join, relative } from "node:path";
-import { askLoggedIn, askVersion, findClaude } from "../../../executors/claude-code/find-claude.ts";
+import { findClaude, probeLogin, probeVersion } from "../../../executors/claude-code/find-claude.ts";
 import { checkNeeds } from "../../../executors/claude-code/readiness.ts";
 import { place } from "../../catalog/executor-folder.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
@@ -9,14 +9,16 @@ import { tempFolder } from "../../harness/temp-folder.ts";
 const PROGRAM = process.platform === "win32" ? "claude.exe" : "claude";
 const env = { PATH: process.env["PATH"] };
 
-/** A program that says what Claude Code says of itself. */
-function saying(folder: string, version: string, loggedIn = "true"): string {
-  const script = `#!/bin/sh\ncase "$1" in --version) echo "${version}" ;; auth) echo '{ "loggedIn": ${loggedIn} }' ;; esac\n`;
+/** A script that answers like Claude Code. */
+function fakeClaude(folder: string, version: string, loggedIn = "true"): string {
+  const script = `#!/bin/sh
+case "$1" in --version) echo "${version}" ;; auth) echo '{ "loggedIn": ${loggedIn} }' ;; esac
+`;
   return place(folder, PROGRAM, script);
 }
 
 describe("findClaude", () => {
-  test("takes the setting before what is on PATH", () => {
+  test("prefers the setting to PATH", () => {
     using at = tempFolder();
     const onPath = place(at.path, `bin/${PROGRAM}`);
     const mine = place(at.path, "mine/my-claude");
@@ -30,7 +32,7 @@ describe("findClaude", () => {
     expect(findClaude(undefined, { PATH: join(at.path, "bin") })).toEqual({ ok: true, path: onPath, from: "PATH" });
   });
 
-  test("takes the first of PATH that can be run, and none from a folder that is relative", () => {
+  test("takes the first executable file on PATH, and none from a relative folder", () => {
     using at = tempFolder();
     place(at.path, `closed/${PROGRAM}`, "#!/bin/sh\n", 0o644);
     const second = place(at.path, `second/${PROGRAM}`);
@@ -42,49 +44,49 @@ describe("findClaude", () => {
   });
 
   test.each([
-    ["/no/such/claude", "there is no Claude Code at /no/such/claude: it does not exist"],
-    [homedir(), `there is no Claude Code at ${homedir()}: it is not a file`],
+    ["/no/such/claude", "no Claude Code at /no/such/claude: it does not exist"],
+    [homedir(), `no Claude Code at ${homedir()}: it is not a file`],
     ["bin/claude", "the path of Claude Code, bin/claude, is not absolute"],
-    ["no-such-claude", "there is no Claude Code: no-such-claude is not on PATH"],
-  ])("says what is wrong with the setting %s, and what to do", (setting, reason) => {
+    ["no-such-claude", "Claude Code not found: no-such-claude is not on PATH"],
+  ])("names the fault of the setting %s, with a hint", (setting, reason) => {
     const found = findClaude(setting, env);
     expect(found).toMatchObject({ ok: false, reason });
-    expect("hint" in found && found.hint).toMatch(/CLAUDE_CODE_PATH|begin it with/);
+    expect("hint" in found && found.hint).toMatch(/CLAUDE_CODE_PATH|start it with/);
   });
 
-  test("takes JavaScript without a run bit, and no other file", () => {
+  test("takes a file without execute permission only if it is JavaScript", () => {
     using at = tempFolder();
     const script = place(at.path, "cli.js", "", 0o644);
     expect(findClaude(script, {})).toMatchObject({ ok: true, path: script });
     if (process.getuid?.() === 0) return;
     expect(findClaude(place(at.path, "closed", "", 0o644), {})).toMatchObject({
       ok: false,
-      reason: expect.stringContaining("may not be run"),
+      reason: expect.stringContaining("is not executable"),
     });
   });
 });
 
-describe.skipIf(process.platform === "win32")("what Claude Code says of itself", () => {
-  test.each(["2.1.326 (Claude Code)", "2.1.330", "2.2.0", "3.0.0"])("%s is new enough", (said) => {
+describe.skipIf(process.platform === "win32")("probeVersion and probeLogin", () => {
+  test.each(["2.1.326 (Claude Code)", "2.1.330", "2.2.0", "3.0.0"])("%s is new enough", (line) => {
     using at = tempFolder();
-    expect(askVersion(saying(at.path, said), env)).toEqual({ ok: true, version: said.split(" ")[0] as string });
+    expect(probeVersion(fakeClaude(at.path, line), env)).toEqual({ ok: true, version: line.split(" ")[0] as string });
   });
 
-  test.each(["2.1.325 (Claude Code)", "1.9.999"])("%s is too old, and it says why", (said) => {
+  test.each(["2.1.325 (Claude Code)", "1.9.999"])("%s is too old, with the reason", (line) => {
     using at = tempFolder();
-    const asked = askVersion(saying(at.path, said), env);
-    expect(asked).toMatchObject({
+    const probed = probeVersion(fakeClaude(at.path, line), env);
+    expect(probed).toMatchObject({
       ok: false,
-      reason: expect.stringMatching(/is too old: 2\.1\.326 is needed, as .*command line/),
+      reason: expect.stringMatching(/is too old: 2\.1\.326 is required, because .*command line/),
       hint: "update it: claude update",
     });
   });
 
-  test("a program that tells no version is none", () => {
+  test("a program that prints no version is a fault", () => {
     using at = tempFolder();
     const path = place(at.path, PROGRAM, "#!/bin/sh\necho broken >&2; exit 3\n");
-    expect(askVersion(path, env)).toMatchObject({ ok: false, reason: `${path} does not tell its version: broken` });
-    expect(askVersion(join(at.path, "gone"), env)).toMatchObject({
+    expect(probeVersion(path, env)).toMatchObject({ ok: false, reason: `${path} prints no version: broken` });
+    expect(probeVersion(join(at.path, "gone"), env)).toMatchObject({
       ok: false,
       reason: expect.stringContaining("ENOENT"),
     });
@@ -94,31 +96,31 @@ describe.skipIf(process.platform === "win32")("what Claude Code says of itself",
     ["true", true],
     ["false", false],
     ["maybe", null],
-  ])("loggedIn %s", (said, expected) => {
+  ])("loggedIn %s", (value, expected) => {
     using at = tempFolder();
-    expect(askLoggedIn(saying(at.path, "2.1.330", said), env)).toBe(expected);
+    expect(probeLogin(fakeClaude(at.path, "2.1.330", value), env)).toBe(expected);
   });
 });
 
 describe.skipIf(process.platform === "win32")("checkNeeds", () => {
-  test("says with which Claude Code", () => {
+  test("names the Claude Code", () => {
     using at = tempFolder();
-    const path = saying(at.path, "2.1.330 (Claude Code)");
+    const path = fakeClaude(at.path, "2.1.330 (Claude Code)");
     const checked = checkNeeds({ path }, { ...env, IS_SANDBOX: "1" });
     expect(checked).toEqual({ ok: true, note: `Claude Code 2.1.330 at ${path} (the setting)` });
   });
 
-  test.skipIf(process.getuid?.() !== 0)("says how permissions are dealt with as root", () => {
+  test.skipIf(process.getuid?.() !== 0)("explains permissions as root", () => {
     using at = tempFolder();
     const note = (permission_mode: string): unknown => {
-      const checked = checkNeeds({ path: saying(at.path, "2.1.330"), permission_mode }, env);
+      const checked = checkNeeds({ path: fakeClaude(at.path, "2.1.330"), permission_mode }, env);
       return checked.ok && checked.note;
     };
-    expect(note("bypassPermissions")).toContain("as root it may not bypass permissions");
+    expect(note("bypassPermissions")).toContain("it may not bypass permissions as root");
     expect(note("dontAsk")).not.toContain("root");
   });
 
-  test("tells faults of the settings, a Claude Code that is not there, and one that is not logged in", () => {
+  test("reports bad settings, a missing Claude Code, and a missing login", () => {
     using at = tempFolder();
     expect(checkNeeds({ max_turns: 0, x: 1 }, env)).toMatchObject({
       ok: false,
@@ -128,7 +130,7 @@ describe.skipIf(process.platform === "win32")("checkNeeds", () => {
       ok: false,
       reason: expect.stringContaining("/no/claude"),
     });
-    expect(checkNeeds({ path: saying(at.path, "2.1.330", "false") }, env)).toMatchObject({
+    expect(checkNeeds({ path: fakeClaude(at.path, "2.1.330", "false") }, env)).toMatchObject({
       ok: false,
       reason: expect.stringContaining("is not logged in"),
       hint: "claude auth login, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN",

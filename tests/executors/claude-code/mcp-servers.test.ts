@@ -3,10 +3,10 @@ import { credentialsIn, mcpServersOf } from "../../../executors/claude-code/mcp-
 
 const env = { API_TOKEN: "t0ken", HOME: "/home/me" };
 
-test("mcpServersOf: both generations' forms, their tools there from the first turn", () => {
+test("mcpServersOf: the forms of both generations, with tools loaded in the first turn", () => {
   const servers = mcpServersOf(
     {
-      seed: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, args: [] },
+      first: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, args: [] },
       second: { url: "http://127.0.0.1:1/mcp", config: { "X-Agent-Session-Id": "ses_1" } },
       old: { type: "sse", url: "http://127.0.0.1:1/sse" },
       local: { type: "stdio", command: "serve", args: ["--fast"], env: { A: "b" } },
@@ -15,7 +15,12 @@ test("mcpServersOf: both generations' forms, their tools there from the first tu
     env,
   );
   expect(servers).toEqual({
-    seed: { type: "http", url: "http://127.0.0.1:1/mcp", headers: { "X-Agent-Session-Id": "ses_1" }, alwaysLoad: true },
+    first: {
+      type: "http",
+      url: "http://127.0.0.1:1/mcp",
+      headers: { "X-Agent-Session-Id": "ses_1" },
+      alwaysLoad: true,
+    },
     second: {
       type: "http",
       url: "http://127.0.0.1:1/mcp",
@@ -28,7 +33,7 @@ test("mcpServersOf: both generations' forms, their tools there from the first tu
   });
 });
 
-test("mcpServersOf: variables in headers and env, the time-out and the wish for later loading", () => {
+test("mcpServersOf: variables in headers and env, timeout and alwaysLoad", () => {
   const servers = mcpServersOf(
     {
       a: {
@@ -52,12 +57,12 @@ test("mcpServersOf: variables in headers and env, the time-out and the wish for 
   expect(credentialsIn(servers)).toEqual(["Bearer t0ken", "${UNKNOWN} $HOME", "t0ken"]);
 });
 
-test("mcpServersOf: no servers, and one that is none", () => {
+test("mcpServersOf: no servers, and an invalid server", () => {
   expect(mcpServersOf(null, env)).toEqual({});
   expect(() => mcpServersOf({ odd: { type: "http", headers: {} } }, env)).toThrow(
-    /^the blueprint's MCP server odd is wrong: .*; it needs a url, or a command$/,
+    /^the blueprint's MCP server odd is invalid: .*; a server needs a url or a command$/,
   );
   expect(() => mcpServersOf({ odd: { type: "ws", url: "ws://x" } }, env)).toThrow(
-    "the blueprint's MCP server odd is wrong: type",
+    "the blueprint's MCP server odd is invalid: type",
   );
 });

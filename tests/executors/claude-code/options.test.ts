@@ -16,13 +16,13 @@ function options(table: Record<string, unknown> = {}, more: Partial<OptionsReque
     projectDir: "/p",
     resume: null,
     env: { PATH: "/bin" },
-    allows: "bypass",
+    allowance: "bypass",
     ...more,
   });
 }
 
 describe("optionsOf", () => {
-  test("without any setting Claude Code works as it does by itself, and asks nobody", () => {
+  test("without settings uses Claude Code's defaults, and asks nobody", () => {
     const { disallowedTools, ...rest } = options();
     expect(rest).toEqual({
       pathToClaudeCodeExecutable: "/bin/claude",
@@ -40,7 +40,7 @@ describe("optionsOf", () => {
     expect(disallowedTools).toContain("AskUserQuestion");
   });
 
-  test("the settings", () => {
+  test("applies the settings", () => {
     const table = {
       model: "m",
       allowed_tools: ["Read"],
@@ -63,7 +63,7 @@ describe("optionsOf", () => {
     });
   });
 
-  test("the blueprint's system prompt stands behind the preset, the setting's behind that", () => {
+  test("appends the blueprint's system prompt to the preset, then the setting's", () => {
     const blueprint = { system_prompt: "You review." };
     expect(options({}, { blueprint }).systemPrompt).toEqual({
       type: "preset",
@@ -76,21 +76,21 @@ describe("optionsOf", () => {
     expect(options({ append_system_prompt: "Be brief." }).systemPrompt).toMatchObject({ append: "Be brief." });
   });
 
-  test("the form of the output that the blueprint asks for", () => {
+  test("passes on the blueprint's output_schema", () => {
     const schema = { type: "object", properties: { answer: { type: "number" } } };
     expect(options({}, { blueprint: { output_schema: schema } }).outputFormat).toEqual({ type: "json_schema", schema });
     expect(options({}, { blueprint: { output_schema: null } })).not.toHaveProperty("outputFormat");
   });
 
-  test("a mode that would ask denies at once instead", () => {
-    expect(options({ permission_mode: "acceptEdits" }, { allows: "mode" })).toMatchObject({
+  test("a mode that would ask a person denies at once instead", () => {
+    expect(options({ permission_mode: "acceptEdits" }, { allowance: "mode" })).toMatchObject({
       permissionMode: "acceptEdits",
       permissionPrompts: "none",
     });
   });
 
-  test("one by one: each use is allowed as it is, unless a rule demands a person", async () => {
-    const { canUseTool, permissionMode, allowDangerouslySkipPermissions } = options({}, { allows: "one-by-one" });
+  test("one-by-one: allows each tool use unless a rule requires a person", async () => {
+    const { canUseTool, permissionMode, allowDangerouslySkipPermissions } = options({}, { allowance: "one-by-one" });
     expect({ permissionMode, allowDangerouslySkipPermissions }).toEqual({
       permissionMode: "default",
       allowDangerouslySkipPermissions: undefined,
@@ -105,14 +105,14 @@ describe("optionsOf", () => {
   });
 });
 
-test("allowanceOf: root bypasses only where the user says that the machine is a sandbox", () => {
+test("allowanceOf: root bypasses permissions only with IS_SANDBOX", () => {
   const isRoot = process.getuid?.() === 0;
   expect(allowanceOf("bypassPermissions", {})).toBe(isRoot ? "one-by-one" : "bypass");
   expect(allowanceOf("bypassPermissions", { IS_SANDBOX: "1" })).toBe("bypass");
   expect(allowanceOf("dontAsk", {})).toBe("mode");
 });
 
-test("environmentForClaude: all but our settings and the marks of a Claude Code around the runner", () => {
+test("environmentForClaude: removes the executor's settings and the variables of a parent Claude Code", () => {
   const env = {
     PATH: "/bin",
     AGENT_RUN_ID: "run_1",
@@ -120,22 +120,22 @@ test("environmentForClaude: all but our settings and the marks of a Claude Code 
     ANTHROPIC_API_KEY: "k",
     CLAUDE_CONFIG_DIR: "/c",
   };
-  const seen = environmentForClaude({
+  const result = environmentForClaude({
     ...env,
     CLAUDECODE: "1",
     CLAUDE_CODE_ENTRYPOINT: "cli",
     CLAUDE_CODE_PATH: "/x",
     CLAUDE_CODE_MAX_TURNS: "1",
   });
-  expect(seen).toMatchObject({
+  expect(result).toMatchObject({
     ...env,
     CLAUDE_CODE_STARTUP_FAILURE_RESULTS: "1",
     CLAUDE_AGENT_SDK_CLIENT_APP: expect.stringMatching(/^agent-runner\//),
   });
-  expect(Object.keys(seen)).toHaveLength(Object.keys(env).length + 2);
+  expect(Object.keys(result)).toHaveLength(Object.keys(env).length + 2);
 });
 
-test("redactor: secrets of the environment, the gateway's token, and what MCP servers were given", () => {
+test("redactor: secrets of the environment, the gateway's token, and credentials of MCP servers", () => {
   const env = {
     ANTHROPIC_API_KEY: "sk-ant-123456",
     DB_PASSWORD: "short",

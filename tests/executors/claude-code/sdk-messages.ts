@@ -2,7 +2,7 @@ import { readMessage } from "../../../executors/claude-code/messages.ts";
 import { Turn } from "../../../executors/claude-code/turn.ts";
 
 /*
- * Messages as Claude Code 2.1.330 sends them, less what nobody here reads. They were written down from real runs.
+ * Messages of Claude Code 2.1.330, recorded from real runs, without the fields that the executor ignores.
  */
 
 type Json = Readonly<Record<string, unknown>>;
@@ -45,7 +45,7 @@ export function gave(id: string, content: unknown, more: Json = {}): Json {
   return { type: "user", message: { role: "user", content: [block] }, parent_tool_use_id: null, ...rest };
 }
 
-export function piece(text: string): Json {
+export function delta(text: string): Json {
   return {
     type: "stream_event",
     event: { type: "content_block_delta", index: 0, delta: { type: "text_delta", text } },
@@ -88,7 +88,7 @@ export function result(text: string, more: Json = {}): Json {
   };
 }
 
-/** A success in name only: the provider failed. */
+/** A result of subtype "success" although the provider failed. */
 export function providerFailed(text: string, status: number | null, error: string): Json[] {
   return [
     said(text, { error, message: { model: "<synthetic>", content: [{ type: "text", text }] } }),
@@ -100,7 +100,7 @@ export function failed(subtype: string, errors: string[] = [], more: Json = {}):
   return result("", { subtype, is_error: true, result: undefined, errors, ...more });
 }
 
-/** What a turn has shown after these messages. */
+/** The turn after these messages. */
 export function turnOf(...messages: readonly Json[]): Turn {
   const turn = new Turn();
   for (const message of messages) turn.observe(readMessage(message));

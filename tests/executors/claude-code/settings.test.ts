@@ -12,7 +12,7 @@ function faultsOf(table: Record<string, unknown>, env: Record<string, string> = 
   return parsed.ok ? [] : parsed.faults;
 }
 
-test("parseSettings: by default nobody is asked, and Claude Code decides the rest", () => {
+test("parseSettings: bypasses permissions by default, and leaves the rest to Claude Code", () => {
   expect(settingsOf({})).toEqual({
     path: undefined,
     model: undefined,
@@ -54,7 +54,7 @@ test.each([
   ["stall_timeout", 90, "2m", { stallTimeoutMs: 90_000 }, { stallTimeoutMs: 120_000 }],
   ["background_wait", "500ms", "0", { backgroundWaitMs: 500 }, { backgroundWaitMs: 0 }],
 ])(
-  "parseSettings: %s of the table, and its variable before that",
+  "parseSettings: %s of the table, and its variable, which wins",
   (key, inTable, inEnvironment, fromTable, fromEnvironment) => {
     const variable = `CLAUDE_CODE_${key.toUpperCase()}`;
     expect(SETTING_VARIABLES).toContain(variable);
@@ -65,7 +65,7 @@ test.each([
   },
 );
 
-test("parseSettings: tells all faults at once, each by its key or variable", () => {
+test("parseSettings: reports all faults, each with its key or variable", () => {
   const table = {
     modle: "x",
     permission_mode: "yolo",
@@ -75,7 +75,7 @@ test("parseSettings: tells all faults at once, each by its key or variable", () 
     stall_timeout: "soon",
   };
   expect(faultsOf(table, { CLAUDE_CODE_MAX_BUDGET_USD: "-1", CLAUDE_CODE_BACKGROUND_WAIT: "100 years" })).toEqual([
-    expect.stringMatching(/^modle: there is no such setting; there are path, model, permission_mode, /),
+    expect.stringMatching(/^modle: unknown setting; the settings are path, model, permission_mode, /),
     "permission_mode: must be bypassPermissions, acceptEdits, dontAsk, auto, default or plan",
     "allowed_tools: must be a list of names",
     "setting_sources: must be a list of user, project, local, or none",

@@ -5,6 +5,7 @@ import { silentLog } from "../../../src/log.ts";
 import { startHeartbeat } from "../../../src/runner/polling/heartbeat.ts";
 import { Link } from "../../../src/runner/link/link.ts";
 import type { Registration } from "../../../src/runner/link/registration.ts";
+import { Bell } from "../../../src/runner/runs/bell.ts";
 import { RunRegistry } from "../../../src/runner/runs/run-registry.ts";
 import { type StubServer, stubServer } from "../../client/stub-server.ts";
 import { until } from "../../harness/until.ts";
@@ -27,7 +28,7 @@ interface Setup extends AsyncDisposable {
 function setup(options: { intervalSeconds?: number; answer?: () => Response } = {}): Setup {
   const server = stubServer(options.answer ?? (() => Response.json({ ok: true })));
   const link = new Link(silentLog, 0, () => {});
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   const registration = {
     runnerId: "lnch_1",
     heartbeatIntervalSeconds: options.intervalSeconds ?? 0.02,

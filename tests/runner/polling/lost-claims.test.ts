@@ -4,6 +4,7 @@ import { noAuthorization } from "../../../src/client/credentials.ts";
 import type { PollMessage } from "../../../src/protocol/poll.ts";
 import { LostClaims } from "../../../src/runner/polling/lost-claims.ts";
 import type { Registration } from "../../../src/runner/link/registration.ts";
+import { Bell } from "../../../src/runner/runs/bell.ts";
 import { RunRegistry } from "../../../src/runner/runs/run-registry.ts";
 import { silentLog } from "../../../src/log.ts";
 import { type StubServer, stubServer } from "../../client/stub-server.ts";
@@ -24,7 +25,7 @@ const RUN = {
 
 function lostClaimsAt(
   coordinator: StubServer,
-  registry = new RunRegistry(0),
+  registry = new RunRegistry(0, new Bell()),
 ): { lostClaims: LostClaims; messages: PollMessage[] } {
   const messages: PollMessage[] = [];
   const lostClaims = new LostClaims({
@@ -48,7 +49,7 @@ function looksAt(coordinator: StubServer): number {
 const empty = (): StubServer => stubServer(() => Response.json({ runs: [] }));
 
 test("LostClaims: hands out what is claimed for this runner and unknown to it, and nothing else", async () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   registry.add(assignedRun({ runId: "run_known" }));
   const rows = [
     { ...RUN, run_id: "run_known" },
@@ -66,7 +67,7 @@ test("LostClaims: hands out what is claimed for this runner and unknown to it, a
 });
 
 test("LostClaims: hands out the stop of a run that goes on, or was never here, and of no other", async () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   registry.add(assignedRun({ runId: "run_goes_on" }));
   registry.add(assignedRun({ runId: "run_told" }))?.run.cancel({ kind: "stop-command" });
   registry.add(assignedRun({ runId: "run_reporting" }))?.run.moveTo("reporting");

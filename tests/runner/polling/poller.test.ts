@@ -3,7 +3,8 @@ import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../../src/client/credentials.ts";
 import { silentLog } from "../../../src/log.ts";
 import type { PollMessage } from "../../../src/protocol/poll.ts";
-import { Intake } from "../../../src/runner/intake.ts";
+import { Bell } from "../../../src/runner/runs/bell.ts";
+import { Intake } from "../../../src/runner/runs/intake.ts";
 import { Link } from "../../../src/runner/link/link.ts";
 import type { LostClaims } from "../../../src/runner/polling/lost-claims.ts";
 import { Poller } from "../../../src/runner/polling/poller.ts";
@@ -50,11 +51,12 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     open.push({ stopsOnly, signal: request.signal, answer });
     return promise;
   });
-  const registry = new RunRegistry(options.limit ?? 0);
+  const bell = new Bell();
+  const registry = new RunRegistry(options.limit ?? 0, bell);
   const intake = new Intake({
     log: silentLog,
     requireRoom: () => room.promise,
-    onChange: () => registry.wake(),
+    bell,
     lookEveryMs: 1,
   });
   const poller = new Poller({
@@ -68,6 +70,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     } as unknown as Registration,
     registry,
     intake,
+    bell,
     lostClaims: {
       lookIfDue: options.look ?? (() => Promise.resolve()),
       expect: (more?: { isGhostPossible: boolean }) => trace.push(more?.isGhostPossible ? "expect a ghost" : "expect"),

@@ -1,11 +1,5 @@
 import { expect, test } from "bun:test";
-import {
-  describeMs,
-  describeOutcome,
-  type Outcome,
-  outcomeOfExit,
-  reportOf,
-} from "../../../src/runner/runs/outcome.ts";
+import { describeOutcome, type Outcome, outcomeOfExit, reportOf } from "../../../src/runner/runs/outcome.ts";
 
 const stderr = (text: string) => () => text;
 const EXIT_0 = { code: 0, signal: null };
@@ -82,17 +76,4 @@ test.each<[Outcome, unknown, string]>([
 
 test("describeOutcome: an error text, which may hold what an agent worked on, is not for the log", () => {
   expect(describeOutcome({ kind: "failed", error: "private" })).not.toContain("private");
-});
-
-test.each([
-  [0, "0 ms"],
-  [850, "850 ms"],
-  [1_000, "1 s"],
-  [12_345, "12.3 s"],
-  [60_000, "1 min"],
-  [310_000, "5 min 10 s"],
-  [3_600_000, "1 h"],
-  [7_500_000, "2 h 5 min"],
-])("describeMs: %i ms is %s", (ms, words) => {
-  expect(describeMs(ms)).toBe(words);
 });

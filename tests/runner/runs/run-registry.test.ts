@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { Bell } from "../../../src/runner/runs/bell.ts";
 import { RunRegistry, type TakenRun } from "../../../src/runner/runs/run-registry.ts";
 import { assignedRun } from "../assigned-run.ts";
 
@@ -22,7 +23,7 @@ async function onTurn(taken: readonly TakenRun[]): Promise<string[]> {
 }
 
 test("RunRegistry: runs of one session take turns in the order in which they were claimed", async () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
   expect(await onTurn(runs)).toEqual(["run_a"]);
   finish(runs[0] as TakenRun);
@@ -32,7 +33,7 @@ test("RunRegistry: runs of one session take turns in the order in which they wer
 });
 
 test("RunRegistry: a run that ends before its turn lets nobody pass the one that is under way", async () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
   finish(runs[1] as TakenRun);
   expect(await onTurn([runs[2] as TakenRun])).toEqual([]);
@@ -41,19 +42,19 @@ test("RunRegistry: a run that ends before its turn lets nobody pass the one that
 });
 
 test("RunRegistry: runs of different sessions do not wait for each other", async () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   const runs = [take(registry, "run_a", "ses_a"), take(registry, "run_b", "ses_b")];
   expect(await onTurn(runs)).toEqual(["run_a", "run_b"]);
 });
 
 test("RunRegistry: a session whose runs have ended begins anew", async () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   finish(take(registry, "run_a"));
   expect(await onTurn([take(registry, "run_b")])).toEqual(["run_b"]);
 });
 
 test("RunRegistry.add: the same run again is none, while it is here and after its end", () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   const taken = take(registry, "run_a");
   expect(registry.add(assignedRun({ runId: "run_a" }))).toBeNull();
   expect([registry.knows("run_a"), registry.get("run_a")?.runId]).toEqual([true, "run_a"]);
@@ -63,7 +64,7 @@ test("RunRegistry.add: the same run again is none, while it is here and after it
 });
 
 test("RunRegistry: a slot is held from the claim to the end of the executor, the run until its report is acknowledged", () => {
-  const registry = new RunRegistry(2);
+  const registry = new RunRegistry(2, new Bell());
   const first = take(registry, "run_a", "ses_a");
   expect([registry.executing, registry.isFull]).toEqual([1, false]);
   const second = take(registry, "run_b", "ses_b");
@@ -79,7 +80,7 @@ test("RunRegistry: a slot is held from the claim to the end of the executor, the
 });
 
 test("RunRegistry: a run whose agent waits for another holds no slot until its last wait is over, and only while it runs", () => {
-  const registry = new RunRegistry(1);
+  const registry = new RunRegistry(1, new Bell());
   const { run } = take(registry, "run_a", "ses_a");
   run.moveTo("starting");
   run.moveTo("running");
@@ -98,18 +99,20 @@ test("RunRegistry: a run whose agent waits for another holds no slot until its l
   expect([registry.isFull, registry.executing]).toEqual([true, 1]);
 });
 
-test("RunRegistry.changed: resolves when a wait begins and when it ends", async () => {
-  const registry = new RunRegistry(1);
-  const begun = registry.changed();
+test("RunRegistry.waits: rings the bell at the begin and at the end of a wait", async () => {
+  const bell = new Bell();
+  const registry = new RunRegistry(1, bell);
+  take(registry, "run_a");
+  const begun = bell.rung();
   const wait = registry.waits("run_a");
   await begun;
-  const over = registry.changed();
+  const over = bell.rung();
   wait[Symbol.dispose]();
   await over;
 });
 
 test("RunRegistry: runs that wait for their session's turn hold no slot, and the one whose turn comes has that of the one before", () => {
-  const registry = new RunRegistry(2);
+  const registry = new RunRegistry(2, new Bell());
   const [first, second, third] = ["run_a", "run_b", "run_c"].map((runId) => take(registry, runId)) as [
     TakenRun,
     TakenRun,
@@ -129,13 +132,13 @@ test("RunRegistry: runs that wait for their session's turn hold no slot, and the
 });
 
 test("RunRegistry: 0 is no limit", () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   for (let i = 0; i < 500; i++) take(registry, `run_${i}`, `ses_${i}`);
   expect([registry.isFull, registry.executing]).toEqual([false, 500]);
 });
 
 test("RunRegistry: finds runs by session", () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   take(registry, "run_a", "ses_a");
   take(registry, "run_b", "ses_b");
   take(registry, "run_c", "ses_a");
@@ -143,25 +146,26 @@ test("RunRegistry: finds runs by session", () => {
   expect(registry.all()).toHaveLength(3);
 });
 
-test("RunRegistry.changed: resolves at the next change of a run's state and at its end", async () => {
-  const registry = new RunRegistry(0);
+test("RunRegistry: rings the bell at a change of a run's state and at its end", async () => {
+  const bell = new Bell();
+  const registry = new RunRegistry(0, bell);
   const taken = take(registry, "run_a");
-  const changed = registry.changed();
+  const changed = bell.rung();
   taken.run.moveTo("reporting");
   await changed;
-  const ended = registry.changed();
+  const ended = bell.rung();
   taken.end({ remember: true });
   await ended;
 });
 
 test("RunRegistry: remembers ended runs, but not without bound", () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   for (let i = 0; i <= 10_000; i++) finish(take(registry, `run_${i}`, `ses_${i}`));
   expect([registry.knows("run_0"), registry.knows("run_1"), registry.knows("run_10000")]).toEqual([false, true, true]);
 });
 
 test("RunRegistry: a run whose claim was lost may come back, one that is through may not", () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   const lost = take(registry, "run_a");
   lost.run.moveTo("reporting");
   lost.end({ remember: false });
@@ -171,7 +175,7 @@ test("RunRegistry: a run whose claim was lost may come back, one that is through
 });
 
 test("RunRegistry.remember: runs of an earlier start are known", () => {
-  const registry = new RunRegistry(0);
+  const registry = new RunRegistry(0, new Bell());
   const { run } = take(registry, "run_b");
   registry.remember(["run_a"]);
   expect(registry.knows("run_a")).toBe(true);

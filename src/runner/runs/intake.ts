@@ -1,15 +1,17 @@
-import { delay } from "../async/delay.ts";
-import { describeError } from "../errors.ts";
-import type { Log } from "../log.ts";
-import { isShortage } from "../process/shortage.ts";
-import { describeMs } from "./runs/outcome.ts";
+import { delay } from "../../async/delay.ts";
+import { describeMs } from "../../async/describe-ms.ts";
+import { linked } from "../../async/linked.ts";
+import { describeError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { isShortage } from "../../process/shortage.ts";
+import type { Bell } from "./bell.ts";
 
 export interface IntakeOptions {
   readonly log: Log;
   /** Rejects, saying what is lacking, unless there is room for one more run. */
   readonly requireRoom: () => Promise<void>;
-  /** Called after each opening and closing. */
-  readonly onChange: () => void;
+  /** Rung after each opening and closing. */
+  readonly bell: Bell;
   readonly lookEveryMs?: number;
   readonly maxWaitMs?: number;
 }
@@ -45,7 +47,7 @@ export class Intake implements Disposable {
   /** Takes no more runs until a look finds room. */
   close(why: unknown): void {
     if (this.isClosed || this.#ended.signal.aborted) return;
-    const { log, onChange, lookEveryMs = LOOK_EVERY_MS } = this.#options;
+    const { log, bell, lookEveryMs = LOOK_EVERY_MS } = this.#options;
     const now = performance.now();
     this.#lookEveryMs =
       now - this.#openedAtMs < TOO_SOON_MS ? Math.min(LOOK_EVERY_AT_MOST_MS, this.#lookEveryMs * 2) : lookEveryMs;
@@ -53,7 +55,7 @@ export class Intake implements Disposable {
     log.error(
       `No room for more runs on this machine (${describeError(why)}): taking none until there is; what runs goes on`,
     );
-    onChange();
+    bell.ring();
     void this.#openAgain(now);
   }
 
@@ -107,17 +109,13 @@ export class Intake implements Disposable {
     this.#options.log.info(`There is room again after ${describeMs(this.#openedAtMs - closedAtMs)}: taking runs`);
     this.#opening.resolve();
     this.#opening = Promise.withResolvers();
-    this.#options.onChange();
+    this.#options.bell.ring();
   }
 
   async #untilOpen(ms: number, cancelled: AbortSignal): Promise<void> {
     if (!this.isClosed || ms <= 0) return;
-    const early = new AbortController();
-    const wake = (): void => early.abort();
-    cancelled.addEventListener("abort", wake, { once: true });
-    if (cancelled.aborted) wake();
-    void this.#opening.promise.then(wake);
+    using early = linked(cancelled);
+    void this.#opening.promise.then(() => early.abort());
     await delay(ms, early.signal);
-    cancelled.removeEventListener("abort", wake);
   }
 }

@@ -11,14 +11,14 @@ const NAMES: Record<Phase["kind"], string> = {
 };
 const WIDTH = 1_000;
 const HEIGHT = 14;
-/** What took next to no time is still to be seen. */
-const LEAST_WIDTH = 8;
+/** Keeps very short phases visible. */
+const MIN_WIDTH = 8;
 
-/** Where a run's time went: a bar of its phases, and the same in words. */
-export function TimelinePicture({ run, nowMs }: { readonly run: Run; readonly nowMs: number }): VNode | null {
+/** The time of a run by phase, as a bar and as text. */
+export function Timeline({ run, nowMs }: { readonly run: Run; readonly nowMs: number }): VNode | null {
   const phases = phasesOf(run, nowMs);
   if (phases.length === 0) return null;
-  const words = phases.map(
+  const texts = phases.map(
     (phase) =>
       `${NAMES[phase.kind].toLowerCase()} ${duration(phase.toMs - phase.fromMs)}${phase.isOpen ? " so far" : ""}`,
   );
@@ -28,7 +28,7 @@ export function TimelinePicture({ run, nowMs }: { readonly run: Run; readonly no
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`Where the time went: ${words.join(", ")}`}
+        aria-label={`Time by phase: ${texts.join(", ")}`}
       >
         {placesOf(phases).map(({ phase, x, width }) => (
           <rect key={phase.kind} class={`phase phase-${phase.kind}`} x={x} y={0} width={width} height={HEIGHT} />
@@ -54,7 +54,7 @@ export function TimelinePicture({ run, nowMs }: { readonly run: Run; readonly no
 function placesOf(phases: readonly Phase[]): { phase: Phase; x: number; width: number }[] {
   const total = phases.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
   const wanted = phases.map(({ fromMs, toMs }) =>
-    Math.max(LEAST_WIDTH, total === 0 ? WIDTH : ((toMs - fromMs) / total) * WIDTH),
+    Math.max(MIN_WIDTH, total === 0 ? WIDTH : ((toMs - fromMs) / total) * WIDTH),
   );
   const scale = WIDTH / wanted.reduce((sum, width) => sum + width, 0);
   let x = 0;

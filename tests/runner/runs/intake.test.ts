@@ -1,7 +1,17 @@
 import { expect, test } from "bun:test";
-import { Intake, type IntakeOptions } from "../../src/runner/intake.ts";
-import { until } from "../harness/until.ts";
-import { recordedLog } from "./recorded-log.ts";
+import { Bell } from "../../../src/runner/runs/bell.ts";
+import { Intake, type IntakeOptions } from "../../../src/runner/runs/intake.ts";
+import { until } from "../../harness/until.ts";
+import { recordedLog } from "../recorded-log.ts";
+
+class CountingBell extends Bell {
+  rings = 0;
+
+  override ring(): void {
+    this.rings++;
+    super.ring();
+  }
+}
 
 interface Machine extends Disposable {
   readonly intake: Intake;
@@ -9,7 +19,7 @@ interface Machine extends Disposable {
   /** What is lacking; null: nothing. */
   lacking: string | null;
   looks: number;
-  changes: number;
+  readonly bell: CountingBell;
 }
 
 function machine(more: Partial<IntakeOptions> = {}): Machine {
@@ -18,13 +28,14 @@ function machine(more: Partial<IntakeOptions> = {}): Machine {
     made.looks++;
     return made.lacking === null ? Promise.resolve() : Promise.reject(new Error(made.lacking));
   };
-  const intake = new Intake({ log, requireRoom, onChange: () => void made.changes++, lookEveryMs: 2, ...more });
+  const bell = new CountingBell();
+  const intake = new Intake({ log, requireRoom, bell, lookEveryMs: 2, ...more });
   const made: Machine = {
     intake,
     lines,
     lacking: null,
     looks: 0,
-    changes: 0,
+    bell,
     [Symbol.dispose]: () => intake[Symbol.dispose](),
   };
   return made;
@@ -38,12 +49,12 @@ test("Intake: closes with one line and opens by itself with another", async () =
   at.lacking = "no disk";
   at.intake.close(full());
   at.intake.close(full());
-  expect([at.intake.isClosed, at.changes]).toEqual([true, 1]);
+  expect([at.intake.isClosed, at.bell.rings]).toEqual([true, 1]);
   await until("some looks", () => at.looks > 3);
   expect(at.intake.isClosed).toBe(true);
   at.lacking = null;
   await until("open", () => !at.intake.isClosed);
-  expect(at.changes).toBe(2);
+  expect(at.bell.rings).toBe(2);
   expect(at.lines).toEqual([
     expect.stringMatching(/^\[ERROR\] test: No room for more runs on this machine \(no space left\): taking none/),
     expect.stringMatching(/^\[INFO\] test: There is room again after .*: taking runs$/),
