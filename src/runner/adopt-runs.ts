@@ -28,7 +28,6 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   const { journal } = parts;
   const log = parts.log.scope("supervisor");
   journal.prune();
-  registry.remember(journal.doneIds());
   const unfinished = journal.unfinished(log);
   if (unfinished.length === 0) return;
   // Before anything is waited for: the gateway answers from the first turn of the event loop on, and 401 ends an executor.

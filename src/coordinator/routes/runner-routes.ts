@@ -23,6 +23,7 @@ import type { ClaimGate } from "../runs/claim-gate.ts";
 import type { Reconciliation } from "../runs/reconciliation.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Runs } from "../runs/runs.ts";
+import type { History } from "../store/history.ts";
 import type { Store } from "../store/store.ts";
 import { type CoordinatorTimings, termsOf } from "../store/timings.ts";
 
@@ -36,6 +37,7 @@ export interface RunnerRouteParts {
   readonly claims: Claims;
   readonly transitions: RunTransitions;
   readonly timings: CoordinatorTimings;
+  readonly history: History;
   readonly reconciliation: Reconciliation;
   readonly gate: ClaimGate;
   readonly log: Log;
@@ -114,7 +116,9 @@ function lifecycleRoutes({
   });
 }
 
-function reportRoutes({ runners, transitions, log }: RunnerRouteParts): Routes {
+function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts): Routes {
+  /** A runner that has seen this moment notices when a backup from before it is restored. */
+  const acknowledged = (): Response => Response.json({ ok: true, moment: history.now });
   const requireCaller = (request: Request, body: { readonly runner_id: string }): void => {
     runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
   };
@@ -123,14 +127,14 @@ function reportRoutes({ runners, transitions, log }: RunnerRouteParts): Routes {
       const body = await readBody(request, StartedReport);
       requireCaller(request, body);
       transitions.started(params.run_id, body.runner_id);
-      return Response.json({ ok: true });
+      return acknowledged();
     },
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
       requireCaller(request, body);
       const run = transitions.ended(params.run_id, body.runner_id, { status: "completed" });
       log.info("Run completed", contextOf(run));
-      return Response.json({ ok: true });
+      return acknowledged();
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
       const body = await readBody(request, FailedReport);
@@ -141,14 +145,14 @@ function reportRoutes({ runners, transitions, log }: RunnerRouteParts): Routes {
         reason: body.reason ?? null,
       });
       log.info("Run failed", contextOf(run));
-      return Response.json({ ok: true });
+      return acknowledged();
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
       requireCaller(request, body);
       const run = transitions.ended(params.run_id, body.runner_id, { status: "stopped" });
       log.info("Run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
-      return Response.json({ ok: true });
+      return acknowledged();
     },
   });
 }

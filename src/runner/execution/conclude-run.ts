@@ -84,7 +84,8 @@ async function report(run: ActiveRun, outcome: Outcome, parts: RunnerParts): Pro
   if (message === null) return;
   const options = { ...parts.delivery, context: run.context, isReport: true };
   const delivered = await deliver(`The report ${message.verb}`, () => sendReport(parts, run.runId, message), options);
-  if (delivered.kind === "refused") {
+  // Of a run that was given up, or is somebody else's, the coordinator may keep a note of the report, or refuse it.
+  if (delivered.kind === "refused" && run.cancelReason?.kind !== "revoked") {
     parts.log
       .scope("supervisor")
       .error(

@@ -45,7 +45,7 @@ function asFault(error: unknown): Attempt {
 async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Promise<Attempt> {
   const { journal, intake } = parts;
   const log = parts.log.scope("executor");
-  if (run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
+  if (run.cancelReason !== null) return notStarted(beforeStart(run));
   run.moveTo("starting");
   const prepared = await prepareRun(run, grant, parts);
   if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
@@ -53,12 +53,12 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   const recorded = await intake.whenThereIsRoom(() => journal.starting(run.assigned, grant.token), run.cancelled);
   const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
   if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null)
-    return notStarted(STOPPED_BEFORE_START);
+    return notStarted(beforeStart(run));
   if (started !== "acknowledged") return notStarted({ kind: "claim-lost", reason: started.lost });
 
   log.info(startLine(run, prepared.agentName), run.context);
   const spawned = await intake.whenThereIsRoom(() => spawnOnRecord(run, prepared.request, grant, parts), run.cancelled);
-  if (spawned === "cancelled") return notStarted(STOPPED_BEFORE_START);
+  if (spawned === "cancelled") return notStarted(beforeStart(run));
   if (spawned.kind === "not-started") return notStarted({ kind: "not-started", error: spawned.reason });
   const child = spawned.process;
   journal.running(
@@ -67,6 +67,13 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   );
   log.debug(`Executor of run ${run.runId} has pid ${child.pid}`, run.context);
   return watchRun(run, child, parts);
+}
+
+/** A claim that is not ours any more is not reported at all. */
+function beforeStart(run: ActiveRun): Outcome {
+  return run.cancelReason?.kind === "revoked"
+    ? { kind: "claim-lost", reason: "the coordinator says that it is not this runner's any more" }
+    : STOPPED_BEFORE_START;
 }
 
 /** The spawn, and what has to be on record before it. Throws, with nothing spawned, where there is no room for it. */

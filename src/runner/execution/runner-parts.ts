@@ -37,9 +37,10 @@ export interface RunnerParts {
 
 /** One report, once; before the first registration it waits for that. */
 export async function sendReport(
-  { coordinator, registration }: RunnerParts,
+  { coordinator, registration, journal }: RunnerParts,
   runId: string,
   report: Report,
 ): Promise<void> {
-  await coordinator.report(await registration.id(), runId, report);
+  const moment = await coordinator.report(await registration.id(), runId, report);
+  if (moment !== null) journal.seen = moment;
 }

@@ -26,6 +26,7 @@ export const IdentityEntry = v.object({
 export const CancelEntry = v.variant("kind", [
   v.object({ kind: v.literal("stop-command") }),
   v.object({ kind: v.literal("shutdown") }),
+  v.object({ kind: v.literal("revoked") }),
   v.object({ kind: v.literal("run-timeout"), afterMs: v.number() }),
 ]);
 

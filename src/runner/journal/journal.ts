@@ -4,6 +4,7 @@ import type { Activity } from "../../gateway/grant.ts";
 import type { Log } from "../../log.ts";
 import type { ProcessIdentity } from "../../process/adopt.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
+import { Moment } from "../../protocol/runner.ts";
 import { openJournalDatabase } from "./journal-database.ts";
 import { ActivityEntry, AssignedEntry, CancelEntry, IdentityEntry, OutcomeEntry } from "./journal-entries.ts";
 import type { CancelReason, Outcome } from "../runs/outcome.ts";
@@ -47,6 +48,9 @@ export interface JournalRun {
 
 /** So many runs that are through are remembered, so that one delivered again is known. */
 const KEPT_DONE = 10_000;
+const KEEP_MS = 14 * 86_400_000;
+/** Earlier processes of this runner whose registration may still stand at the coordinator. */
+const KEPT_INSTANCES = 20;
 /** What is beyond is dropped now and then: each time it costs a look through all of them. */
 const PRUNE_EVERY = 1_000;
 
@@ -54,6 +58,9 @@ const PRUNE_EVERY = 1_000;
 export class Journal implements Disposable {
   readonly #db: Database;
   readonly #onFault: (error: unknown) => void;
+  /** How long outcomes are kept: as old as a backup of the coordinator may be that is restored. */
+  keepMs = KEEP_MS;
+  #seen: Moment | null = null;
   /** So many runs have come to their end since it was opened. */
   #through = 0;
   /** Records that could not be written yet, in their order, one for each thing that is said of a run. */
@@ -138,23 +145,72 @@ export class Journal implements Disposable {
     return rows.map((row) => row.run_id);
   }
 
-  /** Drops what is long through. */
+  /** Deletes runs that ended longer ago than `keepMs`, but never the newest ones: a clock may have jumped. */
   prune(): void {
-    const through = "SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms DESC LIMIT ?";
+    const newest = "SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms DESC LIMIT ?";
     this.#soon("prune", () =>
-      this.#run(`DELETE FROM runs WHERE phase = 'done' AND run_id NOT IN (${through})`, KEPT_DONE),
+      this.#run(
+        `DELETE FROM runs WHERE phase = 'done' AND changed_ms < ? AND run_id NOT IN (${newest})`,
+        Date.now() - this.keepMs,
+        KEPT_DONE,
+      ),
     );
+  }
+
+  /** How the run ended here; null if it has not, or is not known. */
+  outcomeOf(runId: string): Outcome | null {
+    const query = "SELECT outcome FROM runs WHERE run_id = ? AND phase IN ('ended', 'reported', 'done')";
+    const row = this.#db.query<{ outcome: string | null }, [string]>(query).get(runId);
+    return parse(OutcomeEntry, row?.outcome ?? null);
+  }
+
+  /** Whether the run is through: nothing about it is outstanding. */
+  isDone(runId: string): boolean {
+    return this.#db.query("SELECT 1 FROM runs WHERE run_id = ? AND phase = 'done'").get(runId) !== null;
+  }
+
+  /** Whether the run is on record, ended or not. */
+  isHere(runId: string): boolean {
+    return this.#db.query("SELECT 1 FROM runs WHERE run_id = ?").get(runId) !== null;
   }
 
   get gatewayPort(): number | null {
-    const row = this.#db.query<{ value: string }, []>("SELECT value FROM settings WHERE name = 'gateway_port'").get();
-    return row === null ? null : Number(row.value);
+    const port = this.#setting("gateway_port");
+    return port === null ? null : Number(port);
   }
 
   set gatewayPort(port: number) {
-    this.#soon("port", () =>
-      this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES ('gateway_port', ?)", String(port)),
+    this.#soon("port", () => this.#keep("gateway_port", String(port)));
+  }
+
+  /** The latest moment of the coordinator that this runner knows. A coordinator that is behind it was restored. */
+  get seen(): Moment | null {
+    return (this.#seen ??= parse(Moment, this.#setting("seen")));
+  }
+
+  set seen(moment: Moment) {
+    if (this.seen?.epoch === moment.epoch && this.seen.moves >= moment.moves) return;
+    this.#seen = moment;
+    this.#soon("seen", () => this.#keep("seen", JSON.stringify(moment)));
+  }
+
+  /** Records the id of this process and returns those of earlier ones, which are dead: the newest first. */
+  beginInstance(instanceId: string): string[] {
+    const earlier = parse(v.array(v.string()), this.#setting("instances")) ?? [];
+    this.#soon("instances", () =>
+      this.#keep("instances", JSON.stringify([instanceId, ...earlier].slice(0, KEPT_INSTANCES))),
     );
+    return earlier;
+  }
+
+  #setting(name: string): string | null {
+    return (
+      this.#db.query<{ value: string }, [string]>("SELECT value FROM settings WHERE name = ?").get(name)?.value ?? null
+    );
+  }
+
+  #keep(name: string, value: string): void {
+    this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value);
   }
 
   /** Writes what is still to be written; throws, and keeps the rest, where something cannot be. */
@@ -168,7 +224,7 @@ export class Journal implements Disposable {
   /** Throws where not even this can be written. */
   requireRoom(): void {
     this.settle();
-    this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES ('probe', ?)", String(Date.now()));
+    this.#keep("probe", String(Date.now()));
   }
 
   [Symbol.dispose](): void {

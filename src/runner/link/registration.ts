@@ -1,4 +1,5 @@
 import { Backoff } from "../../async/backoff.ts";
+import { delay } from "../../async/delay.ts";
 import { type CoordinatorClient, duplicateRunner } from "../../client/coordinator-client.ts";
 import { CoordinatorFailure, failureOfThrown } from "../../client/failure.ts";
 import { UserError } from "../../errors.ts";
@@ -19,6 +20,12 @@ export interface RegistrationOptions {
   readonly tags: readonly string[];
   /** No other live runner on this machine has this identity: the one that the coordinator calls online is dead. */
   readonly isAlone: () => boolean;
+  /** Names this process of the runner. */
+  readonly instanceId: string;
+  /** Earlier processes of this runner, which are dead. */
+  readonly supersedes: () => readonly string[];
+  /** Another process of this identity is alive, elsewhere, and has the registration. */
+  readonly onSuperseded: () => void;
   /** What the user set; it beats what the coordinator answers. */
   readonly pollTimeoutSeconds: number | undefined;
   readonly heartbeatIntervalSeconds: number | undefined;
@@ -26,6 +33,13 @@ export interface RegistrationOptions {
 
 const POLL_TIMEOUT_SECONDS = 30;
 const HEARTBEAT_INTERVAL_SECONDS = 60;
+/** Longer than a poll of a dead runner can look alive. */
+const OTHER_INSTANCE_MS = 45_000;
+const OTHER_INSTANCE_PAUSE_MS = 1_000;
+
+function isLive(failure: CoordinatorFailure): boolean {
+  return duplicateRunner(failure)?.is_live === true;
+}
 
 /** This runner's standing with the coordinator: its id, and what was agreed. One registration is under way at a time. */
 export class Registration {
@@ -37,6 +51,7 @@ export class Registration {
   readonly #first = Promise.withResolvers<void>();
   #isTakenUp = false;
   #isClosed = false;
+  #hasWarned = false;
   /** Called after each new registration: what was claimed before may have been lost. */
   onRenewed: () => void = () => {};
 
@@ -99,6 +114,17 @@ export class Registration {
     return this.#answer?.capabilities?.includes("output") ?? false;
   }
 
+  /** Whether a heartbeat may name the runs that are held, and is answered with the coordinator's view. */
+  get reconciles(): boolean {
+    return this.#answer?.capabilities?.includes("reconcile") ?? false;
+  }
+
+  /** How long the coordinator asks for outcomes to be kept; undefined where it does not say. */
+  get keepOutcomesMs(): number | undefined {
+    const seconds = this.#answer?.keep_outcomes_seconds;
+    return seconds == null ? undefined : seconds * 1_000;
+  }
+
   /** The registration was that of an earlier start, which is dead; a poll of it may still be open at the coordinator. */
   get isTakenUp(): boolean {
     return this.#isTakenUp;
@@ -108,6 +134,7 @@ export class Registration {
   async register(signal: AbortSignal): Promise<void> {
     const { link, coordinator } = this.#options;
     const backoff = new Backoff();
+    const giveUpMs = performance.now() + OTHER_INSTANCE_MS;
     while (!signal.aborted) {
       try {
         await this.#attempt(signal);
@@ -115,6 +142,11 @@ export class Registration {
         return;
       } catch (error) {
         const failure = failureOfThrown("register", error);
+        if (isLive(failure) && performance.now() < giveUpMs) {
+          this.#warnOfOther(failure);
+          await delay(OTHER_INSTANCE_PAUSE_MS, signal);
+          continue;
+        }
         if (failure.kind === "refused" || failure.kind === "unregistered") throw refusal(failure, coordinator.baseUrl);
         link.down(failure);
         await link.pause(backoff.nextMs(), signal);
@@ -141,8 +173,23 @@ export class Registration {
       const failure = failureOfThrown("register", error);
       // Whoever asked goes on trying, and asks again.
       if (failure.isRetryable) link.down(failure);
+      else if (isLive(failure)) this.#supersede();
       else log.warn(`The coordinator refuses to register this runner: ${failure.message}`);
     }
+  }
+
+  /** A machine that lost its power leaves a poll open for up to its time-out, which looks like a living runner. */
+  #warnOfOther(failure: CoordinatorFailure): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#options.log.warn(`${failure.message}. Waiting up to ${OTHER_INSTANCE_MS / 1000} s for it to leave`);
+  }
+
+  /** Nothing is registered again: the two would take the registration from each other for ever. */
+  #supersede(): void {
+    this.#isClosed = true;
+    this.#isRegistered = false;
+    this.#options.onSuperseded();
   }
 
   #agree(answer: Registered): void {
@@ -171,10 +218,16 @@ export class Registration {
   async #takeUp(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
-    if (duplicate === null || !isAlone() || (duplicate.hostname !== null && duplicate.hostname !== hostname))
+    // Where the coordinator knows the instances, it says whether the other one is alive.
+    if (
+      duplicate === null ||
+      duplicate.is_live === true ||
+      !isAlone() ||
+      (duplicate.hostname !== null && duplicate.hostname !== hostname)
+    )
       throw failure;
     try {
-      await coordinator.heartbeat(duplicate.runner_id, []);
+      await coordinator.heartbeat(duplicate.runner_id, { claimedRunIds: [] });
     } catch (error) {
       const { kind, message } = failureOfThrown("heartbeat", error);
       // Removed between the two calls: the next attempt registers.
@@ -196,6 +249,8 @@ export class Registration {
       project_dir: projectDir,
       executor_type: executorType,
       executor_profile: executorType,
+      instance_id: this.#options.instanceId,
+      supersedes: this.#options.supersedes(),
       executor: { type: "autonomous", command: executorCommand, config: {}, lifecycle: "one_shot" },
       ...(tags.length === 0 ? {} : { tags }),
     };

@@ -1,18 +1,19 @@
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
-import { type PollMessage, parseAssignedRun } from "../../protocol/poll.ts";
 import type { Run } from "../../protocol/run.ts";
 import type { Registration } from "../link/registration.ts";
-import type { RunRegistry } from "../runs/run-registry.ts";
+import type { Reconciler } from "./reconcile.ts";
 
 export interface LostClaimsOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
-  readonly registry: RunRegistry;
+  readonly reconciler: Pick<Reconciler, "exchange" | "agreeOn">;
   readonly log: Log;
-  readonly onMessage: (message: PollMessage) => void;
 }
+
+/** The statuses that a coordinator without reconciliation is asked for. */
+const STATUSES = ["claimed", "stopping", "running"] as const;
 
 /** The existing coordinator goes on with a poll that was left, for up to its poll time-out, and may claim at its very end. */
 const GHOST_MARGIN_MS = 5_000;
@@ -55,28 +56,17 @@ export class LostClaims {
   }
 
   async #look(): Promise<void> {
-    const { registry, log, onMessage } = this.#options;
-    for (const run of await this.#ownRuns("claimed")) {
-      if (registry.knows(run.run_id)) continue;
-      log.info(`Found run ${run.run_id} that was claimed for this runner and did not arrive`, {
-        run: run.run_id,
-        session: run.session_id,
-      });
-      onMessage(parseAssignedRun(run));
-    }
-    for (const run of await this.#ownRuns("stopping")) {
-      // One that is not here, and was not, is the dispatcher's to tell of, and to have stopped.
-      if (registry.knows(run.run_id) && registry.get(run.run_id)?.isToGoOn !== true) continue;
-      log.info(`Found run ${run.run_id} that is to be stopped, of which nothing arrived`, {
-        run: run.run_id,
-        session: run.session_id,
-      });
-      onMessage({ kind: "stops", runIds: [run.run_id], sessionIds: [] });
+    const { reconciler, registration } = this.#options;
+    if (registration.reconciles) return reconciler.exchange({ isQuiet: true });
+    for (const status of STATUSES) {
+      for (const { run_id } of await this.#ownRuns(status)) {
+        await reconciler.agreeOn({ run_id, status, is_own: true }, true);
+      }
     }
   }
 
   /** Not every coordinator minds the filters. */
-  async #ownRuns(status: "claimed" | "stopping"): Promise<Run[]> {
+  async #ownRuns(status: (typeof STATUSES)[number]): Promise<Run[]> {
     const { coordinator, registration } = this.#options;
     const { runnerId } = registration;
     const runs = await coordinator.runs({ status, runner_id: runnerId });

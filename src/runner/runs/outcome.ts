@@ -6,7 +6,9 @@ import type { ExitStatus } from "../../process/shim.ts";
 export type CancelReason =
   | { readonly kind: "stop-command" }
   | { readonly kind: "run-timeout"; readonly afterMs: number }
-  | { readonly kind: "shutdown" };
+  | { readonly kind: "shutdown" }
+  /** The coordinator says that the run is not this runner's any more. */
+  | { readonly kind: "revoked" };
 
 /** How a run ended: data, never an exception. */
 export type Outcome =
