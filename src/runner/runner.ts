@@ -31,7 +31,7 @@ import { Poller } from "./polling/poller.ts";
 import { Registration } from "./link/registration.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
 import { keepRetention } from "./retention.ts";
-import { recoverJournal } from "./execution/run-record.ts";
+import { rebuildJournal } from "./execution/run-record.ts";
 import { type RunnerObserver, unobserved } from "./runs/observer.ts";
 import { ORDER_OF_STATES, type RunnerState } from "./runner-state.ts";
 import type { RunnerStatus } from "./runner-status.ts";
@@ -161,7 +161,7 @@ export class Runner {
     const journalPath = join(config.stateDir, "journals", `${lock.key}.sqlite`);
     using journal = Journal.open(journalPath, this.#log, (error) => intake.close(error));
     const runsFolder = privateFolder(join(config.stateDir, "runs"));
-    recoverJournal(journal, runsFolder, lock.key, this.#log);
+    rebuildJournal(journal, runsFolder, lock.key, this.#log);
     const serveTools = orchestrationTools({
       coordinator: this.#coordinator,
       draining: this.#draining.signal,
@@ -219,7 +219,7 @@ export class Runner {
     const log = this.#options.log.scope("poller");
     const onMessage = (message: PollMessage): void => dispatcher.take(message);
     const lostClaims = new LostClaims({ ...common, log, onMessage });
-    if (common.registration.isTakenUp) lostClaims.expect({ isGhostPossible: true });
+    if (common.registration.isReused) lostClaims.expect({ isGhostPossible: true });
     common.registration.onRenewed = () => lostClaims.expect();
     const poller = new Poller({ ...common, log, onMessage, lostClaims });
     const { registry, registration, intake } = common;

@@ -6,7 +6,7 @@ import type { ProcessIdentity } from "../../process/adopt.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 import { openJournalDatabase } from "./journal-database.ts";
 import { ActivityEntry, AssignedEntry, CancelEntry, IdentityEntry, OutcomeEntry } from "./journal-entries.ts";
-import type { CancelReason, Outcome } from "../runs/outcome.ts";
+import { type CancelReason, type Outcome, recordedKind } from "../runs/outcome.ts";
 
 /*
  * What has to be on record before which step, so that a runner that is killed at any moment loses nothing and does nothing twice:
@@ -102,7 +102,8 @@ export class Journal implements Disposable {
   }
 
   ended(runId: string, outcome: Outcome): void {
-    this.#soon(`outcome ${runId}`, () => this.#set(runId, "phase = 'ended', outcome = ?", JSON.stringify(outcome)));
+    const entry = JSON.stringify({ ...outcome, kind: recordedKind(outcome.kind) });
+    this.#soon(`outcome ${runId}`, () => this.#set(runId, "phase = 'ended', outcome = ?", entry));
   }
 
   /** Only the look at what the run left behind is outstanding. */

@@ -35,7 +35,7 @@ export class Registration {
   #isRegistered = false;
   #renewing: Promise<void> | undefined;
   readonly #first = Promise.withResolvers<void>();
-  #isTakenUp = false;
+  #isReused = false;
   #isClosed = false;
   /** Called after each new registration: what was claimed before may have been lost. */
   onRenewed: () => void = () => {};
@@ -100,8 +100,8 @@ export class Registration {
   }
 
   /** The registration was that of an earlier start, which is dead; a poll of it may still be open at the coordinator. */
-  get isTakenUp(): boolean {
-    return this.#isTakenUp;
+  get isReused(): boolean {
+    return this.#isReused;
   }
 
   /** The first registration: waits for the coordinator as long as it takes; a refusal is a UserError. */
@@ -156,7 +156,7 @@ export class Registration {
     try {
       this.#agree(await coordinator.register(this.#body(), signal));
     } catch (error) {
-      const runnerId = await this.#takeUp(failureOfThrown("register", error));
+      const runnerId = await this.#reuse(failureOfThrown("register", error));
       if (isFirst && (await giveUpForOtherTags(coordinator, runnerId, tags, log)))
         this.#agree(await coordinator.register(this.#body(), signal));
     }
@@ -168,7 +168,7 @@ export class Registration {
    * The coordinator says that this identity is online. Nobody else on this machine has it, so the one that it means is dead: its id is taken up
    * at once instead of waiting until it is called stale. The coordinator accepts the id on every call (protocol, section 0).
    */
-  async #takeUp(failure: CoordinatorFailure): Promise<string> {
+  async #reuse(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
     if (duplicate === null || !isAlone() || (duplicate.hostname !== null && duplicate.hostname !== hostname))
@@ -181,7 +181,7 @@ export class Registration {
       throw kind === "unregistered" ? new CoordinatorFailure("unavailable", message) : error;
     }
     if (this.#runnerId !== duplicate.runner_id) {
-      this.#isTakenUp = true;
+      this.#isReused = true;
       log.info(`Taking up the registration ${duplicate.runner_id} of an earlier start`);
     }
     this.#agree({ ...this.#answer, ...duplicate });

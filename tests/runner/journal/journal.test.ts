@@ -46,6 +46,17 @@ test("Journal: what was recorded is there after the process that recorded it", (
   expect(lines).toEqual([]);
 });
 
+test("Journal: a revoked claim has the name on disk that version 0.1.0 gave it", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.ended("run_a", { kind: "claim-revoked", reason: "409" });
+  using db = new Database(path);
+  const row = db.query<{ outcome: string }, []>("SELECT outcome FROM runs").get();
+  expect(JSON.parse(row?.outcome ?? "")).toEqual({ kind: "claim-lost", reason: "409" });
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([{ outcome: { kind: "claim-revoked", reason: "409" } }]);
+});
+
 test("Journal: a prompt is not in it", () => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);

@@ -168,7 +168,7 @@ test("Registration: one that is taken up with other tags is made anew, so that t
   await registration.register(forever());
   expect(pathsOf(coordinator).slice(-2)).toEqual(["/runners/lnch_old?self=true", "/runner/register"]);
   expect(JSON.parse(coordinator.received.at(-1)?.body ?? "")).toMatchObject({ tags: ["new"] });
-  expect(registration).toMatchObject({ runnerId: "lnch_old", isRegistered: true, isTakenUp: true });
+  expect(registration).toMatchObject({ runnerId: "lnch_old", isRegistered: true, isReused: true });
 });
 
 test("Registration: other tags cost no run that is in flight", async () => {
