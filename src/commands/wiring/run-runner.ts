@@ -29,13 +29,10 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
   return exitCodeOf(await runner.run());
 }
 
-/** The settings of a command that has a runner in it. */
+/** The settings of a command with a runner. */
 export function runnerConfig(args: CommandArgs, context: CommandContext): Config {
   if (args["executor"] !== undefined && args["executor-path"] !== undefined) {
-    throw usageError(
-      "--executor and --executor-path exclude each other",
-      "Give one of them: a name (-x) or a path (-e)",
-    );
+    throw usageError("--executor and --executor-path exclude each other", "Give a name (-x) or a path (-e)");
   }
   return loadConfig(args, context.env);
 }
