@@ -15,7 +15,7 @@ export function agentRoutes(agents: Agents): Routes {
     "GET /agents"({ query }) {
       const tags = (query.get("tags") ?? "").split(",").map((tag) => tag.trim());
       const { rows, next } = namedPage(query, agents.list(tags.filter((tag) => tag !== "")), (agent) => agent.name);
-      // The list is a bare array, as in the first generation, so the cursor of the next page goes into a header.
+      // The body is a bare array, as in the first generation. So the cursor of the next page is a header.
       return Response.json(rows, { headers: next === null ? {} : { "x-next-cursor": next } });
     },
     "GET /agents/:name": ({ params }) => Response.json(agents.get(params.name)),

@@ -67,7 +67,7 @@ function lifecycleRoutes({
       if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
       keepOpen();
       runners.require(runnerId);
-      outputs.heard(runnerId, query.get("output") === "1");
+      outputs.setCanShow(runnerId, query.get("output") === "1");
       const answer = await polls.poll(runnerId, Number(capacity) > 0, request.signal);
       return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);
     },
