@@ -30,9 +30,10 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   journal.prune();
   registry.remember(journal.doneIds());
   const unfinished = journal.unfinished(log);
-  if (unfinished.length === 0) return;
-  // Before anything is waited for: the gateway answers from the first turn of the event loop on, and 401 ends an executor.
+  // Before the gateway answers: a 401 for a token of an adopted run would end its executor.
   const grants = new Map(unfinished.map((record) => [record, adoptGrant(record, parts)]));
+  parts.gateway.open();
+  if (unfinished.length === 0) return;
   // Before the look at the processes: what has begun by now is seen there.
   const unbegun = unfinished.filter(
     (record) => ["starting", "spawning"].includes(record.phase) && preventStart(folderOf(record, parts)),

@@ -30,7 +30,7 @@ const LAST_REPORTS_MS = 10_000;
 const OPEN_POLL_MS = 3_000;
 
 /**
- * Leaves so that no run is claimed for a runner that is gone (protocol, section 0, "ghost poll"): first the runs, whose reports need
+ * Leaves so that no run is claimed for a runner that is gone (`docs/protocol.md`, section 0, "ghost poll"): first the runs, whose reports need
  * the registration; then the open poll, which the external form of DELETE makes answer at once; last the registration.
  */
 export async function leave(options: LeaveOptions): Promise<void> {

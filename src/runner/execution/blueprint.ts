@@ -8,7 +8,7 @@ export interface PlaceholderValues {
 }
 
 /**
- * A blueprint with its placeholders replaced (protocol, section 8): the seed's `${AGENT_SESSION_ID}` and
+ * A blueprint with its placeholders replaced (`docs/protocol.md`, section 8): the seed's `${AGENT_SESSION_ID}` and
  * `${AGENT_ORCHESTRATOR_MCP_URL}` in the url, headers, args and env of its MCP servers; G2's `${runner.orchestrator_mcp_url}` in every
  * string. Unknown placeholders stay as they are.
  */
@@ -40,7 +40,7 @@ function mapStrings(value: unknown, map: (text: string) => string): unknown {
 }
 
 /**
- * What the executor reads on its stdin (protocol, section 7). The version belongs to the executor: 2.0 has a prompt, 2.2 has
+ * What the executor reads on its stdin (`docs/protocol.md`, section 7). The version belongs to the executor: 2.0 has a prompt, 2.2 has
  * parameters. `project_dir` is sent on a start only, `executor_config` where the settings have something for the executor.
  */
 export function invocationOf(

@@ -53,20 +53,20 @@ const PRUNE_EVERY = 1_000;
 /** The runner's memory across its own death: one SQLite file in the state folder. */
 export class Journal implements Disposable {
   readonly #db: Database;
-  readonly #onFault: (error: unknown) => void;
+  /** Called whenever a record cannot be written. */
+  onFault: (error: unknown) => void = () => {};
   /** So many runs have come to their end since it was opened. */
   #through = 0;
   /** Records that could not be written yet, in their order, one for each thing that is said of a run. */
   readonly #owed = new Map<string, () => void>();
 
-  private constructor(db: Database, onFault: (error: unknown) => void) {
+  private constructor(db: Database) {
     this.#db = db;
-    this.#onFault = onFault;
   }
 
-  /** `onFault` is told whenever a record cannot be written. Throws a UserError where the file cannot be opened (`openJournalDatabase`). */
-  static open(path: string, log: Log, onFault: (error: unknown) => void = () => {}): Journal {
-    return new Journal(openJournalDatabase(path, log), onFault);
+  /** Throws a UserError if the file cannot be opened (see `openJournalDatabase`). */
+  static open(path: string, log: Log): Journal {
+    return new Journal(openJournalDatabase(path, log));
   }
 
   /** Throws where it cannot be recorded. */
@@ -186,7 +186,7 @@ export class Journal implements Disposable {
       this.settle();
       write();
     } catch (error) {
-      this.#onFault(error);
+      this.onFault(error);
       throw error;
     }
   }
@@ -197,7 +197,7 @@ export class Journal implements Disposable {
     try {
       this.settle();
     } catch (error) {
-      this.#onFault(error);
+      this.onFault(error);
     }
   }
 

@@ -18,7 +18,7 @@ export interface RegistrationOptions {
   readonly executorCommand: string;
   readonly tags: readonly string[];
   /** No other live runner on this machine has this identity: the one that the coordinator calls online is dead. */
-  readonly isAlone: () => boolean;
+  readonly isAlone: boolean;
   /** What the user set; it beats what the coordinator answers. */
   readonly pollTimeoutSeconds: number | undefined;
   readonly heartbeatIntervalSeconds: number | undefined;
@@ -166,12 +166,12 @@ export class Registration {
 
   /**
    * The coordinator says that this identity is online. Nobody else on this machine has it, so the one that it means is dead: its id is taken up
-   * at once instead of waiting until it is called stale. The coordinator accepts the id on every call (protocol, section 0).
+   * at once instead of waiting until it is called stale. The coordinator accepts the id on every call (`docs/protocol.md`, section 0).
    */
   async #reuse(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
-    if (duplicate === null || !isAlone() || (duplicate.hostname !== null && duplicate.hostname !== hostname))
+    if (duplicate === null || !isAlone || (duplicate.hostname !== null && duplicate.hostname !== hostname))
       throw failure;
     try {
       await coordinator.heartbeat(duplicate.runner_id, []);

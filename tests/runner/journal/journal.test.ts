@@ -141,7 +141,9 @@ function refuseWrites(path: string): () => void {
 function journalWithFaults(folder: string): { journal: Journal; path: string; faults: string[] } {
   const path = join(folder, "journals", "key.sqlite");
   const faults: string[] = [];
-  return { journal: Journal.open(path, recordedLog().log, (fault) => faults.push(String(fault))), path, faults };
+  const journal = Journal.open(path, recordedLog().log);
+  journal.onFault = (fault) => faults.push(String(fault));
+  return { journal, path, faults };
 }
 
 test("Journal: before the spawn a record that cannot be written is thrown, and told", () => {

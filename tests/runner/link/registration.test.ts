@@ -34,7 +34,7 @@ function registrationAt(
     executorType: "test-executor",
     executorCommand: "/x/ao-test-exec",
     tags: [],
-    isAlone: () => true,
+    isAlone: true,
     pollTimeoutSeconds: undefined,
     heartbeatIntervalSeconds: undefined,
     ...more,
@@ -243,7 +243,7 @@ test("Registration.renew: never rejects, whatever the coordinator says", async (
 
 test("Registration: an identity that another live runner of this machine has is not taken up", async () => {
   await using coordinator = server(() => Response.json(DUPLICATE, { status: 409 }));
-  const { registration } = registrationAt(coordinator, { isAlone: () => false });
+  const { registration } = registrationAt(coordinator, { isAlone: false });
   const fault = await faultOf(registration.register(forever()));
   expect(fault.message).toContain("A runner with this host name, project directory and executor is online");
   expect(pathsOf(coordinator)).toEqual(["/runner/register"]);
