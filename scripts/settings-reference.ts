@@ -1,4 +1,5 @@
-// `bun run scripts/settings-reference.ts` writes docs/configuration.md from the settings' schemas and the table of --help.
+// `bun run scripts/settings-reference.ts` writes docs/configuration.md from the settings' schemas and the table of
+// --help.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type * as v from "valibot";
@@ -80,8 +81,8 @@ export async function settingsReference(): Promise<string> {
 A flag beats the environment, which beats the settings file, which beats the default. An empty variable counts as not
 set. All mistakes are reported at once, each with its source. Relative paths start at the current folder.
 
-The settings file is TOML: \`--config FILE\`, else \`agent-runner/config.toml\` in your configuration folder (\`~/.config\`,
-or \`XDG_CONFIG_HOME\`). No file is ever read from the current folder.
+The settings file is TOML: \`--config FILE\`, else \`agent-runner/config.toml\` in your configuration folder
+(\`~/.config\`, or \`XDG_CONFIG_HOME\`). No file is ever read from the current folder.
 
 - time: seconds, or a number with a unit: \`500ms\`, \`30s\`, \`5m\`, \`2h\`, \`30d\`. A limit of 0 is no limit.
 - size: bytes, or a number with a unit: \`64MiB\`, \`1G\`.
@@ -90,8 +91,8 @@ or \`XDG_CONFIG_HOME\`). No file is ever read from the current folder.
 
 ${table.map((row) => `| ${row.join(" | ")} |`).join("\n")}
 
-A table \`[executors.NAME]\` of the file goes unchanged to the executor of that name. Tracing has no settings of its own:
-the standard \`OTEL_*\` variables configure it ([operating.md](operating.md#traces)).
+A table \`[executors.NAME]\` of the file goes unchanged to the executor of that name. Tracing has no settings of its
+own: the standard \`OTEL_*\` variables configure it ([operating.md](operating.md#traces)).
 
 \`\`\`toml
 [coordinator]
