@@ -29,7 +29,7 @@ const Acknowledgement = v.looseObject({});
 
 const RUN_ENDED = "run_ended";
 
-/** A report: the endpoint's verb, and the body without `runner_id` (protocol, section 5). */
+/** A report: the endpoint's verb, and the body without `runner_id` (`docs/protocol.md`, section 5). */
 export type Report =
   | { readonly verb: "started" }
   | { readonly verb: "completed" }

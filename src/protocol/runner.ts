@@ -4,7 +4,7 @@ import { FailureReason } from "./run.ts";
 
 const nonEmpty = v.pipe(v.string(), v.minLength(1));
 
-/** Body of `POST /runner/register`: the superset that both generations accept (protocol, section 15). */
+/** Body of `POST /runner/register`: the superset that both generations accept (`docs/protocol.md`, section 15). */
 export const Register = v.looseObject({
   hostname: nonEmpty,
   project_dir: nonEmpty,
@@ -48,7 +48,7 @@ export type DuplicateRunner = v.InferOutput<typeof DuplicateRunner>["detail"];
  */
 export const Heartbeat = v.object({ runner_id: v.string(), claimed_run_ids: v.nullish(v.array(RunId)) });
 
-/** Bodies of `POST /runner/runs/{id}/started|completed|failed|stopped` (protocol, section 5). */
+/** Bodies of `POST /runner/runs/{id}/started|completed|failed|stopped` (`docs/protocol.md`, section 5). */
 export const StartedReport = v.looseObject({ runner_id: v.string() });
 export const CompletedReport = v.looseObject({
   runner_id: v.string(),

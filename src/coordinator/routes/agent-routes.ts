@@ -9,7 +9,7 @@ import { type Routes, routes } from "./router.ts";
 /** Accepts any name: a malformed name is 400, not 422, so the handler checks the name itself. */
 const CreateAgentAnyName = v.object({ ...CreateAgent.entries, name: v.string() });
 
-/** Blueprints (protocol, section 1b). */
+/** Blueprints (`docs/protocol.md`, section 1b). */
 export function agentRoutes(agents: Agents): Routes {
   return routes({
     "GET /agents"({ query }) {

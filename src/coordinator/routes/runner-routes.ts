@@ -36,7 +36,7 @@ export interface RunnerRouteParts {
   readonly log: Log;
 }
 
-/** The endpoints that runners call (protocol, sections 2 to 5), and the list of runners. */
+/** The endpoints that runners call (`docs/protocol.md`, sections 2 to 5), and the list of runners. */
 export function runnerRoutes(parts: RunnerRouteParts): Routes {
   return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
 }

@@ -121,7 +121,7 @@ export class Runners {
   }
 }
 
-/** A runner as `GET /runners` shows it (protocol, section 1b), with the number of its active runs. */
+/** A runner as `GET /runners` shows it (`docs/protocol.md`, section 1b), with the number of its active runs. */
 export function wireRunner(runner: RunnerRow, activeRuns: number): unknown {
   const { deregistered: _, tags, ...shown } = runner;
   const seconds = Math.max(0, (Date.now() - Date.parse(runner.last_heartbeat)) / 1_000);
@@ -132,7 +132,7 @@ export function offerOf(runner: RunnerRow): Offer {
   return { ...runner, tags: JSON.parse(runner.tags) as string[] };
 }
 
-/** The same identity has the same id in every coordinator of the first generation (protocol, section 2). */
+/** The same identity has the same id in every coordinator of the first generation (`docs/protocol.md`, section 2). */
 function runnerIdOf(hostname: string, projectDir: string, executorType: string): string {
   const digest = new Bun.CryptoHasher("sha256").update(`${hostname}:${projectDir}:${executorType}`).digest("hex");
   return `lnch_${digest.slice(0, 12)}`;

@@ -165,8 +165,9 @@ export class Registration {
   }
 
   /**
-   * The coordinator says that this identity is online. Nobody else on this machine has it, so the one that it means is dead: its id is taken up
-   * at once instead of waiting until it is called stale. The coordinator accepts the id on every call (`docs/protocol.md`, section 0).
+   * Reuses the id of an earlier process of this runner, which the coordinator still calls online. No other runner on
+   * this machine has this identity, so that process is dead. The coordinator accepts the id on every call
+   * (`docs/protocol.md`, section 0).
    */
   async #reuse(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
