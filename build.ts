@@ -1,4 +1,4 @@
-// `bun run build.ts` builds dist/agent-runner for this machine. Others import buildBinary for other targets and entry points.
+// `bun run build.ts` builds dist/agent-runner for this machine. buildBinary builds other targets and entry points.
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import packageJson from "./package.json" with { type: "json" };
@@ -6,15 +6,15 @@ import packageJson from "./package.json" with { type: "json" };
 const root = import.meta.dir;
 const inputsFile = join(root, "dist", ".inputs");
 
-/** Where the binary for this machine is built. */
+/** The binary for this machine. */
 export const binaryFile = join(root, "dist", process.platform === "win32" ? "agent-runner.exe" : "agent-runner");
 
 export interface BuildOptions {
-  /** Absolute; its folder is made. */
+  /** An absolute path. Its folder is made if it is missing. */
   readonly outfile: string;
   /** `bun-linux-arm64`, `bun-darwin-arm64`, `bun-windows-x64`, ...; this machine by default. */
   readonly target?: string;
-  /** The program, `src/main.ts` by default. */
+  /** `src/main.ts` by default. */
   readonly entrypoint?: string;
 }
 
@@ -26,15 +26,15 @@ export interface Built {
   readonly commit: string;
 }
 
-/** Compiles one executable. Throws with the bundler's words if it fails, or if it would have come out without bytecode. */
+/** Compiles one executable. Throws with the bundler's output if it fails or generates no bytecode. */
 export async function buildBinary(options: BuildOptions): Promise<Built> {
   const begun = performance.now();
   const { version } = packageJson;
   const commit = commitOfTree();
   mkdirSync(dirname(options.outfile), { recursive: true });
-  // An old program must not pass for the new one if this fails; and one that is running cannot be overwritten in place.
+  // Removes the old program: it must not pass for the new one, and a running one cannot be overwritten.
   rmSync(options.outfile, { force: true });
-  // Through the command, not Bun.build(): a failure to generate bytecode is only a line on stderr, with exit code 0.
+  // Uses the command, not Bun.build(), to see stderr: a failure to generate bytecode is a line there, with exit code 0.
   const bundler = Bun.spawn([process.execPath, "build", ...buildArguments(options, { version, commit })], {
     cwd: root,
     stdout: "pipe",
@@ -45,16 +45,16 @@ export async function buildBinary(options: BuildOptions): Promise<Built> {
     new Response(bundler.stdout).text(),
     new Response(bundler.stderr).text(),
   ]);
-  const said = `${out}${err}`;
-  if (exitCode !== 0 || /^error:|failed to generate bytecode/im.test(said)) {
+  const output = `${out}${err}`;
+  if (exitCode !== 0 || /^error:|failed to generate bytecode/im.test(output)) {
     rmSync(options.outfile, { force: true });
-    throw new Error(`building ${options.outfile} failed (exit code ${exitCode}):\n${said.trim()}`);
+    throw new Error(`Building ${options.outfile} failed (exit code ${exitCode}):\n${output.trim()}`);
   }
   const { size } = statSync(options.outfile);
   return { file: options.outfile, bytes: size, ms: performance.now() - begun, version, commit };
 }
 
-/** Builds `binaryFile` and writes down from what. */
+/** Builds `binaryFile` and records the hash of its sources. */
 export async function buildForThisMachine(): Promise<Built> {
   const inputs = hashOfInputs();
   rmSync(inputsFile, { force: true });
@@ -63,7 +63,7 @@ export async function buildForThisMachine(): Promise<Built> {
   return built;
 }
 
-/** Whether `binaryFile` was built from the files as they are now. */
+/** Whether `binaryFile` was built from the present sources. */
 export function isUpToDate(): boolean {
   try {
     return statSync(binaryFile).isFile() && readFileSync(inputsFile, "utf8") === hashOfInputs();
@@ -72,21 +72,21 @@ export function isUpToDate(): boolean {
   }
 }
 
-/** One line for people. */
 export function describeBuild({ file, bytes, ms, version, commit }: Built): string {
-  return `built ${file} (${version}, commit ${commit}): ${(bytes / 2 ** 20).toFixed(1)} MiB in ${(ms / 1000).toFixed(2)} s`;
+  const size = `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return `Built ${file} (${version}, commit ${commit}): ${size} in ${(ms / 1000).toFixed(2)} s`;
 }
 
 function buildArguments(options: BuildOptions, { version, commit }: { version: string; commit: string }): string[] {
   return [
     "--compile",
     "--minify",
-    // Bytecode halves the start-up time, and exists only for this format.
+    // Bytecode halves the start-up time. It needs this format.
     "--bytecode",
     "--format=esm",
-    // A part that is loaded by import() costs nothing until then; in one piece, its own imports would be loaded at every start.
+    // Loads a part with import() on use. In one piece, each start would load the part's own imports.
     "--splitting",
-    // Runners are started in folders that they were not made for: nothing found there may run or configure this program.
+    // Ignores the files of the folder that a runner starts in: they must neither run in this program nor configure it.
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",
     "--no-compile-autoload-tsconfig",
@@ -104,7 +104,7 @@ function buildArguments(options: BuildOptions, { version, commit }: { version: s
 }
 
 function commitOfTree(): string {
-  // A copy of these files without .git, inside another project's checkout, is not that project's commit.
+  // A copy without .git inside another project's checkout must not get that project's commit.
   if (git("rev-parse", "--show-prefix") !== "") return "unknown";
   const commit = git("rev-parse", "--short=12", "HEAD");
   if (commit === undefined) return "unknown";

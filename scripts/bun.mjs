@@ -1,6 +1,6 @@
-// `node scripts/bun.mjs <arguments of bun>`: finds or fetches the Bun that package.json pins, installs what bun.lock names,
-// and runs it. This is what makes `npm start` and `npm test` work on a machine that has only Node, or only some Bun; so it
-// runs under Node >= 18 and under any Bun, has no dependency, and says what it does on stderr only.
+// `node scripts/bun.mjs <arguments of bun>` finds or fetches the Bun that package.json pins, installs the dependencies
+// of bun.lock, and runs that Bun. It makes `npm start` and `npm test` work on a machine with only Node, or with another
+// Bun. So it runs under Node >= 18 and under any Bun, has no dependency, and writes its messages to stderr only.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -27,12 +27,11 @@ try {
 function pinnedVersion() {
   const { packageManager } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const match = /^bun@(\d+\.\d+\.\d+[^+]*)/.exec(packageManager ?? "");
-  if (match === null)
-    throw new Error(`package.json: packageManager must pin a Bun (bun@1.2.3), it says ${packageManager}`);
+  if (match === null) throw new Error(`package.json: packageManager must pin a Bun (bun@1.2.3), not ${packageManager}`);
   return match[1];
 }
 
-/** The path of a Bun of exactly the pinned version, or undefined. */
+/** The path of a Bun of exactly the pinned version; undefined without one. */
 function findBun() {
   if (process.versions.bun === pinnedVersion()) return process.execPath;
   const onPath = (process.env.PATH ?? "").split(delimiter).filter(Boolean);
@@ -45,8 +44,8 @@ function findBun() {
 }
 
 /**
- * The programs inside the platform packages of the npm package `bun`. Its own `.bin/bun` is only a stub where install scripts
- * are blocked. There may be several (glibc and musl, with and without AVX2): the one that runs here is right.
+ * The programs in the platform packages of the npm package `bun`. Its own `.bin/bun` is a stub if install scripts are
+ * blocked. There can be several (glibc and musl, with and without AVX2); one of them runs here.
  */
 function platformBuns(nodeModules) {
   const scope = join(nodeModules, "@oven");
@@ -61,47 +60,45 @@ function isPinned(path) {
   return status === 0 && stdout.trim() === pinnedVersion();
 }
 
-/** Puts the pinned Bun into `.tool` with npm, or with the Bun of another version that is running this. */
+/** Installs the pinned Bun into `.tool` with npm, or with the running Bun of another version. */
 function fetchBun() {
-  const wanted = `bun@${pinnedVersion()}`;
-  say(`fetching ${wanted} into .tool`);
+  const spec = `bun@${pinnedVersion()}`;
+  say(`Fetching ${spec} into .tool`);
   mkdirSync(toolFolder, { recursive: true });
-  // Without a package.json of its own the installers climb to the project's and would change that one.
+  // A package.json of its own keeps the installers from changing the project's.
   writeFileSync(join(toolFolder, "package.json"), '{ "private": true }\n');
-  const npm = run(
-    "npm",
-    ["i", "--prefix", ".tool", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", wanted],
-    { shell: windows },
-  );
+  const npm = run("npm", ["i", "--prefix", ".tool", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", spec], {
+    shell: windows,
+  });
   const found = npm.ok ? findBun() : undefined;
   if (found !== undefined) return found;
   let reasons = npm.output;
   if (process.versions.bun !== undefined) {
-    const bun = run(process.execPath, ["add", "--cwd", toolFolder, "--exact", "--ignore-scripts", wanted]);
+    const bun = run(process.execPath, ["add", "--cwd", toolFolder, "--exact", "--ignore-scripts", spec]);
     const foundByBun = bun.ok ? findBun() : undefined;
     if (foundByBun !== undefined) return foundByBun;
     reasons += `\n${bun.output}`;
   }
   throw new Error(
-    `could not fetch ${wanted}, which this project is built with. Is the npm registry reachable?\n` +
+    `Cannot fetch ${spec}, which builds this project. Is the npm registry reachable?\n` +
       `Or install it yourself (https://bun.sh) and put it on PATH.\n${reasons.trim()}`,
   );
 }
 
-/** The environment for Bun and its children: this very Bun is the first on PATH. */
+/** The environment for Bun and its children, with this Bun first on PATH. */
 function environmentWith(bun) {
-  // On Windows the variable may be spelled `Path`, and two spellings side by side leave it open which one counts.
+  // Windows may spell the variable `Path`, and with two spellings it is undefined which one counts.
   const name = Object.keys(process.env).find((key) => key.toUpperCase() === "PATH") ?? "PATH";
   return { ...process.env, [name]: [dirname(bun), process.env[name] ?? ""].filter(Boolean).join(delimiter) };
 }
 
-/** `bun install`, unless node_modules was made from this very bun.lock and package.json on this kind of machine. */
+/** Runs `bun install`, unless node_modules matches bun.lock, package.json and this kind of machine. */
 function installDependencies(bun, env) {
   const hash = createHash("sha256").update(`${process.platform} ${process.arch}\n`);
   for (const name of ["bun.lock", "package.json"]) hash.update(readFileSync(join(root, name)));
   const stamp = hash.digest("hex");
   if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
-  say("installing dependencies");
+  say("Installing dependencies");
   const { ok, output } = run(bun, ["install", "--frozen-lockfile"], { env });
   if (!ok) throw new Error(`bun install --frozen-lockfile failed:\n${output}`);
   mkdirSync(dirname(stampFile), { recursive: true });

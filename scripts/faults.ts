@@ -1,5 +1,5 @@
-// `bun run faults`: every fault trial in full. It ends with the table of docs/reliability.md; exit code 1 where something was lost, duplicated or
-// left behind, 2 where what was typed is wrong, 130 where it was interrupted (nothing is left running then).
+// `bun run faults` runs every fault trial in full and prints the table of docs/reliability.md. Its help lists the exit
+// codes.
 import { writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import { parseArgs } from "node:util";
@@ -12,15 +12,15 @@ import { verdictOf } from "../tests/faults/verdict.ts";
 const PROGRESS_MS = 10_000;
 const HELP = `Usage: bun run faults [options]
 
-Tries everything that may happen to a runner, in full; it takes about an hour on two cores. Nothing outside this machine is reached, and
-nothing of yours is touched: each trial has a home, a coordinator and ports of its own.
+Injects faults into a runner and counts runs that are lost or duplicated, and leftovers. The full form takes about an
+hour on two cores. Each trial has its own home, coordinator and ports; it reaches nothing outside this machine.
 
 Options:
-  --quick       the short form, which is part of the gate (two minutes)
-  --only NAME   only this trial; may be given several times
-  --seed N      replays: the schedule of this seed alone; the random numbers of the other trials begin there
-  --json FILE   writes the results, all complaints and the machine to FILE
-  --help        this text
+  --quick       Run the short form (two minutes), which is part of the gate
+  --only NAME   Run this trial only; can be repeated
+  --seed N      Replay the schedule of this seed; the other trials start their random numbers here
+  --json FILE   Write results, complaints and the machine to FILE
+  --help        Show this help
 
 Trials:
 ${TRIALS.map(({ name, fault }) => `  ${name.padEnd(19)} ${fault}`).join("\n")}
@@ -30,7 +30,11 @@ Examples:
   bun run faults --only outage --only soak --json results.json
   bun run faults --only schedules --seed 137
 
-Exit code: 0 nothing was lost, duplicated or left behind; 1 something was; 2 a fault in what was typed; 130 interrupted.
+Exit codes:
+  0    Nothing was lost, duplicated or left behind
+  1    Something was
+  2    A mistake in the command line
+  130  Interrupted; everything that was started has ended
 `;
 
 interface Row extends TrialResult {
@@ -39,30 +43,30 @@ interface Row extends TrialResult {
   readonly seconds: number;
 }
 
-interface Wishes {
-  readonly kind: "wishes";
+interface Request {
+  readonly kind: "request";
   readonly trials: readonly Trial[];
   readonly isQuick: boolean;
   readonly seed: number | null;
   readonly json: string | null;
 }
 
-const typed = readCommandLine();
-switch (typed.kind) {
+const commandLine = readCommandLine();
+switch (commandLine.kind) {
   case "help":
     process.stdout.write(HELP);
     break;
   case "wrong":
-    process.stderr.write(`${typed.why}\nbun run faults --help shows what there is.\n`);
+    process.stderr.write(`${commandLine.reason}\nSee bun run faults --help\n`);
     process.exitCode = 2;
     break;
-  case "wishes":
-    process.exitCode = (await tryAll(typed)) ? 0 : 1;
+  case "request":
+    process.exitCode = (await tryAll(commandLine)) ? 0 : 1;
 }
 
-type Typed = Wishes | { readonly kind: "help" } | { readonly kind: "wrong"; readonly why: string };
+type CommandLine = Request | { readonly kind: "help" } | { readonly kind: "wrong"; readonly reason: string };
 
-function readCommandLine(): Typed {
+function readCommandLine(): CommandLine {
   try {
     const options = {
       quick: { type: "boolean" },
@@ -74,25 +78,25 @@ function readCommandLine(): Typed {
     const { quick = false, only = [], seed, json, help } = parseArgs({ options, allowPositionals: false }).values;
     if (help) return { kind: "help" };
     const unknown = only.find((wanted) => TRIALS.every(({ name }) => name !== wanted));
-    if (unknown !== undefined) return { kind: "wrong", why: `There is no trial ${JSON.stringify(unknown)}.` };
+    if (unknown !== undefined) return { kind: "wrong", reason: `There is no trial ${JSON.stringify(unknown)}` };
     if (seed !== undefined && !/^\d{1,9}$/.test(seed))
-      return { kind: "wrong", why: `--seed takes a whole number, not ${JSON.stringify(seed)}.` };
+      return { kind: "wrong", reason: `--seed: ${JSON.stringify(seed)} is not a whole number` };
     const trials = only.length === 0 ? TRIALS : TRIALS.filter(({ name }) => only.includes(name));
     return {
-      kind: "wishes",
+      kind: "request",
       trials,
       isQuick: quick,
       seed: seed === undefined ? null : Number(seed),
       json: json ?? null,
     };
   } catch (error) {
-    return { kind: "wrong", why: error instanceof Error ? error.message : String(error) };
+    return { kind: "wrong", reason: error instanceof Error ? error.message : String(error) };
   }
 }
 
-async function tryAll({ trials, isQuick, seed, json }: Wishes): Promise<boolean> {
+async function tryAll({ trials, isQuick, seed, json }: Request): Promise<boolean> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => leave(signal));
-  // All is on loopback, whatever proxy this machine has.
+  // Keeps loopback calls away from a proxy of this machine.
   for (const name of ["NO_PROXY", "no_proxy"]) process.env[name] = "127.0.0.1,localhost,::1";
   if (process.env["AGENT_RUNNER_BINARY"] === undefined && !isUpToDate())
     console.log(describeBuild(await buildForThisMachine()));
@@ -118,7 +122,7 @@ async function tryOne({ name, fault, run }: Trial, isQuick: boolean, seed: numbe
     console.log(`   ${line} (${seconds()} s)`);
   };
   const result = await run({ isQuick, seed, onProgress }).catch((error: unknown): TrialResult => ({
-    verdict: verdictOf(0, { lost: [`it broke off: ${String(error)}`] }),
+    verdict: verdictOf(0, { lost: [`the trial broke off: ${String(error)}`] }),
     tried: "nothing",
     notes: [],
   }));
@@ -147,11 +151,12 @@ function tableOf(rows: readonly Row[]): string {
 function describeMachine(): string {
   const version = Bun.spawnSync([BINARY, "--version"]).stdout.toString().trim();
   const [{ model } = { model: "unknown processor" }] = cpus();
-  return `${version} on ${process.platform} ${release()} ${process.arch}, ${cpus().length} x ${model}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const hardware = `${cpus().length} x ${model}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  return `${version} on ${process.platform} ${release()} ${process.arch}, ${hardware}`;
 }
 
 function leave(signal: NodeJS.Signals): void {
-  console.error(`interrupted by ${signal}: ending what the trials have started`);
+  console.error(`Interrupted by ${signal}: ending all processes of the trials`);
   abandonAll();
   process.exit(130);
 }

@@ -1,17 +1,17 @@
-// Runs under Node >= 18 and under Bun, before anything is installed: no dependency, no TypeScript.
+// Runs before anything is installed, under Node >= 18 and under Bun: no dependency, no TypeScript.
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 
 const SAME_SIGNAL_MS = 1000;
-const LOOK_FOR_PARENT_MS = 500;
+const CHECK_PARENT_EVERY_MS = 500;
 
 /**
- * Runs `command` in this process's place: same terminal, same process group. Resolves with the exit code to leave with
- * (128 + the signal's number where a signal ended it); rejects where the command cannot be started.
+ * Runs `command` in place of this process, in the same terminal and process group. Resolves to the exit code, which is
+ * 128 plus the signal's number after a signal. Rejects if the command cannot start.
  *
- * A terminal gives Ctrl-C to the whole group, so the child has it already and is not told again: programs take a second
- * SIGINT for "at once". A signal sent to this process alone is passed on, once, however many of the parents (npm, this
- * one) pass it on to us. In no case does this process end before its child.
+ * A terminal sends Ctrl+C to the whole group, so the child already has it. It is not passed on: programs take a second
+ * SIGINT for "at once". A signal to this process alone is passed on once, however many parents send it. This process
+ * never ends before its child.
  */
 export function runForeground(command, args, options = {}) {
   return new Promise((resolve, reject) => {
@@ -39,13 +39,14 @@ function listen(passOn) {
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, onSignal);
-  // `npm start` has a shell between npm and us. SIGTERM to npm ends both and reaches nobody else: the program would go on alone.
+  // `npm start` runs a shell between npm and this process. SIGTERM to npm ends those two only, so this process must
+  // notice the end of its parent.
   const parent = process.ppid;
   const orphaned = setInterval(() => {
     if (process.env.npm_lifecycle_event === undefined || process.ppid === parent) return;
     clearInterval(orphaned);
     passOn("SIGTERM");
-  }, LOOK_FOR_PARENT_MS);
+  }, CHECK_PARENT_EVERY_MS);
   return () => {
     clearInterval(orphaned);
     for (const signal of signals) process.removeListener(signal, onSignal);

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { GATE_MARKER } from "./left-behind.ts";
+import { GATE_MARKER } from "./step-leftovers.ts";
 
 /**
- * What the commands of the gate see: this environment without the user's own settings (a test must never reach a coordinator or a
- * provider that happens to be configured on the machine), with state, configuration and data under `scratch`, and with loopback
- * outside any proxy.
+ * The environment for the commands of the gate. Leaves out the user's settings: a test must never reach a coordinator
+ * or a provider that is configured on this machine. Puts state, configuration and data under `scratch`, and takes
+ * loopback out of any proxy.
  */
 export function gateEnvironment(
   scratch: string,
@@ -15,7 +15,7 @@ export function gateEnvironment(
     if (value !== undefined && !isDropped(name)) env[name] = value;
   }
   for (const kind of ["STATE", "CONFIG", "DATA"]) env[`XDG_${kind}_HOME`] = join(scratch, `xdg-${kind.toLowerCase()}`);
-  // One spelling wins over the other in some programs: both get the union.
+  // Gives both spellings the union: some programs prefer one, some the other.
   const direct = [env.NO_PROXY, env.no_proxy, "127.0.0.1,localhost,::1"].filter(Boolean).join(",");
   return { ...env, [GATE_MARKER]: scratch, NO_PROXY: direct, no_proxy: direct, NO_COLOR: "1" };
 }
@@ -26,7 +26,7 @@ const DROPPED = new Set([
   "POLL_TIMEOUT",
   "HEARTBEAT_INTERVAL",
   "ADDITIONAL_DEMANDS",
-  // These change what Bun does, and every program compiled with it; the last one how the counts of `bun test` look.
+  // These change Bun and every program compiled with it. FORCE_COLOR changes the counts of `bun test`.
   "BUN_OPTIONS",
   "BUN_BE_BUN",
   "NODE_ENV",

@@ -1,26 +1,26 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { endLeftBehind } from "./left-behind.ts";
+import { endLeftovers } from "./step-leftovers.ts";
 
 export interface Tally {
   passed: number;
   failed: number;
 }
 
-/** One step of the gate: a command that must end with 0. */
+/** One step of the gate: a command that must exit with 0. */
 export interface Step {
   readonly name: string;
   readonly command: readonly string[];
   readonly cwd: string;
   readonly env: Record<string, string>;
-  /** The command gets SIGTERM then, SIGKILL ten seconds later, and has failed. */
+  /** The time limit. The command then gets SIGTERM, SIGKILL ten seconds later, and has failed. */
   readonly deadlineMs: number;
   readonly prepare?: () => void;
-  /** What stdout and stderr together must contain. */
+  /** A pattern that stdout and stderr together must match. */
   readonly expected?: RegExp;
-  /** How many things the step counts for, from its exit code and output; by default it counts for one. */
+  /** Counts from exit code and output; by default a step counts as one. */
   readonly tally?: (exitCode: number, output: string) => Tally;
-  /** How long what it has started may take to end after it; some seconds by default. */
+  /** The time for its processes to end after the command; some seconds by default. */
   readonly graceMs?: number;
 }
 
@@ -28,16 +28,17 @@ const KILL_AFTER_MS = 10_000;
 let steps = 0;
 
 /**
- * Runs the step, prints its heading and duration, and its output if something failed. `scratch` takes the output file, and is the mark of
- * what the step has started: what it leaves behind is ended, and a failure. Throws once `interrupted` has fired and the command has ended.
+ * Runs the step, prints its heading and duration, and its output after a failure. `scratch` is the folder of the output
+ * file, and the mark of the step's processes: leftovers are ended and are a failure. Throws after the command if
+ * `interrupted` has fired.
  */
 export async function runStep(step: Step, scratch: string, interrupted: AbortSignal): Promise<Tally> {
   console.log(`\n== ${step.name}`);
   const begun = performance.now();
   const { exitCode, output } = await execute(step, join(scratch, `step-${++steps}.txt`), interrupted);
-  const leftBehind = await endLeftBehind(scratch, step.graceMs);
+  const leftovers = await endLeftovers(scratch, step.graceMs);
   interrupted.throwIfAborted();
-  const complaint = complaintOf(step, exitCode, output, leftBehind);
+  const complaint = complaintOf(step, exitCode, output, leftovers);
   const succeeded = exitCode === 0 && complaint === undefined;
   const tally = step.tally?.(exitCode, output) ?? { passed: succeeded ? 1 : 0, failed: succeeded ? 0 : 1 };
   if (!succeeded && tally.failed === 0) tally.failed = 1;
@@ -52,17 +53,14 @@ function complaintOf(
   { expected }: Step,
   exitCode: number,
   output: string,
-  leftBehind: readonly string[],
+  leftovers: readonly string[],
 ): string | undefined {
   if (exitCode !== 0) return undefined;
-  if (expected?.test(output) === false) return `output does not match ${expected}`;
-  return leftBehind.length === 0 ? undefined : `processes were left behind, and ended: ${leftBehind.join("; ")}`;
+  if (expected?.test(output) === false) return `the output does not match ${expected}`;
+  return leftovers.length === 0 ? undefined : `leftovers were ended: ${leftovers.join("; ")}`;
 }
 
-/**
- * Output goes to a file, not to a pipe: a process left behind would hold a pipe open, and the gate would wait for it instead
- * of ending.
- */
+/** Writes the output to a file: leftovers would hold a pipe open, and the gate would wait for them. */
 async function execute(
   step: Step,
   outputFile: string,
@@ -81,7 +79,7 @@ async function execute(
       signal: interrupted,
     });
     const term = setTimeout(() => {
-      overdue = `\nstopped: it had not ended after ${step.deadlineMs / 1000} s\n`;
+      overdue = `\nStopped after ${step.deadlineMs / 1000} s, its time limit\n`;
       child.kill("SIGTERM");
     }, step.deadlineMs);
     const kill = setTimeout(() => child.kill("SIGKILL"), step.deadlineMs + KILL_AFTER_MS);
@@ -90,7 +88,7 @@ async function execute(
     clearTimeout(kill);
     return { exitCode: overdue === "" ? exitCode : exitCode || 1, output: readFileSync(outputFile, "utf8") + overdue };
   } catch (error) {
-    return { exitCode: 1, output: `could not be started: ${String(error)}` };
+    return { exitCode: 1, output: `Cannot start the command: ${String(error)}` };
   } finally {
     closeSync(fd);
   }

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs agent-runner: finds out the platform, downloads the archive of a release, checks it, and puts the program into a folder of yours.
-#   sh install.sh [--version VERSION] [--dir DIR]
-# Needs curl or wget, tar, and sha256sum or shasum; no root. AGENT_RUNNER_RELEASES_URL names another place to download from.
+# Installs agent-runner: downloads the release for this platform, checks its sum, and copies the program into DIR.
+#   sh install.sh [--version VERSION] [--dir DIR]      (default DIR: ~/.local/bin)
+# Needs curl or wget, tar, and sha256sum or shasum; no root. AGENT_RUNNER_RELEASES_URL overrides the download URL.
 set -eu
 
-# Both are filled in when a release is made.
+# scripts/release.ts fills in both.
 version='@VERSION@'
 releases='@RELEASES_URL@'
 dir="${HOME:-}/.local/bin"
@@ -33,9 +33,9 @@ while [ $# -gt 0 ]; do
   esac
 done
 releases=${AGENT_RUNNER_RELEASES_URL:-$releases}
-case $releases in @*) fail 'this copy was not made by a release: set AGENT_RUNNER_RELEASES_URL' ;; esac
-case $version in @*) fail 'this copy was not made by a release: say --version' ;; esac
-[ "$dir" != /.local/bin ] || fail 'HOME is not set: say --dir'
+case $releases in @*) fail 'this copy is not from a release: set AGENT_RUNNER_RELEASES_URL' ;; esac
+case $version in @*) fail 'this copy is not from a release: use --version' ;; esac
+[ "$dir" != /.local/bin ] || fail 'HOME is not set: use --dir'
 
 is_musl() {
   ! [ -e /lib64/ld-linux-x86-64.so.2 ] && ! [ -e /lib/ld-linux-aarch64.so.1 ] && ls /lib/ld-musl-* >/dev/null 2>&1
@@ -56,11 +56,11 @@ platform() {
       printf 'linux-%s%s' "$arch" "$suffix"
       ;;
     Darwin)
-      # A shell under Rosetta says x86_64 on a machine that is not.
+      # A shell under Rosetta reports x86_64 on an arm64 machine.
       if [ "$(sysctl -n sysctl.proc_translated 2>/dev/null || echo 0)" = 1 ]; then arch=arm64; fi
       printf 'darwin-%s' "$arch"
       ;;
-    *) fail "there is no installation by this script for $system: unpack the archive of the release by hand" ;;
+    *) fail "this script does not support $system: unpack the archive of the release by hand" ;;
   esac
 }
 
@@ -70,7 +70,7 @@ download() {
   elif command -v wget >/dev/null 2>&1; then
     wget -q -O "$2" "$1"
   else
-    fail 'neither curl nor wget is there to download with'
+    fail 'curl or wget is needed for the download'
   fi || fail "cannot download $1"
 }
 
@@ -79,7 +79,7 @@ if command -v sha256sum >/dev/null 2>&1; then
 elif command -v shasum >/dev/null 2>&1; then
   sum_of() { shasum -a 256 "$1" | cut -d ' ' -f 1; }
 else
-  fail 'neither sha256sum nor shasum is there to check the download with'
+  fail 'sha256sum or shasum is needed to check the download'
 fi
 
 platform=$(platform)
@@ -93,17 +93,17 @@ expected=$(awk -v file="$name.tar.gz" '$2 == file { print $1 }' "$scratch/SHA256
 [ -n "$expected" ] || fail "release $version has no archive for $platform"
 download "$releases/v$version/$name.tar.gz" "$scratch/archive.tar.gz"
 actual=$(sum_of "$scratch/archive.tar.gz")
-[ "$actual" = "$expected" ] || fail "the download is damaged or was changed: its SHA-256 is $actual, not $expected"
+[ "$actual" = "$expected" ] || fail "the download is damaged or has been changed: its SHA-256 is $actual, not $expected"
 
 tar -xzf "$scratch/archive.tar.gz" -C "$scratch"
 if ! "$scratch/$name/agent-runner" --version >/dev/null; then
-  case $platform in *-musl*) fail "the program for $platform does not run here: it needs libstdc++ (Alpine: apk add libstdc++)" ;; esac
+  case $platform in *-musl*) fail "the program for $platform needs libstdc++ (Alpine: apk add libstdc++)" ;; esac
   fail "the program for $platform does not run on this machine"
 fi
 mkdir -p "$dir"
-# Beside the old one and then over it: a program that is running is not written into.
+# Copies beside the old program and then renames: a running program cannot be overwritten.
 cp "$scratch/$name/agent-runner" "$dir/.agent-runner.new"
 chmod 755 "$dir/.agent-runner.new"
 mv -f "$dir/.agent-runner.new" "$dir/agent-runner"
-printf 'installed %s\n' "$("$dir/agent-runner" --version) in $dir"
-case :$PATH: in *":$dir:"*) ;; *) printf '%s\n' "$dir is not in your PATH: add it, or call $dir/agent-runner" ;; esac
+printf 'Installed %s\n' "$("$dir/agent-runner" --version) in $dir"
+case :$PATH: in *":$dir:"*) ;; *) printf '%s\n' "$dir is not on your PATH: add it, or call $dir/agent-runner" ;; esac

@@ -1,9 +1,9 @@
 #!/bin/sh
-# From the archive to a service that survives reboots, on a bare Debian in an emulated machine: installed by install.sh, restarted, killed, hung,
-# rebooted and cut off from its power with runs in flight, and seen by a Prometheus.
+# Tries a release on a bare Debian in an emulated machine: install.sh, a service, restarts, kills, hangs, reboots and a
+# power cut with runs in flight, watched by a Prometheus.
 #   sudo sh scripts/machine-trial.sh [RELEASE_FOLDER [WORK_FOLDER]]
-# Needs Debian's debootstrap, qemu-system-x86, e2fsprogs and prometheus, and `bun run release` before. Takes minutes; an unpacked Debian that is
-# in the work folder from the time before is used again. No part of the gate, which has to pass without root.
+# Needs Debian's debootstrap, qemu-system-x86, e2fsprogs and prometheus, and a release from `bun run release`. Takes
+# minutes, and reuses an unpacked Debian in the work folder. Not part of the gate, which must pass without root.
 set -eu
 
 url=http://127.0.0.1:8765
@@ -15,8 +15,8 @@ if [ "${1:-}" != --in-machine ]; then
   work=${2:-$(mktemp -d)}
   [ $# -ge 2 ] || trap 'rm -rf "$work"' EXIT
   if ! [ -e "$work/debian" ]; then
-    debootstrap --variant=minbase --include=systemd-sysv,dbus,dbus-user-session,libpam-systemd,udev,procps,curl,initramfs-tools,linux-image-cloud-amd64 \
-      bookworm "$work/unpacking"
+    packages=systemd-sysv,dbus,dbus-user-session,libpam-systemd,udev,procps,curl,initramfs-tools,linux-image-cloud-amd64
+    debootstrap --variant=minbase --include="$packages" bookworm "$work/unpacking"
     mv "$work/unpacking" "$work/debian"
   fi
   debian=$work/debian
@@ -27,11 +27,13 @@ if [ "${1:-}" != --in-machine ]; then
   cp "$release/SHA256SUMS" "$release/agent-runner-$version-linux-x64.tar.gz" "$debian/srv/release/v$version/"
   cp "$0" "$debian/srv/trial.sh"
   cp "$deploy/prometheus/alerts.yml" "$debian/srv/prometheus/"
-  sed 's/scrape_interval: .*/scrape_interval: 1s/' "$deploy/prometheus/prometheus.yml" >"$debian/srv/prometheus/prometheus.yml"
+  sed 's/scrape_interval: .*/scrape_interval: 1s/' "$deploy/prometheus/prometheus.yml" \
+    >"$debian/srv/prometheus/prometheus.yml"
   cp "$(command -v prometheus)" "$debian/usr/local/bin/prometheus"
   cat >"$debian/etc/systemd/system/prometheus.service" <<'UNIT'
 [Service]
-ExecStart=/usr/local/bin/prometheus --config.file=/srv/prometheus/prometheus.yml --storage.tsdb.path=/var/lib/prometheus --web.listen-address=127.0.0.1:9090
+ExecStart=/usr/local/bin/prometheus --config.file=/srv/prometheus/prometheus.yml \
+  --storage.tsdb.path=/var/lib/prometheus --web.listen-address=127.0.0.1:9090
 [Install]
 WantedBy=multi-user.target
 UNIT
@@ -44,14 +46,15 @@ TTYPath=/dev/ttyS0
 [Install]
 WantedBy=multi-user.target
 UNIT
-  for unit in prometheus trial; do ln -sf "../$unit.service" "$debian/etc/systemd/system/multi-user.target.wants/$unit.service"; done
+  wants=$debian/etc/systemd/system/multi-user.target.wants
+  for unit in prometheus trial; do ln -sf "../$unit.service" "$wants/$unit.service"; done
   ln -sf /dev/null "$debian/etc/systemd/system/serial-getty@ttyS0.service"
   rm -f "$work/disk" && mke2fs -q -t ext4 -d "$debian" "$work/disk" 4G
   timeout --signal=KILL 900 qemu-system-x86_64 -machine q35 -cpu max -smp 2 -m 2048 -nographic -nic none \
     -drive "file=$work/disk,format=raw,if=virtio,cache=unsafe" -kernel "$debian/vmlinuz" -initrd "$debian/initrd.img" \
     -append "root=/dev/vda rw console=ttyS0 quiet loglevel=1 systemd.show_status=0" </dev/null | tee "$work/console" |
-    sed -un 's/\r//g; s/.*trial: //p' | tee "$work/said" || true
-  grep -q '^all passed$' "$work/said"
+    sed -un 's/\r//g; s/.*trial: //p' | tee "$work/results" || true
+  grep -q '^all passed$' "$work/results"
   exit
 fi
 
@@ -62,9 +65,9 @@ say() { echo "trial: $*"; }
 check() {
   what=$1
   shift
-  if "$@" >"$notes/said" 2>&1; then say "ok      $what"; else
+  if "$@" >"$notes/output" 2>&1; then say "ok      $what"; else
     say "FAILED  $what"
-    sed 's/^/trial:         /' "$notes/said"
+    sed 's/^/trial:         /' "$notes/output"
     touch "$notes/failed"
   fi
 }
@@ -87,29 +90,34 @@ submit() {
 }
 executors() { pgrep -u agents -f 'exec-builtin test-executor' | sort | tr '\n' ' '; }
 seen() { curl -sG --data-urlencode "query=$1" http://127.0.0.1:9090/api/v1/query | grep -q '"value"'; }
-as_agents() { setpriv --reuid=agents --regid=agents --init-groups env HOME=/home/agents XDG_RUNTIME_DIR="/run/user/$(id -u agents)" "$@"; }
+as_agents() {
+  setpriv --reuid=agents --regid=agents --init-groups \
+    env HOME=/home/agents XDG_RUNTIME_DIR="/run/user/$(id -u agents)" "$@"
+}
 users_runner() { [ "$(as_agents systemctl --user show mine -p StatusText --value)" = 'Taking runs' ]; }
 
 bare_machine() {
   useradd --create-home agents
   install -d -o agents /srv/project
   check "install.sh" sh /srv/release/install.sh --dir /usr/local/bin
-  check "service install --system" agent-runner service install --system --run-as agents --up -x test-executor -p /srv/project --drain-timeout 20s --metrics 127.0.0.1:9464
-  check "it is active and takes runs" takes_runs
-  check "systemd finds nothing wrong with it" systemd-analyze verify agent-runner.service
+  check "service install --system" agent-runner service install --system --run-as agents --up \
+    -x test-executor -p /srv/project --drain-timeout 20s --metrics 127.0.0.1:9464
+  check "the service is active and takes runs" takes_runs
+  check "systemd-analyze accepts the unit" systemd-analyze verify agent-runner.service
   check "the environment file is private" test "$(stat -c '%a %U' /etc/agent-runner/agent-runner.env)" = '600 root'
 
   run=$(submit '!sleep 10s')
   before=$(shows MainPID) agents=$(executors)
   check "systemctl restart with a run in flight" systemctl restart agent-runner
-  check "another runner, the same executor" test "$(shows MainPID)" != "$before" -a "$(executors)" = "$agents" -a -n "$agents"
-  check "its run completes" soon run_is "$run" completed
+  check "another runner" test "$(shows MainPID)" != "$before"
+  check "the same executor" test "$(executors)" = "$agents" -a -n "$agents"
+  check "the run completes" soon run_is "$run" completed
   check "Prometheus sees the runner" soon seen 'up{job="agent-runner"} == 1'
 
   run=$(submit '!sleep 15s')
   kill -KILL "$(shows MainPID)"
-  check "a runner that is killed is started again" soon is NRestarts 1
-  check "and its run completes" soon run_is "$run" completed
+  check "a killed runner is restarted" soon is NRestarts 1
+  check "its run completes" soon run_is "$run" completed
 
   mkdir -p /run/systemd/system/agent-runner.service.d
   printf '[Service]\nWatchdogSec=4\n' >/run/systemd/system/agent-runner.service.d/watchdog.conf
@@ -119,14 +127,15 @@ bare_machine() {
   run=$(submit '!sleep 30s')
   hung=$(shows MainPID)
   kill -STOP "$hung"
-  check "a runner that hangs is ended by the watchdog" soon test ! -e "/proc/$hung"
-  check "and its run completes" soon run_is "$run" completed
+  check "the watchdog ends a hung runner" soon test ! -e "/proc/$hung"
+  check "its run completes" soon run_is "$run" completed
 
   loginctl enable-linger agents
   soon test -S "/run/user/$(id -u agents)/systemd/private"
   install -d -o agents /home/agents/mine
-  check "service install of a user" as_agents agent-runner service install --name mine -x test-executor -c "$url" -p /home/agents/mine
-  check "it takes runs" soon users_runner
+  check "service install of a user" as_agents agent-runner service install --name mine -x test-executor \
+    -c "$url" -p /home/agents/mine
+  check "the user's service takes runs" soon users_runner
 
   submit '!sleep 8s' >"$notes/short"
   submit '!sleep 10m' >"$notes/long"
@@ -135,10 +144,10 @@ bare_machine() {
 }
 
 after_reboot() {
-  check "both services are back by themselves" takes_runs
-  check "the user's, too" soon users_runner
-  check "a reboot has waited for the run that had time to end" run_is "$(cat "$notes/short")" completed
-  check "and stopped the other" run_is "$(cat "$notes/long")" stopped
+  check "the service has started by itself" takes_runs
+  check "the user's service, too" soon users_runner
+  check "the reboot waited for the short run" run_is "$(cat "$notes/short")" completed
+  check "the reboot stopped the long run" run_is "$(cat "$notes/long")" stopped
   check "service uninstall of a user" as_agents agent-runner service uninstall --name mine
   check "Prometheus sees the runner" soon seen 'up{job="agent-runner"} == 1'
   submit '!sleep 10m' >"$notes/once"
@@ -150,16 +159,16 @@ after_reboot() {
 }
 
 after_power_cut() {
-  check "the service is back by itself" takes_runs
-  check "the run that was cut off is reported failed" soon run_is "$(cat "$notes/once")" failed
+  check "the service has started by itself" takes_runs
+  check "the run in flight is reported failed" soon run_is "$(cat "$notes/once")" failed
   say "        because: $(field "$(cat "$notes/once")" error)"
-  check "the other, too" soon run_is "$(cat "$notes/twice")" failed
-  check "and its second attempt completes" soon run_is "$(field "$(cat "$notes/twice")" retried_by)" completed
-  check "Prometheus sees how they ended" soon seen 'sum(agent_runner_runs_total{outcome="vanished"}) == 2'
+  check "the other run, too" soon run_is "$(cat "$notes/twice")" failed
+  check "the retry completes" soon run_is "$(field "$(cat "$notes/twice")" retried_by)" completed
+  check "Prometheus sees both outcomes" soon seen 'sum(agent_runner_runs_total{outcome="vanished"}) == 2'
   check "service status" agent-runner service status --system
   check "service logs" sh -c 'agent-runner service logs --system | grep -q "Runner started"'
   check "service uninstall" agent-runner service uninstall --system
-  check "nothing of it is left" is LoadState not-found
+  check "systemd has no such unit" is LoadState not-found
   [ -e "$notes/failed" ] || say "all passed"
   systemctl poweroff
 }

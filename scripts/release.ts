@@ -1,8 +1,8 @@
-// `bun run release` makes everything that a release is made of in dist/release: an archive for each platform, SHA256SUMS, an SBOM.
-//   --trial        from a tree with changes, without a section in the CHANGELOG
-//   --only A,B     only these platforms (linux-x64, ...)
-//   --releases-url URL   where install.sh downloads from by itself
-//   --verify       makes it all twice, and fails where two archives differ in a byte
+// `bun run release` makes a release in dist/release: an archive for each platform, SHA256SUMS, an SBOM, install.sh.
+//   --trial              Accept a tree with changes and a missing section in the CHANGELOG
+//   --only A,B           Make these platforms only (linux-x64, ...)
+//   --releases-url URL   Let install.sh download from URL
+//   --verify             Make everything twice and fail if two files differ in a byte
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -16,8 +16,8 @@ import { textEntries } from "./release/text-entries.ts";
 import { zip } from "./release/zip-archive.ts";
 
 /**
- * Platform in the archive's name, target of the compiler. x64 is the baseline runtime everywhere, which needs no AVX2 (but SSE4.2): one archive
- * for all processors, and in Bun 1.4 both runtimes are the same bytes.
+ * The compiler's target for each platform. x64 uses the baseline runtime, which needs SSE4.2 but no AVX2: one archive
+ * serves all processors. In Bun 1.4 both runtimes are the same bytes.
  */
 const PLATFORMS: Readonly<Record<string, string>> = {
   "linux-x64": "bun-linux-x64-baseline",
@@ -45,7 +45,7 @@ const { values: flags } = parseArgs({
 
 const faults = flags.trial === true ? [] : releaseFaults();
 if (faults.length > 0) {
-  console.error(`no release of ${version}:\n  ${faults.join("\n  ")}\n(--trial makes one all the same)`);
+  console.error(`Cannot release ${version}:\n  ${faults.join("\n  ")}\n(--trial makes one all the same)`);
   process.exit(1);
 }
 const out = join(root, "dist", "release");
@@ -56,12 +56,12 @@ if (flags.verify === true) {
   rmSync(join(root, "dist", "release-again"), { recursive: true });
   console.log(
     differing.length === 0
-      ? `${made.length} files came out the same twice`
-      : `not the same twice: ${differing.join(", ")}`,
+      ? `${made.length} files are the same in both builds`
+      : `These differ between two builds: ${differing.join(", ")}`,
   );
   if (differing.length > 0) process.exit(1);
 }
-console.log(`made in ${out}:\n${readFileSync(join(out, "SHA256SUMS"), "utf8").trimEnd()}`);
+console.log(`Made in ${out}:\n${readFileSync(join(out, "SHA256SUMS"), "utf8").trimEnd()}`);
 
 function releaseFaults(): string[] {
   const status = git("status", "--porcelain");
@@ -92,7 +92,8 @@ async function makeRelease(folder: string): Promise<Made[]> {
   let commit = "";
   for (const platform of only) {
     const target = PLATFORMS[platform];
-    if (target === undefined) throw new Error(`there is no platform ${platform}: ${Object.keys(PLATFORMS).join(", ")}`);
+    if (target === undefined)
+      throw new Error(`There is no platform ${platform}; there are ${Object.keys(PLATFORMS).join(", ")}`);
     const isWindows = platform.startsWith("windows");
     const program = isWindows ? "agent-runner.exe" : "agent-runner";
     const outfile = join(folder, "build", program);
@@ -107,9 +108,8 @@ async function makeRelease(folder: string): Promise<Made[]> {
       `${name}.${isWindows ? "zip" : "tar.gz"}`,
       isWindows ? zip(entries, mtimeSeconds) : tarGz(entries, mtimeSeconds),
     );
-    console.log(
-      `${name}: ${(built.bytes / 2 ** 20).toFixed(1)} MiB, packed ${((Bun.file(join(folder, files.at(-1)?.name ?? "")).size ?? 0) / 2 ** 20).toFixed(1)} MiB`,
-    );
+    const packedBytes = Bun.file(join(folder, files.at(-1)?.name ?? "")).size;
+    console.log(`${name}: ${inMebibytes(built.bytes)}, packed ${inMebibytes(packedBytes)}`);
   }
   rmSync(join(folder, "build"), { recursive: true, force: true });
   put(
@@ -120,6 +120,10 @@ async function makeRelease(folder: string): Promise<Made[]> {
   put("install.sh", Buffer.from(installer.replace("@RELEASES_URL@", flags["releases-url"] ?? "@RELEASES_URL@")));
   writeFileSync(join(folder, "SHA256SUMS"), files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join(""));
   return files;
+}
+
+function inMebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
 
 function git(...args: string[]): string {

@@ -1,4 +1,5 @@
-// `bun run scripts/settings-reference.ts` writes docs/configuration.md: every setting, from the schema that parses it and the table of --help.
+// `bun run scripts/settings-reference.ts` writes docs/configuration.md from the settings' schemas and the table of
+// --help.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type * as v from "valibot";
@@ -8,23 +9,22 @@ import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Tex
 
 export const REFERENCE_FILE = join(import.meta.dir, "..", "docs", "configuration.md");
 
-/** Of settings that no flag describes. */
+/** Descriptions of settings without a flag. */
 const ABOUT: Partial<Record<SettingName, string>> = {
-  coordinatorKeepMs: "How long the embedded coordinator keeps what has ended",
-  invocationSchema: "Version of the invocation that executors read; 2.2 for those of the second generation",
-  outputLimitBytes: "What is kept of an executor's stdout, and of its stderr; the oldest part is dropped",
-  pollTimeoutSeconds:
-    "How long a poll may stay open. The coordinator's own value where it is longer, or where none is set",
-  heartbeatIntervalSeconds: "Time between heartbeats. The coordinator's own value where none is set",
-  gatewayScope: "What executors may use: their own tree of sessions, or (coordinator) read everything",
-  mcpToken: "Token for --mcp-port, at least 16 characters; one is made once and kept in the state folder",
-  retentionMaxAgeMs: "Run folders that are older are removed (0: no limit, here and below)",
-  retentionMaxBytes: "The oldest run folders beyond this size are removed",
-  retentionMaxRuns: "So many run folders are kept",
-  auth0Domain: "OIDC client credentials; nothing of it is used unless all four are set",
-  auth0ClientId: "As auth0.domain",
-  auth0ClientSecret: "As auth0.domain",
-  auth0Audience: "As auth0.domain",
+  coordinatorKeepMs: "How long the built-in coordinator keeps ended runs and sessions",
+  invocationSchema: "Version of the invocation for executors; 2.2 for those of the second generation",
+  outputLimitBytes: "Size kept of an executor's stdout, and of its stderr; the oldest part is dropped",
+  pollTimeoutSeconds: "Longest time of a poll. The coordinator's value if that is longer, or if none is set",
+  heartbeatIntervalSeconds: "Time between heartbeats. The coordinator's value if none is set",
+  gatewayScope: "What executors can read: their own tree of sessions, or everything (coordinator)",
+  mcpToken: "Token for --mcp-port, at least 16 characters. Default: a random one in the state folder",
+  retentionMaxAgeMs: "Remove older run folders (0: no limit)",
+  retentionMaxBytes: "Remove the oldest run folders beyond this total size (0: no limit)",
+  retentionMaxRuns: "Remove the oldest run folders beyond this number (0: no limit)",
+  auth0Domain: "OIDC client credentials, used only if all four are set",
+  auth0ClientId: "See auth0.domain",
+  auth0ClientSecret: "See auth0.domain",
+  auth0Audience: "See auth0.domain",
 };
 
 const KINDS = new Map<v.GenericSchema, string>([
@@ -48,16 +48,15 @@ interface Setting {
   readonly default?: unknown;
 }
 
-/** The text of docs/configuration.md. Throws for a setting that nothing describes. */
+/** The text of docs/configuration.md. Throws for a setting without a description. */
 export async function settingsReference(): Promise<string> {
   const described = new Map(
     (await allCommandModels()).flatMap(({ options }) => options.map((option) => [option.long, option] as const)),
   );
   const rows = (Object.entries(SETTINGS) as [SettingName, Setting][]).map(([name, setting]) => {
     const option = described.get(`--${setting.flag}`);
-    const about = ABOUT[name] ?? option?.description;
-    if (about === undefined)
-      throw new Error(`scripts/settings-reference.ts: nothing says what the setting ${name} is for`);
+    const about = ABOUT[name] ?? withoutColumns(option?.description, setting);
+    if (about === undefined) throw new Error(`scripts/settings-reference.ts: the setting ${name} has no description`);
     const flag =
       setting.flag === undefined
         ? ""
@@ -72,26 +71,28 @@ export async function settingsReference(): Promise<string> {
     ];
   });
   const table = [
-    ["in the file", "flag", "variable", "value", "default", ""],
+    ["in the file", "flag", "variable", "value", "default", "meaning"],
     Array.from({ length: 6 }, () => "---"),
     ...rows,
   ];
   return `<!-- Made by scripts/settings-reference.ts from src/config/settings.ts. Do not edit. -->
 # Settings
 
-A flag beats the environment, which beats the settings file, which beats the default. A variable that is empty counts as not set. The file is
-TOML: \`--config FILE\`, else \`agent-runner/config.toml\` in your configuration folder (\`~/.config\`, or \`XDG_CONFIG_HOME\`). Nothing is ever read
-from the current folder. All faults are told at once, each with where it came from. Relative paths are relative to the current folder.
+A flag beats the environment, which beats the settings file, which beats the default. An empty variable counts as not
+set. All mistakes are reported at once, each with its source. Relative paths start at the current folder.
 
-- time: seconds, or a number with a unit: \`500ms\`, \`30s\`, \`5m\`, \`2h\`, \`30d\`. Where a time is a limit, 0 is no limit.
+The settings file is TOML: \`--config FILE\`, else \`agent-runner/config.toml\` in your configuration folder
+(\`~/.config\`, or \`XDG_CONFIG_HOME\`). No file is ever read from the current folder.
+
+- time: seconds, or a number with a unit: \`500ms\`, \`30s\`, \`5m\`, \`2h\`, \`30d\`. A limit of 0 is no limit.
 - size: bytes, or a number with a unit: \`64MiB\`, \`1G\`.
-- list: \`a,b\`, in the file \`["a", "b"]\` too.
-- address: \`127.0.0.1:9464\`, \`[::1]:9464\`, or a port alone, which is one of 127.0.0.1.
+- list: \`a,b\`; in the file also \`["a", "b"]\`.
+- address: \`127.0.0.1:9464\`, \`[::1]:9464\`, or a port alone, which means 127.0.0.1.
 
 ${table.map((row) => `| ${row.join(" | ")} |`).join("\n")}
 
-Tables \`[executors.NAME]\` of the file are handed to the executor of that name as they stand. Tracing is set by the standard
-\`OTEL_*\` variables alone: see [operating.md](operating.md#traces).
+A table \`[executors.NAME]\` of the file goes unchanged to the executor of that name. Tracing has no settings of its
+own: the standard \`OTEL_*\` variables configure it ([operating.md](operating.md#traces)).
 
 \`\`\`toml
 [coordinator]
@@ -109,6 +110,16 @@ drain_timeout = "60s"
 listen = "127.0.0.1:9464"
 \`\`\`
 `;
+}
+
+/** The description of an option without the variable and the default, which have columns of their own. */
+function withoutColumns(description: string | undefined, setting: Setting): string | undefined {
+  return description?.replace(/ \(([^()]*)\)$/, (_, inside: string) => {
+    const parts = inside
+      .split("; ")
+      .filter((part) => !part.startsWith("overrides ") && !(part.startsWith("default ") && "default" in setting));
+    return parts.length === 0 ? "" : ` (${parts.join("; ")})`;
+  });
 }
 
 function kindOf(schema: v.GenericSchema): string {

@@ -1,4 +1,4 @@
-// `npm start`: the whole program on this machine, with a sample run. Arguments are passed on: `npm start -- --once`.
+// `npm start` builds the program and runs `up` with a sample run. It passes arguments on: `npm start -- --once`.
 import { binaryFile, buildForThisMachine, describeBuild, isUpToDate } from "../build.ts";
 import { runForeground } from "./foreground.mjs";
 
@@ -9,7 +9,7 @@ if (isUpToDate()) {
 }
 process.exitCode = await runForeground(binaryFile, ["up", "-x", "test-executor", "--sample", ...process.argv.slice(2)]);
 
-/** On stderr: stdout belongs to the program. */
+/** Writes to stderr: stdout belongs to the program. */
 function say(message: string): void {
   process.stderr.write(`[start] ${message}\n`);
 }

@@ -1,8 +1,8 @@
 import type { Tally } from "./gate-step.ts";
 
 /**
- * The counts in the closing lines of `bun test` (` 9 pass`, ` 0 fail`). The exit code decides as well: without it, a file that
- * cannot be loaded or a run that broke off could pass for a success.
+ * Reads the counts from the last lines of `bun test` (` 9 pass`, ` 0 fail`). A bad exit code counts as a failure: the
+ * lines alone do not show a file that cannot be loaded, or a run that broke off.
  */
 export function testTally(exitCode: number, output: string): Tally {
   const count = (word: string): number =>

@@ -17,8 +17,8 @@ export interface ClaudeFault {
 }
 
 /**
- * The oldest Claude Code that accepts MCP servers on stdin (measured: 2.1.325 does not). Older versions accept MCP
- * servers only on the command line, where every user of the machine can read the credentials in their headers.
+ * The oldest Claude Code that accepts MCP servers on stdin (measured: 2.1.325 does not). Older versions accept them
+ * only on the command line, where every user of the machine can read their credentials.
  */
 const MINIMUM_VERSION = "2.1.326";
 

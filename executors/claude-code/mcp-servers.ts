@@ -26,8 +26,8 @@ const Stdio = v.object({
 /**
  * Converts a blueprint's MCP servers to Claude Code's form. Accepts the forms of both generations: Claude's own, and
  * `{url, config}`, where `config` contains headers. Replaces `${NAME}` in headers and env with the variable of that
- * name, if set (protocol, section 8). Loads the tools in the first turn unless the blueprint has `alwaysLoad: false`:
- * the blueprint names servers that the agent needs. Throws an Error for a server of neither form.
+ * name, if set (`docs/protocol.md`, section 8). Loads the tools in the first turn unless the blueprint has
+ * `alwaysLoad: false`: the blueprint names servers that the agent needs. Throws an Error for a server of neither form.
  */
 export function mcpServersOf(servers: Blueprint["mcp_servers"], env: Environment): Record<string, ServerConfig> {
   return Object.fromEntries(Object.entries(servers ?? {}).map(([name, server]) => [name, serverOf(name, server, env)]));

@@ -232,10 +232,10 @@ function readSystem(seen: v.InferOutput<typeof Init | typeof Retry | typeof Back
 }
 
 function readPart(block: unknown): (string | ToolUse)[] {
-  const said = v.safeParse(TextBlock, block);
-  if (said.success) return said.output.text === "" ? [] : [said.output.text];
-  const used = v.safeParse(ToolUseBlock, block);
-  return used.success ? [{ id: used.output.id, name: used.output.name, input: used.output.input }] : [];
+  const textBlock = v.safeParse(TextBlock, block);
+  if (textBlock.success) return textBlock.output.text === "" ? [] : [textBlock.output.text];
+  const toolUse = v.safeParse(ToolUseBlock, block);
+  return toolUse.success ? [{ id: toolUse.output.id, name: toolUse.output.name, input: toolUse.output.input }] : [];
 }
 
 function readToolResult(block: unknown): ToolResult[] {
@@ -251,8 +251,8 @@ function outputOf(content: unknown): string {
   if (!Array.isArray(content)) return "";
   return content
     .map((block: unknown) => {
-      const said = v.safeParse(TextBlock, block);
-      if (said.success) return said.output.text;
+      const textBlock = v.safeParse(TextBlock, block);
+      if (textBlock.success) return textBlock.output.text;
       const other = v.safeParse(v.object({ type: v.string() }), block);
       return other.success ? `[${other.output.type}]` : "";
     })

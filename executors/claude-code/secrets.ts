@@ -5,8 +5,8 @@ const SECRET_NAME = /TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|KEY$/i;
 const MIN_LENGTH = 8;
 
 /**
- * Redacts secrets in events and messages: values of variables with a secret's name, the token in the gateway's URL, and
- * the values of the MCP servers' headers and environments.
+ * Redacts secrets in events and messages. Secrets are the values of variables with a secret's name, the token in the
+ * gateway's URL, and the headers and environments of MCP servers.
  */
 export function redactor(env: Environment, credentials: readonly string[]): (text: string) => string {
   const named = Object.entries(env).filter(([name]) => SECRET_NAME.test(name));

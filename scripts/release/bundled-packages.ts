@@ -1,13 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** A package of which code may be in the binary. */
+/** A package whose code may be in the binary. */
 export interface BundledPackage {
   readonly name: string;
   readonly version: string;
-  /** As its package.json says: an SPDX expression, or words. */
+  /** The license in its package.json: an SPDX expression, or words. */
   readonly license: string;
-  /** Its own license file; null where it ships none. */
+  /** The text of its license file; null without one. */
   readonly licenseText: string | null;
   readonly homepage: string | null;
 }
@@ -23,8 +23,8 @@ interface Manifest {
 }
 
 /**
- * All packages that the dependencies of package.json lead to, by name. Some of it the bundler leaves out again: a notice too many does no
- * harm. Throws for a package that is not installed.
+ * All direct and indirect dependencies of package.json, sorted by name. The bundler drops some of them; a notice too
+ * many does no harm. Throws for a package that is not installed.
  */
 export function bundledPackages(root: string): BundledPackage[] {
   const found = new Map<string, BundledPackage>();
@@ -32,7 +32,7 @@ export function bundledPackages(root: string): BundledPackage[] {
     const folder = folderOf(name, from, root);
     const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
     const key = `${manifest.name}@${manifest.version}`;
-    // `overrides` of package.json puts an empty package in the place of what is not wanted.
+    // `overrides` of package.json replaces unwanted packages by this empty one.
     if (found.has(key) || manifest.name === "not-installed") return;
     found.set(key, {
       name: manifest.name,
@@ -42,7 +42,7 @@ export function bundledPackages(root: string): BundledPackage[] {
       homepage: manifest.homepage ?? null,
     });
     for (const dependency of Object.keys(manifest.dependencies ?? {})) visit(dependency, folder);
-    // An optional one that is installed is there for somebody else (types, mostly).
+    // Skips optional peers: if one is installed, another package needs it, mostly for its types.
     for (const peer of Object.keys(manifest.peerDependencies ?? {}))
       if (manifest.peerDependenciesMeta?.[peer]?.optional !== true) visit(peer, folder);
   };

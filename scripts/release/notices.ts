@@ -8,7 +8,7 @@ export function thirdPartyNotices(packages: readonly BundledPackage[], bunVersio
       "",
       `License: ${license}${homepage === null ? "" : ` (${homepage})`}`,
       "",
-      licenseText === null ? "The package ships no license file." : `\`\`\`text\n${licenseText}\n\`\`\``,
+      licenseText === null ? "The package has no license file." : `\`\`\`text\n${licenseText}\n\`\`\``,
     ].join("\n"),
   );
   return `# Third-party notices
@@ -17,8 +17,8 @@ agent-runner is one file that contains the Bun runtime and the packages below.
 
 ## Bun ${bunVersion}
 
-The runtime is MIT-licensed; it links JavaScriptCore (LGPL-2.1) and other libraries, which its license file names with their own licenses:
-https://github.com/oven-sh/bun/blob/bun-v${bunVersion}/LICENSE.md
+The runtime is MIT-licensed. It links JavaScriptCore (LGPL-2.1) and other libraries. Its license file lists them with
+their licenses: https://github.com/oven-sh/bun/blob/bun-v${bunVersion}/LICENSE.md
 
 ${sections.join("\n\n")}
 `;

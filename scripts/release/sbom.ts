@@ -8,7 +8,7 @@ export interface SbomOptions {
   readonly packages: readonly BundledPackage[];
 }
 
-/** What is in the binaries, as CycloneDX 1.6 JSON. Without a serial number: two builds are to be the same. */
+/** The contents of the binaries as CycloneDX 1.6 JSON. It has no serial number, so that two builds are the same. */
 export function cycloneDx({ version, commit, bunVersion, mtimeSeconds, packages }: SbomOptions): string {
   const root = `agent-runner@${version}`;
   const components = [

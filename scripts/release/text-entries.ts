@@ -16,7 +16,7 @@ export interface TextsOptions {
   readonly packages: readonly BundledPackage[];
 }
 
-/** What lies beside the program in every archive. */
+/** The text files beside the program in each archive. */
 export async function textEntries({ root, version, bunVersion, packages }: TextsOptions): Promise<ArchiveEntry[]> {
   const models = await allCommandModels();
   const texts: Readonly<Record<string, string>> = {

@@ -9,7 +9,7 @@ const MADE_BY_UNIX = (3 << 8) | VERSION;
 const UTF8_NAMES = 1 << 11;
 const DEFLATE = 8;
 
-/** A zip of files below 4 GiB, all of `mtimeSeconds` (UTC, even seconds: that is all that the format has room for). */
+/** A zip of files below 4 GiB, all with the time `mtimeSeconds` (UTC; the format stores even seconds only). */
 export function zip(entries: readonly ArchiveEntry[], mtimeSeconds: number): Uint8Array {
   const parts: Uint8Array[] = [];
   const directory: Uint8Array[] = [];
@@ -35,7 +35,7 @@ export function zip(entries: readonly ArchiveEntry[], mtimeSeconds: number): Uin
   ]);
 }
 
-/** From "version needed" to "extra length": the local and the central header have these in common. */
+/** The fields from "version needed" to "extra length", which the local and the central header share. */
 function commonFields(content: Uint8Array, packed: Uint8Array, name: Uint8Array, mtimeSeconds: number): Buffer {
   const { time, date } = dosTime(mtimeSeconds);
   const fields = Buffer.alloc(26);

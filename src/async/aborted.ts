@@ -1,4 +1,4 @@
-/** Resolves when the signal fires, at once if it has; never rejects. */
+/** Resolves when the signal fires, at once if it has fired. Never rejects. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

@@ -5,8 +5,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Exponential back-off with full jitter: the n-th wait is anywhere between 0 and min(cap, base * 2^n) ms.
- * The whole range is used, so that a fleet of runners does not come back in step.
+ * Exponential back-off with full jitter: the n-th wait is a random time between 0 and min(cap, base * 2^n) ms. The
+ * whole range is used, so that a fleet of runners does not retry in step.
  */
 export class Backoff {
   readonly #baseMs: number;

@@ -1,4 +1,4 @@
-/** Resolves after `ms`, or at once when `signal` fires; never rejects. The caller looks at the signal. */
+/** Resolves after `ms`, or at once when `signal` fires. Never rejects; the caller checks the signal. */
 export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
@@ -12,7 +12,7 @@ export function delay(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Resolves to what `promise` becomes, or to `"timeout"` after `ms`. The promise goes on by itself. */
+/** Settles like `promise`, or resolves to `"timeout"` after `ms`. Does not cancel the promise's work. */
 export function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T | "timeout"> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => resolve("timeout"), ms);

@@ -17,8 +17,8 @@ class LinkedController extends AbortController implements Disposable {
 }
 
 /**
- * A controller whose signal fires when any of `signals` does, with its reason, or when the caller aborts it. Use it
- * instead of `AbortSignal.any`, which keeps memory for each call as long as the signals live: a leak in a loop.
+ * A controller whose signal fires with any of `signals`, or when the caller aborts it. Use it instead of
+ * `AbortSignal.any`: that keeps memory for each call as long as the signals live, a leak in a loop.
  */
 export function linked(...signals: readonly (AbortSignal | undefined)[]): LinkedController {
   return new LinkedController(signals.filter((signal) => signal !== undefined));

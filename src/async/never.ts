@@ -1,2 +1,2 @@
-/** A signal that never fires, for a wait that nothing cuts short. */
+/** A signal that never fires, for a wait that nothing cancels. */
 export const NEVER: AbortSignal = new AbortController().signal;

@@ -1,4 +1,4 @@
-/** Lets at most `limit` holders in at once; the others wait in order. */
+/** Admits at most `limit` holders at a time. Further callers wait in order. */
 export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   #free: number;

@@ -7,12 +7,12 @@ import { nearest } from "../config/nearest.ts";
 import { ownBunCommand, runsOnOwnBun } from "./own-bun.ts";
 import { type FoundFolder, scanFault, scanFolder } from "./scan-folder.ts";
 
-/** A built-in executor's place in the source tree, with or without its extension. */
+/** The path of a built-in executor in the source tree, with or without its extension. */
 const BUILT_IN_PATH = /^(?:\.\/)?executors\/([^/]+)\/ao-[^/]*-exec[^/]*$/;
 
 /**
- * The executor of that name: of the first folder that has it, else the built-in one.
- * Throws UserError when there is none, or when its folder holds more than one.
+ * Finds an executor by name: in the first folder that has it, else among the built-in ones. Throws UserError if there
+ * is none, or if its folder has more than one.
  */
 export function findExecutorByName(name: string, options: CatalogOptions): Executor {
   for (const folder of options.folders) {
@@ -23,8 +23,9 @@ export function findExecutorByName(name: string, options: CatalogOptions): Execu
 }
 
 /**
- * The executor at a path, absolute or from `binaryFolder`; its name is that of its folder. Where nothing is there, the path that
- * a built-in one has in the source tree means the built-in one. Throws UserError when there is nothing at all.
+ * The executor at a path, absolute or from `binaryFolder`; its name is that of its folder. Where nothing is there, the
+ * path that a built-in one has in the source tree means the built-in one. Throws UserError when there is nothing at
+ * all.
  */
 export function findExecutorByPath(path: string, options: CatalogOptions): Executor {
   const file = isAbsolute(path) ? path : join(options.binaryFolder, path);
@@ -32,8 +33,10 @@ export function findExecutorByPath(path: string, options: CatalogOptions): Execu
   const builtInName = BUILT_IN_PATH.exec(path.replaceAll("\\", "/"))?.[1];
   const builtIn = builtInName === undefined ? null : builtInExecutor(builtInName, options);
   if (builtIn) return builtIn;
-  throw new UserError(`there is no executor at ${file}`, {
-    hint: `a relative path begins at ${options.binaryFolder}; executors by name: ${executorNames(options).join(", ")}`,
+  throw new UserError(`There is no executor at ${file}`, {
+    hint:
+      `A relative path starts at ${options.binaryFolder}; ` +
+      `executors by name (-x): ${executorNames(options).join(", ")}`,
   });
 }
 
@@ -51,14 +54,14 @@ function executorOfFile(name: string, origin: ExecutorOrigin, path: string, opti
 function notFound(name: string, options: CatalogOptions): never {
   const names = executorNames(options);
   const meant = nearest(name, names);
-  const places = ["among the built-in ones", ...options.folders.map((folder) => `in ${folder} for ${name}/ao-*-exec*`)];
-  const question = meant === undefined ? "" : `did you mean ${meant}? `;
-  throw new UserError(`there is no executor ${JSON.stringify(name)}; looked ${places.join(", ")}`, {
-    hint: `${question}available: ${names.join(", ")}`,
+  const places = `neither built in, nor as ${name}/ao-*-exec* in ${options.folders.join(", ")}`;
+  const question = meant === undefined ? "" : `Did you mean ${meant}? `;
+  throw new UserError(`There is no executor ${JSON.stringify(name)}: ${places}`, {
+    hint: `${question}There are: ${names.join(", ")}`,
   });
 }
 
-/** The names of all executors that can be asked for, in order. */
+/** The names of all executors, sorted. */
 export function executorNames(options: CatalogOptions): string[] {
   const inFolders = options.folders.flatMap((folder) => scanFolder(folder).map((found) => found.name));
   return [...new Set([...inFolders, ...builtInNames()])].sort();

@@ -7,27 +7,29 @@ import { type FoundFolder, scanFault, scanFolder } from "./scan-folder.ts";
 export interface ListedExecutor {
   readonly name: string;
   readonly origin: ExecutorOrigin;
-  /** Its file, or its folder where it is not clear which file is meant; null for a built-in one. */
+  /** Its file, or its folder if that has several executors; null for a built-in one. */
   readonly path: string | null;
   readonly readiness: Readiness;
-  /** The path of another of the same name that is taken in place of this one. */
+  /** The path of the executor of the same name that wins over this one. */
   readonly shadowedBy: string | null;
 }
 
-/** All executors that can be asked for by name, by name; of one name, the one that is taken comes first. Writes nothing. */
+/**
+ * All executors that can be asked for by name, by name; of one name, the one that is taken comes first. Writes nothing.
+ */
 export function listExecutors(options: CatalogOptions): ListedExecutor[] {
-  const takenBy = new Map<string, string>();
+  const winners = new Map<string, string>();
   const listed: ListedExecutor[] = [];
   for (const found of options.folders.flatMap(scanFolder)) {
-    const entry = listFound(found, takenBy.get(found.name) ?? null, options);
-    if (entry.shadowedBy === null) takenBy.set(found.name, entry.path ?? found.path);
+    const entry = listFound(found, winners.get(found.name) ?? null, options);
+    if (entry.shadowedBy === null) winners.set(found.name, entry.path ?? found.path);
     listed.push(entry);
   }
   for (const name of builtInNames()) {
     const readiness = checkBuiltIn(name, options);
-    listed.push({ name, origin: "built-in", path: null, readiness, shadowedBy: takenBy.get(name) ?? null });
+    listed.push({ name, origin: "built-in", path: null, readiness, shadowedBy: winners.get(name) ?? null });
   }
-  // The sort is stable: within one name the order of precedence stays.
+  // A stable sort: executors of one name stay in order of precedence.
   return listed.sort((a, b) => (a.name === b.name ? 0 : a.name < b.name ? -1 : 1));
 }
 

@@ -6,8 +6,8 @@ import { hasInterpreter, inspectFile } from "../process/inspect-file.ts";
 const OWN_EXTENSIONS: ReadonlySet<string> = new Set([".ts", ".js", ".mjs"]);
 
 /**
- * BUN_BE_BUN makes this program Bun, for an executor and not for what the executor starts: that may be this program again.
- * `Bun.spawn` passes on the environment that the process began with, not `process.env`, unless it is told.
+ * Hides BUN_BE_BUN, which makes this program Bun, from the children of an executor: a child may be this program.
+ * `Bun.spawn` passes on the environment of the process's start, so the preload passes `process.env` itself.
  */
 const PRELOAD = `delete process.env.BUN_BE_BUN;
 for (const name of ["spawn", "spawnSync"]) {
@@ -20,8 +20,8 @@ for (const name of ["spawn", "spawnSync"]) {
 `;
 
 /**
- * Whether this program runs the file itself, as its Bun: TypeScript or JavaScript that the system cannot start, for want of a
- * run bit, of a `#!` line, or of the Bun or Node that the line names.
+ * Whether this program runs the file as Bun: TypeScript or JavaScript without a run bit, without a `#!` line, or with a
+ * `#!` line for a Bun or Node that is not installed.
  */
 export function runsOnOwnBun(path: string, options: CatalogOptions): boolean {
   if (!OWN_EXTENSIONS.has(extname(path))) return false;
@@ -34,14 +34,14 @@ export function runsOnOwnBun(path: string, options: CatalogOptions): boolean {
   );
 }
 
-/** How to run a file on this program's own Bun; writes what that needs into the state folder. */
+/** The command that runs a file on this program's own Bun. Writes the preload file into the state folder. */
 export function ownBunCommand(
   path: string,
   options: CatalogOptions,
 ): { command: string[]; env: Record<string, string> } {
   const self = options.selfCommand[0] ?? process.execPath;
   const noConfig = isWindows(options) ? "NUL" : "/dev/null";
-  // Whatever lies in the project's folder must not take part: no packages fetched, no .env, no bunfig.toml.
+  // Ignores the files of the project folder: no packages fetched, no .env, no bunfig.toml.
   const flags = ["--no-install", "--no-env-file", `--config=${noConfig}`, "--preload", writePreload(options.stateDir)];
   return { command: [self, "run", ...flags, path], env: { BUN_BE_BUN: "1" } };
 }
@@ -51,7 +51,7 @@ function writePreload(stateDir: string): string {
   try {
     if (readFileSync(file, "utf8") === PRELOAD) return file;
   } catch {
-    // Not there yet.
+    // The file is missing.
   }
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const draft = `${file}.${process.pid}.tmp`;

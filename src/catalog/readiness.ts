@@ -3,7 +3,7 @@ import { type CatalogOptions, type Executor, isWindows, type Readiness } from ".
 import { hasInterpreter, inspectFile } from "../process/inspect-file.ts";
 import { runsOnOwnBun } from "./own-bun.ts";
 
-/** Whether the executor could be started now; looks at the file anew. */
+/** Whether the executor could be started now. Reads the file on each call. */
 export function checkReadiness(executor: Pick<Executor, "name" | "path">, options: CatalogOptions): Readiness {
   const { name, path } = executor;
   return path === null ? checkBuiltIn(name, options) : checkFile(path, options);

@@ -2,19 +2,22 @@ import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errorCode, UserError } from "../errors.ts";
 
-/** A folder `<folder>/<name>` that holds executors: one, as it should be, or several. */
+/** A folder `<folder>/<name>` with executors: one, or by mistake several. */
 export interface FoundFolder {
   readonly name: string;
   readonly path: string;
-  /** Names of the files in it that look like an executor, in order; at least one. */
+  /** Names of its executor files, sorted; at least one. */
   readonly files: readonly string[];
 }
 
 const EXECUTOR_FILE = /^ao-.*-exec/;
-/** What editors and documentation leave beside an executor. */
+/** Files of editors and documentation beside an executor. */
 const OTHER_FILE = /(?:~|\.swp|\.json|\.md)$/i;
 
-/** All `<folder>/<name>/ao-*-exec*`, by name. A folder that is not there holds none; one that cannot be read is a UserError. */
+/**
+ * All `<folder>/<name>/ao-*-exec*`, by name. A folder that is not there holds none; one that cannot be read is a
+ * UserError.
+ */
 export function scanFolder(folder: string): FoundFolder[] {
   const found: FoundFolder[] = [];
   for (const { name } of readFolder(folder)) {
@@ -26,12 +29,12 @@ export function scanFolder(folder: string): FoundFolder[] {
   return found;
 }
 
-/** What is wrong with a folder that holds several executors; null where there is one. */
+/** The fault of a folder with several executors; null for a folder with one. */
 export function scanFault({ path, files }: FoundFolder): { readonly reason: string; readonly hint: string } | null {
   if (files.length === 1) return null;
   return {
-    reason: `${path} holds ${files.length} executors: ${files.join(", ")}`,
-    hint: "leave one file ao-*-exec* in it, or give the path of the one that is meant",
+    reason: `${path} has ${files.length} executors: ${files.join(", ")}`,
+    hint: "leave one file ao-*-exec* in it, or name one by its path (-e)",
   };
 }
 
@@ -48,11 +51,11 @@ function readFolder(path: string): Dirent[] {
   } catch (error) {
     const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return [];
-    throw new UserError(`cannot look for executors in ${path}: ${code ?? String(error)}`, { cause: error });
+    throw new UserError(`Cannot read the folder of executors ${path}: ${code ?? String(error)}`, { cause: error });
   }
 }
 
-/** Follows symbolic links; a broken one is of no kind. */
+/** Follows symbolic links; false for a broken one. */
 function isKind(path: string, kind: "isFile" | "isDirectory"): boolean {
   return statSync(path, { throwIfNoEntry: false })?.[kind]() ?? false;
 }

@@ -46,7 +46,7 @@ export interface HeartbeatWord {
   readonly answered?: string;
 }
 
-/** A report: the endpoint's verb, and the body without `runner_id` (protocol, section 5). */
+/** A report: the endpoint's verb, and the body without `runner_id` (`docs/protocol.md`, section 5). */
 export type Report =
   | { readonly verb: "started" }
   | { readonly verb: "completed" }

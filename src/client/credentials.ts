@@ -26,7 +26,7 @@ const TokenAnswer = v.object({
 });
 
 /**
- * OIDC client credentials (protocol, section 14). Keeps a token until 60 s before it expires, or for half its
+ * OIDC client credentials (`docs/protocol.md`, section 14). Keeps a token until 60 s before it expires, or for half its
  * lifetime if it lives less than two minutes. Concurrent callers share one fetch. Rejects with a CoordinatorFailure,
  * so that no request is sent without authentication.
  */

@@ -1,33 +1,35 @@
 import type { Command } from "./command-line/command.ts";
 import { type CommandModel, commandModel } from "./completion/command-model.ts";
-import { commonOptions, runnerOptions } from "./command-line/options.ts";
+import { commonOptions, runnerOptions, TIME_NOTE } from "./command-line/options.ts";
 
-/** The runner itself: what `agent-runner` without a command does. */
+/** The runner: `agent-runner` without a command. */
 export const rootCommand: Command = {
   name: "",
-  description:
-    "Runs AI agents on this machine: takes runs from an Agent Coordinator and executes each through an executor.",
+  description: "Runs AI agents on this machine: takes runs from a coordinator and executes them.",
   args: { ...runnerOptions, ...commonOptions },
+  notes: [
+    "Settings come from options, environment variables and the settings file, in this order.",
+    TIME_NOTE,
+    "Ctrl+C drains: the runner takes no more runs and waits for its own. A second one stops them, a third exits at once.",
+    "--mcp-port is for agents outside a run. They need the token in AGENT_RUNNER_MCP_TOKEN or in the state folder.",
+  ],
   examples: [
-    [
-      "agent-runner -x test-executor",
-      "take runs from the coordinator at http://localhost:8765 and execute them with the test executor",
-    ],
+    ["agent-runner up", "Start a coordinator and a runner in one process"],
+    ["agent-runner", "Run Claude Code for the coordinator at http://localhost:8765"],
     [
       "agent-runner -c http://coordinator:8765 -p ~/project -t gpu,linux",
-      "another coordinator, a project directory, tags that runs may demand",
+      "Name a coordinator, a project directory and tags",
     ],
-    ["agent-runner up -x test-executor", "coordinator and runner in one process, for whoever has no coordinator"],
-    ["agent-runner --executor-list", "which executors are there, and can they run?"],
+    ["agent-runner --executor-list", "Show which executors there are and whether they can run"],
   ],
   run: async (args, context) => (await import("./wiring/run-runner.ts")).runRunner(args, context),
 };
 
-/** The commands by name. Each is loaded when it is used; its one line for `--help` stands here. */
+/** The commands by name, each with its line in `--help`. Loaded on use. */
 export const COMMANDS: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   up: { summary: "Coordinator and runner in one process", load: async () => (await import("./up.ts")).upCommand },
   coordinator: {
-    summary: "The embedded coordinator alone",
+    summary: "The coordinator alone",
     load: async () => (await import("./coordinator.ts")).coordinatorCommand,
   },
   submit: {
@@ -35,7 +37,7 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
     load: async () => (await import("./submit.ts")).submitCommand,
   },
   top: {
-    summary: "Watch runs, sessions and runners live, and steer them",
+    summary: "Watch runs, sessions and runners live; follow and stop runs",
     load: async () => (await import("./top.ts")).topCommand,
   },
   runs: { summary: "List runs", load: async () => (await import("./lists.ts")).runsCommand },
@@ -46,23 +48,23 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
     load: async () => (await import("./agents.ts")).agentsCommand,
   },
   logs: {
-    summary: "Show what a run writes and tells, and follow it",
+    summary: "Show or follow the output and events of a run",
     load: async () => (await import("./logs.ts")).logsCommand,
   },
   stop: {
-    summary: "Stop a run, or what runs in a session",
+    summary: "Stop a run, or all open runs of a session",
     load: async () => (await import("./stop.ts")).stopCommand,
   },
   handover: {
-    summary: "End a runner and leave its executors to the next start",
+    summary: "End a runner and leave its executors running",
     load: async () => (await import("./handover.ts")).handoverCommand,
   },
   service: {
-    summary: "Install the runner as a service, or look after it",
+    summary: "Install, check and remove the runner as a service",
     load: async () => (await import("./service.ts")).serviceCommand,
   },
   completion: {
-    summary: "Print completions for bash, zsh or fish, or the manual page",
+    summary: "Print shell completions or the manual page",
     load: async () => (await import("./completion/completion.ts")).completionCommand(allCommandModels),
   },
   doctor: {
@@ -71,7 +73,7 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
   },
 };
 
-/** All of them as completions and the manual page show them, the root command first. */
+/** All commands for completions and the manual page, the root command first. */
 export async function allCommandModels(): Promise<CommandModel[]> {
   const others = Object.values(COMMANDS).map(async ({ summary, load }) => commandModel(await load(), summary));
   return [commandModel(rootCommand, ""), ...(await Promise.all(others))];

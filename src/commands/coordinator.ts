@@ -14,14 +14,15 @@ import {
   logOptions,
   metricsOption,
   stateDirOption,
+  TOKEN_NOTE,
 } from "./command-line/options.ts";
+import { executorOption } from "./wiring/resolve-executor.ts";
 import { commandLog } from "./wiring/run-runner.ts";
 import { makeStateFolder } from "./wiring/state-folder.ts";
 
 export const coordinatorCommand: Command = {
   name: "coordinator",
-  description:
-    "Runs the embedded Agent Coordinator alone: queues runs, hands them to runners, wakes parents when their children end.",
+  description: "Runs the built-in coordinator alone: it stores runs and sessions and gives runs to runners.",
   args: {
     ...listenOptions,
     ...coordinatorOnlyOptions,
@@ -31,12 +32,17 @@ export const coordinatorCommand: Command = {
     ...logOptions,
     ...commonOptions,
   },
+  notes: [
+    "Its URL serves the dashboard (a web page), the API, and the API's description (/openapi.json).",
+    "The database is coordinator.sqlite in the state folder.",
+    TOKEN_NOTE,
+  ],
   examples: [
-    ["agent-runner coordinator", "listen on http://127.0.0.1:8765; runs and sessions are kept in your state folder"],
-    ["agent-runner coordinator --agents-dir ~/project/agents", "with the agents that live there as files"],
+    ["agent-runner coordinator", "Listen on http://127.0.0.1:8765"],
+    ["agent-runner coordinator --agents-dir ~/project/agents", "Add the agents of a folder"],
     [
       "AGENT_COORDINATOR_TOKEN=... agent-runner coordinator --host 0.0.0.0",
-      "serve other machines; each client needs the token",
+      "Serve other machines; each client needs the token",
     ],
   ],
   async run(args, context) {
@@ -50,8 +56,8 @@ export const coordinatorCommand: Command = {
       log,
       coordinator,
     );
-    log.info(`Join it with: agent-runner -c ${coordinator.url} -x test-executor`);
-    log.info(`Watch it in a browser: ${coordinator.url}/`);
+    log.info(`Start a runner with: ${context.program()} -c ${coordinator.url}${executorOption(config, context.env)}`);
+    log.info(`Dashboard: ${coordinator.url}/`);
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
     });
@@ -60,7 +66,7 @@ export const coordinatorCommand: Command = {
   },
 };
 
-/** The embedded coordinator as the settings want it, its database in the state folder. */
+/** Starts the coordinator as configured, with its database in the state folder. */
 export async function startConfiguredCoordinator(config: Config, log: Log): Promise<Coordinator> {
   makeStateFolder(config.stateDir);
   return startCoordinator({
@@ -78,7 +84,7 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
 function requireFolder(path: string): string {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
   throw new UserError(`The folder of agents ${path} does not exist`, {
-    hint: "Make it, or name another one with --agents-dir",
+    hint: "Make it, or name another with --agents-dir",
     exitCode: ExitCode.usage,
   });
 }

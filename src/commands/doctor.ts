@@ -1,8 +1,9 @@
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { loadConfig, type Config } from "../config/load-config.ts";
 import { describeError, ExitCode, UserError } from "../errors.ts";
+import { flagArg } from "./command-line/arguments.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
-import { asking, connect } from "./wiring/connect.ts";
+import { connect } from "./wiring/connect.ts";
 import { folderBytes } from "../process/folder-bytes.ts";
 import { commonOptions, jsonOption, runnerOptions } from "./command-line/options.ts";
 import { catalogOptions, resolveExecutor } from "./wiring/resolve-executor.ts";
@@ -12,7 +13,7 @@ interface Check {
   readonly name: string;
   readonly ok: boolean;
   readonly found: string;
-  /** What to do, where it is not ok. */
+  /** What to do about a fault. */
   readonly hint?: string;
 }
 
@@ -20,26 +21,30 @@ const { "executor-list": _list, ...checkedOptions } = runnerOptions;
 
 export const doctorCommand: Command = {
   name: "doctor",
-  description:
-    "Checks what a runner with these options would need: coordinator, executors, project directory, state folder, clock.",
+  description: "Checks whether a runner with these options would work here.",
   args: { ...checkedOptions, ...jsonOption, ...commonOptions },
+  notes: [
+    "Checks the coordinator and its clock, the executor, the project directory and the state folder.",
+    "The exit code is 1 if a check fails.",
+  ],
   examples: [
-    ["agent-runner doctor", "would a runner started here work?"],
-    ["agent-runner doctor -x test-executor -c http://coordinator:8765", "with the options that you mean to use"],
+    ["agent-runner doctor", "Check a runner without options"],
+    ["agent-runner doctor -x test-executor -c http://coordinator:8765", "Check a runner with these options"],
+    ["agent-runner doctor --json", "A JSON array of the checks, for scripts"],
   ],
   async run(args, context) {
     const config = loadConfig(args, context.env);
     const checks = [
-      ...(await coordinatorChecks(config)),
+      ...(await coordinatorChecks(config, context)),
       executorCheck(config, context),
       folderCheck(
         "project directory",
         config.projectDir,
-        "Name an existing folder that you may write with --project-dir",
+        "Name an existing folder that you can write with --project-dir",
       ),
       await stateCheck(config),
     ];
-    if (args["json"] === true) context.print(JSON.stringify(checks, null, 2));
+    if (flagArg(args, "json")) context.print(JSON.stringify(checks, null, 2));
     else for (const check of checks) context.print(describe(check));
     return checks.every((check) => check.ok) ? ExitCode.ok : ExitCode.failed;
   },
@@ -49,22 +54,22 @@ function describe({ name, ok, found, hint }: Check): string {
   return `${ok ? "ok   " : "FAULT"} ${name}: ${found}${ok || hint === undefined ? "" : `\n      ${hint}`}`;
 }
 
-const MAX_CLOCK_MS = 5_000;
+const MAX_CLOCK_DIFFERENCE_MS = 5_000;
 
-async function coordinatorChecks(config: Config): Promise<Check[]> {
-  const client = connect(config);
+async function coordinatorChecks(config: Config, context: CommandContext): Promise<Check[]> {
+  const { client, ask } = connect(config, context);
   try {
-    const { clockAheadMs } = await asking(client, client.probe());
-    await asking(client, client.runners());
+    const { clockAheadMs } = await ask(client.probe());
+    await ask(client.runners());
     const coordinator = { name: "coordinator", ok: true, found: `${config.coordinatorUrl} is healthy` };
     if (clockAheadMs === null)
-      return [coordinator, { name: "clock", ok: true, found: "the coordinator does not tell the time" }];
+      return [coordinator, { name: "clock", ok: true, found: "not checked: the coordinator sends no time" }];
     const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
-    const isNear = Math.abs(clockAheadMs) <= MAX_CLOCK_MS;
+    const isNear = Math.abs(clockAheadMs) <= MAX_CLOCK_DIFFERENCE_MS;
     const found = isNear
       ? "agrees with the coordinator's"
       : `${seconds} s ${clockAheadMs > 0 ? "behind" : "ahead of"} the coordinator's`;
-    return [coordinator, { name: "clock", ok: isNear, found, hint: "Set the clock of the one that is wrong (NTP)" }];
+    return [coordinator, { name: "clock", ok: isNear, found, hint: "Correct the wrong clock of the two (NTP)" }];
   } catch (error) {
     const hint = error instanceof UserError ? error.hint : undefined;
     return [{ name: "coordinator", ok: false, found: describeError(error), ...(hint === undefined ? {} : { hint }) }];
@@ -78,13 +83,15 @@ function executorCheck(config: Config, context: CommandContext): Check {
     return { name: "executor", ok: true, found };
   } catch (error) {
     const hint = error instanceof UserError ? error.hint : undefined;
-    const others = listExecutors(catalogOptions(config, context.env)).filter(({ readiness }) => readiness.ok);
-    const usable = `Usable: ${others.map(({ name }) => name).join(", ")}`;
+    const ready = listExecutors(catalogOptions(config, context.env))
+      .filter(({ readiness, shadowedBy }) => readiness.ok && shadowedBy === null)
+      .map(({ name }) => name)
+      .join(", ");
     return {
       name: "executor",
       ok: false,
       found: describeError(error),
-      hint: hint === undefined ? usable : `${hint}. ${usable}`,
+      hint: [hint, `Ready: ${ready}`].filter(Boolean).join(". "),
     };
   }
 }
@@ -100,7 +107,7 @@ function folderCheck(name: string, path: string, hint: string): Check {
 }
 
 async function stateCheck({ stateDir }: Config): Promise<Check> {
-  const hint = "Name a folder that you may write with --state-dir";
+  const hint = "Name a folder that you can write with --state-dir";
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -113,7 +120,7 @@ async function stateCheck({ stateDir }: Config): Promise<Check> {
   return {
     name: "state folder",
     ok: false,
-    found: `${stateDir} can be read by other users`,
+    found: `other users can read ${stateDir}`,
     hint: `chmod 700 ${stateDir}`,
   };
 }

@@ -3,25 +3,29 @@ import { loadConfig } from "../config/load-config.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
 import { processStartTime } from "../process/process-table.ts";
 import { type Holder, liveRunners, locksFolder } from "../runner/identity-lock.ts";
-import { type Command, textArg } from "./command-line/command.ts";
+import { textArg } from "./command-line/arguments.ts";
+import type { Command } from "./command-line/command.ts";
 import { HANDOVER_SIGNAL } from "./terminal/interrupts.ts";
 import { commonOptions, coordinatorOptions } from "./command-line/options.ts";
 
 const EXIT_WAIT_MS = 10_000;
-const LOOK_EVERY_MS = 50;
+const CHECK_EVERY_MS = 50;
 
 export const handoverCommand: Command = {
   name: "handover",
-  description:
-    "Ends a runner of this user at once and leaves its executors running. The next start with the same options takes them up: an upgrade with long agents in flight loses nothing.",
+  description: "Ends a runner of this user at once and leaves its executors running.",
   args: {
-    pid: { type: "string", valueHint: "PID", description: "Which runner, where several run" },
+    pid: { type: "string", valueHint: "PID", description: "Process id of the runner, if there are several" },
     config: coordinatorOptions.config,
     ...commonOptions,
   },
+  notes: [
+    "The next start with the same options adopts the executors, so an upgrade ends no agent.",
+    "A service hands over on each restart; this command is for a runner in a terminal.",
+  ],
   examples: [
-    ["agent-runner handover && ./agent-runner-new -x claude-code", "replace the program while agents are at work"],
-    ["agent-runner handover --pid 1234", "one of several runners"],
+    ["agent-runner handover && ./agent-runner-new", "Replace the program while agents work"],
+    ["agent-runner handover --pid 1234", "Hand over one of several runners"],
   ],
   async run(args, context) {
     const holder = choose(liveRunners(locksFolder(loadConfig(args, context.env))), textArg(args, "pid"));
@@ -32,10 +36,11 @@ export const handoverCommand: Command = {
     while (processStartTime(holder.pid) === holder.startedAt) {
       if (performance.now() > endMs)
         throw new UserError(`The runner (pid ${holder.pid}) did not exit within ${EXIT_WAIT_MS / 1000} s`);
-      await delay(LOOK_EVERY_MS);
+      await delay(CHECK_EVERY_MS);
     }
     context.print(
-      `The runner (pid ${holder.pid}) has exited; start the next with the same options:\n  ${restartLine(holder)}`,
+      `The runner (pid ${holder.pid}) has exited; start the next one with the same options:\n` +
+        `  ${context.program()} ${runnerOptionsOf(holder)}`,
     );
     return ExitCode.ok;
   },
@@ -51,13 +56,13 @@ function choose(runners: readonly Holder[], pid: string | undefined): Holder {
     throw new UserError(
       pid === undefined
         ? "No runner of this user is running"
-        : `No runner of this user has pid ${pid}${list === "" ? "" : `; running:\n${list}`}`,
+        : `No runner of this user has pid ${pid}${list === "" ? "" : `; there are:\n${list}`}`,
     );
   }
   if (others.length > 0) throw usageError(`Several runners are running:\n${list}`, "Name one with --pid");
   return only;
 }
 
-function restartLine({ coordinatorUrl, executorType, projectDir }: Holder): string {
-  return `agent-runner -c ${coordinatorUrl} -x ${executorType} -p ${projectDir}`;
+function runnerOptionsOf({ coordinatorUrl, executorType, projectDir }: Holder): string {
+  return `-c ${coordinatorUrl} -x ${executorType} -p ${projectDir}`;
 }

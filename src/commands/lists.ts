@@ -1,35 +1,46 @@
 import type { ArgsDef } from "citty";
 import { loadConfig } from "../config/load-config.ts";
+import { wholeNumber } from "../config/values.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Newest } from "../client/newest-rows.ts";
-import { ExitCode, usageError } from "../errors.ts";
-import { type Command, type CommandArgs, textArg } from "./command-line/command.ts";
-import { asking, connect } from "./wiring/connect.ts";
+import { ExitCode } from "../errors.ts";
+import { parsedArg, textArg } from "./command-line/arguments.ts";
+import type { Command, CommandArgs } from "./command-line/command.ts";
+import { connect } from "./wiring/connect.ts";
 import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./command-line/options.ts";
-import { printTable } from "./terminal/table.ts";
-import { watch } from "./terminal/watch.ts";
+import { showList } from "./wiring/show-list.ts";
 
-const SHOWN = 50;
+const DEFAULT_LIMIT = 50;
 
 const limitOption = {
-  limit: { type: "string", valueHint: "N", description: `Show so many, the newest (default ${SHOWN}; 0: all)` },
+  limit: {
+    type: "string",
+    valueHint: "N",
+    description: `Show the newest N only (default ${DEFAULT_LIMIT}; 0: all)`,
+  },
 } as const;
 const statusOption = {
-  status: { type: "string", valueHint: "A,B", description: "Only those with one of these statuses" },
+  status: { type: "string", valueHint: "A,B", description: "Show those with one of these statuses only" },
 } as const;
 const sessionOption = {
-  session: { type: "string", valueHint: "ID", description: "Only the runs of this session" },
+  session: { type: "string", valueHint: "ID", description: "Show the runs of this session only" },
 } as const;
 
 export const runsCommand = listCommand({
   name: "runs",
-  description:
-    "Lists runs, the newest last. Of a pending run it is told what it waits for: a runner, its turn in the session, its time, another attempt.",
+  description: "Lists runs, the newest last.",
   args: { ...statusOption, ...sessionOption },
-  examples: [["agent-runner runs --status failed --limit 10", "the last ten that failed"]],
+  notes: [
+    "The status of a pending run says what it waits for: a runner, its turn in the session, its time, or a retry.",
+    "Statuses: pending, claimed, running, stopping, completed, failed, stopped.",
+  ],
+  examples: [
+    ["agent-runner runs --status failed --limit 10", "The last ten failed runs, with their errors"],
+    ["agent-runner runs --session ses_0123456789ab", "The runs of a session"],
+  ],
   headings: ["RUN", "STATUS", "SESSION", "AGENT", "CREATED", "ERROR"],
-  read: (client, args, most) =>
-    client.newestRuns({ status: textArg(args, "status"), session: textArg(args, "session") }, most),
+  read: (client, args, limit) =>
+    client.newestRuns({ status: textArg(args, "status"), session: textArg(args, "session") }, limit),
   row: (run) => [
     run.run_id,
     run.waiting_for == null ? run.status : `${run.status} (${run.waiting_for})`,
@@ -44,9 +55,9 @@ export const sessionsCommand = listCommand({
   name: "sessions",
   description: "Lists sessions, the newest last.",
   args: statusOption,
-  examples: [["agent-runner sessions --status running,pending", "what is not over"]],
+  examples: [["agent-runner sessions --status running,pending", "The open sessions"]],
   headings: ["SESSION", "STATUS", "AGENT", "PARENT", "CREATED", "PROJECT DIR"],
-  read: (client, args, most) => client.newestSessions({ status: textArg(args, "status") }, most),
+  read: (client, args, limit) => client.newestSessions({ status: textArg(args, "status") }, limit),
   row: (session) => [
     session.session_id,
     session.status,
@@ -59,11 +70,11 @@ export const sessionsCommand = listCommand({
 
 export const runnersCommand = listCommand({
   name: "runners",
-  description: "Lists the runners that are registered.",
+  description: "Lists the registered runners.",
   headings: ["RUNNER", "STATUS", "HOST", "EXECUTOR", "TAGS", "LAST HEARTBEAT", "PROJECT DIR"],
-  read: async (client, _args, most) => {
+  read: async (client, _args, limit) => {
     const rows = await client.runners();
-    return { rows: rows.slice(-most), isCut: rows.length > most };
+    return { rows: rows.slice(-limit), isCut: rows.length > limit };
   },
   row: (runner) => [
     runner.runner_id,
@@ -81,51 +92,31 @@ function listCommand<Row>(list: {
   readonly description: string;
   readonly headings: readonly string[];
   readonly args?: ArgsDef;
+  readonly notes?: readonly string[];
   readonly examples?: Command["examples"];
-  /** At most so many, the newest, in order of creation. */
-  readonly read: (client: CoordinatorClient, args: CommandArgs, most: number) => Promise<Newest<Row>>;
+  /** The newest rows, at most `limit`, in order of creation. */
+  readonly read: (client: CoordinatorClient, args: CommandArgs, limit: number) => Promise<Newest<Row>>;
   readonly row: (row: Row) => readonly string[];
 }): Command {
   return {
     name: list.name,
     description: list.description,
     args: { ...list.args, ...limitOption, ...watchOption, ...jsonOption, ...coordinatorOptions, ...commonOptions },
+    notes: list.notes ?? [],
     examples: [
-      [`agent-runner ${list.name}`, "a table"],
+      [`agent-runner ${list.name}`, "A table"],
       ...(list.examples ?? []),
-      [`agent-runner ${list.name} --json`, "a JSON array, for scripts"],
-      [`agent-runner ${list.name} --watch`, "again whenever it has changed; with --json one array a line"],
+      [`agent-runner ${list.name} --watch`, "A live table"],
+      [`agent-runner ${list.name} --json`, "A JSON array; with --watch one array per line, on each change"],
     ],
     async run(args, context) {
-      const limit = limitOf(args);
-      const client = connect(loadConfig(args, context.env));
-      const read = (): Promise<Newest<Row>> => list.read(client, args, limit === 0 ? Number.MAX_SAFE_INTEGER : limit);
-      const table = (rows: readonly Row[]): string =>
-        printTable(list.headings, rows.map(list.row), context.isTerminal ? process.stdout.columns : undefined);
-      if (args["watch"] === true) {
-        const look = async (): Promise<{ shown: string; known: string }> => {
-          const { rows } = await read();
-          const known = JSON.stringify(rows, withoutAge);
-          return { known, shown: args["json"] === true ? JSON.stringify(rows) : table(rows) };
-        };
-        await asking(client, watch(context, look));
-        return ExitCode.ok;
-      }
-      const { rows, isCut } = await asking(client, read());
-      context.print(args["json"] === true ? JSON.stringify(rows, null, 2) : table(rows));
-      if (isCut) context.note("Older ones are not shown; --limit N shows so many, --limit 0 all");
+      const limit = parsedArg(args, "limit", wholeNumber(0)) ?? DEFAULT_LIMIT;
+      const connection = connect(loadConfig(args, context.env), context);
+      const read = (): Promise<Newest<Row>> =>
+        list.read(connection.client, args, limit === 0 ? Number.MAX_SAFE_INTEGER : limit);
+      const isCut = await showList({ ...list, read }, connection, args, context);
+      if (isCut) context.note(`Only the newest ${limit} are shown; --limit N shows more, --limit 0 all`);
       return ExitCode.ok;
     },
   };
-}
-
-/** What is another at each look is no change. */
-function withoutAge(key: string, value: unknown): unknown {
-  return key === "seconds_since_heartbeat" ? undefined : value;
-}
-
-function limitOf(args: CommandArgs): number {
-  const text = textArg(args, "limit") ?? String(SHOWN);
-  if (!/^\d+$/.test(text)) throw usageError(`--limit: "${text}" is not a whole number`);
-  return Number(text);
 }

@@ -5,14 +5,15 @@ import { chooseCommand, normaliseArgs } from "./command-line/choose-command.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
 import { COMMANDS, rootCommand } from "./command-table.ts";
 import { renderHelp } from "./command-line/help.ts";
+import { terminalWidth } from "./terminal/table.ts";
 
-/** From what was typed to an exit code: choose the command, parse for it, run it. `printVersion` is what `--version` does. */
+/** Chooses the command, parses its arguments and runs it. Resolves to the exit code. */
 export async function runCommandLine(
   words: readonly string[],
   context: CommandContext,
   printVersion: () => number,
 ): Promise<number> {
-  const { name, rest } = chooseCommand(wordsOfHelp(words), rootCommand.args, Object.keys(COMMANDS));
+  const { name, rest } = chooseCommand(withoutHelpCommand(words), rootCommand.args, Object.keys(COMMANDS));
   const command = name === null ? rootCommand : await loadCommand(name);
   const options = rest.slice(0, rest.includes("--") ? rest.indexOf("--") : undefined);
   if (options.includes("--help") || options.includes("-h")) return printHelp(command, context);
@@ -28,8 +29,8 @@ export async function runCommandLine(
   return result as number;
 }
 
-/** `agent-runner help [COMMAND]` is what many type first. */
-function wordsOfHelp(words: readonly string[]): string[] {
+/** Turns `help [COMMAND]`, which many users type first, into `[COMMAND] --help`. */
+function withoutHelpCommand(words: readonly string[]): string[] {
   return words[0] === "help" ? [...words.slice(1), "--help"] : [...words];
 }
 
@@ -43,7 +44,6 @@ function printHelp(command: Command, context: CommandContext): number {
   const commands =
     command === rootCommand ? Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const) : [];
   const colours = context.isTerminal && !context.env["NO_COLOR"];
-  const width = context.isTerminal ? process.stdout.columns : undefined;
-  context.write(renderHelp(command, { commands, colours, width: width ?? 100 }));
+  context.write(renderHelp(command, { commands, colours, width: terminalWidth(context) ?? 100 }));
   return ExitCode.ok;
 }

@@ -3,33 +3,35 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { ExitCode } from "../errors.ts";
 import type { StopAnswer } from "../protocol/run.ts";
-import { type Command, textArg } from "./command-line/command.ts";
-import { asking, connect } from "./wiring/connect.ts";
+import { flagArg, textArg } from "./command-line/arguments.ts";
+import type { Command } from "./command-line/command.ts";
+import { connect } from "./wiring/connect.ts";
 import { commonOptions, coordinatorOptions, jsonOption } from "./command-line/options.ts";
 
 export const stopCommand: Command = {
   name: "stop",
-  description: "Stops a run, or what runs in a session. Its executor gets SIGTERM and, 5 s later, SIGKILL.",
+  description: "Stops a run, or all open runs of a session.",
   args: {
     id: { type: "positional", required: true, description: "Id of a run (run_...) or of a session (ses_...)" },
     ...jsonOption,
     ...coordinatorOptions,
     ...commonOptions,
   },
+  notes: ["The executor gets SIGTERM, and SIGKILL after 5 s. Returns before the run has ended."],
   examples: [
-    ["agent-runner stop run_0123456789ab", "stop a run"],
-    ["agent-runner stop ses_0123456789ab", "stop what runs in a session"],
+    ["agent-runner stop run_0123456789ab", "Stop a run"],
+    ["agent-runner stop ses_0123456789ab", "Stop all open runs of a session"],
   ],
   async run(args, context) {
     const id = textArg(args, "id") ?? "";
-    const client = connect(loadConfig(args, context.env));
-    const answer = await asking(client, stopEither(client, id));
-    context.print(args["json"] === true ? JSON.stringify(answer) : `${id}: ${answer.status ?? "stopping"}`);
+    const { client, ask } = connect(loadConfig(args, context.env), context);
+    const answer = await ask(stopEither(client, id));
+    context.print(flagArg(args, "json") ? JSON.stringify(answer) : `${id}: ${answer.status ?? "stopping"}`);
     return ExitCode.ok;
   },
 };
 
-/** Session ids are free, so the prefix is a hint only: what is not the one may be the other. */
+/** Tries the kind that the prefix suggests, then the other: a client can choose any session id. */
 async function stopEither(client: CoordinatorClient, id: string): Promise<StopAnswer> {
   const [first, second] = id.startsWith("run_")
     ? [() => client.stopRun(id), () => client.stopSession(id)]

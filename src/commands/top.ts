@@ -1,9 +1,10 @@
-import { loadConfig } from "../config/load-config.ts";
+import { type Config, loadConfig } from "../config/load-config.ts";
 import { describeError, ExitCode } from "../errors.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
-import { asking, connect } from "./wiring/connect.ts";
+import { connect } from "./wiring/connect.ts";
+import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { LogWriter } from "./follow/log-writer.ts";
-import { RunLog } from "./logs.ts";
+import { RunLog } from "./follow/run-log.ts";
 import { commonOptions, coordinatorOptions } from "./command-line/options.ts";
 import { afterKey, type Effect, keysOf } from "./top/top-keys.ts";
 import { keepReading } from "./top/live-data.ts";
@@ -22,48 +23,45 @@ const START: TopState = {
   awaySinceMs: null,
   followed: null,
 };
-/** What is not a terminal has no end. */
-const PIPED = { columns: 200, lines: 1_000 };
-/** Head, headings and foot. */
+/** Columns of a line in a pipe or a file. */
+const PIPED_COLUMNS = 200;
+/** Lines of head, headings and foot. */
 const FRAME_LINES = 4;
-const LINES_KEPT = 2_000;
+const MAX_LOG_LINES = 2_000;
 
 export const topCommand: Command = {
   name: "top",
-  description:
-    "Shows runs, the tree of sessions and runners as they change; a run can be followed and stopped. ? shows the keys. Where stdout is not a terminal it shows them once.",
+  description: "Shows runs, the tree of sessions and runners live; follows and stops runs.",
   args: { ...coordinatorOptions, ...commonOptions },
+  notes: ["? shows the keys, q quits.", "Without a terminal it prints the runs once."],
   examples: [
-    ["agent-runner top", "watch; q quits"],
-    ["agent-runner top -c http://coordinator:8765", "another coordinator"],
-    ["agent-runner top | head -20", "how it stands, once; for scripts: agent-runner runs --json"],
+    ["agent-runner top", "Watch the default coordinator"],
+    ["agent-runner top -c http://coordinator:8765", "Watch another coordinator"],
+    ["agent-runner top | head -20", "Print the newest runs once; for scripts: agent-runner runs --json"],
   ],
   async run(args, context) {
     const config = loadConfig(args, context.env);
-    const client = connect(config);
-    const data = await asking(client, readTop(client));
+    const { client, ask } = connect(config, context);
+    const data = await ask(readTop(client));
     if (!context.isTerminal || process.stdin.isTTY !== true) {
-      context.print(
-        screenOf({ ...START, data }, { ...PIPED, lines: data.runs.length + FRAME_LINES }, Date.now())
-          .slice(0, -1)
-          .map(({ text }) => text.trimEnd())
-          .join("\n"),
-      );
+      const size = { columns: PIPED_COLUMNS, lines: data.runs.length + FRAME_LINES };
+      const lines = screenOf({ ...START, data }, size, Date.now()).slice(0, -1);
+      context.print(lines.map(({ text }) => text.trimEnd()).join("\n"));
       return ExitCode.ok;
     }
-    await asking(client, new Top({ context, client, config, data }).run());
+    await ask(new Top({ context, client, config, data }).run());
     return ExitCode.ok;
   },
 };
 
 interface TopOptions {
   readonly context: CommandContext;
-  readonly client: ReturnType<typeof connect>;
-  readonly config: ReturnType<typeof loadConfig>;
+  readonly client: CoordinatorClient;
+  readonly config: Config;
   readonly data: TopState["data"];
 }
 
-/** The screen, and what its keys do. */
+/** Connects keyboard, coordinator and screen. */
 class Top {
   readonly #options: TopOptions;
   readonly #quit = new AbortController();
@@ -78,7 +76,7 @@ class Top {
   async run(): Promise<void> {
     const { context, client } = this.#options;
     const failed = Promise.withResolvers<never>();
-    // Whatever goes wrong ends it in the one way in which the terminal is given back.
+    // Every error ends `run`, which restores the terminal.
     const guarded = (act: () => void): void => {
       try {
         act();
@@ -159,10 +157,10 @@ class Top {
     const add = (text: string): void => {
       if (this.#state.followed?.runId !== runId || following.signal.aborted) return;
       this.#change({
-        followed: { runId, lines: [...this.#state.followed.lines, ...text.split("\n")].slice(-LINES_KEPT) },
+        followed: { runId, lines: [...this.#state.followed.lines, ...text.split("\n")].slice(-MAX_LOG_LINES) },
       });
     };
-    const shown: CommandContext = {
+    const logContext: CommandContext = {
       ...context,
       write: add,
       print: add,
@@ -170,14 +168,14 @@ class Top {
       hasReader: () => !following.signal.aborted,
       isTerminal: true,
     };
-    const writer = new LogWriter(shown, { isJson: false, isMarked: true, tail: LINES_KEPT });
+    const writer = new LogWriter(logContext, { isJson: false, isMarked: true, tail: MAX_LOG_LINES });
     try {
       const ended = await new RunLog({
         client,
         config,
         streams: ["events", "stdout", "stderr"],
         writer,
-        context: shown,
+        context: logContext,
       }).follow(await client.run(runId));
       if (ended !== null) add(`The run has ended: ${ended.status}`);
     } catch (error) {

@@ -1,14 +1,15 @@
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import { describeError, ExitCode } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { flagArg } from "./command-line/arguments.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
 import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
-import { connect } from "./wiring/connect.ts";
+import { clientOf } from "./wiring/connect.ts";
 import { startConfiguredCoordinator } from "./coordinator.ts";
 import { exitCodeOfRun, followRun } from "./follow/follow-run.ts";
 import { onInterrupts } from "./terminal/interrupts.ts";
-import { commonOptions, upOptions } from "./command-line/options.ts";
-import { listOfExecutors } from "./wiring/resolve-executor.ts";
+import { commonOptions, TIME_NOTE, TOKEN_NOTE, upOptions } from "./command-line/options.ts";
+import { executorOption, listOfExecutors } from "./wiring/resolve-executor.ts";
 import { tellServiceManager } from "./wiring/tell-service-manager.ts";
 import { commandLog, exitCodeOf, makeRunner, runnerConfig } from "./wiring/run-runner.ts";
 
@@ -16,30 +17,36 @@ const SAMPLE_PROMPT = "Hello from agent-runner: this run was queued, claimed, ex
 
 export const upCommand: Command = {
   name: "up",
-  description: "Runs coordinator and runner in one process: all that is needed on one machine.",
+  description: "Runs coordinator and runner in one process: all that one machine needs.",
   args: {
     ...upOptions,
-    sample: { type: "boolean", description: "Submit one sample run and show it pass through to its result" },
+    sample: { type: "boolean", description: "Submit a sample run and show its result" },
     once: { type: "boolean", description: "With --sample: exit when the sample run has ended" },
     ...commonOptions,
   },
+  notes: [
+    "The coordinator's URL is also the address of the dashboard (a web page).",
+    "The executor test-executor repeats the prompt. It needs no agent, so it is good for a first try.",
+    TIME_NOTE,
+    TOKEN_NOTE,
+  ],
   examples: [
-    ["agent-runner up -x test-executor", "then, in another terminal: agent-runner submit --wait 'Hello'"],
-    ["agent-runner up -x test-executor --sample --once", "see one run from beginning to end"],
+    ["agent-runner up", "Run Claude Code; then, in another terminal: agent-runner submit --wait 'Hello'"],
+    ["agent-runner up -x test-executor --sample --once", "Watch one run from start to end, without an agent"],
     [
       "agent-runner up -x my-executor -p ~/project --max-concurrent 4",
-      "an executor of your own in a project directory, at most four runs at a time",
+      "Use your own executor in a project directory, for at most four runs at a time",
     ],
   ],
   async run(args, context) {
     const configured = runnerConfig(args, context);
-    if (args["executor-list"] === true) {
+    if (flagArg(args, "executor-list")) {
       context.print(listOfExecutors(configured, context.env));
       return ExitCode.ok;
     }
     const log = commandLog(configured, context);
     await using coordinator = await startConfiguredCoordinator(configured, log);
-    // The coordinator inside knows its own token only; OIDC credentials are for another one.
+    // The built-in coordinator knows its own token only; OIDC credentials are for another coordinator.
     const config = { ...configured, coordinatorUrl: coordinator.url, credentials: null };
     const online = Promise.withResolvers<void>();
     await using telemetry = await startConfiguredTelemetry("up", config, context, log, coordinator);
@@ -51,27 +58,34 @@ export const upCommand: Command = {
     manager.watch(runner);
     using _signals = onInterrupts(runner, context);
     const ended = runner.run();
-    if (args["sample"] !== true) {
+    const submitLine = `${context.program()} submit ${urlOption(coordinator.url)}--wait 'Hello'`;
+    if (!flagArg(args, "sample")) {
       void online.promise.then(() => {
-        log.info(`Submit a run from another terminal: ${submitLine(coordinator.url)}`);
-        log.info(`Or start one in a browser, and watch it: ${coordinator.url}/`);
+        log.info(`Submit a run from another terminal: ${submitLine}`);
+        log.info(`Dashboard: ${coordinator.url}/`);
       });
       return exitCodeOf(await ended);
     }
     await Promise.race([online.promise, ended]);
-    const shown = showSample(connect(config), context, log).catch((error: unknown) => {
+    const sample = showSample(clientOf(config), context, log).catch((error: unknown) => {
       log.error(`The sample run cannot be shown: ${describeError(error)}`);
       return ExitCode.failed;
     });
-    // Somebody may interrupt before it has ended.
-    const outcome = await Promise.race([shown, ended.then(() => ExitCode.failed)]);
-    if (args["once"] === true) runner.interrupt();
+    // The user may interrupt before the sample run has ended.
+    const sampleCode = await Promise.race([sample, ended.then(() => ExitCode.failed)]);
+    const isOnce = flagArg(args, "once");
+    if (isOnce) runner.interrupt();
+    else if (sampleCode === ExitCode.ok)
+      context.print(`Next, from another terminal in this folder:\n\n  ${submitLine}\n`);
     const exitCode = exitCodeOf(await ended);
-    return outcome === ExitCode.ok ? exitCode : outcome;
+    if (sampleCode !== ExitCode.ok) return sampleCode;
+    const upLine = `${context.program()} up${executorOption(configured, context.env)}`;
+    if (isOnce) context.print(`\nNext, start coordinator and runner:\n\n  ${upLine}\n`);
+    return exitCode;
   },
 };
 
-/** Submits the sample run and follows it. The runner's own log shows the way that it takes. */
+/** Submits the sample run and follows it to its end. The log shows its steps. */
 async function showSample(client: CoordinatorClient, context: CommandContext, log: Log): Promise<number> {
   const { run_id, session_id } = await client.createRun({
     type: "start_session",
@@ -81,11 +95,10 @@ async function showSample(client: CoordinatorClient, context: CommandContext, lo
   log.info(`Submitted the sample run ${run_id}`);
   const { run, result } = await followRun(client, run_id, session_id, { onEvent() {} });
   context.print(`\nThe sample run ${run_id} ${run.status}${result === null ? "" : `. Its result:\n\n  ${result}`}\n`);
-  context.print(`Next, in another terminal:\n\n  ${submitLine(client.baseUrl)}\n`);
   return exitCodeOfRun(run);
 }
 
-function submitLine(url: string): string {
-  const option = url === "http://127.0.0.1:8765" ? "" : `-c ${url} `;
-  return `agent-runner submit ${option}--wait 'Hello'`;
+/** Empty for the coordinator that commands use by default. */
+function urlOption(url: string): string {
+  return url === "http://127.0.0.1:8765" ? "" : `-c ${url} `;
 }

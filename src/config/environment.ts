@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The environment of this process, read in this one place. */
+/** The environment of this process. */
 export function processEnvironment(): Environment {
   return process.env;
 }
@@ -35,9 +35,9 @@ export function userFolders(env: Environment, platform: NodeJS.Platform = proces
 
 const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
 
-/** The value of NO_PROXY with the loopback names in it: fetch would send even those through HTTP_PROXY. */
+/** NO_PROXY plus the loopback names: fetch would send even those through HTTP_PROXY. */
 export function noProxyWithLoopback(env: Environment): string {
-  // Both spellings are in use, and what one of them excepts must not be lost to the other.
+  // Merges both spellings, so that neither loses its exceptions.
   const present = [env["NO_PROXY"], env["no_proxy"]]
     .flatMap((names) => (names ?? "").split(","))
     .map((s) => s.trim())
@@ -45,14 +45,17 @@ export function noProxyWithLoopback(env: Environment): string {
   return [...new Set([...present, ...LOOPBACK])].join(",");
 }
 
-/** Makes this process (and what it starts) reach loopback addresses directly. Only setting the variable does it. */
+/** Makes this process and its children reach loopback addresses without a proxy. fetch reads only the variables. */
 export function bypassProxyForLoopback(): void {
   const value = noProxyWithLoopback(process.env);
   process.env["NO_PROXY"] = value;
   process.env["no_proxy"] = value;
 }
 
-/** The runner's own credentials and Bun's control variables, the trace that the runner was started in, and its service manager's: no executor inherits them. */
+/**
+ * Variables that no executor inherits: the runner's credentials, Bun's control variables, the trace of the runner's own
+ * start, and those of its service manager.
+ */
 const WITHHELD: ReadonlySet<string> = new Set([
   "AUTH0_DOMAIN",
   "AUTH0_RUNNER_CLIENT_ID",
@@ -75,7 +78,7 @@ const WITHHELD: ReadonlySet<string> = new Set([
   "WATCHDOG_PID",
 ]);
 
-/** What an executor inherits: the runner's environment without {@link WITHHELD}. */
+/** The environment of an executor: the runner's without {@link WITHHELD}. */
 export function inheritableEnvironment(env: Environment): Record<string, string> {
   const inherited: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {

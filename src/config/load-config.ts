@@ -6,7 +6,7 @@ import { type Environment, type UserFolders, userFolders } from "./environment.t
 import { nearest } from "./nearest.ts";
 import { SETTINGS, type SettingName, type Settings } from "./settings.ts";
 
-/** OIDC client credentials; there only if all four values are. */
+/** OIDC client credentials, if all four settings are set. */
 export interface ClientCredentials {
   readonly domain: string;
   readonly clientId: string;
@@ -14,7 +14,7 @@ export interface ClientCredentials {
   readonly audience: string;
 }
 
-/** Everything that was set, parsed once and frozen. Paths are absolute. */
+/** All settings, parsed once and frozen. Paths are absolute. */
 export interface Config extends Omit<
   Settings,
   `auth0${string}` | `retention${string}` | `max${"Depth" | "Children" | "TreeRuns"}`
@@ -23,21 +23,21 @@ export interface Config extends Omit<
   readonly stateDir: string;
   readonly folders: UserFolders;
   readonly credentials: ClientCredentials | null;
-  /** What is kept of the runs' folders; 0 is no limit. */
+  /** Limits for run folders; 0 is no limit. */
   readonly retention: { readonly maxAgeMs: number; readonly maxBytes: number; readonly maxRuns: number };
-  /** Of the tree of sessions that agents may start; 0 is no limit. */
+  /** Limits for the tree of sessions that agents may start; 0 is no limit. */
   readonly treeLimits: { readonly maxDepth: number; readonly maxChildren: number; readonly maxTreeRuns: number };
-  /** The tables `[executors.<name>]` of the settings file: what is handed to the executor of that name, as it stands there. */
+  /** The tables `[executors.<name>]` of the settings file, passed unchanged to the executor of that name. */
   readonly executors: Readonly<Record<string, ExecutorTable>>;
-  /** The settings file that was read, if there was one. */
+  /** The settings file; null without one. */
   readonly configFile: string | null;
-  /** What is strange but no fault, to be logged once. */
+  /** Warnings to log once. */
   readonly warnings: readonly string[];
 }
 
 export type ExecutorTable = Readonly<Record<string, unknown>>;
 
-/** Flags as given on the command line, by their long name; what was not typed is not in it. */
+/** The options of the command line by long name. */
 export type Flags = Readonly<Record<string, string | boolean | undefined>>;
 
 interface Candidate {
@@ -46,8 +46,9 @@ interface Candidate {
 }
 
 /**
- * Flags over environment over the TOML file over defaults. The file is that of `--config`, else `config.toml` in the user's
- * configuration folder; never one from the current folder. Throws one UserError that tells all faults, each with its source.
+ * Loads the settings: flags over environment over the TOML file over defaults. The file is that of `--config`, else
+ * `config.toml` in the user's configuration folder, never one from the current folder. Throws one UserError with all
+ * faults, each with its source.
  */
 export function loadConfig(flags: Flags, env: Environment, cwd: string = process.cwd()): Config {
   const folders = userFolders(env);
@@ -59,7 +60,8 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
   }
   if (settings["mcpPort"] !== undefined && settings["externalMcpUrl"] !== undefined) {
     faults.push(
-      "--mcp-port (RUNNER_MCP_PORT, mcp.port) and --external-mcp-url (RUNNER_EXTERNAL_MCP_URL, mcp.external_url) exclude each other",
+      "--mcp-port (RUNNER_MCP_PORT, mcp.port) and --external-mcp-url (RUNNER_EXTERNAL_MCP_URL, mcp.external_url) " +
+        "exclude each other",
     );
   }
   if (faults.length > 0) {
@@ -67,7 +69,7 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
       exitCode: ExitCode.usage,
     });
   }
-  // One of the two names the executor: a typed -x beats a path from the environment or the file, else a path beats a name.
+  // Keeps one of the two: -x beats a path from the environment or the file, which beats a name from the file.
   if (flags["executor"] !== undefined) settings["executorPath"] = undefined;
   if (settings["executorPath"] !== undefined) settings["executor"] = undefined;
   return freeze(settings as Settings, folders, file, cwd);
@@ -143,7 +145,7 @@ function pick(
   if (setting.flag !== undefined && flags[setting.flag] !== undefined) {
     return { value: flags[setting.flag], source: `--${setting.flag}` };
   }
-  // An empty variable counts as not set: that is how service files and shells clear one.
+  // An empty variable counts as not set: service files and shells clear variables so.
   if (setting.env !== undefined && env[setting.env])
     return { value: env[setting.env], source: `${setting.env} (environment)` };
   if (setting.file !== undefined && file !== null && file.values.has(setting.file)) {
@@ -186,12 +188,12 @@ function readSettingsFile(
   }
 }
 
-/** What is in them is for their executors to judge. */
+/** The tables for executors. Each executor checks its own. */
 function executorTables(executors: unknown, path: string, faults: string[]): Record<string, ExecutorTable> {
   const parsed = v.safeParse(v.record(v.string(), v.record(v.string(), v.unknown())), executors);
   if (parsed.success) return parsed.output;
   const where = ["executors", v.getDotPath(parsed.issues[0])].filter(Boolean).join(".");
-  faults.push(`${where} (${path}): must be a table: [executors.<name of the executor>], and its settings below`);
+  faults.push(`${where} (${path}): must be a table: [executors.<name of the executor>] with its settings below`);
   return {};
 }
 

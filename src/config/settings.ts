@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
 
-/** Where a setting may come from. `file` is its dotted path in the TOML file. */
+/** The sources of a setting. `file` is its dotted path in the TOML file. */
 interface Sources<Value> {
   readonly flag?: string;
   readonly env?: string;
@@ -16,7 +16,7 @@ function setting<const S extends v.GenericSchema, const F extends Sources<v.Infe
   return { schema, ...from };
 }
 
-/** Every setting of the program, once. A setting without a default is `undefined` where nobody set it. */
+/** Every setting of the program. A setting without a default is `undefined` if it is not set. */
 export const SETTINGS = {
   coordinatorUrl: setting(HttpUrl, {
     flag: "coordinator-url",
@@ -150,7 +150,7 @@ export type SettingName = keyof typeof SETTINGS;
 
 type Value<N extends SettingName> = Readonly<v.InferOutput<(typeof SETTINGS)[N]["schema"]>>;
 
-/** The parsed values: a setting with a default is always there. */
+/** The parsed values. A setting with a default is never undefined. */
 export type Settings = {
   readonly [N in SettingName]: (typeof SETTINGS)[N] extends { readonly default: unknown }
     ? Value<N>

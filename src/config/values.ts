@@ -1,13 +1,13 @@
 import * as v from "valibot";
 
 /*
- * What a setting's value may look like. Flags and variables are strings, a TOML file has numbers and booleans of its own: each
- * schema here takes both.
+ * Schemas for the values of settings. Each accepts the strings of flags and variables, and the numbers and booleans of
+ * a TOML file.
  */
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** A timer that is set for longer fires at once. */
+/** A timer with a longer delay fires at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 function time(examples: string, longestMs = Number.MAX_SAFE_INTEGER) {
@@ -31,15 +31,18 @@ function time(examples: string, longestMs = Number.MAX_SAFE_INTEGER) {
   );
 }
 
-/** A time to wait: a number of seconds (`90`) or a number with a unit (`500ms`, `30s`, `5m`, `2h`, `1d`); gives milliseconds, at most 24 days. */
+/**
+ * A time to wait: seconds (`90`) or a number with a unit (`500ms`, `30s`, `5m`, `2h`, `1d`). Becomes milliseconds; at
+ * most 24 days.
+ */
 export const Duration = time("30s, 5m, 2h", LONGEST_MS);
 
-/** How old something may become, written like a `Duration` and of any length; gives milliseconds. */
+/** A `Duration` of any length, in milliseconds. */
 export const Age = time("12h, 30d");
 
 const SIZES: Record<string, number> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** A size: bytes (`1048576`) or with a unit (`64MiB`, `64M`, `1G`); gives bytes. */
+/** A size in bytes (`1048576`) or with a unit (`64MiB`, `64M`, `1G`). Becomes bytes. */
 export const Size = v.pipe(
   v.union([v.string(), v.number()]),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
@@ -69,7 +72,7 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER) {
   );
 }
 
-/** Seconds of at least 0.1, as the seed's POLL_TIMEOUT and HEARTBEAT_INTERVAL give them. */
+/** Seconds of at least 0.1, as the existing runner's POLL_TIMEOUT and HEARTBEAT_INTERVAL. */
 export const Seconds = v.pipe(
   Duration,
   v.transform((ms) => ms / 1000),
@@ -87,7 +90,7 @@ export const Flag = v.pipe(
   }),
 );
 
-/** A secret; what was given in its place is not repeated. */
+/** A secret. Its messages never repeat the value. */
 export const Secret = v.pipe(v.string("must be a text"), v.trim(), v.minLength(1, "is empty"));
 
 export const Text = v.pipe(v.string(), v.trim(), v.minLength(1, "is empty"));
@@ -98,13 +101,13 @@ export const List = v.pipe(
   v.transform((value) => (typeof value === "string" ? value.split(",") : value).map((s) => s.trim()).filter(Boolean)),
 );
 
-/** Where to listen. */
+/** An address to listen on. */
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-/** `127.0.0.1:9464`, `[::1]:9464`, or a port alone, which is one of this machine only. */
+/** `127.0.0.1:9464`, `[::1]:9464`, or a port alone, which means 127.0.0.1. */
 export const Address = v.pipe(
   v.union([v.string(), v.number()]),
   v.rawTransform(({ dataset, addIssue, NEVER }): Address => {

@@ -42,8 +42,10 @@ export class Gateway implements AsyncDisposable {
   readonly #options: GatewayOptions;
   readonly #grants = new Map<string, Grant>();
   readonly #slots = new Semaphore(MAX_FORWARDED);
+  readonly #opened = Promise.withResolvers<void>();
   readonly #server: Bun.Server<undefined>;
 
+  /** Binds the port. Requests wait until `open`. */
   constructor(options: GatewayOptions) {
     this.#options = options;
     this.#server = this.#listen();
@@ -76,6 +78,11 @@ export class Gateway implements AsyncDisposable {
       fetch: (request) => this.#answer(request),
       error: (error) => answerOfFailure(error),
     });
+  }
+
+  /** Answers requests from now on. Call it when the tokens of adopted runs are known: a 401 would end their executors. */
+  open(): void {
+    this.#opened.resolve();
   }
 
   get port(): number {
@@ -128,6 +135,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #answer(request: Request): Promise<Response> {
+    await this.#opened.promise;
     const url = new URL(request.url);
     const [, token = "", ...rest] = url.pathname.split("/");
     const grant = this.#grants.get(token);

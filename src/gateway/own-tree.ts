@@ -52,7 +52,7 @@ export class SessionTree {
 
   /**
    * Whether the coordinator knows the run's own session. An unknown parent in `POST /runs` locks the database of a
-   * Python coordinator for good (protocol, section 0).
+   * Python coordinator for good (`docs/protocol.md`, section 0).
    */
   async rootExists(): Promise<boolean> {
     this.#rootIsKnown ||= await this.#exists(this.root);

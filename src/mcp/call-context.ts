@@ -27,7 +27,7 @@ export interface CallContext {
   readonly progress: (message: string) => Promise<void>;
 }
 
-/** The settings that a client sends as headers (protocol, section 16). */
+/** The settings that a client sends as headers (`docs/protocol.md`, section 16). */
 export interface CallHeaders {
   /** Lists only blueprints with all of these tags. */
   readonly tags: readonly string[];

@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { ExecutionMode } from "../protocol/run.ts";
 
 /*
- * The arguments of the tools: those of the second generation, plus those that only the first generation has, so that
- * prompts for either work (protocol, section 16). The agent reads the descriptions.
+ * The arguments of the tools in both generations, so that prompts for either work (`docs/protocol.md`, section 16). The
+ * agent reads the descriptions.
  */
 
 const described = <S extends v.GenericSchema>(schema: S, text: string) =>

@@ -10,7 +10,7 @@ export type InvocationMode = v.InferOutput<typeof InvocationMode>;
 const Parameters = v.record(v.string(), v.unknown());
 
 /**
- * The stdin of an executor with schema 2.0 (protocol, section 7). `project_dir` is set on start only.
+ * The stdin of an executor with schema 2.0 (`docs/protocol.md`, section 7). `project_dir` is set on start only.
  * `executor_config` holds the runner's settings for this executor, and is absent without any.
  */
 export const InvocationV20 = v.looseObject({

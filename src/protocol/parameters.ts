@@ -1,7 +1,7 @@
 /**
- * The prompt for an executor or an agent without parameters (protocol, section 17). A lone `parameters.prompt` is the
- * prompt. Otherwise each parameter is a line of an `<inputs>` block: multi-line texts are indented, other values are
- * JSON.
+ * The prompt for an executor or an agent without parameters (`docs/protocol.md`, section 17). A lone
+ * `parameters.prompt` is the prompt. Otherwise each parameter is a line of an `<inputs>` block: multi-line texts are
+ * indented, other values are JSON.
  */
 export function promptOfParameters(parameters: Readonly<Record<string, unknown>>): string {
   const names = Object.keys(parameters);

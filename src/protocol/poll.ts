@@ -7,7 +7,7 @@ import { OutputWanted } from "./run-output.ts";
 import { RunType } from "./run.ts";
 import { traceFields, Traceparent, Tracestate } from "./trace-context.ts";
 
-/** A run assigned to this runner, in one form for both generations (protocol, section 15). */
+/** A run assigned to this runner, in one form for both generations (`docs/protocol.md`, section 15). */
 export interface AssignedRun {
   readonly runId: string;
   readonly sessionId: string;

@@ -53,7 +53,7 @@ const Moment = v.pipe(
   v.check((text) => !Number.isNaN(Date.parse(text)), "there is no such day or time"),
 );
 
-/** A run in `GET /runs`, `GET /runs/{id}` and the poll (protocol, section 3). Times are ISO 8601. */
+/** A run in `GET /runs`, `GET /runs/{id}` and the poll (`docs/protocol.md`, section 3). Times are ISO 8601. */
 export const Run = v.looseObject({
   run_id: RunId,
   type: v.fallback(RunType, "start_session"),
@@ -83,7 +83,7 @@ export const Run = v.looseObject({
 });
 export type Run = v.InferOutput<typeof Run>;
 
-/** Body of `POST /runs` (protocol, section 1b). */
+/** Body of `POST /runs` (`docs/protocol.md`, section 1b). */
 export const CreateRun = v.object({
   type: RunType,
   prompt: v.pipe(v.string(), v.minLength(1, "the prompt is empty")),

@@ -11,7 +11,7 @@ const nonEmpty = v.pipe(v.string(), v.minLength(1));
 const InstanceId = v.pipe(v.string(), v.regex(/^[\w-]{8,64}$/, "not an instance id"));
 export const INSTANCE_HEADER = "x-runner-instance";
 
-/** Body of `POST /runner/register`: the superset that both generations accept (protocol, section 15). */
+/** Body of `POST /runner/register`: the superset that both generations accept (`docs/protocol.md`, section 15). */
 export const Register = v.looseObject({
   hostname: nonEmpty,
   project_dir: nonEmpty,
@@ -94,7 +94,7 @@ export const Reconciled = v.looseObject({
 });
 export type Reconciled = v.InferOutput<typeof Reconciled>;
 
-/** Bodies of `POST /runner/runs/{id}/started|completed|failed|stopped` (protocol, section 5). */
+/** Bodies of `POST /runner/runs/{id}/started|completed|failed|stopped` (`docs/protocol.md`, section 5). */
 export const StartedReport = v.looseObject({ runner_id: v.string() });
 export const CompletedReport = v.looseObject({
   runner_id: v.string(),

@@ -3,8 +3,8 @@ import { SessionId } from "./identifiers.ts";
 import { ExecutionMode } from "./run.ts";
 
 /**
- * A session in `GET /sessions` (protocol, section 1b). `status`: pending, running, idle, finished, failed, stopping,
- * stopped.
+ * A session in `GET /sessions` (`docs/protocol.md`, section 1b). `status`: pending, running, idle, finished, failed,
+ * stopping, stopped.
  */
 export const Session = v.looseObject({
   session_id: SessionId,
@@ -48,7 +48,7 @@ export const CreateSession = v.object({
 });
 export type CreateSession = v.InferOutput<typeof CreateSession>;
 
-/** Body of `POST /sessions/{id}/bind`, with the fields of both generations (protocol, section 10). */
+/** Body of `POST /sessions/{id}/bind`, with the fields of both generations (`docs/protocol.md`, section 10). */
 export const Bind = v.object({
   executor_session_id: v.pipe(v.string(), v.minLength(1, "executor_session_id is empty")),
   hostname: v.nullish(v.string()),
@@ -70,7 +70,7 @@ export const Metadata = v.object({
 });
 export type Metadata = v.InferOutput<typeof Metadata>;
 
-/** An event of a session (protocol, section 10). `event_type` is any string. Unknown fields are kept. */
+/** An event of a session (`docs/protocol.md`, section 10). `event_type` is any string. Unknown fields are kept. */
 export const SessionEvent = v.looseObject({
   event_type: v.pipe(v.string(), v.minLength(1, "event_type is empty")),
   session_id: SessionId,

@@ -29,9 +29,10 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   const log = parts.log.scope("supervisor");
   journal.prune();
   const unfinished = journal.unfinished(log);
+  // Before the gateway answers: a 401 for a token of an adopted run would end its executor.
+  const grants = new Map(unfinished.map((record) => [record, adoptGrant(record, parts)]));
+  parts.gateway.open();
   if (unfinished.length === 0) return;
-  // Before anything is waited for: the gateway answers from the first turn of the event loop on, and 401 ends an executor.
-  const grants = new Map(unfinished.map((record) => [record, restoreGrant(record, parts)]));
   // Before the look at the processes: what has begun by now is seen there.
   const unbegun = unfinished.filter(
     (record) => ["starting", "spawning"].includes(record.phase) && preventStart(folderOf(record, parts)),
@@ -40,7 +41,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   for (const [record, grant] of grants) {
     if (grant === null) {
       registry.remember([record.assigned.runId]);
-      dispatcher.track(lookAgain(record, parts));
+      dispatcher.track(endEarlierLeftovers(record, parts));
       continue;
     }
     const taken = unbegun.includes(record) ? null : registry.add(record.assigned);
@@ -48,13 +49,13 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
     if (taken !== null) dispatcher.track(adoptRun(taken, record, identity, grant, parts));
     else {
       parts.gateway.revoke(grant);
-      dispatcher.track(beginAnew(record, dispatcher, parts));
+      dispatcher.track(startAgain(record, dispatcher, parts));
     }
   }
 }
 
 /** Null where only the look at what is left is outstanding. */
-function restoreGrant(record: JournalRun, parts: RunnerParts): Grant | null {
+function adoptGrant(record: JournalRun, parts: RunnerParts): Grant | null {
   const { runId, sessionId } = record.assigned;
   return record.phase === "reported"
     ? null
@@ -71,10 +72,10 @@ async function adoptRun(
   const { run } = taken;
   try {
     if (record.cancel !== null) run.cancel(record.cancel);
-    run.isTakenUp = true;
+    run.isAdopted = true;
     grant.trace = parts.observer.traceOf(run);
     run.moveTo("starting");
-    const attempt = await takeUp(run, record, identity, parts);
+    const attempt = await adoptAttempt(run, record, identity, parts);
     await concludeRun(taken, grant, { ...attempt, outcome: record.outcome ?? attempt.outcome }, parts);
   } finally {
     taken.end({ remember: true });
@@ -82,25 +83,28 @@ async function adoptRun(
 }
 
 /** Runs that were stopped have been looked after before their outcome was recorded; of the others nothing was started. */
-function mayLeaveSomething({ kind }: Outcome): boolean {
+function mayHaveLeftovers({ kind }: Outcome): boolean {
   return kind === "succeeded" || kind === "failed" || kind === "vanished";
 }
 
 /** The run is through, but the runner died before it had ended what the run left behind. */
-async function lookAgain({ assigned: { runId, sessionId }, identity }: JournalRun, parts: RunnerParts): Promise<void> {
+async function endEarlierLeftovers(
+  { assigned: { runId, sessionId }, identity }: JournalRun,
+  parts: RunnerParts,
+): Promise<void> {
   await endLeftovers({ runId, context: { run: runId, session: sessionId } }, identity ?? NOBODY, parts);
   parts.journal.done(runId);
 }
 
 /** Watches the executor to its end, at once where it has ended. An outcome that is on record counts whatever is found now. */
-async function takeUp(
+async function adoptAttempt(
   run: ActiveRun,
   record: JournalRun,
   identity: ProcessIdentity,
   parts: RunnerParts,
 ): Promise<Attempt> {
   const log = parts.log.scope("supervisor");
-  const mayHaveFiles = record.outcome === null || mayLeaveSomething(record.outcome) || identity !== NOBODY;
+  const mayHaveFiles = record.outcome === null || mayHaveLeftovers(record.outcome) || identity !== NOBODY;
   if (record.outcome !== null && !mayHaveFiles) return { ...notStarted(record.outcome), mayBeReported: true };
   const folder = folderOf(record, parts);
   const open = () => ({
@@ -120,7 +124,7 @@ async function takeUp(
 }
 
 /** A run that was claimed, and perhaps reported as started, but whose executor has certainly not begun: it is begun now, if it is still ours. */
-async function beginAnew(record: JournalRun, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
+async function startAgain(record: JournalRun, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
   const { runId } = record.assigned;
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());

@@ -9,7 +9,7 @@ import { privateFolder } from "../process/private-folder.ts";
 import { processStartTime } from "../process/process-table.ts";
 import { isShortage } from "../process/shortage.ts";
 
-/** What makes a runner the same to a coordinator (protocol, section 2). */
+/** What makes a runner the same to a coordinator (`docs/protocol.md`, section 2). */
 export interface RunnerIdentity {
   readonly coordinatorUrl: string;
   readonly hostname: string;

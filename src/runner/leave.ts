@@ -30,8 +30,9 @@ const LAST_REPORTS_MS = 10_000;
 const OPEN_POLL_MS = 3_000;
 
 /**
- * Leaves so that no run is claimed for a runner that is gone (protocol, section 0, "ghost poll"): first the runs, whose reports need
- * the registration; then the open poll, which the external form of DELETE makes answer at once; last the registration.
+ * Shuts down without stranding a run in a ghost poll (`docs/protocol.md`, section 0). Order: the reports of all runs,
+ * which need the registration; then the open poll, which the external form of DELETE ends at once; then the
+ * registration.
  */
 export async function leave(options: LeaveOptions): Promise<void> {
   const { registry, dispatcher, registration } = options;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { environmentFile, type ServicePlan, type ServiceRequest, stopSeconds } from "./service-plan.ts";
 
-/** An agent (user) or a daemon (system) of launchd. Built from launchd.plist(5) and never run: there was no Mac. */
+/** An agent (user) or a daemon (system) of launchd. Written from launchd.plist(5) and never run: there was no Mac. */
 export function launchdPlan(request: ServiceRequest): ServicePlan {
   const { name, scope, home, configHome, uid } = request;
   const isSystem = scope === "system";
@@ -32,7 +32,8 @@ export function launchdPlan(request: ServiceRequest): ServicePlan {
     logs: ({ follow }) => ["tail", "-n", "200", ...(follow ? ["-f"] : []), logPath],
     notes: [
       `Settings and secrets: ${environmentPath}`,
-      `To restart without ending agents: launchctl kill SIGUSR2 ${domain}/${label}, then launchctl kickstart ${domain}/${label}`,
+      "To restart without ending agents: " +
+        `launchctl kill SIGUSR2 ${domain}/${label}, then launchctl kickstart ${domain}/${label}`,
     ],
   };
 }
@@ -44,10 +45,13 @@ interface Names {
 }
 
 function launchdPlist(request: ServiceRequest, { label, environmentPath, logPath }: Names): string {
-  // launchd reads no environment file; a shell does, and becomes the runner.
-  const script = `while IFS= read -r line; do case $line in ''|'#'*) ;; *) export "$line" ;; esac; done < "$0"; exec "$@"`;
+  // launchd reads no environment file, so a shell reads it and then becomes the runner.
+  const exportLine = `case $line in ''|'#'*) ;; *) export "$line" ;; esac`;
+  const script = `while IFS= read -r line; do ${exportLine}; done < "$0"; exec "$@"`;
   const words = ["/bin/sh", "-c", script, environmentPath, ...request.command];
   const text = (value: string): string => `<string>${escapeXml(value)}</string>`;
+  const userName =
+    request.scope === "system" && request.runAs !== null ? `  <key>UserName</key>${text(request.runAs)}\n` : "";
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
@@ -57,7 +61,7 @@ function launchdPlist(request: ServiceRequest, { label, environmentPath, logPath
   <array>
 ${words.map((word) => `    ${text(word)}`).join("\n")}
   </array>
-${request.scope === "system" && request.runAs !== null ? `  <key>UserName</key>${text(request.runAs)}\n` : ""}  <key>WorkingDirectory</key>${text(request.projectDir)}
+${userName}  <key>WorkingDirectory</key>${text(request.projectDir)}
   <key>RunAtLoad</key><true/>
   <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
   <key>ThrottleInterval</key><integer>5</integer>

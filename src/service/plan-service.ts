@@ -4,7 +4,7 @@ import type { ServicePlan, ServiceRequest } from "./service-plan.ts";
 import { systemdPlan } from "./systemd.ts";
 import { taskPlan } from "./task-scheduler.ts";
 
-/** The plan for the platform's service manager. UserError where this program knows none. */
+/** The plan for the platform's service manager. Throws UserError for a platform without one. */
 export function planService(request: ServiceRequest, platform: NodeJS.Platform = process.platform): ServicePlan {
   switch (platform) {
     case "linux":
@@ -15,7 +15,7 @@ export function planService(request: ServiceRequest, platform: NodeJS.Platform =
       return taskPlan(request);
     default:
       throw new UserError(`No service manager is known for ${platform}`, {
-        hint: "Start agent-runner with what starts programs there",
+        hint: "Start agent-runner with the platform's own tools",
       });
   }
 }

@@ -3,7 +3,7 @@ import { environmentFile, type ServicePlan, type ServiceRequest, stopSeconds } f
 
 const WATCHDOG_SECONDS = 180;
 
-/** A service of systemd 244 or newer, the user's own or the system's. */
+/** A service of systemd 244 or newer, of the user or of the system. */
 export function systemdPlan(request: ServiceRequest): ServicePlan {
   const { name, scope, configHome } = request;
   const isSystem = scope === "system";
@@ -14,7 +14,7 @@ export function systemdPlan(request: ServiceRequest): ServicePlan {
   const journal = isSystem ? ["journalctl", "--unit", unit] : ["journalctl", "--user", "--unit", unit];
   const linger = {
     command: ["loginctl", "enable-linger"],
-    mayFail: "it runs only while you are logged in; allow more with: sudo loginctl enable-linger $USER",
+    mayFail: "the service ends when you log out; to keep it running: sudo loginctl enable-linger $USER",
   };
   return {
     files: [
@@ -24,7 +24,7 @@ export function systemdPlan(request: ServiceRequest): ServicePlan {
     install: [
       { command: [...ctl, "daemon-reload"] },
       { command: [...ctl, "enable", unit] },
-      // A restart hands over: an installation over a running service ends no agent.
+      // A restart hands over, so an installation over a running service ends no agent.
       { command: [...ctl, "restart", unit] },
       ...(isSystem ? [] : [linger]),
     ],
@@ -34,12 +34,12 @@ export function systemdPlan(request: ServiceRequest): ServicePlan {
     logs: ({ follow }) => [...journal, "--output=cat", "--no-pager", "--lines=200", ...(follow ? ["--follow"] : [])],
     notes: [
       `Settings and secrets: ${environmentPath} (then: ${[...ctl, "restart", unit].join(" ")})`,
-      "A restart ends no agent: the next start takes the executors up.",
+      "A restart ends no agent: the next start adopts the executors.",
     ],
   };
 }
 
-/** The unit file. What it does without, and why, stands beside it in docs/operating.md. */
+/** The unit file. docs/operating.md explains it. */
 export function systemdUnit(request: ServiceRequest, environmentPath: string): string {
   const { scope, command, name, projectDir, runAs } = request;
   const isSystem = scope === "system";
@@ -47,7 +47,7 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
     "[Unit]",
     "Description=Agent Runner: runs AI agents unattended",
     ...(isSystem ? ["Wants=network-online.target", "After=network-online.target"] : []),
-    "# A runner that cannot start is tried again for ever, not given up.",
+    "# Restarts without a limit.",
     "StartLimitIntervalSec=0",
     "",
     "[Service]",
@@ -59,21 +59,21 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
     ...(isSystem && runAs !== null ? [`User=${runAs}`] : []),
     ...(isSystem ? [`StateDirectory=${name}`, "StateDirectoryMode=0700"] : []),
     "",
-    "# A stop drains: no more runs, those that are there end, the rest is stopped when the time is up.",
+    "# A stop drains: the runner takes no more runs, waits for its own, and stops them when the time is up.",
     "KillSignal=SIGTERM",
     `TimeoutStopSec=${stopSeconds(request)}`,
-    "# A restart hands over: the runner exits at once, executors go on, and the next start takes them up.",
+    "# A restart hands over: the runner exits at once, executors keep running, and the next start adopts them.",
     "RestartKillSignal=SIGUSR2",
     "KillMode=process",
-    "# Each run gets a cgroup of its own below the service's.",
+    "# Each run gets its own cgroup below the service's.",
     "Delegate=yes",
     "Restart=on-failure",
     "RestartSec=2",
-    "# Faults in what was typed or set do not go away by themselves.",
+    "# A restart does not correct a wrong option or setting.",
     "RestartPreventExitStatus=2",
-    "# Pings are sent as long as calls to the coordinator come to an end, answered or not.",
+    "# The runner pings as long as its calls to the coordinator end, answered or not.",
     `WatchdogSec=${WATCHDOG_SECONDS}`,
-    "# An agent that runs out of memory ends its own run, not the service.",
+    "# An agent without memory ends its own run, not the service.",
     "OOMPolicy=continue",
     "",
     ...hardening(request),
@@ -86,9 +86,11 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
 }
 
 /**
- * What no agent needs. Not among it: PrivateTmp and other private folders (they are made anew at each start, and executors outlive those),
- * MemoryDenyWriteExecute (JavaScript is compiled as it runs), RestrictNamespaces and SystemCallFilter (agents' own sandboxes use them),
- * ProtectControlGroups (each run gets a cgroup).
+ * Takes away what no agent needs. Left out on purpose:
+ * - PrivateTmp and other private folders: each start makes new ones, and executors outlive a start
+ * - MemoryDenyWriteExecute: JavaScript is compiled as it runs
+ * - RestrictNamespaces and SystemCallFilter: agents' own sandboxes use them
+ * - ProtectControlGroups: each run gets a cgroup
  */
 function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
   const everywhere = [
@@ -98,7 +100,7 @@ function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
     "RestrictRealtime=yes",
     "RestrictSUIDSGID=yes",
   ];
-  // The rest takes rights that a user's own service manager does not have.
+  // The rest needs rights that the service manager of a user does not have.
   if (scope === "user") return everywhere;
   return [
     ...everywhere,
@@ -114,7 +116,10 @@ function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
   ];
 }
 
-/** One word of ExecStart (systemd.syntax(7), systemd.service(5)): quotes, backslashes, `%` specifiers and `$` variables mean themselves. */
+/**
+ * Quotes one word of ExecStart (systemd.syntax(7), systemd.service(5)). Quotes, backslashes, `%` specifiers and `$`
+ * variables stay literal.
+ */
 function quote(word: string): string {
   const escaped = escape(word)
     .replaceAll("\\", "\\\\")
@@ -124,7 +129,7 @@ function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `"${escaped}"`;
 }
 
-/** A value that is taken whole. */
+/** Escapes a value that systemd does not split. */
 function escape(value: string): string {
   return value.replaceAll("%", "%%");
 }

@@ -3,9 +3,9 @@ import { escapeXml } from "./launchd.ts";
 import type { ServicePlan, ServiceRequest } from "./service-plan.ts";
 
 /**
- * A task of the Windows Task Scheduler, started at log-on (user) or at boot (system): a console program cannot be a Windows service by
- * itself. Built from the Task Scheduler's schema and never run: there was no Windows machine. A task has no environment file and its end is
- * a kill; executors end with it.
+ * A task of the Windows Task Scheduler, started at log-on (user) or at boot (system): a console program cannot be a
+ * Windows service by itself. Written from the Task Scheduler's schema and never run: there was no Windows machine. A
+ * task has no environment file. Windows kills it at its end, with its executors.
  */
 export function taskPlan(request: ServiceRequest): ServicePlan {
   const { name, home } = request;
@@ -24,8 +24,8 @@ export function taskPlan(request: ServiceRequest): ServicePlan {
     status: ["schtasks", "/Query", "/V", "/FO", "LIST", "/TN", name],
     logs: () => [],
     notes: [
-      "Secrets belong into the variables of the user's environment (setx AGENT_COORDINATOR_TOKEN ...)",
-      "On Windows this is experimental and was never run",
+      "Put secrets into the user's environment variables (setx AGENT_COORDINATOR_TOKEN ...)",
+      "The service is untested on Windows",
     ],
   };
 }
@@ -59,7 +59,7 @@ function taskXml({ scope, command, projectDir, runAs }: ServiceRequest): string 
 `;
 }
 
-/** As CommandLineToArgvW takes it apart. */
+/** Quotes a word for CommandLineToArgvW. */
 function quote(word: string): string {
   return /^[^\s"]+$/.test(word) ? word : `"${word.replace(/(\\*)("|$)/g, "$1$1$2").replaceAll('"', '\\"')}"`;
 }

@@ -30,7 +30,7 @@ import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Log } from "../log.ts";
 import type { ActiveRun, RunState } from "../runner/runs/active-run.ts";
 import { type TraceFields, traceFields } from "../protocol/trace-context.ts";
-import type { Outcome } from "../runner/runs/outcome.ts";
+import { type Outcome, recordedKind } from "../runner/runs/outcome.ts";
 import { version } from "../version.ts";
 import { samplerOf } from "./sampler.ts";
 
@@ -87,8 +87,9 @@ export class RunSpans implements AsyncDisposable {
       if (startTime !== undefined && endTime !== undefined)
         this.#tracer.startSpan(name, { startTime }, inside).end(endTime);
     }
-    span.setAttribute("agent_runner.run.outcome", kind);
-    if (kind !== "succeeded" && kind !== "stopped") span.setStatus({ code: SpanStatusCode.ERROR, message: kind });
+    span.setAttribute("agent_runner.run.outcome", recordedKind(kind));
+    if (kind !== "succeeded" && kind !== "stopped")
+      span.setStatus({ code: SpanStatusCode.ERROR, message: recordedKind(kind) });
     span.end(run.enteredAtMs("ended"));
   }
 
@@ -114,12 +115,12 @@ export class RunSpans implements AsyncDisposable {
   }
 }
 
-function attributesOf({ runId, sessionId, assigned, isTakenUp }: ActiveRun): Attributes {
+function attributesOf({ runId, sessionId, assigned, isAdopted }: ActiveRun): Attributes {
   return {
     "agent_runner.run.id": runId,
     "agent_runner.session.id": sessionId,
     "agent_runner.run.type": assigned.type,
-    "agent_runner.run.taken_up": isTakenUp,
+    "agent_runner.run.taken_up": isAdopted,
     ...(assigned.agentName === null ? {} : { "gen_ai.agent.name": assigned.agentName }),
   };
 }

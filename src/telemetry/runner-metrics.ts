@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ActiveRun, RunState } from "../runner/runs/active-run.ts";
-import type { Outcome } from "../runner/runs/outcome.ts";
+import { type Outcome, recordedKind } from "../runner/runs/outcome.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 
 const OUTCOMES: readonly Outcome["kind"][] = [
@@ -10,7 +10,7 @@ const OUTCOMES: readonly Outcome["kind"][] = [
   "stopped",
   "not-started",
   "vanished",
-  "claim-lost",
+  "claim-revoked",
 ];
 const STATES_IN_FLIGHT: readonly RunState[] = ["queued", "starting", "running", "reporting"];
 
@@ -37,7 +37,7 @@ export class RunnerMetrics {
       registers,
     });
     // Exposes zeros from the first scrape, so that the first failure is an increase.
-    for (const outcome of OUTCOMES) this.#runs.inc({ outcome }, 0);
+    for (const outcome of OUTCOMES) this.#runs.inc({ outcome: recordedKind(outcome) }, 0);
     this.#startDelay = new Histogram({
       name: "agent_runner_run_start_delay_seconds",
       help: "Seconds from the claim of a run to the start of its executor. No histogram contains adopted runs.",
@@ -71,14 +71,14 @@ export class RunnerMetrics {
   }
 
   runEnded(run: ActiveRun, { kind }: Outcome): void {
-    this.#runs.inc({ outcome: kind });
-    if (run.isTakenUp) return;
+    const outcome = recordedKind(kind);
+    this.#runs.inc({ outcome });
+    if (run.isAdopted) return;
     const [claimed, started, ended, reported] = (["queued", "running", "reporting", "ended"] as const).map((state) =>
       run.enteredAtMs(state),
     );
     if (claimed !== undefined && started !== undefined) this.#startDelay.observe((started - claimed) / 1000);
-    if (started !== undefined && ended !== undefined)
-      this.#duration.observe({ outcome: kind }, (ended - started) / 1000);
+    if (started !== undefined && ended !== undefined) this.#duration.observe({ outcome }, (ended - started) / 1000);
     if (ended !== undefined && reported !== undefined) this.#reportDelay.observe((reported - ended) / 1000);
   }
 

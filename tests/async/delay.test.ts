@@ -4,7 +4,7 @@ import { delay, withDeadline } from "../../src/async/delay.ts";
 
 const NEVER_MS = 60_000;
 
-/** How many `abort` listeners a signal has, by counting what goes in and out. */
+/** Counts the `abort` listeners of a signal as they are added and removed. */
 function countingSignal(controller: AbortController): { signal: AbortSignal; listeners: () => number } {
   const { signal } = controller;
   let listeners = 0;
@@ -15,13 +15,13 @@ function countingSignal(controller: AbortController): { signal: AbortSignal; lis
   return { signal, listeners: () => listeners };
 }
 
-test("delay: takes as long as it was told", async () => {
+test("delay: waits for the given time", async () => {
   const startedMs = performance.now();
   await delay(30);
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(29);
 });
 
-test("delay: a negative time is none", async () => {
+test("delay: does not wait for a negative time", async () => {
   await delay(-5);
 });
 
@@ -32,7 +32,7 @@ test("delay: ends at once when the signal fires, and does not reject", async () 
   await waiting;
 });
 
-test("delay: does not begin under a signal that has fired", async () => {
+test("delay: does not wait under a signal that has fired", async () => {
   await delay(NEVER_MS, AbortSignal.abort());
 });
 
@@ -42,16 +42,16 @@ test("delay: leaves no listener on a signal that outlives it", async () => {
   expect(listeners()).toBe(0);
 });
 
-test("withDeadline: gives what the promise becomes", async () => {
+test("withDeadline: resolves to the promise's value", async () => {
   expect(await withDeadline(Promise.resolve(7), NEVER_MS)).toBe(7);
   await expect(withDeadline(Promise.reject(new Error("no")), NEVER_MS)).rejects.toThrow("no");
 });
 
-test("withDeadline: gives up on a promise that takes too long", async () => {
+test("withDeadline: resolves to timeout when the promise takes too long", async () => {
   expect(await withDeadline(new Promise(() => {}), 5)).toBe("timeout");
 });
 
-test("withDeadline: a promise that fails after the deadline is nobody's unhandled rejection", async () => {
+test("withDeadline: a promise that rejects after the deadline causes no unhandled rejection", async () => {
   const late = Promise.withResolvers<never>();
   expect(await withDeadline(late.promise, 1)).toBe("timeout");
   let unhandled = 0;
@@ -63,7 +63,7 @@ test("withDeadline: a promise that fails after the deadline is nobody's unhandle
   expect(unhandled).toBe(0);
 });
 
-test("aborted: resolves when the signal fires, at once if it has", async () => {
+test("aborted: resolves when the signal fires, at once if it has fired", async () => {
   await aborted(AbortSignal.abort());
   const controller = new AbortController();
   const waiting = aborted(controller.signal);

@@ -3,7 +3,7 @@ import { Semaphore } from "../../src/async/semaphore.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("Semaphore: lets no more in than its limit, the others in order", async () => {
+test("Semaphore: admits at most its limit, and the others in order", async () => {
   const semaphore = new Semaphore(2);
   const begun: number[] = [];
   const ends = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
@@ -18,7 +18,7 @@ test("Semaphore: lets no more in than its limit, the others in order", async () 
   expect(begun).toEqual([0, 1, 2, 3, 4]);
 });
 
-test("Semaphore: a holder that fails gives its place back, and the failure goes to its caller", async () => {
+test("Semaphore: a holder that fails frees its place, and its caller gets the failure", async () => {
   const semaphore = new Semaphore(1);
   await expect(semaphore.hold(() => Promise.reject(new Error("broken")))).rejects.toThrow("broken");
   expect(await semaphore.hold(() => Promise.resolve("next"))).toBe("next");

@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 afterAll(() => output[Symbol.dispose]());
 
-/** A folder such as a cloned repository could be: its files run code in, and give settings to, programs that read them. */
+/** A folder like a malicious repository: its files run code in a program that reads them, and change its settings. */
 function hostileFolder(): { path: string; ranCode: () => boolean } & Disposable {
   const folder = tempFolder();
   const put = (name: string, text: string): void => writeFileSync(join(folder.path, name), text);
@@ -57,20 +57,20 @@ test(
   BUILD_DEADLINE_MS,
 );
 
-test("a program that was not built says so in place of its commit", async () => {
+test("a program that is not built has the commit `development`", async () => {
   const { version, commit } = await printed([process.execPath, "--no-env-file", program], output.path);
   expect(version).toBe(packageJson.version);
   expect(commit).toBe("development");
 });
 
-test("buildBinary makes a program that neither runs nor reads what lies in its working folder", async () => {
+test("buildBinary: the program neither runs nor reads files of its working folder", async () => {
   using folder = hostileFolder();
   const seen = await printed([built.file], folder.path);
   expect(folder.ranCode()).toBe(false);
   expect(seen).toMatchObject({ AGENT_ORCHESTRATOR_API_URL: null, MADE_UP_SETTING: null, NODE_ENV: "production" });
 });
 
-test("the hostile folder is hostile: plain Bun runs its code and reads its settings", async () => {
+test("plain Bun runs the code of the hostile folder and reads its settings", async () => {
   using folder = hostileFolder();
   const seen = await printed([process.execPath, program], folder.path);
   expect(folder.ranCode()).toBe(true);
@@ -78,13 +78,13 @@ test("the hostile folder is hostile: plain Bun runs its code and reads its setti
 });
 
 test(
-  "buildBinary rejects with the bundler's words and leaves no program where the source does not parse",
+  "buildBinary: a syntax error rejects with the bundler's output and removes the old program",
   async () => {
     using folder = tempFolder();
     const entrypoint = join(folder.path, "broken.ts");
     const outfile = join(folder.path, "broken");
     writeFileSync(entrypoint, "const = 1;\n");
-    writeFileSync(outfile, "what an earlier build left");
+    writeFileSync(outfile, "an earlier build");
     await expect(buildBinary({ outfile, entrypoint })).rejects.toThrow(/broken\.ts/);
     expect(existsSync(outfile)).toBe(false);
   },

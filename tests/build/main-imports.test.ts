@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 
 const root = join(import.meta.dir, "../..");
 
-/** Every module that is loaded with `file`, however far down; what is loaded by import() is not. */
+/** All modules that `file` loads, at any depth, except those of import(). */
 function loadedWith(file: string, found = new Set<string>()): Set<string> {
   const { imports } = new Bun.Transpiler({ loader: "ts" }).scan(readFileSync(file, "utf8"));
   for (const { path, kind } of imports) {
@@ -17,8 +17,8 @@ function loadedWith(file: string, found = new Set<string>()): Set<string> {
   return found;
 }
 
-test("what every start loads is three files of ours beside main.ts: none of node's modules, each of which takes milliseconds", () => {
+test("main.ts loads three of our files and no Node module, which would cost each start milliseconds", () => {
   const loaded = [...loadedWith(join(root, "src/main.ts"))].map((path) => path.replace(`${root}/`, "")).toSorted();
-  // The build puts the version in the place of package.json.
+  // The build replaces package.json by the version.
   expect(loaded).toEqual(["package.json", "src/commands/terminal/output.ts", "src/errors.ts", "src/version.ts"]);
 });

@@ -58,6 +58,6 @@ describe("runBuiltIn", () => {
   });
 
   test("refuses a name that is not built in", async () => {
-    await expect(runBuiltIn("gemini", [])).rejects.toThrow('there is no built-in executor "gemini"');
+    await expect(runBuiltIn("gemini", [])).rejects.toThrow('There is no built-in executor "gemini"');
   });
 });

@@ -63,7 +63,7 @@ describe("findExecutorByName", () => {
     (file) => {
       using at = tempFolder();
       place(at.path, `executors/x/${file}`);
-      expect(() => findExecutorByName("x", optionsFor(at.path))).toThrow('there is no executor "x"');
+      expect(() => findExecutorByName("x", optionsFor(at.path))).toThrow('There is no executor "x"');
     },
   );
 
@@ -79,15 +79,15 @@ describe("findExecutorByName", () => {
     using at = tempFolder();
     place(at.path, "executors/researcher/ao-r-exec");
     const error = errorOf(() => findExecutorByName("reseacher", optionsFor(at.path)));
-    expect(error.message).toContain('there is no executor "reseacher"');
+    expect(error.message).toContain('There is no executor "reseacher"');
     expect(error.message).toContain(join(at.path, "executors"));
-    expect(error.hint).toBe("did you mean researcher? available: claude-code, researcher, test-executor");
+    expect(error.hint).toBe("Did you mean researcher? There are: claude-code, researcher, test-executor");
   });
 
   test("suggests nothing far-fetched", () => {
     using at = tempFolder();
     expect(errorOf(() => findExecutorByName("gemini", optionsFor(at.path))).hint).toBe(
-      "available: claude-code, test-executor",
+      "There are: claude-code, test-executor",
     );
   });
 
@@ -96,7 +96,7 @@ describe("findExecutorByName", () => {
     place(at.path, "executors/x/ao-a-exec");
     place(at.path, "executors/x/ao-b-exec.py");
     const error = errorOf(() => findExecutorByName("x", optionsFor(at.path)));
-    expect(error.message).toBe(`${join(at.path, "executors/x")} holds 2 executors: ao-a-exec, ao-b-exec.py`);
+    expect(error.message).toBe(`${join(at.path, "executors/x")} has 2 executors: ao-a-exec, ao-b-exec.py`);
     expect(error.hint).toContain("leave one");
   });
 
@@ -104,7 +104,7 @@ describe("findExecutorByName", () => {
     using at = tempFolder();
     place(at.path, "outside/ao-x-exec");
     for (const name of ["../outside", "./x", "", ".", "__proto__"]) {
-      expect(() => findExecutorByName(name, optionsFor(at.path))).toThrow("there is no executor");
+      expect(() => findExecutorByName(name, optionsFor(at.path))).toThrow("There is no executor");
     }
   });
 });
@@ -153,7 +153,7 @@ describe("findExecutorByPath", () => {
   test("says where it looked when nothing is there", () => {
     using at = tempFolder();
     const error = errorOf(() => findExecutorByPath("executors/gemini/ao-gemini-exec", optionsFor(at.path)));
-    expect(error.message).toBe(`there is no executor at ${join(at.path, "executors/gemini/ao-gemini-exec")}`);
+    expect(error.message).toBe(`There is no executor at ${join(at.path, "executors/gemini/ao-gemini-exec")}`);
     expect(error.hint).toContain(at.path);
     expect(error.hint).toContain("test-executor");
   });

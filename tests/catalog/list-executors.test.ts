@@ -29,7 +29,7 @@ test("listExecutors shows an executor that is not ready and a folder with two, e
   place(at.path, "executors/two/ao-a-exec");
   place(at.path, "executors/two/ao-b-exec");
   const [claude, closed, builtIn, two] = listExecutors(optionsFor(at.path));
-  const reason = `there is no Claude Code at ${join(at.path, "no-claude")}: it does not exist`;
+  const reason = `no Claude Code at ${join(at.path, "no-claude")}: it does not exist`;
   expect(claude).toMatchObject({ name: "claude-code", origin: "built-in", readiness: { ok: false, reason } });
   expect(closed).toMatchObject({ name: "closed", readiness: { ok: false, hint: expect.stringContaining("chmod +x") } });
   expect(builtIn).toMatchObject({ name: "test-executor", readiness: ok });
@@ -38,7 +38,7 @@ test("listExecutors shows an executor that is not ready and a folder with two, e
     path: join(at.path, "executors/two"),
     readiness: {
       ok: false,
-      reason: expect.stringContaining("holds 2 executors"),
+      reason: expect.stringContaining("has 2 executors"),
       hint: expect.stringContaining("leave one"),
     },
   });

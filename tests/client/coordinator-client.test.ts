@@ -45,8 +45,8 @@ test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])(
 
 test("CoordinatorClient.heartbeat: names claimed runs only if there are any", async () => {
   await using server = stubServer(() => Response.json({ ok: true }));
-  await clientOf(server).heartbeat("r", []);
-  await clientOf(server).heartbeat("r", ["run_1"]);
+  await clientOf(server).heartbeat("r", { claimedRunIds: [] });
+  await clientOf(server).heartbeat("r", { claimedRunIds: ["run_1"] });
   expect(bodiesOf(server)).toEqual([{ runner_id: "r" }, { runner_id: "r", claimed_run_ids: ["run_1"] }]);
 });
 

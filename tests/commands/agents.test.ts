@@ -16,38 +16,41 @@ test("agents: add a folder, list, show, replace, remove", async () => {
   mkdirSync(coder);
   writeFileSync(join(coder, "agent.json"), JSON.stringify({ description: "writes code", tags: ["a", "b"] }));
   writeFileSync(join(coder, "agent.system-prompt.md"), "You write code.");
-  expect((await agents({ action: "add", what: coder })).code).toBe(0);
+  expect((await agents({ action: "add", agent: coder })).code).toBe(0);
   expect((await agents({})).stdout).toMatch(/^AGENT .*\ncoder +active +- +a,b +writes code\n$/);
-  expect(JSON.parse((await agents({ action: "show", what: "coder" })).stdout)).toMatchObject({
+  expect(JSON.parse((await agents({ action: "show", agent: "coder" })).stdout)).toMatchObject({
     name: "coder",
     system_prompt: "You write code.",
   });
   writeFileSync(join(coder, "agent.json"), JSON.stringify({ description: "new" }));
-  expect(await agents({ action: "add", what: coder }).catch((error: unknown) => error)).toMatchObject({
+  expect(await agents({ action: "add", agent: coder }).catch((error: unknown) => error)).toMatchObject({
     message: expect.stringContaining("already exists"),
   });
-  await agents({ action: "add", what: coder, replace: true });
+  await agents({ action: "add", agent: coder, replace: true });
   expect(JSON.parse((await agents({ action: "list", json: true })).stdout)).toMatchObject([
     { name: "coder", description: "new", tags: [] },
   ]);
-  await agents({ action: "rm", what: "coder" });
+  await agents({ action: "rm", agent: "coder" });
   expect(JSON.parse((await agents({ action: "list", json: true })).stdout)).toEqual([]);
 });
 
-test("agents: what is typed wrong, or broken, is told", async () => {
+test("agents: a wrong action, a missing name and a broken folder are usage errors", async () => {
   using folder = tempFolder();
   await using c = await Fixture.start();
   const fault = (args: CommandArgs): Promise<unknown> =>
     runOf(agentsCommand, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: c.coordinator.url }).catch(
       (error: unknown) => error,
     );
-  expect(await fault({ action: "remove" })).toMatchObject({ exitCode: 2, hint: "Write one of list, show, add, rm" });
+  expect(await fault({ action: "remove" })).toMatchObject({
+    exitCode: 2,
+    message: 'ACTION: "remove" is none of list, show, add, rm',
+  });
   expect(await fault({ action: "rm" })).toMatchObject({ exitCode: 2 });
-  expect(await fault({ action: "add", what: join(folder.path, "nothing") })).toMatchObject({
+  expect(await fault({ action: "add", agent: join(folder.path, "nothing") })).toMatchObject({
     exitCode: 2,
     message: expect.stringContaining("agent.json"),
   });
-  expect(await fault({ action: "rm", what: "nobody" })).toMatchObject({
+  expect(await fault({ action: "rm", agent: "nobody" })).toMatchObject({
     exitCode: 1,
     message: expect.stringContaining("Agent not found"),
   });

@@ -7,12 +7,13 @@ export interface CommandRun {
   readonly stderr: string;
 }
 
-/** Runs a command as `main` does, and keeps what it prints. */
+/** Runs a command as `main` does, and collects its output. */
 export async function runOf(command: Command, args: CommandArgs, env: Environment): Promise<CommandRun> {
   let stdout = "";
   let stderr = "";
   const code = await command.run(args, {
     env,
+    program: () => "agent-runner",
     write: (text) => void (stdout += text),
     print: (text) => void (stdout += `${text}\n`),
     note: (text) => void (stderr += `${text}\n`),

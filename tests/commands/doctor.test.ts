@@ -122,7 +122,7 @@ test("doctor: an executor that is not there, with those that are", async () => {
   using here = machine();
   await using server = coordinator();
   const executor = (await here.check(server, { executor: "nobody" })).of("executor");
-  expect(executor).toMatchObject({ ok: false, hint: expect.stringMatching(/Usable: .*\bown\b/) });
+  expect(executor).toMatchObject({ ok: false, hint: expect.stringMatching(/Ready: .*\bown\b/) });
 });
 
 test("doctor: a state folder that other users may read", async () => {

@@ -39,7 +39,7 @@ test("runs: the newest 50, and how many more there are", async () => {
     "run_10",
     "run_59",
   ]);
-  expect(stderr).toBe("Older ones are not shown; --limit N shows so many, --limit 0 all\n");
+  expect(stderr).toBe("Only the newest 50 are shown; --limit N shows more, --limit 0 all\n");
 });
 
 test("runs --limit: so many, or all", async () => {
@@ -67,7 +67,10 @@ test("runs: a coordinator that has pages is asked for so many only, with what th
       .split("\n")
       .map((line) => line.split(/\s+/)[0]),
   ).toEqual(["RUN", "run_58", "run_59"]);
-  expect([asked, stderr]).toEqual([["/runs?status=completed%2Cfailed&limit=2"], expect.stringContaining("Older ones")]);
+  expect([asked, stderr]).toEqual([
+    ["/runs?status=completed%2Cfailed&limit=2"],
+    expect.stringContaining("Only the newest 2"),
+  ]);
   const all = await runOf(runsCommand, { limit: "0" }, env);
   expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([61, ""]);
 });

@@ -1,11 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-
-const root = join(import.meta.dir, "../..");
-const pages = ["*.md", "docs/**/*.md", "executors/**/*.md"].flatMap((pattern) =>
-  [...new Bun.Glob(pattern).scanSync({ cwd: root })].sort(),
-);
+import { PAGES, readPage, ROOT } from "./pages.ts";
 
 /** The anchors that GitHub generates for headings. */
 function anchorsOf(page: string): Set<string> {
@@ -22,17 +18,17 @@ function anchorsOf(page: string): Set<string> {
 }
 
 function brokenLinks(path: string): string[] {
-  const page = readFileSync(join(root, path), "utf8").replace(/^```[\s\S]*?^```/gm, "");
+  const page = readPage(path).replace(/^```[\s\S]*?^```/gm, "");
   return [...page.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
     if (/^[a-z]+:/.test(link)) return [];
     const [file = "", anchor] = link.split("#");
-    const target = file === "" ? join(root, path) : join(root, dirname(path), file);
+    const target = file === "" ? join(ROOT, path) : join(ROOT, dirname(path), file);
     if (!existsSync(target)) return [`${path}: ${link}`];
     return anchor === undefined || anchorsOf(readFileSync(target, "utf8")).has(anchor) ? [] : [`${path}: ${link}`];
   });
 }
 
 test("links between the pages lead to existing files and headings", () => {
-  expect(pages.length).toBeGreaterThan(8);
-  expect(pages.flatMap(brokenLinks)).toEqual([]);
+  expect(PAGES.length).toBeGreaterThan(8);
+  expect(PAGES.flatMap(brokenLinks)).toEqual([]);
 });

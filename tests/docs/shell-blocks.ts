@@ -1,22 +1,50 @@
+import { PAGES, readPage } from "./pages.ts";
+
 export interface ShellBlock {
+  readonly page: string;
   readonly script: string;
-  /** The HTML comment above the block, which no reader sees; empty without one. */
-  readonly mark: string;
 }
 
-/** The shell blocks of a page. */
-export function shellBlocks(page: string): ShellBlock[] {
-  return [...page.matchAll(/(?:<!-- (.*?) -->\n+)?```(?:sh|bash)\n([\s\S]*?)```/g)].map(
-    ([, mark = "", script = ""]) => ({ script, mark }),
-  );
+interface Exception {
+  readonly page: string;
+  /** The beginning of the block's script. */
+  readonly begins: string;
+  readonly reason: string;
 }
 
-/** `<!-- run -->` above a block: a test runs the block unchanged. */
-export function isRun({ mark }: ShellBlock): boolean {
-  return mark === "run";
+const RELEASE = "downloads a release; tests/scripts/install.test.ts makes one and installs it";
+const SERVICE = "changes the machine; scripts/machine-trial.sh runs it on a machine of its own";
+const MODEL = "costs money; tests/e2e-claude runs the same with a development model";
+
+/** The shell blocks that no test runs. tests/e2e/documented-commands.test.ts runs every other one unchanged. */
+export const NOT_RUN: readonly Exception[] = [
+  { page: "README.md", begins: "sh install.sh", reason: RELEASE },
+  { page: "README.md", begins: "npm start", reason: "the gate is one of these commands" },
+  { page: "README.md", begins: "./agent-runner up -x", reason: "needs two terminals" },
+  { page: "README.md", begins: "./agent-runner  ", reason: "waits for a coordinator until it is interrupted" },
+  { page: "README.md", begins: "agent-runner service install", reason: SERVICE },
+  { page: "README.md", begins: "claude auth login", reason: MODEL },
+  { page: "README.md", begins: "agent-runner up", reason: MODEL },
+  { page: "CONTRIBUTING.md", begins: "git clone", reason: "the gate is one of these commands" },
+  { page: "docs/getting-started.md", begins: "sh install.sh", reason: RELEASE },
+  { page: "docs/operating.md", begins: "agent-runner service install", reason: SERVICE },
+  { page: "docs/operating.md", begins: "sh install.sh", reason: RELEASE },
+  { page: "docs/performance.md", begins: "bun run bench", reason: "takes minutes; .github/workflows/ci.yml measures" },
+  { page: "docs/reliability.md", begins: "bun run faults", reason: "takes an hour; the gate runs the short form" },
+];
+
+export const SHELL_BLOCKS: readonly ShellBlock[] = PAGES.flatMap((page) =>
+  shellScripts(readPage(page)).map((script) => ({ page, script })),
+);
+
+export function isRun(block: ShellBlock): boolean {
+  return !NOT_RUN.some((exception) => isAbout(exception, block));
 }
 
-/** `<!-- not run: REASON -->`. */
-export function reasonNotToRun({ mark }: ShellBlock): string | null {
-  return /^not run: (.+)$/.exec(mark)?.[1] ?? null;
+export function isAbout({ page, begins }: Exception, block: ShellBlock): boolean {
+  return block.page === page && block.script.startsWith(begins);
+}
+
+export function shellScripts(text: string): string[] {
+  return [...text.matchAll(/^```(?:sh|bash)\n([\s\S]*?)^```/gm)].map(([, script = ""]) => script);
 }

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { COMMANDS } from "../../src/commands/command-table.ts";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import { BINARY } from "../harness/binary.ts";
 import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
@@ -55,7 +56,7 @@ test.each(["", ...Object.keys(COMMANDS)])("%s --help: usage, options and example
   for (const part of ["USAGE", "OPTIONS", "EXAMPLES", `agent-runner ${command}`.trim()]) expect(stdout).toContain(part);
 });
 
-test("the seed's path of an executor, where there is no such file, means the built-in one", async () => {
+test("the existing runner's path of an executor means the built-in one if it has no file", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt: "good day" });
@@ -72,7 +73,7 @@ test("an executor that cannot run is told of at the start, with what to do", asy
   expect(bad.stderr).toContain("/no/such/interpreter");
   const unknown = await world.run(["-x", "test-executer"]);
   expect(unknown.code).toBe(1);
-  expect(unknown.stderr).toContain("did you mean test-executor?");
+  expect(unknown.stderr).toContain("Did you mean test-executor?");
 });
 
 test("without -x, a default executor that is not there is told of at the start", async () => {
@@ -166,12 +167,21 @@ test("coordinator: an address that others can reach needs a token", async () => 
   expect(stderr).toContain("needs a token");
 });
 
-test("up --sample --once: one run from beginning to end, exit code 0", async () => {
+test("up --sample --once: one run from start to end, exit code 0, and the command that starts it for good", async () => {
   await using world = new World();
   const { code, stdout } = await world.run(["up", "-x", "test-executor", "--port", "0", "--sample", "--once"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/The sample run run_\w+ completed. Its result:/);
-  expect(stdout).toContain("agent-runner submit -c http://127.0.0.1:");
+  expect(stdout).not.toContain(" submit ");
+  expect(stdout).toEndWith(`Next, start coordinator and runner:\n\n  ${BINARY} up -x test-executor\n\n`);
+});
+
+test("up --sample: a submit line that works in this terminal", async () => {
+  await using world = new World();
+  const up = world.start(["up", "-x", "test-executor", "--port", "0", "--sample"]);
+  const [, line = ""] = await up.line(/^ {2}(.* submit -c \S+ --wait 'Hello')$/m);
+  const shell = Bun.spawnSync(["sh", "-c", line], { cwd: world.projectDir, env: { HOME: world.home } });
+  expect([shell.exitCode, shell.stdout.toString()]).toEqual([0, expect.stringContaining("Hello")]);
 });
 
 test("doctor: all well is 0; each fault is told with what to do, and is 1", async () => {

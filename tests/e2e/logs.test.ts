@@ -64,7 +64,7 @@ test("logs --follow goes on with the next attempt of a run", async () => {
   const { run_id } = await at.api.submit("!exit 75", { max_attempts: 2, retry_delay_seconds: 0 });
   const { code, stderr } = await at.w.run(["logs", run_id, "-c", at.url, "-f"]);
   expect(code).toBe(1);
-  expect(stderr).toMatch(new RegExp(`Run ${run_id} failed and is tried again as run_`));
+  expect(stderr).toMatch(new RegExp(`Run ${run_id} failed; run run_\\w+ retries it`));
 });
 
 test("logs --follow ends when nobody reads it any more", async () => {
@@ -89,7 +89,7 @@ test("logs --follow goes on after an outage of the coordinator, and repeats noth
   await log.line(/post_tool One/);
   first.process.signal("SIGKILL");
   await first.process.exited;
-  await until("it says so", () => log.stderr().includes("going on when the coordinator is back"));
+  await until("the note", () => log.stderr().includes("waiting for the coordinator"));
   await Bun.write(w.path("go-on"), "");
   await w.coordinator(Number(new URL(first.api.url).port));
   expect(await log.exited).toBe(0);

@@ -157,7 +157,7 @@ test("limits: the same words to an executor's POST /runs and to a tool", async (
   const { value: child } = await call(tools, "start_agent_session", { prompt: "one", mode: "async_poll" });
   const refused = await call(tools, "start_agent_session", { prompt: "two", mode: "async_poll" });
   expect(refused.isError).toBe(true);
-  expect(refused.text).toContain("may have 1: resume one of them");
+  expect(refused.text).toContain("the limit is 1. Resume one of them");
   const raw = await fetch(url.replace("/mcp", "/runs"), {
     method: "POST",
     body: JSON.stringify({ type: "start_session", prompt: "two" }),

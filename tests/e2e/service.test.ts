@@ -53,7 +53,7 @@ test.if(isLinux)(
     expect(readFileSync(environmentPath, "utf8")).toBe("AGENT_COORDINATOR_TOKEN=mine\n");
 
     const removed = await world.run(["service", "uninstall"], { env: tools.env });
-    expect(removed.stdout).toContain(`kept ${environmentPath}`);
+    expect(removed.stdout).toContain(`Kept ${environmentPath}`);
     expect(existsSync(unitPath)).toBe(false);
     expect(tools.asked().slice(-2)).toEqual([
       "systemctl --user disable --now agent-runner.service",
@@ -90,7 +90,7 @@ test("service install --print writes and starts nothing", async () => {
 
 test.each([
   [["service"], "ACTION is missing"],
-  [["service", "start"], "There is no agent-runner service start"],
+  [["service", "start"], 'ACTION: "start" is none of install, uninstall, status, logs'],
   [["service", "install", "--system"], "--system needs --run-as USER"],
   [["service", "install", "--run-as", "me"], "--run-as goes with --system"],
   [["service", "install", "--name", "../x"], '--name: "../x"'],

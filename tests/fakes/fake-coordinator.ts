@@ -51,8 +51,9 @@ const MATCHERS = ROUTES.map((route) => ({ route, pattern: new RegExp(`^${route.r
 const REPORTS = ["started", "completed", "failed", "stopped"] as const;
 
 /**
- * A Python coordinator as a runner sees it (protocol, sections 1 to 5), with its faults, on a real socket. Records
- * every request, and can misbehave at any endpoint. Uses node:http, which can drop a connection without an answer.
+ * A Python coordinator as a runner sees it (`docs/protocol.md`, sections 1 to 5), with its faults, on a real socket.
+ * Records every request, and can misbehave at any endpoint. Uses node:http, which can drop a connection without an
+ * answer.
  */
 export class FakeCoordinator implements AsyncDisposable {
   readonly requests: RecordedRequest[] = [];

@@ -51,7 +51,7 @@ export function fakeRun(queued: QueuedRun): FakeRun {
   };
 }
 
-/** The run on the wire (protocol, section 3). `inPoll` adds the fields that only the answer to a poll has. */
+/** The run on the wire (`docs/protocol.md`, section 3). `inPoll` adds the fields that only the answer to a poll has. */
 export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): object {
   const { extra, prompt, ...fields } = run;
   const now = new Date().toISOString();

@@ -167,7 +167,7 @@ export class FakeState {
       parameters?: { prompt?: string };
     };
     if (this.isLocked) return detail(500, "database is locked");
-    // The known fault (protocol, section 0): the database stays write-locked for good.
+    // The known fault (`docs/protocol.md`, section 0): the database stays write-locked for good.
     this.isLocked = parent != null && !this.sessions.has(parent);
     if (this.isLocked) return detail(500, "FOREIGN KEY constraint failed");
     if (this.generation === "G2" && typeof parameters?.prompt !== "string")

@@ -59,6 +59,7 @@ export function gatewayFixture(options: FixtureOptions = {}): GatewayFixture {
     executorType: "test-executor",
     log: silentLog,
   });
+  gateway.open();
   const grant = gateway.grant("run_own", "own");
   return {
     gateway,

@@ -28,7 +28,7 @@ async function startEmbedded(): Promise<Started> {
 }
 
 function gatewayAt(url: string, limits: Partial<TreeLimits>): Gateway {
-  return new Gateway({
+  const gateway = new Gateway({
     coordinator: new CoordinatorClient(url, noAuthorization),
     scope: "tree",
     limits: { maxDepth: 0, maxChildren: 0, maxTreeRuns: 0, ...limits },
@@ -36,6 +36,8 @@ function gatewayAt(url: string, limits: Partial<TreeLimits>): Gateway {
     executorType: "e",
     log: silentLog,
   });
+  gateway.open();
+  return gateway;
 }
 
 async function submit(url: string, sessionId: string): Promise<void> {

@@ -53,6 +53,7 @@ export class ToolWorld implements AsyncDisposable {
       log: silentLog,
       serveTools: toolServer({ coordinator, log: silentLog, draining: this.draining.signal, waits }),
     });
+    this.gateway.open();
     this.grant = this.gateway.grant("run_root", "root");
   }
 

@@ -25,7 +25,7 @@ const KINDS = [
 ] as const;
 
 for (const [name, pack, unpack] of KINDS) {
-  test(`${name}: the same entries give the same bytes, later too`, () => {
+  test(`${name}: the same entries give the same bytes at any time`, () => {
     const first = pack(entries(), MTIME_SECONDS);
     setSystemTime(new Date("2040-01-01"));
     expect(Buffer.from(pack(entries(), MTIME_SECONDS)).equals(first)).toBe(true);
@@ -53,7 +53,7 @@ for (const [name, pack, unpack] of KINDS) {
   );
 }
 
-test("tarGz: a path that the format has no room for is refused", () => {
+test("tarGz: refuses a path that is too long for the format", () => {
   expect(() => tarGz([{ path: "x".repeat(101), content: new Uint8Array(), isExecutable: false }], 0)).toThrow(
     "too long",
   );

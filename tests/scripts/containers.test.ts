@@ -15,7 +15,7 @@ const manifest = readFileSync(join(DEPLOY, "kubernetes/agent-runner.yaml"), "utf
 const instructions = (name: string): string[] =>
   [...dockerfile.matchAll(new RegExp(`^${name} (.+)$`, "gm"))].map(([, rest = ""]) => rest.trim());
 
-test("deploy/Dockerfile: everything that is copied lies in the folder of an unpacked archive", async () => {
+test("deploy/Dockerfile: copies only files of an unpacked archive", async () => {
   const archive = await textEntries({ root, version: "1.2.3", bunVersion: "1.4.5", packages: [] });
   const there = new Set(["agent-runner", ...archive.map(({ path }) => path)]);
   const copied = instructions("COPY").flatMap((rest) => rest.split(/\s+/).slice(0, -1));
@@ -23,14 +23,14 @@ test("deploy/Dockerfile: everything that is copied lies in the folder of an unpa
   expect(copied.filter((path) => !there.has(path))).toEqual([]);
 });
 
-test("deploy/Dockerfile: it is not root, an init reaps, and health is asked where the metrics are", () => {
+test("deploy/Dockerfile: runs without root, under an init, and checks health at the port of the metrics", () => {
   expect(instructions("USER")).toEqual(["10001"]);
   expect(instructions("ENTRYPOINT")).toEqual(['["tini", "--", "agent-runner"]']);
   expect(instructions("HEALTHCHECK")[0]).toContain("http://127.0.0.1:9464/healthz");
   expect(instructions("ENV")[0]).toContain("RUNNER_METRICS=0.0.0.0:9464");
 });
 
-test("deploy: every variable that is set is one of the program's", () => {
+test("deploy: sets only variables of the program", () => {
   const known = new Set<string>(Object.values(SETTINGS).flatMap((setting) => ("env" in setting ? [setting.env] : [])));
   const set = [
     ...(instructions("ENV")[0] ?? "").matchAll(/(\w+)=/g),
@@ -40,7 +40,7 @@ test("deploy: every variable that is set is one of the program's", () => {
   expect(set.filter((name) => !known.has(name))).toEqual([]);
 });
 
-test("deploy/kubernetes: a stop has more time than the drain takes, the probes ask what there is, and nothing runs as root", () => {
+test("deploy/kubernetes: a stop has more time than the drain, the probes exist, and nothing runs as root", () => {
   const [service, set] = Bun.YAML.parse(manifest) as Record<string, never>[];
   expect(service).toMatchObject({ apiVersion: "v1", kind: "Service" });
   expect(set).toMatchObject({

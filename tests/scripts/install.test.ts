@@ -11,12 +11,12 @@ const isLinux = process.platform === "linux";
 interface Setup extends AsyncDisposable {
   readonly home: string;
   readonly server: StubServer;
-  /** What `uname` and others are to say instead of the machine. */
+  /** Replaces a tool of the machine such as `uname`. */
   tool(name: string, script: string): void;
   install(args?: readonly string[], env?: Record<string, string>): Promise<{ code: number; out: string }>;
 }
 
-/** A release 1.2.3 on a file server; its programs are scripts that say their platform. */
+/** A release 1.2.3 on a file server. Its programs are scripts that print their platform. */
 function setup(options: { damage?: boolean } = {}): Setup {
   const folder = tempFolder();
   const files = new Map<string, Uint8Array>();
@@ -68,18 +68,18 @@ const has = (tool: string): boolean => Bun.which(tool) !== null;
 const canInstall = isLinux && (has("curl") || has("wget")) && has("sha256sum");
 
 test.if(canInstall)(
-  "install.sh: downloads, checks and installs, and says that the folder is not in the PATH",
+  "install.sh: downloads, checks and installs, and notes that the folder is not on PATH",
   async () => {
     await using setUp = setup();
     const { code, out } = await setUp.install();
     expect({ code, out }).toMatchObject({ code: 0 });
-    expect(out).toContain("installed agent-runner 1.2.3 for linux-x64 in ");
-    expect(out).toContain("is not in your PATH");
+    expect(out).toContain("Installed agent-runner 1.2.3 for linux-x64 in ");
+    expect(out).toContain("is not on your PATH");
     expect(readFileSync(join(setUp.home, ".local/bin/agent-runner"), "utf8")).toContain("linux-x64");
   },
 );
 
-test.if(canInstall)("install.sh: takes the place of an older program in the folder that is named", async () => {
+test.if(canInstall)("install.sh: replaces an older program in the folder of --dir", async () => {
   await using setUp = setup();
   const dir = join(setUp.home, "my programs");
   mkdirSync(dir);
@@ -101,11 +101,11 @@ test.if(canInstall).each([
   expect(out).toContain(`for ${platform}`);
 });
 
-test.if(canInstall)("install.sh: a download that was changed is not installed", async () => {
+test.if(canInstall)("install.sh: refuses a changed download", async () => {
   await using setUp = setup({ damage: true });
   const { code, out } = await setUp.install();
   expect(code).toBe(1);
-  expect(out).toContain("the download is damaged or was changed");
+  expect(out).toContain("the download is damaged or has been changed");
   expect(existsSync(join(setUp.home, ".local/bin/agent-runner"))).toBe(false);
 });
 
@@ -113,8 +113,8 @@ test.if(canInstall).each([
   [["--version", "9.9.9"], "cannot download"],
   [["--version"], "--version needs a value"],
   [["--frobnicate"], "unknown option: --frobnicate"],
-  [[], "this copy was not made by a release: say --version"],
-])("install.sh %p is refused, and leaves nothing behind", async (args, message) => {
+  [[], "this copy is not from a release: use --version"],
+])("install.sh %p fails and installs nothing", async (args, message) => {
   await using setUp = setup();
   const { code, out } = await setUp.install(args);
   expect(out).toContain(message);
@@ -122,7 +122,7 @@ test.if(canInstall).each([
   expect(existsSync(join(setUp.home, ".local"))).toBe(false);
 });
 
-test.if(canInstall)("install.sh: a system or processor without a release is told", async () => {
+test.if(canInstall)("install.sh: names a system or processor without a release", async () => {
   await using setUp = setup();
   setUp.tool("uname", '[ "$1" = -m ] && echo riscv64 || echo Linux');
   expect((await setUp.install()).out).toContain("there is no release for the processor riscv64");
@@ -148,10 +148,10 @@ const PLAIN_TOOLS = [
 ];
 
 test.if(canInstall && has("wget")).each([
-  ["wget and sha256sum", ["wget", "sha256sum"], 0, "installed agent-runner 1.2.3"],
-  ["wget and shasum, as on a Mac", ["wget", "shasum"], 0, "installed agent-runner 1.2.3"],
-  ["nothing to download with", ["sha256sum"], 1, "neither curl nor wget is there"],
-  ["nothing to check with", ["wget"], 1, "neither sha256sum nor shasum is there"],
+  ["wget and sha256sum", ["wget", "sha256sum"], 0, "Installed agent-runner 1.2.3"],
+  ["wget and shasum, as on a Mac", ["wget", "shasum"], 0, "Installed agent-runner 1.2.3"],
+  ["no program for the download", ["sha256sum"], 1, "curl or wget is needed"],
+  ["no program for the check", ["wget"], 1, "sha256sum or shasum is needed"],
 ])("install.sh: a machine with %s", async (_, tools, expected, message) => {
   await using setUp = setup();
   const bare = join(setUp.home, "bare");
@@ -169,7 +169,7 @@ test.if(canInstall && has("wget")).each([
   expect(existsSync(join(setUp.home, ".local/bin/agent-runner"))).toBe(expected === 0);
 });
 
-test.skipIf(Bun.which("shellcheck") === null)("install.sh: shellcheck finds nothing wrong with it", () => {
+test.skipIf(Bun.which("shellcheck") === null)("install.sh: passes shellcheck", () => {
   const checked = Bun.spawnSync(["shellcheck", SCRIPT]);
   expect(checked.stdout.toString()).toBe("");
 });

@@ -29,11 +29,11 @@ test.each([
   expect(changelogFault(changelog, "1.2.3")).toBe(fault);
 });
 
-test("changelogFault: a version that is none", () => {
-  expect(changelogFault("", "1.2")).toContain("no version of Semantic Versioning");
+test("changelogFault: a malformed version", () => {
+  expect(changelogFault("", "1.2")).toContain("not a Semantic Versioning version");
 });
 
-test("bundledPackages: every dependency and what it leads to, each with a license, and no tool of the developers'", () => {
+test("bundledPackages: direct and indirect dependencies, each with a license, and no development tool", () => {
   const packages = bundledPackages(root);
   const names = packages.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining([...Object.keys(packageJson.dependencies), "tdigest"]));
@@ -57,7 +57,7 @@ test("thirdPartyNotices and cycloneDx name every package with its version", () =
   }
 });
 
-/** The published schema of CycloneDX 1.6, with the two that it refers to. */
+/** The published schema of CycloneDX 1.6 and its two references. */
 function sbomSchema(): (bom: unknown) => string[] {
   const folder = join(
     dirname(fileURLToPath(import.meta.resolve("@cyclonedx/cyclonedx-library/package.json"))),
@@ -73,7 +73,7 @@ function sbomSchema(): (bom: unknown) => string[] {
     validate(bom) ? [] : (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
 }
 
-test("cycloneDx: the SBOM is valid by the schema of CycloneDX 1.6", () => {
+test("cycloneDx: the SBOM matches the schema of CycloneDX 1.6", () => {
   const faultsOf = sbomSchema();
   const bom = JSON.parse(
     cycloneDx({

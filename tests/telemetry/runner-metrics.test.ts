@@ -39,10 +39,16 @@ test("RunnerMetrics: counts an ended run by its outcome, and in all three histog
   expect(seen).toContain("agent_runner_report_delay_seconds_count 1");
 });
 
+test("RunnerMetrics: the label of a revoked claim is that of version 0.1.0", async () => {
+  const { metrics, lines } = metricsOf();
+  metrics.runEnded(endedRun(), { kind: "claim-revoked", reason: "409" });
+  expect(await lines()).toContain('agent_runner_runs_total{outcome="claim-lost"} 1');
+});
+
 test("RunnerMetrics: counts an adopted run, but in no histogram: its times are unknown", async () => {
   const { metrics, lines } = metricsOf();
   const run = endedRun();
-  run.isTakenUp = true;
+  run.isAdopted = true;
   metrics.runEnded(run, { kind: "succeeded" });
   const seen = await lines();
   expect(seen).toContain('agent_runner_runs_total{outcome="succeeded"} 1');

@@ -2,12 +2,12 @@ import type { ArgDef, ArgsDef } from "citty";
 import { nearest } from "../../config/nearest.ts";
 import { usageError } from "../../errors.ts";
 
-/** Options that may be given more than once: their values are joined by commas. */
+/** Options that can be repeated; their values are joined by commas. */
 const REPEATABLE: ReadonlySet<string> = new Set(["tag", "tags"]);
 
 /**
- * Which command was typed, and what is left for it. The command is the first word that is neither an option nor an option's value, so
- * that `-x test-executor` is the root command. Throws a usage error for a word that is no command.
+ * Finds the command and its words: the first word that is neither an option nor an option's value. So `-x
+ * test-executor` is the root command. Throws a usage error for an unknown command.
  */
 export function chooseCommand(
   typed: readonly string[],
@@ -21,7 +21,7 @@ export function chooseCommand(
   if (word === undefined) return { name: null, rest: [...argv] };
   if (!commands.includes(word)) {
     const before = argv[index - 1];
-    // `--typo VALUE`: what is wrong is the option, not its value.
+    // `--typo VALUE`: the option is wrong, not its value.
     if (before?.startsWith("-") && !before.includes("=") && findOption(before, rootArgs) === undefined)
       throw unknownOption("", before, rootArgs);
     const meant = nearest(word, commands);
@@ -41,7 +41,7 @@ function isValueOf(option: string | undefined, args: ArgsDef): boolean {
 }
 
 /**
- * Checks what was typed against what the command takes, and brings it into one form for the parser: `--name=value` for every option,
+ * Checks the words against the command's arguments and unifies them for the parser: `--name=value` for each option,
  * positionals last. Throws a usage error that names the nearest option.
  */
 export function normaliseArgs(command: string, rest: readonly string[], args: ArgsDef): string[] {
@@ -85,7 +85,7 @@ export function normaliseArgs(command: string, rest: readonly string[], args: Ar
   return positionals.length === 0 ? options : [...options, "--", ...positionals];
 }
 
-/** `-vx NAME` and `-xNAME`, as many type them: a word a letter, and what follows a letter that takes a value is that. */
+/** Splits `-vx NAME` and `-xNAME` into one word per letter; the rest after a letter with a value is the value. */
 function expandShort(words: readonly string[], args: ArgsDef): string[] {
   const end = words.includes("--") ? words.indexOf("--") : words.length;
   return [...words.slice(0, end).flatMap((word) => expandWord(word, args)), ...words.slice(end)];
@@ -126,14 +126,14 @@ function unknownOption(command: string, typed: string, args: ArgsDef): Error {
 }
 
 function checkPositionals(command: string, positionals: readonly string[], args: ArgsDef): void {
-  const wanted = Object.entries(args).filter(([, arg]) => arg.type === "positional");
-  const [missing] = wanted.slice(positionals.length).filter(([, arg]) => arg.required !== false);
+  const expected = Object.entries(args).filter(([, arg]) => arg.type === "positional");
+  const [missing] = expected.slice(positionals.length).filter(([, arg]) => arg.required !== false);
   if (missing !== undefined) throw usageError(`${missing[0].toUpperCase()} is missing`, `See ${helpOf(command)}`);
-  if (positionals.length > wanted.length) {
-    const extra = positionals[wanted.length] ?? "";
+  if (positionals.length > expected.length) {
+    const extra = positionals[expected.length] ?? "";
     throw usageError(
       `Unexpected word: ${extra}`,
-      wanted.length > 0 ? "Put a text of several words in quotes" : `See ${helpOf(command)}`,
+      expected.length > 0 ? "Put a text of several words in quotes" : `See ${helpOf(command)}`,
     );
   }
 }

@@ -2,37 +2,39 @@ import type { ArgsDef } from "citty";
 import type { Environment } from "../../config/environment.ts";
 import type { Flags } from "../../config/load-config.ts";
 
-/** What a command may use of the process it runs in. */
+/** The process that a command runs in. */
 export interface CommandContext {
   readonly env: Environment;
-  /** To stdout, as it is. */
+  /** The words that call this program in the user's terminal, for hints: `agent-runner`, `dist/agent-runner`. */
+  readonly program: () => string;
+  /** Writes text to stdout as it is. */
   readonly write: (text: string) => void;
-  /** A line to stdout: what the command was asked for. */
+  /** Writes a line to stdout: the result of the command. */
   readonly print: (text: string) => void;
-  /** A line to stderr: what a person may want to know beside it. */
+  /** Writes a line to stderr: anything that is not the result. */
   readonly note: (text: string) => void;
-  /** False once nobody reads stdout any more (`| head`). */
+  /** False once stdout is closed by its reader (`| head`). */
   readonly hasReader: () => boolean;
   /** stdout is a terminal. */
   readonly isTerminal: boolean;
-  /** Ends the process at once; for a user who has interrupted three times. */
+  /** Ends the process at once, after the third interrupt. */
   readonly exitNow: (code: number) => never;
 }
 
-/** One command: what citty parses, what help shows, what is done. Resolves to the exit code. */
+/** One command: the arguments that citty parses, its help, and its action. */
 export interface Command {
   readonly name: string;
+  /** One sentence. */
   readonly description: string;
+  /** Each description is one line. */
   readonly args: ArgsDef;
-  /** Command lines with what each does. */
-  readonly examples: readonly (readonly [commandLine: string, what: string])[];
+  /** Anything longer than a line: one paragraph each. */
+  readonly notes?: readonly string[];
+  /** Command lines, each with its effect. */
+  readonly examples: readonly (readonly [commandLine: string, effect: string])[];
+  /** Resolves to the exit code. */
   readonly run: (args: CommandArgs, context: CommandContext) => Promise<number>;
 }
 
-/** What was typed: flags by their long name, positionals by theirs. */
+/** The parsed command line: options and positionals by name. */
 export type CommandArgs = Flags;
-
-export function textArg(args: CommandArgs, name: string): string | undefined {
-  const value = args[name];
-  return typeof value === "string" ? value : undefined;
-}

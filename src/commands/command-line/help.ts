@@ -2,7 +2,7 @@ import type { ArgDef } from "citty";
 import type { Command } from "./command.ts";
 
 export interface HelpOptions {
-  /** Name and one line for each command that the root lists; empty for a subcommand. */
+  /** Name and summary of each command, for the help of the root; empty for a command. */
   readonly commands: readonly (readonly [name: string, summary: string])[];
   readonly colours: boolean;
   /** Columns of the terminal. */
@@ -10,12 +10,12 @@ export interface HelpOptions {
 }
 
 export const EXIT_CODES = [
-  ["0", "all went well"],
-  ["1", "it failed; for submit --wait: the run failed"],
-  ["2", "a fault in what was typed or set"],
-  ["3", "submit --wait: the run was stopped"],
-  ["4", "the coordinator could not be reached (or was away for longer than --max-offline)"],
-  ["130", "interrupted three times"],
+  ["0", "Success"],
+  ["1", "Failure; for submit --wait and logs --follow: the run failed"],
+  ["2", "A mistake in the command line or the settings"],
+  ["3", "submit --wait and logs --follow: the run was stopped"],
+  ["4", "The coordinator did not answer, or was away for longer than --max-offline"],
+  ["130", "Interrupted three times"],
 ] as const;
 
 /** The text of `--help`. */
@@ -39,7 +39,8 @@ export function renderHelp(command: Command, options: HelpOptions): string {
       flags.map(([key, arg]) => [flagColumn(key, arg), arg.description ?? ""]),
       options.width,
     ),
-    `${bold("EXAMPLES")}\n${command.examples.map(([line, what]) => `  ${line}\n      ${what}`).join("\n")}`,
+    notesSection(bold("NOTES"), command.notes ?? [], options.width),
+    `${bold("EXAMPLES")}\n${command.examples.map(([line, effect]) => `  ${line}\n      ${effect}`).join("\n")}`,
     options.commands.length > 0 ? section(bold("EXIT CODES"), EXIT_CODES, options.width) : "",
   ];
   return `${sections.filter((text) => text !== "").join("\n\n")}\n`;
@@ -59,6 +60,11 @@ function section(title: string, rows: readonly (readonly [string, string])[], wi
     return first + wrap(right, Math.max(30, width - column - 2)).join(`\n  ${" ".repeat(column)}`);
   });
   return `${title}\n${lines.join("\n")}`;
+}
+
+function notesSection(title: string, notes: readonly string[], width: number): string {
+  if (notes.length === 0) return "";
+  return `${title}\n${notes.map((note) => `  - ${wrap(note, Math.max(30, width - 4)).join("\n    ")}`).join("\n")}`;
 }
 
 function wrap(text: string, width: number): string[] {

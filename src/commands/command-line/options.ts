@@ -1,13 +1,13 @@
 import type { ArgsDef } from "citty";
 
-/** Options that several commands share; data only, so that `--version` and `--help` load nothing else. */
+/** Options that several commands share. Data only: `--help` loads nothing else. */
 
 export const coordinatorOptions = {
   "coordinator-url": {
     type: "string",
     alias: "c",
     valueHint: "URL",
-    description: "Agent Coordinator URL (overrides AGENT_ORCHESTRATOR_API_URL; default http://localhost:8765)",
+    description: "URL of the coordinator (overrides AGENT_ORCHESTRATOR_API_URL; default http://localhost:8765)",
   },
   config: {
     type: "string",
@@ -21,19 +21,19 @@ const executorOptions = {
     type: "string",
     alias: "x",
     valueHint: "NAME",
-    description: "Executor name (e.g. claude-code, test-executor; default claude-code)",
+    description: "Executor by name (default claude-code; --executor-list shows all)",
   },
   "executor-path": {
     type: "string",
     alias: "e",
     valueHint: "PATH",
-    description: "Full executor script path (overrides AGENT_EXECUTOR_PATH)",
+    description: "Executor by the path of its file (overrides AGENT_EXECUTOR_PATH)",
   },
-  "executor-list": { type: "boolean", alias: "l", description: "List available executors and exit" },
+  "executor-list": { type: "boolean", alias: "l", description: "List the executors and exit" },
   "executors-dir": {
     type: "string",
     valueHint: "DIR",
-    description: "Folder of own executors (overrides AGENT_EXECUTORS_DIR)",
+    description: "Folder of your own executors (overrides AGENT_EXECUTORS_DIR)",
   },
 } as const satisfies ArgsDef;
 
@@ -42,33 +42,33 @@ const runOptions = {
     type: "string",
     alias: "p",
     valueHint: "DIR",
-    description: "Default project directory (overrides PROJECT_DIR; default: current folder)",
+    description: "Project directory of runs that name none (overrides PROJECT_DIR; default: current folder)",
   },
   tags: {
     type: "string",
     alias: "t",
     valueHint: "A,B",
-    description: "Tags of this runner, which runs may demand (overrides RUNNER_TAGS)",
+    description: "Tags of this runner, which runs can demand (overrides RUNNER_TAGS)",
   },
   "max-concurrent": { type: "string", valueHint: "N", description: "Runs at the same time (default 32; 0: no limit)" },
   "run-timeout": {
     type: "string",
     valueHint: "TIME",
-    description: "End runs that take longer, e.g. 30m (default: never)",
+    description: "Stop runs that take longer, e.g. 30m (default: no limit)",
   },
   "drain-timeout": {
     type: "string",
     valueHint: "TIME",
-    description: "At shutdown, stop runs that take longer than this to end (default: wait)",
+    description: "At shutdown, stop runs that take longer to end (default: wait for all)",
   },
   "max-offline": {
     type: "string",
     valueHint: "TIME",
-    description: "Exit when the coordinator is away for longer (default: never)",
+    description: "Exit when the coordinator is away for longer (default: wait for it)",
   },
   "keep-background": {
     type: "boolean",
-    description: "Leave alone what an executor left running when it ended by itself",
+    description: "Keep the leftovers of an executor that ended by itself (default: end them)",
   },
   "max-depth": {
     type: "string",
@@ -78,29 +78,28 @@ const runOptions = {
   "max-children": {
     type: "string",
     valueHint: "N",
-    description: "Child sessions that one session may have (default 100; 0: no limit)",
+    description: "Child sessions of one session (default 100; 0: no limit)",
   },
   "max-tree-runs": {
     type: "string",
     valueHint: "N",
-    description: "Runs that one tree of sessions may have (default 1000; 0: no limit)",
+    description: "Runs of one tree of sessions (default 1000; 0: no limit)",
   },
   "mcp-port": {
     type: "string",
     alias: "m",
     valueHint: "PORT",
-    description:
-      "Serve the orchestration tools to agents outside a run on this port of 127.0.0.1, under a token (0: any free port)",
+    description: "Serve the orchestration tools on this port of 127.0.0.1 (0: any free port)",
   },
   "external-mcp-url": {
     type: "string",
     valueHint: "URL",
-    description: "Have blueprints use this MCP server for orchestration instead of the runner's own",
+    description: "MCP server for orchestration, in place of the runner's own",
   },
   "state-dir": {
     type: "string",
     valueHint: "DIR",
-    description: "Folder for runs and database (default: your state folder)",
+    description: "Folder for runs and databases (default: your state folder)",
   },
 } as const satisfies ArgsDef;
 
@@ -108,20 +107,20 @@ export const metricsOption = {
   metrics: {
     type: "string",
     valueHint: "ADDRESS",
-    description: "Serve /metrics, /healthz, /readyz and /status.json there, e.g. 127.0.0.1:9464 (default: nowhere)",
+    description: "Serve /metrics, /healthz, /readyz and /status.json, e.g. on 127.0.0.1:9464 (default: off)",
   },
 } as const satisfies ArgsDef;
 
 export const logOptions = {
   "log-format": { type: "string", valueHint: "text|json", description: "Form of log lines (default text)" },
-  verbose: { type: "boolean", alias: "v", description: "Enable verbose logging" },
+  verbose: { type: "boolean", alias: "v", description: "Log debug lines and the output of executors" },
 } as const satisfies ArgsDef;
 
 export const watchOption = {
-  watch: { type: "boolean", description: "Show it again whenever it has changed, until Ctrl+C" },
+  watch: { type: "boolean", description: "Show the list again on each change, until Ctrl+C" },
 } as const satisfies ArgsDef;
 
-/** What ends a command before it begins. */
+/** Options that print something and exit. */
 export const commonOptions = {
   help: { type: "boolean", alias: "h", description: "Show this help" },
   version: { type: "boolean", description: "Show version and commit" },
@@ -133,11 +132,11 @@ export const listenOptions = {
     valueHint: "ADDRESS",
     description: "Address to listen on (default 127.0.0.1; any other needs a token)",
   },
-  port: { type: "string", valueHint: "PORT", description: "Port to listen on (default 8765; 0: any free one)" },
+  port: { type: "string", valueHint: "PORT", description: "Port to listen on (default 8765; 0: any free port)" },
   token: {
     type: "string",
     valueHint: "TOKEN",
-    description: "Token that clients must send (better: AGENT_COORDINATOR_TOKEN, which no process list shows)",
+    description: "Token that clients must send (better: set AGENT_COORDINATOR_TOKEN)",
   },
   "agents-dir": {
     type: "string",
@@ -146,12 +145,11 @@ export const listenOptions = {
   },
 } as const satisfies ArgsDef;
 
-/** Of the coordinator itself. */
 export const coordinatorOnlyOptions = {
   callbacks: {
     type: "string",
     valueHint: "together|each",
-    description: "When a parent is resumed: all children have ended (together, the default), or each has",
+    description: "Resume a parent when all its children have ended, or after each (default together)",
   },
 } as const satisfies ArgsDef;
 
@@ -167,6 +165,9 @@ const { "coordinator-url": _url, ...withoutUrl } = runnerOptions;
 export const upOptions = { ...listenOptions, ...coordinatorOnlyOptions, ...withoutUrl } as const satisfies ArgsDef;
 
 export const jsonOption = {
-  json: { type: "boolean", description: "Print JSON instead of a table" },
+  json: { type: "boolean", description: "Print JSON, for scripts" },
 } as const satisfies ArgsDef;
 export const stateDirOption = { "state-dir": runOptions["state-dir"] } as const satisfies ArgsDef;
+
+export const TIME_NOTE = "TIME is in seconds, or has a unit: 500ms, 30s, 5m, 2h, 30d.";
+export const TOKEN_NOTE = "Other users see --token in the process list. They do not see AGENT_COORDINATOR_TOKEN.";

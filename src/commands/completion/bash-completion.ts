@@ -1,6 +1,6 @@
 import type { CommandModel, OptionModel, ValueKind } from "./command-model.ts";
 
-/** A script for bash 3.2 and newer. `commands` begins with the root command. */
+/** A script for bash 3.2 and newer. `commands` starts with the root command. */
 export function bashCompletion(commands: readonly CommandModel[]): string {
   const [root, ...others] = commands;
   const names = others.map(({ name }) => name).join(" ");
@@ -73,7 +73,7 @@ function wordCase({ name, options, positionals }: CommandModel, more: string): s
   );
   const flags = options.map(({ long }) => long).join(" ");
   const positional = [more, ...kinds].filter(Boolean).join(" ");
-  // Options only where one was begun: most who press the key want to know what comes next.
+  // Offers options only after a `-`: most users want the next word.
   const shown =
     positional === ""
       ? `words="${flags}"`

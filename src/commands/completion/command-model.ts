@@ -1,18 +1,18 @@
 import type { ArgDef } from "citty";
 import type { Command } from "../command-line/command.ts";
 
-/** What an option's value is, for who completes it. */
+/** How a shell completes the value of an option. */
 export type ValueKind = "file" | "folder" | "executor" | "text" | readonly string[];
 
 export interface OptionModel {
   readonly long: string;
   readonly short: string | null;
-  /** Null: it takes no value. */
+  /** Null for a switch. */
   readonly value: { readonly hint: string; readonly kind: ValueKind } | null;
   readonly description: string;
 }
 
-/** One command as help, completions and the man page show it. The root command has the name "". */
+/** One command as completions and the manual page show it. The root command has the name "". */
 export interface CommandModel {
   readonly name: string;
   readonly summary: string;
@@ -23,15 +23,17 @@ export interface CommandModel {
     readonly description: string;
     readonly kind: ValueKind | "run";
   }[];
+  readonly notes: readonly string[];
   readonly examples: Command["examples"];
 }
 
-/** What the positionals of a command stand for, where they can be completed. */
+/** Positionals that a shell can complete, by command and name. */
 const POSITIONALS: Readonly<Record<string, ValueKind | "run">> = {
   "stop id": "run",
   "logs id": "run",
+  "agents action": ["list", "show", "add", "rm"],
   "service action": ["install", "uninstall", "status", "logs"],
-  "completion what": ["bash", "zsh", "fish"],
+  "completion what": ["bash", "zsh", "fish", "man"],
 };
 
 export function commandModel(command: Command, summary: string): CommandModel {
@@ -46,6 +48,7 @@ export function commandModel(command: Command, summary: string): CommandModel {
         ? [{ name, description: arg.description ?? "", kind: POSITIONALS[`${command.name} ${name}`] ?? "text" }]
         : [],
     ),
+    notes: command.notes ?? [],
     examples: command.examples,
   };
 }

@@ -5,7 +5,7 @@ export function fishCompletion(commands: readonly CommandModel[]): string {
   const [root, ...others] = commands;
   const names = others.map(({ name }) => name);
   return `# Completion of agent-runner for fish. Made by: agent-runner completion fish
-function __agent_runner_is --description 'whether this is the command that was typed; without one: whether there is none'
+function __agent_runner_is --description 'whether the line has this command; without an argument: whether it has none'
     set -l words (commandline -opc)
     for word in $words[2..-1]
         if contains -- $word ${names.join(" ")}
@@ -17,17 +17,26 @@ function __agent_runner_is --description 'whether this is the command that was t
 end
 
 complete -c agent-runner -f
-${others.map(({ name, summary }) => `complete -c agent-runner -n '__agent_runner_is ""' -a ${name} -d ${quoted(summary)}`).join("\n")}
+${others.map(commandLine).join("\n")}
 ${commands.map((command) => commandLines(command, command === root ? '""' : command.name)).join("\n")}
 `;
 }
 
+function commandLine({ name, summary }: CommandModel): string {
+  return `complete -c agent-runner -n '__agent_runner_is ""' -a ${name} -d ${quoted(summary)}`;
+}
+
 function commandLines({ options, positionals }: CommandModel, name: string): string {
   const condition = `-n '__agent_runner_is ${name}'`;
-  const flags = options.map(({ long, short, value, description }) => {
-    const letter = short === null ? "" : ` -s ${short.slice(1)}`;
-    return `complete -c agent-runner ${condition}${letter} -l ${long.slice(2)}${value === null ? "" : ` ${valueOf(value.kind)}`} -d ${quoted(description)}`;
-  });
+  const flags = options.map(({ long, short, value, description }) =>
+    [
+      `complete -c agent-runner ${condition}`,
+      ...(short === null ? [] : [`-s ${short.slice(1)}`]),
+      `-l ${long.slice(2)}`,
+      ...(value === null ? [] : [valueOf(value.kind)]),
+      `-d ${quoted(description)}`,
+    ].join(" "),
+  );
   const words = positionals.flatMap(({ kind }) => {
     if (kind === "run")
       return [`complete -c agent-runner ${condition} -a '(agent-runner completion runs 2>/dev/null)'`];

@@ -1,7 +1,9 @@
 import type { CommandModel } from "./command-model.ts";
 import { EXIT_CODES } from "../command-line/help.ts";
 
-/** The manual page agent-runner(1), in mdoc(7)'s elder sister man(7), from the same tables as `--help`. `commands` begins with the root command. */
+/**
+ * The manual page agent-runner(1) as man(7), from the same tables as `--help`. `commands` starts with the root command.
+ */
 export function manPage(commands: readonly CommandModel[], version: string): string {
   const [root, ...others] = commands;
   const lines = [
@@ -16,35 +18,46 @@ export function manPage(commands: readonly CommandModel[], version: string): str
     "\\fICOMMAND\\fR [\\fIOPTIONS\\fR]",
     ".SH DESCRIPTION",
     escape(root?.description ?? ""),
-    "Without a command it is the runner. Settings come from flags, the environment, and a TOML file, in this order.",
+    "Without a command it is the runner.",
     ".SH OPTIONS OF THE RUNNER",
     ...(root === undefined ? [] : optionLines(root)),
+    ".SH NOTES",
+    ...(root === undefined ? [] : noteLines(root)),
     ".SH COMMANDS",
-    ...others.flatMap((command) => [
-      `.SS ${["agent\\-runner", escape(command.name), ...command.positionals.map(({ name }) => `\\fI${escape(name.toUpperCase())}\\fR`)].join(" ")}`,
-      escape(command.description),
-      ...command.positionals.flatMap(({ name, description }) => [
-        ".TP",
-        `\\fI${escape(name.toUpperCase())}\\fR`,
-        escape(description),
-      ]),
-      ...optionLines(command),
-    ]),
+    ...others.flatMap(commandLines),
     ".SH EXIT STATUS",
-    ...EXIT_CODES.flatMap(([code, what]) => [".TP", `.B ${code}`, escape(what)]),
+    ...EXIT_CODES.flatMap(([code, meaning]) => [".TP", `.B ${code}`, escape(meaning)]),
     ".SH EXAMPLES",
     ...commands.flatMap(({ examples }) =>
-      examples.flatMap(([line, what]) => [".TP", `.B ${escape(line)}`, escape(what)]),
+      examples.flatMap(([line, effect]) => [".TP", `.B ${escape(line)}`, escape(effect)]),
     ),
     ".SH FILES",
     ".TP",
     "\\fI~/.config/agent\\-runner/config.toml\\fR",
-    "settings",
+    "Settings",
     ".TP",
     "\\fI~/.local/state/agent\\-runner\\fR",
-    "runs, journals and the database of the embedded coordinator",
+    "Runs, journals and the database of the built\\-in coordinator",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function commandLines(command: CommandModel): string[] {
+  const positionals = command.positionals.map(({ name, description }) => ({
+    word: `\\fI${escape(name.toUpperCase())}\\fR`,
+    description,
+  }));
+  return [
+    `.SS ${["agent\\-runner", escape(command.name), ...positionals.map(({ word }) => word)].join(" ")}`,
+    escape(command.description),
+    ...positionals.flatMap(({ word, description }) => [".TP", word, escape(description)]),
+    ...optionLines(command),
+    ...noteLines(command),
+  ];
+}
+
+function noteLines({ notes }: CommandModel): string[] {
+  return notes.flatMap((note) => [".IP \\(bu 2", escape(note)]);
 }
 
 function optionLines({ options }: CommandModel): string[] {
@@ -54,7 +67,7 @@ function optionLines({ options }: CommandModel): string[] {
   });
 }
 
-/** A line of text: nothing in it is a request or an escape. */
+/** Escapes a line of text, so that nothing in it is a request of man(7). */
 function escape(text: string): string {
   return text
     .replaceAll("\\", "\\e")

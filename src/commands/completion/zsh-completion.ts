@@ -8,7 +8,7 @@ export function zshCompletion(commands: readonly CommandModel[]): string {
 
 _agent_runner_names() {
   local -a names
-  # What _arguments has to say to compadd comes before the word that is ours.
+  # _arguments puts its options for compadd before our word.
   names=(\${(f)"$(_call_program names agent-runner completion $argv[-1] 2>/dev/null)"})
   compadd "\${(@)argv[1,-2]}" -a names
 }
@@ -43,10 +43,10 @@ fi
 }
 
 function commandCase({ name, options, positionals }: CommandModel): string {
-  const words = positionals.map(
-    ({ name, kind }, i) =>
-      `    ${quoted(`${i + 1}:${name}:${kind === "run" ? "_agent_runner_names runs" : typeof kind === "string" ? "" : `(${kind.join(" ")})`}`)} \\`,
-  );
+  const words = positionals.map(({ name, kind }, i) => {
+    const action = kind === "run" ? "_agent_runner_names runs" : actionOf(kind);
+    return `    ${quoted(`${i + 1}:${name}:${action}`)} \\`;
+  });
   const lines = [...specs(options), ...words];
   return `    ${name})\n      _arguments \\\n${lines.join("\n").replace(/ \\$/, "")} && ret=0\n      ;;`;
 }

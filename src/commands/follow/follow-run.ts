@@ -16,13 +16,13 @@ export interface FollowOptions {
   readonly onStatus?: (run: Run) => void;
 }
 
-/** Between two looks at the run where no event comes: not every coordinator tells every change. */
-const LOOK_EVERY_MS = 500;
+/** Reads the run this often without an event: not every coordinator sends one for each change. */
+const READ_EVERY_MS = 500;
 const STREAM_RETRY_MS = 2_000;
 
 /**
- * Follows a run to its end: events as they come, the status whenever it changes. A run that is tried again is followed to the end of its
- * last attempt. An outage of the coordinator is waited out.
+ * Follows a run to the end of its last attempt. Reports each event and each change of the status. Waits out an outage
+ * of the coordinator.
  */
 export async function followRun(
   client: CoordinatorClient,
@@ -40,9 +40,9 @@ export async function followRun(
     let runId = firstRunId;
     let lastStatus = "";
     for (;;) {
-      // New before the look: what comes during it wakes the wait that follows.
+      // Renewed before the read: an event during the read ends the delay after it.
       wake = new AbortController();
-      const run = await lookAt(client, runId);
+      const run = await readRun(client, runId);
       if (run !== null && run.status !== lastStatus) options.onStatus?.(run);
       lastStatus = run?.status ?? lastStatus;
       if (run?.retried_by != null) {
@@ -50,7 +50,7 @@ export async function followRun(
         continue;
       }
       if (run !== null && isTerminal(run.status)) return { run, result: await resultOf(client, run) };
-      await delay(LOOK_EVERY_MS, wake.signal);
+      await delay(READ_EVERY_MS, wake.signal);
     }
   } finally {
     done.abort();
@@ -63,8 +63,8 @@ export function exitCodeOfRun(run: Run): number {
   return run.status === "stopped" ? ExitCode.stopped : ExitCode.failed;
 }
 
-/** The run as it is now; null while the coordinator is away. */
-async function lookAt(client: CoordinatorClient, runId: string): Promise<Run | null> {
+/** Null while the coordinator is away. */
+async function readRun(client: CoordinatorClient, runId: string): Promise<Run | null> {
   try {
     return await client.run(runId);
   } catch (error) {
@@ -92,7 +92,7 @@ async function streamEvents(
     try {
       for await (const event of client.sessionStream(sessionId, signal)) onMessage(event);
     } catch {
-      // The run's status is looked at all the same; the stream only makes it lively.
+      // The run's status is read all the same; the stream only makes changes visible sooner.
     }
     await delay(STREAM_RETRY_MS, signal);
   }

@@ -7,25 +7,28 @@ export type Stream = "events" | "stdout" | "stderr";
 
 export interface LogWriterOptions {
   readonly isJson: boolean;
-  /** Each line says what it is of. */
+  /** Puts the stream's name before each line. */
   readonly isMarked: boolean;
-  /** Of what is there at first only the last so many lines and events; null: all. */
+  /** Lines and events to keep of the first read of each stream; null: all. */
   readonly tail: number | null;
 }
 
-/** A line that has become so long is written in pieces (as JSON all but the last say `"continues": true`): what never ends a line must not grow here. */
+/**
+ * A longer line is written in pieces, so that output without a line end takes no more memory. As JSON, all pieces but
+ * the last have `"continues": true`.
+ */
 const LINE_CHARACTERS = 1024 * 1024;
 
 const MARKS = { stdout: "out", stderr: "err" } as const;
 
 /**
- * Writes what a run says to stdout. On a terminal nothing of it acts on the terminal; elsewhere, of one stream alone, it is what the run has
- * written, to the byte where it is UTF-8.
+ * Writes a run's output and events to stdout. On a terminal the text cannot control the terminal. Elsewhere a single
+ * stream is written byte for byte if it is UTF-8.
  */
 export class LogWriter {
   readonly #context: CommandContext;
   readonly #options: LogWriterOptions;
-  /** What of a stream is not a whole line yet. */
+  /** The last line of each stream, while it has no line end. */
   readonly #rest = { stdout: "", stderr: "" };
   readonly #begun = new Set<Stream>();
 
@@ -57,7 +60,7 @@ export class LogWriter {
     this.#rest[stream] = "";
   }
 
-  /** Nothing more comes: a last line without an end is one, too. */
+  /** Writes the last lines without a line end. */
   end(): void {
     for (const stream of ["stdout", "stderr"] as const) {
       if (this.#rest[stream] !== "") this.#line(stream, this.#rest[stream]);
@@ -84,7 +87,7 @@ export class LogWriter {
 
 const SHOWN_CHARACTERS = 300;
 
-/** `12:03:04 message assistant: Done.`: one line for each event; `--json` has all of it. */
+/** One line per event, such as `12:03:04 message assistant: Done.` */
 function lineOf(event: SessionEvent): string {
   const time = event.timestamp == null ? "--:--:--" : (/T(\d\d:\d\d:\d\d)/.exec(event.timestamp)?.[1] ?? "--:--:--");
   const line = printable([event.event_type, ...wordsOf(event)].join(" "));

@@ -1,9 +1,9 @@
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import type { SessionEvent } from "../../protocol/session.ts";
 
-const AT_A_TIME = 500;
+const PAGE_EVENTS = 500;
 
-/** Reads on in a session's events: each call gives those that came since the last one, oldest first. */
+/** Reads a session's events: each call returns those since the last call, oldest first. */
 export class RunEvents {
   readonly #client: CoordinatorClient;
   readonly #sessionId: string;
@@ -20,14 +20,14 @@ export class RunEvents {
     for (;;) {
       let page: Awaited<ReturnType<CoordinatorClient["sessionEvents"]>>;
       try {
-        page = await this.#client.sessionEvents(this.#sessionId, this.#last, AT_A_TIME);
+        page = await this.#client.sessionEvents(this.#sessionId, this.#last, PAGE_EVENTS);
       } catch (error) {
-        // What came before it is not to be read again.
+        // The pages so far would not be read again.
         if (all.length > 0) return all;
         throw error;
       }
       const { events, nextCursor } = page;
-      // A coordinator without pages gives all of them each time.
+      // A coordinator without pages returns all events each time.
       if (nextCursor === undefined) {
         const fresh = events.slice(this.#seen);
         this.#seen = Math.max(this.#seen, events.length);

@@ -9,16 +9,19 @@ export interface OutputParts {
   readonly stderr: OutputPart;
 }
 
-/** What has come of a look at a run's output. `why`: in words, where there is none; `isOver`: and there will be none; `isAway`: whoever has it does not answer. */
-export type Look =
-  | { readonly kind: "seen"; readonly parts: OutputParts }
-  | { readonly kind: "unseen"; readonly why: string; readonly isOver: boolean; readonly isAway: boolean };
+/**
+ * One read of a run's output. `isOver`: no later read returns more. `isAway`: the runner with the output does not
+ * answer.
+ */
+export type OutputRead =
+  | { readonly kind: "parts"; readonly parts: OutputParts }
+  | { readonly kind: "none"; readonly reason: string; readonly isOver: boolean; readonly isAway: boolean };
 
-/** By these the coordinator says that there is nothing to be seen there: no such call, not begun, not kept, not possible, not now. */
-const TOLD: ReadonlySet<number> = new Set([404, 405, 409, 410, 501, 503]);
-const AT_A_TIME = 256 * 1024;
+/** Answers that mean "no output": no such route, not started, not kept, not possible, not now. */
+const NO_OUTPUT: ReadonlySet<number> = new Set([404, 405, 409, 410, 501, 503]);
+const MAX_READ_BYTES = 256 * 1024;
 
-/** A run's output: as its runner shows it through the coordinator, or, where that cannot be, from this machine's own state folder. */
+/** A run's output, from its runner through the coordinator, or else from this machine's state folder. */
 export class RunOutputSource {
   readonly #client: CoordinatorClient;
   readonly #runFolder: string;
@@ -36,37 +39,37 @@ export class RunOutputSource {
     this.#limitBytes = outputLimitBytes;
   }
 
-  /** From these offsets on; without them the end. Rejects where the coordinator cannot be reached. */
-  async look(from: { readonly stdout: number; readonly stderr: number } | null): Promise<Look> {
+  /** Reads from these offsets, or the end if null. Rejects if the coordinator cannot be reached. */
+  async read(from: { readonly stdout: number; readonly stderr: number } | null): Promise<OutputRead> {
     try {
-      const { stdout, stderr } = await this.#client.runOutput(this.#runId, from, AT_A_TIME);
-      return { kind: "seen", parts: { stdout, stderr } };
+      const { stdout, stderr } = await this.#client.runOutput(this.#runId, from, MAX_READ_BYTES);
+      return { kind: "parts", parts: { stdout, stderr } };
     } catch (error) {
-      if (!(error instanceof CoordinatorFailure) || !TOLD.has(error.status ?? 0)) throw error;
-      return this.#here(from) ?? unseen(error);
+      if (!(error instanceof CoordinatorFailure) || !NO_OUTPUT.has(error.status ?? 0)) throw error;
+      return this.#readLocal(from) ?? noOutput(error);
     }
   }
 
-  #here(from: { readonly stdout: number; readonly stderr: number } | null): Look | null {
+  #readLocal(from: { readonly stdout: number; readonly stderr: number } | null): OutputRead | null {
     const part = (name: "stdout" | "stderr"): OutputPart | null =>
       readOutputPart(join(this.#runFolder, name), {
         from: from?.[name] ?? null,
-        bytes: AT_A_TIME,
+        bytes: MAX_READ_BYTES,
         limitBytes: this.#limitBytes,
       });
     const [stdout, stderr] = [part("stdout"), part("stderr")];
-    return stdout === null || stderr === null ? null : { kind: "seen", parts: { stdout, stderr } };
+    return stdout === null || stderr === null ? null : { kind: "parts", parts: { stdout, stderr } };
   }
 }
 
-function unseen({ status, message }: CoordinatorFailure): Look {
-  // 404 of a run that is known: the coordinator has no such call.
+function noOutput({ status, message }: CoordinatorFailure): OutputRead {
+  // The run is known, so a 404 means that the coordinator has no such route.
   if (status === 404 || status === 405)
     return {
-      kind: "unseen",
-      why: "This coordinator does not show the output of runs; it is on the machine of the runner",
+      kind: "none",
+      reason: "This coordinator does not show the output of runs; it is on the machine of the runner",
       isOver: true,
       isAway: false,
     };
-  return { kind: "unseen", why: message, isOver: status === 410 || status === 501, isAway: status === 503 };
+  return { kind: "none", reason: message, isOver: status === 410 || status === 501, isAway: status === 503 };
 }

@@ -8,14 +8,14 @@ const ECHO_MS = 100;
 const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Ctrl+C, SIGTERM, or a terminal that is closed (SIGHUP): the first drains, the second stops the runs, the third exits at once and leaves no executor behind. SIGUSR2 hands
- * over: exits at once and leaves the executors to the next start.
+ * Handles Ctrl+C, SIGTERM and SIGHUP (a closed terminal): the first drains, the second stops the runs, the third kills
+ * the executors and exits at once. SIGUSR2 hands over: it exits at once and leaves the executors to the next start.
  */
 export function onInterrupts(runner: Runner, context: CommandContext): Disposable {
   let count = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
   const onSignal = (): void => {
-    // One signal to a whole process group comes twice where a parent such as npm passes it on.
+    // A signal to the process group arrives twice if a parent such as npm passes it on.
     const isEcho = performance.now() - lastMs < ECHO_MS;
     lastMs = performance.now();
     if (isEcho) return;

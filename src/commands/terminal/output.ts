@@ -1,9 +1,8 @@
 import { errorCode } from "../../errors.ts";
 
 /**
- * The program's stdout or stderr. Not node's stream of that name: that one costs as much start-up time as the rest of the runtime, and 2.6 MB
- * of memory. This one is opened by its first text. Nothing here throws: a reader that goes away (`| head`) is no fault of ours, and nothing
- * more can be written then.
+ * The program's stdout or stderr, opened by its first text. Node's stream costs as much start-up time as the rest of
+ * the runtime, and 2.6 MB of memory. Nothing here throws: a reader that closes the pipe (`| head`) is no error.
  */
 export class Output {
   readonly #open: () => Bun.FileSink;
@@ -15,24 +14,24 @@ export class Output {
     this.#open = open;
   }
 
-  /** Something could not be written for want of room. */
+  /** The disk was full, so some text was not written. */
   get isDiskFull(): boolean {
     return this.#isDiskFull;
   }
 
-  /** False once the reader has gone away: whoever writes on and on has nobody to write for. */
+  /** False once the reader is gone; an endless writer checks this. */
   get hasReader(): boolean {
     return this.#hasReader;
   }
 
-  /** Returns at once, whether there is a reader or not; what a pipe does not take yet is kept. */
+  /** Returns at once; text that a pipe does not take yet is buffered. */
   write(text: string): void {
     const sink = (this.#sink ??= this.#open());
     void this.#attempt(() => sink.write(text));
     void this.#attempt(() => sink.flush());
   }
 
-  /** Resolves when the system has taken all of it, or nobody ever will. */
+  /** Resolves when the system has taken all text, or the reader is gone. */
   async end(): Promise<void> {
     const sink = this.#sink;
     if (sink !== undefined) await this.#attempt(() => sink.end());

@@ -1,6 +1,6 @@
 import { harmlessText } from "../../harmless-text.ts";
 
-/** Rows under headings, columns as wide as they need to be; nothing in them acts on the terminal: rows hold what others wrote. */
+/** Rows under headings, in columns as wide as their content. Text from outside cannot control the terminal. */
 export function printTable(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
@@ -17,17 +17,22 @@ export function printTable(
   return [headings, ...clean].map((row) => line(row).trimEnd()).join("\n");
 }
 
-/** One line of text without anything that a terminal would act on. */
+/** The columns of the terminal; undefined if stdout is none. */
+export function terminalWidth({ isTerminal }: { readonly isTerminal: boolean }): number | undefined {
+  return isTerminal ? process.stdout.columns : undefined;
+}
+
+/** One line of text that cannot control the terminal. */
 export function printable(text: string): string {
   return harmlessText(text).replace(/\s+/g, " ");
 }
 
-/** As many cells wide as given, or wider. */
+/** Pads text to `width` terminal cells; longer text stays as it is. */
 export function padded(text: string, width: number): string {
   return text + " ".repeat(Math.max(0, width - Bun.stringWidth(text)));
 }
 
-/** As many cells wide as given at most; where something was cut off it says so. */
+/** Cuts text to `width` terminal cells; an ellipsis marks a cut. */
 export function fitted(text: string, width: number): string {
   if (Bun.stringWidth(text) <= width) return text;
   let fits = "";

@@ -2,43 +2,50 @@ import { setTimeout as pause } from "node:timers/promises";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { CommandContext } from "../command-line/command.ts";
 
-const LOOK_EVERY_MS = 1_000;
-/** The cursor to the upper left, and everything from there on wiped out. */
-const AGAIN = "\x1b[H\x1b[J";
+const READ_EVERY_MS = 1_000;
+/** Moves the cursor to the upper left and clears the screen from there. */
+const REDRAW = "\x1b[H\x1b[J";
 
 /**
- * Shows something again whenever it has changed, until nobody reads it any more or the user ends the program: in its place on a terminal, one after the other
- * elsewhere. `look` gives what is shown, and by what it is to be known whether it has changed. An outage of the coordinator is waited out.
+ * Shows text again on each change, until its reader is gone or the user ends the program: in place on a terminal, one
+ * after the other elsewhere. `read` returns the text and a key; a new key redraws. Waits out an outage of the
+ * coordinator.
  */
 export async function watch(
   context: CommandContext,
-  look: () => Promise<{ readonly shown: string; readonly known: string }>,
+  read: () => Promise<{ readonly text: string; readonly key: string }>,
 ): Promise<void> {
-  let last: string | null = null;
+  let lastKey: string | null = null;
   let isAway = false;
   if (context.isTerminal) context.write("\x1b[2J");
   while (context.hasReader()) {
     try {
-      const { shown, known } = await look();
-      // A terminal of another size takes other lines, and other columns.
-      const now = context.isTerminal ? `${process.stdout.columns}x${process.stdout.rows} ${known}` : known;
-      if (now !== last || isAway) context.write(context.isTerminal ? `${AGAIN}${fitting(shown)}\n` : `${shown}\n`);
-      last = now;
+      const { text, key } = await read();
+      // A resize of the terminal redraws, too.
+      const sizedKey = context.isTerminal ? `${process.stdout.columns}x${process.stdout.rows} ${key}` : key;
+      if (sizedKey !== lastKey || isAway)
+        context.write(context.isTerminal ? `${REDRAW}${fitting(text)}\n` : `${text}\n`);
+      lastKey = sizedKey;
       isAway = false;
     } catch (error) {
       const failure = failureOfThrown("watch", error);
-      // Who has seen nothing yet has typed something wrong rather than met an outage.
-      if (!failure.isRetryable || last === null) throw error;
-      if (!isAway) context.note(`${failure.message}; going on when the coordinator is back`);
+      // A failure of the first read is more likely a wrong URL than an outage.
+      if (!failure.isRetryable || lastKey === null) throw error;
+      if (!isAway) context.note(outageNote(failure));
       isAway = true;
     }
-    await pause(LOOK_EVERY_MS);
+    await pause(READ_EVERY_MS);
   }
 }
 
-/** As many lines as the terminal has, the headings and the newest: what is longer would scroll away instead of being replaced. */
-function fitting(shown: string): string {
-  const [headings = "", ...rows] = shown.split("\n");
+/** Tells a person that a command waits for the coordinator. */
+export function outageNote({ message }: Error): string {
+  return `${message}; waiting for the coordinator`;
+}
+
+/** Cuts a table to the terminal's lines, keeping the headings and the newest rows: longer text would scroll. */
+function fitting(text: string): string {
+  const [headings = "", ...rows] = text.split("\n");
   const room = Math.max(1, (process.stdout.rows || 24) - 2);
   return [headings, ...rows.slice(-room)].join("\n");
 }

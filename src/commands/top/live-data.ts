@@ -1,34 +1,36 @@
 import { delay } from "../../async/delay.ts";
+import { linked } from "../../async/linked.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import { readTop, type TopData } from "./top-data.ts";
 
-const BETWEEN_READS_MS = 500;
-/** Runners come and go, and times pass, without a word. */
-const ANYWAY_EVERY_MS = 5_000;
+const MIN_INTERVAL_MS = 500;
+/** Reads this often without an event: none tells of a silent runner. */
+const MAX_INTERVAL_MS = 5_000;
 const RETRY_MS = 1_000;
 
 export interface LiveOptions {
   readonly client: CoordinatorClient;
   readonly signal: AbortSignal;
   readonly onData: (data: TopData) => void;
-  /** It does not answer; `why` in words. */
-  readonly onAway: (why: string) => void;
+  /** The coordinator does not answer. */
+  readonly onAway: (reason: string) => void;
 }
 
-/** Reads again when the coordinator tells that something has happened, and every few seconds. Resolves when the signal fires; rejects where it is refused. */
+/**
+ * Reads the data after each change at the coordinator, and every few seconds. Resolves when the signal fires. Rejects
+ * if the coordinator refuses a read.
+ */
 export async function keepReading({ client, signal, onData, onAway }: LiveOptions): Promise<void> {
-  let wake = new AbortController();
-  const listening = listen(client, signal, () => wake.abort());
+  let wake = (): void => {};
+  const listening = listen(client, signal, () => wake());
   while (!signal.aborted) {
-    // New before the read: what happens during it ends the pause that follows.
-    wake = new AbortController();
+    // Renewed before the read: a change during the read ends the delay after it.
+    using early = linked(signal);
+    wake = () => early.abort();
     try {
       onData(await readTop(client));
-      await Promise.all([
-        delay(BETWEEN_READS_MS, signal),
-        delay(ANYWAY_EVERY_MS, AbortSignal.any([signal, wake.signal])),
-      ]);
+      await Promise.all([delay(MIN_INTERVAL_MS, signal), delay(MAX_INTERVAL_MS, early.signal)]);
     } catch (error) {
       const failure = failureOfThrown("top", error);
       if (!failure.isRetryable) throw error;
@@ -44,7 +46,7 @@ async function listen(client: CoordinatorClient, signal: AbortSignal, onChange: 
     try {
       for await (const _ of client.changes(signal)) onChange();
     } catch {
-      // The reads tell whether it is away.
+      // A failed read reports the outage.
     }
     await delay(RETRY_MS, signal);
   }

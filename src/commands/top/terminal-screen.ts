@@ -13,10 +13,10 @@ const COLOURS: Readonly<Record<Tone, string>> = {
   alert: "\x1b[1;31m",
   quiet: "\x1b[2m",
 };
-/** Without colours the chosen row is still to be seen. */
-const PLAIN: Partial<Record<Tone, string>> = { chosen: "\x1b[7m", head: "\x1b[1m" };
+/** Keeps the chosen row visible without colours. */
+const WITHOUT_COLOURS: Partial<Record<Tone, string>> = { chosen: "\x1b[7m", head: "\x1b[1m" };
 
-/** The terminal while a program has all of it. Whatever happens, disposing of it gives the terminal back as it was. */
+/** The whole terminal. Disposing restores it, whatever happens. */
 export class TerminalScreen implements Disposable {
   readonly #context: CommandContext;
   readonly #hasColours: boolean;
@@ -45,7 +45,7 @@ export class TerminalScreen implements Disposable {
     return { columns: process.stdout.columns || 80, lines: process.stdout.rows || 24 };
   }
 
-  /** Writes the lines that are others than before. */
+  /** Writes the lines that have changed. */
   show(lines: readonly Line[]): void {
     const next = lines.map(({ text, tone }) => this.#painted(text, tone));
     const changed = next.flatMap((line, i) => (line === this.#shown[i] ? [] : [`\x1b[${i + 1};1H${line}\x1b[K`]));
@@ -62,7 +62,7 @@ export class TerminalScreen implements Disposable {
   }
 
   #painted(text: string, tone: Tone): string {
-    const colour = (this.#hasColours ? COLOURS[tone] : PLAIN[tone]) ?? "";
+    const colour = (this.#hasColours ? COLOURS[tone] : WITHOUT_COLOURS[tone]) ?? "";
     return colour === "" ? text : `${colour}${text}\x1b[0m`;
   }
 }

@@ -1,6 +1,6 @@
 import { rowsOf, type TopState, VIEWS } from "./top-view.ts";
 
-/** What a key asks for beyond what it changes on the screen. */
+/** The effect of a key beyond the screen. */
 export type Effect =
   | { readonly kind: "none" }
   | { readonly kind: "quit" }
@@ -10,7 +10,7 @@ export type Effect =
 
 const NONE: Effect = { kind: "none" };
 const PAGE = 10;
-/** How far each key moves. */
+/** Rows that each key moves. */
 const MOVES: Readonly<Record<string, number>> = {
   "\x1b[A": -1,
   "\x1bOA": -1,
@@ -26,13 +26,13 @@ const MOVES: Readonly<Record<string, number>> = {
   "\x1b[F": Infinity,
 };
 
-/** Takes what came from the keyboard apart: escape sequences, and single characters. */
+/** Splits keyboard input into escape sequences and single characters. */
 export function keysOf(input: string): string[] {
   // oxlint-disable-next-line no-control-regex
   return input.match(/\x1b\[[0-9;]*[~A-Za-z]|\x1bO[A-Z]|[^]/gu) ?? [];
 }
 
-/** The screen after a key, and what is to be done for it. */
+/** The state after a key, and the key's effect. */
 export function afterKey(
   state: TopState,
   key: string,
@@ -72,12 +72,10 @@ function command(state: TopState, key: string, nowMs: number): { readonly state:
     case "3":
       return only({ ...state, chosen: null, view: VIEWS[Number(key) - 1] ?? "runs" });
     case "s":
-      return only(
-        run === null ? { ...state, message: "There is no run to stop in this row" } : { ...state, asksToStop: run },
-      );
+      return only(run === null ? { ...state, message: "This row has no run to stop" } : { ...state, asksToStop: run });
     case "f":
     case "\r":
-      if (run === null) return only({ ...state, message: "There is no run to follow in this row" });
+      if (run === null) return only({ ...state, message: "This row has no run to follow" });
       return { state: { ...state, followed: { runId: run, lines: [] } }, effect: { kind: "follow", runId: run } };
     default:
       return only(state);

@@ -7,27 +7,27 @@ import type { TopData } from "./top-data.ts";
 export const VIEWS = ["runs", "tree", "runners"] as const;
 export type View = (typeof VIEWS)[number];
 
-/** What the user sees of it: where they are, and what they were asked. */
+/** The state of the screen. */
 export interface TopState {
   readonly data: TopData;
   readonly view: View;
-  /** The row that is chosen, by its id: it stays chosen when others come. */
+  /** Id of the chosen row, which stays chosen when rows are added; null: the first row. */
   readonly chosen: string | null;
   readonly isOpenOnly: boolean;
   readonly showsHelp: boolean;
-  /** The id of what would be stopped. */
+  /** Id of the run whose stop waits for a confirmation. */
   readonly asksToStop: string | null;
-  /** What was last done or went wrong. */
+  /** Result of the last action. */
   readonly message: string;
-  /** Since when the coordinator has not answered; null while it does. */
+  /** Start of the coordinator's outage; null without one. */
   readonly awaySinceMs: number | null;
-  /** The lines of the run that is followed; null while none is. */
+  /** The followed run and its log; null without one. */
   readonly followed: { readonly runId: string; readonly lines: readonly string[] } | null;
 }
 
 export interface Row {
   readonly id: string;
-  /** What a follow or a stop of this row is about; null for what has none. */
+  /** The run that this row follows or stops; null without one. */
   readonly runId: string | null;
   readonly cells: readonly string[];
   readonly tone: "running" | "waiting" | "failed" | "plain";
@@ -44,13 +44,13 @@ const HEADINGS: Readonly<Record<View, readonly string[]>> = {
   runners: ["STATUS", "RUNS", "HOST", "EXECUTOR", "TAGS", "HEARTBEAT", "RUNNER"],
 };
 const HELP = [
-  "up, down, k, j    choose a row          PgUp, PgDn, g, G  further, to the ends",
-  "tab, 1, 2, 3      runs, tree, runners   a                 what is open, or all",
-  "f, enter          follow the run        s                 stop it",
+  "up, down, k, j    choose a row          PgUp, PgDn, g, G  page, first and last row",
+  "tab, 1, 2, 3      runs, tree, runners   a                 open ones only, or all",
+  "f, enter          follow the run        s                 stop the run",
   "q, Ctrl+C         quit                  ?                 this help",
 ];
-/** A prompt may be megabytes. */
-const MOST_OF_A_CELL = 1_000;
+/** Bounds the work for a prompt of megabytes. */
+const MAX_CELL_CHARACTERS = 1_000;
 const KEYS = "? help  tab view  f follow  s stop  a open/all  q quit";
 
 /** The rows of the open view. */
@@ -100,7 +100,7 @@ function runRow(run: Run, nowMs: number): Row {
   };
 }
 
-/** Parents before their children; a session whose parent is not here stands at the left. */
+/** Parents before their children. A session without a known parent is a root. */
 function treeRows({ sessions, runs }: TopData, isOpenOnly: boolean): Row[] {
   const byParent = Map.groupBy(sessions, ({ session_id, parent_session_id }) =>
     isKnown(sessions, parent_session_id, session_id) ? parent_session_id : null,
@@ -157,7 +157,7 @@ export interface Line {
   readonly tone: Tone;
 }
 
-/** The whole screen, a line each, none longer than the terminal is wide. */
+/** The lines of the whole screen, none wider than the terminal. */
 export function screenOf(state: TopState, size: Size, nowMs: number): readonly Line[] {
   const head = headOf(state, nowMs);
   const foot: Line[] = [{ text: footOf(state), tone: state.asksToStop === null ? "quiet" : "alert" }];
@@ -179,19 +179,20 @@ export function screenOf(state: TopState, size: Size, nowMs: number): readonly L
 function headOf({ data, view, isOpenOnly, awaySinceMs, followed }: TopState, nowMs: number): Line[] {
   const count = (status: string): number => data.runs.filter((run) => run.status === status).length;
   const online = data.runners.filter(({ status }) => status === "online").length;
-  const sums = `agent-runner top  ${count("running")} running, ${count("pending")} waiting, ${online} of ${data.runners.length} runners online`;
+  const counts = `${count("running")} running, ${count("pending")} pending`;
+  const sums = `agent-runner top  ${counts}, ${online} of ${data.runners.length} runners online`;
   const away: Line[] =
     awaySinceMs === null
       ? []
       : [
           {
-            text: `DISCONNECTED for ${age(nowMs - awaySinceMs)}: what is shown is as old; going on when the coordinator is back`,
+            text: `DISCONNECTED for ${age(nowMs - awaySinceMs)}: the data is old; waiting for the coordinator`,
             tone: "alert",
           },
         ];
   const tabs = VIEWS.map((name, i) => (name === view ? `[${i + 1} ${name}]` : ` ${i + 1} ${name} `)).join(" ");
   const where =
-    followed === null ? `${tabs}  ${isOpenOnly ? "what is open" : "all"}` : `Following ${followed.runId}; q goes back`;
+    followed === null ? `${tabs}  ${isOpenOnly ? "open only" : "all"}` : `Following ${followed.runId}; q goes back`;
   return [{ text: sums, tone: "head" }, ...away, { text: where, tone: "quiet" }];
 }
 
@@ -212,12 +213,12 @@ function tableOf(state: TopState, room: number, nowMs: number): Line[] {
     0,
     rows.findIndex(({ id }) => id === state.chosen),
   );
-  const most = Math.max(1, room - 1);
-  const from = Math.max(0, Math.min(chosen - Math.floor(most / 2), rows.length - most));
-  const shown = rows.slice(from, from + most);
-  // Others wrote it; of its spaces the indent of a tree is ours.
+  const height = Math.max(1, room - 1);
+  const from = Math.max(0, Math.min(chosen - Math.floor(height / 2), rows.length - height));
+  const shown = rows.slice(from, from + height);
+  // Keeps runs of spaces, unlike `printable`: they indent the tree.
   const cells = shown.map((row) =>
-    row.cells.map((cell) => harmlessText(cell.slice(0, MOST_OF_A_CELL)).replace(/\s/g, " ")),
+    row.cells.map((cell) => harmlessText(cell.slice(0, MAX_CELL_CHARACTERS)).replace(/\s/g, " ")),
   );
   const widths = headings.map((heading, i) =>
     cells.reduce((width, row) => Math.max(width, Bun.stringWidth(row[i] ?? "")), heading.length),

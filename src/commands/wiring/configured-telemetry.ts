@@ -6,7 +6,7 @@ import { startTelemetry, type Telemetry } from "../../telemetry/telemetry.ts";
 import type { CommandContext } from "../command-line/command.ts";
 import { DEFAULT_EXECUTOR } from "./resolve-executor.ts";
 
-/** Metrics and traces as settings and environment want them. */
+/** Starts metrics and traces as configured. */
 export function startConfiguredTelemetry(
   command: "runner" | "up" | "coordinator",
   config: Config,

@@ -3,39 +3,56 @@ import { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { CoordinatorFailure } from "../../client/failure.ts";
 import type { Config } from "../../config/load-config.ts";
 import { ExitCode, UserError } from "../../errors.ts";
+import type { CommandContext } from "../command-line/command.ts";
+import { executorOption } from "./resolve-executor.ts";
 
 export function authorizationOf(config: Config): Authorization {
   if (config.credentials !== null) return new OidcAuthorization(config.credentials);
   return config.coordinatorToken === undefined ? noAuthorization : staticToken(config.coordinatorToken);
 }
 
-export function connect(config: Config): CoordinatorClient {
+/** The coordinator as a command sees it. */
+export interface Connection {
+  readonly client: CoordinatorClient;
+  /** Turns a failed call into a UserError with a hint. */
+  readonly ask: <T>(call: Promise<T>) => Promise<T>;
+}
+
+export function clientOf(config: Config): CoordinatorClient {
   return new CoordinatorClient(config.coordinatorUrl, authorizationOf(config));
 }
 
-/** Turns a failed call of a client command into what its user can do about it. */
-export async function asking<T>(client: CoordinatorClient, call: Promise<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    if (!(error instanceof CoordinatorFailure)) throw error;
-    throw explain(client, error);
-  }
+export function connect(config: Config, context: Pick<CommandContext, "env" | "program">): Connection {
+  return {
+    client: clientOf(config),
+    async ask(call) {
+      try {
+        return await call;
+      } catch (error) {
+        throw error instanceof CoordinatorFailure ? explain(error, config, context) : error;
+      }
+    },
+  };
 }
 
-function explain({ baseUrl }: CoordinatorClient, failure: CoordinatorFailure): UserError {
+function explain(
+  failure: CoordinatorFailure,
+  config: Config,
+  { env, program }: Pick<CommandContext, "env" | "program">,
+): UserError {
+  const url = config.coordinatorUrl;
   switch (failure.kind) {
     case "unreachable":
-      return new UserError(`No Agent Coordinator at ${baseUrl}: ${failure.message}`, {
-        hint: "Start one with: agent-runner up -x test-executor (or name another with --coordinator-url)",
+      return new UserError(`No Agent Coordinator at ${url}: ${failure.message}`, {
+        hint: `Start one with: ${program()} up${executorOption(config, env)} (or name another with --coordinator-url)`,
         exitCode: ExitCode.unreachable,
       });
     case "unregistered":
-      return new UserError(`The Agent Coordinator at ${baseUrl} refuses the credentials: ${failure.message}`, {
-        hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token.",
+      return new UserError(`The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`, {
+        hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token",
       });
     case "unavailable":
-      return new UserError(`The Agent Coordinator at ${baseUrl} is in trouble: ${failure.message}`, {
+      return new UserError(`The Agent Coordinator at ${url} is in trouble: ${failure.message}`, {
         exitCode: ExitCode.unreachable,
       });
     case "refused":

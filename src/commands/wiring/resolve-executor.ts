@@ -1,5 +1,6 @@
 import { realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { builtInNames, isBuiltInInstalled } from "../../catalog/built-in.ts";
 import type { CatalogOptions, Executor } from "../../catalog/executor.ts";
 import { executorNames, findExecutorByName, findExecutorByPath } from "../../catalog/find-executor.ts";
 import { listExecutors } from "../../catalog/list-executors.ts";
@@ -11,8 +12,10 @@ import { ExitCode, UserError } from "../../errors.ts";
 import { printTable } from "../terminal/table.ts";
 
 export const DEFAULT_EXECUTOR = "claude-code";
+/** Runs without an agent. */
+const TRIAL_EXECUTOR = "test-executor";
 
-/** Where executors are looked for, in this order: the folder that was set, beside the binary, the user's data folder. */
+/** The folders of executors, in this order: the configured one, beside the binary, in the user's data folder. */
 export function catalogOptions(config: Config, env: Environment): CatalogOptions {
   const binaryFolder = Bun.isStandaloneExecutable
     ? dirname(realpathSync(process.execPath))
@@ -29,8 +32,8 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
 }
 
 /**
- * The executor that was asked for, ready to run, and with what (null where there is nothing to say). A UserError tells now, not at the
- * first run, what it lacks.
+ * The configured executor, ready to run. `note` says with which program, if the executor says so. Throws a UserError
+ * now, not at the first run, if something is missing.
  */
 export function resolveExecutor(config: Config, env: Environment): { executor: Executor; note: string | null } {
   const options = catalogOptions(config, env);
@@ -40,12 +43,31 @@ export function resolveExecutor(config: Config, env: Environment): { executor: E
       ? findExecutorByName(config.executor ?? DEFAULT_EXECUTOR, options)
       : findExecutorByPath(config.executorPath, options);
   const readiness = checkReadiness(executor, options);
-  if (!readiness.ok)
-    throw new UserError(`The executor ${executor.name} cannot run: ${readiness.reason}`, { hint: readiness.hint });
-  return { executor, note: readiness.note ?? null };
+  if (readiness.ok) return { executor, note: readiness.note ?? null };
+  const isChosen = (config.executorPath ?? config.executor) !== undefined;
+  throw new UserError(`The executor ${executor.name} cannot run: ${readiness.reason}`, {
+    hint: isChosen ? readiness.hint : `${readiness.hint}; or use another executor: -x ${alternativeExecutor(options)}`,
+  });
 }
 
-/** A table for an executor that does not exist would be a setting that does nothing. */
+/** An executor for a user whose default executor cannot run. */
+function alternativeExecutor(options: CatalogOptions): string {
+  const builtIn = new Set(builtInNames());
+  return executorNames(options).find((name) => !builtIn.has(name)) ?? TRIAL_EXECUTOR;
+}
+
+/**
+ * ` -x NAME` for a command line in a hint; empty where the default executor will do. Names the trial executor only to a
+ * user who has no other one. Starts no program, so a hint costs nothing.
+ */
+export function executorOption(config: Config, env: Environment): string {
+  if (config.executorPath !== undefined) return ` -e ${config.executorPath}`;
+  if (config.executor !== undefined && config.executor !== TRIAL_EXECUTOR) return ` -x ${config.executor}`;
+  const options = catalogOptions(config, env);
+  return isBuiltInInstalled(DEFAULT_EXECUTOR, options) ? "" : ` -x ${alternativeExecutor(options)}`;
+}
+
+/** Refuses a settings table for an executor that does not exist: nothing would read it. */
 function refuseUnknownTables({ executors, executor, executorPath, configFile }: Config, options: CatalogOptions): void {
   const known = new Set(executorNames(options));
   if (executor !== undefined) known.add(executor);
@@ -53,7 +75,7 @@ function refuseUnknownTables({ executors, executor, executorPath, configFile }: 
   for (const name of Object.keys(executors)) {
     if (known.has(name)) continue;
     const meant = nearest(name, known);
-    const hint = meant === undefined ? `there are ${[...known].sort().join(", ")}` : `did you mean ${meant}?`;
+    const hint = meant === undefined ? `There are ${[...known].sort().join(", ")}` : `Did you mean ${meant}?`;
     throw new UserError(`executors.${name} (${configFile ?? ""}): there is no such executor`, {
       hint,
       exitCode: ExitCode.usage,
@@ -61,14 +83,13 @@ function refuseUnknownTables({ executors, executor, executorPath, configFile }: 
   }
 }
 
-/** What `--executor-list` prints. */
+/** The table of `--executor-list`. */
 export function listOfExecutors(config: Config, env: Environment): string {
   const rows = listExecutors(catalogOptions(config, env)).map(({ name, origin, path, readiness, shadowedBy }) => {
-    const where = path ?? origin;
     const state = readiness.ok
       ? ["ready", readiness.note].filter(Boolean).join(": ")
       : `cannot run: ${readiness.reason}; ${readiness.hint}`;
-    return [name, where, shadowedBy === null ? state : `not used, shadowed by ${shadowedBy}`];
+    return [name, path ?? origin, shadowedBy === null ? state : `not used, shadowed by ${shadowedBy}`];
   });
   return printTable(["NAME", "FROM", "STATE"], rows);
 }

@@ -2,7 +2,8 @@ import { inheritableEnvironment } from "../../config/environment.ts";
 import { type Config, loadConfig } from "../../config/load-config.ts";
 import { ExitCode, usageError } from "../../errors.ts";
 import { createLog, type Log } from "../../log.ts";
-import { Runner, type RunnerEnd, type RunnerOptions } from "../../runner/runner.ts";
+import { createRunner, type RunnerOptions } from "../../runner/create-runner.ts";
+import type { Runner, RunnerEnd } from "../../runner/runner.ts";
 import { tellServiceManager } from "./tell-service-manager.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { CommandArgs, CommandContext } from "../command-line/command.ts";
@@ -29,13 +30,10 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
   return exitCodeOf(await runner.run());
 }
 
-/** The settings of a command that has a runner in it. */
+/** The settings of a command with a runner. */
 export function runnerConfig(args: CommandArgs, context: CommandContext): Config {
   if (args["executor"] !== undefined && args["executor-path"] !== undefined) {
-    throw usageError(
-      "--executor and --executor-path exclude each other",
-      "Give one of them: a name (-x) or a path (-e)",
-    );
+    throw usageError("--executor and --executor-path exclude each other", "Give a name (-x) or a path (-e)");
   }
   return loadConfig(args, context.env);
 }
@@ -60,7 +58,7 @@ export function makeRunner(
 ): Runner {
   const { executor, note } = resolveExecutor(config, context.env);
   if (note !== null) log.info(`Executor ${executor.name}: ${note}`);
-  const runner = new Runner({
+  const runner = createRunner({
     config,
     executor,
     authorization: authorizationOf(config),

@@ -1,13 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { describeError, UserError } from "../../errors.ts";
 
-/** Throws a UserError where it cannot be. */
+/** Makes the folder if it is missing. Throws a UserError if it cannot. */
 export function makeStateFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw new UserError(`The state folder cannot be made: ${describeError(error)}`, {
-      hint: "Name a folder that you may write with --state-dir",
+      hint: "Name a folder that you can write with --state-dir",
       cause: error,
     });
   }

@@ -3,12 +3,12 @@ import { notifySocket } from "../../process/notify-socket.ts";
 import type { RunnerState } from "../../runner/runner-state.ts";
 import type { RunnerStatus } from "../../runner/runner-status.ts";
 
-/** systemd wants twice as many as it needs. */
-const PINGS_A_LIMIT = 2;
+/** sd_watchdog_enabled(3) recommends a ping every half of the limit. */
+const PINGS_PER_LIMIT = 2;
 const MISSED_HEARTBEATS = 2;
 
-const SAID: Readonly<Record<RunnerState, string>> = {
-  // Ready, though the coordinator may be away: a start that waited for it would be given up by the service manager.
+const NOTIFICATIONS: Readonly<Record<RunnerState, string>> = {
+  // Ready before the coordinator answers: the service manager would give up a start that waited for an outage to end.
   starting: "READY=1\nSTATUS=Registering with the coordinator",
   online: "READY=1\nSTATUS=Taking runs",
   draining: "STOPPING=1\nSTATUS=Waiting for the runs to end",
@@ -18,14 +18,14 @@ const SAID: Readonly<Record<RunnerState, string>> = {
 
 export interface ServiceManager extends Disposable {
   onState(state: RunnerState): void;
-  /** From now on it is said that the program is at work, as long as it is. */
+  /** Starts the watchdog pings for this runner. */
   watch(runner: { status(): RunnerStatus }): void;
 }
 
 /**
- * Tells systemd (sd_notify(3)) what the runner is at, and that it is at work: that calls to the coordinator still come to an end, answered
- * or not. A coordinator that is away is no reason to be restarted; a runner whose polls and heartbeats have stopped is, and its executors
- * outlive that. Without a service manager that asks for it nothing is done.
+ * Notifies systemd (sd_notify(3)) of the runner's state and pings its watchdog. A ping says that calls to the
+ * coordinator still end, answered or not. An outage of the coordinator is no reason for a restart; a runner whose polls
+ * and heartbeats have stopped is, and its executors outlive the restart. Does nothing without NOTIFY_SOCKET.
  */
 export function tellServiceManager(env: Environment, notify: typeof notifySocket = notifySocket): ServiceManager {
   const socket = env["NOTIFY_SOCKET"];
@@ -33,20 +33,20 @@ export function tellServiceManager(env: Environment, notify: typeof notifySocket
   const limitMs = watchdogMs(env);
   let timer: ReturnType<typeof setInterval> | undefined;
   return {
-    onState: (state) => void notify(socket, SAID[state]),
+    onState: (state) => void notify(socket, NOTIFICATIONS[state]),
     watch(runner) {
       if (limitMs === null) return;
       const beganMs = performance.now();
       timer = setInterval(() => {
         if (isAtWork(runner.status(), beganMs, limitMs)) notify(socket, "WATCHDOG=1");
-      }, limitMs / PINGS_A_LIMIT);
+      }, limitMs / PINGS_PER_LIMIT);
       timer.unref();
     },
     [Symbol.dispose]: () => clearInterval(timer),
   };
 }
 
-/** Whether a call to the coordinator has come to an end lately. Where heartbeats are further apart than the limit, they count. */
+/** Whether a call to the coordinator ended within the limit, or within two heartbeats if those are further apart. */
 export function isAtWork(
   { lastCallAtMs, heartbeatIntervalMs }: Pick<RunnerStatus, "lastCallAtMs" | "heartbeatIntervalMs">,
   beganMs: number,
@@ -56,7 +56,7 @@ export function isAtWork(
   return silentMs < Math.max(limitMs, heartbeatIntervalMs * MISSED_HEARTBEATS);
 }
 
-/** The time within which systemd wants to hear something; null where it does not ask this process. */
+/** The watchdog limit that systemd set for this process; null if it set none. */
 function watchdogMs(env: Environment): number | null {
   const pid = env["WATCHDOG_PID"];
   const microseconds = Number(env["WATCHDOG_USEC"] ?? "");

@@ -13,7 +13,7 @@ interface AgentRow {
   readonly modified_at: string;
 }
 type Definition = Omit<CreateAgent, "name">;
-/** An agent as the API shows it (protocol, section 1b), without nulls. */
+/** An agent as the API shows it (`docs/protocol.md`, section 1b), without nulls. */
 export type WireAgent = Readonly<Record<string, unknown>> & {
   readonly name: string;
   readonly tags?: readonly string[] | null | undefined;

@@ -9,13 +9,13 @@ import { type Routes, routes } from "./router.ts";
 /** Accepts any name: a malformed name is 400, not 422, so the handler checks the name itself. */
 const CreateAgentAnyName = v.object({ ...CreateAgent.entries, name: v.string() });
 
-/** Blueprints (protocol, section 1b). */
+/** Blueprints (`docs/protocol.md`, section 1b). */
 export function agentRoutes(agents: Agents): Routes {
   return routes({
     "GET /agents"({ query }) {
       const tags = (query.get("tags") ?? "").split(",").map((tag) => tag.trim());
       const { rows, next } = namedPage(query, agents.list(tags.filter((tag) => tag !== "")), (agent) => agent.name);
-      // The list is a bare array, as in the first generation, so the cursor of the next page goes into a header.
+      // The body is a bare array, as in the first generation. So the cursor of the next page is a header.
       return Response.json(rows, { headers: next === null ? {} : { "x-next-cursor": next } });
     },
     "GET /agents/:name": ({ params }) => Response.json(agents.get(params.name)),

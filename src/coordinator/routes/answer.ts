@@ -1,7 +1,7 @@
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { Refusal } from "../store/refusal.ts";
-import { answerPage, isOfPage } from "./dashboard-page.ts";
+import { answerPage, isPageRequest } from "./dashboard-page.ts";
 import { corsHeaders, guard } from "./guard.ts";
 import { refusalResponse } from "./refusal-status.ts";
 import type { Router } from "./router.ts";
@@ -28,7 +28,7 @@ export async function answer(
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
     guard(request, url, token);
     if (router === null) throw new Refusal("unavailable", "The coordinator is closing");
-    const page = isOfPage(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
+    const page = isPageRequest(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
     if (page !== null) return page;
     const { handler, params } = router.find(request.method, url.pathname);
     response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });

@@ -5,7 +5,7 @@ const PAGE_PATH = /^\/(?:[\w-]+\.(?:js|css|svg))?$/;
  * Whether a request is for a file of the dashboard. The files are open to everybody: they hold no secret, and the page
  * reads its data through the API with a token, like every client.
  */
-export function isOfPage(method: string, pathname: string): boolean {
+export function isPageRequest(method: string, pathname: string): boolean {
   return (method === "GET" || method === "HEAD") && PAGE_PATH.test(pathname);
 }
 

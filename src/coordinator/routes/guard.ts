@@ -1,7 +1,7 @@
 import { bearerTokenOf, isToken } from "../../protocol/bearer-token.ts";
 import { isLoopback, isTrustedHost, UNTRUSTED_HOST } from "../../protocol/loopback.ts";
 import { Refusal } from "../store/refusal.ts";
-import { isOfPage } from "./dashboard-page.ts";
+import { isPageRequest } from "./dashboard-page.ts";
 
 /**
  * Checks that a request may call the API. Refuses as unauthorized or forbidden.
@@ -17,7 +17,7 @@ export function guard(request: Request, { pathname, searchParams }: URL, token: 
     const queryToken = pathname === "/sse/sessions" ? searchParams.get("api_key") : null;
     if (
       pathname === "/health" ||
-      isOfPage(request.method, pathname) ||
+      isPageRequest(request.method, pathname) ||
       isToken(bearerTokenOf(request) ?? queryToken, token)
     )
       return;

@@ -10,7 +10,7 @@ import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { Store } from "../store/store.ts";
 
-/** Creates, lists and stops runs (protocol, sections 1b and 13). */
+/** Creates, lists and stops runs (`docs/protocol.md`, sections 1b and 13). */
 export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions, keys: IdempotencyKeys): Routes {
   return routes({
     async "POST /runs"({ request }) {

@@ -43,7 +43,7 @@ export interface RunnerRouteParts {
   readonly log: Log;
 }
 
-/** The endpoints that runners call (protocol, sections 2 to 5), and the list of runners. */
+/** The endpoints that runners call (`docs/protocol.md`, sections 2 to 5), and the list of runners. */
 export function runnerRoutes(parts: RunnerRouteParts): Routes {
   return { ...lifecycleRoutes(parts), ...reportRoutes(parts) };
 }
@@ -76,7 +76,7 @@ function lifecycleRoutes({
       if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
       keepOpen();
       runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
-      outputs.heard(runnerId, query.get("output") === "1");
+      outputs.setCanShow(runnerId, query.get("output") === "1");
       const answer = await polls.poll(runnerId, Number(capacity) > 0, request.signal);
       return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);
     },

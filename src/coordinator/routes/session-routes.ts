@@ -27,7 +27,7 @@ export interface SessionRouteParts {
   readonly broadcast: Broadcast;
 }
 
-/** Sessions, their events and results (protocol, sections 1b and 10). */
+/** Sessions, their events and results (`docs/protocol.md`, sections 1b and 10). */
 export function sessionRoutes(parts: SessionRouteParts): Routes {
   return {
     ...readRoutes(parts),

@@ -31,7 +31,7 @@ export class RunOutputs {
   }
 
   /** Call on each poll: the poll says whether its runner can show output. */
-  heard(runnerId: string, canShow: boolean): void {
+  setCanShow(runnerId: string, canShow: boolean): void {
     this.#canShow.set(runnerId, canShow);
   }
 

@@ -196,7 +196,7 @@ export function offerOf(runner: RunnerRow): Offer {
   return { ...runner, tags: JSON.parse(runner.tags) as string[] };
 }
 
-/** The same identity has the same id in every coordinator of the first generation (protocol, section 2). */
+/** The same identity has the same id in every coordinator of the first generation (`docs/protocol.md`, section 2). */
 function runnerIdOf(hostname: string, projectDir: string, executorType: string): string {
   const digest = new Bun.CryptoHasher("sha256").update(`${hostname}:${projectDir}:${executorType}`).digest("hex");
   return `lnch_${digest.slice(0, 12)}`;

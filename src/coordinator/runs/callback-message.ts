@@ -11,7 +11,7 @@ const MAX_CONTENT_CHARACTERS = 50_000;
 
 /**
  * The prompt that resumes a parent session, for one child or several. The enclosing element lets programs recognise the
- * prompt (protocol, section 12).
+ * prompt (`docs/protocol.md`, section 12).
  */
 export function callbackMessage(outcomes: readonly ChildOutcome[]): string {
   const [only, second] = outcomes;

@@ -9,7 +9,7 @@ import { offerOf, type Runners } from "../runners/runners.ts";
 import { wireRun } from "../store/run-row.ts";
 import type { Runs } from "./runs.ts";
 
-/** The answer to a poll (protocol, section 3); null: nothing to deliver. */
+/** The answer to a poll (`docs/protocol.md`, section 3); null: nothing to deliver. */
 export type PollAnswer =
   | { run: unknown }
   | { stop_runs: string[] }

@@ -1,6 +1,6 @@
 /**
- * The types of events on the stream; protocol, section 1b has the payloads. `run_ended {run_id, session_id, status}` is
- * this project's addition and follows the end of every run.
+ * The types of events on the stream, with the payloads of `docs/protocol.md`, section 1b. `run_ended` is this project's
+ * addition and follows the end of every run.
  */
 export type BroadcastType =
   | "init"

@@ -161,7 +161,7 @@ export class Sessions {
   }
 }
 
-/** A session as the API shows it (protocol, section 1b). */
+/** A session as the API shows it (`docs/protocol.md`, section 1b). */
 export function wireSession({ seq: _, ...session }: SessionRow): Omit<SessionRow, "seq"> {
   return session;
 }

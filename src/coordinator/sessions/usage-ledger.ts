@@ -7,8 +7,8 @@ import type { Store } from "../store/store.ts";
 type UsageRow = Pick<RunRow, "seq" | "waiting_for" | keyof Usage>;
 
 /**
- * Keeps the usage of runs and sessions. An executor sends the totals of its run so far, so a later event of the run
- * replaces an earlier one. A session's sums cover all its runs, including runs that housekeeping has deleted.
+ * Keeps the usage of runs and sessions. An executor sends the totals of its run so far, so a later event replaces an
+ * earlier one. A session's sums cover all its runs, including runs that housekeeping has deleted.
  */
 export class UsageLedger {
   readonly #store: Store;

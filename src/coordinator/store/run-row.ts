@@ -54,7 +54,7 @@ export function demandsOf({ demands }: Pick<RunRow, "demands">): Demands | null 
   return demands === null ? null : (JSON.parse(demands) as Demands);
 }
 
-/** The run in the API (protocol, section 3); every key is always present. */
+/** The run in the API (`docs/protocol.md`, section 3); every key is always present. */
 export function wireRun(run: RunRow): Record<string, unknown> {
   const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...shown } = run;
   return { ...shown, demands: demandsOf(run) };

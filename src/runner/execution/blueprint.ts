@@ -8,9 +8,9 @@ export interface PlaceholderValues {
 }
 
 /**
- * A blueprint with its placeholders replaced (protocol, section 8): the seed's `${AGENT_SESSION_ID}` and
- * `${AGENT_ORCHESTRATOR_MCP_URL}` in the url, headers, args and env of its MCP servers; G2's `${runner.orchestrator_mcp_url}` in every
- * string. Unknown placeholders stay as they are.
+ * Replaces the placeholders of a blueprint (`docs/protocol.md`, section 8): `${AGENT_SESSION_ID}` and
+ * `${AGENT_ORCHESTRATOR_MCP_URL}` of the first generation in the fields of MCP servers only,
+ * `${runner.orchestrator_mcp_url}` of the second in every string. Unknown placeholders stay as they are.
  */
 export function resolvePlaceholders(blueprint: Blueprint, values: PlaceholderValues): Blueprint {
   const everywhere = (text: string): string => text.replaceAll("${runner.orchestrator_mcp_url}", () => values.mcpUrl);
@@ -40,8 +40,8 @@ function mapStrings(value: unknown, map: (text: string) => string): unknown {
 }
 
 /**
- * What the executor reads on its stdin (protocol, section 7). The version belongs to the executor: 2.0 has a prompt, 2.2 has
- * parameters. `project_dir` is sent on a start only, `executor_config` where the settings have something for the executor.
+ * The stdin of the executor (`docs/protocol.md`, section 7). The version belongs to the executor: 2.0 has a prompt, 2.2
+ * has parameters. `project_dir` is sent on a start only. `executor_config` is absent if the settings have none.
  */
 export function invocationOf(
   run: AssignedRun,

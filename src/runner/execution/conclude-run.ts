@@ -59,12 +59,12 @@ export async function concludeRun(
   attempt.unwatch();
   child?.close();
   await reported;
-  // A claim that was lost may come back to us; any other run is through for good.
-  if (outcome.kind === "claim-lost") parts.journal.forget(run.runId);
+  // The coordinator may assign a run with a revoked claim to this runner again.
+  if (outcome.kind === "claim-revoked") parts.journal.forget(run.runId);
   else if (looked === undefined) parts.journal.done(run.runId);
   else parts.journal.reported(run.runId);
   dropRunRecord(join(parts.runsFolder, run.runId));
-  end({ remember: outcome.kind !== "claim-lost" });
+  end({ remember: outcome.kind !== "claim-revoked" });
   parts.observer.runEnded(run, outcome);
   if (looked === undefined) return;
   await looked;

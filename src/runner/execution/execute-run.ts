@@ -54,7 +54,7 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
   if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null)
     return notStarted(beforeStart(run));
-  if (started !== "acknowledged") return notStarted({ kind: "claim-lost", reason: started.lost });
+  if (started !== "acknowledged") return notStarted({ kind: "claim-revoked", reason: started.revoked });
 
   log.info(startLine(run, prepared.agentName), run.context);
   const spawned = await intake.whenThereIsRoom(() => spawnOnRecord(run, prepared.request, grant, parts), run.cancelled);
@@ -72,7 +72,7 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
 /** A claim that is not ours any more is not reported at all. */
 function beforeStart(run: ActiveRun): Outcome {
   return run.cancelReason?.kind === "revoked"
-    ? { kind: "claim-lost", reason: "the coordinator says that it is not this runner's any more" }
+    ? { kind: "claim-revoked", reason: "it is not this runner's any more" }
     : STOPPED_BEFORE_START;
 }
 
@@ -109,7 +109,7 @@ export async function watchRun(run: ActiveRun, child: ExecutorProcess, parts: Ru
   return { outcome, child, unwatch };
 }
 
-type StartClaim = "acknowledged" | "cancelled" | { readonly lost: string };
+type StartClaim = "acknowledged" | "cancelled" | { readonly revoked: string };
 
 /** Tells the coordinator that the run starts; only with its acknowledgement may it. */
 async function claimStart(run: ActiveRun, parts: RunnerParts): Promise<StartClaim> {
@@ -125,7 +125,7 @@ async function claimStart(run: ActiveRun, parts: RunnerParts): Promise<StartClai
     case "given-up":
       return "cancelled";
     case "refused":
-      return { lost: delivered.failure.message };
+      return { revoked: delivered.failure.message };
   }
 }
 

@@ -65,7 +65,7 @@ export function dropRunRecord(runFolder: string): void {
 }
 
 /** Puts into the journal what the run folders know and it does not: those runs were spawned. Nothing, as long as it was never lost. */
-export function recoverJournal(journal: Journal, runsFolder: string, owner: string, log: Log): void {
+export function rebuildJournal(journal: Journal, runsFolder: string, owner: string, log: Log): void {
   const through = new Set(journal.doneIds());
   const known = new Set(journal.unfinished(log).map(({ assigned }) => assigned.runId));
   let recovered = 0;

@@ -46,5 +46,8 @@ export const OutcomeEntry = v.variant("kind", [
   }),
   v.object({ kind: v.picklist(["timed-out", "not-started", "vanished"]), error: v.string() }),
   v.object({ kind: v.literal("stopped"), signal: v.string() }),
-  v.object({ kind: v.literal("claim-lost"), reason: v.string() }),
+  v.pipe(
+    v.object({ kind: v.literal("claim-lost"), reason: v.string() }),
+    v.transform(({ reason }) => ({ kind: "claim-revoked" as const, reason })),
+  ),
 ]);

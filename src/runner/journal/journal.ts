@@ -7,7 +7,7 @@ import type { AssignedRun } from "../../protocol/poll.ts";
 import { Moment } from "../../protocol/runner.ts";
 import { openJournalDatabase } from "./journal-database.ts";
 import { ActivityEntry, AssignedEntry, CancelEntry, IdentityEntry, OutcomeEntry } from "./journal-entries.ts";
-import type { CancelReason, Outcome } from "../runs/outcome.ts";
+import { type CancelReason, type Outcome, recordedKind } from "../runs/outcome.ts";
 
 /*
  * What has to be on record before which step, so that a runner that is killed at any moment loses nothing and does nothing twice:
@@ -57,7 +57,8 @@ const PRUNE_EVERY = 1_000;
 /** The runner's memory across its own death: one SQLite file in the state folder. */
 export class Journal implements Disposable {
   readonly #db: Database;
-  readonly #onFault: (error: unknown) => void;
+  /** Called whenever a record cannot be written. */
+  onFault: (error: unknown) => void = () => {};
   /** How long outcomes are kept: as old as a backup of the coordinator may be that is restored. */
   keepMs = KEEP_MS;
   #seen: Moment | null = null;
@@ -66,14 +67,13 @@ export class Journal implements Disposable {
   /** Records that could not be written yet, in their order, one for each thing that is said of a run. */
   readonly #owed = new Map<string, () => void>();
 
-  private constructor(db: Database, onFault: (error: unknown) => void) {
+  private constructor(db: Database) {
     this.#db = db;
-    this.#onFault = onFault;
   }
 
-  /** `onFault` is told whenever a record cannot be written. Throws a UserError where the file cannot be opened (`openJournalDatabase`). */
-  static open(path: string, log: Log, onFault: (error: unknown) => void = () => {}): Journal {
-    return new Journal(openJournalDatabase(path, log), onFault);
+  /** Throws a UserError if the file cannot be opened (see `openJournalDatabase`). */
+  static open(path: string, log: Log): Journal {
+    return new Journal(openJournalDatabase(path, log));
   }
 
   /** Throws where it cannot be recorded. */
@@ -109,7 +109,8 @@ export class Journal implements Disposable {
   }
 
   ended(runId: string, outcome: Outcome): void {
-    this.#soon(`outcome ${runId}`, () => this.#set(runId, "phase = 'ended', outcome = ?", JSON.stringify(outcome)));
+    const entry = JSON.stringify({ ...outcome, kind: recordedKind(outcome.kind) });
+    this.#soon(`outcome ${runId}`, () => this.#set(runId, "phase = 'ended', outcome = ?", entry));
   }
 
   /** Only the look at what the run left behind is outstanding. */
@@ -241,7 +242,7 @@ export class Journal implements Disposable {
       this.settle();
       write();
     } catch (error) {
-      this.#onFault(error);
+      this.onFault(error);
       throw error;
     }
   }
@@ -252,7 +253,7 @@ export class Journal implements Disposable {
     try {
       this.settle();
     } catch (error) {
-      this.#onFault(error);
+      this.onFault(error);
     }
   }
 

@@ -19,12 +19,12 @@ export interface RegistrationOptions {
   readonly executorCommand: string;
   readonly tags: readonly string[];
   /** No other live runner on this machine has this identity: the one that the coordinator calls online is dead. */
-  readonly isAlone: () => boolean;
+  readonly isAlone: boolean;
   /** Names this process of the runner. */
   readonly instanceId: string;
   /** Earlier processes of this runner, which are dead. */
-  readonly supersedes: () => readonly string[];
-  /** Another process of this identity is alive, elsewhere, and has the registration. */
+  readonly supersedes: readonly string[];
+  /** Another process of this identity is alive elsewhere and has the registration. */
   readonly onSuperseded: () => void;
   /** What the user set; it beats what the coordinator answers. */
   readonly pollTimeoutSeconds: number | undefined;
@@ -49,7 +49,7 @@ export class Registration {
   #isRegistered = false;
   #renewing: Promise<void> | undefined;
   readonly #first = Promise.withResolvers<void>();
-  #isTakenUp = false;
+  #isReused = false;
   #isClosed = false;
   #hasWarned = false;
   /** Called after each new registration: what was claimed before may have been lost. */
@@ -126,8 +126,8 @@ export class Registration {
   }
 
   /** The registration was that of an earlier start, which is dead; a poll of it may still be open at the coordinator. */
-  get isTakenUp(): boolean {
-    return this.#isTakenUp;
+  get isReused(): boolean {
+    return this.#isReused;
   }
 
   /** The first registration: waits for the coordinator as long as it takes; a refusal is a UserError. */
@@ -203,7 +203,7 @@ export class Registration {
     try {
       this.#agree(await coordinator.register(this.#body(), signal));
     } catch (error) {
-      const runnerId = await this.#takeUp(failureOfThrown("register", error));
+      const runnerId = await this.#reuse(failureOfThrown("register", error));
       if (isFirst && (await giveUpForOtherTags(coordinator, runnerId, tags, log)))
         this.#agree(await coordinator.register(this.#body(), signal));
     }
@@ -212,19 +212,16 @@ export class Registration {
   }
 
   /**
-   * The coordinator says that this identity is online. Nobody else on this machine has it, so the one that it means is dead: its id is taken up
-   * at once instead of waiting until it is called stale. The coordinator accepts the id on every call (protocol, section 0).
+   * Reuses the id of an earlier process of this runner, which the coordinator still calls online. No other runner on
+   * this machine has this identity, so that process is dead. The coordinator accepts the id on every call
+   * (`docs/protocol.md`, section 0).
    */
-  async #takeUp(failure: CoordinatorFailure): Promise<string> {
+  async #reuse(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
-    // Where the coordinator knows the instances, it says whether the other one is alive.
-    if (
-      duplicate === null ||
-      duplicate.is_live === true ||
-      !isAlone() ||
-      (duplicate.hostname !== null && duplicate.hostname !== hostname)
-    )
+    // A coordinator that knows instances says whether the other one is alive.
+    const isOther = duplicate?.is_live === true || !isAlone;
+    if (duplicate === null || isOther || (duplicate.hostname !== null && duplicate.hostname !== hostname))
       throw failure;
     try {
       await coordinator.heartbeat(duplicate.runner_id, { claimedRunIds: [] });
@@ -234,7 +231,7 @@ export class Registration {
       throw kind === "unregistered" ? new CoordinatorFailure("unavailable", message) : error;
     }
     if (this.#runnerId !== duplicate.runner_id) {
-      this.#isTakenUp = true;
+      this.#isReused = true;
       log.info(`Taking up the registration ${duplicate.runner_id} of an earlier start`);
     }
     this.#agree({ ...this.#answer, ...duplicate });
@@ -250,7 +247,7 @@ export class Registration {
       executor_type: executorType,
       executor_profile: executorType,
       instance_id: this.#options.instanceId,
-      supersedes: this.#options.supersedes(),
+      supersedes: this.#options.supersedes,
       executor: { type: "autonomous", command: executorCommand, config: {}, lifecycle: "one_shot" },
       ...(tags.length === 0 ? {} : { tags }),
     };

@@ -59,8 +59,8 @@ export class LostClaims {
     const { reconciler, registration } = this.#options;
     if (registration.reconciles) return reconciler.exchange({ isQuiet: true });
     for (const status of STATUSES) {
-      for (const { run_id } of await this.#ownRuns(status)) {
-        await reconciler.agreeOn({ run_id, status, is_own: true }, true);
+      for (const run of await this.#ownRuns(status)) {
+        await reconciler.agreeOn({ run_id: run.run_id, status, is_own: true }, true, run);
       }
     }
   }

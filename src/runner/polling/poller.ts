@@ -108,7 +108,7 @@ export class Poller {
       } else {
         link.down(failure);
         // A refused connection carried nothing; any other poll that ended like this may have claimed.
-        if (mayClaim && !failure.isConnectionRefused) lostClaims.expect({ isGhostPossible: true });
+        lostClaims.expect({ isGhostPossible: mayClaim && !failure.isConnectionRefused });
       }
       log.debug(`Poll failed: ${failure.message}`);
       await link.pause(backoff.nextMs(), this.#abandon.signal);

@@ -1,7 +1,7 @@
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import type { Log } from "../../log.ts";
 import { type PollMessage, parseAssignedRun } from "../../protocol/poll.ts";
-import { isTerminal } from "../../protocol/run.ts";
+import { isTerminal, type Run } from "../../protocol/run.ts";
 import type { HeldRun, Reconciled, RunView } from "../../protocol/runner.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { Registration } from "../link/registration.ts";
@@ -78,8 +78,8 @@ export class Reconciler {
     this.#answeredEpoch = moment?.epoch;
   }
 
-  /** Acts on the coordinator's view of one run. */
-  async agreeOn({ run_id, status, is_own }: RunView, isQuiet: boolean): Promise<void> {
+  /** Acts on the coordinator's view of one run. `row`: the run itself, where it was read already. */
+  async agreeOn({ run_id, status, is_own }: RunView, isQuiet: boolean, row?: Run): Promise<void> {
     const { registry, registration, journal } = this.#options;
     const run = registry.get(run_id);
     if (!is_own) return run === undefined ? undefined : this.#revoke(run, status);
@@ -92,7 +92,7 @@ export class Reconciler {
     // The existing coordinators cannot say that no other machine of this name is alive, so the run is left alone there.
     if (status === "running" && registration.reconciles)
       return this.#once(run_id, () => this.#options.reportUnknown(run_id));
-    if (status === "claimed" && isQuiet) await this.#execute(run_id);
+    if (status === "claimed" && isQuiet) await this.#execute(run_id, row);
   }
 
   #revoke(run: ActiveRun, status: string): void {
@@ -116,9 +116,9 @@ export class Reconciler {
     return this.#options.reportAgain(runId, outcome);
   }
 
-  async #execute(runId: string): Promise<void> {
+  async #execute(runId: string, row?: Run): Promise<void> {
     const { coordinator, registration, registry, log, onMessage } = this.#options;
-    const run = await coordinator.run(runId);
+    const run = row ?? (await coordinator.run(runId));
     if (run.status !== "claimed" || run.runner_id !== registration.runnerId || registry.knows(runId)) return;
     log.info(`Found run ${runId} that was claimed for this runner and did not arrive`, {
       run: runId,

@@ -29,7 +29,7 @@ export class ActiveRun {
   readonly #enteredAtMs = new Map<RunState, number>([["queued", nowMs()]]);
   #child: ExecutorProcess | null = null;
   /** An earlier start of the runner began it: when it was claimed and spawned is not known here. */
-  isTakenUp = false;
+  isAdopted = false;
 
   constructor(
     readonly assigned: AssignedRun,

@@ -20,8 +20,13 @@ export type Outcome =
   | { readonly kind: "not-started"; readonly error: string }
   /** Nobody saw how the executor ended: it disappeared while no runner lived, and left no status. */
   | { readonly kind: "vanished"; readonly error: string }
-  /** The coordinator gave the run to somebody else, or knows it no more: nothing was spawned, nothing is reported. */
-  | { readonly kind: "claim-lost"; readonly reason: string };
+  /** The coordinator gave the run to another runner, or forgot the run. Nothing was spawned; nothing is reported. */
+  | { readonly kind: "claim-revoked"; readonly reason: string };
+
+/** The name of an outcome in metrics, in traces and in the journal. They keep the name `claim-lost` of version 0.1.0. */
+export function recordedKind(kind: Outcome["kind"]): string {
+  return kind === "claim-revoked" ? "claim-lost" : kind;
+}
 
 /** EX_TEMPFAIL of sysexits.h: by this exit code an executor says that the same run may succeed later (a usage limit, a service that is down). */
 const TEMPORARY_FAILURE = 75;
@@ -71,7 +76,7 @@ export function reportOf(outcome: Outcome): Report | null {
       return { verb: "failed", error: outcome.error, reason: "interrupted" };
     case "stopped":
       return { verb: "stopped", signal: outcome.signal };
-    case "claim-lost":
+    case "claim-revoked":
       return null;
   }
 }
@@ -91,7 +96,7 @@ export function describeOutcome(outcome: Outcome): string {
       return `failed (not started: ${outcome.error})`;
     case "stopped":
       return `stopped (${outcome.signal})`;
-    case "claim-lost":
+    case "claim-revoked":
       return `given up (${outcome.reason})`;
   }
 }

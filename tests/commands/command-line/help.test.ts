@@ -5,7 +5,7 @@ import { renderHelp } from "../../../src/commands/command-line/help.ts";
 const plain = { commands: [], colours: false, width: 80 };
 const summaries = Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const);
 
-test("renderHelp: the root names every command, every option with its letter, examples and exit codes", () => {
+test("renderHelp: the root lists commands, options with their letters, examples and exit codes", () => {
   const text = renderHelp(rootCommand, { ...plain, commands: summaries });
   for (const name of Object.keys(COMMANDS)) expect(text).toContain(`\n  ${name}  `);
   for (const option of [
@@ -27,7 +27,7 @@ test("renderHelp: the root names every command, every option with its letter, ex
     expect(text).toContain(part);
 });
 
-test("renderHelp: every command loads, and has a description, examples that begin with the program, and options that are described", async () => {
+test("renderHelp: every command loads, describes its options, and starts its examples with the program", async () => {
   for (const [name, { load }] of Object.entries(COMMANDS)) {
     const command = await load();
     expect(command.name).toBe(name);
@@ -37,6 +37,32 @@ test("renderHelp: every command loads, and has a description, examples that begi
     for (const [line] of command.examples) expect(line).toContain(`agent-runner ${name}`);
     for (const arg of Object.values(command.args)) expect(arg.description ?? "").not.toBe("");
   }
+});
+
+const DESCRIBED = [["", rootCommand], ...Object.entries(COMMANDS)] as const;
+test.each(DESCRIBED)(
+  "--help of %p: one line per description, notes in short paragraphs, two examples",
+  async (_, entry) => {
+    const { description, args, notes = [], examples } = "load" in entry ? await entry.load() : entry;
+    const lines = Object.values(args).map((arg) => arg.description ?? "");
+    for (const line of [description, ...lines]) {
+      expect(line.length).toBeLessThanOrEqual(100);
+      expect(line).not.toMatch(/\. [A-Z]/);
+    }
+    for (const note of notes) expect(note.split(". ").length).toBeLessThanOrEqual(2);
+    expect(examples.length).toBeGreaterThanOrEqual(2);
+  },
+);
+
+test("renderHelp: notes are a wrapped list between options and examples", () => {
+  const text = renderHelp({ ...rootCommand, notes: ["word ".repeat(30).trim(), "last"] }, plain);
+  const [, notes = ""] = /\n\nNOTES\n([^]*?)\n\nEXAMPLES\n/.exec(text) ?? [];
+  expect(notes.split("\n")).toEqual([
+    `  - ${"word ".repeat(15).trim()}`,
+    `    ${"word ".repeat(15).trim()}`,
+    "  - last",
+  ]);
+  expect(renderHelp({ ...rootCommand, notes: [] }, plain)).not.toContain("NOTES");
 });
 
 test("renderHelp: positionals stand in the usage and under ARGUMENTS", async () => {
@@ -63,7 +89,7 @@ test("renderHelp: descriptions are wrapped to the terminal, in their column", ()
   expect(new Set(lines.map((line) => line.indexOf("word")))).toEqual(new Set([32]));
 });
 
-test("renderHelp: colours only where they are wanted", () => {
+test("renderHelp: colours on request only", () => {
   expect(renderHelp(rootCommand, plain)).not.toContain("\x1b");
   expect(renderHelp(rootCommand, { ...plain, colours: true })).toContain("\x1b[1mOPTIONS\x1b[0m");
 });

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
-import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
 import { noAuthorization, OidcAuthorization } from "../../../src/client/credentials.ts";
 import { CoordinatorFailure, type FailureKind } from "../../../src/client/failure.ts";
-import { asking, authorizationOf, connect } from "../../../src/commands/wiring/connect.ts";
+import { authorizationOf, clientOf, connect } from "../../../src/commands/wiring/connect.ts";
 import { loadConfig } from "../../../src/config/load-config.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
@@ -25,22 +24,27 @@ test("authorizationOf: OIDC before a token before nothing", async () => {
   expect(authorizationOf(oidc.config)).toBeInstanceOf(OidcAuthorization);
 });
 
-test("connect: to the coordinator that was set", () => {
+test("clientOf: calls the configured coordinator", () => {
   using set = configOf({ AGENT_ORCHESTRATOR_API_URL: "http://c:1/" });
-  expect(connect(set.config).baseUrl).toBe("http://c:1");
+  expect(clientOf(set.config).baseUrl).toBe("http://c:1");
 });
 
-const client = new CoordinatorClient("http://c:1", noAuthorization);
-const told = (failure: unknown): Promise<unknown> =>
-  asking(client, Promise.reject(failure as Error)).catch((error: unknown) => error);
+const context = { env: {}, program: () => "dist/agent-runner" };
+
+async function asked(call: Promise<unknown>): Promise<unknown> {
+  using set = configOf({ AGENT_ORCHESTRATOR_API_URL: "http://c:1" });
+  return await connect(set.config, context)
+    .ask(call)
+    .catch((error: unknown) => error);
+}
 
 test.each<[FailureKind, number, string, string | undefined]>([
-  ["unreachable", 4, "No Agent Coordinator at http://c:1: words", "--coordinator-url"],
+  ["unreachable", 4, "No Agent Coordinator at http://c:1: words", "Start one with: dist/agent-runner up"],
   ["unregistered", 1, "refuses the credentials: words", "AGENT_COORDINATOR_TOKEN"],
   ["unavailable", 4, "is in trouble: words", undefined],
   ["refused", 1, "words", undefined],
-])("asking: %s is exit code %i with what to do", async (kind, exitCode, message, hint) => {
-  expect(await told(new CoordinatorFailure(kind, "words"))).toMatchObject({
+])("Connection.ask: %s is exit code %i with a hint", async (kind, exitCode, message, hint) => {
+  expect(await asked(Promise.reject(new CoordinatorFailure(kind, "words")))).toMatchObject({
     name: "UserError",
     exitCode,
     message: expect.stringContaining(message),
@@ -48,8 +52,8 @@ test.each<[FailureKind, number, string, string | undefined]>([
   });
 });
 
-test("asking: an answer passes, and so does a fault that is not the coordinator's", async () => {
-  expect(await asking(client, Promise.resolve(7))).toBe(7);
+test("Connection.ask: an answer passes, and so does an error that is not the coordinator's", async () => {
+  expect(await asked(Promise.resolve(7))).toBe(7);
   const fault = new TypeError("ours");
-  expect(await told(fault)).toBe(fault);
+  expect(await asked(Promise.reject(fault))).toBe(fault);
 });

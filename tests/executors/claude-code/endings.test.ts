@@ -2,7 +2,18 @@ import { describe, expect, test } from "bun:test";
 import { type Ending, endingOf } from "../../../executors/claude-code/endings.ts";
 import { parseSettings } from "../../../executors/claude-code/settings.ts";
 import type { AbortReason, Turn } from "../../../executors/claude-code/turn.ts";
-import { background, failed, gave, init, providerFailed, result, retry, said, turnOf, used } from "./sdk-messages.ts";
+import {
+  background,
+  failed,
+  toolResult,
+  init,
+  providerFailed,
+  result,
+  retry,
+  assistantText,
+  turnOf,
+  toolUse,
+} from "./sdk-messages.ts";
 
 const parsed = parseSettings({ max_turns: 2, max_budget_usd: 0.5, stall_timeout: "2m", background_wait: 3 }, {});
 if (!parsed.ok) throw new Error("bad settings");
@@ -30,7 +41,11 @@ const RESET = new Date(1_800_000_000_000).toISOString();
 
 describe("endingOf", () => {
   test("success: the exact text of the result, or its data", () => {
-    expect(end(turnOf(init(), said("Hi.\n"), result("Hi.\n")))).toEqual({ kind: "success", text: "Hi.\n", data: null });
+    expect(end(turnOf(init(), assistantText("Hi.\n"), result("Hi.\n")))).toEqual({
+      kind: "success",
+      text: "Hi.\n",
+      data: null,
+    });
     expect(end(turnOf(init(), result("", { structured_output: { answer: 42 } })))).toEqual({
       kind: "success",
       text: '{"answer":42}',
@@ -125,12 +140,14 @@ describe("endingOf", () => {
 
   test("a denied permission fails the run only if it was the agent's last tool use", () => {
     const denials = { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] };
-    const refused = [init(), used("t1", "Bash"), gave("t1", "denied", { is_error: true })];
+    const refused = [init(), toolUse("t1", "Bash"), toolResult("t1", "denied", { is_error: true })];
     const reason =
       "Claude Code ended after it was denied a permission (Bash): " +
       "allow it with allowed_tools, or set another permission_mode";
     expect(end(turnOf(...refused, result("I could not.", denials)))).toEqual({ kind: "refused-permissions", reason });
-    expect(end(turnOf(...refused, used("t2", "Read"), gave("t2", "x"), result("Done.", denials)))).toMatchObject({
+    expect(
+      end(turnOf(...refused, toolUse("t2", "Read"), toolResult("t2", "x"), result("Done.", denials))),
+    ).toMatchObject({
       kind: "success",
     });
   });
@@ -181,7 +198,7 @@ describe("endingOf", () => {
   });
 
   test("no result, and a process that died, with its stderr", () => {
-    expect(end(turnOf(init(), said("I begin")), { stderr: "out of\nmemory\n" })).toEqual({
+    expect(end(turnOf(init(), assistantText("I begin")), { stderr: "out of\nmemory\n" })).toEqual({
       kind: "no-result",
       reason: "Claude Code ended without a result: out of memory",
     });

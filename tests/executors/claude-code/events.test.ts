@@ -3,7 +3,7 @@ import { bindOf, closingEvents, eventsOf, openingEvents } from "../../../executo
 import { readMessage } from "../../../executors/claude-code/messages.ts";
 import { SessionEvent } from "../../../src/protocol/session.ts";
 import * as v from "valibot";
-import { delta, gave, init, result, said, turnOf, used } from "./sdk-messages.ts";
+import { delta, toolResult, init, result, assistantText, turnOf, toolUse } from "./sdk-messages.ts";
 
 const plain = (text: string): string => text;
 
@@ -15,47 +15,47 @@ function events(messages: readonly Readonly<Record<string, unknown>>[], redact =
 
 describe("eventsOf", () => {
   test("a text of the agent", () => {
-    expect(events([said("Hi.")])).toEqual([
+    expect(events([assistantText("Hi.")])).toEqual([
       { event_type: "message", role: "assistant", content: [{ type: "text", text: "Hi." }] },
     ]);
   });
 
   test("no texts of a subagent, and no errors of the provider", () => {
-    expect(events([said("Hi.", { parent_tool_use_id: "t1" })])).toEqual([]);
-    expect(events([said("API Error: 529", { error: "server_error" })])).toEqual([]);
+    expect(events([assistantText("Hi.", { parent_tool_use_id: "t1" })])).toEqual([]);
+    expect(events([assistantText("API Error: 529", { error: "server_error" })])).toEqual([]);
     for (const message of [init(), delta("Hi"), result("Hi"), { type: "news" }, null])
       expect(eventsOf(readMessage(message), turnOf(), plain)).toEqual([]);
   });
 
   test("a tool use and its result", () => {
     const tool = { tool_name: "Bash", tool_use_id: "t1", tool_input: { command: "ls" } };
-    expect(events([used("t1", "Bash", { command: "ls" })])).toEqual([{ event_type: "pre_tool", ...tool }]);
-    expect(events([used("t1", "Bash", { command: "ls" }), gave("t1", "a\nb")])).toEqual([
+    expect(events([toolUse("t1", "Bash", { command: "ls" })])).toEqual([{ event_type: "pre_tool", ...tool }]);
+    expect(events([toolUse("t1", "Bash", { command: "ls" }), toolResult("t1", "a\nb")])).toEqual([
       { event_type: "post_tool", ...tool, tool_output: "a\nb" },
     ]);
   });
 
   test("a failed tool, a tool of a subagent, and output other than text", () => {
     const child = { parent_tool_use_id: "t0" };
-    expect(events([used("t1", "Bash", {}, child), gave("t1", "no", { is_error: true, ...child })])).toMatchObject([
-      { event_type: "post_tool", tool_output: "no", error: "no", parent_tool_use_id: "t0" },
-    ]);
+    expect(
+      events([toolUse("t1", "Bash", {}, child), toolResult("t1", "no", { is_error: true, ...child })]),
+    ).toMatchObject([{ event_type: "post_tool", tool_output: "no", error: "no", parent_tool_use_id: "t0" }]);
     const blocks = [
       { type: "text", text: "see" },
       { type: "image", source: {} },
     ];
-    expect(events([used("t1", "Read"), gave("t1", blocks)])).toMatchObject([{ tool_output: "see\n[image]" }]);
-    expect(events([gave("unknown", "x")])).toEqual([]);
+    expect(events([toolUse("t1", "Read"), toolResult("t1", blocks)])).toMatchObject([{ tool_output: "see\n[image]" }]);
+    expect(events([toolResult("unknown", "x")])).toEqual([]);
   });
 
   test("long inputs and outputs without their middle, with a note", () => {
     const long = `${"a".repeat(15_000)}${"z".repeat(15_000)}`;
-    const [event] = events([used("t1", "Write", { file: "f", content: [long] }), gave("t1", long)]);
+    const [event] = events([toolUse("t1", "Write", { file: "f", content: [long] }), toolResult("t1", long)]);
     expect(event?.["tool_output"]).toStartWith("aaa");
     expect(event?.["tool_output"]).toEndWith("zzz");
     expect(event?.["tool_output"]).toContain("\n[... 14000 of 30000 characters omitted ...]\n");
     expect(JSON.stringify(event?.["tool_input"]).length).toBeLessThan(17_000);
-    expect(events([used("t1", "Bash"), gave("t1", "x".repeat(16_000))])).toMatchObject([
+    expect(events([toolUse("t1", "Bash"), toolResult("t1", "x".repeat(16_000))])).toMatchObject([
       { tool_output: "x".repeat(16_000) },
     ]);
   });
@@ -63,7 +63,7 @@ describe("eventsOf", () => {
   test("no secrets in inputs and outputs of tools", () => {
     const redact = (text: string): string => text.replaceAll("s3cret", "***");
     const [event] = events(
-      [used("t1", "Bash", { command: "echo s3cret" }), gave("t1", "s3cret", { is_error: true })],
+      [toolUse("t1", "Bash", { command: "echo s3cret" }), toolResult("t1", "s3cret", { is_error: true })],
       redact,
     );
     expect(JSON.stringify(event)).not.toContain("s3cret");
@@ -86,7 +86,7 @@ describe("openingEvents, closingEvents and bindOf", () => {
   });
 
   test("success: the result, equal to the last message, and the totals", () => {
-    const turn = turnOf(init(), said("Hi."), result("Hi."));
+    const turn = turnOf(init(), assistantText("Hi."), result("Hi."));
     const [first, ending, ...more] = closingEvents({ kind: "success", text: "Hi.", data: null }, turn, ["a note"]);
     expect(more).toEqual([]);
     expect(first).toEqual({ event_type: "result", result_text: "Hi." });
@@ -104,7 +104,7 @@ describe("openingEvents, closingEvents and bindOf", () => {
   });
 
   test("success: a result that differs from the last message is sent as a message too", () => {
-    const turn = turnOf(init(), said("Thinking."), result("The answer."));
+    const turn = turnOf(init(), assistantText("Thinking."), result("The answer."));
     expect(closingEvents({ kind: "success", text: "The answer.", data: null }, turn, [])).toMatchObject([
       { event_type: "message", role: "assistant", content: [{ type: "text", text: "The answer." }] },
       { event_type: "result" },
@@ -126,7 +126,7 @@ describe("openingEvents, closingEvents and bindOf", () => {
   });
 
   test("failure: the partial text, the reason, and no result", () => {
-    const turn = turnOf(init(), said("First."), delta("Now I "), delta("wri"));
+    const turn = turnOf(init(), assistantText("First."), delta("Now I "), delta("wri"));
     const events = closingEvents(
       { kind: "usage-limit", reason: "used up", resetsAt: "2027-01-15T08:00:00.000Z" },
       turn,

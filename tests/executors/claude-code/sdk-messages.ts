@@ -21,7 +21,7 @@ export function init(more: Json = {}): Json {
   };
 }
 
-export function said(text: string, more: Json = {}): Json {
+export function assistantText(text: string, more: Json = {}): Json {
   return {
     type: "assistant",
     message: { role: "assistant", content: [{ type: "text", text }] },
@@ -30,7 +30,7 @@ export function said(text: string, more: Json = {}): Json {
   };
 }
 
-export function used(id: string, name: string, input: Json = {}, more: Json = {}): Json {
+export function toolUse(id: string, name: string, input: Json = {}, more: Json = {}): Json {
   return {
     type: "assistant",
     message: { role: "assistant", content: [{ type: "tool_use", id, name, input }] },
@@ -39,7 +39,7 @@ export function used(id: string, name: string, input: Json = {}, more: Json = {}
   };
 }
 
-export function gave(id: string, content: unknown, more: Json = {}): Json {
+export function toolResult(id: string, content: unknown, more: Json = {}): Json {
   const { is_error, ...rest } = more;
   const block = { type: "tool_result", tool_use_id: id, content, ...(is_error === undefined ? {} : { is_error }) };
   return { type: "user", message: { role: "user", content: [block] }, parent_tool_use_id: null, ...rest };
@@ -91,7 +91,7 @@ export function result(text: string, more: Json = {}): Json {
 /** A result of subtype "success" although the provider failed. */
 export function providerFailed(text: string, status: number | null, error: string): Json[] {
   return [
-    said(text, { error, message: { model: "<synthetic>", content: [{ type: "text", text }] } }),
+    assistantText(text, { error, message: { model: "<synthetic>", content: [{ type: "text", text }] } }),
     result(text, { is_error: true, api_error_status: status, terminal_reason: "api_error" }),
   ];
 }

@@ -6,7 +6,7 @@ import { Journal } from "../../../src/runner/journal/journal.ts";
 import {
   activityRecorder,
   dropRunRecord,
-  recoverJournal,
+  rebuildJournal,
   writeRunRecord,
 } from "../../../src/runner/execution/run-record.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
@@ -33,7 +33,7 @@ function state(): State {
     journal,
     runs,
     lines,
-    recover: () => recoverJournal(journal, runs, "own", log),
+    recover: () => rebuildJournal(journal, runs, "own", log),
     record(runId, owner = "own") {
       mkdirSync(join(runs, runId));
       writeRunRecord(join(runs, runId), owner, 23_456, TOKEN, assignedRun({ runId, prompt: "a secret plan" }));
@@ -46,7 +46,7 @@ function state(): State {
   };
 }
 
-test("recoverJournal: a run that only its folder knows was spawned, with its token; the gateway's port comes back with it", () => {
+test("rebuildJournal: a run that only its folder knows was spawned, with its token; the gateway's port comes back with it", () => {
   using at = state();
   at.record("run_a");
   at.recover();
@@ -57,7 +57,7 @@ test("recoverJournal: a run that only its folder knows was spawned, with its tok
   expect(at.lines).toEqual([expect.stringContaining("Found 1 run(s) that the journal does not know")]);
 });
 
-test("recoverJournal: what the executor had sent comes back; half a record of it is none", () => {
+test("rebuildJournal: what the executor had sent comes back; half a record of it is none", () => {
   using at = state();
   const activity = { assistantMessageSent: true, sessionStopSent: false, resultSent: false, lastAssistantText: "said" };
   for (const runId of ["run_said", "run_cut", "run_gone"]) at.record(runId);
@@ -78,7 +78,7 @@ test("recoverJournal: what the executor had sent comes back; half a record of it
   expect(readdirSync(join(at.runs, "run_said"))).toEqual([]);
 });
 
-test("recoverJournal: what the journal knows is left as it is, and said nothing of", () => {
+test("rebuildJournal: what the journal knows is left as it is, and said nothing of", () => {
   using at = state();
   at.journal.gatewayPort = 20_001;
   const through = at.record("run_through");
@@ -93,7 +93,7 @@ test("recoverJournal: what the journal knows is left as it is, and said nothing 
   expect([at.journal.gatewayPort, at.lines]).toEqual([20_001, []]);
 });
 
-test("recoverJournal: another runner's runs, and files that make no sense, are none of ours", () => {
+test("rebuildJournal: another runner's runs, and files that make no sense, are none of ours", () => {
   using at = state();
   at.record("run_other", "another");
   writeFileSync(recordFileOf(at.record("run_bad")), '{"owner": "own", "assigned"');
@@ -102,7 +102,7 @@ test("recoverJournal: another runner's runs, and files that make no sense, are n
   expect(at.journal.unfinished(recordedLog().log)).toEqual([]);
 });
 
-test("recoverJournal: a row that makes no sense is made anew", () => {
+test("rebuildJournal: a row that makes no sense is made anew", () => {
   using at = state();
   at.record("run_a");
   at.journal.starting({ ...assignedRun({ runId: "run_a" }), sessionId: "no/session" }, TOKEN);

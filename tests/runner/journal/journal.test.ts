@@ -46,6 +46,17 @@ test("Journal: what was recorded is there after the process that recorded it", (
   expect(lines).toEqual([]);
 });
 
+test("Journal: a revoked claim has the name on disk that version 0.1.0 gave it", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.ended("run_a", { kind: "claim-revoked", reason: "409" });
+  using db = new Database(path);
+  const row = db.query<{ outcome: string }, []>("SELECT outcome FROM runs").get();
+  expect(JSON.parse(row?.outcome ?? "")).toEqual({ kind: "claim-lost", reason: "409" });
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([{ outcome: { kind: "claim-revoked", reason: "409" } }]);
+});
+
 test("Journal: a prompt is not in it", () => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);
@@ -130,7 +141,9 @@ function refuseWrites(path: string): () => void {
 function journalWithFaults(folder: string): { journal: Journal; path: string; faults: string[] } {
   const path = join(folder, "journals", "key.sqlite");
   const faults: string[] = [];
-  return { journal: Journal.open(path, recordedLog().log, (fault) => faults.push(String(fault))), path, faults };
+  const journal = Journal.open(path, recordedLog().log);
+  journal.onFault = (fault) => faults.push(String(fault));
+  return { journal, path, faults };
 }
 
 test("Journal: before the spawn a record that cannot be written is thrown, and told", () => {
@@ -210,6 +223,8 @@ test.skipIf(!smallDisk.isPossible)("Journal: on a full disk nothing is lost that
 test("Journal: a runner that lives long keeps the newest 10,000 runs that are through, and all that are not", () => {
   using folder = tempFolder();
   const { journal } = journalIn(folder.path);
+  // Everything is old enough to go, but the newest stay: the clock may have jumped.
+  journal.keepMs = -1_000;
   journal.starting(assignedRun({ runId: "run_open" }), "token");
   for (let i = 0; i < 12_500; i++) {
     journal.starting(assignedRun({ runId: `run_${i}` }), "token");
@@ -219,4 +234,31 @@ test("Journal: a runner that lives long keeps the newest 10,000 runs that are th
   expect([done.size, done.has("run_12499"), done.has("run_0")]).toEqual([10_500, true, false]);
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ assigned: { runId: "run_open" } }]);
   journal[Symbol.dispose]();
+});
+
+test("Journal: outcomes stay as long as the coordinator asks for them", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  for (let i = 0; i < 11_000; i++) {
+    journal.starting(assignedRun({ runId: `run_${i}` }), "token");
+    journal.ended(`run_${i}`, { kind: "succeeded" });
+    journal.done(`run_${i}`);
+  }
+  expect([journal.isDone("run_0"), journal.outcomeOf("run_0")]).toEqual([true, { kind: "succeeded" }]);
+  expect([journal.isHere("run_x"), journal.outcomeOf("run_x")]).toEqual([false, null]);
+  journal[Symbol.dispose]();
+});
+
+test("Journal: keeps the latest moment of the coordinator and the instances of this runner", () => {
+  using folder = tempFolder();
+  const first = journalIn(folder.path).journal;
+  expect([first.seen, first.beginInstance("instance-1")]).toEqual([null, []]);
+  first.seen = { epoch: "a", moves: 5 };
+  first.seen = { epoch: "a", moves: 3 };
+  expect(first.seen).toEqual({ epoch: "a", moves: 5 });
+  first.seen = { epoch: "b", moves: 3 };
+  first[Symbol.dispose]();
+  const second = journalIn(folder.path).journal;
+  expect([second.seen, second.beginInstance("instance-2")]).toEqual([{ epoch: "b", moves: 3 }, ["instance-1"]]);
+  second[Symbol.dispose]();
 });

@@ -34,7 +34,10 @@ function registrationAt(
     executorType: "test-executor",
     executorCommand: "/x/ao-test-exec",
     tags: [],
-    isAlone: () => true,
+    isAlone: true,
+    instanceId: "instance-1",
+    supersedes: [],
+    onSuperseded: () => {},
     pollTimeoutSeconds: undefined,
     heartbeatIntervalSeconds: undefined,
     ...more,
@@ -64,6 +67,8 @@ test("Registration: sends what both generations take, without what is empty", as
     executor_type: "test-executor",
     executor_profile: "test-executor",
     executor: { type: "autonomous", command: "/x/ao-test-exec", config: {}, lifecycle: "one_shot" },
+    instance_id: "instance-1",
+    supersedes: [],
   });
   expect(second?.["tags"]).toEqual(["gpu"]);
 });
@@ -168,7 +173,7 @@ test("Registration: one that is taken up with other tags is made anew, so that t
   await registration.register(forever());
   expect(pathsOf(coordinator).slice(-2)).toEqual(["/runners/lnch_old?self=true", "/runner/register"]);
   expect(JSON.parse(coordinator.received.at(-1)?.body ?? "")).toMatchObject({ tags: ["new"] });
-  expect(registration).toMatchObject({ runnerId: "lnch_old", isRegistered: true, isTakenUp: true });
+  expect(registration).toMatchObject({ runnerId: "lnch_old", isRegistered: true, isReused: true });
 });
 
 test("Registration: other tags cost no run that is in flight", async () => {
@@ -243,7 +248,7 @@ test("Registration.renew: never rejects, whatever the coordinator says", async (
 
 test("Registration: an identity that another live runner of this machine has is not taken up", async () => {
   await using coordinator = server(() => Response.json(DUPLICATE, { status: 409 }));
-  const { registration } = registrationAt(coordinator, { isAlone: () => false });
+  const { registration } = registrationAt(coordinator, { isAlone: false });
   const fault = await faultOf(registration.register(forever()));
   expect(fault.message).toContain("A runner with this host name, project directory and executor is online");
   expect(pathsOf(coordinator)).toEqual(["/runner/register"]);

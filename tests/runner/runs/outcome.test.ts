@@ -68,7 +68,7 @@ test.each<[Outcome, unknown, string]>([
     "failed (not started: e)",
   ],
   [{ kind: "stopped", signal: "SIGKILL" }, { verb: "stopped", signal: "SIGKILL" }, "stopped (SIGKILL)"],
-  [{ kind: "claim-lost", reason: "r" }, null, "given up (r)"],
+  [{ kind: "claim-revoked", reason: "r" }, null, "given up (r)"],
 ])("reportOf, describeOutcome: of %j", (outcome, report, words) => {
   expect(reportOf(outcome)).toEqual(report as never);
   expect(describeOutcome(outcome)).toBe(words);
