@@ -20,6 +20,9 @@ import { executorOption } from "./wiring/resolve-executor.ts";
 import { commandLog } from "./wiring/run-runner.ts";
 import { makeStateFolder } from "./wiring/state-folder.ts";
 
+/** Longer than any process lives. */
+const NEVER_MS = 100 * 365 * 86_400_000;
+
 export const coordinatorCommand: Command = {
   name: "coordinator",
   description: "Runs the built-in coordinator alone: it stores runs and sessions and gives runs to runners.",
@@ -76,6 +79,8 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
     databasePath: join(config.stateDir, "coordinator.sqlite"),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     keepMs: config.coordinatorKeepMs,
+    durability: config.durability,
+    timings: { lostAfterMs: config.lostAfterMs === 0 ? NEVER_MS : config.lostAfterMs },
     ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir) }),
     log: log.scope("coordinator"),
   });

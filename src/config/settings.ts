@@ -43,6 +43,17 @@ export const SETTINGS = {
     env: "AGENT_ORCHESTRATOR_AGENTS_DIR",
     file: "coordinator.agents_dir",
   }),
+  lostAfterMs: setting(Duration, {
+    flag: "lost-after",
+    env: "AGENT_COORDINATOR_LOST_AFTER",
+    file: "coordinator.lost_after",
+    default: 15 * 60_000,
+  }),
+  durability: setting(v.picklist(["disk", "process"], 'must be "disk" or "process"'), {
+    env: "AGENT_COORDINATOR_DURABILITY",
+    file: "coordinator.durability",
+    default: "disk",
+  }),
   coordinatorKeepMs: setting(Age, {
     env: "AGENT_COORDINATOR_RETENTION",
     file: "coordinator.retention",

@@ -38,6 +38,9 @@ import { type Durability, Store } from "./store/store.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
 import { sweepOf } from "./sweep.ts";
 
+/** Runners that do not say what they did before a backup was restored hold up no run for longer. */
+const LONGEST_GATE_MS = 15 * 60_000;
+
 export interface ServiceOptions {
   /** Created if missing; the folder must exist. */
   readonly databasePath: string;
@@ -118,7 +121,7 @@ function createParts(
     waiters,
     log,
     startMs: timings.startGateMs,
-    restoredMs: timings.lostAfterMs,
+    restoredMs: Math.min(timings.lostAfterMs, LONGEST_GATE_MS),
   });
   const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
   const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);

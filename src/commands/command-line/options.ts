@@ -151,6 +151,11 @@ export const coordinatorOnlyOptions = {
     valueHint: "together|each",
     description: "Resume a parent when all its children have ended, or after each (default together)",
   },
+  "lost-after": {
+    type: "string",
+    valueHint: "TIME",
+    description: "Give up a runner, and fail its runs, after this time without contact (default 15m; 0: never)",
+  },
 } as const satisfies ArgsDef;
 
 export const runnerOptions = {

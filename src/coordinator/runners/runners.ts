@@ -73,7 +73,7 @@ export class Runners {
         this.#store.db.query("UPDATE runners SET instance_id = ? WHERE runner_id = ?").run(instanceId, runnerId),
       );
     }
-    this.#contactMs.set(runnerId, performance.now());
+    this.#contact(runnerId);
     return row;
   }
 
@@ -161,10 +161,15 @@ export class Runners {
 
   /** Schedules the sweep that marks the runner stale if it stays silent. */
   #hear(runnerId: string): void {
-    const now = performance.now();
-    this.#heartbeatMs.set(runnerId, now);
-    this.#contactMs.set(runnerId, now);
+    this.#heartbeatMs.set(runnerId, performance.now());
+    this.#contact(runnerId);
     this.#deadlines.expect(steadyMs() + this.#staleAfterMs);
+  }
+
+  /** Schedules the sweep that gives the runner up if it stays silent while it executes runs. */
+  #contact(runnerId: string): void {
+    this.#contactMs.set(runnerId, performance.now());
+    this.#deadlines.expect(steadyMs() + this.#timings.lostAfterMs);
   }
 
   /** Time since the last heartbeat, not counting the coordinator's downtime. */
