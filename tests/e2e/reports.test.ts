@@ -35,7 +35,7 @@ test("started: a run whose claim was lost (409) is not spawned, and executed whe
   fake.next(STARTED, refuse(409));
   const run = fake.queue();
   const runner = world.runner(fake.url, "prints-hello");
-  await runner.line(/given up/);
+  await runner.line(/was revoked/);
   expect(fake.reportsOf(run)).toEqual([]);
   run.status = "pending";
   await until("completed", () => run.status === "completed");
@@ -95,7 +95,7 @@ test.each([404, 409])("started: a claim that was lost (%i) is not executed and n
   fake.next(STARTED, refuse(status));
   const run = fake.queue();
   const runner = world.runner(fake.url, "records-invocation");
-  await runner.line(/given up/);
+  await runner.line(/was revoked/);
   const next = fake.queue();
   await until("the next run completed", () => next.status === "completed");
   expect(existsSync(world.path(`${run.run_id}.stdin`))).toBeFalse();

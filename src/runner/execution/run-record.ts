@@ -5,8 +5,8 @@ import type { Activity } from "../../gateway/grant.ts";
 import type { Log } from "../../log.ts";
 import { recordFileOf } from "../../process/run-folders.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
-import { type Journal, withoutPrompt } from "../journal/journal.ts";
-import { ActivityEntry, AssignedEntry } from "../journal/journal-entries.ts";
+import type { Journal } from "../journal/journal.ts";
+import { ActivityEntry, AssignedEntry, assignedEntry } from "../journal/journal-entries.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
 /*
@@ -30,7 +30,7 @@ export function writeRunRecord(
   token: string,
   assigned: AssignedRun,
 ): void {
-  const record: v.InferOutput<typeof RunRecord> = { owner, gatewayPort, token, assigned: withoutPrompt(assigned) };
+  const record: v.InferInput<typeof RunRecord> = { owner, gatewayPort, token, assigned: assignedEntry(assigned) };
   writeFileSync(recordFileOf(runFolder), JSON.stringify(record), { mode: 0o600 });
 }
 

@@ -1,9 +1,16 @@
 import * as v from "valibot";
 import { RunId, SessionId } from "../../protocol/identifiers.ts";
+import type { AssignedRun } from "../../protocol/poll.ts";
 import { RunType } from "../../protocol/run.ts";
 import { Traceparent, Tracestate } from "../../protocol/trace-context.ts";
 
 /* The columns of the journal that hold JSON: written by this program, perhaps by another version of it, read as if by a stranger. */
+
+/** The generations have the names on disk that version 0.1.0 gave them. */
+const GenerationEntry = v.pipe(
+  v.picklist(["G1", "G2"]),
+  v.transform((entry) => (entry === "G1" ? "first" : "second")),
+);
 
 export const AssignedEntry = v.object({
   runId: RunId,
@@ -12,10 +19,16 @@ export const AssignedEntry = v.object({
   agentName: v.nullable(v.string()),
   projectDir: v.nullable(v.string()),
   parentSessionId: v.nullable(v.string()),
-  generation: v.picklist(["G1", "G2"]),
+  generation: GenerationEntry,
   traceparent: v.exactOptional(Traceparent),
   tracestate: v.exactOptional(Tracestate),
 });
+
+/** Leaves out prompts: an adopted run already has its prompt. */
+export function assignedEntry(assigned: AssignedRun): v.InferInput<typeof AssignedEntry> {
+  const { prompt: _prompt, parameters: _parameters, resolvedBlueprint: _blueprint, generation, ...kept } = assigned;
+  return { ...kept, generation: generation === "first" ? "G1" : "G2" };
+}
 
 export const IdentityEntry = v.object({
   pid: v.pipe(v.number(), v.integer(), v.minValue(2)),

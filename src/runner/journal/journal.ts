@@ -5,7 +5,14 @@ import type { Log } from "../../log.ts";
 import type { ProcessIdentity } from "../../process/adopt.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 import { openJournalDatabase } from "./journal-database.ts";
-import { ActivityEntry, AssignedEntry, CancelEntry, IdentityEntry, OutcomeEntry } from "./journal-entries.ts";
+import {
+  ActivityEntry,
+  AssignedEntry,
+  assignedEntry,
+  CancelEntry,
+  IdentityEntry,
+  OutcomeEntry,
+} from "./journal-entries.ts";
 import { type CancelReason, type Outcome, recordedKind } from "../runs/outcome.ts";
 
 /*
@@ -73,7 +80,7 @@ export class Journal implements Disposable {
   starting(assigned: AssignedRun, token: string): void {
     const query =
       "INSERT OR REPLACE INTO runs (run_id, phase, assigned, token, changed_ms) VALUES (?, 'starting', ?, ?, ?)";
-    this.#now(() => this.#run(query, assigned.runId, JSON.stringify(withoutPrompt(assigned)), token, Date.now()));
+    this.#now(() => this.#run(query, assigned.runId, JSON.stringify(assignedEntry(assigned)), token, Date.now()));
   }
 
   /** Throws where it cannot be recorded. */
@@ -208,12 +215,6 @@ export class Journal implements Disposable {
   #run(query: string, ...values: (string | number | null)[]): void {
     this.#db.query(query).run(...values);
   }
-}
-
-/** What is put down of a run. Prompts stay out of it: a run that is taken up has been given its prompt. */
-export function withoutPrompt(assigned: AssignedRun): Omit<AssignedRun, "prompt" | "parameters" | "resolvedBlueprint"> {
-  const { prompt: _prompt, parameters: _parameters, resolvedBlueprint: _blueprint, ...kept } = assigned;
-  return kept;
 }
 
 interface JournalRow {

@@ -14,7 +14,7 @@ export interface RegistrationOptions {
   readonly hostname: string;
   readonly projectDir: string;
   readonly executorType: string;
-  /** The executor's command as the coordinator is told it (G2). */
+  /** The command of the executor, for a coordinator of the second generation. */
   readonly executorCommand: string;
   readonly tags: readonly string[];
   /** No other live runner on this machine has this identity: the one that the coordinator calls online is dead. */

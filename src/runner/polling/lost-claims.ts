@@ -66,7 +66,7 @@ export class LostClaims {
     }
     for (const run of await this.#ownRuns("stopping")) {
       // One that is not here, and was not, is the dispatcher's to tell of, and to have stopped.
-      if (registry.knows(run.run_id) && registry.get(run.run_id)?.isToGoOn !== true) continue;
+      if (registry.knows(run.run_id) && registry.get(run.run_id)?.isCancellable !== true) continue;
       log.info(`Found run ${run.run_id} that is to be stopped, of which nothing arrived`, {
         run: run.run_id,
         session: run.session_id,

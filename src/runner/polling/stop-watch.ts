@@ -31,7 +31,7 @@ export async function watchForStops(options: {
   while (!signal.aborted) {
     await delay(LOOK_EVERY_MS, signal);
     if (signal.aborted || !isNeeded()) continue;
-    const runs = registry.all().filter((run) => run.isToGoOn);
+    const runs = registry.all().filter((run) => run.isCancellable);
     const next = async (): Promise<void> => {
       for (let run = runs.shift(); run !== undefined && !signal.aborted; run = runs.shift()) await look(run);
     };

@@ -57,6 +57,20 @@ test("Journal: a revoked claim has the name on disk that version 0.1.0 gave it",
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ outcome: { kind: "claim-revoked", reason: "409" } }]);
 });
 
+test("Journal: a generation has the name on disk that version 0.1.0 gave it", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.starting(assignedRun({ runId: "run_b", generation: "second" }), "t");
+  using db = new Database(path);
+  const rows = db.query<{ assigned: string }, []>("SELECT assigned FROM runs ORDER BY run_id").all();
+  expect(rows.map(({ assigned }) => JSON.parse(assigned))).toMatchObject([{ generation: "G1" }, { generation: "G2" }]);
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([
+    { assigned: { generation: "first" } },
+    { assigned: { generation: "second" } },
+  ]);
+});
+
 test("Journal: a prompt is not in it", () => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);

@@ -57,7 +57,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     log: silentLog,
     requireRoom: () => room.promise,
     bell,
-    lookEveryMs: 1,
+    checkIntervalMs: 1,
   });
   const poller = new Poller({
     coordinator: new CoordinatorClient(server.url, noAuthorization),
@@ -201,7 +201,7 @@ const lost = {
   projectDir: null,
   parentSessionId: null,
   resolvedBlueprint: undefined,
-  generation: "G1",
+  generation: "first",
 } as const;
 
 test("Poller: 401 registers again", async () => {
