@@ -3,8 +3,9 @@ import { RunId, SessionId } from "../../protocol/identifiers.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 import { RunType } from "../../protocol/run.ts";
 import { Traceparent, Tracestate } from "../../protocol/trace-context.ts";
+import type { Outcome } from "../runs/outcome.ts";
 
-/* The columns of the journal that hold JSON: written by this program, perhaps by another version of it, read as if by a stranger. */
+/* The JSON columns of the journal. Another version of this program may have written them, so each is validated. */
 
 /** The generations have the names on disk that version 0.1.0 gave them. */
 const GenerationEntry = v.pipe(
@@ -63,3 +64,8 @@ export const OutcomeEntry = v.variant("kind", [
     v.transform(({ reason }) => ({ kind: "claim-revoked" as const, reason })),
   ),
 ]);
+
+/** Names a revoked claim `claim-lost`, as version 0.1.0 did. */
+export function outcomeEntry(outcome: Outcome): v.InferInput<typeof OutcomeEntry> {
+  return outcome.kind === "claim-revoked" ? { ...outcome, kind: "claim-lost" } : outcome;
+}

@@ -21,8 +21,8 @@ export type Outcome =
   /** The coordinator gave the run to another runner, or forgot the run. Nothing was spawned; nothing is reported. */
   | { readonly kind: "claim-revoked"; readonly reason: string };
 
-/** The name of an outcome in metrics, traces and the journal, which keep the name `claim-lost` of version 0.1.0. */
-export function recordedKind(kind: Outcome["kind"]): string {
+/** The name of an outcome in metrics and traces. They name a revoked claim `claim-lost`, as version 0.1.0 did. */
+export function outcomeLabel(kind: Outcome["kind"]): string {
   return kind === "claim-revoked" ? "claim-lost" : kind;
 }
 
