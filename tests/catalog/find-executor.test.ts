@@ -135,7 +135,7 @@ describe("findExecutorByPath", () => {
     expect(findExecutorByPath(path, optionsFor(at.path))).toMatchObject({ name: "test-executor", origin: "built-in" });
   });
 
-  test("takes the Python runner's default path for the built-in claude-code", () => {
+  test("finds the built-in claude-code for the Python runner's default path", () => {
     using at = tempFolder();
     const executor = findExecutorByPath("executors/claude-code/ao-claude-code-exec", optionsFor(at.path));
     expect(executor).toMatchObject({ name: "claude-code", origin: "built-in" });

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { delay } from "../../async/delay.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Config } from "../../config/load-config.ts";
@@ -75,7 +75,7 @@ export class RunLog {
         if (!failure.isRetryable) throw error;
         this.#note(outageNote(failure));
       }
-      await pause(READ_EVERY_MS);
+      await delay(READ_EVERY_MS);
     }
     return null;
   }

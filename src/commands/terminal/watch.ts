@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { delay } from "../../async/delay.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { CommandContext } from "../command-line/command.ts";
 
@@ -34,7 +34,7 @@ export async function watch(
       if (!isAway) context.note(outageNote(failure));
       isAway = true;
     }
-    await pause(READ_EVERY_MS);
+    await delay(READ_EVERY_MS);
   }
 }
 

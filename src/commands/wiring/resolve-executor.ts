@@ -32,7 +32,7 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
 }
 
 /**
- * The configured executor, ready to run. `note` says with which program, if the executor says so. Throws a UserError
+ * The configured executor, ready to run. `note` names its program, such as the Claude Code. Throws a UserError
  * now, not at the first run, if something is missing.
  */
 export function resolveExecutor(config: Config, env: Environment): { executor: Executor; note: string | null } {
