@@ -94,7 +94,7 @@ async function exitFigures(
       ...common,
       what: `${what}, limit under the shim`,
       limit: summarise(shimmed),
-      limitIs: `${sends}, the executor under the runner's shim`,
+      limitIs: `${sends}, under the runner's shim`,
     },
   ];
 }

@@ -37,7 +37,7 @@ export const dispatch: Item = {
         ...common,
         what: "the same, limit under the shim",
         limit: summarise(shimmed),
-        limitIs: `${roundTrip}, the executor under the runner's shim`,
+        limitIs: `${roundTrip}, under the runner's shim`,
       },
     ];
   },
