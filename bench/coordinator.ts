@@ -97,7 +97,7 @@ export class FilledCoordinator {
     );
   }
 
-  /** Creates, claims and ends a block of runs, and sends as many events. Calls `gauge` for each of the three operations. */
+  /** Creates, claims and ends a block of runs, and sends as many events. Calls `gauge` for each operation. */
   async measure(block: number, gauge: Gauge = rateOf): Promise<Rates> {
     const { url } = this;
     const created = await createRun(url);

@@ -35,7 +35,7 @@ export function threadUsageOf(pid: number): ReadonlyMap<string, ThreadUsage> {
   );
 }
 
-/** The usage between two samples. Omits threads that have ended: subtracting their usage would make the sum too small. */
+/** The usage between two samples. Omits threads that have ended: subtracting them would make the sum too small. */
 export function usageBetween(
   before: ReadonlyMap<string, ThreadUsage>,
   after: ReadonlyMap<string, ThreadUsage>,
