@@ -57,8 +57,8 @@ function alternativeExecutor(options: CatalogOptions): string {
 }
 
 /**
- * ` -x NAME` for a command line in a hint; empty where the default executor will do. Names the trial executor only to a
- * user who has no other one. Starts no program, so a hint costs nothing.
+ * ` -x NAME` for a command line in a hint; empty if the default executor is installed. Names the trial executor only
+ * to a user without any other. Starts no program, so a hint takes no time.
  */
 export function executorOption(config: Config, env: Environment): string {
   if (config.executorPath !== undefined) return ` -e ${config.executorPath}`;
