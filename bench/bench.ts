@@ -1,4 +1,4 @@
-// `bun run bench`: how near the program is to what this machine can do. No figure is a fault.
+// `bun run bench`: compares the program with what this machine can do. A missed aim is not an error.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { buildForThisMachine, isUpToDate } from "../build.ts";
@@ -37,13 +37,15 @@ const ITEMS: readonly Item[] = [
 
 const HELP = `Usage: bun run bench [--quick] [--only ITEM ...] [--json FILE]
 
-Measures the compiled binary beside the least that this machine can do for the same work, and prints a table (docs/performance.md).
+Measures the compiled binary, and the minimum that this machine needs for the same work. Prints a table.
 
-  --quick      few samples, small loads: whether all of it still works
-  --only ITEM  one of ${ITEMS.map((item) => item.name).join(", ")}; may be repeated
-  --json FILE  writes the figures and the machine
+  --quick      Take few samples under small loads, to check that every item still works
+  --only ITEM  Measure only this item; may be repeated
+  --json FILE  Write the figures and a description of the machine to FILE
 
-The exit code is 1 only if something could not be measured.
+Items: ${ITEMS.map((item) => item.name).join(", ")}
+
+Exits with 1 only if an item cannot be measured. See docs/performance.md.
 `;
 
 interface Choice extends Effort {
@@ -58,63 +60,62 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const;
 
-/** Null where help was asked for. */
-function choose(words: readonly string[]): Choice | null {
-  const { values } = parseArgs({ args: [...words], options: OPTIONS });
+/** Null for --help. */
+function parseChoice(args: readonly string[]): Choice | null {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
   if (values.help) return null;
   const names = ITEMS.map((item) => item.name);
   const unknown = values.only.filter((name) => !names.includes(name));
-  if (unknown.length > 0) throw new Error(`there is no item ${unknown.join(", ")}; there are ${names.join(", ")}`);
+  if (unknown.length > 0) throw new Error(`unknown item ${unknown.join(", ")}; choose from ${names.join(", ")}`);
   const items = values.only.length === 0 ? ITEMS : ITEMS.filter((item) => values.only.includes(item.name));
   return { quick: values.quick, items, jsonFile: values.json };
 }
 
-/** Resolves to whether all items could be measured. */
+/** Resolves to whether every item was measured. */
 async function bench({ items, quick, jsonFile }: Choice): Promise<boolean> {
-  if (process.platform === "win32")
-    throw new Error("the bench needs named pipes, which Windows does not have in this form");
+  if (process.platform === "win32") throw new Error("the bench needs POSIX named pipes, which Windows does not have");
   if (!isUpToDate()) await buildForThisMachine();
   const machine = describeMachine();
   say(renderMachine(machine));
   const figures: Figure[] = [];
-  let isWhole = true;
-  const allBegunMs = performance.now();
+  let isComplete = true;
+  const benchStartMs = performance.now();
   for (const item of items) {
     if (item.needsLinux === true && process.platform !== "linux") {
-      say(`${item.name}: left out, it needs /proc`);
+      say(`${item.name}: skipped, because it needs /proc`);
       continue;
     }
-    const begunMs = performance.now();
+    const startMs = performance.now();
     say(`${item.name} ...`);
     try {
       figures.push(...(await item.measure({ quick })));
-      say(`${item.name}: measured in ${((performance.now() - begunMs) / 1000).toFixed(0)} s`);
+      say(`${item.name}: measured in ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
     } catch (error) {
-      isWhole = false;
-      say(`${item.name}: could not be measured: ${error instanceof Error ? error.stack : String(error)}`);
+      isComplete = false;
+      say(`${item.name}: failed: ${error instanceof Error ? error.stack : String(error)}`);
     }
   }
-  say(`all of it: ${((performance.now() - allBegunMs) / 1000).toFixed(0)} s`);
+  say(`finished in ${((performance.now() - benchStartMs) / 1000).toFixed(0)} s`);
   process.stdout.write(
-    `\n${renderMachine(machine)}\n\n${renderTable(figures)}\n\nThe limits:\n\n${renderLimits(figures)}\n`,
+    `\n${renderMachine(machine)}\n\n${renderTable(figures)}\n\nLimits:\n\n${renderLimits(figures)}\n`,
   );
   if (jsonFile !== undefined) writeFileSync(jsonFile, toJson(machine, quick, figures));
-  return isWhole;
+  return isComplete;
 }
 
 function toJson(machine: Machine, quick: boolean, figures: readonly Figure[]): string {
   const withRatios = figures.map((figure) => ({ ...figure, ratio: ratioOf(figure), met: meetsAim(figure) }));
-  const taken = {
+  const result = {
     version: packageJson.version,
     takenAt: new Date().toISOString(),
     quick,
     machine,
     figures: withRatios,
   };
-  return `${JSON.stringify(taken, null, 2)}\n`;
+  return `${JSON.stringify(result, null, 2)}\n`;
 }
 
-/** On stderr: stdout has the table only. */
+/** Prints to stderr: stdout contains only the table. */
 function say(message: string): void {
   process.stderr.write(`[bench] ${message}\n`);
 }
@@ -125,12 +126,12 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 try {
-  const choice = choose(process.argv.slice(2));
+  const choice = parseChoice(process.argv.slice(2));
   if (choice === null) process.stdout.write(HELP);
   else process.exitCode = (await bench(choice)) ? 0 : 1;
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;
 }
-// Pipes and streams that are still open must not hold it up.
+// Open pipes and streams must not delay the exit.
 process.exit();

@@ -1,4 +1,4 @@
-/** What the bench asks of a coordinator, or of the server of the limits. */
+/** Calls to a coordinator, or to the limit server. */
 
 export interface CreatedRun {
   readonly run_id: string;
@@ -18,7 +18,7 @@ export async function postJson(url: string, body: unknown): Promise<unknown> {
 
 export const START_RUN = {
   type: "start_session",
-  prompt: "A prompt of the length that a short one has.",
+  prompt: "A prompt with the length of a short prompt.",
   execution_mode: "sync",
 } as const;
 
@@ -26,7 +26,7 @@ export async function createRun(coordinatorUrl: string): Promise<CreatedRun> {
   return (await postJson(`${coordinatorUrl}/runs`, START_RUN)) as CreatedRun;
 }
 
-/** A runner as the coordinator sees it; resolves to its id. `projectDir` tells several of them apart. */
+/** Registers a runner without a process, and resolves to its id. Each runner needs its own `projectDir`. */
 export async function registerRunner(coordinatorUrl: string, projectDir = "/project"): Promise<string> {
   const body = { hostname: "bench", project_dir: projectDir, executor_type: "nothing" };
   return ((await postJson(`${coordinatorUrl}/runner/register`, body)) as { runner_id: string }).runner_id;
@@ -44,11 +44,15 @@ export function eventOf(sessionId: string): object {
   };
 }
 
-/** Calls `work` so many times, `atOnce` at a time. */
-export async function inLanes(count: number, atOnce: number, work: (index: number) => Promise<unknown>): Promise<void> {
+/** Calls `work` `count` times, at most `concurrency` calls at a time. */
+export async function inParallel(
+  count: number,
+  concurrency: number,
+  work: (index: number) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < count) await work(next++);
   };
-  await Promise.all(Array.from({ length: atOnce }, lane));
+  await Promise.all(Array.from({ length: concurrency }, lane));
 }

@@ -1,41 +1,41 @@
-import { createRun, eventOf, inLanes, postJson, registerRunner, START_RUN } from "./calls.ts";
+import { createRun, eventOf, inParallel, postJson, registerRunner, START_RUN } from "./calls.ts";
 import { fanOutFigure } from "./fan-out.ts";
 import type { Figure, Item } from "./figure.ts";
 import { fillDatabase } from "./fill-database.ts";
 import { Scene } from "./scene.ts";
-import { summarise, takeTurns, timed } from "./statistics.ts";
+import { summarise, interleave, timed } from "./statistics.ts";
 import { waitingRunnersFigures } from "./waiting-runners.ts";
 
-const AT_ONCE = 16;
+const CONCURRENCY = 16;
 export const OPERATIONS = ["creates", "claims", "events"] as const;
 export type Rates = Readonly<Record<(typeof OPERATIONS)[number], number>>;
-/** Does `work`, which is `count` operations, and gives a figure of one of them or of all. */
+/** Measures `work`, which consists of `count` operations. */
 type Gauge = (count: number, work: () => Promise<unknown>) => Promise<number>;
 
-/** What the embedded coordinator carries, by how many runs it has behind it. */
+/** The throughput of the embedded coordinator, by the number of runs in its database. */
 export const coordinator: Item = {
   name: "coordinator",
   async measure({ quick }) {
     await using scene = new Scene();
-    const behind = quick ? [0, 10_000] : [0, 100_000, 1_000_000];
-    const sides: Side[] = [];
-    for (const runs of behind) sides.push(await Side.start(scene, runs));
+    const sizes = quick ? [0, 10_000] : [0, 100_000, 1_000_000];
+    const coordinators: FilledCoordinator[] = [];
+    for (const runs of sizes) coordinators.push(await FilledCoordinator.start(scene, runs));
     const server = await scene.limitServer();
     const block = quick ? 50 : 200;
     const insert = () =>
-      rateOf(block, () => inLanes(block, AT_ONCE, () => postJson(`${server.url}/insert`, START_RUN)));
-    const [limit = [], ...rates] = await takeTurns<Rates>(
+      rateOf(block, () => inParallel(block, CONCURRENCY, () => postJson(`${server.url}/insert`, START_RUN)));
+    const [limit = [], ...rates] = await interleave<Rates>(
       { warmUp: 1, samples: quick ? 3 : 25 },
       async () => ({ creates: await insert(), claims: await insert(), events: await insert() }),
-      ...sides.map((side) => () => side.measure(block)),
+      ...coordinators.map((each) => () => each.measure(block)),
     );
-    const figures = behind.flatMap((runs, index) =>
+    const figures = sizes.flatMap((runs, index) =>
       figuresOf(runs, rates[index] ?? [], index === 0 ? limit : (rates[0] ?? []), index === 0),
     );
     const rounds = { warmUp: 5, samples: quick ? 20 : 200 };
     return [
       ...figures,
-      await fanOutFigure(sides[0]?.url ?? "", server.url, rounds),
+      await fanOutFigure(coordinators[0]?.url ?? "", server.url, rounds),
       ...(await waitingRunnersFigures(scene, rounds)),
     ];
   },
@@ -55,24 +55,24 @@ function figuresOf(runs: number, rates: readonly Rates[], limit: readonly Rates[
       measured: pick(rates),
       limit: pick(limit),
     } as const;
-    const what = `${operation} with ${runs.toLocaleString("en")} runs behind`;
+    const what = `${operation} with ${runs.toLocaleString("en")} stored runs`;
     if (isEmpty)
       return {
         ...common,
         what,
-        limitIs: "a POST to a bare server that inserts one row into SQLite in one transaction, with the same settings",
+        limitIs: "a POST to a bare server that inserts one row into SQLite in one transaction with the same settings",
       };
     return {
       ...common,
       what,
-      limitIs: `the ${operation} of a coordinator without runs behind it, in the same minutes`,
+      limitIs: `${operation} of a coordinator without stored runs, interleaved`,
       aim: { of: "ratio", bound: 0.9 },
     };
   });
 }
 
-/** One coordinator with so many runs behind it, and runners that claim from it. */
-export class Side {
+/** A coordinator with runs in its database, and the runners that claim from it. */
+export class FilledCoordinator {
   readonly #runnerIds: readonly string[];
 
   private constructor(
@@ -83,33 +83,33 @@ export class Side {
     this.#runnerIds = runnerIds;
   }
 
-  static async start(scene: Scene, runs: number): Promise<Side> {
-    const stateDir = scene.path(`behind.${runs}`);
+  static async start(scene: Scene, runs: number): Promise<FilledCoordinator> {
+    const stateDir = scene.path(`stored.${runs}`);
     if (runs > 0) {
-      await scene.leave((await scene.coordinator(stateDir)).program);
+      await scene.shutDown((await scene.coordinator(stateDir)).program);
       fillDatabase(`${stateDir}/coordinator.sqlite`, { ended: runs, pending: 0 });
     }
     const { url, program } = await scene.coordinator(stateDir);
-    return new Side(
+    return new FilledCoordinator(
       url,
       program.pid,
-      await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => registerRunner(url, `/project/${index}`))),
+      await Promise.all(Array.from({ length: CONCURRENCY }, (_, index) => registerRunner(url, `/project/${index}`))),
     );
   }
 
-  /** Creates, claims and ends a block of runs, and sends as many events. `gauge` is handed each of the three and gives its figure. */
+  /** Creates, claims and ends a block of runs, and sends as many events. Calls `gauge` for each operation. */
   async measure(block: number, gauge: Gauge = rateOf): Promise<Rates> {
     const { url } = this;
     const created = await createRun(url);
-    const creates = await gauge(block, () => inLanes(block - 1, AT_ONCE, () => createRun(url)));
+    const creates = await gauge(block, () => inParallel(block - 1, CONCURRENCY, () => createRun(url)));
     const claimed: { runId: string; runnerId: string }[] = [];
     const claims = await gauge(block, () => this.#claim(block, claimed));
     const events = await gauge(block, () =>
-      inLanes(block, AT_ONCE, () =>
+      inParallel(block, CONCURRENCY, () =>
         postJson(`${url}/sessions/${created.session_id}/events`, eventOf(created.session_id)),
       ),
     );
-    await inLanes(block, AT_ONCE, async (index) => {
+    await inParallel(block, CONCURRENCY, async (index) => {
       const run = claimed[index];
       if (run !== undefined)
         await postJson(`${url}/runner/runs/${run.runId}/completed`, { runner_id: run.runnerId, status: "success" });
@@ -118,7 +118,7 @@ export class Side {
     return { creates, claims, events };
   }
 
-  /** A runner polls once at a time; there are as many as there are lanes. */
+  /** A runner has one poll at a time, so each parallel lane has its own runner. */
   async #claim(block: number, claimed: { runId: string; runnerId: string }[]): Promise<void> {
     let left = block;
     const poll = async (runnerId: string): Promise<void> => {

@@ -3,20 +3,20 @@ import type { Item } from "./figure.ts";
 import type { LineReader } from "./program.ts";
 import { Scene } from "./scene.ts";
 import { shimmedCommand } from "./shimmed.ts";
-import { summarise, takeTurns } from "./statistics.ts";
+import { summarise, interleave } from "./statistics.ts";
 
-/** How long it takes from the sending of `POST /runs` until the executor has done its first instruction. */
+/** The time from sending `POST /runs` until the executor has completed its first instruction. */
 export const dispatch: Item = {
   name: "dispatch",
   async measure({ quick }) {
     await using scene = new Scene();
-    const bell = scene.bell();
-    const executor = scene.executor("rings", `echo "$AGENT_SESSION_ID" >${bell.path}`);
-    const throughRunner = await dispatchedBy(scene, bell, executor);
+    const fifo = scene.fifo();
+    const executor = scene.executor("signals", `echo "$AGENT_SESSION_ID" >${fifo.path}`);
+    const throughRunner = await dispatchedBy(scene, fifo, executor);
     const server = await scene.limitServer();
     const shim = shimmedCommand(scene, executor);
-    const limits = { scene, bell, serverUrl: server.url };
-    const [measured = [], bare = [], shimmed = []] = await takeTurns(
+    const limits = { scene, fifo, serverUrl: server.url };
+    const [measured = [], bare = [], shimmed = []] = await interleave(
       { warmUp: 10, samples: quick ? 20 : 300 },
       throughRunner,
       () => untilFirstInstruction(limits, [executor]),
@@ -24,7 +24,7 @@ export const dispatch: Item = {
     );
     const common = { item: "dispatch", unit: "ms", better: "lower", measured: summarise(measured) } as const;
     const roundTrip =
-      "a POST to a bare server on loopback and its answer, then one spawn of the same executor, until its first instruction";
+      "a round trip to a bare server on loopback, then one spawn of the same executor, until its first instruction";
     return [
       {
         ...common,
@@ -35,43 +35,46 @@ export const dispatch: Item = {
       },
       {
         ...common,
-        what: "the same, against a spawn under the shim",
+        what: "the same, limit under the shim",
         limit: summarise(shimmed),
-        limitIs: `${roundTrip}, the executor under the runner's shim`,
+        limitIs: `${roundTrip}, under the runner's shim`,
       },
     ];
   },
 };
 
-type Bell = ReturnType<Scene["bell"]>;
+type Fifo = ReturnType<Scene["fifo"]>;
 
-/** A coordinator and a runner. Gives the milliseconds from the sending of `POST /runs` until the executor rings. */
-export async function dispatchedBy(scene: Scene, bell: Bell, executor: string): Promise<() => Promise<number>> {
+/**
+ * Starts a coordinator and a runner. Each call of the returned function submits a run, and resolves to the milliseconds
+ * from sending `POST /runs` until the executor writes to the FIFO.
+ */
+export async function dispatchedBy(scene: Scene, fifo: Fifo, executor: string): Promise<() => Promise<number>> {
   const { url, program } = await scene.coordinator();
   await scene.runner(url, executor);
   return async () => {
     const ended = program.lines.next((line) => line.includes("Run completed") || null);
-    const ms = await untilRung(bell.lines, () => createRun(url));
+    const ms = await untilSignal(fifo.lines, () => createRun(url));
     await ended;
     return ms;
   };
 }
 
-/** Where the limits spawn, ring and post. */
+/** What the limits need to spawn, signal and post. */
 export interface SpawnLimits {
   readonly scene: Scene;
-  readonly bell: Bell;
+  readonly fifo: Fifo;
   readonly serverUrl: string;
 }
 
-/** So many round trips to a bare server, one after the other, and the spawn of `command`, until its executor has done its first instruction. */
+/** Milliseconds for `posts` round trips to a bare server, then a spawn of `command`, until its first instruction. */
 export async function untilFirstInstruction(
-  { scene, bell, serverUrl }: SpawnLimits,
+  { scene, fifo, serverUrl }: SpawnLimits,
   command: string[],
   posts = 1,
 ): Promise<number> {
   let exited: Promise<number> | undefined;
-  const ms = await untilRung(bell.lines, async () => {
+  const ms = await untilSignal(fifo.lines, async () => {
     for (let sent = 0; sent < posts; sent++) await postJson(`${serverUrl}/echo`, START_RUN);
     exited = Bun.spawn(command, {
       env: { ...scene.env, AGENT_SESSION_ID: "ses_limit" },
@@ -84,9 +87,9 @@ export async function untilFirstInstruction(
   return ms;
 }
 
-async function untilRung(bell: LineReader, begin: () => Promise<unknown>): Promise<number> {
-  const rung = bell.next(() => true);
-  const begunMs = performance.now();
+async function untilSignal(fifo: LineReader, begin: () => Promise<unknown>): Promise<number> {
+  const signal = fifo.next(() => true);
+  const startMs = performance.now();
   await begin();
-  return (await rung).atMs - begunMs;
+  return (await signal).atMs - startMs;
 }

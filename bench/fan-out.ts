@@ -1,20 +1,20 @@
 import { createRun, eventOf, postJson } from "./calls.ts";
 import type { Figure } from "./figure.ts";
-import { type Rounds, summarise, takeTurns } from "./statistics.ts";
+import { type Rounds, summarise, interleave } from "./statistics.ts";
 
 const CLIENTS = 200;
 
-/** How long it takes until an event has reached all of 200 dashboards. */
+/** The time until an event has reached all of 200 dashboards. */
 export async function fanOutFigure(coordinatorUrl: string, limitUrl: string, rounds: Rounds): Promise<Figure> {
   const { session_id: sessionId } = await createRun(coordinatorUrl);
   const event = eventOf(sessionId);
   const frame = `event: event\nid: 1234567890123456\ndata: ${JSON.stringify({ data: event })}\n\n`;
-  using dashboards = await Audience.of(new URL(`${coordinatorUrl}/sse/sessions?include_init=false`));
-  using readers = await Audience.of(new URL(`${limitUrl}/stream`));
-  const [measured = [], limit = []] = await takeTurns(
+  using dashboards = await StreamReaders.connect(new URL(`${coordinatorUrl}/sse/sessions?include_init=false`));
+  using readers = await StreamReaders.connect(new URL(`${limitUrl}/stream`));
+  const [measured = [], limit = []] = await interleave(
     rounds,
-    () => dashboards.hear(() => postJson(`${coordinatorUrl}/sessions/${sessionId}/events`, event)),
-    () => readers.hear(() => fetch(`${limitUrl}/fan-out`, { method: "POST", body: frame })),
+    () => dashboards.timeToAll(() => postJson(`${coordinatorUrl}/sessions/${sessionId}/events`, event)),
+    () => readers.timeToAll(() => fetch(`${limitUrl}/fan-out`, { method: "POST", body: frame })),
   );
   return {
     item: "coordinator",
@@ -27,28 +27,29 @@ export async function fanOutFigure(coordinatorUrl: string, limitUrl: string, rou
   };
 }
 
-/** Open streams, and when all of them have brought an event. Plain sockets: fetch has no more than 256 requests open at once. */
-class Audience implements Disposable {
+/** Readers of event streams. Uses plain sockets: Bun's fetch allows at most 256 requests in flight. */
+class StreamReaders implements Disposable {
   readonly #sockets: Bun.Socket[] = [];
-  readonly #heard = new Set<Bun.Socket>();
-  #wanted = "";
+  readonly #received = new Set<Bun.Socket>();
+  #expected = "";
   #onAll: (() => void) | undefined;
 
-  static async of(url: URL): Promise<Audience> {
-    const audience = new Audience();
-    const connected = audience.#all(": connected");
+  static async connect(url: URL): Promise<StreamReaders> {
+    const readers = new StreamReaders();
+    const connected = readers.#all(": connected");
     const request = `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`;
-    while (audience.#sockets.length < CLIENTS) audience.#sockets.push(await audience.#open(url, request));
+    while (readers.#sockets.length < CLIENTS) readers.#sockets.push(await readers.#open(url, request));
     await connected;
-    return audience;
+    return readers;
   }
 
-  async hear(send: () => Promise<unknown>): Promise<number> {
+  /** Milliseconds from `send` until every reader has the event. */
+  async timeToAll(send: () => Promise<unknown>): Promise<number> {
     const all = this.#all("event: event");
-    const begunMs = performance.now();
+    const startMs = performance.now();
     const sent = send();
     await all;
-    const ms = performance.now() - begunMs;
+    const ms = performance.now() - startMs;
     await sent;
     return ms;
   }
@@ -57,10 +58,10 @@ class Audience implements Disposable {
     for (const socket of this.#sockets) socket.terminate();
   }
 
-  /** Resolves when every stream has brought `wanted`. */
-  #all(wanted: string): Promise<void> {
-    this.#heard.clear();
-    this.#wanted = wanted;
+  /** Resolves when every reader has received `expected`. */
+  #all(expected: string): Promise<void> {
+    this.#received.clear();
+    this.#expected = expected;
     return new Promise((resolve) => (this.#onAll = resolve));
   }
 
@@ -71,9 +72,9 @@ class Audience implements Disposable {
       socket: {
         open: (socket) => void socket.write(request),
         data: (socket, data) => {
-          if (!data.includes(this.#wanted)) return;
-          this.#heard.add(socket);
-          if (this.#heard.size === CLIENTS) this.#onAll?.();
+          if (!data.includes(this.#expected)) return;
+          this.#received.add(socket);
+          if (this.#received.size === CLIENTS) this.#onAll?.();
         },
       },
     });

@@ -1,43 +1,43 @@
-import { createRun, eventOf, inLanes, postJson } from "./calls.ts";
+import { createRun, eventOf, inParallel, postJson } from "./calls.ts";
 import type { Item } from "./figure.ts";
 import { Scene } from "./scene.ts";
-import { summarise, takeTurns, timed } from "./statistics.ts";
+import { summarise, interleave, timed } from "./statistics.ts";
 
-const AT_ONCE = 16;
+const CONCURRENCY = 16;
 
-/** What it costs an executor that its events go through the runner's gateway. */
+/** The cost of the runner's gateway for an executor's events. */
 export const gateway: Item = {
   name: "gateway",
   async measure({ quick }) {
     await using scene = new Scene();
-    const bell = scene.bell();
-    const executor = scene.executor("waits", `echo "$AGENT_ORCHESTRATOR_API_URL" >${bell.path}`, "exec sleep 3600");
+    const fifo = scene.fifo();
+    const executor = scene.executor("waits", `echo "$AGENT_ORCHESTRATOR_API_URL" >${fifo.path}`, "exec sleep 3600");
     const { url } = await scene.coordinator();
     await scene.runner(url, executor);
-    const began = bell.lines.next((line) => line);
+    const started = fifo.lines.next((line) => line);
     const { session_id: sessionId } = await createRun(url);
-    const { value: gatewayUrl } = await began;
+    const { value: gatewayUrl } = await started;
     const send = (base: string): Promise<unknown> =>
       postJson(`${base}/sessions/${sessionId}/events`, eventOf(sessionId));
 
-    const [through = [], direct = []] = await takeTurns(
+    const [through = [], direct = []] = await interleave(
       { warmUp: 50, samples: quick ? 100 : 2_000 },
       () => timed(() => send(gatewayUrl)),
       () => timed(() => send(url)),
     );
     const block = quick ? 100 : 500;
     const rate = (base: string) => async (): Promise<number> =>
-      (block / (await timed(() => inLanes(block, AT_ONCE, () => send(base))))) * 1000;
-    const [throughRates = [], directRates = []] = await takeTurns(
+      (block / (await timed(() => inParallel(block, CONCURRENCY, () => send(base))))) * 1000;
+    const [throughRates = [], directRates = []] = await interleave(
       { warmUp: 1, samples: quick ? 3 : 20 },
       rate(gatewayUrl),
       rate(url),
     );
-    const limitIs = "the same event to the coordinator direct";
+    const limitIs = "the same event sent directly to the coordinator";
     return [
       {
         item: "gateway",
-        what: "an event through it",
+        what: "an event through the gateway",
         unit: "ms",
         better: "lower",
         measured: summarise(through),
@@ -47,7 +47,7 @@ export const gateway: Item = {
       },
       {
         item: "gateway",
-        what: `events through it, ${AT_ONCE} at once`,
+        what: `events through the gateway, ${CONCURRENCY} at once`,
         unit: "1/s",
         better: "higher",
         measured: summarise(throughRates, "higher"),

@@ -3,9 +3,9 @@ import type { Figure, Item } from "./figure.ts";
 import { fillDatabase } from "./fill-database.ts";
 import { memoryOf } from "./process-usage.ts";
 import { Scene } from "./scene.ts";
-import { single, summarise, takeTurns, timed } from "./statistics.ts";
+import { single, summarise, interleave, timed } from "./statistics.ts";
 
-/** What is asked of a coordinator, one at a time; the lists as a dashboard asks for them. */
+/** The lists that a dashboard reads. */
 const LISTS = [
   "/runs?limit=50",
   "/runs?status=failed&limit=50",
@@ -15,34 +15,35 @@ const LISTS = [
   "/trees?active=true&limit=50",
   "/stats",
 ];
-/** These count all that is open, which is more where more is: 100,000 pending runs, and 1,000 trees of those that wait. */
+/** These count every open run, or up to 1,000 waiting trees. They have no aim: more open runs take longer. */
 const COUNTS_OPEN: ReadonlySet<string> = new Set(["GET /trees?active=true&limit=50", "GET /stats"]);
-/** Behind the other: enough that its lists are as long. */
-const LITTLE = { ended: 1_000, pending: 500 };
+/** The baseline: enough rows for lists of the same length. */
+const BASELINE = { ended: 1_000, pending: 500 };
 type Filling = Parameters<typeof fillDatabase>[1];
 const AIM = { of: "ratio", bound: 1.1 } as const;
 
-/** What one call takes of a coordinator with a long life and a long queue, and of one with a short one. */
+/** The time of single calls to a coordinator with many runs, compared with a coordinator with few. */
 export const growth: Item = {
   name: "growth",
   needsLinux: true,
   async measure({ quick }) {
     await using scene = new Scene();
     const filling = quick ? { ended: 10_000, pending: 1_000 } : { ended: 1_000_000, pending: 100_000 };
-    const [little, full] = [await Side.start(scene, "little", LITTLE), await Side.start(scene, "full", filling)];
+    const baseline = await FilledCoordinator.start(scene, "baseline", BASELINE);
+    const full = await FilledCoordinator.start(scene, "full", filling);
     const rounds = { warmUp: 20, samples: quick ? 20 : 300 };
     const figures: Figure[] = [];
-    for (const what of Object.keys(little.calls)) {
-      const [limit = [], measured = []] = await takeTurns(
+    for (const what of Object.keys(baseline.calls)) {
+      const [limit = [], measured = []] = await interleave(
         rounds,
-        () => timed(little.calls[what] ?? nothing),
+        () => timed(baseline.calls[what] ?? nothing),
         () => timed(full.calls[what] ?? nothing),
       );
-      const limitIs = `the same call of a coordinator with ${behindOf(LITTLE)}, in turn`;
+      const limitIs = `the same call to a coordinator with ${describeFilling(BASELINE)}, interleaved`;
       const aim = COUNTS_OPEN.has(what) ? {} : { aim: AIM };
       figures.push({
         item: "growth",
-        what: `${what} with ${behindOf(filling)}`,
+        what: `${what} with ${describeFilling(filling)}`,
         unit: "ms",
         better: "lower",
         measured: summarise(measured),
@@ -53,28 +54,28 @@ export const growth: Item = {
     }
     const memory = {
       item: "growth",
-      what: `memory of the coordinator with ${behindOf(filling)}`,
+      what: `memory of the coordinator with ${describeFilling(filling)}`,
       unit: "MiB",
       better: "lower",
     } as const;
     figures.push({
       ...memory,
       measured: single(full.residentMiB),
-      limit: single(little.residentMiB),
-      limitIs: `that of the one with ${behindOf(LITTLE)}, after the same calls`,
+      limit: single(baseline.residentMiB),
+      limitIs: `the memory of a coordinator with ${describeFilling(BASELINE)}, after the same calls`,
       aim: { of: "ratio", bound: 1.2 },
     });
     return figures;
   },
 };
 
-function behindOf({ ended, pending }: Filling): string {
+function describeFilling({ ended, pending }: Filling): string {
   return `${ended.toLocaleString("en")} ended and ${pending.toLocaleString("en")} pending`;
 }
 
 async function nothing(): Promise<void> {}
 
-class Side {
+class FilledCoordinator {
   readonly calls: Readonly<Record<string, () => Promise<unknown>>>;
 
   private constructor(
@@ -104,11 +105,11 @@ class Side {
     return memoryOf(this.pid).residentKiB / 1024;
   }
 
-  static async start(scene: Scene, name: string, filling: Filling): Promise<Side> {
+  static async start(scene: Scene, name: string, filling: Filling): Promise<FilledCoordinator> {
     const stateDir = scene.path(`growth.${name}`);
-    await scene.leave((await scene.coordinator(stateDir)).program);
+    await scene.shutDown((await scene.coordinator(stateDir)).program);
     fillDatabase(`${stateDir}/coordinator.sqlite`, filling);
     const { url, program } = await scene.coordinator(stateDir);
-    return new Side(url, program.pid, await registerRunner(url));
+    return new FilledCoordinator(url, program.pid, await registerRunner(url));
   }
 }

@@ -4,7 +4,7 @@ import { memoryOf, threadUsageOf, usageBetween } from "./process-usage.ts";
 import { Scene } from "./scene.ts";
 import { summarise } from "./statistics.ts";
 
-/** What one process took in one window, CPU time and wake-ups for a minute of it. */
+/** The usage of one process in one time window. CPU time and wake-ups are per minute. */
 interface Window {
   readonly residentMiB: number;
   readonly privateMiB: number;
@@ -12,7 +12,7 @@ interface Window {
   readonly wakeUps: number;
 }
 
-/** A runner that waits for runs, and the coordinator that it waits at. */
+/** The memory and CPU usage of an idle runner and its coordinator. */
 export const idle: Item = {
   name: "idle",
   needsLinux: true,
@@ -24,7 +24,7 @@ export const idle: Item = {
     const limit = scene.start([await compiledLimit(), "fetch", `${server.url}/pending`]);
     await Bun.sleep(quick ? 1_000 : 5_000);
     const programs = [runner, coordinator, limit].map(({ pid }) => pid);
-    const windows = await watch(programs, quick ? { windows: 3, ms: 1_000 } : { windows: 6, ms: 10_000 });
+    const windows = await sampleUsage(programs, quick ? { windows: 3, ms: 1_000 } : { windows: 6, ms: 10_000 });
     const [ofRunner = [], ofCoordinator = [], ofLimit = []] = windows;
     const pair = (what: string, unit: string, of: (window: Window) => number): Omit<Figure, "aim"> => ({
       item: "idle",
@@ -33,7 +33,7 @@ export const idle: Item = {
       better: "lower",
       measured: summarise(ofRunner.map(of)),
       limit: summarise(ofLimit.map(of)),
-      limitIs: "a compiled Bun program with one pending fetch, in the same minute",
+      limitIs: "a compiled Bun program with one pending fetch, in the same windows",
     });
     return [
       {
@@ -45,22 +45,26 @@ export const idle: Item = {
         aim: { of: "ratio", bound: 1.3 },
       },
       {
-        ...pair("CPU time of the runner in a minute", "s", (window) => window.cpuSeconds),
+        ...pair("CPU time of the runner per minute", "s", (window) => window.cpuSeconds),
         aim: { of: "median", bound: 0.1 },
       },
-      pair("wake-ups of the runner in a minute", "", (window) => window.wakeUps),
-      beside("memory of the coordinator, private", "MiB", ofCoordinator, (window) => window.privateMiB),
-      beside("CPU time of the coordinator in a minute", "s", ofCoordinator, (window) => window.cpuSeconds),
+      pair("wake-ups of the runner per minute", "", (window) => window.wakeUps),
+      withoutLimit("memory of the coordinator, private", "MiB", ofCoordinator, (window) => window.privateMiB),
+      withoutLimit("CPU time of the coordinator per minute", "s", ofCoordinator, (window) => window.cpuSeconds),
     ];
   },
 };
 
-function beside(what: string, unit: string, windows: readonly Window[], of: (window: Window) => number): Figure {
+function withoutLimit(what: string, unit: string, windows: readonly Window[], of: (window: Window) => number): Figure {
   return { item: "idle", what, unit, better: "lower", measured: summarise(windows.map(of)), limit: null };
 }
 
-async function watch(pids: readonly number[], { windows, ms }: { windows: number; ms: number }): Promise<Window[][]> {
-  const seen = pids.map((): Window[] => []);
+/** The usage of each process in each window. The processes share the windows. */
+async function sampleUsage(
+  pids: readonly number[],
+  { windows, ms }: { windows: number; ms: number },
+): Promise<Window[][]> {
+  const samples = pids.map((): Window[] => []);
   for (let window = 0; window < windows; window++) {
     const before = pids.map((pid) => ({ usage: threadUsageOf(pid), atMs: performance.now() }));
     await Bun.sleep(ms);
@@ -70,7 +74,7 @@ async function watch(pids: readonly number[], { windows, ms }: { windows: number
       const perMinute = 60_000 / (performance.now() - begin.atMs);
       const { cpuSeconds, wakeUps } = usageBetween(begin.usage, threadUsageOf(pid));
       const { residentKiB, privateKiB } = memoryOf(pid);
-      seen[index]?.push({
+      samples[index]?.push({
         residentMiB: residentKiB / 1024,
         privateMiB: privateKiB / 1024,
         cpuSeconds: cpuSeconds * perMinute,
@@ -78,5 +82,5 @@ async function watch(pids: readonly number[], { windows, ms }: { windows: number
       });
     }
   }
-  return seen;
+  return samples;
 }

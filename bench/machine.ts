@@ -1,16 +1,16 @@
 import { statfsSync } from "node:fs";
 import { arch, cpus, loadavg, platform, release, tmpdir, totalmem } from "node:os";
 
-/** What the figures were taken on: they compare with others of the same machine only. */
+/** The machine that produced the figures. Compare figures only with others from the same machine. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGiB: number;
   readonly system: string;
-  /** The file system that state and runs lie on, by its number (`man statfs`). */
+  /** The file system that holds state and run folders: its name, or its number from `man statfs`. */
   readonly fileSystem: string;
   readonly bun: string;
-  /** Of the last minute, when the measuring began: above 0.5 others were at work, and the figures are worse than the machine's. */
+  /** The load average of the minute before the start. Above 0.5, other programs made the figures worse. */
   readonly load: number;
 }
 
@@ -36,7 +36,7 @@ export function describeMachine(): Machine {
 }
 
 export function renderMachine({ cpu, cores, memoryGiB, system, fileSystem, bun, load }: Machine): string {
-  return `${cores} cores of ${cpu}, ${memoryGiB} GiB, ${system}, ${fileSystem}, Bun ${bun}; load when it began: ${load}`;
+  return `${cores} cores of ${cpu}, ${memoryGiB} GiB, ${system}, ${fileSystem}, Bun ${bun}; load at start: ${load}`;
 }
 
 function fileSystemOf(path: string): string {

@@ -7,18 +7,18 @@ import { Scene } from "./scene.ts";
 import { single, summarise } from "./statistics.ts";
 
 const HEARTBEAT_MS = 500;
-const LOOK_EVERY_MS = 20;
-const SHIMS_WEIGHED = 50;
+const POLL_EVERY_MS = 20;
+const SAMPLED_SHIMS = 50;
 
-/** Many runs at once that only sleep: what each costs in memory, how the last one is dispatched, whether heartbeats come in time. */
+/** Many concurrent sleeping runs: memory per run, dispatch of the last run, and heartbeat jitter. */
 export const manyRuns: Item = {
   name: "many-runs",
   needsLinux: true,
   async measure({ quick }) {
     await using scene = new Scene();
     const count = quick ? 100 : 1_000;
-    const bell = scene.bell();
-    const executor = scene.executor("sleeps", `echo begun >${bell.path}`, "exec sleep 3600");
+    const fifo = scene.fifo();
+    const executor = scene.executor("sleeps", `echo started >${fifo.path}`, "exec sleep 3600");
     const { url } = await scene.coordinator();
     const runner = await scene.runner(url, executor, {
       maxConcurrent: 0,
@@ -28,12 +28,12 @@ export const manyRuns: Item = {
     const heartbeats = new HeartbeatWatch(url);
 
     const dispatched: number[] = [];
-    while (dispatched.length < count) dispatched.push(await dispatchOne(url, bell.lines));
-    // Long enough for heartbeats with all of them there, and for garbage to be collected.
+    while (dispatched.length < count) dispatched.push(await dispatchOne(url, fifo.lines));
+    // Long enough for heartbeats with every run in flight, and for garbage collection.
     await Bun.sleep(quick ? 3_000 : 30_000);
     const perRun = (memoryOf(runner.pid).privateKiB - before) / count;
     const shims = childrenOf(runner.pid)
-      .slice(0, SHIMS_WEIGHED)
+      .slice(0, SAMPLED_SHIMS)
       .map((pid) => memoryOf(pid).privateKiB);
     const jitter = await heartbeats.end();
     const barePerRun = await bareSleepers(scene, count);
@@ -47,16 +47,16 @@ export const manyRuns: Item = {
         better: "lower",
         measured: summarise(dispatched.slice(-edge)),
         limit: summarise(dispatched.slice(0, edge)),
-        limitIs: "the dispatch of the first ones, by the same runner",
+        limitIs: "the dispatch of the first runs by the same runner",
       },
       {
         item: "many-runs",
-        what: `heartbeat jitter with up to ${count}`,
+        what: `heartbeat jitter with up to ${count} runs`,
         unit: "ms",
         better: "lower",
         measured: summarise(jitter.heartbeats),
         limit: summarise(jitter.timer),
-        limitIs: `how late a bare timer of ${HEARTBEAT_MS} ms was in another process meanwhile`,
+        limitIs: `the jitter of a bare ${HEARTBEAT_MS} ms timer in another process at the same time`,
       },
     ];
   },
@@ -67,17 +67,17 @@ function memoryFigures(count: number, perRun: number, barePerRun: number, shims:
   return [
     {
       item,
-      what: `memory of the runner for each of ${count}`,
+      what: `memory of the runner per run, ${count} runs`,
       unit: "KiB",
       better: "lower",
       measured: single(perRun),
       limit: single(barePerRun),
-      limitIs: `what a compiled Bun program that only spawns them takes for each of ${count} sleeping processes`,
+      limitIs: `the memory per child of a compiled Bun program that only spawns ${count} sleeping processes`,
       aim: { of: "median", bound: 100 },
     },
     {
       item,
-      what: "memory of a run's shim beside it",
+      what: "memory of a run's shim",
       unit: "KiB",
       better: "lower",
       measured: summarise(shims),
@@ -86,11 +86,11 @@ function memoryFigures(count: number, perRun: number, barePerRun: number, shims:
   ];
 }
 
-async function dispatchOne(url: string, bell: LineReader): Promise<number> {
-  const begun = bell.next(() => true);
-  const begunMs = performance.now();
+async function dispatchOne(url: string, fifo: LineReader): Promise<number> {
+  const signal = fifo.next(() => true);
+  const startMs = performance.now();
   await createRun(url);
-  return (await begun).atMs - begunMs;
+  return (await signal).atMs - startMs;
 }
 
 async function bareSleepers(scene: Scene, count: number): Promise<number> {
@@ -109,39 +109,39 @@ async function bareSleepers(scene: Scene, count: number): Promise<number> {
   return (after - before) / count;
 }
 
-/** How far the time between two heartbeats, as the coordinator has noted them, is from what was asked for. */
+/** Measures how far the time between two heartbeats, as recorded by the coordinator, is from HEARTBEAT_MS. */
 class HeartbeatWatch {
   readonly #url: string;
-  readonly #seen = new Set<string>();
-  readonly #late: number[] = [];
+  readonly #times = new Set<string>();
+  readonly #timerJitter: number[] = [];
   readonly #timer: Timer;
-  readonly #looking: Promise<void>;
+  readonly #polling: Promise<void>;
   #isEnded = false;
 
   constructor(url: string) {
     this.#url = url;
     let dueMs = performance.now() + HEARTBEAT_MS;
     this.#timer = setInterval(() => {
-      this.#late.push(Math.abs(performance.now() - dueMs));
+      this.#timerJitter.push(Math.abs(performance.now() - dueMs));
       dueMs = performance.now() + HEARTBEAT_MS;
     }, HEARTBEAT_MS);
-    this.#looking = this.#look();
+    this.#polling = this.#poll();
   }
 
   async end(): Promise<{ heartbeats: number[]; timer: number[] }> {
     this.#isEnded = true;
     clearInterval(this.#timer);
-    await this.#looking;
-    const times = [...this.#seen].map((time) => Date.parse(time)).toSorted((a, b) => a - b);
+    await this.#polling;
+    const times = [...this.#times].map((time) => Date.parse(time)).toSorted((a, b) => a - b);
     const heartbeats = times.slice(1).map((time, index) => Math.abs(time - (times[index] ?? 0) - HEARTBEAT_MS));
-    return { heartbeats, timer: this.#late };
+    return { heartbeats, timer: this.#timerJitter };
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     while (!this.#isEnded) {
       const answer = (await (await fetch(`${this.#url}/runners`)).json()) as { runners: { last_heartbeat: string }[] };
-      for (const runner of answer.runners) this.#seen.add(runner.last_heartbeat);
-      await Bun.sleep(LOOK_EVERY_MS);
+      for (const runner of answer.runners) this.#times.add(runner.last_heartbeat);
+      await Bun.sleep(POLL_EVERY_MS);
     }
   }
 }

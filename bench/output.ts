@@ -4,24 +4,24 @@ import { createRun } from "./calls.ts";
 import type { Item } from "./figure.ts";
 import type { LineReader } from "./program.ts";
 import { Scene } from "./scene.ts";
-import { summarise, takeTurns } from "./statistics.ts";
+import { summarise, interleave } from "./statistics.ts";
 
 const BLOCK_BYTES = 256 * 1024;
 const PROBE_EVERY_MS = 5;
 
-/** An executor that floods its output: does it write as fast as into a file of its own, and is the runner's event loop free meanwhile? */
+/** An executor that floods its output: its write speed, and the delay of the runner's event loop meanwhile. */
 export const output: Item = {
   name: "output",
   async measure({ quick }) {
     await using scene = new Scene();
     const mebibytes = quick ? 64 : 1024;
-    const bell = scene.bell();
+    const fifo = scene.fifo();
     const flood = `dd if=/dev/zero bs=${BLOCK_BYTES} count=${(mebibytes * 1024 ** 2) / BLOCK_BYTES} 2>/dev/null`;
     const executor = scene.executor(
       "floods",
-      `echo "begin $AGENT_ORCHESTRATOR_API_URL" >${bell.path}`,
+      `echo "begin $AGENT_ORCHESTRATOR_API_URL" >${fifo.path}`,
       flood,
-      `echo end >${bell.path}`,
+      `echo end >${fifo.path}`,
     );
     const { url, program } = await scene.coordinator();
     const runner = await scene.runner(url, executor);
@@ -31,28 +31,28 @@ export const output: Item = {
     const throughRunner = async (probed?: LoopDelays): Promise<number> => {
       const ended = program.lines.next((line) => line.includes("Run completed") || null);
       let runId = "";
-      const ms = await floodTime(bell.lines, async () => void ({ run_id: runId } = await createRun(url)), probed);
+      const ms = await floodTime(fifo.lines, async () => void ({ run_id: runId } = await createRun(url)), probed);
       await ended;
-      // As that of the limit is: what the disk has still to take would hold up the next one.
+      // The limit removes its file too. Unwritten pages would slow the next flood down.
       rmSync(join(scene.path("runner"), "runs", runId, "stdout"));
       return ms;
     };
     const rounds = { warmUp: quick ? 0 : 1, samples: quick ? 2 : 10 };
-    // The probing takes a part of the machine, too: what it is there for has floods of its own.
-    const [measured = [], limit = []] = await takeTurns(
+    // Probing uses CPU time, so the delays are measured in floods of their own.
+    const [measured = [], limit = []] = await interleave(
       rounds,
       () => throughRunner(),
-      () => byItself(scene, executor, bell.lines),
+      () => withoutRunner(scene, executor, fifo.lines),
       () => throughRunner(delays),
     );
-    await scene.leave(runner);
+    await scene.shutDown(runner);
     await scene.runner(url, executor, { env: { RUNNER_OUTPUT_LIMIT: "0" } });
-    const [unbounded = [], limitThen = []] = await takeTurns(
+    const [unlimited = [], secondLimit = []] = await interleave(
       rounds,
       () => throughRunner(),
-      () => byItself(scene, executor, bell.lines),
+      () => withoutRunner(scene, executor, fifo.lines),
     );
-    const limitIs = "the same executor by itself, its output a file in append mode";
+    const limitIs = "the same executor without a runner, its output a file in append mode";
     const common = { item: "output", unit: "ms", better: "lower" } as const;
     return [
       {
@@ -65,28 +65,28 @@ export const output: Item = {
       },
       {
         ...common,
-        what: "the same, nothing of it dropped",
-        measured: summarise(unbounded),
-        limit: summarise(limitThen),
+        what: "the same, without an output limit",
+        measured: summarise(unlimited),
+        limit: summarise(secondLimit),
         limitIs: `${limitIs}; the runner with RUNNER_OUTPUT_LIMIT=0`,
       },
       {
         ...common,
-        what: "the runner's loop answers meanwhile",
+        what: "event loop delay of the runner meanwhile",
         measured: summarise(delays.ofRunner),
         limit: summarise(delays.ofLimit),
-        limitIs: "the answer of a bare server in another process, asked in the same moments",
+        limitIs: "the response time of a bare server in another process, probed at the same time",
         aim: { of: "p99", bound: 20 },
       },
     ];
   },
 };
 
-async function byItself(scene: Scene, executor: string, bell: LineReader): Promise<number> {
+async function withoutRunner(scene: Scene, executor: string, fifo: LineReader): Promise<number> {
   const file = scene.path("flood");
   const fd = openSync(file, "a");
   let exited: Promise<number> | undefined;
-  const ms = await floodTime(bell, async () => {
+  const ms = await floodTime(fifo, async () => {
     exited = Bun.spawn([executor], { env: { ...scene.env }, stdin: "ignore", stdout: fd, stderr: "ignore" }).exited;
   });
   await exited;
@@ -95,45 +95,48 @@ async function byItself(scene: Scene, executor: string, bell: LineReader): Promi
   return ms;
 }
 
-/** From the moment before the first byte to the moment after the last, as the executor itself tells it. */
-async function floodTime(bell: LineReader, begin: () => Promise<unknown>, delays?: LoopDelays): Promise<number> {
-  const begun = bell.next((line) => /^begin ?(.*)/.exec(line)?.[1] ?? null);
-  const ended = bell.next((line) => line === "end" || null);
+/** Milliseconds from before the first byte until after the last, signalled by the executor itself. */
+async function floodTime(fifo: LineReader, begin: () => Promise<unknown>, delays?: LoopDelays): Promise<number> {
+  const started = fifo.next((line) => /^begin ?(.*)/.exec(line)?.[1] ?? null);
+  const ended = fifo.next((line) => line === "end" || null);
   await begin();
-  const { value: gatewayUrl, atMs } = await begun;
+  const { value: gatewayUrl, atMs } = await started;
   const stop = delays?.probe(new URL(gatewayUrl).origin);
   const ms = (await ended).atMs - atMs;
   await stop?.();
   return ms;
 }
 
-/** Asks the runner's gateway for what it refuses at once: the time until the answer is how long its event loop was busy with other things. */
+/**
+ * Sends the runner's gateway requests that it rejects at once. The response time is the time in which the event loop
+ * was busy.
+ */
 class LoopDelays {
   readonly ofRunner: number[] = [];
   readonly ofLimit: number[] = [];
 
   constructor(readonly limitUrl: string) {}
 
-  /** Asks every few milliseconds until the returned function is called. */
+  /** Probes every few milliseconds until the returned function is called. */
   probe(gatewayUrl: string): () => Promise<void> {
     let isEnded = false;
-    const ask = async (): Promise<void> => {
+    const probe = async (): Promise<void> => {
       while (!isEnded) {
-        this.ofRunner.push(await answerTime(`${gatewayUrl}/no-such-token`));
-        this.ofLimit.push(await answerTime(`${this.limitUrl}/no-such-token`));
+        this.ofRunner.push(await responseTime(`${gatewayUrl}/no-such-token`));
+        this.ofLimit.push(await responseTime(`${this.limitUrl}/no-such-token`));
         await Bun.sleep(PROBE_EVERY_MS);
       }
     };
-    const asking = ask();
+    const probing = probe();
     return () => {
       isEnded = true;
-      return asking;
+      return probing;
     };
   }
 }
 
-async function answerTime(url: string): Promise<number> {
-  const begunMs = performance.now();
+async function responseTime(url: string): Promise<number> {
+  const startMs = performance.now();
   await (await fetch(url)).text();
-  return performance.now() - begunMs;
+  return performance.now() - startMs;
 }

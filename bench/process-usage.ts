@@ -1,9 +1,12 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** What a process takes of the machine, as Linux tells it. */
+/** The memory of a process. */
 export interface Memory {
   readonly residentKiB: number;
-  /** What it has written to and shares with nobody. (Pages of the program's file, of which most of the rest is, are given back when they are needed.) */
+  /**
+   * Dirty pages that no other process shares. Most other resident pages belong to the program's file; the kernel takes
+   * them back under memory pressure.
+   */
   readonly privateKiB: number;
 }
 
@@ -13,13 +16,13 @@ export function memoryOf(pid: number): Memory {
   return { residentKiB: of("Rss"), privateKiB: of("Private_Dirty") };
 }
 
-/** What a thread took so far: CPU time to the nanosecond, and how often it went to sleep and so was woken. */
+/** The usage of a thread so far: CPU time with nanosecond resolution, and how often it slept and was woken. */
 export interface ThreadUsage {
   readonly cpuSeconds: number;
   readonly wakeUps: number;
 }
 
-/** Of each thread of a process, by its path. That of children is not in it. */
+/** The usage of each thread of a process, by the thread's path in /proc. Excludes child processes. */
 export function threadUsageOf(pid: number): ReadonlyMap<string, ThreadUsage> {
   return new Map(
     threadsOf(pid).map((thread) => [
@@ -32,23 +35,23 @@ export function threadUsageOf(pid: number): ReadonlyMap<string, ThreadUsage> {
   );
 }
 
-/** What the threads took between two looks. One that has ended meanwhile takes what it took along: it is left out, not taken off. */
+/** The usage between two samples. Omits threads that have ended: subtracting them would make the sum too small. */
 export function usageBetween(
   before: ReadonlyMap<string, ThreadUsage>,
   after: ReadonlyMap<string, ThreadUsage>,
 ): ThreadUsage {
   let [cpuSeconds, wakeUps] = [0, 0];
   for (const [thread, now] of after) {
-    const then = before.get(thread) ?? { cpuSeconds: 0, wakeUps: 0 };
-    cpuSeconds += now.cpuSeconds - then.cpuSeconds;
-    wakeUps += now.wakeUps - then.wakeUps;
+    const earlier = before.get(thread) ?? { cpuSeconds: 0, wakeUps: 0 };
+    cpuSeconds += now.cpuSeconds - earlier.cpuSeconds;
+    wakeUps += now.wakeUps - earlier.wakeUps;
   }
   return { cpuSeconds, wakeUps };
 }
 
 const TICKS_PER_SECOND = 100;
 
-/** CPU time of the process and of its children that have been waited for, to the hundredth of a second. */
+/** CPU time of the process and of its reaped children, with a resolution of 10 ms. */
 export function familyCpuSeconds(pid: number): number {
   return (
     statOf(pid)
@@ -57,23 +60,23 @@ export function familyCpuSeconds(pid: number): number {
   );
 }
 
-/** How often it touched a page of memory that it had not got yet. Each time the kernel has to step in. */
+/** Minor page faults of the process: first accesses to a page, each handled by the kernel. */
 export function pageFaultsOf(pid: number): number {
   return Number(statOf(pid)[7]);
 }
 
-/** The same of its children that have been waited for. */
-export function pageFaultsOfEnded(pid: number): number {
+/** Minor page faults of the process's reaped children. */
+export function pageFaultsOfChildren(pid: number): number {
   return Number(statOf(pid)[8]);
 }
 
-/** How often it has read from or written to files; sockets are not counted. */
+/** Read and write calls on files. Excludes sockets. */
 export function fileCallsOf(pid: number): number {
   const fields = fieldsOf(`/proc/${pid}/io`);
   return Number(fields.get("syscr")) + Number(fields.get("syscw"));
 }
 
-/** KiB that are resident of the program's own file, and of memory that belongs to no file. */
+/** Resident KiB of the program's own file, and of anonymous memory. */
 export function residentPartsOf(pid: number): { readonly programKiB: number; readonly anonymousKiB: number } {
   const program = readlinkSync(`/proc/${pid}/exe`);
   let isProgram = false;
@@ -88,14 +91,14 @@ export function residentPartsOf(pid: number): { readonly programKiB: number; rea
   return { programKiB, anonymousKiB };
 }
 
-/** Pids of the children that live. */
+/** Pids of the live children. */
 export function childrenOf(pid: number): number[] {
   return threadsOf(pid).flatMap((thread) =>
     readFileSync(`${thread}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number),
   );
 }
 
-/** Pids of live processes that have `entry` (`NAME=value`) in their environment. */
+/** Pids of live processes with `entry` (`NAME=value`) in their environment. */
 export function processesWith(entry: string): number[] {
   return readdirSync("/proc")
     .map(Number)
@@ -110,7 +113,7 @@ function environmentOf(pid: number): string[] {
   }
 }
 
-/** The fields of `/proc/PID/stat` from the state on. */
+/** The fields of `/proc/PID/stat` after the name: index 0 is the state. */
 function statOf(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");

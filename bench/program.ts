@@ -4,7 +4,7 @@ import { openSync } from "node:fs";
 export interface Program {
   readonly pid: number;
   readonly exited: Promise<number>;
-  /** What it writes to stdout, a line at a time; only where the lines were asked for. */
+  /** The lines of stdout, with `wantsLines` only. */
   readonly lines: LineReader;
   signal(signal: NodeJS.Signals): void;
 }
@@ -12,7 +12,7 @@ export interface Program {
 export interface ProgramOptions {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Where its output goes. Its stdout goes there only where nobody asked for the lines. */
+  /** The file for stderr, and for stdout unless `wantsLines`. */
   readonly logFile: string;
   readonly wantsLines: boolean;
 }
@@ -33,10 +33,10 @@ export function startProgram(command: readonly string[], { cwd, env, logFile, wa
 
 const DEADLINE_MS = 120_000;
 
-/** Lines as they come, each with the moment at which it was read. */
+/** Delivers lines as they arrive, each with its arrival time. */
 export class LineReader {
   readonly #name: string;
-  readonly #waiting = new Set<(line: string, atMs: number) => void>();
+  readonly #listeners = new Set<(line: string, atMs: number) => void>();
   #partial = "";
 
   constructor(name: string) {
@@ -46,36 +46,36 @@ export class LineReader {
   follow(stream: ReadableStream<Uint8Array>): void {
     const decoder = new TextDecoder();
     const read = async (): Promise<void> => {
-      for await (const chunk of stream) this.#take(decoder.decode(chunk, { stream: true }));
+      for await (const chunk of stream) this.#push(decoder.decode(chunk, { stream: true }));
     };
-    // A stream that breaks is a line that does not come: whoever waits for it says so.
+    // After a broken stream no line arrives, so next() rejects at its deadline.
     read().catch(() => {});
   }
 
-  /** Hands every line from now on to `take`, until the returned function is called. */
-  listen(take: (line: string, atMs: number) => void): () => void {
-    this.#waiting.add(take);
-    return () => void this.#waiting.delete(take);
+  /** Calls `listener` for every line from now on. Returns the function that unsubscribes. */
+  subscribe(listener: (line: string, atMs: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
-  /** The next line for which `wanted` gives something true, as what it gives and when it came. Rejects if none comes for two minutes. */
-  next<T>(wanted: (line: string) => T | null): Promise<{ value: T; atMs: number }> {
+  /** Resolves to the first non-null result of `match`, with the line's arrival time. Rejects after two minutes. */
+  next<T>(match: (line: string) => T | null): Promise<{ value: T; atMs: number }> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`waited in vain for a line from ${this.#name}`)), DEADLINE_MS);
-      const stop = this.listen((line, atMs) => {
-        const value = wanted(line);
+      const timer = setTimeout(() => reject(new Error(`no matching line from ${this.#name} for 2 min`)), DEADLINE_MS);
+      const unsubscribe = this.subscribe((line, atMs) => {
+        const value = match(line);
         if (value === null) return;
         clearTimeout(timer);
-        stop();
+        unsubscribe();
         resolve({ value, atMs });
       });
     });
   }
 
-  #take(text: string): void {
+  #push(text: string): void {
     const atMs = performance.now();
     const lines = (this.#partial + text).split("\n");
     this.#partial = lines.pop() ?? "";
-    for (const line of lines) for (const take of this.#waiting) take(line, atMs);
+    for (const line of lines) for (const listener of this.#listeners) listener(line, atMs);
   }
 }

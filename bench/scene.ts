@@ -8,17 +8,18 @@ import { processesWith } from "./process-usage.ts";
 import { LineReader, type Program, startProgram } from "./program.ts";
 
 const MARK = "AGENT_RUNNER_BENCH";
-const NOT_AN_ECHO_MS = 200;
-const LEAVE_MS = 60_000;
+/** A runner ignores a second interrupt within 100 ms as an echo of the first. */
+const SECOND_INTERRUPT_MS = 200;
+const SHUTDOWN_MS = 60_000;
 
 export interface RunnerOptions {
   readonly maxConcurrent?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A folder, and the programs that one item of the table starts in it. At its end they are asked to leave, and none is left behind. */
+/** A temporary folder, and the programs that an item starts in it. Disposing shuts the programs down. */
 export class Scene implements AsyncDisposable {
-  /** Those that are not disposed yet: a bench that is interrupted ends them too. */
+  /** The scenes that are not disposed yet. An interrupted bench disposes them. */
   static readonly open = new Set<Scene>();
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), "agent-runner-bench-")));
   readonly env: Readonly<Record<string, string>>;
@@ -51,7 +52,7 @@ export class Scene implements AsyncDisposable {
     return program;
   }
 
-  /** The embedded coordinator alone, listening. Its log is what tells when something has arrived there. */
+  /** Starts the embedded coordinator. Its log lines mark the arrival of requests. */
   async coordinator(stateDir = this.path("coordinator")): Promise<{ url: string; program: Program }> {
     const program = this.start([binaryFile, "coordinator", "--port", "0", "--state-dir", stateDir], {
       wantsLines: true,
@@ -60,7 +61,7 @@ export class Scene implements AsyncDisposable {
     return { url, program };
   }
 
-  /** A runner that has registered and waits for runs. */
+  /** Starts a runner, and resolves when it waits for runs. */
   async runner(url: string, executor: string, { maxConcurrent = 32, env = {} }: RunnerOptions = {}): Promise<Program> {
     const program = this.startRunner(url, executor, { maxConcurrent, env }, true);
     await program.lines.next((line) => (line.includes("Runner started") ? true : null));
@@ -86,14 +87,14 @@ export class Scene implements AsyncDisposable {
     return this.start([binaryFile, ...args], { env, wantsLines });
   }
 
-  /** The server of the limits: it does with a request what cannot be left out. */
+  /** Starts the limit server, which does only the indispensable work for a request. */
   async limitServer(): Promise<{ url: string; program: Program }> {
     const program = this.start([await compiledLimit(), "serve", this.path("limit.sqlite")], { wantsLines: true });
     const { value: url } = await program.lines.next((line) => /^listening (\S+)/.exec(line)?.[1] ?? null);
     return { url, program };
   }
 
-  /** An executor: the lines of a shell script. */
+  /** Creates an executor from the lines of a shell script. Returns its path. */
   executor(name: string, ...lines: readonly string[]): string {
     const folder = this.path(name);
     mkdirSync(folder, { recursive: true });
@@ -103,31 +104,31 @@ export class Scene implements AsyncDisposable {
     return file;
   }
 
-  /** A named pipe: what a shell script writes to it (`echo x >path`) is read here in the same moment. */
-  bell(): { path: string; lines: LineReader } {
-    const path = this.path(`bell.${this.#count++}`);
-    const made = Bun.spawnSync(["mkfifo", path]);
-    if (!made.success) throw new Error(`mkfifo ${path}: ${made.stderr.toString()}`);
+  /** Creates a FIFO, through which a shell script signals at once (`echo x >path`). */
+  fifo(): { path: string; lines: LineReader } {
+    const path = this.path(`fifo.${this.#count++}`);
+    const created = Bun.spawnSync(["mkfifo", path]);
+    if (!created.success) throw new Error(`mkfifo ${path}: ${created.stderr.toString()}`);
     const lines = new LineReader(path);
-    // For writing too: it then never ends, however many have written and gone.
+    // Opened for writing too: otherwise the stream would end with the first writer.
     lines.follow(Bun.file(openSync(path, constants.O_RDWR | constants.O_NONBLOCK)).stream());
     return { path, lines };
   }
 
-  /** Asks a program to leave, and a runner that still has runs to stop them. */
-  async leave(program: Program): Promise<void> {
+  /** Interrupts a program; the second interrupt makes a runner stop its runs. Kills the program after a minute. */
+  async shutDown(program: Program): Promise<void> {
     const exits = (ms: number): Promise<boolean> =>
       Promise.race([program.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
     program.signal("SIGINT");
-    if (await exits(NOT_AN_ECHO_MS)) return;
+    if (await exits(SECOND_INTERRUPT_MS)) return;
     program.signal("SIGINT");
-    if (!(await exits(LEAVE_MS))) program.signal("SIGKILL");
+    if (!(await exits(SHUTDOWN_MS))) program.signal("SIGKILL");
     await program.exited;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!Scene.open.delete(this)) return;
-    for (const program of this.#programs.toReversed()) await this.leave(program);
+    for (const program of this.#programs.toReversed()) await this.shutDown(program);
     if (process.platform === "linux") for (const pid of processesWith(`${MARK}=${this.#mark}`)) kill(pid);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
@@ -137,6 +138,6 @@ function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It has ended meanwhile.
+    // The process has ended.
   }
 }

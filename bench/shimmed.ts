@@ -5,7 +5,7 @@ import type { Scene } from "./scene.ts";
 
 let count = 0;
 
-/** Gives the command that runs `program` under the runner's shim, each time with files of its own. */
+/** Returns a function that creates a command to run `program` under the runner's shim, each time with new files. */
 export function shimmedCommand(scene: Scene, program: string): () => string[] {
   return () => {
     const folder = scene.path(`shim.${count++}`);

@@ -4,7 +4,7 @@ import type { Item } from "./figure.ts";
 import { compiledEmpty, compiledPackages } from "./limits.ts";
 import { single } from "./statistics.ts";
 
-/** How large the program is. */
+/** The size of the binary. */
 export const size: Item = {
   name: "size",
   async measure() {
@@ -16,7 +16,7 @@ export const size: Item = {
     return [
       {
         ...common,
-        what: "the binary without the packages in it",
+        what: "the binary without its packages",
         measured: single(ours - packages),
         limit: single(empty),
         limitIs,
@@ -24,7 +24,7 @@ export const size: Item = {
       },
       {
         ...common,
-        what: "the packages (Agent SDK, MCP, telemetry and others) beside",
+        what: "the packages (Agent SDK, MCP, telemetry and others)",
         measured: single(packages),
         limit: null,
       },

@@ -3,12 +3,12 @@ import type { Item } from "./figure.ts";
 import { compiledEmpty, compiledLimit } from "./limits.ts";
 import type { Program } from "./program.ts";
 import { Scene } from "./scene.ts";
-import { summarise, takeTurns, timed } from "./statistics.ts";
+import { summarise, interleave, timed } from "./statistics.ts";
 import { StubCoordinator } from "./stub-coordinator.ts";
 
 const AIM = { of: "ratio", bound: 1.5 } as const;
 
-/** How long the program takes to say its version, and a runner from the start of its process to its first poll. */
+/** The time to print the version, and the time from a runner's start to its first poll. */
 export const startUp: Item = {
   name: "start-up",
   async measure({ quick }) {
@@ -19,12 +19,12 @@ export const startUp: Item = {
     const [empty, limit] = [await compiledEmpty(), await compiledLimit()];
     const untilPoll = async (start: () => Program): Promise<number> => (await stub.untilPoll(start)).ms;
 
-    const [version = [], nothing = []] = await takeTurns(
+    const [version = [], nothing = []] = await interleave(
       rounds,
       () => untilExit(scene, [binaryFile, "--version"]),
       () => untilExit(scene, [empty]),
     );
-    const [firstPoll = [], firstFetch = []] = await takeTurns(
+    const [firstPoll = [], firstFetch = []] = await interleave(
       rounds,
       () => untilPoll(() => scene.startRunner(stub.url, executor, {})),
       () => untilPoll(() => scene.start([limit, "fetch", `${stub.url}/runner/runs`])),
@@ -36,15 +36,14 @@ export const startUp: Item = {
         what: "--version",
         measured: summarise(version),
         limit: summarise(nothing),
-        limitIs: "an empty compiled Bun program, from the start of its process to its exit",
+        limitIs: "an empty compiled Bun program, from start to exit",
       },
       {
         ...common,
         what: "process to first poll",
         measured: summarise(firstPoll),
         limit: summarise(firstFetch),
-        limitIs:
-          "a compiled Bun program that does nothing but send one request, from the start of its process to the request's arrival",
+        limitIs: "a compiled Bun program that only sends one request, from start to the request's arrival",
       },
     ];
   },

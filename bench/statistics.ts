@@ -1,12 +1,12 @@
-/** What is told of a set of samples. */
+/** A summary of a set of samples. */
 export interface Summary {
   readonly median: number;
-  /** 99 of 100 samples are at least as good. Of fewer than a hundred samples it is the worst one. */
+  /** 99 % of the samples are at least as good. The worst sample if there are fewer than 100. */
   readonly p99: number;
   readonly samples: number;
 }
 
-/** Whether a small or a large value is the good one. */
+/** Whether lower or higher values are better. */
 export type Better = "lower" | "higher";
 
 export function summarise(samples: readonly number[], better: Better = "lower"): Summary {
@@ -14,12 +14,12 @@ export function summarise(samples: readonly number[], better: Better = "lower"):
   return { median: quantile(sorted, 0.5), p99: quantile(sorted, 0.99), samples: sorted.length };
 }
 
-/** A single value that was counted or weighed, not sampled. */
+/** The summary of a single value. */
 export function single(value: number): Summary {
   return { median: value, p99: value, samples: 1 };
 }
 
-/** The sample at that share of the order: no value is made up between two. */
+/** The sample at this share of the sorted samples. Does not interpolate. */
 function quantile(sorted: readonly number[], share: number): number {
   const index = Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1);
   return sorted[Math.max(0, index)] ?? Number.NaN;
@@ -31,26 +31,26 @@ export interface Rounds {
 }
 
 /**
- * Lets every side have its turn, A B C A B C ..., so that what else goes on in the machine meets all of them alike. Gives the samples of
- * each side, those of the warm-up left out.
+ * Measures all sides in turn (A B C A B C ...), so that other load on the machine affects them equally. Resolves to the
+ * samples of each side, without the warm-up.
  */
-export async function takeTurns<T>(
+export async function interleave<T>(
   { warmUp, samples }: Rounds,
   ...sides: readonly (() => Promise<T>)[]
 ): Promise<T[][]> {
-  const taken = sides.map((): T[] => []);
+  const results = sides.map((): T[] => []);
   for (let round = -warmUp; round < samples; round++) {
     for (const [index, side] of sides.entries()) {
       const sample = await side();
-      if (round >= 0) taken[index]?.push(sample);
+      if (round >= 0) results[index]?.push(sample);
     }
   }
-  return taken;
+  return results;
 }
 
-/** Milliseconds that `work` takes. */
+/** The duration of `work` in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
-  const begunMs = performance.now();
+  const startMs = performance.now();
   await work();
-  return performance.now() - begunMs;
+  return performance.now() - startMs;
 }

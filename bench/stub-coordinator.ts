@@ -1,17 +1,17 @@
 import type { Program } from "./program.ts";
 
-/** What was seen of a program until its first poll arrived. */
+/** A program's first poll. */
 export interface FirstPoll<T> {
   readonly ms: number;
-  /** Requests that it sent, that poll included. */
+  /** The number of requests so far, this poll included. */
   readonly requests: number;
-  /** What `look` gave in that moment. */
-  readonly seen: T;
+  /** The result of `inspect` at that moment. */
+  readonly inspected: T;
 }
 
-const LEAVE_MS = 10_000;
+const SHUTDOWN_MS = 10_000;
 
-/** The few answers that a runner without runs needs, with the moment at which its first poll arrives. */
+/** Answers only the requests of a runner without runs, and records when its first poll arrives. */
 export class StubCoordinator implements Disposable {
   readonly #server: Bun.Server<undefined>;
   #onPoll: (() => void) | undefined;
@@ -31,22 +31,22 @@ export class StubCoordinator implements Disposable {
     return `http://127.0.0.1:${this.#server.port}`;
   }
 
-  /** Starts a program, has a look at it when it polls for the first time, and lets it leave. */
+  /** Starts a program, inspects it at its first poll, and shuts it down. */
   async untilPoll(start: () => Program): Promise<FirstPoll<undefined>>;
-  async untilPoll<T>(start: () => Program, look: (program: Program) => T): Promise<FirstPoll<T>>;
-  async untilPoll<T>(start: () => Program, look?: (program: Program) => T): Promise<FirstPoll<T | undefined>> {
+  async untilPoll<T>(start: () => Program, inspect: (program: Program) => T): Promise<FirstPoll<T>>;
+  async untilPoll<T>(start: () => Program, inspect?: (program: Program) => T): Promise<FirstPoll<T | undefined>> {
     const arrival = Promise.withResolvers<FirstPoll<T | undefined>>();
     this.#requests = 0;
-    const begunMs = performance.now();
+    const startMs = performance.now();
     const program = start();
     this.#onPoll = () =>
-      arrival.resolve({ ms: performance.now() - begunMs, requests: this.#requests, seen: look?.(program) });
-    const polled = await arrival.promise;
+      arrival.resolve({ ms: performance.now() - startMs, requests: this.#requests, inspected: inspect?.(program) });
+    const firstPoll = await arrival.promise;
     program.signal("SIGINT");
-    const isGone = await Promise.race([program.exited.then(() => true), Bun.sleep(LEAVE_MS).then(() => false)]);
-    if (!isGone) program.signal("SIGKILL");
+    const hasExited = await Promise.race([program.exited.then(() => true), Bun.sleep(SHUTDOWN_MS).then(() => false)]);
+    if (!hasExited) program.signal("SIGKILL");
     await program.exited;
-    return polled;
+    return firstPoll;
   }
 
   [Symbol.dispose](): void {

@@ -1,9 +1,9 @@
 import { type Aim, type Figure, meetsAim, ratioOf } from "./figure.ts";
 
-const HEADINGS = ["item", "what", "unit", "median", "p99", "limit", "its p99", "ratio", "aim", "met", "n"];
+const HEADINGS = ["item", "what", "unit", "median", "p99", "limit", "limit p99", "ratio", "aim", "met", "n"];
 const LEFT = new Set(["item", "what", "unit", "aim", "met"]);
 
-/** The figures as a table that reads alike in a terminal and in a Markdown document. */
+/** The figures as a Markdown table, padded for the terminal. */
 export function renderTable(figures: readonly Figure[]): string {
   const rows = [HEADINGS, ...figures.map(cellsOf)];
   const widths = HEADINGS.map((_, column) => Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)));
@@ -12,7 +12,7 @@ export function renderTable(figures: readonly Figure[]): string {
   return [lines[0], rule, ...lines.slice(1)].join("\n");
 }
 
-/** What the limits are, a line each. */
+/** A list that explains the limits. */
 export function renderLimits(figures: readonly Figure[]): string {
   const limits = new Map(
     figures.flatMap(({ item, what, limitIs }) =>
@@ -46,7 +46,7 @@ function describeAim({ better, unit }: Figure, { of, bound }: Aim): string {
   return of === "ratio" ? `${of} ${sign} ${bound}` : `${of} ${sign} ${bound} ${unit}`;
 }
 
-/** Three digits that count. */
+/** A number with three significant digits. */
 function number(value: number): string {
   if (!Number.isFinite(value)) return "-";
   const size = Math.abs(value);

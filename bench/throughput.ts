@@ -1,49 +1,50 @@
 import { mkdirSync } from "node:fs";
-import { createRun, inLanes } from "./calls.ts";
+import { createRun, inParallel } from "./calls.ts";
 import type { Effort, Figure, Item } from "./figure.ts";
 import { compiledLimit } from "./limits.ts";
 import { familyCpuSeconds } from "./process-usage.ts";
 import type { Program } from "./program.ts";
 import { Scene } from "./scene.ts";
-import { summarise, takeTurns } from "./statistics.ts";
+import { summarise, interleave } from "./statistics.ts";
 
-/** One batch of runs: how many a second, and what CPU time each took, that of the executors included. */
 interface Batch {
   readonly perSecond: number;
+  /** CPU time per run, executor included. */
   readonly cpuMs: number;
 }
 
-/** How many runs of an executor that does nothing go through, by how many may run at once. */
+/** The throughput of runs with a trivial executor, by concurrency. */
 export const throughput: Item = {
   name: "throughput",
   needsLinux: true,
   async measure(effort) {
     const figures: Figure[] = [];
-    for (const atOnce of effort.quick ? [1, 16] : [1, 16, 64]) figures.push(...(await atConcurrency(atOnce, effort)));
+    for (const concurrency of effort.quick ? [1, 16] : [1, 16, 64])
+      figures.push(...(await atConcurrency(concurrency, effort)));
     return figures;
   },
 };
 
-async function atConcurrency(atOnce: number, { quick }: Effort): Promise<Figure[]> {
+async function atConcurrency(concurrency: number, { quick }: Effort): Promise<Figure[]> {
   await using scene = new Scene();
   const executor = scene.executor("nothing", "exit 0");
   const coordinator = await scene.coordinator();
   const limit = await compiledLimit();
-  // 5,000 runs of each kind, in batches that take turns.
+  // 5,000 runs of each kind, in interleaved batches.
   const runs = quick ? 50 : 500;
-  const [runner = [], shimmed = [], bare = []] = await takeTurns(
+  const [runner = [], shimmed = [], bare = []] = await interleave(
     { warmUp: quick ? 0 : 1, samples: quick ? 2 : 10 },
-    () => throughRunner(scene, coordinator, executor, runs, atOnce),
-    () => inLoop(scene, [limit, "loop", String(runs), String(atOnce), executor, scene.path(`loop.${loops++}`)]),
-    () => inLoop(scene, [limit, "loop", String(runs), String(atOnce), executor]),
+    () => throughRunner(scene, coordinator, executor, runs, concurrency),
+    () => inLoop(scene, [limit, "loop", String(runs), String(concurrency), executor, scene.path(`loop.${loops++}`)]),
+    () => inLoop(scene, [limit, "loop", String(runs), String(concurrency), executor]),
   );
-  return figuresOf(atOnce, runner, shimmed, bare);
+  return figuresOf(concurrency, runner, shimmed, bare);
 }
 
 let loops = 0;
 
 function figuresOf(
-  atOnce: number,
+  concurrency: number,
   runner: readonly Batch[],
   shimmed: readonly Batch[],
   bare: readonly Batch[],
@@ -55,11 +56,11 @@ function figuresOf(
     );
   const cpu = (batches: readonly Batch[]) => summarise(batches.map((batch) => batch.cpuMs));
   const item = "throughput";
-  const loop = `a bare loop that spawns the same executor, ${atOnce} at once`;
+  const loop = `a bare loop that spawns the same executor, ${concurrency} at once`;
   return [
     {
       item,
-      what: `${atOnce} at once`,
+      what: `${concurrency} at once`,
       unit: "runs/s",
       better: "higher",
       measured: rates(runner),
@@ -69,7 +70,7 @@ function figuresOf(
     },
     {
       item,
-      what: `${atOnce} at once, against no shim`,
+      what: `${concurrency} at once, limit without shim`,
       unit: "runs/s",
       better: "higher",
       measured: rates(runner),
@@ -78,33 +79,35 @@ function figuresOf(
     },
     {
       item,
-      what: `${atOnce} at once, CPU time a run`,
+      what: `${concurrency} at once, CPU time per run`,
       unit: "ms",
       better: "lower",
       measured: cpu(runner),
       limit: cpu(shimmed),
-      limitIs: `${loop}, under the runner's shim; both with the executors' own time, the runner's with that of the coordinator`,
+      limitIs:
+        `${loop}, under the runner's shim; both include the executors' own time, ` +
+        "and the runner's includes the coordinator's",
     },
   ];
 }
 
-/** The runs are queued before the runner comes; their time is from the first claim to the last report. */
+/** Queues the runs, then starts the runner. Measures from the first claim to the last report. */
 async function throughRunner(
   scene: Scene,
   { url, program }: { url: string; program: Program },
   executor: string,
   runs: number,
-  atOnce: number,
+  concurrency: number,
 ): Promise<Batch> {
-  await inLanes(runs, 16, () => createRun(url));
+  await inParallel(runs, 16, () => createRun(url));
   const coordinatorBefore = familyCpuSeconds(program.pid);
   const first = program.lines.next((line) => / claimed( |$)/.test(line) || null);
   let left = runs;
   const last = program.lines.next((line) => (line.includes("Run completed") && --left === 0) || null);
-  const runner = scene.startRunner(url, executor, { maxConcurrent: atOnce });
+  const runner = scene.startRunner(url, executor, { maxConcurrent: concurrency });
   const ms = (await last).atMs - (await first).atMs;
   const cpuSeconds = familyCpuSeconds(runner.pid) + familyCpuSeconds(program.pid) - coordinatorBefore;
-  await scene.leave(runner);
+  await scene.shutDown(runner);
   return { perSecond: (runs / ms) * 1000, cpuMs: (cpuSeconds / runs) * 1000 };
 }
 

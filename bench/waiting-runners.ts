@@ -3,16 +3,16 @@ import type { Figure } from "./figure.ts";
 import { memoryOf } from "./process-usage.ts";
 import type { Program } from "./program.ts";
 import type { Scene } from "./scene.ts";
-import { type Rounds, single, summarise, takeTurns } from "./statistics.ts";
+import { type Rounds, single, summarise, interleave } from "./statistics.ts";
 
-/** Not more: a process has at most 256 requests open at once. */
+/** Below Bun's limit of 256 requests in flight per process. */
 const RUNNERS = 200;
 
-/** What runners that wait cost their coordinator: does a run find one as fast among many, and what memory does each take there? */
+/** The cost of waiting runners for their coordinator: dispatch time, and memory per runner. */
 export async function waitingRunnersFigures(scene: Scene, rounds: Rounds): Promise<Figure[]> {
   const many = await WaitingRunners.start(scene, RUNNERS);
   const one = await WaitingRunners.start(scene, 1);
-  const [measured = [], limit = []] = await takeTurns(
+  const [measured = [], limit = []] = await interleave(
     rounds,
     () => many.dispatch(),
     () => one.dispatch(),
@@ -20,12 +20,12 @@ export async function waitingRunnersFigures(scene: Scene, rounds: Rounds): Promi
   const figures: Figure[] = [
     {
       item: "coordinator",
-      what: `a run's way to one of ${RUNNERS} runners that wait`,
+      what: `dispatch to one of ${RUNNERS} waiting runners`,
       unit: "ms",
       better: "lower",
       measured: summarise(measured),
       limit: summarise(limit),
-      limitIs: "the way to the only one that waits, at another coordinator",
+      limitIs: "dispatch to the only waiting runner of another coordinator",
     },
   ];
   if (process.platform !== "linux") return figures;
@@ -34,7 +34,7 @@ export async function waitingRunnersFigures(scene: Scene, rounds: Rounds): Promi
     ...figures,
     {
       item: "coordinator",
-      what: "its memory for each runner that waits",
+      what: "memory of the coordinator per waiting runner",
       unit: "KiB",
       better: "lower",
       measured: single(perRunner),
@@ -49,7 +49,7 @@ interface Claimed {
   readonly atMs: number;
 }
 
-/** A coordinator, and runners of which each has a poll open, as far as the coordinator can see. */
+/** A coordinator with runners that each have a poll open. The runners have no process of their own. */
 class WaitingRunners {
   readonly #url: string;
   readonly #program: Program;
@@ -69,15 +69,15 @@ class WaitingRunners {
     return runners;
   }
 
-  /** Milliseconds from the sending of `POST /runs` until one of the polls is answered with it. */
+  /** Milliseconds from sending `POST /runs` until a poll returns the run. */
   async dispatch(): Promise<number> {
     const claimed = new Promise<Claimed>((resolve) => (this.#onClaimed = resolve));
-    const begunMs = performance.now();
+    const startMs = performance.now();
     await createRun(this.#url);
     const { runId, runnerId, atMs } = await claimed;
     await postJson(`${this.#url}/runner/runs/${runId}/completed`, { runner_id: runnerId, status: "success" });
     this.#poll(runnerId);
-    return atMs - begunMs;
+    return atMs - startMs;
   }
 
   grownKiB(): number {
@@ -87,12 +87,12 @@ class WaitingRunners {
   #poll(runnerId: string): void {
     const poll = async (): Promise<void> => {
       const response = await fetch(`${this.#url}/runner/runs?runner_id=${runnerId}`, { keepalive: false });
-      // Nothing came for as long as a poll is held open.
+      // The poll timed out without a run.
       if (response.status === 204) return poll();
       const { run } = (await response.json()) as { run: { run_id: string } };
       this.#onClaimed?.({ runId: run.run_id, runnerId, atMs: performance.now() });
     };
-    // At the end the coordinator goes away.
+    // Fails when the coordinator shuts down at the end.
     poll().catch(() => {});
   }
 }

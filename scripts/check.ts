@@ -1,5 +1,5 @@
-// The whole gate: `bun run check`, `npm test`. Every step runs, whatever became of the ones before it, except those that need
-// a binary that could not be built. The last line of stdout is `N passed, N failed`; exit code 1 if any failed.
+// The whole gate: `bun run check`, `npm test`. Runs all steps, also after a failure, but none that needs a binary
+// without a build. The last line of stdout is `N passed, N failed`. The exit code is 1 if any failed.
 import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -44,7 +44,7 @@ async function gate(): Promise<boolean> {
     env,
     deadlineMs: 5 * minutes,
   });
-  // 380 MB that no user of the product needs: fetched once, for the tests that drive it.
+  // A download of 380 MB, once, that only the tests need.
   await run({
     name: "Claude Code for the tests",
     command: [bun, "run", "scripts/claude-code.ts"],
@@ -71,28 +71,34 @@ async function gate(): Promise<boolean> {
     if (built) {
       await run(step);
     } else {
-      console.log(`\n== ${step.name}\n   not run: there is no binary`);
+      console.log(`\n== ${step.name}\n   not run without a binary`);
       total.failed += 1;
     }
   }
-  console.log(`\nthe gate took ${((performance.now() - begun) / 1000).toFixed(1)} s`);
+  console.log(`\nThe gate took ${((performance.now() - begun) / 1000).toFixed(1)} s`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed === 0;
 }
 
-/** The scripts of package.json, so that each command stands in one place. */
+/** Steps that run a script of package.json, so that each command stands in one place. */
 function staticSteps(env: Record<string, string>): Step[] {
-  const script = (name: string, what: string): Step => ({
-    name: what,
-    command: [bun, "run", name],
+  const script = (script: string, name: string): Step => ({
+    name,
+    command: [bun, "run", script],
     cwd: root,
     env,
     deadlineMs: 5 * minutes,
   });
-  return [script("types", "types"), script("lint", "lint"), script("unused", "unused exports, files and dependencies")];
+  return [
+    script("types", "types"),
+    script("lint", "lint"),
+    script("format:check", "format"),
+    script("spelling", "spelling"),
+    script("unused", "unused exports, files and dependencies"),
+  ];
 }
 
-/** The binary copied alone into an empty folder, with no Bun and no node_modules in reach. */
+/** Steps that run the binary alone in an empty folder, without Bun and node_modules in reach. */
 function smokeSteps(testEnv: Record<string, string>): Step[] {
   const folder = join(scratch, "alone");
   const program = join(folder, basename(binaryFile));

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { checkParts, checkSources, type Sources } from "./architecture/check-sources.ts";
 import { readLayers } from "./architecture/layers.ts";
 import { OWNED } from "./architecture/owners.ts";
@@ -28,6 +28,16 @@ test("the layer list of ARCHITECTURE.md names exactly the parts of src", () => {
   expect(checkParts(parts, layers)).toEqual([]);
 });
 
+test("ARCHITECTURE.md names only files and folders that are there", () => {
+  const text = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
+  const paths = [...text.matchAll(/`((?:src|tests|executors|docs)\/[\w./-]+)`/g)].map(([, path = ""]) => path);
+  expect(paths.length).toBeGreaterThan(30);
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  const files = [...text.matchAll(/`([\w-]+\.(?:ts|html))`/g)].map(([, name = ""]) => name);
+  const known = new Set([...new Bun.Glob("src/**/*").scanSync({ cwd: root })].map((file) => basename(file)));
+  expect(files.filter((name) => !known.has(name))).toEqual([]);
+});
+
 const LIST = [
   "1. `src/main.ts`: the top",
   "2. `src/commands/`: wiring",
@@ -36,6 +46,8 @@ const LIST = [
   "5. `src/log.ts`: small",
   "",
   "`executors/<name>/` import `src/process/` and the last line only.",
+  "",
+  "- `src/runner/`: `*` > `upper/` > `left/` | `right/`",
 ].join("\n");
 const made = readLayers(LIST);
 const faults = (sources: Sources): string[] => checkSources(sources, made, OWNED);
@@ -70,6 +82,10 @@ test.each([
     { "src/runner/a.ts": 'import { x } from "../coordinator/b.ts";' },
     "peers do not import each other",
   ],
+  ["up between rooms", { "src/runner/left/a.ts": 'import { x } from "../upper/b.ts";' }, "rooms below"],
+  ["up to the files beside the rooms", { "src/runner/left/a.ts": 'import { x } from "../b.ts";' }, "rooms below"],
+  ["between rooms of a level", { "src/runner/left/a.ts": 'import { x } from "../right/b.ts";' }, "of one level"],
+  ["from a room that is not listed", { "src/runner/new/a.ts": 'import { x } from "../left/b.ts";' }, "not in the list"],
   ["out of src", { "src/runner/a.ts": 'import { x } from "../../tests/b.ts";' }, "in no layer"],
   ["an executor from low down", { "src/runner/a.ts": 'import x from "../../executors/a/b.ts";' }, "know our executors"],
   [
@@ -104,7 +120,7 @@ test.each([
   expect(found[0]).toStartWith(`src/async/a.ts uses ${what}, which belongs to `);
 });
 
-test("checkSources allows imports that point down, the owner's use of an API, and mere look-alikes", () => {
+test("checkSources allows imports that point down, the owner's use of an API, and mere similar names", () => {
   const allowed = {
     "src/main.ts": 'import { run } from "./commands/run.ts";\nprocess.exit(0);',
     "src/commands/run.ts": 'const a = await import("../../executors/a/b.ts");\nimport { defineCommand } from "citty";',
@@ -117,6 +133,7 @@ test("checkSources allows imports that point down, the owner's use of an API, an
       "const program = `delete process.env.X; // the code of another program`;",
     ].join("\n"),
     "src/process/a.ts": "Bun.spawn(command);",
+    "src/runner/upper/a.ts": 'import { x } from "../left/b.ts";',
     "executors/a/b.ts":
       'import { c } from "./c.ts";\nimport { log } from "../../src/log.ts";\nconst home = process.env.HOME;',
   };

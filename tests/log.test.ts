@@ -57,13 +57,13 @@ test("createLog: a line carries the ids and values that its message does not nam
   ]);
 });
 
-test("createLog: every repetition is a line of its own", () => {
+test("createLog: repeated messages are lines of their own", () => {
   const { log, lines } = recorded();
   for (let i = 0; i < 20; i++) log.info("again");
   expect(lines).toHaveLength(20);
 });
 
-test("createLog: what others wrote can neither forge a line nor steer a terminal", () => {
+test("createLog: text from outside can neither forge a line nor control a terminal", () => {
   const { log, lines } = recorded();
   log.info("one\n2025-01-15 10:00:00 [INFO] poller: forged\r\nthree\x1b[31mred\x07\ttab\n");
   expect(endsOf(lines)).toEqual([
@@ -71,7 +71,7 @@ test("createLog: what others wrote can neither forge a line nor steer a terminal
   ]);
 });
 
-test("createLog: JSON has one object a line, ids and values as fields", () => {
+test("createLog: JSON has one object per line, with ids and values as fields", () => {
   setSystemTime(new Date("2025-01-15T10:00:05.123Z"));
   const { log, lines } = recorded({ format: "json" });
   log.scope("supervisor").warn("two\nlines", { run: "run_1", session: "ses_1", pid: 5 });

@@ -1,35 +1,36 @@
-import { OPERATIONS, type Rates, Side } from "../coordinator.ts";
+import { FilledCoordinator, OPERATIONS, type Rates } from "../coordinator.ts";
 import type { Effort, Figure } from "../figure.ts";
 import { fileCallsOf } from "../process-usage.ts";
 import { Scene } from "../scene.ts";
-import { summarise, takeTurns } from "../statistics.ts";
-import { part } from "./part.ts";
+import { summarise, interleave } from "../statistics.ts";
+import { explainFigure } from "./explain-figure.ts";
 
-/** How often the coordinator reads from and writes to its database for one call, by what is behind it. */
+/** The coordinator's reads and writes of its database per call, with and without stored runs. */
 export async function coordinatorFigures({ quick }: Effort): Promise<Figure[]> {
   await using scene = new Scene();
-  const behind = quick ? 10_000 : 100_000;
-  const [full, empty] = [await Side.start(scene, behind), await Side.start(scene, 0)];
+  const storedRuns = quick ? 10_000 : 100_000;
+  const full = await FilledCoordinator.start(scene, storedRuns);
+  const empty = await FilledCoordinator.start(scene, 0);
   const block = quick ? 50 : 200;
   const calls =
-    ({ pid }: Side) =>
+    ({ pid }: FilledCoordinator) =>
     async (count: number, work: () => Promise<unknown>): Promise<number> => {
       const before = fileCallsOf(pid);
       await work();
       return (fileCallsOf(pid) - before) / count;
     };
-  const [ofFull = [], ofEmpty = []] = await takeTurns<Rates>(
+  const [ofFull = [], ofEmpty = []] = await interleave<Rates>(
     { warmUp: 1, samples: quick ? 3 : 10 },
     () => full.measure(block, calls(full)),
     () => empty.measure(block, calls(empty)),
   );
   return OPERATIONS.map((operation) =>
-    part(
-      `coordinator: reads and writes for one of the ${operation}, ${behind.toLocaleString("en")} runs behind`,
+    explainFigure(
+      `coordinator: reads and writes per call, ${operation} with ${storedRuns.toLocaleString("en")} stored runs`,
       "",
       summarise(ofFull.map((round) => round[operation])),
       summarise(ofEmpty.map((round) => round[operation])),
-      "a coordinator without runs behind it",
+      "a coordinator without stored runs",
     ),
   );
 }

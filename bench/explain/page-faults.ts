@@ -1,15 +1,15 @@
 import { binaryFile } from "../../build.ts";
 import type { Effort, Figure } from "../figure.ts";
 import { compiledEmpty, compiledLimit, compiledLoaded } from "../limits.ts";
-import { pageFaultsOf, pageFaultsOfEnded } from "../process-usage.ts";
+import { pageFaultsOf, pageFaultsOfChildren } from "../process-usage.ts";
 import { Scene } from "../scene.ts";
-import { type Rounds, type Summary, summarise, takeTurns, timed } from "../statistics.ts";
+import { type Rounds, type Summary, summarise, interleave, timed } from "../statistics.ts";
 import { StubCoordinator } from "../stub-coordinator.ts";
-import { part } from "./part.ts";
+import { explainFigure } from "./explain-figure.ts";
 
 const PAGE = 4096;
 
-/** A start is made of little but memory that is touched for the first time: what that costs, and how much of it each step takes. */
+/** Page faults dominate a start: the cost of one, and the number in each step. */
 export async function pageFaultFigures({ quick }: Effort): Promise<Figure[]> {
   await using scene = new Scene();
   using stub = new StubCoordinator();
@@ -22,7 +22,7 @@ export async function pageFaultFigures({ quick }: Effort): Promise<Figure[]> {
       () => scene.start(command),
       ({ pid }) => pageFaultsOf(pid),
     );
-  const [bare = [], system = [], modules = [], runner = []] = await takeTurns(
+  const [bare = [], system = [], modules = [], runner = []] = await interleave(
     rounds,
     until([limit, "fetch", poll]),
     until([loaded, "system", poll]),
@@ -34,23 +34,23 @@ export async function pageFaultFigures({ quick }: Effort): Promise<Figure[]> {
       ),
   );
   const [ofBare, ofSystem, ofModules, ofRunner] = [bare, system, modules, runner].map((polls) =>
-    summarise(polls.map(({ seen }) => seen)),
+    summarise(polls.map(({ inspected }) => inspected)),
   ) as [Summary, Summary, Summary, Summary];
   const requests = summarise(runner.map((one) => one.requests));
-  const before = "the line before";
+  const before = "the row above";
   return [
-    part("a page of memory that is touched for the first time", "us", await pageFault()),
+    explainFigure("start-up: one page fault", "us", await pageFault()),
     ...(await ofVersion(scene, rounds)),
-    part("start-up: page faults of a program that sends one request", "", ofBare),
-    part("start-up: the same, with what the runner uses of node's modules loaded", "", ofSystem, ofBare, before),
-    part("start-up: the same, with the runner's own modules loaded, too", "", ofModules, ofSystem, before),
-    part("start-up: page faults of the runner until its first poll", "", ofRunner, ofModules, before),
-    part(
+    explainFigure("start-up: page faults of a program that sends one request", "", ofBare),
+    explainFigure("start-up: the same, with the runner's system modules loaded", "", ofSystem, ofBare, before),
+    explainFigure("start-up: the same, with the runner's own modules loaded too", "", ofModules, ofSystem, before),
+    explainFigure("start-up: page faults of the runner until its first poll", "", ofRunner, ofModules, before),
+    explainFigure(
       "start-up: requests of the runner until its first poll",
       "",
       requests,
       summarise(bare.map((one) => one.requests)),
-      "the program that sends one",
+      "the program that sends one request",
     ),
   ];
 }
@@ -58,17 +58,17 @@ export async function pageFaultFigures({ quick }: Effort): Promise<Figure[]> {
 async function ofVersion(scene: Scene, rounds: Rounds): Promise<Figure[]> {
   const empty = await compiledEmpty();
   const faultsOf = async (...command: string[]): Promise<number> => {
-    const before = pageFaultsOfEnded(process.pid);
+    const before = pageFaultsOfChildren(process.pid);
     Bun.spawnSync(command, { env: { ...scene.env } });
-    return pageFaultsOfEnded(process.pid) - before;
+    return pageFaultsOfChildren(process.pid) - before;
   };
-  const [version = [], nothing = []] = await takeTurns(
+  const [version = [], nothing = []] = await interleave(
     rounds,
     () => faultsOf(binaryFile, "--version"),
     () => faultsOf(empty),
   );
   return [
-    part(
+    explainFigure(
       "start-up: page faults of --version",
       "",
       summarise(version),

@@ -6,10 +6,10 @@ import type { Effort, Figure } from "../figure.ts";
 import type { Program } from "../program.ts";
 import { Scene } from "../scene.ts";
 import { shimmedCommand } from "../shimmed.ts";
-import { summarise, takeTurns, timed } from "../statistics.ts";
-import { part } from "./part.ts";
+import { summarise, interleave, timed } from "../statistics.ts";
+import { explainFigure } from "./explain-figure.ts";
 
-/** What a dispatch and a completion are made of: what they cannot do without, step by step, and what the coordinator takes of each. */
+/** Breaks dispatch and completion down: their indispensable steps, and the coordinator's share of each. */
 export async function runFigures({ quick }: Effort): Promise<Figure[]> {
   await using scene = new Scene();
   const samples = quick ? 20 : 200;
@@ -22,96 +22,96 @@ export async function runFigures({ quick }: Effort): Promise<Figure[]> {
   ];
 }
 
-/** From a run's creation to its executor's first instruction, a step more in each line. */
+/** From a run's creation to its executor's first instruction. Each row adds a step. */
 async function spawnSteps(scene: Scene, serverUrl: string, samples: number): Promise<Figure[]> {
-  const bell = scene.bell();
-  const executor = scene.executor("rings", `echo begun >${bell.path}`);
-  const limits: SpawnLimits = { scene, bell, serverUrl };
+  const fifo = scene.fifo();
+  const executor = scene.executor("signals", `echo started >${fifo.path}`);
+  const limits: SpawnLimits = { scene, fifo, serverUrl };
   const shim = shimmedCommand(scene, executor);
-  const [bare = [], shell = [], shimmed = [], trips = [], dispatched = []] = await takeTurns(
+  const [bare = [], shell = [], shimmed = [], trips = [], dispatched = []] = await interleave(
     { warmUp: 5, samples },
     () => untilFirstInstruction(limits, [executor]),
     () => untilFirstInstruction(limits, ["/bin/sh", "-c", 'exec "$0"', executor]),
     () => untilFirstInstruction(limits, shim()),
     () => untilFirstInstruction(limits, shim(), 3),
-    await dispatchedBy(scene, bell, executor),
+    await dispatchedBy(scene, fifo, executor),
   );
-  const before = "the line before";
+  const before = "the row above";
   return [
-    part("dispatch: one round trip and a spawn", "ms", summarise(bare)),
-    part(
+    explainFigure("dispatch: one round trip and a spawn", "ms", summarise(bare)),
+    explainFigure(
       "dispatch: the spawn through a shell that execs the executor",
       "ms",
       summarise(shell),
       summarise(bare),
       before,
     ),
-    part(
-      "dispatch: the spawn under the shim, which forks and stays",
+    explainFigure(
+      "dispatch: the spawn under the shim, which forks and remains",
       "ms",
       summarise(shimmed),
       summarise(shell),
       before,
     ),
-    part(
-      "dispatch: the same and two more round trips (claim, started)",
+    explainFigure(
+      "dispatch: the same with two more round trips (claim, started)",
       "ms",
       summarise(trips),
       summarise(shimmed),
       before,
     ),
-    part("dispatch: the dispatch itself, in the same turns", "ms", summarise(dispatched), summarise(trips), before),
+    explainFigure("dispatch: the whole dispatch, interleaved", "ms", summarise(dispatched), summarise(trips), before),
   ];
 }
 
-/** From the executor's last instruction until its end is seen. */
+/** From the executor's last instruction until its exit is seen. */
 async function exitSteps(scene: Scene, samples: number): Promise<Figure[]> {
-  const bell = scene.bell();
-  const executor = scene.executor("exits", `echo end >${bell.path}`, "exit 1");
+  const fifo = scene.fifo();
+  const executor = scene.executor("exits", `echo end >${fifo.path}`, "exit 1");
   const shim = shimmedCommand(scene, executor);
   const untilExit = async (command: string[]): Promise<number> => {
-    const last = bell.lines.next(() => true);
+    const last = fifo.lines.next(() => true);
     await Bun.spawn(command, { env: { ...scene.env }, stdin: "ignore", stdout: "ignore", stderr: "ignore" }).exited;
-    const seenMs = performance.now();
-    return seenMs - (await last).atMs;
+    const exitedMs = performance.now();
+    return exitedMs - (await last).atMs;
   };
   const coordinator = await scene.coordinator(scene.path("completing"));
   const runner = await scene.runner(coordinator.url, executor);
-  const [bare = [], shimmed = [], completed = []] = await takeTurns(
+  const [bare = [], shimmed = [], completed = []] = await interleave(
     { warmUp: 5, samples },
     () => untilExit([executor]),
     () => untilExit(shim()),
-    () => completedBy(coordinator, bell.lines, "Run failed"),
+    () => completedBy(coordinator, fifo.lines, "Run failed"),
   );
-  await scene.leave(runner);
+  await scene.shutDown(runner);
   return [
-    part("completion: the executor's last instruction to its exit, seen by waitpid", "ms", summarise(bare)),
-    part(
-      "completion: the same under the shim, which writes the status and ends",
+    explainFigure("completion: the executor's last instruction to its exit, seen by waitpid", "ms", summarise(bare)),
+    explainFigure(
+      "completion: the same under the shim, which writes the exit status",
       "ms",
       summarise(shimmed),
       summarise(bare),
-      "the line before",
+      "the row above",
     ),
-    part(
-      "completion: the completion itself, in the same turns",
+    explainFigure(
+      "completion: the whole completion, interleaved",
       "ms",
       summarise(completed),
       summarise(shimmed),
-      "the line before",
+      "the row above",
     ),
   ];
 }
 
-/** What the coordinator takes for the three calls of a run's life, the bench in the place of the runner. */
+/** The coordinator's time for the three calls of a run's life. The bench acts as the runner. */
 async function callSteps(
   scene: Scene,
   server: { readonly url: string; readonly program: Program },
   samples: number,
 ): Promise<Figure[]> {
-  const runner = await PlayedRunner.start(scene);
+  const runner = await FakeRunner.start(scene);
   const life: { readonly claimMs: number; readonly startedMs: number; readonly failedMs: number }[] = [];
-  const [, trips = [], arrivals = []] = await takeTurns<number>(
+  const [, trips = [], arrivals = []] = await interleave<number>(
     { warmUp: 0, samples: samples + 20 },
     async () => life.push(await runner.life()),
     () => timed(() => postJson(`${server.url}/echo`, START_RUN)),
@@ -122,45 +122,45 @@ async function callSteps(
       return (await arrived).atMs - sentMs;
     },
   );
-  // The first are the warm-up.
+  // The first 20 are the warm-up.
   const of = (values: readonly number[]) => summarise(values.slice(20));
-  const trip = "a POST to a bare server on loopback and its answer";
+  const trip = "a POST round trip to a bare server on loopback";
   return [
-    part(
-      "dispatch: POST /runs until the poll that waits has the run",
+    explainFigure(
+      "dispatch: POST /runs until the open poll has the run",
       "ms",
       of(life.map(({ claimMs }) => claimMs)),
       of(trips),
       trip,
     ),
-    part(
-      "dispatch: the report started and its answer",
+    explainFigure(
+      "dispatch: round trip of the report started",
       "ms",
       of(life.map(({ startedMs }) => startedMs)),
       of(trips),
       trip,
     ),
-    part(
-      "completion: the report failed until the coordinator has it",
+    explainFigure(
+      "completion: sending the report failed until its arrival",
       "ms",
       of(life.map(({ failedMs }) => failedMs)),
       of(arrivals),
-      "a POST to a bare server on loopback until it has it",
+      "a POST to a bare server on loopback until its arrival",
     ),
   ];
 }
 
-/** Does what a runner does, and nothing beside. */
-class PlayedRunner {
+/** Sends the requests of a runner, and does nothing else. */
+class FakeRunner {
   private constructor(
     readonly url: string,
     readonly coordinator: Program,
     readonly runnerId: string,
   ) {}
 
-  static async start(scene: Scene): Promise<PlayedRunner> {
+  static async start(scene: Scene): Promise<FakeRunner> {
     const { url, program } = await scene.coordinator(scene.path("played"));
-    return new PlayedRunner(url, program, await registerRunner(url));
+    return new FakeRunner(url, program, await registerRunner(url));
   }
 
   async life(): Promise<{ claimMs: number; startedMs: number; failedMs: number }> {
@@ -169,7 +169,7 @@ class PlayedRunner {
       const { run } = (await answer.json()) as { run: { run_id: string } };
       return { runId: run.run_id, atMs: performance.now() };
     });
-    // It has arrived there before this is answered.
+    // The poll has arrived at the coordinator before this request returns.
     await Bun.sleep(2);
     await fetch(`${this.url}/health`);
     const createdMs = performance.now();
@@ -183,19 +183,19 @@ class PlayedRunner {
   }
 }
 
-/** One of the five records of a run in the runner's journal, each a transaction of its own. */
+/** The time of one journal record. A run writes five, each in its own transaction. */
 function recordFigure(scene: Scene, samples: number): Figure {
   const db = new Database(scene.path("journal.sqlite"), { create: true });
   for (const pragma of ["journal_mode = WAL", "synchronous = NORMAL"]) db.run(`PRAGMA ${pragma}`);
   db.run("CREATE TABLE runs (run_id TEXT PRIMARY KEY, outcome TEXT) STRICT");
   db.run("INSERT INTO runs VALUES ('run_1', NULL)");
   const update = db.query("UPDATE runs SET outcome = ? WHERE run_id = 'run_1'");
-  const taken: number[] = [];
+  const times: number[] = [];
   for (let round = 0; round < samples; round++) {
-    const begunMs = performance.now();
+    const startMs = performance.now();
     update.run(`{"kind":"failed","round":${round}}`);
-    taken.push(performance.now() - begunMs);
+    times.push(performance.now() - startMs);
   }
   db.close();
-  return part("dispatch, completion: one record in a database as the journal is", "ms", summarise(taken));
+  return explainFigure("dispatch, completion: one record in a database like the journal", "ms", summarise(times));
 }

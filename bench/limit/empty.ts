@@ -1,2 +1,2 @@
-// What every compiled Bun program costs before it does anything.
+// The cost of every compiled Bun program before it does anything.
 void 0;

@@ -1,4 +1,4 @@
-// `limit WHAT ...`: the least that the machine can do for a piece of work, as a compiled Bun program of its own.
+// `limit WHAT ...`: the minimum for a piece of work, as a separate compiled Bun program.
 import { argv } from "node:process";
 import { serve } from "./serve.ts";
 import { spawnLoop, spawnSleepers } from "./spawn-loop.ts";
@@ -6,7 +6,7 @@ import { spawnLoop, spawnSleepers } from "./spawn-loop.ts";
 const [what = "", ...rest] = argv.slice(2);
 switch (what) {
   case "fetch":
-    // One request that is not answered, as a runner that waits has one.
+    // One pending request, like the poll of an idle runner.
     await fetch(rest[0] ?? "");
     break;
   case "serve":
@@ -19,5 +19,5 @@ switch (what) {
     await spawnSleepers(Number(rest[0]), rest.slice(1));
     break;
   default:
-    throw new Error(`no limit ${what}`);
+    throw new Error(`unknown limit ${what}`);
 }

@@ -1,4 +1,4 @@
-// What the modules of the runner import that is not in the binary as JavaScript of ours.
+// The Node and Bun modules that the runner's own modules import.
 import { dlopen } from "bun:ffi";
 import { Database } from "bun:sqlite";
 import { readFileSync } from "node:fs";

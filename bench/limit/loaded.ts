@@ -1,4 +1,5 @@
-// `loaded WHAT URL`: what a runner loads before it does anything (`system`: of node's and Bun's modules; `runner`: its own too), then one request.
+// `loaded WHAT URL`: loads the runner's modules, then sends one request.
+// WHAT is `system` (only Node's and Bun's modules) or `runner` (the runner's own modules too).
 import { argv } from "node:process";
 
 const [what = "", url = ""] = argv.slice(2);

@@ -1,4 +1,4 @@
-// What the packages of others in our binary take of it: of each what we use.
+// The third-party packages in the binary, reduced to the exports that agent-runner uses.
 import { query } from "@anthropic-ai/claude-agent-sdk";
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import { trace } from "@opentelemetry/api";

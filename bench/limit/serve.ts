@@ -1,12 +1,12 @@
 import { Database } from "bun:sqlite";
 
 /**
- * Answers on a free port of loopback and prints its URL:
- * - `POST /echo`: reads the body as JSON, says so on stdout, answers
- * - `POST /insert`: the same, and one row in one transaction of SQLite, with the settings that our databases have
- * - `GET /stream` and `POST /fan-out`: what is posted goes to every stream that is open
- * - `GET /pending`: no answer
- * - anything else: 401, as the gateway answers to a token that it does not know
+ * Listens on a free loopback port and prints the URL:
+ * - `POST /echo`: parses the body as JSON, prints "arrived", and answers
+ * - `POST /insert`: parses the body, and inserts one row in one SQLite transaction, with our databases' settings
+ * - `GET /stream` and `POST /fan-out`: sends the posted body to every open stream
+ * - `GET /pending`: never answers
+ * - anything else: 401, like the gateway's answer to an unknown token
  */
 export function serve(databasePath: string): void {
   const db = new Database(databasePath, { create: true });

@@ -3,11 +3,16 @@ import { join } from "node:path";
 import { NO_STATUS, underShim } from "../../src/process/shim.ts";
 
 /**
- * Runs `program` so many times, `atOnce` at a time, and prints how many milliseconds that took, and stays: no coordinator, no journal, no output
- * files. With a `shimFolder` each is under the shim that the runner puts its executors under.
+ * Runs `program` `count` times, `concurrency` at a time, without a coordinator, a journal or output files. Prints the
+ * milliseconds, and keeps running. With a `shimFolder` each process runs under the runner's shim.
  */
-export async function spawnLoop(count: number, atOnce: number, program: string, shimFolder: string): Promise<void> {
-  const begunMs = performance.now();
+export async function spawnLoop(
+  count: number,
+  concurrency: number,
+  program: string,
+  shimFolder: string,
+): Promise<void> {
+  const startMs = performance.now();
   let started = 0;
   const lane = async (): Promise<void> => {
     while (started < count) {
@@ -15,18 +20,18 @@ export async function spawnLoop(count: number, atOnce: number, program: string, 
       await spawn(shimFolder === "" ? [program] : shimmed(program, folder)).exited;
     }
   };
-  await Promise.all(Array.from({ length: atOnce }, lane));
-  process.stdout.write(`took ${performance.now() - begunMs}\n`);
-  // Stays, so that its CPU time can be read.
+  await Promise.all(Array.from({ length: concurrency }, lane));
+  process.stdout.write(`took ${performance.now() - startMs}\n`);
+  // Keeps the process alive, so that its CPU time can be read.
   setInterval(() => {}, 60_000);
 }
 
-/** When told to (SIGUSR1), starts `command` so many times, says so, and stays until it is ended. */
+/** On SIGUSR1, starts `command` `count` times and prints "started". Runs until a child exits. */
 export async function spawnSleepers(count: number, command: readonly string[]): Promise<void> {
-  const told = new Promise<void>((resolve) => process.once("SIGUSR1", () => resolve()));
+  const signalled = new Promise<void>((resolve) => process.once("SIGUSR1", () => resolve()));
   setInterval(() => {}, 60_000);
   process.stdout.write("ready\n");
-  await told;
+  await signalled;
   const children = Array.from({ length: count }, () => spawn(command));
   process.stdout.write("started\n");
   await Promise.race(children.map((child) => child.exited));

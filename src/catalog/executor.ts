@@ -14,8 +14,8 @@ export interface Executor {
 export type ExecutorOrigin = "built-in" | "folder" | "path";
 
 /**
- * Whether an executor could be started now; if not, what is wrong and what to do about it. `note` says with what, where
- * that matters.
+ * Whether an executor could be started now. `note` names its program, such as the Claude Code. `reason` and `hint` are
+ * parts of a sentence: no capital, no full stop.
  */
 export type Readiness =
   | { readonly ok: true; readonly note?: string }

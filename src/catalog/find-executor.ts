@@ -23,9 +23,8 @@ export function findExecutorByName(name: string, options: CatalogOptions): Execu
 }
 
 /**
- * The executor at a path, absolute or from `binaryFolder`; its name is that of its folder. Where nothing is there, the
- * path that a built-in one has in the source tree means the built-in one. Throws UserError when there is nothing at
- * all.
+ * Finds an executor by its path, absolute or from `binaryFolder`, and names it after its folder. A path of a built-in
+ * executor in the source tree means the built-in one if there is no file. Otherwise throws UserError.
  */
 export function findExecutorByPath(path: string, options: CatalogOptions): Executor {
   const file = isAbsolute(path) ? path : join(options.binaryFolder, path);

@@ -14,9 +14,7 @@ export interface ListedExecutor {
   readonly shadowedBy: string | null;
 }
 
-/**
- * All executors that can be asked for by name, by name; of one name, the one that is taken comes first. Writes nothing.
- */
+/** All executors, sorted by name; the winner of a name comes first. Writes no file. */
 export function listExecutors(options: CatalogOptions): ListedExecutor[] {
   const winners = new Map<string, string>();
   const listed: ListedExecutor[] = [];

@@ -22,10 +22,10 @@ function checkFile(path: string, options: CatalogOptions): Readiness {
   if (runsOnOwnBun(path, options)) return { ok: true };
   if (isWindows(options)) {
     if (file.kind === "program") return { ok: true };
-    return notReady(`${path} is a script, which Windows cannot start`, "use a .ts, .js or .mjs file, or an .exe");
+    return notReady(`${path} is a script, which Windows cannot start`, "use a .ts, .js, .mjs or .exe file");
   }
   if (!file.runnable) return notReady(`${path} has no run bit`, `chmod +x ${path}`);
-  if (file.kind === "text") return notReady(`${path} has no #! line`, "begin it with a line such as #!/bin/sh");
+  if (file.kind === "text") return notReady(`${path} has no #! line`, "start it with a line such as #!/bin/sh");
   if (file.kind === "script" && !hasInterpreter(file.interpreter, options.env["PATH"] ?? ""))
     return noInterpreter(path, file.interpreter);
   return { ok: true };

@@ -14,10 +14,7 @@ const EXECUTOR_FILE = /^ao-.*-exec/;
 /** Files of editors and documentation beside an executor. */
 const OTHER_FILE = /(?:~|\.swp|\.json|\.md)$/i;
 
-/**
- * All `<folder>/<name>/ao-*-exec*`, by name. A folder that is not there holds none; one that cannot be read is a
- * UserError.
- */
+/** All `<folder>/<name>/ao-*-exec*`, sorted by name. None for a missing folder; UserError for an unreadable one. */
 export function scanFolder(folder: string): FoundFolder[] {
   const found: FoundFolder[] = [];
   for (const { name } of readFolder(folder)) {

@@ -10,7 +10,8 @@ export const rootCommand: Command = {
   notes: [
     "Settings come from options, environment variables and the settings file, in this order.",
     TIME_NOTE,
-    "Ctrl+C drains: the runner takes no more runs and waits for its own. A second one stops them, a third exits at once.",
+    "Ctrl+C drains: the runner takes no more runs and waits for its own.",
+    "A second Ctrl+C stops the runs, a third exits at once.",
     "--mcp-port is for agents outside a run. They need the token in AGENT_RUNNER_MCP_TOKEN or in the state folder.",
   ],
   examples: [

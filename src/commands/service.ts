@@ -162,10 +162,7 @@ function write({ path, content, mode }: ServicePlan["files"][number]): void {
   }
 }
 
-/**
- * Performs the steps in order. Throws a UserError with the tool's output at the first failure, unless the step may
- * fail.
- */
+/** Performs the steps in order. A step that must not fail throws a UserError with the tool's output. */
 async function perform(steps: readonly Step[], context: CommandContext): Promise<void> {
   for (const { command, mayFail } of steps) {
     const end = await runTool(command, { show: false });

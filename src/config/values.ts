@@ -72,7 +72,7 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER) {
   );
 }
 
-/** Seconds of at least 0.1, as the existing runner's POLL_TIMEOUT and HEARTBEAT_INTERVAL. */
+/** Seconds of at least 0.1, as POLL_TIMEOUT and HEARTBEAT_INTERVAL of the Python runner. */
 export const Seconds = v.pipe(
   Duration,
   v.transform((ms) => ms / 1000),

@@ -6,7 +6,7 @@ const PROBE_TIMEOUT_MS = 2_000;
 export async function portInUse(url: string, port: number, cause: unknown): Promise<UserError> {
   if (await isCoordinator(url)) {
     return new UserError(`A coordinator is already running at ${url}`, {
-      hint: `Join it with: agent-runner -c ${url} -x test-executor`,
+      hint: `Start a runner for it with: agent-runner -c ${url}`,
       cause,
     });
   }

@@ -7,6 +7,9 @@ import { OutputWanted } from "./run-output.ts";
 import { RunType } from "./run.ts";
 import { traceFields, Traceparent, Tracestate } from "./trace-context.ts";
 
+/** The version of the Python coordinator whose fields a message has; the built-in coordinator counts as the first. */
+export type Generation = "first" | "second";
+
 /** A run assigned to this runner, in one form for both generations (`docs/protocol.md`, section 15). */
 export interface AssignedRun {
   readonly runId: string;
@@ -21,7 +24,7 @@ export interface AssignedRun {
   readonly parentSessionId: string | null;
   /** The second generation sends the resolved blueprint, or null without one. The first sends none: undefined. */
   readonly resolvedBlueprint: Blueprint | null | undefined;
-  readonly generation: "G1" | "G2";
+  readonly generation: Generation;
   /** The trace that the run belongs to (W3C Trace Context), if its creator set one. */
   readonly traceparent?: string;
   readonly tracestate?: string;
@@ -93,7 +96,7 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
     };
   }
   const run = parsed.output;
-  const isG2 = run.parameters != null;
+  const generation = run.parameters == null ? "first" : "second";
   return {
     kind: "run",
     run: {
@@ -106,8 +109,8 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
       parameters: run.parameters ?? { prompt: run.prompt ?? "" },
       projectDir: run.project_dir || null,
       parentSessionId: run.parent_session_id,
-      resolvedBlueprint: isG2 ? (run.resolved_agent_blueprint ?? null) : undefined,
-      generation: isG2 ? "G2" : "G1",
+      resolvedBlueprint: generation === "second" ? (run.resolved_agent_blueprint ?? null) : undefined,
+      generation,
       ...traceFields(run),
     },
   };

@@ -136,7 +136,7 @@ function identityOf({ config, executor }: RunnerOptions): RunnerIdentity {
   return { coordinatorUrl, hostname: hostname(), projectDir, executorType: executor.name };
 }
 
-/** The parts that know whether the coordinator answers, and as what it knows this runner. */
+/** The parts between this runner and the coordinator. */
 function connectionParts(
   { config, executor, authorization, log: root }: RunnerOptions,
   identity: RunnerIdentity,

@@ -110,7 +110,7 @@ export class Runner {
     using _retention = keepRetention(runsFolder, config.retention, this.#log);
     // Does not wait for the coordinator: executors need their watch and their gateway at once.
     await adoptRuns(registry, dispatcher, this.#parts);
-    const roomChecked = intake.look();
+    const roomChecked = intake.check();
     await registration.register(lifecycle.draining);
     await roomChecked;
     if (lifecycle.draining.aborted) {

@@ -86,7 +86,7 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
 }
 
 /**
- * Takes away what no agent needs. Left out on purpose:
+ * Restricts the service in ways that no agent notices. Left out on purpose:
  * - PrivateTmp and other private folders: each start makes new ones, and executors outlive a start
  * - MemoryDenyWriteExecute: JavaScript is compiled as it runs
  * - RestrictNamespaces and SystemCallFilter: agents' own sandboxes use them
@@ -94,7 +94,7 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
  */
 function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
   const everywhere = [
-    "# Hardening: what no agent needs",
+    "# Hardening",
     "NoNewPrivileges=yes",
     "LockPersonality=yes",
     "RestrictRealtime=yes",

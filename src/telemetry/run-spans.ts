@@ -30,7 +30,7 @@ import type { TraceSettings } from "../config/trace-settings.ts";
 import type { Log } from "../log.ts";
 import type { ActiveRun, RunState } from "../runner/runs/active-run.ts";
 import { type TraceFields, traceFields } from "../protocol/trace-context.ts";
-import { type Outcome, recordedKind } from "../runner/runs/outcome.ts";
+import { type Outcome, outcomeLabel } from "../runner/runs/outcome.ts";
 import { version } from "../version.ts";
 import { samplerOf } from "./sampler.ts";
 
@@ -87,9 +87,9 @@ export class RunSpans implements AsyncDisposable {
       if (startTime !== undefined && endTime !== undefined)
         this.#tracer.startSpan(name, { startTime }, inside).end(endTime);
     }
-    span.setAttribute("agent_runner.run.outcome", recordedKind(kind));
+    span.setAttribute("agent_runner.run.outcome", outcomeLabel(kind));
     if (kind !== "succeeded" && kind !== "stopped")
-      span.setStatus({ code: SpanStatusCode.ERROR, message: recordedKind(kind) });
+      span.setStatus({ code: SpanStatusCode.ERROR, message: outcomeLabel(kind) });
     span.end(run.enteredAtMs("ended"));
   }
 

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ActiveRun, RunState } from "../runner/runs/active-run.ts";
-import { type Outcome, recordedKind } from "../runner/runs/outcome.ts";
+import { type Outcome, outcomeLabel } from "../runner/runs/outcome.ts";
 import type { RunnerStatus } from "../runner/runner-status.ts";
 
 const OUTCOMES: readonly Outcome["kind"][] = [
@@ -37,7 +37,7 @@ export class RunnerMetrics {
       registers,
     });
     // Exposes zeros from the first scrape, so that the first failure is an increase.
-    for (const outcome of OUTCOMES) this.#runs.inc({ outcome: recordedKind(outcome) }, 0);
+    for (const outcome of OUTCOMES) this.#runs.inc({ outcome: outcomeLabel(outcome) }, 0);
     this.#startDelay = new Histogram({
       name: "agent_runner_run_start_delay_seconds",
       help: "Seconds from the claim of a run to the start of its executor. No histogram contains adopted runs.",
@@ -71,7 +71,7 @@ export class RunnerMetrics {
   }
 
   runEnded(run: ActiveRun, { kind }: Outcome): void {
-    const outcome = recordedKind(kind);
+    const outcome = outcomeLabel(kind);
     this.#runs.inc({ outcome });
     if (run.isAdopted) return;
     const [claimed, started, ended, reported] = (["queued", "running", "reporting", "ended"] as const).map((state) =>

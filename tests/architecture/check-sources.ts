@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { isIn, placeOf, type Layers } from "./layers.ts";
+import { isIn, placeOf, roomOf, type Layers } from "./layers.ts";
 import { KNOW_EXECUTORS, type Owned } from "./owners.ts";
 
 /** Maps a path from the project's folder, with forward slashes, to its text. */
@@ -50,8 +50,18 @@ function sourceFault(file: string, target: string, layers: Layers): string | und
   }
   const to = placeOf(target, layers);
   if (from === undefined || to === undefined) return "one of the two is in no layer";
-  if (from.part === to.part || from.line < to.line) return undefined;
+  if (from.part === to.part) return roomFault(from.part, file, target, layers);
+  if (from.line < to.line) return undefined;
   return from.line === to.line ? "peers do not import each other" : "imports only point down";
+}
+
+function roomFault(folder: string, file: string, target: string, layers: Layers): string | undefined {
+  if (!layers.rooms.has(folder)) return undefined;
+  const from = roomOf(file, folder, layers);
+  const to = roomOf(target, folder, layers);
+  if (from === undefined || to === undefined) return `a room of ${folder} is not in the list`;
+  if (from.room === to.room || from.level < to.level) return undefined;
+  return from.level === to.level ? "rooms of one level do not import each other" : "imports only point to rooms below";
 }
 
 function executorFault(file: string, target: string, layers: Layers): string | undefined {

@@ -10,7 +10,7 @@ import { optionsFor, place } from "./executor-folder.ts";
 
 const BUILT_IN = join(import.meta.dir, "../../src/catalog/built-in.ts");
 
-/** The least that a program with built-in executors is. */
+/** A minimal program with built-in executors. */
 const PROGRAM = `
 import { runBuiltIn } from ${JSON.stringify(BUILT_IN)};
 const [command, name = "", ...argv] = process.argv.slice(2);
@@ -35,7 +35,7 @@ describe("runBuiltIn", () => {
   test.each([
     ["in development", [process.execPath, source]],
     ["compiled", [compiled]],
-  ])("is the executor when the program starts itself, %s", async (_how, selfCommand) => {
+  ])("runs the executor in another process of the program, %s", async (_how, selfCommand) => {
     using folder = tempFolder();
     using api = fakeApi();
     const executor = findExecutorByName("test-executor", optionsFor(folder.path, { selfCommand }));
@@ -45,19 +45,19 @@ describe("runBuiltIn", () => {
       invocation: invocation20("hi"),
     });
     expect({ exit: await started.ended, stderr: started.stderr() }).toEqual({ exit: 0, stderr: "" });
-    // Once: a module that also ran itself on being loaded would take a second turn.
+    // A module that also ran itself on import would print a second turn.
     expect(started.stdout()).toBe("[test-executor] turn 1 of session ses_000000000001: hi\n");
     expect(api.outline().filter((call) => call === "session_stop")).toHaveLength(1);
   });
 
-  test("hands on arguments and the exit code, compiled", () => {
+  test("passes on arguments and the exit code, compiled", () => {
     const help = Bun.spawnSync([compiled, "exec-builtin", "test-executor", "--help"]);
     const usage = readFileSync(join(import.meta.dir, "../../executors/test-executor/usage.txt"), "utf8");
     expect(help.stdout.toString()).toBe(usage);
     expect(Bun.spawnSync([compiled, "exec-builtin", "test-executor", "--nope"]).exitCode).toBe(2);
   });
 
-  test("refuses a name that is not built in", async () => {
+  test("refuses an unknown name", async () => {
     await expect(runBuiltIn("gemini", [])).rejects.toThrow('There is no built-in executor "gemini"');
   });
 });

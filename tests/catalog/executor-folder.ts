@@ -21,7 +21,7 @@ export function optionsFor(folder: string, more: Partial<CatalogOptions> = {}): 
     folders: [join(folder, "executors")],
     binaryFolder: folder,
     env: { PATH: process.env["PATH"] },
-    // Whatever Claude Code there is on the machine takes no part.
+    // Hides a Claude Code of this machine.
     executorConfigs: { "claude-code": { path: join(folder, "no-claude") } },
     selfCommand: [process.execPath, "main.ts"],
     stateDir: join(folder, "state"),

@@ -17,7 +17,7 @@ function errorOf(work: () => unknown): UserError {
 }
 
 describe("findExecutorByName", () => {
-  test("finds the file of the folder of that name", () => {
+  test("finds the file in the folder of that name", () => {
     using at = tempFolder();
     const path = place(at.path, "executors/mine/ao-anything-exec.sh");
     expect(findExecutorByName("mine", optionsFor(at.path))).toEqual({
@@ -29,7 +29,7 @@ describe("findExecutorByName", () => {
     });
   });
 
-  test("takes the first folder that has it, and a folder's before the built-in one", () => {
+  test("prefers the first folder, and a folder over the built-in one", () => {
     using at = tempFolder();
     const options = optionsFor(at.path, { folders: [join(at.path, "absent"), join(at.path, "a"), join(at.path, "b")] });
     expect(findExecutorByName("test-executor", options).origin).toBe("built-in");
@@ -39,13 +39,13 @@ describe("findExecutorByName", () => {
     expect(findExecutorByName("test-executor", options).path).toBe(earlier);
   });
 
-  test("passes over a folder of that name that holds no executor", () => {
+  test("skips a folder of that name without an executor", () => {
     using at = tempFolder();
     place(at.path, "executors/test-executor/README.md");
     expect(findExecutorByName("test-executor", optionsFor(at.path)).origin).toBe("built-in");
   });
 
-  test("starts a built-in one as this program itself", () => {
+  test("starts this program for a built-in executor", () => {
     using at = tempFolder();
     expect(findExecutorByName("test-executor", optionsFor(at.path, { selfCommand: ["/x/bun", "/x/main.ts"] }))).toEqual(
       {
@@ -67,7 +67,7 @@ describe("findExecutorByName", () => {
     },
   );
 
-  test("does not count folders, and follows links", () => {
+  test("ignores folders and follows links", () => {
     using at = tempFolder();
     mkdirSync(join(at.path, "executors/x/ao-dir-exec"), { recursive: true });
     symlinkSync(place(at.path, "elsewhere/ao-real-exec"), join(at.path, "executors/x/ao-link-exec"));
@@ -75,7 +75,7 @@ describe("findExecutorByName", () => {
     expect(findExecutorByName("x", optionsFor(at.path)).path).toBe(join(at.path, "executors/x/ao-link-exec"));
   });
 
-  test("says where it looked, what there is and what may have been meant, when there is none", () => {
+  test("names the places, the known executors and the nearest one if there is none", () => {
     using at = tempFolder();
     place(at.path, "executors/researcher/ao-r-exec");
     const error = errorOf(() => findExecutorByName("reseacher", optionsFor(at.path)));
@@ -84,14 +84,14 @@ describe("findExecutorByName", () => {
     expect(error.hint).toBe("Did you mean researcher? There are: claude-code, researcher, test-executor");
   });
 
-  test("suggests nothing far-fetched", () => {
+  test("suggests no distant name", () => {
     using at = tempFolder();
     expect(errorOf(() => findExecutorByName("gemini", optionsFor(at.path))).hint).toBe(
       "There are: claude-code, test-executor",
     );
   });
 
-  test("refuses a folder with two, and names it", () => {
+  test("refuses a folder with two executors", () => {
     using at = tempFolder();
     place(at.path, "executors/x/ao-a-exec");
     place(at.path, "executors/x/ao-b-exec.py");
@@ -100,7 +100,7 @@ describe("findExecutorByName", () => {
     expect(error.hint).toContain("leave one");
   });
 
-  test("takes a name for a name, never for a path", () => {
+  test("never treats a name as a path", () => {
     using at = tempFolder();
     place(at.path, "outside/ao-x-exec");
     for (const name of ["../outside", "./x", "", ".", "__proto__"]) {
@@ -110,7 +110,7 @@ describe("findExecutorByName", () => {
 });
 
 describe("findExecutorByPath", () => {
-  test("begins a relative path at the binary's folder and takes the name of the file's folder", () => {
+  test("resolves a relative path from the binary's folder, and names the executor after the file's folder", () => {
     using at = tempFolder();
     const path = place(at.path, "executors/mine/ao-m-exec");
     expect(findExecutorByPath("executors/mine/ao-m-exec", optionsFor(at.path))).toMatchObject({
@@ -120,7 +120,7 @@ describe("findExecutorByPath", () => {
     });
   });
 
-  test("takes an absolute path to any file", () => {
+  test("accepts an absolute path to any file", () => {
     using at = tempFolder();
     const path = place(at.path, "tools/agent");
     expect(findExecutorByPath(path, optionsFor("/nowhere"))).toMatchObject({ name: "tools", path });
@@ -130,18 +130,18 @@ describe("findExecutorByPath", () => {
     "executors/test-executor/ao-test-exec",
     "./executors/test-executor/ao-test-exec.ts",
     "executors\\test-executor\\ao-test-exec",
-  ])("takes %s for the built-in executor where no such file is", (path) => {
+  ])("finds the built-in executor for %s without a file", (path) => {
     using at = tempFolder();
     expect(findExecutorByPath(path, optionsFor(at.path))).toMatchObject({ name: "test-executor", origin: "built-in" });
   });
 
-  test("takes the seed's default path for the built-in claude-code", () => {
+  test("finds the built-in claude-code for the Python runner's default path", () => {
     using at = tempFolder();
     const executor = findExecutorByPath("executors/claude-code/ao-claude-code-exec", optionsFor(at.path));
     expect(executor).toMatchObject({ name: "claude-code", origin: "built-in" });
   });
 
-  test("takes the file itself where there is one", () => {
+  test("prefers the file itself if there is one", () => {
     using at = tempFolder();
     const path = place(at.path, "executors/test-executor/ao-test-exec");
     expect(findExecutorByPath("executors/test-executor/ao-test-exec", optionsFor(at.path))).toMatchObject({
@@ -150,7 +150,7 @@ describe("findExecutorByPath", () => {
     });
   });
 
-  test("says where it looked when nothing is there", () => {
+  test("names the path and the known executors if there is nothing", () => {
     using at = tempFolder();
     const error = errorOf(() => findExecutorByPath("executors/gemini/ao-gemini-exec", optionsFor(at.path)));
     expect(error.message).toBe(`There is no executor at ${join(at.path, "executors/gemini/ao-gemini-exec")}`);
@@ -158,8 +158,8 @@ describe("findExecutorByPath", () => {
     expect(error.hint).toContain("test-executor");
   });
 
-  test("calls an executor without a folder unknown", () => {
-    // The root folder itself is the one path without a parent that surely exists.
+  test("names an executor without a folder `unknown`", () => {
+    // The root folder is the only existing path without a parent.
     expect(findExecutorByPath("/", optionsFor("/nowhere")).name).toBe("unknown");
   });
 });

@@ -7,7 +7,7 @@ import { optionsFor, place } from "./executor-folder.ts";
 
 const ok = { ok: true } as const;
 
-test("listExecutors lists by name, the one that is taken first, and says what shadows the others", () => {
+test("listExecutors sorts by name, the winner of a name first, and names what shadows the others", () => {
   using at = tempFolder();
   const folders = [join(at.path, "a"), join(at.path, "absent"), join(at.path, "b")];
   const zed = place(at.path, "b/zed/ao-z-exec");
@@ -23,7 +23,7 @@ test("listExecutors lists by name, the one that is taken first, and says what sh
   ]);
 });
 
-test("listExecutors shows an executor that is not ready and a folder with two, each with a hint", () => {
+test("listExecutors has a hint for an executor that is not ready and for a folder with two", () => {
   using at = tempFolder();
   place(at.path, "executors/closed/ao-c-exec", "#!/bin/sh\n", 0o644);
   place(at.path, "executors/two/ao-a-exec");

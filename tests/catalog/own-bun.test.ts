@@ -6,17 +6,19 @@ import { findExecutorByPath } from "../../src/catalog/find-executor.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { optionsFor, place } from "./executor-folder.ts";
 
-const TELLS_WHAT_CHILDREN_GET = `
+const PRINTS_ENVIRONMENTS = `
 import { spawnSync, spawn } from "bun";
 import { spawnSync as nodeSpawnSync } from "node:child_process";
 const show = ["sh", "-c", "echo [$BUN_BE_BUN]"];
 const program: string = "typed";
-console.log(program, import.meta.main, process.argv.length, [process.env.BUN_BE_BUN, process.env.FROM_DOTENV, globalThis.fromBunfig].join());
+const { BUN_BE_BUN, FROM_DOTENV } = process.env;
+const ofNode = nodeSpawnSync(show[0], show.slice(1)).stdout.toString().trim();
+console.log(program, import.meta.main, process.argv.length, [BUN_BE_BUN, FROM_DOTENV, globalThis.fromBunfig].join());
 console.log(Bun.spawnSync(show).stdout.toString().trim(), spawnSync({ cmd: show }).stdout.toString().trim());
-console.log((await new Response(spawn(show).stdout).text()).trim(), nodeSpawnSync(show[0], show.slice(1)).stdout.toString().trim());
+console.log((await new Response(spawn(show).stdout).text()).trim(), ofNode);
 console.log(spawnSync(["sh", "-c", "echo $OWN"], { env: { ...process.env, OWN: "kept" } }).stdout.toString().trim());
 `;
-const TOLD = "typed true 2 ,,\n[] []\n[] []\nkept\n";
+const EXPECTED = "typed true 2 ,,\n[] []\n[] []\nkept\n";
 
 function run(executor: Executor, cwd: string): { stdout: string; stderr: string } {
   const { stdout, stderr } = Bun.spawnSync([...executor.command], {
@@ -26,7 +28,7 @@ function run(executor: Executor, cwd: string): { stdout: string; stderr: string 
   return { stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
-/** A working folder that tries to take part in whatever Bun runs in it. */
+/** A working folder whose files Bun would load. */
 function hostileProject(folder: string): string {
   place(folder, "project/.env", "FROM_DOTENV=1\n");
   place(folder, "project/bunfig.toml", 'preload = ["./evil.ts"]\n');
@@ -37,13 +39,13 @@ function hostileProject(folder: string): string {
 describe("ownBunCommand", () => {
   test.each([0o644, 0o755])("runs a TypeScript executor without a #! line, mode %o, and is not inherited", (mode) => {
     using at = tempFolder();
-    const path = place(at.path, "x/ao-x-exec.ts", TELLS_WHAT_CHILDREN_GET, mode);
+    const path = place(at.path, "x/ao-x-exec.ts", PRINTS_ENVIRONMENTS, mode);
     const executor = findExecutorByPath(path, optionsFor(at.path));
     expect(executor.env).toEqual({ BUN_BE_BUN: "1" });
-    expect(run(executor, hostileProject(at.path))).toEqual({ stdout: TOLD, stderr: "" });
+    expect(run(executor, hostileProject(at.path))).toEqual({ stdout: EXPECTED, stderr: "" });
   });
 
-  test("leaves a file with a run bit and a known interpreter to the system", () => {
+  test("leaves a file with a run bit and an installed interpreter to the system", () => {
     using at = tempFolder();
     const path = place(at.path, "x/ao-x-exec.ts", "#!/bin/sh\necho shell\n");
     const executor = findExecutorByPath(path, optionsFor(at.path));
@@ -52,14 +54,14 @@ describe("ownBunCommand", () => {
     expect(run(executor, at.path).stdout).toBe("shell\n");
   });
 
-  test("puts its file right when it was changed", () => {
+  test("restores its preload file after a change", () => {
     using at = tempFolder();
-    const path = place(at.path, "x/ao-x-exec.ts", TELLS_WHAT_CHILDREN_GET);
+    const path = place(at.path, "x/ao-x-exec.ts", PRINTS_ENVIRONMENTS);
     place(at.path, "state/own-bun-preload.js", "throw new Error('old');\n");
-    expect(run(findExecutorByPath(path, optionsFor(at.path)), at.path).stdout).toBe(TOLD);
+    expect(run(findExecutorByPath(path, optionsFor(at.path)), at.path).stdout).toBe(EXPECTED);
   });
 
-  test("names the null device of Windows there", () => {
+  test("uses the null device of Windows on Windows", () => {
     using at = tempFolder();
     const path = place(at.path, "x/ao-x-exec.ts", "");
     expect(findExecutorByPath(path, optionsFor(at.path, { platform: "win32" })).command).toContain("--config=NUL");
@@ -78,15 +80,18 @@ describe("ownBunCommand", () => {
       expect(await built.exited).toBe(0);
     }, 60_000);
 
-    test("is the same, and the program is itself again for the executor's children", () => {
+    test("works, and the program is itself again for the executor's children", () => {
       const path = place(
         at.path,
         "x/ao-x-exec.ts",
-        `${TELLS_WHAT_CHILDREN_GET}console.log(Bun.spawnSync([process.execPath]).stdout.toString());`,
+        `${PRINTS_ENVIRONMENTS}console.log(Bun.spawnSync([process.execPath]).stdout.toString());`,
       );
       const executor = findExecutorByPath(path, optionsFor(at.path, { selfCommand: [program] }));
       expect(executor.command[0]).toBe(program);
-      expect(run(executor, hostileProject(at.path))).toEqual({ stdout: `${TOLD}the program itself\n\n`, stderr: "" });
+      expect(run(executor, hostileProject(at.path))).toEqual({
+        stdout: `${EXPECTED}the program itself\n\n`,
+        stderr: "",
+      });
     });
   });
 });

@@ -20,7 +20,7 @@ describe("checkReadiness", () => {
     ["TypeScript without a #! line", "ao-x-exec.ts", "export {};\n", 0o755],
     ["TypeScript whose Bun is not installed", "ao-x-exec.ts", "#!/usr/bin/env bun\n", 0o755],
     ["JavaScript whose Node is not installed", "ao-x-exec.mjs", "#!/usr/local/nowhere/node\n", 0o755],
-  ])("agrees to %s", (_what, file, text, mode) => {
+  ])("accepts %s", (_what, file, text, mode) => {
     using at = tempFolder();
     place(at.path, "bin/known");
     const path = place(at.path, file, text, mode);
@@ -71,7 +71,7 @@ describe("checkReadiness", () => {
     expect(readiness.hint).toContain(hint);
   });
 
-  test("looks at the file anew", () => {
+  test("reads the file on each call", () => {
     using at = tempFolder();
     const options = optionsFor(at.path);
     const executor = findExecutorByPath(place(at.path, "x/ao-x-exec"), options);
@@ -91,7 +91,7 @@ describe("checkReadiness", () => {
     });
   });
 
-  test("agrees to a built-in one that needs nothing", () => {
+  test("accepts a built-in executor without needs", () => {
     expect(checkReadiness({ name: "test-executor", path: null }, optionsFor("/nowhere"))).toEqual(ok);
   });
 
@@ -99,7 +99,7 @@ describe("checkReadiness", () => {
     ["ao-x-exec.ts", "#!/usr/bin/env unknown\n", true],
     ["ao-x-exec.exe", PROGRAM, true],
     ["ao-x-exec.py", "#!/usr/bin/env python3\n", false],
-  ])("on Windows, %s: needs no run bit, and scripts of others are refused", (file, text, isOk) => {
+  ])("on Windows, %s: needs no run bit; refuses other scripts", (file, text, isOk) => {
     using at = tempFolder();
     const path = place(at.path, file, text, 0o644);
     expect(checkReadiness({ name: "x", path }, optionsFor(at.path, { platform: "win32" })).ok).toBe(isOk);

@@ -21,7 +21,7 @@ interface Machine extends Disposable {
   ) => Promise<{ code: number; of: (name: string) => Found | undefined }>;
 }
 
-/** A user's home with an executor `own` that can run. */
+/** A user's home with a working executor `own`. */
 function machine(): Machine {
   const folder = tempFolder();
   const executor = join(folder.path, "executors", "own", "ao-own-exec");
@@ -56,7 +56,7 @@ function coordinator(clockAheadMs = 0): StubServer {
   );
 }
 
-test("doctor: all is well", async () => {
+test("doctor: no faults", async () => {
   using here = machine();
   await using server = coordinator();
   const { code, of } = await here.check(server);
@@ -66,7 +66,7 @@ test("doctor: all is well", async () => {
   expect(code).toBe(0);
 });
 
-test("doctor: a line for each check, faults with what to do", async () => {
+test("doctor: a line per check, faults with a hint", async () => {
   using here = machine();
   await using server = coordinator();
   const env = {
@@ -80,7 +80,7 @@ test("doctor: a line for each check, faults with what to do", async () => {
   expect(stdout).toMatch(/FAULT project directory: .*gone.*\n {6}Name an existing folder/);
 });
 
-test("doctor: a coordinator that is not there, with what to do; the rest is checked all the same", async () => {
+test("doctor: an unreachable coordinator is a fault with a hint; the other checks still run", async () => {
   using here = machine();
   const server = coordinator();
   await server[Symbol.asyncDispose]();
@@ -93,7 +93,7 @@ test("doctor: a coordinator that is not there, with what to do; the rest is chec
   expect([code, of("clock"), of("executor")?.ok]).toEqual([1, undefined, true]);
 });
 
-test("doctor: a coordinator that refuses the credentials", async () => {
+test("doctor: refused credentials", async () => {
   using here = machine();
   await using server = stubServer(({ url }) =>
     url === "/health" ? Response.json({ status: "healthy" }) : new Response("", { status: 401 }),
@@ -104,7 +104,7 @@ test("doctor: a coordinator that refuses the credentials", async () => {
   });
 });
 
-test("doctor: clocks that differ, and which is behind", async () => {
+test("doctor: a clock that differs, and in which direction", async () => {
   using here = machine();
   await using ahead = coordinator(3_600_000);
   await using behind = coordinator(-3_600_000);
@@ -118,14 +118,14 @@ test("doctor: clocks that differ, and which is behind", async () => {
   });
 });
 
-test("doctor: an executor that is not there, with those that are", async () => {
+test("doctor: an unknown executor, with a list of those that are ready", async () => {
   using here = machine();
   await using server = coordinator();
   const executor = (await here.check(server, { executor: "nobody" })).of("executor");
   expect(executor).toMatchObject({ ok: false, hint: expect.stringMatching(/Ready: .*\bown\b/) });
 });
 
-test("doctor: a state folder that other users may read", async () => {
+test("doctor: a state folder that other users can read", async () => {
   using here = machine();
   await using server = coordinator();
   const state = join(here.path, "state");
@@ -146,7 +146,7 @@ test("doctor: a state folder that cannot be made", async () => {
   ).toMatchObject({ ok: false, hint: expect.stringContaining("--state-dir") });
 });
 
-test("doctor: how much disk the state folder takes, with all that is in it", async () => {
+test("doctor: the size of the state folder with all its content", async () => {
   using here = machine();
   await using server = coordinator();
   const state = join(here.path, "state");

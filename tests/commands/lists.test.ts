@@ -30,7 +30,7 @@ async function list(command: Command, args: CommandArgs = {}): Promise<CommandRu
   return await runOf(command, args, { HOME: folder.path, AGENT_ORCHESTRATOR_API_URL: server.url });
 }
 
-test("runs: the newest 50, and how many more there are", async () => {
+test("runs: the newest 50, with a note that there are more", async () => {
   const { code, stdout, stderr } = await list(runsCommand);
   const lines = stdout.trimEnd().split("\n");
   expect([code, lines.length, lines[1]?.split(/\s+/)[0], lines.at(-1)?.split(/\s+/)[0]]).toEqual([
@@ -42,14 +42,14 @@ test("runs: the newest 50, and how many more there are", async () => {
   expect(stderr).toBe("Only the newest 50 are shown; --limit N shows more, --limit 0 all\n");
 });
 
-test("runs --limit: so many, or all", async () => {
+test("runs --limit: the newest N, or all", async () => {
   expect((await list(runsCommand, { limit: "2" })).stdout.trimEnd().split("\n")).toHaveLength(3);
   const all = await list(runsCommand, { limit: "0" });
   expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([61, ""]);
   expect(await list(runsCommand, { limit: "few" }).catch((error: unknown) => error)).toMatchObject({ exitCode: 2 });
 });
 
-test("runs: a coordinator that has pages is asked for so many only, with what they are narrowed to", async () => {
+test("runs: asks a coordinator with pages for the filtered rows up to the limit", async () => {
   const asked: string[] = [];
   await using server = stubServer(({ url }) => {
     asked.push(url);
@@ -75,7 +75,7 @@ test("runs: a coordinator that has pages is asked for so many only, with what th
   expect([all.stdout.trimEnd().split("\n").length, all.stderr]).toEqual([61, ""]);
 });
 
-test("runs: of a pending run it is told what it waits for; another coordinator's list is narrowed here", async () => {
+test("runs: shows what a pending run waits for, and filters the list of a coordinator without filters", async () => {
   const runs = [{ run_id: "run_1", session_id: "s", status: "pending", waiting_for: "turn" }, ...RUNS];
   await using server = stubServer(() => Response.json({ runs }));
   using folder = tempFolder();
@@ -84,19 +84,19 @@ test("runs: of a pending run it is told what it waits for; another coordinator's
   expect((await runOf(runsCommand, { session: "ses_7" }, env)).stdout.trimEnd().split("\n")).toHaveLength(2);
 });
 
-test("runs --json: an array, for programs", async () => {
+test("runs --json: an array", async () => {
   const rows = JSON.parse((await list(runsCommand, { json: true, limit: "1" })).stdout) as unknown[];
   expect(rows).toMatchObject([{ run_id: "run_59", status: "completed" }]);
 });
 
-test("sessions, runners: a row each, with nothing in it that a terminal would act on", async () => {
+test("sessions, runners: one row each, which cannot control the terminal", async () => {
   expect((await list(sessionsCommand)).stdout.split("\n")[1]).toBe("ses_1    finished  a      ses_0   -        -");
   expect((await list(runnersCommand)).stdout.split("\n")[1]).toBe(
     "lnch_1  online  h     x         a,b   12 s ago        -",
   );
 });
 
-test("lists: no coordinator is exit code 4 with what to do", async () => {
+test("lists: no coordinator is exit code 4 with a hint", async () => {
   using folder = tempFolder();
   const server = stubServer(() => new Response());
   await server[Symbol.asyncDispose]();

@@ -14,7 +14,7 @@ async function submit(c: Fixture, args: CommandArgs): Promise<CommandRun> {
   );
 }
 
-test("submit: what was typed about when and how often is what the run has", async () => {
+test("submit: the options of the schedule arrive at the run", async () => {
   await using c = await Fixture.start();
   const typed = {
     priority: "-5",
@@ -40,7 +40,7 @@ test("submit --not-before: a time from now", async () => {
   expect(Math.abs(Date.parse(not_before) - Date.parse(created_at) - 7_200_000)).toBeLessThan(60_000);
 });
 
-test("submit --idempotency-key: typed twice it is one run", async () => {
+test("submit --idempotency-key: the command twice creates one run", async () => {
   await using c = await Fixture.start();
   const first = await submit(c, { "idempotency-key": "k" });
   expect(await submit(c, { "idempotency-key": "k" })).toEqual(first);

@@ -6,7 +6,7 @@ import {
   userFolders,
 } from "../../src/config/environment.ts";
 
-test("noProxyWithLoopback: adds the loopback names to what is there, of both spellings, each once", () => {
+test("noProxyWithLoopback: merges both spellings and the loopback names, each once", () => {
   expect(noProxyWithLoopback({})).toBe("127.0.0.1,localhost,::1");
   expect(noProxyWithLoopback({ NO_PROXY: "a.example, localhost ,", no_proxy: "b.example" })).toBe(
     "a.example,localhost,b.example,127.0.0.1,::1",
@@ -14,7 +14,7 @@ test("noProxyWithLoopback: adds the loopback names to what is there, of both spe
   expect(noProxyWithLoopback({ NO_PROXY: "", no_proxy: "b.example" })).toContain("b.example");
 });
 
-test("bypassProxyForLoopback: a call to this machine does not go to the proxy", async () => {
+test("bypassProxyForLoopback: a loopback call bypasses the proxy", async () => {
   const names = ["HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"] as const;
   const before = names.map((name) => [name, process.env[name]] as const);
   await using server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("direct") });
@@ -33,7 +33,7 @@ test("bypassProxyForLoopback: a call to this machine does not go to the proxy", 
   }
 });
 
-test("inheritableEnvironment: withholds the runner's credentials and the runtime's control variables, and nothing else", () => {
+test("inheritableEnvironment: withholds the runner's credentials and control variables only", () => {
   const withheld = {
     AUTH0_DOMAIN: "d",
     AUTH0_RUNNER_CLIENT_ID: "i",
@@ -48,7 +48,7 @@ test("inheritableEnvironment: withholds the runner's credentials and the runtime
   expect(inheritableEnvironment({ ...withheld, ...kept, UNSET: undefined })).toEqual(kept);
 });
 
-test("userFolders: XDG variables over the folders under HOME", () => {
+test("userFolders: XDG variables win over the folders in HOME", () => {
   expect(userFolders({ HOME: "/h" }, "linux")).toEqual({
     config: "/h/.config/agent-runner",
     data: "/h/.local/share/agent-runner",

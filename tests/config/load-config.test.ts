@@ -5,7 +5,7 @@ import { type Config, type Flags, loadConfig } from "../../src/config/load-confi
 import { UserError } from "../../src/errors.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
-/** A user whose configuration folder holds `toml`, in a folder of its own. */
+/** A user with `toml` as settings file. */
 function user(toml?: string): {
   path: string;
   cwd: string;
@@ -148,7 +148,7 @@ test("loadConfig: an empty variable counts as not set", () => {
   });
 });
 
-test("loadConfig: tells all faults at once, each with its source, as a fault in usage", () => {
+test("loadConfig: reports all faults at once, each with its source, as a usage error", () => {
   using person = user("[runner]\nmax_concurrent = -1\nmax_concurent = 2\n[log]\nformat = 'xml'");
   const fault = faultOf(() => person.load({ "run-timeout": "soon", port: "70000" }, { POLL_TIMEOUT: "never" }));
   expect(fault.exitCode).toBe(2);
@@ -165,7 +165,7 @@ test("loadConfig: tells all faults at once, each with its source, as a fault in 
   );
 });
 
-test("loadConfig: one fault stands in one line", () => {
+test("loadConfig: one fault is one line", () => {
   using person = user();
   expect(faultOf(() => person.load({ "max-concurrent": "many" })).message).toBe(
     'Bad setting: --max-concurrent: "many" is not a whole number of at least 0',
@@ -180,7 +180,7 @@ test("loadConfig: a file in the current folder is never read", () => {
   expect(person.load()).toMatchObject({ maxConcurrent: 32, configFile: null });
 });
 
-test("loadConfig: --config names the one file that is read, relative to the current folder", () => {
+test("loadConfig: --config replaces the user's file, and is relative to the current folder", () => {
   using person = user("[runner]\nmax_concurrent = 1");
   writeFileSync(join(person.cwd, "mine.toml"), "[runner]\nmax_concurrent = 9");
   expect(person.load({ config: "mine.toml" })).toMatchObject({
@@ -192,12 +192,12 @@ test("loadConfig: --config names the one file that is read, relative to the curr
   );
 });
 
-test("loadConfig: a file that is no TOML is a fault that names the file", () => {
+test("loadConfig: a file that is not TOML is a fault with the file's path", () => {
   using person = user("[runner\nmax_concurrent = ");
   expect(faultOf(() => person.load()).message).toContain(person.file);
 });
 
-test("loadConfig: three of the four AUTH0 values turn authentication off with a warning that names the missing one only", () => {
+test("loadConfig: three of the four AUTH0 values turn authentication off and warn of the missing one", () => {
   using person = user();
   const env = { AUTH0_DOMAIN: "d", AUTH0_RUNNER_CLIENT_ID: "i", AUTH0_AUDIENCE: "a" };
   const config = person.load({}, env);
@@ -207,7 +207,7 @@ test("loadConfig: three of the four AUTH0 values turn authentication off with a 
   expect(person.load({}, { ...env, AUTH0_RUNNER_CLIENT_SECRET: "" }).warnings).toHaveLength(1);
 });
 
-test("loadConfig: all four AUTH0 values are credentials, none of them is no authentication; neither warns", () => {
+test("loadConfig: no warning for all four AUTH0 values, nor for none", () => {
   using person = user();
   const env = { AUTH0_DOMAIN: "d", AUTH0_RUNNER_CLIENT_ID: "i", AUTH0_RUNNER_CLIENT_SECRET: "s", AUTH0_AUDIENCE: "a" };
   expect(person.load({}, env)).toMatchObject({
@@ -217,7 +217,7 @@ test("loadConfig: all four AUTH0 values are credentials, none of them is no auth
   expect(person.load()).toMatchObject({ credentials: null, warnings: [] });
 });
 
-test("loadConfig: a typed -x beats AGENT_EXECUTOR_PATH, which beats the file's executor", () => {
+test("loadConfig: -x beats AGENT_EXECUTOR_PATH, which beats the file's executor", () => {
   using person = user("[executor]\nname = 'from-file'");
   const env = { AGENT_EXECUTOR_PATH: "/x/ao-x-exec" };
   expect(person.load({ executor: "typed" }, env)).toMatchObject({ executor: "typed", executorPath: undefined });
@@ -240,16 +240,17 @@ test("loadConfig: paths are absolute and the result is frozen", () => {
   expect(Object.isFrozen(config)).toBe(true);
 });
 
-test("loadConfig: [retention] is what is kept of the run folders, 30 days, 2 GiB and 1,000 runs where nothing is said", () => {
+test("loadConfig: [retention] limits the run folders; by default to 30 days, 2 GiB and 1,000 runs", () => {
   using silent = user();
   using outspoken = user("[retention]\nmax_age = '90d'\nmax_size = '500MiB'\nmax_runs = 0");
   expect(silent.load().retention).toEqual({ maxAgeMs: 30 * 86_400_000, maxBytes: 2 * 1024 ** 3, maxRuns: 1000 });
   expect(outspoken.load().retention).toEqual({ maxAgeMs: 90 * 86_400_000, maxBytes: 500 * 1024 ** 2, maxRuns: 0 });
 });
 
-test("loadConfig: the tables of executors are kept as they stand, by the executor's name", () => {
+test("loadConfig: keeps the tables of executors unchanged, by name", () => {
   using person = user(
-    "[executors.claude-code]\nmodel = 'm'\nallowed_tools = ['a', 'b']\n[executors.mine]\ndeep = { er = 1 }\n[log]\nverbose = true",
+    "[executors.claude-code]\nmodel = 'm'\nallowed_tools = ['a', 'b']\n" +
+      "[executors.mine]\ndeep = { er = 1 }\n[log]\nverbose = true",
   );
   expect(person.load()).toMatchObject({
     verbose: true,

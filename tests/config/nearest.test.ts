@@ -10,7 +10,7 @@ test.each([
   ["coordinater", "coordinator"],
   ["coord", "coordinator"],
   ["runz", "runs"],
-])("nearest: %s was probably meant as %s", (word, meant) => {
+])("nearest: %s probably means %s", (word, meant) => {
   expect(nearest(word, COMMANDS)).toBe(meant);
 });
 

@@ -9,7 +9,7 @@ test.each([
   ["the SDK is disabled", { ...ENDPOINT, OTEL_SDK_DISABLED: "TRUE" }],
   ["the exporter is none", { ...ENDPOINT, OTEL_TRACES_EXPORTER: "none" }],
   ["the exporter is another", { ...ENDPOINT, OTEL_TRACES_EXPORTER: "console" }],
-])("traceSettings: no traces where %s", (_, env) => {
+])("traceSettings: no traces if %s", (_, env) => {
   expect(traceSettings(env)).toBeNull();
 });
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import * as v from "valibot";
 import { Age, Duration, Flag, HttpUrl, List, Seconds, Size, Text, wholeNumber } from "../../src/config/values.ts";
 
-/** What the schema makes of each input; `undefined` where it refuses it. */
+/** The parsed inputs; `undefined` for a refused one. */
 function parsed<S extends v.GenericSchema>(schema: S, inputs: readonly unknown[]): unknown[] {
   return inputs.map((input) => {
     const result = v.safeParse(schema, input);
@@ -16,17 +16,17 @@ test("Duration: seconds, or a number with a unit; in milliseconds", () => {
   ]);
 });
 
-test("Duration: what is no time is refused", () => {
+test("Duration: refuses text that is not a time", () => {
   expect(
     parsed(Duration, ["", "soon", "-5", "5 weeks", "1h30m", "1e3", Number.NaN, Number.POSITIVE_INFINITY, true]),
   ).toEqual(Array(9).fill(undefined));
 });
 
-test("Duration: a time that no timer can wait for is refused, not cut to nothing", () => {
+test("Duration: refuses a time that is too long for a timer", () => {
   expect(parsed(Duration, ["24d", "25d", "100000h"])).toEqual([2_073_600_000, undefined, undefined]);
 });
 
-test("Age: like a time to wait, of any length", () => {
+test("Age: a time of any length", () => {
   expect(parsed(Age, ["30d", "90d", 60, "400d", "soon", "5w"])).toEqual([
     2_592_000_000,
     7_776_000_000,
@@ -43,7 +43,7 @@ test("Size: bytes, or a number with a unit of 1024", () => {
   ]);
 });
 
-test("Size: what is no size is refused", () => {
+test("Size: refuses text that is not a size", () => {
   expect(parsed(Size, ["", "much", "-1", "1T", "1 2"])).toEqual(Array(5).fill(undefined));
 });
 
@@ -68,13 +68,13 @@ test("Seconds: times from a tenth of a second to an hour, in seconds", () => {
   ]);
 });
 
-test("Flag: the words that people write for yes and no", () => {
+test("Flag: the usual words for yes and no", () => {
   expect(parsed(Flag, [true, "1", "TRUE", "yes", "on"])).toEqual(Array(5).fill(true));
   expect(parsed(Flag, [false, "", "0", "False", "no", "off"])).toEqual(Array(6).fill(false));
   expect(parsed(Flag, ["maybe", "2"])).toEqual([undefined, undefined]);
 });
 
-test("List: commas, or an array; white space and empty parts do not count", () => {
+test("List: commas, or an array; drops white space and empty parts", () => {
   expect(parsed(List, ["a, b,,c ", ["x", " y "], "", ["a", 1]])).toEqual([["a", "b", "c"], ["x", "y"], [], undefined]);
 });
 
@@ -82,7 +82,7 @@ test("Text: trimmed, and not empty", () => {
   expect(parsed(Text, [" a ", "", "   ", 5])).toEqual(["a", undefined, undefined, undefined]);
 });
 
-test("HttpUrl: loses a trailing slash and keeps its path", () => {
+test("HttpUrl: drops a trailing slash and keeps its path", () => {
   expect(parsed(HttpUrl, ["http://h:1/", "https://h/a/b//", " http://[::1]:8765 "])).toEqual([
     "http://h:1",
     "https://h/a/b",
@@ -90,7 +90,7 @@ test("HttpUrl: loses a trailing slash and keeps its path", () => {
   ]);
 });
 
-test("HttpUrl: another scheme, no scheme, and credentials in it are refused", () => {
+test("HttpUrl: refuses another scheme, no scheme, and credentials", () => {
   expect(parsed(HttpUrl, ["localhost:8765", "ftp://h", "//h", "", "http://me:secret@h"])).toEqual(
     Array(5).fill(undefined),
   );

@@ -123,7 +123,7 @@ describe("port in use", () => {
     await expect(second).rejects.toMatchObject({
       name: "UserError",
       message: expect.stringContaining("already running"),
-      hint: expect.stringContaining(`agent-runner -c ${url} -x test-executor`),
+      hint: expect.stringContaining(`agent-runner -c ${url}`),
     });
   });
 

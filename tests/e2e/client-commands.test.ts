@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { BINARY } from "../harness/binary.ts";
 import type { CoordinatorApi } from "../harness/coordinator-api.ts";
 import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
@@ -12,7 +13,7 @@ async function both(world: World): Promise<CoordinatorApi> {
   return api;
 }
 
-test("submit --wait: the result alone on stdout, the way there on stderr, exit code 0", async () => {
+test("submit --wait: only the result on stdout, the progress on stderr, exit code 0", async () => {
   await using world = new World();
   const api = await both(world);
   const { code, stdout, stderr } = await world.run(["submit", "-c", api.url, "--wait", "good day"]);
@@ -21,7 +22,7 @@ test("submit --wait: the result alone on stdout, the way there on stderr, exit c
   expect(stderr).toMatch(/Run run_\w+ of session ses_\w+/);
 });
 
-test("submit --wait: exit code 1 for a run that failed, with its error on stderr", async () => {
+test("submit --wait: exit code 1 for a failed run, with its error on stderr", async () => {
   await using world = new World();
   const api = await both(world);
   const { code, stdout, stderr } = await world.run(["submit", "-c", api.url, "--wait", "!fail out of coffee"]);
@@ -29,7 +30,7 @@ test("submit --wait: exit code 1 for a run that failed, with its error on stderr
   expect(stderr).toContain("out of coffee");
 });
 
-test("stop: the run that is waited for ends with exit code 3", async () => {
+test("stop: submit --wait of the run ends with exit code 3", async () => {
   await using world = new World();
   const api = await both(world);
   const submit = world.start(["submit", "-c", api.url, "--wait", "!write here yes\n!sleep 5m"]);
@@ -41,7 +42,7 @@ test("stop: the run that is waited for ends with exit code 3", async () => {
   expect(submit.stdout()).toBe("");
 });
 
-test("stop: a session by its id, and an id that is not known", async () => {
+test("stop: a session by its id, and an unknown id", async () => {
   await using world = new World();
   const api = await both(world);
   const run = await api.submit("!write here yes\n!sleep 5m");
@@ -51,11 +52,12 @@ test("stop: a session by its id, and an id that is not known", async () => {
   expect((await world.run(["stop", "-c", api.url, "run_0123456789ab"])).code).toBe(1);
 });
 
-test("submit: no coordinator is exit code 4, and how to start one", async () => {
+test("submit: no coordinator is exit code 4, with the command that starts one", async () => {
   await using world = new World();
-  const { code, stdout, stderr } = await world.run(["submit", "-c", "http://127.0.0.1:1", "--wait", "hello"]);
+  const env = { CLAUDE_CODE_PATH: world.path("no-claude") };
+  const { code, stdout, stderr } = await world.run(["submit", "-c", "http://127.0.0.1:1", "--wait", "hello"], { env });
   expect([code, stdout]).toEqual([4, ""]);
-  expect(stderr).toContain("agent-runner up -x test-executor");
+  expect(stderr).toContain(`Start one with: ${BINARY} up -x test-executor (`);
 });
 
 test("submit without --wait: the run's id on stdout; - reads the prompt from stdin; --session resumes", async () => {
@@ -82,7 +84,7 @@ test("submit --json --wait: one JSON object on stdout", async () => {
   });
 });
 
-test("submit --wait goes on through an outage of the coordinator", async () => {
+test("submit --wait continues after an outage of the coordinator", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
   world.runner(api.url, "waits-for-release");
@@ -116,7 +118,7 @@ test("runs, sessions, runners: JSON arrays, and tables with headings", async () 
   expect(table.stdout).toMatch(new RegExp(`^RUN .*STATUS.*\\n${run_id} +completed`));
 });
 
-test("runs --json: whole, however much a pipe has to take", async () => {
+test("runs --json: whole beyond the buffer of a pipe", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const prompt = "x".repeat(2_000_000);
@@ -126,7 +128,7 @@ test("runs --json: whole, however much a pipe has to take", async () => {
   expect(JSON.parse(stdout)).toMatchObject([{ prompt }]);
 });
 
-test("a coordinator with a token: without it 1 and what to set, with it all goes well", async () => {
+test("a coordinator with a token: exit code 1 with a hint without it, success with it", async () => {
   await using world = new World();
   const coordinator = world.start(["coordinator", "--port", "0"], { env: { AGENT_COORDINATOR_TOKEN: "sesame-open" } });
   const [, url = ""] = await coordinator.line(/agent-runner -c (\S+)/);

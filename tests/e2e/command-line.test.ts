@@ -22,7 +22,7 @@ const USAGE_FAULTS: [string, string[], Record<string, string>, string][] = [
   ["submit without a prompt", ["submit"], {}, "PROMPT is missing"],
   ["submit with two prompts", ["submit", "say", "hello"], {}, "Put a text of several words in quotes"],
 ];
-test.each(USAGE_FAULTS)("%s: exit code 2 and what is wrong", async (_, args, env, expected) => {
+test.each(USAGE_FAULTS)("%s: exit code 2 with a message", async (_, args, env, expected) => {
   await using world = new World();
   const { code, stdout, stderr } = await world.run(args, { env });
   expect([code, stdout]).toEqual([2, ""]);
@@ -30,7 +30,7 @@ test.each(USAGE_FAULTS)("%s: exit code 2 and what is wrong", async (_, args, env
   expect(stderr).not.toContain("    at ");
 });
 
-test("a settings file with a fault: exit code 2, the file and the setting that was meant", async () => {
+test("a mistyped setting in the file: exit code 2, with the file and the nearest setting", async () => {
   await using world = new World();
   const file = world.path("own.toml");
   writeFileSync(file, "[runner]\nmax_concurent = 2\n");
@@ -56,7 +56,7 @@ test.each(["", ...Object.keys(COMMANDS)])("%s --help: usage, options and example
   for (const part of ["USAGE", "OPTIONS", "EXAMPLES", `agent-runner ${command}`.trim()]) expect(stdout).toContain(part);
 });
 
-test("the existing runner's path of an executor means the built-in one if it has no file", async () => {
+test("the Python runner's path of an executor means the built-in one if it has no file", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt: "good day" });
@@ -65,7 +65,7 @@ test("the existing runner's path of an executor means the built-in one if it has
   expect(fake.calls("POST /runner/register")[0]?.body).toMatchObject({ executor_type: "test-executor" });
 });
 
-test("an executor that cannot run is told of at the start, with what to do", async () => {
+test("an executor that cannot run fails the start, with a hint", async () => {
   await using world = new World();
   const fixtures = join(import.meta.dir, "../fixtures/executors");
   const bad = await world.run(["-x", "bad-interpreter", "--executors-dir", fixtures]);
@@ -76,14 +76,14 @@ test("an executor that cannot run is told of at the start, with what to do", asy
   expect(unknown.stderr).toContain("Did you mean test-executor?");
 });
 
-test("without -x, a default executor that is not there is told of at the start", async () => {
+test("a missing default executor fails the start", async () => {
   await using world = new World();
   const { code, stderr } = await world.run([], { env: { PATH: world.path("empty") } });
   expect(code).toBe(1);
   expect(stderr).toContain("claude-code");
 });
 
-test("--executor-list and doctor: which Claude Code is used, and its version", async () => {
+test("--executor-list and doctor name the Claude Code and its version", async () => {
   await using world = new World();
   const claude = world.path("my-claude");
   writeFileSync(
@@ -104,7 +104,7 @@ test("--executor-list and doctor: which Claude Code is used, and its version", a
   );
 });
 
-test("--executor-list: the built-in ones and those of the folder, with what those lack that cannot run", async () => {
+test("--executor-list: executors of the folder and built-in ones, with the reason if one cannot run", async () => {
   await using world = new World();
   const fixtures = join(import.meta.dir, "../fixtures/executors");
   const { code, stdout } = await world.run(["-l", "--executors-dir", fixtures]);
@@ -114,14 +114,14 @@ test("--executor-list: the built-in ones and those of the folder, with what thos
   expect(stdout).toMatch(/^bad-interpreter .* cannot run: .*\/no\/such\/interpreter/m);
 });
 
-test("--version: the name, a version and a commit", async () => {
+test("--version: name, version and commit", async () => {
   await using world = new World();
   const { code, stdout } = await world.run(["--version"]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/^agent-runner \d+\.\d+\.\d+ \(.+\)\n$/);
 });
 
-test("coordinator: a port that another coordinator has, and one that another program has", async () => {
+test("coordinator: a port in use by another coordinator, and by another program", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const { port } = new URL(api.url);
@@ -143,7 +143,7 @@ const LISTENING: [string, string[]][] = [
   ["coordinator", []],
   ["up", ["-x", "test-executor"]],
 ];
-test.each(LISTENING)("%s: a state folder that cannot be made is told, with what to do", async (command, args) => {
+test.each(LISTENING)("%s: a state folder that cannot be made is an error with a hint", async (command, args) => {
   await using world = new World();
   writeFileSync(world.path("file"), "");
   const { code, stderr } = await world.run([command, ...args, "--port", "0", "--state-dir", world.path("file/state")]);
@@ -152,7 +152,7 @@ test.each(LISTENING)("%s: a state folder that cannot be made is told, with what 
   expect(stderr).not.toContain("    at ");
 });
 
-test("up --host: the command line that it shows names the address on which it listens", async () => {
+test("up --host: its submit line has the address it listens on", async () => {
   await using world = new World();
   const up = world.start(["up", "-x", "test-executor", "--host", "127.0.0.2", "--port", "0"]);
   const [, url = ""] = await up.line(/agent-runner submit -c (\S+) --wait/);
@@ -167,9 +167,10 @@ test("coordinator: an address that others can reach needs a token", async () => 
   expect(stderr).toContain("needs a token");
 });
 
-test("up --sample --once: one run from start to end, exit code 0, and the command that starts it for good", async () => {
+test("up --sample --once: one run from start to end, exit code 0, and the command to start both", async () => {
   await using world = new World();
-  const { code, stdout } = await world.run(["up", "-x", "test-executor", "--port", "0", "--sample", "--once"]);
+  const env = { CLAUDE_CODE_PATH: world.path("no-claude") };
+  const { code, stdout } = await world.run(["up", "-x", "test-executor", "--port", "0", "--sample", "--once"], { env });
   expect(code).toBe(0);
   expect(stdout).toMatch(/The sample run run_\w+ completed. Its result:/);
   expect(stdout).not.toContain(" submit ");
@@ -184,7 +185,7 @@ test("up --sample: a submit line that works in this terminal", async () => {
   expect([shell.exitCode, shell.stdout.toString()]).toEqual([0, expect.stringContaining("Hello")]);
 });
 
-test("doctor: all well is 0; each fault is told with what to do, and is 1", async () => {
+test("doctor: exit code 0 without faults, 1 with a list of them", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const well = await world.run(["doctor", "-x", "test-executor", "-c", api.url]);

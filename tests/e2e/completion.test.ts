@@ -9,7 +9,7 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const hasShell = (shell: string): boolean => process.platform !== "win32" && Bun.which(shell) !== null;
 
-/** What the shell offers for the words; the last is what the cursor stands behind. */
+/** The completions of the shell after these words; the cursor is at the end of the last. */
 type Complete = (world: World, words: readonly string[]) => Promise<string[]>;
 
 async function shell(world: World, command: readonly string[], script: string): Promise<string[]> {
@@ -42,8 +42,14 @@ async function shell(world: World, command: readonly string[], script: string): 
 
 const bash: Complete = async (world, words) => {
   const list = ["agent-runner", ...words].map((word) => `'${word}'`).join(" ");
-  const script = `source <(agent-runner completion bash)\nCOMP_WORDS=(${list})\nCOMP_CWORD=${words.length}\n_agent_runner\nprintf '%s\\n' "\${COMPREPLY[@]}"\n`;
-  return shell(world, ["bash", "--norc"], script);
+  const script = [
+    "source <(agent-runner completion bash)",
+    `COMP_WORDS=(${list})`,
+    `COMP_CWORD=${words.length}`,
+    "_agent_runner",
+    `printf '%s\\n' "\${COMPREPLY[@]}"`,
+  ];
+  return shell(world, ["bash", "--norc"], `${script.join("\n")}\n`);
 };
 
 const fish: Complete = async (world, words) => {
@@ -56,14 +62,15 @@ const fish: Complete = async (world, words) => {
   return offered.map((text) => text.split("\t")[0] ?? "");
 };
 
-/** A pseudo-terminal with a shell in it, in which the key is pressed: what it then shows between two marks is what is offered. */
+/** Presses the tab key in a zsh on a pseudo-terminal; its completions are printed between two marks. */
 const zsh: Complete = async (world, words) => {
   const line = ["agent-runner", ...words].join(" ");
   const inner = [
     "PS1=; autoload -U compinit; compinit -u -D",
     "source <(agent-runner completion zsh)",
     "zstyle ':completion:*' list-prompt ''; zstyle ':completion:*' select-prompt ''; LISTMAX=1000; unsetopt autolist",
-    'offer() { compstate[insert]=; compadd() { local -a m; builtin compadd -O m "$@"; print -l OFFER:$^m }; _main_complete; print END-OF-OFFERS; }',
+    'record() { local -a m; builtin compadd -O m "$@"; print -l OFFER:$^m }',
+    'offer() { compstate[insert]=; compadd() { record "$@" }; _main_complete; print END-OF-OFFERS; }',
     "zle -C offer complete-word offer; bindkey '^I' offer; print READY-$((1+1))",
   ];
   const script = [
@@ -74,7 +81,7 @@ const zsh: Complete = async (world, words) => {
     "zpty -r inner seen '*END-OF-OFFERS*'; print -r -- $seen; zpty -d inner",
   ];
   const lines = await shell(world, ["zsh", "-f"], `${script.join("\n")}\n`);
-  // Names and descriptions are added one after the other.
+  // zsh adds names and descriptions separately, so names come twice.
   return [...new Set(lines.flatMap((text) => /OFFER:(\S+)/.exec(text)?.[1] ?? []))];
 };
 
@@ -83,7 +90,7 @@ for (const [name, complete] of [
   ["fish", fish],
   ["zsh", zsh],
 ] as const) {
-  test.skipIf(!hasShell(name))(`${name}: commands, options of the command, choices and names are offered`, async () => {
+  test.skipIf(!hasShell(name))(`${name}: completes commands, options, choices and names`, async () => {
     await using world = new World();
     const commands = await complete(world, ["s"]);
     expect(commands.toSorted()).toEqual(
@@ -100,7 +107,7 @@ for (const [name, complete] of [
 }
 
 test.skipIf(!hasShell("bash"))(
-  "bash: stop offers the runs of the coordinator, and nothing where there is none",
+  "bash: stop completes the runs of the coordinator, and nothing without one",
   async () => {
     await using world = new World();
     expect(await bash(world, ["stop", "run_"])).toEqual([]);
@@ -111,7 +118,7 @@ test.skipIf(!hasShell("bash"))(
   },
 );
 
-test("completion man: every command and option is on the page", async () => {
+test("completion man: the page has every command and option", async () => {
   await using world = new World();
   const { code, stdout } = await world.run(["completion", "man"]);
   expect(code).toBe(0);
@@ -120,17 +127,14 @@ test("completion man: every command and option is on the page", async () => {
     expect(stdout).toContain(`\\fB${option}\\fR`);
 });
 
-test.skipIf(Bun.which("mandoc") === null)(
-  "completion man: mandoc finds nothing wrong with the page but that it has no date",
-  async () => {
-    await using world = new World();
-    const { stdout } = await world.run(["completion", "man"]);
-    const lint = Bun.spawn(["mandoc", "-Tlint", "-W", "warning"], {
-      stdin: Buffer.from(stdout),
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const said = (await new Response(lint.stdout).text()) + (await new Response(lint.stderr).text());
-    expect(said.split("\n").filter((line) => line !== "" && !line.includes("missing date"))).toEqual([]);
-  },
-);
+test.skipIf(Bun.which("mandoc") === null)("completion man: mandoc reports only the missing date", async () => {
+  await using world = new World();
+  const { stdout } = await world.run(["completion", "man"]);
+  const lint = Bun.spawn(["mandoc", "-Tlint", "-W", "warning"], {
+    stdin: Buffer.from(stdout),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const said = (await new Response(lint.stdout).text()) + (await new Response(lint.stderr).text());
+  expect(said.split("\n").filter((line) => line !== "" && !line.includes("missing date"))).toEqual([]);
+});

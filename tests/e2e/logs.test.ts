@@ -17,7 +17,7 @@ async function world(): Promise<
   return { w, url: api.url, api, [Symbol.asyncDispose]: () => w[Symbol.asyncDispose]() };
 }
 
-test("logs shows what a run has written and told, by its id or its session's", async () => {
+test("logs shows output and events of a run, by its id or its session's", async () => {
   await using at = await world();
   const { run_id, session_id } = await at.api.submit("!tool Search\n!stderr 20B\n!output 1MB\nFind it");
   await at.api.reached(run_id, "completed");
@@ -43,7 +43,7 @@ test("logs shows what a run has written and told, by its id or its session's", a
   expect(rows[0]?.event?.event_type).toBe("session_stop");
 });
 
-test("logs --follow goes on to the end, misses and repeats nothing, and ends as the run did", async () => {
+test("logs --follow shows everything once, until the end of the run, and has the run's exit code", async () => {
   await using at = await world();
   const { run_id } = await at.api.submit("!stderr 30B\n!wait go-on\n!fail it broke");
   const log = at.w.start(["logs", run_id, "-c", at.url, "-f"]);
@@ -59,7 +59,7 @@ test("logs --follow goes on to the end, misses and repeats nothing, and ends as 
   expect(log.stdout().match(/message user/g)).toHaveLength(1);
 });
 
-test("logs --follow goes on with the next attempt of a run", async () => {
+test("logs --follow continues with a retry of the run", async () => {
   await using at = await world();
   const { run_id } = await at.api.submit("!exit 75", { max_attempts: 2, retry_delay_seconds: 0 });
   const { code, stderr } = await at.w.run(["logs", run_id, "-c", at.url, "-f"]);
@@ -67,7 +67,7 @@ test("logs --follow goes on with the next attempt of a run", async () => {
   expect(stderr).toMatch(new RegExp(`Run ${run_id} failed; run run_\\w+ retries it`));
 });
 
-test("logs --follow ends when nobody reads it any more", async () => {
+test("logs --follow ends when its reader is gone", async () => {
   await using at = await world();
   const { run_id } = await at.api.submit("!tool One\n!wait more\n!tool Two\n!wait go-on\nx");
   const log = at.w.start(["logs", run_id, "-c", at.url, "-f", "--stream", "events"]);
@@ -80,7 +80,7 @@ test("logs --follow ends when nobody reads it any more", async () => {
   await at.api.reached(run_id, "completed");
 });
 
-test("logs --follow goes on after an outage of the coordinator, and repeats nothing", async () => {
+test("logs --follow continues after an outage of the coordinator, and repeats nothing", async () => {
   await using w = new World();
   const first = await w.coordinator();
   await w.runner(first.api.url, "test-executor").line(/waiting for runs/);
@@ -100,7 +100,7 @@ test("logs --follow goes on after an outage of the coordinator, and repeats noth
   ]);
 });
 
-test("logs without --follow ends, however fast the run writes; Ctrl+C ends one that follows, and nothing else", async () => {
+test("logs ends while the run writes on; Ctrl+C ends logs --follow, not the run", async () => {
   await using w = new World();
   const { api } = await w.coordinator();
   await w.runner(api.url, "floods-stdout", [], { FLOOD_BYTES: "1000000000000" }).line(/waiting for runs/);
@@ -117,7 +117,7 @@ test("logs without --follow ends, however fast the run writes; Ctrl+C ends one t
   await api.reached(run_id, "stopped");
 });
 
-test("at a coordinator without outputs it reads this machine's own, or says where they are", async () => {
+test("logs without support by the coordinator reads this machine's run folder, or names the machine", async () => {
   await using w = new World();
   const fake = w.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -131,7 +131,7 @@ test("at a coordinator without outputs it reads this machine's own, or says wher
   runner.signal("SIGTERM");
 });
 
-test("logs of what is not there says so", async () => {
+test("logs of an unknown run, an unknown stream, and a run without a runner", async () => {
   await using at = await world();
   expect(await at.w.run(["logs", "run_none", "-c", at.url])).toMatchObject({
     code: 1,
@@ -148,7 +148,7 @@ test("logs of what is not there says so", async () => {
   });
 });
 
-test("logs says by its exit code that the runner which has the output does not answer", async () => {
+test("logs has exit code 4 if the runner with the output does not answer", async () => {
   await using w = new World();
   const { api } = await w.coordinator();
   const runner = w.runner(api.url, "test-executor");

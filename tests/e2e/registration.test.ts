@@ -34,7 +34,7 @@ test("409 after a crash: the registration is taken up at once, with a heartbeat,
   const ghosts = fake.calls("GET /runner/runs");
   const begunMs = performance.now();
   const runner = world.runner(fake.url, "prints-hello");
-  await runner.line(/Taking up the registration lnch_\w+ of an earlier start/);
+  await runner.line(/Reusing the registration lnch_\w+ of an earlier process/);
   await runner.line(/Runner started/);
   expect(performance.now() - begunMs).toBeLessThan(2_000);
   expect(fake.calls("POST /runner/heartbeat").length).toBeGreaterThanOrEqual(1);

@@ -17,7 +17,7 @@ const FAILURES: [string, Behaviour][] = [
   ["answered with 502 and HTML", badGateway],
 ];
 for (const route of [STARTED, COMPLETED, "POST /sessions/:id/events"] satisfies Route[]) {
-  test.each(FAILURES)(`${route}: one that is %s is repeated until it is acknowledged`, async (_, behaviour) => {
+  test.each(FAILURES)(`${route}: a request that is %s is retried until acknowledged`, async (_, behaviour) => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
     fake.next(route, behaviour, behaviour);
@@ -29,20 +29,20 @@ for (const route of [STARTED, COMPLETED, "POST /sessions/:id/events"] satisfies 
   });
 }
 
-test("started: a run whose claim was lost (409) is not spawned, and executed when it is claimed anew", async () => {
+test("started: a run with a revoked claim (409) is not spawned, and is executed after a new claim", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.next(STARTED, refuse(409));
   const run = fake.queue();
   const runner = world.runner(fake.url, "prints-hello");
-  await runner.line(/given up/);
+  await runner.line(/was revoked/);
   expect(fake.reportsOf(run)).toEqual([]);
   run.status = "pending";
   await until("completed", () => run.status === "completed");
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
 });
 
-test("completed: a coordinator that has forgotten the runner (401) is registered with again, then told", async () => {
+test("completed: if the coordinator forgot the runner (401), the runner registers again and then reports", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -58,7 +58,7 @@ test("completed: a coordinator that has forgotten the runner (401) is registered
   expect(fake.calls("POST /runner/register").length).toBe(2);
 });
 
-test("completed: a coordinator that has forgotten the run (404) is told once, and the fault is logged", async () => {
+test("completed: if the coordinator forgot the run (404), the report is not retried and the error is logged", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -73,7 +73,7 @@ test("completed: a coordinator that has forgotten the run (404) is told once, an
   expect(fake.calls(COMPLETED).filter(({ id }) => id === run.run_id).length).toBe(1);
 });
 
-test("started: nothing is spawned before it is acknowledged, and completed comes after", async () => {
+test("started: nothing is spawned before the acknowledgement, and completed comes after started", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const acknowledge = Promise.withResolvers<void>();
@@ -89,20 +89,20 @@ test("started: nothing is spawned before it is acknowledged, and completed comes
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
 });
 
-test.each([404, 409])("started: a claim that was lost (%i) is not executed and not reported on", async (status) => {
+test.each([404, 409])("started: a run with a revoked claim (%i) is neither executed nor reported", async (status) => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.next(STARTED, refuse(status));
   const run = fake.queue();
   const runner = world.runner(fake.url, "records-invocation");
-  await runner.line(/given up/);
+  await runner.line(/was revoked/);
   const next = fake.queue();
   await until("the next run completed", () => next.status === "completed");
   expect(existsSync(world.path(`${run.run_id}.stdin`))).toBeFalse();
   expect(fake.requests.filter(({ id }) => id === run.run_id).map(({ route }) => route)).toEqual([STARTED]);
 });
 
-test("a report that fails over and over delays no other run", async () => {
+test("a report that keeps failing delays no other run", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const stuck = fake.queue();
@@ -120,7 +120,7 @@ test("a report that fails over and over delays no other run", async () => {
   await until("completed", () => stuck.status === "completed", 20_000);
 });
 
-test("a run of a plain script: its output is the message, then session_stop, then completed", async () => {
+test("a plain script: its output becomes a message, then come session_stop and completed", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -136,7 +136,7 @@ test("a run of a plain script: its output is the message, then session_stop, the
   expect(routes).toEqual([STARTED, "POST /sessions/:id/events", "POST /sessions/:id/events", COMPLETED]);
 });
 
-test("a run whose executor sent session_stop itself: it is not sent again", async () => {
+test("session_stop is not sent again if the executor has sent it", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -147,7 +147,7 @@ test("a run whose executor sent session_stop itself: it is not sent again", asyn
   expect(types.at(-1)).toBe("session_stop");
 });
 
-test("a run whose executor left session_stop out: only that is added", async () => {
+test("session_stop alone is added if the executor has omitted it", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt: "!no-session-stop\nhello" });
@@ -158,7 +158,7 @@ test("a run whose executor left session_stop out: only that is added", async () 
   expect(events.at(-1)).toMatchObject({ event_type: "session_stop", exit_code: 0 });
 });
 
-test("a run that failed: no session_stop is sent for it", async () => {
+test("a failed run gets no session_stop", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();

@@ -21,7 +21,7 @@ test("up, killed and started again on its port: it takes up its own registration
   await killed(first);
 
   const second = world.start(["up", "--port", new URL(url).port, "-x", "test-executor"]);
-  await second.line(/Taking up the registration lnch_\w+ of an earlier start/);
+  await second.line(/Reusing the registration lnch_\w+ of an earlier process/);
   await second.line(new RegExp(`Took up run ${run.run_id}, whose executor lives`));
   await second.line(/Runner started/);
   await Bun.write(world.path("go-on"), "");
@@ -38,7 +38,7 @@ test("a runner that is killed and started again with other tags gets the runs fo
   const run = await api.submit("anything", { additional_demands: { tags: ["red"] } });
   await killed(first);
   const second = world.runner(api.url, "prints-hello", ["-t", "red"]);
-  await second.line(/Taking up the registration/);
+  await second.line(/Reusing the registration/);
   await api.reached(run.run_id, "completed");
   expect((await api.runs()).filter(({ status }) => status === "completed")).toHaveLength(1);
 });

@@ -5,9 +5,9 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-test("G2: a run with parameters and a resolved blueprint reaches the executor, and no agent is fetched", async () => {
+test("second generation: parameters and resolved blueprint reach the executor, and no agent is fetched", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ generation: "G2" }));
+  const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   const run = fake.queue({
     agent_name: "researcher",
     extra: {
@@ -30,9 +30,9 @@ test("G2: a run with parameters and a resolved blueprint reaches the executor, a
   expect(fake.calls("GET /agents/:id")).toEqual([]);
 });
 
-test("G2: what the executor says comes as a result event, and completed carries the session's status", async () => {
+test("second generation: stdout becomes a result event, and completed has the session's status", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ generation: "G2" }));
+  const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   const run = fake.queue();
   world.runner(fake.url, "prints-hello");
   await until("completed", () => run.status === "completed");
@@ -43,18 +43,18 @@ test("G2: what the executor says comes as a result event, and completed carries 
   });
 });
 
-test("G2: a result that the executor sent is not sent again", async () => {
+test("second generation: a result that the executor sent is not sent again", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ generation: "G2" }));
+  const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   const run = fake.queue({ prompt: "good day" });
   world.runner(fake.url, "test-executor");
   await until("completed", () => run.status === "completed");
   expect(fake.eventsOf(run).filter(({ event_type }) => event_type === "result").length).toBe(1);
 });
 
-test("G2: stop_sessions stops what runs in the session", async () => {
+test("second generation: stop_sessions stops what runs in the session", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ generation: "G2" }));
+  const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   const run = fake.queue();
   const other = fake.queue();
   world.runner(fake.url, "sleeps");
@@ -65,9 +65,9 @@ test("G2: stop_sessions stops what runs in the session", async () => {
   expect(other.status).toBe("running");
 });
 
-test("G2: script sync is not served, and disturbs nothing", async () => {
+test("second generation: script sync is not served, and disturbs nothing", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ generation: "G2" }));
+  const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   fake.state.messages.push({ sync_scripts: ["a"], remove_scripts: [] }, { something_new: true });
   const run = fake.queue();
   const runner = world.runner(fake.url, "prints-hello", ["-v"]);

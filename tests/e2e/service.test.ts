@@ -11,10 +11,10 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const isLinux = process.platform === "linux";
 
-/** A PATH on which systemctl and loginctl write down what they are asked; the first failing one decides. */
-function fakeTools(world: World, failing?: string): { env: Record<string, string>; asked: () => string[] } {
+/** A PATH with a systemctl, loginctl and journalctl that record their calls; `failing` fails. */
+function fakeTools(world: World, failing?: string): { env: Record<string, string>; calls: () => string[] } {
   const folder = join(world.home, "tools");
-  const record = join(world.home, "asked");
+  const record = join(world.home, "calls");
   mkdirSync(folder);
   for (const tool of ["systemctl", "loginctl", "journalctl"]) {
     writeFileSync(
@@ -25,12 +25,12 @@ function fakeTools(world: World, failing?: string): { env: Record<string, string
   }
   return {
     env: { PATH: `${folder}:/usr/bin:/bin` },
-    asked: () => (existsSync(record) ? readFileSync(record, "utf8").trim().split("\n") : []),
+    calls: () => (existsSync(record) ? readFileSync(record, "utf8").trim().split("\n") : []),
   };
 }
 
 test.if(isLinux)(
-  "service install: writes the unit and a private environment file, starts it, and keeps the user's file the second time",
+  "service install: writes the unit and a private environment file, starts the service, keeps the file the second time",
   async () => {
     await using world = new World();
     const tools = fakeTools(world);
@@ -39,10 +39,11 @@ test.if(isLinux)(
     expect(first).toMatchObject({ code: 0 });
     const unitPath = join(world.home, "config/systemd/user/agent-runner.service");
     const environmentPath = join(world.home, "config/agent-runner/agent-runner.env");
-    const start = `ExecStart=${BINARY} --executor test-executor --project-dir ${world.projectDir} --max-concurrent 3 --drain-timeout 60s`;
+    const options = `--project-dir ${world.projectDir} --max-concurrent 3 --drain-timeout 60s`;
+    const start = `ExecStart=${BINARY} --executor test-executor ${options}`;
     expect(readFileSync(unitPath, "utf8")).toContain(start);
     expect(statSync(environmentPath).mode & 0o777).toBe(0o600);
-    expect(tools.asked()).toEqual([
+    expect(tools.calls()).toEqual([
       "systemctl --user daemon-reload",
       "systemctl --user enable agent-runner.service",
       "systemctl --user restart agent-runner.service",
@@ -55,36 +56,33 @@ test.if(isLinux)(
     const removed = await world.run(["service", "uninstall"], { env: tools.env });
     expect(removed.stdout).toContain(`Kept ${environmentPath}`);
     expect(existsSync(unitPath)).toBe(false);
-    expect(tools.asked().slice(-2)).toEqual([
+    expect(tools.calls().slice(-2)).toEqual([
       "systemctl --user disable --now agent-runner.service",
       "systemctl --user daemon-reload",
     ]);
   },
 );
 
-test.if(isLinux)(
-  "service install: the words of a service manager that refuses are told, with exit code 1",
-  async () => {
-    await using world = new World();
-    const { code, stderr } = await world.run(["service", "install", "-x", "test-executor"], {
-      env: fakeTools(world, "systemctl").env,
-    });
-    expect({ code, stderr }).toEqual({
-      code: 1,
-      stderr: "agent-runner: systemctl --user daemon-reload failed: systemctl says no\n",
-    });
-  },
-);
+test.if(isLinux)("service install: a failing service manager is exit code 1 with its output", async () => {
+  await using world = new World();
+  const { code, stderr } = await world.run(["service", "install", "-x", "test-executor"], {
+    env: fakeTools(world, "systemctl").env,
+  });
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: "agent-runner: systemctl --user daemon-reload failed: systemctl says no\n",
+  });
+});
 
 test("service install --print writes and starts nothing", async () => {
   await using world = new World();
-  const tools = isLinux ? fakeTools(world) : { env: {}, asked: () => [] };
+  const tools = isLinux ? fakeTools(world) : { env: {}, calls: () => [] };
   const { code, stdout } = await world.run(["service", "install", "--print", "-x", "test-executor"], {
     env: tools.env,
   });
   expect(code).toBe(0);
   if (isLinux) expect(stdout).toContain("RestartKillSignal=SIGUSR2");
-  expect(tools.asked()).toEqual([]);
+  expect(tools.calls()).toEqual([]);
   expect(existsSync(join(world.home, "config"))).toBe(false);
 });
 
@@ -103,29 +101,29 @@ test.each([
 });
 
 test.if(isLinux)(
-  "a runner under systemd says that it is ready, at work and leaving, and tells its executors nothing of it",
+  "a runner under systemd reports ready, watchdog pings and stopping, and hides its variables from executors",
   async () => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
     using socket = datagramSocket(join(world.home, "notify"));
-    const said: string[] = [];
-    const hears = (what: string): Promise<boolean> =>
-      until(`${what} among ${said.join(" | ")}`, () => {
-        said.push(...socket.take());
-        return said.some((message) => message.includes(what));
+    const messages: string[] = [];
+    const receives = (text: string): Promise<boolean> =>
+      until(`${text} among ${messages.join(" | ")}`, () => {
+        messages.push(...socket.take());
+        return messages.some((message) => message.includes(text));
       });
     const run = fake.queue();
     const runner = world.runner(fake.url, "records-invocation", [], {
       NOTIFY_SOCKET: socket.path,
       WATCHDOG_USEC: "200000",
     });
-    await hears("READY=1");
-    await hears("STATUS=Taking runs");
-    await hears("WATCHDOG=1");
+    await receives("READY=1");
+    await receives("STATUS=Taking runs");
+    await receives("WATCHDOG=1");
     await until("completed", () => run.status === "completed");
     expect(await world.file(`${run.run_id}.env`)).not.toMatch(/^(?:NOTIFY_SOCKET|WATCHDOG_)/m);
     runner.signal("SIGTERM");
-    await hears("STOPPING=1");
+    await receives("STOPPING=1");
     expect(await runner.exited).toBe(0);
   },
 );

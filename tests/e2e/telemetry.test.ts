@@ -49,7 +49,7 @@ test("--metrics: readiness, status and counts follow a run from its claim to its
   expect(await text()).toContain("agent_runner_run_start_delay_seconds_count 1");
 });
 
-test("--metrics: a coordinator that is away is seen, and the program lives", async () => {
+test("--metrics: during an outage of the coordinator the runner is alive but not ready", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const url = await metricsUrl(world.runner(fake.url, "prints-hello", ["--metrics", "0"]));
@@ -62,7 +62,7 @@ test("--metrics: a coordinator that is away is seen, and the program lives", asy
   await until("ready again", async () => (await fetch(`${url}/readyz`)).status === 200, 20_000);
 });
 
-test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree a run, in the run's trace, and the executor is told of it", async () => {
+test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree per run, in the run's trace; the executor gets the context", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const receiver = world.own(stubServer(() => Response.json({})));
@@ -101,7 +101,7 @@ test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree a run, in the run's trace, and 
   expect(environment.filter((line) => line.includes("secret"))).toEqual([]);
 });
 
-test("a trace goes from whoever creates a run through the coordinator to its child, and back to the run that the child resumes", async () => {
+test("a trace continues from a run's creator through the coordinator to its child, and to the resumed parent", async () => {
   await using world = new World();
   const receiver = world.own(stubServer(() => Response.json({})));
   const { api } = await world.coordinator();
@@ -128,7 +128,7 @@ test("a trace goes from whoever creates a run through the coordinator to its chi
   expect(spans.find(({ name }) => name === "run resume_session")?.parentSpanId).toBe("b7ad6b7169203331");
 });
 
-test("without OTEL variables a run's trace is handed to its executor as it is, and none is made up", async () => {
+test("without OTEL variables the executor gets the run's trace context unchanged, or none", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const traced = fake.queue({ extra: { traceparent: PARENT } });
@@ -139,7 +139,7 @@ test("without OTEL variables a run's trace is handed to its executor as it is, a
   expect(await world.file(`${untraced.run_id}.env`)).not.toContain("TRACEPARENT");
 });
 
-test("a trace receiver that does not answer holds up neither a run nor the runner's leaving", async () => {
+test("an unreachable trace receiver delays neither a run nor the runner's shutdown", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();

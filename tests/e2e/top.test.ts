@@ -27,7 +27,7 @@ const program = (at: { w: World; url: string }, args: readonly string[], more: P
     ...more,
   });
 
-test("top shows runs as they come and end, in 80 columns and 24 lines, and gives the terminal back", async () => {
+test("top shows runs live in 80 columns and 24 lines, and restores the terminal", async () => {
   await using at = await place();
   await using top = program(at, ["top"], { columns: 80, lines: 24 });
   await top.shows(/1 of 1 runners online/);
@@ -44,7 +44,7 @@ test("top shows runs as they come and end, in 80 columns and 24 lines, and gives
   expect(top.raw).toEndWith("\x1b[?7h\x1b[?25h\x1b[?1049l");
 });
 
-test("top: views, help, and a run that is followed and stopped with the keyboard", async () => {
+test("top: views, help, and a run followed and stopped by keys", async () => {
   await using at = await place();
   const { run_id, session_id } = await at.api.submit("!child !sleep 5m\n!stderr 20B\n!sleep 5m\nnever");
   await using top = program(at, ["top"], { columns: 140, lines: 30 });
@@ -83,7 +83,7 @@ test("top: views, help, and a run that is followed and stopped with the keyboard
   expect(await top.exited).toBe(0);
 });
 
-test("top says that the coordinator is away, and goes on when it is back", async () => {
+test("top shows an outage of the coordinator, and continues after it", async () => {
   await using w = new World();
   const first = await w.coordinator();
   const port = Number(new URL(first.api.url).port);
@@ -101,7 +101,7 @@ test("top says that the coordinator is away, and goes on when it is back", async
   expect(top.raw).toEndWith("\x1b[?1049l");
 });
 
-test("top shows nothing that acts on the terminal, and no colours where none are wanted", async () => {
+test("top shows no control sequences of others, and no colours with NO_COLOR", async () => {
   await using at = await place();
   await at.api.submit("\x1b]0;owned\x07\x1b[2J evil \u202e日本語 prompt", { not_before: "2099-01-01T00:00:00Z" });
   await using top = program(at, ["top"], { columns: 160, env: { HOME: at.w.home, NO_COLOR: "1" } });
@@ -111,7 +111,7 @@ test("top shows nothing that acts on the terminal, and no colours where none are
   expect(top.raw).not.toMatch(/\x1b\[3\dm/);
 });
 
-test("top where there is no terminal shows how it stands, once", async () => {
+test("top without a terminal prints the runs once", async () => {
   await using at = await place();
   const { run_id } = await at.api.submit("Hello");
   await at.api.reached(run_id, "completed");
@@ -121,7 +121,7 @@ test("top where there is no terminal shows how it stands, once", async () => {
   expect(stdout).not.toContain("\x1b");
 });
 
-test("a list that is watched is drawn again in its place; piped as JSON it is one array a line", async () => {
+test("--watch redraws a list in place; piped as JSON it is one array per line", async () => {
   await using at = await place();
   await using runs = program(at, ["runs", "--watch"], { columns: 120 });
   await runs.shows(/^RUN /);
@@ -131,7 +131,7 @@ test("a list that is watched is drawn again in its place; piped as JSON it is on
   await runs.shows(new RegExp(`^${run_id} +completed`));
   expect(runs.screen().filter((line) => line.startsWith("RUN "))).toHaveLength(1);
   runs.resize(40, 5);
-  await until("it is drawn again", () => Math.max(...runs.screen().map((line) => Bun.stringWidth(line))) <= 40);
+  await until("the new width", () => Math.max(...runs.screen().map((line) => Bun.stringWidth(line))) <= 40);
   await lines.line(new RegExp(`^\\[\\{"run_id":"${run_id}".*"status":"completed"`, "m"));
   for (const line of lines.stdout().trim().split("\n")) expect(JSON.parse(line)).toBeArray();
   lines.signal("SIGINT");

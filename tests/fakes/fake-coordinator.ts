@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Generation } from "../../src/protocol/poll.ts";
 import { until } from "../harness/until.ts";
 import { type Answer, type Behaviour, detail, json } from "./answers.ts";
-import type { FakeRun, Generation, QueuedRun } from "./fake-runs.ts";
+import type { FakeRun, QueuedRun } from "./fake-runs.ts";
 import { FakeState, type FakeTimings } from "./fake-state.ts";
 
 type Body = Readonly<Record<string, unknown>>;
@@ -64,7 +65,7 @@ export class FakeCoordinator implements AsyncDisposable {
   #port = 0;
 
   constructor(options: { generation?: Generation } & Partial<FakeTimings> = {}) {
-    const { generation = "G1", pollTimeoutSeconds = 1, heartbeatIntervalSeconds = 60 } = options;
+    const { generation = "first", pollTimeoutSeconds = 1, heartbeatIntervalSeconds = 60 } = options;
     this.state = new FakeState(generation, { pollTimeoutSeconds, heartbeatIntervalSeconds });
   }
 

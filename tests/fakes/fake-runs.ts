@@ -1,6 +1,5 @@
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
-
-export type Generation = "G1" | "G2";
+import type { Generation } from "../../src/protocol/poll.ts";
 
 /** A run in the fake. `extra` overrides fields in the answer to a poll, for malformed runs. */
 export interface FakeRun {
@@ -64,7 +63,7 @@ export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): 
     completed_at: null,
     timeout_at: null,
   };
-  if (generation === "G1") return { ...common, prompt, ...extra };
+  if (generation === "first") return { ...common, prompt, ...extra };
   const onlyInPoll = inPoll ? { scope: null, resolved_agent_blueprint: null, ...extra } : {};
   return { ...common, parameters: { prompt }, ...onlyInPoll };
 }

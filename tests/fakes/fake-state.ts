@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import type { Generation } from "../../src/protocol/poll.ts";
 import { type Answer, detail, json } from "./answers.ts";
-import { type FakeRun, type FakeSession, fakeRun, type Generation, type QueuedRun, wireRun } from "./fake-runs.ts";
+import { type FakeRun, type FakeSession, fakeRun, type QueuedRun, wireRun } from "./fake-runs.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -70,7 +71,9 @@ export class FakeState {
   register(body: Body): Answer {
     const { hostname, project_dir, executor_type, executor_profile } = body;
     const parts =
-      this.generation === "G1" ? [hostname, project_dir, executor_type] : [hostname, project_dir, executor_profile, ""];
+      this.generation === "first"
+        ? [hostname, project_dir, executor_type]
+        : [hostname, project_dir, executor_profile, ""];
     const runner_id = `lnch_${createHash("sha256").update(parts.join(":")).digest("hex").slice(0, 12)}`;
     if (this.runners.get(runner_id)?.stale === false) {
       return detail(409, {
@@ -117,7 +120,7 @@ export class FakeState {
     if (stops.length > 0)
       return json(
         200,
-        this.generation === "G1"
+        this.generation === "first"
           ? { stop_runs: stops }
           : { stop_sessions: stops.map((id) => this.runs.get(id)?.session_id) },
       );
@@ -170,14 +173,14 @@ export class FakeState {
     // The known fault (`docs/protocol.md`, section 0): the database stays write-locked for good.
     this.isLocked = parent != null && !this.sessions.has(parent);
     if (this.isLocked) return detail(500, "FOREIGN KEY constraint failed");
-    if (this.generation === "G2" && typeof parameters?.prompt !== "string")
+    if (this.generation === "second" && typeof parameters?.prompt !== "string")
       return detail(400, { error: "parameter_validation_failed" });
     const run = this.queue({
       ...(body as QueuedRun),
-      ...(this.generation === "G2" ? { prompt: parameters?.prompt ?? "" } : {}),
+      ...(this.generation === "second" ? { prompt: parameters?.prompt ?? "" } : {}),
       extra: {},
     });
-    return json(this.generation === "G1" ? 200 : 201, {
+    return json(this.generation === "first" ? 200 : 201, {
       run_id: run.run_id,
       session_id: run.session_id,
       status: "pending",
@@ -197,17 +200,17 @@ export class FakeState {
     const session = this.sessions.get(sessionId);
     if (session === undefined) return detail(404, "Session not found");
     session.events.push(event);
-    if (this.generation === "G1" && event["event_type"] === "session_stop") session.status = "finished";
-    return json(this.generation === "G1" ? 200 : 201, { ok: true });
+    if (this.generation === "first" && event["event_type"] === "session_stop") session.status = "finished";
+    return json(this.generation === "first" ? 200 : 201, { ok: true });
   }
 
   /** The result is the last assistant message in the first generation, and the last `result` event in the second. */
   result(sessionId: string): Answer {
     const session = this.sessions.get(sessionId);
     if (session === undefined) return detail(404, "Session not found");
-    const isFinished = session.status === "finished" || (this.generation === "G2" && session.status === "idle");
+    const isFinished = session.status === "finished" || (this.generation === "second" && session.status === "idle");
     if (!isFinished) return detail(400, `Session is not finished. Current status: ${session.status}`);
-    if (this.generation === "G1") {
+    if (this.generation === "first") {
       const last = session.events.findLast(({ event_type, role }) => event_type === "message" && role === "assistant");
       const [block] = (last?.["content"] ?? []) as { text: string }[];
       return block === undefined ? detail(404, "No result found") : json(200, { result: block.text });
@@ -237,7 +240,7 @@ export class FakeState {
     const session = this.sessions.get(sessionId);
     if (session === undefined) return detail(404, "Session not found");
     const isBusy = ["running", "idle", "stopping"].includes(session.status);
-    if (this.generation === "G2" && isBusy) return detail(409, "Session is running. Stop session first");
+    if (this.generation === "second" && isBusy) return detail(409, "Session is running. Stop session first");
     this.sessions.delete(sessionId);
     return json(200, { ok: true, session_id: sessionId, deleted: true });
   }

@@ -46,7 +46,7 @@ test.each(["damaged", "deleted"] as const)(
     await api.reached(failed.run_id, "failed");
     expect((await api.run(failed.run_id)).error).toBe("Process exited with code 6");
     await next.line(new RegExp(`Took up run ${lives.run_id}, whose executor lives`));
-    expect(next.stdout()).toContain("Found 2 run(s) that the journal does not know by their folders");
+    expect(next.stdout()).toContain("Added 2 run(s) to the journal from their folders");
     if (how === "damaged") expect(next.stdout()).toMatch(/\[ERROR\].*cannot be used.*set aside as/);
     await Bun.write(world.path(`${lives.run_id}.release`), "0");
     await api.reached(lives.run_id, "completed");

@@ -11,7 +11,7 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-const NO_ROOM = /\[ERROR\] agent-runner: No room for more runs on this machine \(.*\): taking none until there is/g;
+const NO_ROOM = /\[ERROR\] agent-runner: No room for more runs on this machine \(.*\): taking no runs until there is/g;
 const ROOM_AGAIN = /There is room again after .*: taking runs/g;
 
 /** Fills the disk to the last byte. The returned function frees the space again. */

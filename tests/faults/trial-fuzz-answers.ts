@@ -27,7 +27,7 @@ const RUN = {
   runner_id: "lnch_1",
   error: null,
 };
-const G2_RUN = {
+const SECOND_GENERATION_RUN = {
   ...RUN,
   parameters: { prompt: "p" },
   scope: null,
@@ -41,7 +41,7 @@ const poll: Call = (client) => client.poll("lnch_1", { stopsOnly: false, timeout
 /** The calls of a runner, each with a valid answer. */
 const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [
   [{ run: RUN }, poll],
-  [{ run: G2_RUN }, poll],
+  [{ run: SECOND_GENERATION_RUN }, poll],
   [{ stop_runs: ["run_1"] }, poll],
   [{ stop_sessions: ["ses_1"] }, poll],
   [{ deregistered: true }, poll],
@@ -52,9 +52,9 @@ const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [
     (client) => client.register({ hostname: "h" }),
   ],
   [RUN, (client) => client.run("run_1")],
-  [{ runs: [RUN, G2_RUN] }, (client) => client.runs()],
+  [{ runs: [RUN, SECOND_GENERATION_RUN] }, (client) => client.runs()],
   [{ session: { session_id: "ses_1", status: "running", agent_name: null } }, (client) => client.session("ses_1")],
-  [G2_RUN.resolved_agent_blueprint, (client) => client.agent("a")],
+  [SECOND_GENERATION_RUN.resolved_agent_blueprint, (client) => client.agent("a")],
   [{ ok: true }, (client) => client.sendEvent({ event_type: "session_stop", session_id: "ses_1", timestamp: "t" })],
 ];
 

@@ -19,7 +19,7 @@ interface Started extends AsyncDisposable {
 const COORDINATORS: readonly (readonly [name: string, start: () => Promise<Started>])[] = [
   ["the embedded coordinator", startEmbedded],
   ["the first generation", () => FakeCoordinator.start()],
-  ["the second generation", () => FakeCoordinator.start({ generation: "G2" })],
+  ["the second generation", () => FakeCoordinator.start({ generation: "second" })],
 ];
 
 async function startEmbedded(): Promise<Started> {

@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
+import type { Generation } from "../../src/protocol/poll.ts";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import type { FakeRun } from "../fakes/fake-runs.ts";
 import { until } from "../harness/until.ts";
 import { ToolWorld } from "./tool-world.ts";
 
 /** A Python coordinator. The test acts as the runner of the child runs. */
-async function world(generation: "G1" | "G2"): Promise<{ fake: FakeCoordinator; w: ToolWorld } & AsyncDisposable> {
+async function world(generation: Generation): Promise<{ fake: FakeCoordinator; w: ToolWorld } & AsyncDisposable> {
   const fake = await FakeCoordinator.start({ generation });
   const w = await ToolWorld.at(fake.url);
   return {
@@ -39,11 +40,8 @@ function finish(fake: FakeCoordinator, run: FakeRun, result: { text: string } | 
   run.status = "completed";
 }
 
-for (const [name, generation] of [
-  ["first generation", "G1"],
-  ["second generation", "G2"],
-] as const) {
-  test(`${name}: sync polls the child run and returns its result`, async () => {
+for (const generation of ["first", "second"] as const) {
+  test(`${generation} generation: sync polls the child run and returns its result`, async () => {
     await using t = await world(generation);
     const answer = (await t.w.agent()).call("start_agent_session", { prompt: "do it" });
     const run = await child(t.fake);
@@ -52,7 +50,7 @@ for (const [name, generation] of [
     expect((await answer).value).toEqual({ session_id: run.session_id, result_text: "done", result_data: null });
   });
 
-  test(`${name}: creates no run under an unknown parent, which would leave the database locked`, async () => {
+  test(`${generation} generation: creates no run under an unknown parent, which would lock the database`, async () => {
     await using t = await world(generation);
     const agent = await t.w.agent();
     t.fake.state.sessions.delete("root");
@@ -63,7 +61,7 @@ for (const [name, generation] of [
     expect(t.fake.state.isLocked).toBe(false);
   });
 
-  test(`${name}: delete_all_agent_sessions deletes running sessions, after a stop if necessary`, async () => {
+  test(`${generation} generation: delete_all_agent_sessions stops running sessions first if necessary`, async () => {
     await using t = await world(generation);
     const agent = await t.w.agent();
     const { session_id } = (await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).value;
@@ -73,7 +71,7 @@ for (const [name, generation] of [
     if (session === undefined) throw new Error("no session");
     session.status = "running";
     const deleting = agent.call("delete_all_agent_sessions");
-    if (generation === "G2") {
+    if (generation === "second") {
       await until("the stop request", () => t.fake.state.stops.includes(run.run_id));
       session.status = run.status = "stopped";
     }
@@ -81,7 +79,7 @@ for (const [name, generation] of [
     expect([...t.fake.state.sessions.keys()]).toEqual(["root"]);
   });
 
-  test(`${name}: a run that the coordinator no longer knows ends the wait with an error`, async () => {
+  test(`${generation} generation: a run that the coordinator no longer knows ends the wait with an error`, async () => {
     await using t = await world(generation);
     const answer = (await t.w.agent()).call("start_agent_session", { prompt: "x" });
     const run = await child(t.fake);
@@ -89,7 +87,7 @@ for (const [name, generation] of [
     expect(await answer).toMatchObject({ isError: true, text: expect.stringContaining(run.session_id) });
   });
 
-  test(`${name}: an outage of the coordinator does not end the wait`, async () => {
+  test(`${generation} generation: an outage of the coordinator does not end the wait`, async () => {
     await using t = await world(generation);
     const answer = (await t.w.agent()).call("start_agent_session", { prompt: "x" });
     const run = await child(t.fake);
@@ -102,7 +100,7 @@ for (const [name, generation] of [
 }
 
 test("second generation: returns structured results, also of idle sessions", async () => {
-  await using t = await world("G2");
+  await using t = await world("second");
   const agent = await t.w.agent();
   const { session_id } = (await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" })).value;
   finish(t.fake, await child(t.fake), { data: { n: 1 } });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { type AssignedRun, parsePollMessage } from "../../src/protocol/poll.ts";
 
 /** A run as the first generation's coordinator sends it. */
-const G1 = {
+const FIRST = {
   run_id: "run_0123456789ab",
   type: "start_session",
   session_id: "ses_0123456789ab",
@@ -21,8 +21,8 @@ const G1 = {
   completed_at: null,
   timeout_at: null,
 };
-const { prompt: _, ...withoutPrompt } = G1;
-const G2 = { ...withoutPrompt, parameters: { prompt: "Find it" }, scope: null, resolved_agent_blueprint: null };
+const { prompt: _, ...withoutPrompt } = FIRST;
+const SECOND = { ...withoutPrompt, parameters: { prompt: "Find it" }, scope: null, resolved_agent_blueprint: null };
 
 function runOf(run: unknown): AssignedRun {
   const message = parsePollMessage({ run });
@@ -31,7 +31,7 @@ function runOf(run: unknown): AssignedRun {
 }
 
 test("parsePollMessage: a run of the first generation", () => {
-  expect(parsePollMessage({ run: G1 })).toEqual({
+  expect(parsePollMessage({ run: FIRST })).toEqual({
     kind: "run",
     run: {
       runId: "run_0123456789ab",
@@ -43,36 +43,38 @@ test("parsePollMessage: a run of the first generation", () => {
       projectDir: "/work",
       parentSessionId: null,
       resolvedBlueprint: undefined,
-      generation: "G1",
+      generation: "first",
     },
   });
 });
 
 test("parsePollMessage: a run of the second generation, with and without a resolved blueprint", () => {
-  expect(runOf(G2)).toMatchObject({
-    generation: "G2",
+  expect(runOf(SECOND)).toMatchObject({
+    generation: "second",
     prompt: "Find it",
     parameters: { prompt: "Find it" },
     resolvedBlueprint: null,
   });
-  expect(runOf({ ...G2, resolved_agent_blueprint: { name: "a", more: 1 } }).resolvedBlueprint).toEqual({
+  expect(runOf({ ...SECOND, resolved_agent_blueprint: { name: "a", more: 1 } }).resolvedBlueprint).toEqual({
     name: "a",
     more: 1,
   });
 });
 
 test("parsePollMessage: parameters other than a lone prompt become an inputs block", () => {
-  expect(runOf({ ...G2, parameters: { prompt: "p", n: 5, list: ["a"], none: null } }).prompt).toBe(
+  expect(runOf({ ...SECOND, parameters: { prompt: "p", n: 5, list: ["a"], none: null } }).prompt).toBe(
     '<inputs>\nprompt: p\nn: 5\nlist: ["a"]\nnone: null\n</inputs>',
   );
-  expect(runOf({ ...G2, parameters: { text: "one\ntwo" } }).prompt).toBe("<inputs>\ntext:\n  one\n  two\n</inputs>");
-  expect(runOf({ ...G2, parameters: {} }).prompt).toBe("");
+  expect(runOf({ ...SECOND, parameters: { text: "one\ntwo" } }).prompt).toBe(
+    "<inputs>\ntext:\n  one\n  two\n</inputs>",
+  );
+  expect(runOf({ ...SECOND, parameters: {} }).prompt).toBe("");
 });
 
 test("parsePollMessage: missing, null and empty fields count as none", () => {
-  const { agent_name: _a, project_dir: _p, parent_session_id: _s, ...bare } = G1;
+  const { agent_name: _a, project_dir: _p, parent_session_id: _s, ...bare } = FIRST;
   expect(runOf(bare)).toMatchObject({ agentName: null, projectDir: null, parentSessionId: null });
-  expect(runOf({ ...G1, agent_name: "", project_dir: "" })).toMatchObject({ agentName: null, projectDir: null });
+  expect(runOf({ ...FIRST, agent_name: "", project_dir: "" })).toMatchObject({ agentName: null, projectDir: null });
 });
 
 test("parsePollMessage: stops of both generations", () => {
@@ -94,30 +96,30 @@ test("parsePollMessage: deregistered, an empty object, and the keys of an unsupp
 });
 
 test("parsePollMessage: keeps a run that comes with other fields", () => {
-  expect(parsePollMessage({ run: G1, deregistered: false, stop_runs: null })?.kind).toBe("run");
+  expect(parsePollMessage({ run: FIRST, deregistered: false, stop_runs: null })?.kind).toBe("run");
 });
 
 test.each([
-  ["type", { ...G1, type: "dance" }, "type"],
-  ["session", { ...G1, session_id: "../x" }, "session_id"],
-  ["session that is a number", { ...G1, session_id: 5 }, "session_id"],
-  ["prompt", { ...G1, prompt: 5 }, "prompt"],
-  ["parameters", { ...G2, parameters: "p" }, "parameters"],
+  ["type", { ...FIRST, type: "dance" }, "type"],
+  ["session", { ...FIRST, session_id: "../x" }, "session_id"],
+  ["session that is a number", { ...FIRST, session_id: 5 }, "session_id"],
+  ["prompt", { ...FIRST, prompt: 5 }, "prompt"],
+  ["parameters", { ...SECOND, parameters: "p" }, "parameters"],
   [
     "blueprint",
-    { ...G2, resolved_agent_blueprint: { mcp_servers: { a: { url: 5 } } } },
+    { ...SECOND, resolved_agent_blueprint: { mcp_servers: { a: { url: 5 } } } },
     "resolved_agent_blueprint.mcp_servers.a.url",
   ],
 ])("parsePollMessage: a run with an invalid %s can be reported failed", (_, run, field) => {
   expect(parsePollMessage({ run })).toMatchObject({
     kind: "bad-run",
-    runId: G1.run_id,
+    runId: FIRST.run_id,
     fault: expect.stringContaining(`${field}: `),
   });
 });
 
 test("parsePollMessage: null for a run without a valid id", () => {
-  expect(parsePollMessage({ run: { ...G1, run_id: "../../etc" } })).toBeNull();
+  expect(parsePollMessage({ run: { ...FIRST, run_id: "../../etc" } })).toBeNull();
   expect(parsePollMessage({ run: {} })).toBeNull();
 });
 
@@ -129,7 +131,7 @@ test("parsePollMessage: null for garbage", () => {
     5,
     true,
     [],
-    [{ run: G1 }],
+    [{ run: FIRST }],
     { run: "x" },
     { stop_runs: "run_1" },
     { stop_sessions: [5] },

@@ -1,6 +1,6 @@
 import type { AssignedRun } from "../../src/protocol/poll.ts";
 
-/** A run as a poll of the seed's generation brings it. */
+/** A run as a poll of the first generation brings it. */
 export function assignedRun(more: Partial<AssignedRun> = {}): AssignedRun {
   return {
     runId: "run_1",
@@ -12,7 +12,7 @@ export function assignedRun(more: Partial<AssignedRun> = {}): AssignedRun {
     projectDir: null,
     parentSessionId: null,
     resolvedBlueprint: undefined,
-    generation: "G1",
+    generation: "first",
     ...more,
   };
 }

@@ -3,9 +3,9 @@ import { planService } from "../../src/service/plan-service.ts";
 import { UserError } from "../../src/errors.ts";
 import { serviceRequest } from "./service-request.ts";
 
-/* These two service managers are not on the machines that the tests run on: only what is written for them is looked at. */
+/* The test machines have neither of these service managers, so the tests check the files only. */
 
-test("launchd: the executors of a runner that ends are left alone, and a stop has time to drain", () => {
+test("launchd: leaves the executors of an ended runner alone, and gives a stop time to drain", () => {
   const plist =
     planService(serviceRequest({ command: ["/opt/agent-runner", "--tags", "a&b<c"] }), "darwin").files[0]?.content ??
     "";
@@ -14,7 +14,7 @@ test("launchd: the executors of a runner that ends are left alone, and a stop ha
   expect(plist).toContain("<string>a&amp;b&lt;c</string>");
 });
 
-test("launchd: its shell gives the runner the lines of the environment file as they are", async () => {
+test("launchd: the shell exports the lines of the environment file unchanged", async () => {
   const plan = planService(serviceRequest({ command: ["/usr/bin/env"] }), "darwin");
   const words = [...(plan.files[0]?.content ?? "").matchAll(/ {4}<string>([^<]*)<\/string>/g)].map(([, text = ""]) =>
     text.replaceAll("&lt;", "<").replaceAll("&quot;", '"').replaceAll("&amp;", "&"),
@@ -55,20 +55,21 @@ test.skipIf(python === null).each(["user", "system"] as const)(
   },
 );
 
-test.skipIf(python === null)("Task Scheduler: the file is XML, whatever stands in the options", () => {
+test.skipIf(python === null)("Task Scheduler: the file is valid XML for any options", () => {
   const xml =
     planService(
       serviceRequest({ command: ["C:\\a&b\\agent-runner.exe", "--tags", "<a>"], home: "C:\\Users\\a" }),
       "win32",
     ).files[0]?.content ?? "";
   const arguments_ = askPython(
-    "import sys, xml.dom.minidom as m; print(m.parse(sys.stdin.buffer).getElementsByTagName('Arguments')[0].firstChild.data)",
+    "import sys, xml.dom.minidom as m; " +
+      "print(m.parse(sys.stdin.buffer).getElementsByTagName('Arguments')[0].firstChild.data)",
     xml,
   );
   expect(arguments_.trim()).toBe("--tags <a>");
 });
 
-test("Task Scheduler: arguments are quoted as Windows programs take them apart", () => {
+test("Task Scheduler: quotes arguments as Windows programs split them", () => {
   const xml =
     planService(
       serviceRequest({
@@ -82,13 +83,13 @@ test("Task Scheduler: arguments are quoted as Windows programs take them apart",
   );
 });
 
-/** What a program in Python says that is given `text`. */
+/** The output of a Python program with `text` as input. */
 function askPython(program: string, text: string): string {
   const { success, stdout, stderr } = Bun.spawnSync([python ?? "", "-c", program], { stdin: Buffer.from(text) });
   if (!success) throw new Error(stderr.toString());
   return stdout.toString();
 }
 
-test("planService: another platform is a UserError", () => {
+test("planService: an unknown platform is a UserError", () => {
   expect(() => planService(serviceRequest(), "freebsd")).toThrow(UserError);
 });

@@ -8,7 +8,7 @@ import { serviceRequest } from "./service-request.ts";
 const analyze = Bun.which("systemd-analyze");
 const ENVIRONMENT_FILE = "/home/agents/.config/agent-runner/agent-runner.env";
 
-test("systemdUnit: a restart hands over, a stop drains and has time for it, and executors are left alone", () => {
+test("systemdUnit: a restart hands over, a stop has time to drain, and systemd leaves executors alone", () => {
   const unit = systemdUnit(serviceRequest({ drainMs: 300_000 }), ENVIRONMENT_FILE).split("\n");
   for (const line of [
     "Type=notify",
@@ -24,7 +24,7 @@ test("systemdUnit: a restart hands over, a stop drains and has time for it, and 
   }
 });
 
-test("systemdUnit: what systemd would expand or split stays as it was typed", () => {
+test("systemdUnit: systemd neither expands nor splits the words of the command", () => {
   const unit = systemdUnit(
     serviceRequest({
       command: ["/opt/a b/agent-runner", "--tags", '50%,$HOME,"x",c:\\d'],
@@ -36,7 +36,7 @@ test("systemdUnit: what systemd would expand or split stays as it was typed", ()
   expect(unit).toContain("WorkingDirectory=/srv/100%% mine");
 });
 
-test("systemdPlan: the environment file is the user's and private; the unit is neither", () => {
+test("systemdPlan: the environment file is private and belongs to the user; the unit is neither", () => {
   const files = systemdPlan(serviceRequest()).files.map(({ path, mode, isUsers }) => ({
     path,
     mode: mode.toString(8),

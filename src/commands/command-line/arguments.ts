@@ -24,10 +24,7 @@ export function parsedArg<S extends v.GenericSchema>(
   throw usageError(`--${option}: ${result.issues[0].message}`);
 }
 
-/**
- * Throws a usage error for a word that is none of `choices`. `name` is `ACTION` for a positional, `--stream` for an
- * option.
- */
+/** Throws a usage error for a word that is none of `choices`. `name` is for the message: `ACTION`, `--stream`. */
 export function oneOf<const Choice extends string>(name: string, word: string, choices: readonly Choice[]): Choice {
   const choice = choices.find((candidate) => candidate === word);
   if (choice !== undefined) return choice;

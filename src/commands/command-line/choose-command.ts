@@ -6,8 +6,8 @@ import { usageError } from "../../errors.ts";
 const REPEATABLE: ReadonlySet<string> = new Set(["tag", "tags"]);
 
 /**
- * Finds the command and its words: the first word that is neither an option nor an option's value. So `-x
- * test-executor` is the root command. Throws a usage error for an unknown command.
+ * Splits the words into the command, the first word that is neither an option nor an option's value, and the rest.
+ * So `-x test-executor` is the root command. Throws a usage error for an unknown command.
  */
 export function chooseCommand(
   typed: readonly string[],

@@ -20,10 +20,7 @@ export interface FollowOptions {
 const READ_EVERY_MS = 500;
 const STREAM_RETRY_MS = 2_000;
 
-/**
- * Follows a run to the end of its last attempt. Reports each event and each change of the status. Waits out an outage
- * of the coordinator.
- */
+/** Follows a run to the end of its last attempt: events and status changes. Waits out an outage of the coordinator. */
 export async function followRun(
   client: CoordinatorClient,
   firstRunId: string,

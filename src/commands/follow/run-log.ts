@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { delay } from "../../async/delay.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Config } from "../../config/load-config.ts";
@@ -45,8 +45,8 @@ export class RunLog {
   }
 
   /**
-   * Follows the run to the end of its last attempt; resolves to null if the reader is gone. Waits out an outage of the
-   * coordinator.
+   * Follows the run to the end of its last attempt. Resolves to null if the reader is gone. Waits out an outage of
+   * the coordinator.
    */
   async follow(first: Run): Promise<Run | null> {
     const { client, streams, writer, context } = this.#options;
@@ -75,7 +75,7 @@ export class RunLog {
         if (!failure.isRetryable) throw error;
         this.#note(outageNote(failure));
       }
-      await pause(READ_EVERY_MS);
+      await delay(READ_EVERY_MS);
     }
     return null;
   }
@@ -92,10 +92,7 @@ export class RunLog {
     this.#lastNote = "";
   }
 
-  /**
-   * Writes the output up to its size at the first read: a run that writes without pause must not keep this from
-   * returning.
-   */
+  /** Writes the output up to its size at the first read, so that a run that never stops writing does not block this. */
   async #output(source: RunOutputSource): Promise<void> {
     const { streams, writer, context } = this.#options;
     if (!streams.some((stream) => stream !== "events") || this.#isOver) return;

@@ -9,10 +9,7 @@ export interface OutputParts {
   readonly stderr: OutputPart;
 }
 
-/**
- * One read of a run's output. `isOver`: no later read returns more. `isAway`: the runner with the output does not
- * answer.
- */
+/** One read of a run's output. `isOver`: no later read returns more. `isAway`: the runner does not answer. */
 export type OutputRead =
   | { readonly kind: "parts"; readonly parts: OutputParts }
   | { readonly kind: "none"; readonly reason: string; readonly isOver: boolean; readonly isAway: boolean };

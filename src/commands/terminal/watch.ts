@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { delay } from "../../async/delay.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { CommandContext } from "../command-line/command.ts";
 
@@ -7,9 +7,8 @@ const READ_EVERY_MS = 1_000;
 const REDRAW = "\x1b[H\x1b[J";
 
 /**
- * Shows text again on each change, until its reader is gone or the user ends the program: in place on a terminal, one
- * after the other elsewhere. `read` returns the text and a key; a new key redraws. Waits out an outage of the
- * coordinator.
+ * Shows text again on each change until its reader is gone: in place on a terminal, one after the other elsewhere.
+ * `read` returns the text and a key; a new key redraws. Waits out an outage of the coordinator.
  */
 export async function watch(
   context: CommandContext,
@@ -34,7 +33,7 @@ export async function watch(
       if (!isAway) context.note(outageNote(failure));
       isAway = true;
     }
-    await pause(READ_EVERY_MS);
+    await delay(READ_EVERY_MS);
   }
 }
 

@@ -5,7 +5,7 @@ import { failureOfThrown } from "../../client/failure.ts";
 import { readTop, type TopData } from "./top-data.ts";
 
 const MIN_INTERVAL_MS = 500;
-/** Reads this often without an event: none tells of a silent runner. */
+/** Reads at least this often: no event reports a silent runner. */
 const MAX_INTERVAL_MS = 5_000;
 const RETRY_MS = 1_000;
 

@@ -32,7 +32,7 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
 }
 
 /**
- * The configured executor, ready to run. `note` says with which program, if the executor says so. Throws a UserError
+ * The configured executor, ready to run. `note` names its program, such as the Claude Code. Throws a UserError
  * now, not at the first run, if something is missing.
  */
 export function resolveExecutor(config: Config, env: Environment): { executor: Executor; note: string | null } {
@@ -57,8 +57,8 @@ function alternativeExecutor(options: CatalogOptions): string {
 }
 
 /**
- * ` -x NAME` for a command line in a hint; empty where the default executor will do. Names the trial executor only to a
- * user who has no other one. Starts no program, so a hint costs nothing.
+ * ` -x NAME` for a command line in a hint; empty if the default executor is installed. Names the trial executor only
+ * to a user without any other. Starts no program, so a hint takes no time.
  */
 export function executorOption(config: Config, env: Environment): string {
   if (config.executorPath !== undefined) return ` -e ${config.executorPath}`;

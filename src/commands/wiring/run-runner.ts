@@ -6,6 +6,7 @@ import { createRunner, type RunnerOptions } from "../../runner/create-runner.ts"
 import type { Runner, RunnerEnd } from "../../runner/runner.ts";
 import { tellServiceManager } from "./tell-service-manager.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { flagArg } from "../command-line/arguments.ts";
 import type { CommandArgs, CommandContext } from "../command-line/command.ts";
 import { authorizationOf } from "./connect.ts";
 import { listOfExecutors, resolveExecutor } from "./resolve-executor.ts";
@@ -16,7 +17,7 @@ import { startConfiguredTelemetry } from "./configured-telemetry.ts";
 /** The root command. */
 export async function runRunner(args: CommandArgs, context: CommandContext): Promise<number> {
   const config = runnerConfig(args, context);
-  if (args["executor-list"] === true) {
+  if (flagArg(args, "executor-list")) {
     context.print(listOfExecutors(config, context.env));
     return ExitCode.ok;
   }

@@ -10,10 +10,7 @@ export interface ShownList<Row> {
   readonly read: () => Promise<{ readonly rows: readonly Row[]; readonly isCut?: boolean }>;
 }
 
-/**
- * Prints a list as a table, or as JSON with `--json`; again on each change with `--watch`. Resolves to whether rows are
- * missing.
- */
+/** Prints a list as `--json` and `--watch` say. Resolves to whether it leaves out rows. */
 export async function showList<Row>(
   { headings, row, read }: ShownList<Row>,
   { ask }: Connection,

@@ -100,7 +100,7 @@ function spawnOnRecord(
 
 /** Watches an executor, whoever started it, to its end. */
 export async function watchRun(run: ActiveRun, child: ExecutorProcess, parts: RunnerParts): Promise<Attempt> {
-  run.startedAs(child);
+  run.watch(child);
   const unwatch = watchOutputs(run, child, parts);
   const outcome = await supervise(run, child, parts).catch((error: unknown): Outcome => {
     child.signalGroup("SIGKILL");

@@ -6,8 +6,7 @@ import type { RunnerParts } from "./runner-parts.ts";
 
 /**
  * What a successful executor did not say itself: the end of its stdout as the assistant message, then `session_stop`, which is what
- * finishes a session of the seed generation; for a G2 run the `result` event that its result is read from. So `echo hello` is a whole
- * executor.
+ * finishes a session of the first generation; for a run of the second, the `result` event. So `echo hello` is a whole executor.
  */
 export async function finishSession(
   run: ActiveRun,
@@ -28,8 +27,7 @@ export async function finishSession(
 }
 
 function missingEvents(run: ActiveRun, activity: Activity, stdoutTail: () => string): SessionEvent[] {
-  const isG2 = run.assigned.generation === "G2";
-  const needsResult = isG2 && !activity.resultSent;
+  const needsResult = run.assigned.generation === "second" && !activity.resultSent;
   if (activity.sessionStopSent && !needsResult) return [];
   const event = (event_type: string, more: Partial<SessionEvent>): SessionEvent => ({
     event_type,

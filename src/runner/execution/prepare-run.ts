@@ -75,7 +75,7 @@ type Found<T> = { readonly kind: "found"; readonly value: T } | Exclude<Prepared
  */
 async function sessionOfResume(run: ActiveRun, parts: RunnerParts): Promise<Found<Session | null>> {
   const { type, agentName, projectDir, generation } = run.assigned;
-  const isComplete = projectDir !== null && (agentName !== null || generation === "G2");
+  const isComplete = projectDir !== null && (agentName !== null || generation === "second");
   if (type !== "resume_session" || isComplete) return { kind: "found", value: null };
   const options = { ...parts.delivery, context: run.context, signal: run.cancelled };
   const delivered = await deliver("Reading the session", () => parts.coordinator.session(run.sessionId), options);
@@ -89,7 +89,7 @@ async function blueprintOf(
   agentName: string | null,
   parts: RunnerParts,
 ): Promise<Found<Blueprint | null>> {
-  // G2 resolves blueprints itself and sends them along.
+  // The second generation sends the resolved blueprint with the run.
   if (run.assigned.resolvedBlueprint !== undefined) return { kind: "found", value: run.assigned.resolvedBlueprint };
   if (agentName === null) return { kind: "found", value: null };
   const options = { ...parts.delivery, context: run.context, signal: run.cancelled };

@@ -5,24 +5,24 @@ import type { Activity } from "../../gateway/grant.ts";
 import type { Log } from "../../log.ts";
 import { recordFileOf } from "../../process/run-folders.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
-import { type Journal, withoutPrompt } from "../journal/journal.ts";
-import { ActivityEntry, AssignedEntry } from "../journal/journal-entries.ts";
+import type { Journal } from "../journal/journal.ts";
+import { ActivityEntry, AssignedEntry, assignedEntry } from "../journal/journal-entries.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
 /*
- * Beside the journal each run's own folder tells whose run it is, from just before the spawn until its end is acknowledged. A journal that
- * is damaged is made anew from these files: the executors, their tokens and the gateway's port are not lost with it. What an executor has
- * sent stands in a file of its own, which changes while it runs; one that is cut off is as good as none.
+ * Each run's folder has a copy of the journal's record, from just before the spawn until the report is acknowledged. A
+ * damaged journal is rebuilt from these copies, so the executors, their tokens and the gateway's port are not lost. The
+ * executor's activity has a file of its own, which changes while the executor runs; a truncated file is ignored.
  */
 const RunRecord = v.object({
-  /** Names the runner's identity: runners of several may share the state folder. */
+  /** The runner's identity: runners with different identities may share the state folder. */
   owner: v.string(),
   gatewayPort: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)),
   token: v.pipe(v.string(), v.minLength(16)),
   assigned: AssignedEntry,
 });
 
-/** Throws where it cannot be written. */
+/** Throws if the record cannot be written. */
 export function writeRunRecord(
   runFolder: string,
   owner: string,
@@ -30,11 +30,11 @@ export function writeRunRecord(
   token: string,
   assigned: AssignedRun,
 ): void {
-  const record: v.InferOutput<typeof RunRecord> = { owner, gatewayPort, token, assigned: withoutPrompt(assigned) };
+  const record: v.InferInput<typeof RunRecord> = { owner, gatewayPort, token, assigned: assignedEntry(assigned) };
   writeFileSync(recordFileOf(runFolder), JSON.stringify(record), { mode: 0o600 });
 }
 
-/** Puts down what the run's executor has sent, in the journal and in the run's folder: nothing of it is to be sent a second time. */
+/** Returns a callback that records a run's activity, in the journal and in the run's folder: no event is sent twice. */
 export function activityRecorder(
   runId: string,
   { journal, runsFolder }: Pick<RunnerParts, "journal" | "runsFolder">,
@@ -45,7 +45,7 @@ export function activityRecorder(
     try {
       writeFileSync(path, JSON.stringify(activity), { mode: 0o600 });
     } catch {
-      // It counts only if the journal is lost, too.
+      // The file matters only if the journal is lost, too.
     }
   };
 }
@@ -54,25 +54,25 @@ function activityFileOf(runFolder: string): string {
   return join(runFolder, "activity.json");
 }
 
-/** The run is through. */
+/** Removes the record of a run that is done. */
 export function dropRunRecord(runFolder: string): void {
   try {
     rmSync(recordFileOf(runFolder), { force: true });
     rmSync(activityFileOf(runFolder), { force: true });
   } catch {
-    // The next start asks the coordinator about the run, and drops it then.
+    // The next process of this runner asks the coordinator about the run, and drops the record.
   }
 }
 
-/** Puts into the journal what the run folders know and it does not: those runs were spawned. Nothing, as long as it was never lost. */
+/** Adds the runs that only their folders know to the journal. There are none unless the journal was lost. */
 export function rebuildJournal(journal: Journal, runsFolder: string, owner: string, log: Log): void {
-  const through = new Set(journal.doneIds());
+  const done = new Set(journal.doneIds());
   const known = new Set(journal.unfinished(log).map(({ assigned }) => assigned.runId));
-  let recovered = 0;
+  let added = 0;
   for (const runFolder of foldersIn(runsFolder)) {
     const record = readAs(RunRecord, recordFileOf(runFolder));
     if (record === null || record.owner !== owner || known.has(record.assigned.runId)) continue;
-    if (through.has(record.assigned.runId)) {
+    if (done.has(record.assigned.runId)) {
       dropRunRecord(runFolder);
       continue;
     }
@@ -81,9 +81,9 @@ export function rebuildJournal(journal: Journal, runsFolder: string, owner: stri
     const activity = readAs(ActivityEntry, activityFileOf(runFolder));
     if (activity !== null) journal.active(record.assigned.runId, activity);
     journal.gatewayPort ??= record.gatewayPort;
-    recovered++;
+    added++;
   }
-  if (recovered > 0) log.warn(`Found ${recovered} run(s) that the journal does not know by their folders`);
+  if (added > 0) log.warn(`Added ${added} run(s) to the journal from their folders`);
 }
 
 function readAs<S extends v.GenericSchema>(schema: S, path: string): v.InferOutput<S> | null {

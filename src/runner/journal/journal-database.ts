@@ -17,8 +17,8 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};`;
 
 /**
- * The journal's file, checked. One that is damaged, or of another version, is set aside with a loud message, and an empty one is begun. One
- * that cannot be opened for another reason (a full disk) is a UserError: what is in it is not to be given up for that.
+ * Opens and checks the journal's file. Renames a damaged file, or one of another version, and starts an empty journal.
+ * Throws a UserError if the file cannot be opened for another reason, such as a full disk: its records are still good.
  */
 export function openJournalDatabase(path: string, log: Log): Database {
   try {
@@ -30,7 +30,8 @@ export function openJournalDatabase(path: string, log: Log): Database {
     const aside = `${path}.set-aside-${Date.now()}`;
     for (const suffix of ["", "-wal", "-shm"]) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
     log.error(
-      `The journal ${path} cannot be used (${describeError(error)}): set aside as ${aside}; going on with what the run folders tell`,
+      `The journal ${path} cannot be used (${describeError(error)}): ` +
+        `set aside as ${aside}, and rebuilt from the run folders`,
     );
     return openChecked(path);
   }

@@ -1,9 +1,17 @@
 import * as v from "valibot";
 import { RunId, SessionId } from "../../protocol/identifiers.ts";
+import type { AssignedRun } from "../../protocol/poll.ts";
 import { RunType } from "../../protocol/run.ts";
 import { Traceparent, Tracestate } from "../../protocol/trace-context.ts";
+import type { Outcome } from "../runs/outcome.ts";
 
-/* The columns of the journal that hold JSON: written by this program, perhaps by another version of it, read as if by a stranger. */
+/* The JSON columns of the journal. Another version of this program may have written them, so each is validated. */
+
+/** The generations have the names on disk that version 0.1.0 gave them. */
+const GenerationEntry = v.pipe(
+  v.picklist(["G1", "G2"]),
+  v.transform((entry) => (entry === "G1" ? "first" : "second")),
+);
 
 export const AssignedEntry = v.object({
   runId: RunId,
@@ -12,10 +20,16 @@ export const AssignedEntry = v.object({
   agentName: v.nullable(v.string()),
   projectDir: v.nullable(v.string()),
   parentSessionId: v.nullable(v.string()),
-  generation: v.picklist(["G1", "G2"]),
+  generation: GenerationEntry,
   traceparent: v.exactOptional(Traceparent),
   tracestate: v.exactOptional(Tracestate),
 });
+
+/** Leaves out prompts: an adopted run already has its prompt. */
+export function assignedEntry(assigned: AssignedRun): v.InferInput<typeof AssignedEntry> {
+  const { prompt: _prompt, parameters: _parameters, resolvedBlueprint: _blueprint, generation, ...kept } = assigned;
+  return { ...kept, generation: generation === "first" ? "G1" : "G2" };
+}
 
 export const IdentityEntry = v.object({
   pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
@@ -51,3 +65,8 @@ export const OutcomeEntry = v.variant("kind", [
     v.transform(({ reason }) => ({ kind: "claim-revoked" as const, reason })),
   ),
 ]);
+
+/** Names a revoked claim `claim-lost`, as version 0.1.0 did. */
+export function outcomeEntry(outcome: Outcome): v.InferInput<typeof OutcomeEntry> {
+  return outcome.kind === "claim-revoked" ? { ...outcome, kind: "claim-lost" } : outcome;
+}

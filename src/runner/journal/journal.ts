@@ -6,36 +6,47 @@ import type { ProcessIdentity } from "../../process/adopt.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 import { Moment } from "../../protocol/runner.ts";
 import { openJournalDatabase } from "./journal-database.ts";
-import { ActivityEntry, AssignedEntry, CancelEntry, IdentityEntry, OutcomeEntry } from "./journal-entries.ts";
-import { type CancelReason, type Outcome, recordedKind } from "../runs/outcome.ts";
+import {
+  ActivityEntry,
+  AssignedEntry,
+  assignedEntry,
+  CancelEntry,
+  IdentityEntry,
+  OutcomeEntry,
+  outcomeEntry,
+} from "./journal-entries.ts";
+import type { CancelReason, Outcome } from "../runs/outcome.ts";
 
 /*
- * What has to be on record before which step, so that a runner that is killed at any moment loses nothing and does nothing twice:
+ * What the journal records before which step, so that a runner can be killed at any moment, loses no run and executes
+ * none twice:
  *
- * - the claim: nothing. The coordinator has it on record; a run that it shows as claimed by us and that is not in here was never begun
- * - `starting` before the report `started`: a run that the coordinator shows as running may be begun by the next runner only if it is
- *   known that this one had not spawned yet
- * - `spawning` before the spawn: from here on the run is executed again only if its executor has certainly not begun (start-mark.ts). The
- *   same is on record in the run's own folder (`run-record.ts`), from which a journal that is lost is made anew
- * - the pid with its start time and boot id after the spawn; until then the process is found by the run's mark in its environment
- * - the reason of a stop before the first signal: the exit status alone does not tell a stop from a crash
- * - what the executor has sent (message, `session_stop`) after the coordinator acknowledged it
- * - the outcome before its report; the acknowledgement after it (`reported`)
- * - that nothing is left of a run that ended by itself after the look at what it left behind, which comes after the report (`done`)
+ * - The claim: no record. The coordinator has it. A run that is claimed for this runner but not in the journal has not
+ *   begun.
+ * - `starting` before the report `started`. The next process may begin a run that the coordinator shows as running only
+ *   if it knows that no process has spawned the run.
+ * - `spawning` before the spawn. From here on a run is executed again only if its executor has certainly not begun
+ *   (start-mark.ts). The run's folder has a copy of the record, to rebuild a lost journal (run-record.ts).
+ * - The pid, with its start time and the boot id, after the spawn. Until then AGENT_RUN_ID in the environment
+ *   identifies the process.
+ * - The reason of a stop before the first signal. The exit status alone does not distinguish a stop from a crash.
+ * - The events of the executor (message, `session_stop`) after the coordinator acknowledged them.
+ * - The outcome before its report, and `reported` after the acknowledgement.
+ * - `done` after the scan for leftovers, which follows the report of a run that ended by itself.
  *
- * A record has to outlive the process, not the machine: after a power cut no executor is left that it could be about, and before an
- * outcome is made up ("vanished") the coordinator is asked what it knows. So the database does without an fsync a step
- * (`synchronous = NORMAL` in WAL mode), which would cost more than the rest of a dispatch.
+ * A record must outlive the process, not the machine: after a power cut there is no executor to adopt. So the database
+ * does without an fsync per step (`synchronous = NORMAL` in WAL mode), which would cost more than the rest of a
+ * dispatch. A lost record causes no false report: before the runner reports `vanished` it asks the coordinator.
  *
- * A record that cannot be written (a full disk): before the spawn it holds up the run, nothing of which is begun. After the spawn it holds
- * up nothing: the runner goes on with what it knows, the record is owed and written before the next one or as soon as there is room. A
- * runner that dies owing one finds the executor by its mark or its status file, and asks the coordinator before it reports an end that it
- * has not seen itself.
+ * A full disk refuses a record. Before the spawn the run waits until the record is written. After the spawn nothing
+ * waits: the write is queued, and retried before the next one or as soon as there is room. If the runner dies with
+ * writes in the queue, the next process finds the executor by its mark or its status file. It asks the coordinator
+ * before it reports an end that it has not seen.
  */
 
 export type Phase = "starting" | "spawning" | "running" | "ended" | "reported" | "done";
 
-/** A run that an earlier start of the runner has not brought to its end. */
+/** A run that an earlier process of this runner has not completed. */
 export interface JournalRun {
   readonly assigned: AssignedRun;
   readonly phase: Phase;
@@ -46,26 +57,26 @@ export interface JournalRun {
   readonly outcome: Outcome | null;
 }
 
-/** So many runs that are through are remembered, so that one delivered again is known. */
+/** The number of done runs to keep, so that the runner recognises a second delivery. */
 const KEPT_DONE = 10_000;
 const KEEP_MS = 14 * 86_400_000;
 /** Earlier processes of this runner whose registration may still stand at the coordinator. */
 const KEPT_INSTANCES = 20;
-/** What is beyond is dropped now and then: each time it costs a look through all of them. */
+/** Prunes after this number of done runs: each prune scans all of them. */
 const PRUNE_EVERY = 1_000;
 
-/** The runner's memory across its own death: one SQLite file in the state folder. */
+/** The runner's memory of its runs, which survives a kill: one SQLite file in the state folder. */
 export class Journal implements Disposable {
   readonly #db: Database;
   /** Called whenever a record cannot be written. */
   onFault: (error: unknown) => void = () => {};
-  /** How long outcomes are kept: as old as a backup of the coordinator may be that is restored. */
+  /** How long outcomes are kept: as long as a restored backup of the coordinator may be old. */
   keepMs = KEEP_MS;
   #seen: Moment | null = null;
-  /** So many runs have come to their end since it was opened. */
-  #through = 0;
-  /** Records that could not be written yet, in their order, one for each thing that is said of a run. */
-  readonly #owed = new Map<string, () => void>();
+  /** The runs done since the journal was opened. */
+  #doneCount = 0;
+  /** Writes to retry, in order. The key names the fact: a later write of the same fact replaces the earlier one. */
+  readonly #queued = new Map<string, () => void>();
 
   private constructor(db: Database) {
     this.#db = db;
@@ -76,14 +87,14 @@ export class Journal implements Disposable {
     return new Journal(openJournalDatabase(path, log));
   }
 
-  /** Throws where it cannot be recorded. */
+  /** Throws if the record cannot be written. */
   starting(assigned: AssignedRun, token: string): void {
     const query =
       "INSERT OR REPLACE INTO runs (run_id, phase, assigned, token, changed_ms) VALUES (?, 'starting', ?, ?, ?)";
-    this.#now(() => this.#run(query, assigned.runId, JSON.stringify(withoutPrompt(assigned)), token, Date.now()));
+    this.#now(() => this.#run(query, assigned.runId, JSON.stringify(assignedEntry(assigned)), token, Date.now()));
   }
 
-  /** Throws where it cannot be recorded. */
+  /** Throws if the record cannot be written. */
   spawning(runId: string): void {
     this.#now(() => this.#set(runId, "phase = 'spawning'"));
   }
@@ -103,42 +114,42 @@ export class Journal implements Disposable {
   }
 
   active(runId: string, activity: Activity): void {
-    // As it is now: the object goes on changing.
+    // A copy: the caller changes the object.
     const entry = JSON.stringify(activity);
     this.#soon(`activity ${runId}`, () => this.#set(runId, "activity = ?", entry));
   }
 
   ended(runId: string, outcome: Outcome): void {
-    const entry = JSON.stringify({ ...outcome, kind: recordedKind(outcome.kind) });
+    const entry = JSON.stringify(outcomeEntry(outcome));
     this.#soon(`outcome ${runId}`, () => this.#set(runId, "phase = 'ended', outcome = ?", entry));
   }
 
-  /** Only the look at what the run left behind is outstanding. */
+  /** The report is acknowledged. Only the scan for leftovers is outstanding. */
   reported(runId: string): void {
     this.#soon(`reported ${runId}`, () => this.#set(runId, "phase = 'reported', activity = NULL, cancel = NULL"));
   }
 
   done(runId: string): void {
     this.#soon(`done ${runId}`, () => this.#set(runId, "phase = 'done', activity = NULL, cancel = NULL"));
-    if (++this.#through % PRUNE_EVERY === 0) this.prune();
+    if (++this.#doneCount % PRUNE_EVERY === 0) this.prune();
   }
 
-  /** The claim is the coordinator's again. */
+  /** The run belongs to the coordinator again. */
   forget(runId: string): void {
     this.#soon(`done ${runId}`, () => this.#run("DELETE FROM runs WHERE run_id = ?", runId));
   }
 
-  /** Runs that are not through, the oldest first. A row that makes no sense is told and left out. */
+  /** The runs that are not done, oldest first. Logs and skips an invalid record. */
   unfinished(log: Log): JournalRun[] {
     const rows = this.#db.query<JournalRow, []>("SELECT * FROM runs WHERE phase <> 'done' ORDER BY changed_ms").all();
     return rows.flatMap((row) => {
       const run = parseRow(row);
-      if (run === null) log.error(`The journal's record of run ${row.run_id} makes no sense`, { run: row.run_id });
+      if (run === null) log.error(`The journal's record of run ${row.run_id} is invalid`, { run: row.run_id });
       return run === null ? [] : [run];
     });
   }
 
-  /** Ids of runs that are through. */
+  /** The ids of the done runs, oldest first. */
   doneIds(): string[] {
     const rows = this.#db
       .query<{ run_id: string }, []>("SELECT run_id FROM runs WHERE phase = 'done' ORDER BY changed_ms")
@@ -214,32 +225,32 @@ export class Journal implements Disposable {
     this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value);
   }
 
-  /** Writes what is still to be written; throws, and keeps the rest, where something cannot be. */
-  settle(): void {
-    for (const [what, write] of this.#owed) {
+  /** Writes the queue. Throws at the first failure, and keeps the rest. */
+  flush(): void {
+    for (const [fact, write] of this.#queued) {
       write();
-      this.#owed.delete(what);
+      this.#queued.delete(fact);
     }
   }
 
-  /** Throws where not even this can be written. */
+  /** Throws if the file cannot be written. */
   requireRoom(): void {
-    this.settle();
+    this.flush();
     this.#keep("probe", String(Date.now()));
   }
 
   [Symbol.dispose](): void {
     try {
-      this.settle();
+      this.flush();
     } catch {
-      // Told when it could not be written first.
+      // `onFault` has reported the failure already.
     }
     this.#db.close();
   }
 
   #now(write: () => void): void {
     try {
-      this.settle();
+      this.flush();
       write();
     } catch (error) {
       this.onFault(error);
@@ -247,11 +258,11 @@ export class Journal implements Disposable {
     }
   }
 
-  #soon(what: string, write: () => void): void {
-    this.#owed.delete(what);
-    this.#owed.set(what, write);
+  #soon(fact: string, write: () => void): void {
+    this.#queued.delete(fact);
+    this.#queued.set(fact, write);
     try {
-      this.settle();
+      this.flush();
     } catch (error) {
       this.onFault(error);
     }
@@ -264,12 +275,6 @@ export class Journal implements Disposable {
   #run(query: string, ...values: (string | number | null)[]): void {
     this.#db.query(query).run(...values);
   }
-}
-
-/** What is put down of a run. Prompts stay out of it: a run that is taken up has been given its prompt. */
-export function withoutPrompt(assigned: AssignedRun): Omit<AssignedRun, "prompt" | "parameters" | "resolvedBlueprint"> {
-  const { prompt: _prompt, parameters: _parameters, resolvedBlueprint: _blueprint, ...kept } = assigned;
-  return kept;
 }
 
 interface JournalRow {

@@ -4,10 +4,10 @@ import type { Log } from "../../log.ts";
 import { isTerminal } from "../../protocol/run.ts";
 
 /**
- * A registration that is taken up keeps the tags that it was made with. Where ours are others it is given up, so that a new one can be
- * made; but not while a run hangs on it. True if it was given up.
+ * Deregisters a reused registration whose tags differ from `tags`, unless it has runs: a registration keeps its tags.
+ * Returns true if it deregistered; the caller must register again.
  */
-export async function giveUpForOtherTags(
+export async function deregisterIfTagsDiffer(
   coordinator: CoordinatorClient,
   runnerId: string,
   tags: readonly string[],
@@ -19,7 +19,8 @@ export async function giveUpForOtherTags(
     const runs = await coordinator.runs({ runner_id: runnerId });
     if (runs.some((run) => run.runner_id === runnerId && !isTerminal(run.status))) {
       log.warn(
-        `The coordinator knows this runner with other tags (${describe(runner.tags ?? [])}) while it has runs; a start without any changes that`,
+        `The coordinator keeps other tags for this runner (${describe(runner.tags ?? [])}) while it has runs; ` +
+          "restart it without runs to change them",
       );
       return false;
     }

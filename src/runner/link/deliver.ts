@@ -4,7 +4,7 @@ import { failureOfThrown } from "../../client/failure.ts";
 import type { Log, LogContext } from "../../log.ts";
 import type { Link } from "./link.ts";
 
-/** `refused`: it will never be accepted. `given-up`: the signal fired first. */
+/** `refused`: a retry would be refused too. `given-up`: the signal fired first. */
 export type Delivered<T> =
   | { readonly kind: "answered"; readonly value: T }
   | { readonly kind: "refused"; readonly failure: CoordinatorFailure }
@@ -12,21 +12,21 @@ export type Delivered<T> =
 
 export interface DeliverOptions {
   readonly link: Link;
-  /** Registers anew after a 401. */
+  /** Registers again after a 401. */
   readonly renew: () => Promise<void>;
   readonly log: Log;
   readonly context?: LogContext;
   readonly signal?: AbortSignal;
-  /** A report: nothing but a plain refusal ends it, for it cannot be had again. A question may be given up (`MAX_UNREGISTERED`). */
+  /** A report must not be lost, so `MAX_UNREGISTERED` does not apply to it. */
   readonly isReport?: boolean;
 }
 
-/** So many times "who are you?" in a row, each after a new registration, count as a refusal of a question. */
+/** This number of 401s in a row, each after a new registration, counts as a refusal. */
 const MAX_UNREGISTERED = 5;
 
 /**
- * Repeats `call` until the coordinator has answered it: through outages of any length, restarts that forget this runner, and
- * answers that make no sense. Only a refusal (4xx) or the signal ends it.
+ * Retries `call` until the coordinator answers: through outages of any length, restarts that forget this runner, and
+ * invalid answers. Only a refusal (4xx) or the signal ends the retries.
  */
 export async function deliver<T>(what: string, call: () => Promise<T>, options: DeliverOptions): Promise<Delivered<T>> {
   const { link, log, context, signal } = options;
@@ -51,14 +51,14 @@ export async function deliver<T>(what: string, call: () => Promise<T>, options: 
       } else {
         unregistered = 0;
         if (failure.kind === "unreachable" || isGateway(failure)) link.down(failure);
-        else if (attempt === 1) log.warn(`${what} was not accepted, trying again: ${failure.message}`, context);
+        else if (attempt === 1) log.warn(`${what} was not accepted, retrying: ${failure.message}`, context);
       }
       await link.pause(backoff.nextMs(), signal);
     }
   }
 }
 
-/** A proxy before the coordinator says that it is away. */
+/** Whether a proxy reports that the coordinator is away. */
 function isGateway(failure: CoordinatorFailure): boolean {
   return failure.status === 502 || failure.status === 503 || failure.status === 504;
 }

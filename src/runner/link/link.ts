@@ -5,8 +5,8 @@ import type { CoordinatorFailure } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
 
 /**
- * Whether the coordinator can be reached, as all calls together see it. One line is logged when it goes away and one when it is
- * back; whoever waits to try again is woken when another call finds it back.
+ * Whether the coordinator answers, from the results of all calls. Logs one line when the coordinator goes away and one
+ * when it is back. A call that succeeds wakes every other call that waits for a retry.
  */
 export class Link {
   readonly #log: Log;
@@ -18,7 +18,7 @@ export class Link {
   #lastCallAtMs: number | null = null;
   #offlineTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `maxOfflineMs` 0: being away is never too long. */
+  /** `maxOfflineMs` 0: no limit. */
   constructor(log: Log, maxOfflineMs: number, onOfflineTooLong: () => void) {
     this.#log = log;
     this.#maxOfflineMs = maxOfflineMs;
@@ -29,17 +29,17 @@ export class Link {
     return this.#downSinceMs !== null;
   }
 
-  /** When a call was last answered (`performance.now()`); null before the first. */
+  /** `performance.now()` at the last answer; null before the first. */
   get lastAnswerAtMs(): number | null {
     return this.#lastAnswerAtMs;
   }
 
-  /** When a call last came to its end, answered or not (`performance.now()`): as long as that goes on, this runner is at work. */
+  /** `performance.now()` at the last end of a call, answered or not; null before the first. The watchdog needs it. */
   get lastCallAtMs(): number | null {
     return this.#lastCallAtMs;
   }
 
-  /** A call was answered. */
+  /** Call it for each answer. */
   up(): void {
     this.#lastAnswerAtMs = this.#lastCallAtMs = performance.now();
     if (this.#downSinceMs === null) return;
@@ -52,16 +52,16 @@ export class Link {
     for (const wake of waiters) wake();
   }
 
-  /** A call was not answered. */
+  /** Call it for each call without an answer. */
   down(failure: CoordinatorFailure): void {
     this.#lastCallAtMs = performance.now();
     if (this.#downSinceMs !== null) return;
     this.#downSinceMs = performance.now();
-    this.#log.warn(`Agent Coordinator is away (${failure.message}); trying again until it is back`);
+    this.#log.warn(`Agent Coordinator is away (${failure.message}); retrying until it is back`);
     if (this.#maxOfflineMs > 0) this.#offlineTimer = setTimeout(this.#onOfflineTooLong, this.#maxOfflineMs);
   }
 
-  /** Waits `ms`, less if the coordinator turns out to be back, or if `signal` fires. */
+  /** Waits `ms`, or until the coordinator is back or `signal` fires. */
   async pause(ms: number, signal?: AbortSignal): Promise<void> {
     using early = linked(signal);
     const wake = (): void => early.abort();

@@ -5,7 +5,7 @@ import { CoordinatorFailure, failureOfThrown } from "../../client/failure.ts";
 import { UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Registered } from "../../protocol/runner.ts";
-import { giveUpForOtherTags } from "./change-tags.ts";
+import { deregisterIfTagsDiffer } from "./change-tags.ts";
 import type { Link } from "./link.ts";
 
 export interface RegistrationOptions {
@@ -15,10 +15,10 @@ export interface RegistrationOptions {
   readonly hostname: string;
   readonly projectDir: string;
   readonly executorType: string;
-  /** The executor's command as the coordinator is told it (G2). */
+  /** The command of the executor, for a coordinator of the second generation. */
   readonly executorCommand: string;
   readonly tags: readonly string[];
-  /** No other live runner on this machine has this identity: the one that the coordinator calls online is dead. */
+  /** No other live runner on this machine has this identity, so the one that the coordinator calls online is dead. */
   readonly isAlone: boolean;
   /** Names this process of the runner. */
   readonly instanceId: string;
@@ -26,7 +26,7 @@ export interface RegistrationOptions {
   readonly supersedes: readonly string[];
   /** Another process of this identity is alive elsewhere and has the registration. */
   readonly onSuperseded: () => void;
-  /** What the user set; it beats what the coordinator answers. */
+  /** The user's settings. They take precedence over the coordinator's answer. */
   readonly pollTimeoutSeconds: number | undefined;
   readonly heartbeatIntervalSeconds: number | undefined;
 }
@@ -41,7 +41,7 @@ function isLive(failure: CoordinatorFailure): boolean {
   return duplicateRunner(failure)?.is_live === true;
 }
 
-/** This runner's standing with the coordinator: its id, and what was agreed. One registration is under way at a time. */
+/** The registration of this runner: its id and the agreed intervals. Makes one register call at a time. */
 export class Registration {
   readonly #options: RegistrationOptions;
   #runnerId: string | undefined;
@@ -52,7 +52,7 @@ export class Registration {
   #isReused = false;
   #isClosed = false;
   #hasWarned = false;
-  /** Called after each new registration: what was claimed before may have been lost. */
+  /** Called after each new registration: earlier claims may be lost. */
   onRenewed: () => void = () => {};
 
   constructor(options: RegistrationOptions) {
@@ -64,23 +64,23 @@ export class Registration {
     return this.#runnerId;
   }
 
-  /** The runner's id, as soon as there is one. */
+  /** Resolves to the runner's id after the first registration. */
   async id(): Promise<string> {
     await this.#first.promise;
     return this.runnerId;
   }
 
-  /** As far as is known here. A report that is answered 401 registers again, even while the runner leaves. */
+  /** As far as the runner knows. A 401 to a report makes it register again, even while it leaves. */
   get isRegistered(): boolean {
     return this.#isRegistered;
   }
 
-  /** The coordinator has said that this runner is registered no more. */
+  /** Call it when the coordinator has deregistered the runner. */
   lost(): void {
     this.#isRegistered = false;
   }
 
-  /** Deregisters, and is not renewed any more: a last heartbeat must not bring a runner back that has left. */
+  /** Deregisters. `renew` does nothing from then on: a late heartbeat must not register a runner that has left. */
   async close(): Promise<void> {
     const { coordinator, link, log } = this.#options;
     this.#isClosed = true;
@@ -93,7 +93,10 @@ export class Registration {
     }
   }
 
-  /** How long the coordinator may keep a poll open. The user's value never shortens it: a poll that is left early claims runs for nobody. */
+  /**
+   * How long the coordinator may keep a poll open. The user cannot shorten it: the coordinator may still claim a run
+   * for a poll that the runner has abandoned.
+   */
   get pollTimeoutSeconds(): number {
     return Math.max(this.#answer?.poll_timeout_seconds ?? POLL_TIMEOUT_SECONDS, this.#options.pollTimeoutSeconds ?? 0);
   }
@@ -104,33 +107,33 @@ export class Registration {
     );
   }
 
-  /** Whether a poll may say `capacity=0` and then brings stop commands only. */
+  /** Whether the coordinator takes polls with `capacity=0`, which bring stop commands only. */
   get takesCapacity(): boolean {
     return this.#answer?.capabilities?.includes("capacity") ?? false;
   }
 
-  /** Whether the coordinator asks runners for the output of their runs, where they say that they can show it. */
+  /** Whether the coordinator may ask runners for the output of their runs. */
   get showsOutput(): boolean {
     return this.#answer?.capabilities?.includes("output") ?? false;
   }
 
-  /** Whether a heartbeat may name the runs that are held, and is answered with the coordinator's view. */
+  /** Whether a heartbeat may name the held runs, and is answered with the coordinator's view. */
   get reconciles(): boolean {
     return this.#answer?.capabilities?.includes("reconcile") ?? false;
   }
 
-  /** How long the coordinator asks for outcomes to be kept; undefined where it does not say. */
+  /** How long the coordinator asks the runner to keep outcomes; undefined if it does not say. */
   get keepOutcomesMs(): number | undefined {
     const seconds = this.#answer?.keep_outcomes_seconds;
     return seconds == null ? undefined : seconds * 1_000;
   }
 
-  /** The registration was that of an earlier start, which is dead; a poll of it may still be open at the coordinator. */
+  /** The registration was that of an earlier process. A poll of that process may still be open at the coordinator. */
   get isReused(): boolean {
     return this.#isReused;
   }
 
-  /** The first registration: waits for the coordinator as long as it takes; a refusal is a UserError. */
+  /** Registers for the first time. Retries until the coordinator answers. Rejects with a UserError if it refuses. */
   async register(signal: AbortSignal): Promise<void> {
     const { link, coordinator } = this.#options;
     const backoff = new Backoff();
@@ -154,7 +157,7 @@ export class Registration {
     }
   }
 
-  /** Registers again, once for all who ask meanwhile: after a 401, or after a silence that made the coordinator call us stale. */
+  /** Registers again after a 401 or a long silence. Concurrent callers share one attempt. Never rejects. */
   renew(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined));
@@ -171,7 +174,7 @@ export class Registration {
       log.info(`Registered again as ${this.runnerId}${before === this.#runnerId ? "" : ` (before: ${before})`}`);
     } catch (error) {
       const failure = failureOfThrown("register", error);
-      // Whoever asked goes on trying, and asks again.
+      // The caller retries its own call, and so calls `renew` again.
       if (failure.isRetryable) link.down(failure);
       else if (isLive(failure)) this.#supersede();
       else log.warn(`The coordinator refuses to register this runner: ${failure.message}`);
@@ -204,7 +207,7 @@ export class Registration {
       this.#agree(await coordinator.register(this.#body(), signal));
     } catch (error) {
       const runnerId = await this.#reuse(failureOfThrown("register", error));
-      if (isFirst && (await giveUpForOtherTags(coordinator, runnerId, tags, log)))
+      if (isFirst && (await deregisterIfTagsDiffer(coordinator, runnerId, tags, log)))
         this.#agree(await coordinator.register(this.#body(), signal));
     }
     this.#isRegistered = true;
@@ -232,13 +235,13 @@ export class Registration {
     }
     if (this.#runnerId !== duplicate.runner_id) {
       this.#isReused = true;
-      log.info(`Taking up the registration ${duplicate.runner_id} of an earlier start`);
+      log.info(`Reusing the registration ${duplicate.runner_id} of an earlier process`);
     }
     this.#agree({ ...this.#answer, ...duplicate });
     return duplicate.runner_id;
   }
 
-  /** The superset that both generations accept; what is empty is left out, as the Python runners do. */
+  /** The fields of both generations. Leaves out empty tags, as the Python runners do. */
   #body(): object {
     const { hostname, projectDir, executorType, executorCommand, tags } = this.#options;
     return {
@@ -257,12 +260,12 @@ export class Registration {
 function refusal(failure: CoordinatorFailure, url: string): UserError {
   if (failure.kind === "unregistered") {
     return new UserError(`The Agent Coordinator at ${url} refuses this runner's credentials: ${failure.message}`, {
-      hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token (or the four AUTH0 variables for an OIDC one).",
+      hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token, or the four AUTH0 variables for OIDC",
       cause: failure,
     });
   }
   if (failure.status === 404 || failure.status === 405) {
-    return new UserError(`What answers at ${url} is not an Agent Coordinator: ${failure.message}`, {
+    return new UserError(`The service at ${url} is not an Agent Coordinator: ${failure.message}`, {
       hint: "Check --coordinator-url, or start a coordinator here with: agent-runner coordinator",
       cause: failure,
     });
@@ -271,7 +274,7 @@ function refusal(failure: CoordinatorFailure, url: string): UserError {
     return new UserError(
       `A runner with this host name, project directory and executor is online at ${url}: ${failure.message}`,
       {
-        hint: "Stop that one, or give this one another --project-dir or executor.",
+        hint: "Stop that runner, or give this one another --project-dir or executor",
         cause: failure,
       },
     );

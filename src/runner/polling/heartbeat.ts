@@ -6,9 +6,9 @@ import type { Registration } from "../link/registration.ts";
 import type { Reconciler } from "./reconcile.ts";
 import type { RunRegistry } from "../runs/run-registry.ts";
 
-/** After so long a silence a coordinator may call us stale, and a heartbeat does not undo that: only registering does. */
+/** After this long a silence the coordinator may call the runner stale. Only a registration undoes that. */
 const STALE_AFTER_MS = 120_000;
-/** Where heartbeats are closer together, so many that did not go out are a silence too: nobody asks for them without watching them. */
+/** With short intervals this number of missed heartbeats is a silence too. */
 const MISSED_HEARTBEATS = 4;
 
 export interface HeartbeatOptions {
@@ -18,7 +18,7 @@ export interface HeartbeatOptions {
   readonly reconciler: Pick<Reconciler, "exchange">;
   readonly link: Link;
   readonly log: Log;
-  /** Called after each heartbeat that the coordinator did not accept. */
+  /** Called after each heartbeat that the coordinator does not accept. */
   readonly onFailure?: () => void;
 }
 
@@ -28,20 +28,20 @@ async function beatOnce({ coordinator, registration, registry, reconciler }: Hea
   await coordinator.heartbeat(registration.runnerId, { claimedRunIds: claimed.map((run) => run.runId) });
 }
 
-/** Sends heartbeats until disposed. They name the runs that are claimed and not started yet, which renews their leases. */
+/** Sends heartbeats until disposed. They name the runs that are claimed but not started, which renews their leases. */
 export function startHeartbeat(options: HeartbeatOptions): Disposable {
   const { registration, link, log } = options;
-  let lastHeardMs = Date.now();
-  let underWay = false;
+  let lastSentMs = Date.now();
+  let isSending = false;
   const intervalMs = registration.heartbeatIntervalSeconds * 1000;
   const staleAfterMs = Math.min(STALE_AFTER_MS, intervalMs * MISSED_HEARTBEATS);
 
   const beat = async (): Promise<void> => {
-    if (underWay) return;
-    underWay = true;
-    // Wall clock on purpose: the machine may have slept, in the middle of a heartbeat too, so the beginning of each counts.
+    if (isSending) return;
+    isSending = true;
+    // The wall clock includes the time that the machine sleeps. It may sleep during a heartbeat, so the start counts.
     const beganMs = Date.now();
-    const silentMs = beganMs - lastHeardMs;
+    const silentMs = beganMs - lastSentMs;
     try {
       if (silentMs > staleAfterMs) {
         log.debug(`Silent for ${Math.round(silentMs / 1000)} s: registering again`);
@@ -50,7 +50,7 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
         await beatOnce(options);
         link.up();
       }
-      if (!link.isDown) lastHeardMs = beganMs;
+      if (!link.isDown) lastSentMs = beganMs;
     } catch (error) {
       options.onFailure?.();
       const failure = failureOfThrown("heartbeat", error);
@@ -58,7 +58,7 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
       else if (failure.kind === "unreachable") link.down(failure);
       else log.debug(`Heartbeat not accepted: ${failure.message}`);
     } finally {
-      underWay = false;
+      isSending = false;
     }
   };
   const timer = setInterval(() => void beat(), intervalMs);

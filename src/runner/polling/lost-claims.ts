@@ -15,47 +15,50 @@ export interface LostClaimsOptions {
 /** The statuses that a coordinator without reconciliation is asked for. */
 const STATUSES = ["claimed", "stopping", "running"] as const;
 
-/** The existing coordinator goes on with a poll that was left, for up to its poll time-out, and may claim at its very end. */
+/** A Python coordinator continues an abandoned poll up to its time-out, and may claim a run at its end. */
 const GHOST_MARGIN_MS = 5_000;
-const NOW_AND_THEN_MS = 5 * 60_000;
+const CHECK_INTERVAL_MS = 5 * 60_000;
 
 /**
- * Finds what a poll brought to nobody, because its answer was lost on the way or went to a start of this runner that is dead: runs that the
- * coordinator counts as claimed by this runner and that never arrived, and runs that it was to stop and does not. Looks only while no poll is
- * open that may claim: then every claim that this runner knows of is in the registry, and any other is a lost one.
+ * Finds claims and stops that never arrived: the poll's answer was lost, or went to an earlier process of this runner.
+ * Asks the coordinator for the claimed and the stopping runs of this runner. Checks only while no poll may claim: then
+ * every claim that has arrived is in the registry, and any other is lost.
  */
 export class LostClaims {
   readonly #options: LostClaimsOptions;
-  /** When something was expected that is still to be looked for. */
-  #expectedAtMs: number[] = [];
-  #nextAnywayMs = 0;
+  /** Times of the checks that `expect` has asked for. */
+  #dueAtMs: number[] = [];
+  #nextRegularMs = 0;
 
   constructor(options: LostClaimsOptions) {
     this.#options = options;
   }
 
-  /** Something happened after which a claim may be lost: look before the next poll, and once more when no ghost can be left. */
+  /**
+   * Call it when a claim may have been lost: makes a check due. With `isGhostPossible` makes another one due when every
+   * ghost poll has ended.
+   */
   expect(options: { isGhostPossible: boolean } = { isGhostPossible: false }): void {
     const now = performance.now();
-    this.#expectedAtMs.push(now);
+    this.#dueAtMs.push(now);
     if (options.isGhostPossible)
-      this.#expectedAtMs.push(now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS);
+      this.#dueAtMs.push(now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS);
   }
 
-  async lookIfDue(): Promise<void> {
+  async checkIfDue(): Promise<void> {
     const now = performance.now();
-    if (now < Math.min(this.#nextAnywayMs, ...this.#expectedAtMs)) return;
+    if (now < Math.min(this.#nextRegularMs, ...this.#dueAtMs)) return;
     try {
-      await this.#look();
-      this.#expectedAtMs = this.#expectedAtMs.filter((at) => at > now);
-      this.#nextAnywayMs = now + NOW_AND_THEN_MS;
+      await this.#check();
+      this.#dueAtMs = this.#dueAtMs.filter((at) => at > now);
+      this.#nextRegularMs = now + CHECK_INTERVAL_MS;
     } catch (error) {
-      // Still due; the poll that follows finds out what is wrong.
-      this.#options.log.debug(`Could not look for lost claims: ${failureOfThrown("runs", error).message}`);
+      // The check stays due. The poll that follows reports what is wrong.
+      this.#options.log.debug(`Could not check for lost claims: ${failureOfThrown("runs", error).message}`);
     }
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const { reconciler, registration } = this.#options;
     if (registration.reconciles) return reconciler.exchange({ isQuiet: true });
     for (const status of STATUSES) {
@@ -65,7 +68,7 @@ export class LostClaims {
     }
   }
 
-  /** Not every coordinator minds the filters. */
+  /** Not every coordinator applies the filters. */
   async #ownRuns(status: (typeof STATUSES)[number]): Promise<Run[]> {
     const { coordinator, registration } = this.#options;
     const { runnerId } = registration;

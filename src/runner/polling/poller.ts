@@ -22,22 +22,22 @@ export interface PollerOptions {
   readonly lostClaims: LostClaims;
   readonly link: Link;
   readonly log: Log;
-  /** Takes what a poll brought, at once; the next poll goes out after it returns. */
+  /** Handles a message without blocking: the next poll starts when it returns. */
   readonly onMessage: (message: PollMessage) => void;
 }
 
-/** A poll may take so much longer than the coordinator said before it counts as dead. */
+/** A poll that exceeds the coordinator's time-out by more counts as dead. */
 const POLL_MARGIN_MS = 5_000;
-/** A coordinator that answers every long poll at once, with nothing or with the same stops, must not make a busy loop of it. */
+/** Slows the polls down if the coordinator answers each at once with nothing new: no busy loop. */
 const QUICK_ANSWER_MS = 20;
 const QUICK_EMPTY_CAP_MS = 1_000;
 
 /**
- * The long poll. One is open at a time, and one that may claim is never left before it is answered: what a coordinator gives to a
- * poll that nobody reads is lost. So there are two ways to leave:
- * - `stopTaking()`: the open poll runs out, no other that may claim is opened. Where `capacity=0` is understood, polls for stop
- *   commands alone take its place at once (they claim nothing and may be dropped at any time)
- * - `abandon()`: the last way out, when the coordinator does not answer any more
+ * Polls, one poll at a time. Never abandons a poll that may claim: a run in an answer that nobody reads is lost. So
+ * there are two ways to end:
+ * - `stopTaking()`: waits for the open poll, and opens no other that may claim. If the coordinator takes `capacity=0`,
+ *   polls for stop commands replace it at once: they claim nothing and may be abandoned at any time.
+ * - `abandon()`: the last resort, when the coordinator no longer answers.
  */
 export class Poller {
   readonly #options: PollerOptions;
@@ -50,14 +50,14 @@ export class Poller {
     this.#options = options;
   }
 
-  /** Resolves when the poll that may claim is answered and its message taken; null if none is open. */
+  /** Resolves when the poll that may claim is answered and its message handled; null if none is open. */
   get openClaim(): Promise<void> | null {
     return this.#claiming;
   }
 
   stopTaking(): void {
     this.#leaving.abort();
-    // A coordinator that understands `capacity` gives a runner one poll at a time: this one ends the one that may claim.
+    // The coordinator keeps one poll per runner open, so this poll ends the one that may claim.
     if (this.#claiming !== null && this.#options.registration.takesCapacity)
       void this.#stopsOnlyPoll().catch(() => null);
   }
@@ -67,14 +67,14 @@ export class Poller {
     this.#abandon.abort();
   }
 
-  /** Polls until it is abandoned, or deregistered. */
+  /** Polls until `abandon`, or until the coordinator has deregistered the runner. */
   async run(): Promise<void> {
     const { registration } = this.#options;
     const backoff = new Backoff();
     while (!this.#abandon.signal.aborted && !this.#deregistered) {
       const mayClaim = this.#mayClaim;
       if (mayClaim || registration.takesCapacity) await this.#pollOnce(mayClaim, backoff);
-      // There is no way to ask this coordinator for stops only: `StopWatch` looks at the runs one by one meanwhile.
+      // This coordinator cannot be polled for stops alone: `watchForStops` checks the runs one by one meanwhile.
       else await this.#untilRung();
     }
   }
@@ -101,13 +101,13 @@ export class Poller {
       if (this.#abandon.signal.aborted) return;
       const failure = failureOfThrown("poll", error);
       if (failure.kind === "unregistered" && this.#leaving.signal.aborted && this.#options.registry.size === 0) {
-        // That is what was asked for: another poll of ours has been told so.
+        // Expected: the coordinator has told another poll of this runner that it is deregistered.
         registration.lost();
       } else if (failure.kind === "unregistered") {
         await registration.renew();
       } else {
         link.down(failure);
-        // A refused connection carried nothing; any other poll that ended like this may have claimed.
+        // A refused connection carried no poll. Any other poll that failed may have claimed a run.
         lostClaims.expect({ isGhostPossible: mayClaim && !failure.isConnectionRefused });
       }
       log.debug(`Poll failed: ${failure.message}`);
@@ -115,13 +115,13 @@ export class Poller {
     }
   }
 
-  /** Null when the look at lost claims took the last slot, or found no room, or the runner began to leave during it. */
+  /** Null if nothing may be claimed after the check for lost claims: no slot, no room, or the runner leaves. */
   async #claimingPoll(): Promise<PollMessage | null> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // Whoever leaves waits for the look too: it may bring a run, like the poll.
+    // Set before the check: it may bring a run too, so a leaving runner must wait for it.
     this.#claiming = promise;
     try {
-      await this.#options.lostClaims.lookIfDue();
+      await this.#options.lostClaims.checkIfDue();
       return this.#mayClaim ? this.#take(await this.#poll(false, this.#abandon.signal)) : null;
     } finally {
       this.#claiming = null;
@@ -129,21 +129,21 @@ export class Poller {
     }
   }
 
-  /** Null when it was dropped because runs may be taken again, or the runner leaves. */
+  /** Null if the poll was abandoned: the runner takes runs again, or leaves. */
   async #stopsOnlyPoll(): Promise<PollMessage | null> {
     const { bell } = this.#options;
-    using drop = linked(this.#abandon.signal);
+    using early = linked(this.#abandon.signal);
     const isWanted = (): boolean => this.#hasNoRoom || this.#leaving.signal.aborted;
     let isOpen = true;
-    const dropWhenUnwanted = async (): Promise<void> => {
+    const abortWhenUnwanted = async (): Promise<void> => {
       while (isOpen && isWanted()) await bell.rung();
-      drop.abort();
+      early.abort();
     };
-    void dropWhenUnwanted();
+    void abortWhenUnwanted();
     try {
-      return this.#take(await this.#poll(true, drop.signal));
+      return this.#take(await this.#poll(true, early.signal));
     } catch (error) {
-      if (drop.signal.aborted) return null;
+      if (early.signal.aborted) return null;
       throw error;
     } finally {
       isOpen = false;

@@ -83,7 +83,7 @@ export class Reconciler {
     const { registry, registration, journal } = this.#options;
     const run = registry.get(run_id);
     if (!is_own) return run === undefined ? undefined : this.#revoke(run, status);
-    if (run !== undefined) return status === "stopping" && run.isToGoOn ? this.#stop(run_id) : undefined;
+    if (run !== undefined) return status === "stopping" && run.isCancellable ? this.#stop(run_id) : undefined;
     const outcome = journal.outcomeOf(run_id);
     if (outcome !== null) return this.#once(run_id, () => this.#reportAgain(run_id, outcome));
     // Its turn comes: the journal has it, and something is being done about it.

@@ -5,12 +5,12 @@ import type { Log } from "../../log.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import type { RunRegistry } from "../runs/run-registry.ts";
 
-const LOOK_EVERY_MS = 2_000;
-const AT_ONCE = 8;
+const CHECK_INTERVAL_MS = 2_000;
+const MAX_CONCURRENT = 8;
 
 /**
- * Fetches stop commands while no poll may be opened, from a coordinator that cannot be polled for them alone: at the limit, and while
- * draining. Asks for each own run whether it is `stopping`.
+ * Finds stop commands while no poll is open: at the limit, without room, and while draining. For coordinators that
+ * cannot be polled for stop commands alone. Checks each run of this runner for the status `stopping`.
  */
 export async function watchForStops(options: {
   readonly coordinator: CoordinatorClient;
@@ -21,20 +21,20 @@ export async function watchForStops(options: {
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { coordinator, registry, log, isNeeded, onStop, signal } = options;
-  const look = async (run: ActiveRun): Promise<void> => {
+  const check = async (run: ActiveRun): Promise<void> => {
     try {
       if ((await coordinator.run(run.runId)).status === "stopping") onStop(run);
     } catch (error) {
-      log.debug(`Could not look at run ${run.runId}: ${failureOfThrown("run", error).message}`, run.context);
+      log.debug(`Could not check run ${run.runId}: ${failureOfThrown("run", error).message}`, run.context);
     }
   };
   while (!signal.aborted) {
-    await delay(LOOK_EVERY_MS, signal);
+    await delay(CHECK_INTERVAL_MS, signal);
     if (signal.aborted || !isNeeded()) continue;
-    const runs = registry.all().filter((run) => run.isToGoOn);
+    const runs = registry.all().filter((run) => run.isCancellable);
     const next = async (): Promise<void> => {
-      for (let run = runs.shift(); run !== undefined && !signal.aborted; run = runs.shift()) await look(run);
+      for (let run = runs.shift(); run !== undefined && !signal.aborted; run = runs.shift()) await check(run);
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, next));
+    await Promise.all(Array.from({ length: MAX_CONCURRENT }, next));
   }
 }

@@ -3,12 +3,12 @@ import type { AssignedRun } from "../../protocol/poll.ts";
 import type { CancelReason } from "./outcome.ts";
 
 /**
- * The states of a run here:
- * - `queued`: claimed; another run of its session is not through yet
- * - `starting`: its turn; blueprint, preparation, `started` on its way
+ * The states of a run in this runner:
+ * - `queued`: claimed; waits for its turn in the session
+ * - `starting`: gets its blueprint, is prepared, and reports `started`
  * - `running`: the executor lives
- * - `reporting`: the executor has ended, or was never started; what came of it is on its way to the coordinator
- * - `ended`: acknowledged, or refused for good
+ * - `reporting`: the executor has ended or was never started; the report is in flight
+ * - `ended`: the coordinator has acknowledged the report, or refused it for good
  */
 export type RunState = "queued" | "starting" | "running" | "reporting" | "ended";
 
@@ -20,7 +20,7 @@ const NEXT: Readonly<Record<RunState, readonly RunState[]>> = {
   ended: [],
 };
 
-/** One run that this runner has claimed and not yet accounted for. */
+/** A run from its claim to the acknowledged report. */
 export class ActiveRun {
   readonly #cancel = new AbortController();
   #state: RunState = "queued";
@@ -28,7 +28,7 @@ export class ActiveRun {
   #sinceMs = performance.now();
   readonly #enteredAtMs = new Map<RunState, number>([["queued", nowMs()]]);
   #child: ExecutorProcess | null = null;
-  /** An earlier start of the runner began it: when it was claimed and spawned is not known here. */
+  /** An earlier process of this runner began the run. The times of its claim and of its spawn are unknown. */
   isAdopted = false;
 
   constructor(
@@ -48,24 +48,26 @@ export class ActiveRun {
     return this.#state;
   }
 
-  /** The executor is started. */
-  startedAs(child: ExecutorProcess): void {
+  /** Call it once the executor lives. */
+  watch(child: ExecutorProcess): void {
     this.#child = child;
     this.#sinceMs -= child.ageMs;
     this.moveTo("running");
   }
 
-  /** SIGKILL to the executor's group, now; for a runner that exits at once. */
+  /** Sends SIGKILL to the executor's process group. The runner must exit at once. */
   kill(): void {
     this.#child?.signalGroup("SIGKILL");
   }
 
-  /** How long the run has been here, an earlier start's time with its executor included. */
+  /** The time since the claim; for an adopted run, the time since its executor's start. */
   get ageMs(): number {
     return performance.now() - this.#sinceMs;
   }
 
-  /** When the run came into this state, in milliseconds since the epoch on a clock that never goes back; undefined if it never did. */
+  /**
+   * When the run entered this state, in milliseconds since the epoch on a monotonic clock; undefined if it has not.
+   */
   enteredAtMs(state: RunState): number | undefined {
     return this.#enteredAtMs.get(state);
   }
@@ -77,13 +79,13 @@ export class ActiveRun {
 
   moveTo(next: RunState): void {
     const from = this.#state;
-    if (!NEXT[from].includes(next)) throw new Error(`run ${this.runId}: no way from ${from} to ${next}`);
+    if (!NEXT[from].includes(next)) throw new Error(`run ${this.runId}: no transition from ${from} to ${next}`);
     this.#state = next;
     this.#enteredAtMs.set(next, nowMs());
     this.onState(this, from);
   }
 
-  /** Fires when the run is to be ended; `cancelReason` says why. */
+  /** Fires when the run must end. `cancelReason` is set by then. */
   get cancelled(): AbortSignal {
     return this.#cancel.signal;
   }
@@ -92,14 +94,14 @@ export class ActiveRun {
     return this.#reason;
   }
 
-  /** Nothing has asked for its end, and it has not ended. */
-  get isToGoOn(): boolean {
+  /** Whether `cancel` can still end the run: it has not ended, and nobody has cancelled it. */
+  get isCancellable(): boolean {
     return this.#reason === null && this.#state !== "reporting" && this.#state !== "ended";
   }
 
-  /** Asks for the run's end. Only the first reason counts; false if there was one already or the executor has ended. */
+  /** Cancels the run. Keeps the first reason; returns false if there is one already, or if the executor has ended. */
   cancel(reason: CancelReason): boolean {
-    if (!this.isToGoOn) return false;
+    if (!this.isCancellable) return false;
     this.#reason = reason;
     this.#cancel.abort();
     return true;

@@ -8,65 +8,68 @@ import type { Bell } from "./bell.ts";
 
 export interface IntakeOptions {
   readonly log: Log;
-  /** Rejects, saying what is lacking, unless there is room for one more run. */
+  /** Rejects, naming the shortage, unless there is room for one more run. */
   readonly requireRoom: () => Promise<void>;
   /** Rung after each opening and closing. */
   readonly bell: Bell;
-  readonly lookEveryMs?: number;
+  readonly checkIntervalMs?: number;
   readonly maxWaitMs?: number;
 }
 
-/** So long a run that was claimed already waits for room before it is reported failed, saying why. */
+/** A claimed run waits this long for room. Then it fails, and its error names the shortage. */
 const MAX_WAIT_MS = 10 * 60_000;
-const LOOK_EVERY_MS = 1_000;
-const LOOK_EVERY_AT_MOST_MS = 30_000;
-/** Closed again so soon after an opening, the looks were wrong: the next one is later. */
+const CHECK_INTERVAL_MS = 1_000;
+const MAX_CHECK_INTERVAL_MS = 30_000;
+/** A shortage this soon after an opening proves the check wrong. The interval of the checks then doubles. */
 const TOO_SOON_MS = 60_000;
 
 /**
- * Whether runs are taken. Disk, descriptors, memory or processes that have run out close it, with one line; it opens again by itself, with
- * another, when a look finds room. What runs meanwhile is not touched.
+ * Whether the runner takes runs. Closes when the machine is short of disk, descriptors, memory or processes. Checks for
+ * room from then on, and opens again. Each change logs one line. Runs that execute are not affected.
  */
 export class Intake implements Disposable {
   readonly #options: IntakeOptions;
   readonly #ended = new AbortController();
   #closedSinceMs: number | null = null;
   #openedAtMs = Number.NEGATIVE_INFINITY;
-  #lookEveryMs: number;
+  #checkIntervalMs: number;
   #opening = Promise.withResolvers<void>();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
-    this.#lookEveryMs = options.lookEveryMs ?? LOOK_EVERY_MS;
+    this.#checkIntervalMs = options.checkIntervalMs ?? CHECK_INTERVAL_MS;
   }
 
   get isClosed(): boolean {
     return this.#closedSinceMs !== null;
   }
 
-  /** Takes no more runs until a look finds room. */
-  close(why: unknown): void {
+  /** Closes until a check finds room. */
+  close(shortage: unknown): void {
     if (this.isClosed || this.#ended.signal.aborted) return;
-    const { log, bell, lookEveryMs = LOOK_EVERY_MS } = this.#options;
+    const { log, bell, checkIntervalMs = CHECK_INTERVAL_MS } = this.#options;
     const now = performance.now();
-    this.#lookEveryMs =
-      now - this.#openedAtMs < TOO_SOON_MS ? Math.min(LOOK_EVERY_AT_MOST_MS, this.#lookEveryMs * 2) : lookEveryMs;
+    this.#checkIntervalMs =
+      now - this.#openedAtMs < TOO_SOON_MS
+        ? Math.min(MAX_CHECK_INTERVAL_MS, this.#checkIntervalMs * 2)
+        : checkIntervalMs;
     this.#closedSinceMs = now;
     log.error(
-      `No room for more runs on this machine (${describeError(why)}): taking none until there is; what runs goes on`,
+      `No room for more runs on this machine (${describeError(shortage)}): ` +
+        "taking no runs until there is; current runs continue",
     );
     bell.ring();
-    void this.#openAgain(now);
+    void this.#reopen(now);
   }
 
-  /** Closes it where there is no room already. */
-  async look(): Promise<void> {
+  /** Closes if there is no room. */
+  async check(): Promise<void> {
     await this.#options.requireRoom().catch((error: unknown) => this.close(error));
   }
 
   /**
-   * Does one step towards the start of a run. Where there is no room for it, it is tried again whenever there is, until `cancelled` fires
-   * or the run has waited too long: then the step's own error is thrown.
+   * Runs one step towards the start of a run. Retries the step after each shortage, as soon as there is room again.
+   * Resolves to "cancelled" when `cancelled` fires. Throws if the run has waited too long for room.
    */
   async whenThereIsRoom<T>(step: () => T, cancelled: AbortSignal): Promise<T | "cancelled"> {
     const { maxWaitMs = MAX_WAIT_MS } = this.#options;
@@ -82,7 +85,7 @@ export class Intake implements Disposable {
         this.close(error);
         if (leftMs <= 0)
           throw new Error(
-            `there was no room for it on the machine for ${describeMs(maxWaitMs)} (${describeError(error)})`,
+            `the machine had no room for the run for ${describeMs(maxWaitMs)} (${describeError(error)})`,
             { cause: error },
           );
       }
@@ -94,9 +97,9 @@ export class Intake implements Disposable {
     this.#opening.resolve();
   }
 
-  async #openAgain(closedAtMs: number): Promise<void> {
+  async #reopen(closedAtMs: number): Promise<void> {
     for (;;) {
-      await delay(this.#lookEveryMs, this.#ended.signal);
+      await delay(this.#checkIntervalMs, this.#ended.signal);
       if (this.#ended.signal.aborted) return;
       const hasRoom = await this.#options.requireRoom().then(
         () => true,

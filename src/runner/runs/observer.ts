@@ -2,18 +2,18 @@ import { type TraceFields, traceFields } from "../../protocol/trace-context.ts";
 import type { ActiveRun } from "./active-run.ts";
 import type { Outcome } from "./outcome.ts";
 
-/** Is told what happens, to count it and to trace it. Nothing waits for it, nothing depends on it, and none of it throws. */
+/** Hooks for metrics and traces. They never throw, and the runner does not wait for them. */
 export interface RunnerObserver {
-  /** What its executor's own spans, and the runs that it starts, belong to. */
+  /** The trace for the executor's spans and for the runs that its agent starts. */
   traceOf(run: ActiveRun): TraceFields;
-  /** The run is through: acknowledged, or refused for good. When it came into which state, it tells itself. */
+  /** The run has entered `ended`. The run knows when it entered each state. */
   runEnded(run: ActiveRun, outcome: Outcome): void;
   heartbeatFailed(): void;
-  /** So many processes of a run that were left when its executor had ended were ended. */
+  /** The runner has ended this number of leftovers of a run. */
   leftoversEnded(count: number): void;
 }
 
-/** For a runner that nobody watches: a trace that a run belongs to is handed on to its executor all the same. */
+/** Without metrics and traces. Still passes the trace of a run on to its executor. */
 export const unobserved: RunnerObserver = {
   traceOf: ({ assigned }) => traceFields(assigned),
   runEnded() {},

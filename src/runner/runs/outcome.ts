@@ -2,7 +2,7 @@ import { describeMs } from "../../async/describe-ms.ts";
 import type { Report } from "../../client/coordinator-client.ts";
 import type { ExitStatus } from "../../process/shim.ts";
 
-/** Why a run was ended from outside. The first reason given is the one that counts. */
+/** Why the runner ends a run. */
 export type CancelReason =
   | { readonly kind: "stop-command" }
   | { readonly kind: "run-timeout"; readonly afterMs: number }
@@ -10,28 +10,28 @@ export type CancelReason =
   /** The coordinator says that the run is not this runner's any more. */
   | { readonly kind: "revoked" };
 
-/** How a run ended: data, never an exception. */
+/** How a run ended. */
 export type Outcome =
   | { readonly kind: "succeeded" }
-  /** `reason` where the end itself says that another attempt may go better. */
+  /** `reason` is set if a retry may succeed. */
   | { readonly kind: "failed"; readonly error: string; readonly reason?: "temporary" | "interrupted" | undefined }
   | { readonly kind: "timed-out"; readonly error: string }
   | { readonly kind: "stopped"; readonly signal: string }
   | { readonly kind: "not-started"; readonly error: string }
-  /** Nobody saw how the executor ended: it disappeared while no runner lived, and left no status. */
+  /** The executor disappeared while no runner lived, and left no exit status. */
   | { readonly kind: "vanished"; readonly error: string }
   /** The coordinator gave the run to another runner, or forgot the run. Nothing was spawned; nothing is reported. */
   | { readonly kind: "claim-revoked"; readonly reason: string };
 
-/** The name of an outcome in metrics, in traces and in the journal. They keep the name `claim-lost` of version 0.1.0. */
-export function recordedKind(kind: Outcome["kind"]): string {
+/** The name of an outcome in metrics and traces. They name a revoked claim `claim-lost`, as version 0.1.0 did. */
+export function outcomeLabel(kind: Outcome["kind"]): string {
   return kind === "claim-revoked" ? "claim-lost" : kind;
 }
 
-/** EX_TEMPFAIL of sysexits.h: by this exit code an executor says that the same run may succeed later (a usage limit, a service that is down). */
+/** EX_TEMPFAIL of sysexits.h. The same run may succeed later: a usage limit, a service that is down. */
 const TEMPORARY_FAILURE = 75;
 
-/** The outcome of an executor that has ended. `usedSignal` is the last one that was sent to it because of `reason`. */
+/** The outcome of an executor that has ended. `usedSignal` is the last signal that it got because of `reason`. */
 export function outcomeOfExit(
   exit: ExitStatus,
   reason: CancelReason | null,
@@ -47,7 +47,7 @@ export function outcomeOfExit(
   if (reason !== null) return { kind: "stopped", signal: usedSignal };
   if (exit.code === 0) return { kind: "succeeded" };
   if (exit.code === null && exit.signal === null) {
-    return { kind: "vanished", error: "The executor vanished without an exit status while no runner watched over it" };
+    return { kind: "vanished", error: "The executor vanished without an exit status while no runner watched it" };
   }
   const how = exit.code === null ? `The executor was ended by ${exit.signal}` : `Process exited with code ${exit.code}`;
   const text = errorText();
@@ -56,10 +56,10 @@ export function outcomeOfExit(
   return exit.code === TEMPORARY_FAILURE ? { kind: "failed", error, reason: "temporary" } : { kind: "failed", error };
 }
 
-/** The outcome of a run that was cancelled before its executor was started: the run time-out counts from the start only. */
+/** The outcome of a run that was cancelled before its spawn. The run time-out cannot be the reason. */
 export const STOPPED_BEFORE_START: Outcome = { kind: "stopped", signal: "SIGTERM" };
 
-/** What the coordinator is told; null where there is nothing to tell. */
+/** The report to the coordinator; null if there is none. */
 export function reportOf(outcome: Outcome): Report | null {
   switch (outcome.kind) {
     case "succeeded":
@@ -81,7 +81,7 @@ export function reportOf(outcome: Outcome): Report | null {
   }
 }
 
-/** One line for the log: no error text in it, which may hold what an agent was working on. */
+/** For a log line. Leaves out the executor's error text: it may contain what the agent worked on. */
 export function describeOutcome(outcome: Outcome): string {
   switch (outcome.kind) {
     case "succeeded":
@@ -97,6 +97,6 @@ export function describeOutcome(outcome: Outcome): string {
     case "stopped":
       return `stopped (${outcome.signal})`;
     case "claim-revoked":
-      return `given up (${outcome.reason})`;
+      return `was revoked (${outcome.reason})`;
   }
 }

@@ -6,7 +6,7 @@ import { Slots } from "./slots.ts";
 
 /**
  * A run that this runner has taken. `turn` resolves when the earlier runs of its session are over. `end` ends the run,
- * once; later calls do nothing. `remember: false` lets the coordinator deliver the run again: its claim was revoked.
+ * once; later calls do nothing. `remember: false` allows a second delivery: the claim of the run was revoked.
  */
 export interface TakenRun {
   readonly run: ActiveRun;

@@ -29,7 +29,7 @@ function faultOf(act: () => unknown): { message: string; hint: string | undefine
   throw new Error("nothing was wrong");
 }
 
-test("chooseCommand: the first word that is no option and no option's value", () => {
+test("chooseCommand: the first word that is neither an option nor its value", () => {
   expect(choose()).toEqual({ name: null, rest: [] });
   expect(choose("up", "-v")).toEqual({ name: "up", rest: ["-v"] });
   expect(choose("-x", "test-executor", "up", "--verbose")).toEqual({
@@ -40,17 +40,17 @@ test("chooseCommand: the first word that is no option and no option's value", ()
   expect(choose("--executor=up", "runs")).toEqual({ name: "runs", rest: ["--executor=up"] });
 });
 
-test("chooseCommand: an option's value is no command, even if it is called like one", () => {
+test("chooseCommand: an option's value with the name of a command is not the command", () => {
   expect(choose("-x", "up")).toEqual({ name: null, rest: ["-x", "up"] });
   expect(choose("--project-dir", "runs")).toEqual({ name: null, rest: ["--project-dir", "runs"] });
 });
 
-test("chooseCommand: what stands behind -- is no command", () => {
+test("chooseCommand: a word after -- is not the command", () => {
   expect(choose("--", "up")).toEqual({ name: null, rest: ["--", "up"] });
   expect(choose("submit", "--", "runs")).toEqual({ name: "submit", rest: ["--", "runs"] });
 });
 
-test("chooseCommand: a word that is no command is a fault in usage, with the nearest one", () => {
+test("chooseCommand: an unknown command is a usage error with the nearest one", () => {
   expect(faultOf(() => choose("runers"))).toEqual({
     message: "Unknown command: runers",
     hint: "Did you mean runners? See agent-runner --help",
@@ -62,12 +62,12 @@ test("chooseCommand: a word that is no command is a fault in usage, with the nea
 const normalise = (...rest: string[]) => normaliseArgs("submit", rest, SUBMIT);
 const normaliseRoot = (...rest: string[]) => normaliseArgs("", rest, ROOT);
 
-test("normaliseArgs: every option as --name=value, positionals last behind --", () => {
+test("normaliseArgs: each option as --name=value, positionals last after --", () => {
   expect(normalise("hello", "--limit", "5", "--wait")).toEqual(["--limit=5", "--wait", "--", "hello"]);
   expect(normaliseRoot("-x", "a", "-p=/p", "-v")).toEqual(["--executor=a", "--project-dir=/p", "--verbose"]);
 });
 
-test("normaliseArgs: booleans may be negated or given a truth value", () => {
+test("normaliseArgs: switches take --no-NAME and =true or =false", () => {
   expect(normaliseRoot("--no-verbose")).toEqual(["--no-verbose"]);
   expect(normaliseRoot("--verbose=false")).toEqual(["--no-verbose"]);
   expect(normaliseRoot("--no-verbose=false")).toEqual(["--verbose"]);
@@ -75,23 +75,23 @@ test("normaliseArgs: booleans may be negated or given a truth value", () => {
   expect(faultOf(() => normaliseRoot("--verbose=5")).message).toBe("--verbose takes no value");
 });
 
-test("normaliseArgs: a value may contain =, and may be empty", () => {
+test("normaliseArgs: a value can contain = and can be empty", () => {
   expect(normaliseRoot("--executor=a=b")).toEqual(["--executor=a=b"]);
   expect(normaliseRoot("--executor=")).toEqual(["--executor="]);
 });
 
-test("normaliseArgs: the last of an option counts; tags add up", () => {
+test("normaliseArgs: the last value of an option wins; tags add up", () => {
   expect(normaliseRoot("-x", "a", "-x", "b")).toEqual(["--executor=b"]);
   expect(normaliseRoot("-t", "a,b", "--tags", "c")).toEqual(["--tags=a,b,c"]);
   expect(normalise("p", "--tag", "a", "--tag=b")).toEqual(["--tag=a,b", "--", "p"]);
 });
 
-test("normaliseArgs: a dash alone and what stands behind -- are positionals", () => {
+test("normaliseArgs: a single dash and words after -- are positionals", () => {
   expect(normalise("-")).toEqual(["--", "-"]);
   expect(normalise("--", "--wait")).toEqual(["--", "--wait"]);
 });
 
-test("normaliseArgs: an option that needs a value and has none", () => {
+test("normaliseArgs: an option without its value is a usage error", () => {
   expect(faultOf(() => normalise("p", "--limit"))).toMatchObject({
     message: "--limit needs a value",
     hint: "Write --limit N; see agent-runner submit --help",
@@ -100,7 +100,7 @@ test("normaliseArgs: an option that needs a value and has none", () => {
   expect(faultOf(() => normaliseRoot("-x", "--verbose")).message).toBe("-x needs a value");
 });
 
-test("normaliseArgs: an unknown option is a fault, with the nearest one", () => {
+test("normaliseArgs: an unknown option is a usage error with the nearest one", () => {
   expect(faultOf(() => normaliseRoot("--executr", "a"))).toEqual({
     message: "Unknown option: --executr",
     hint: "Did you mean --executor? See agent-runner --help",
@@ -114,7 +114,7 @@ test("normaliseArgs: an unknown option is a fault, with the nearest one", () => 
   expect(faultOf(() => normaliseRoot("--no-executor")).message).toBe("Unknown option: --no-executor");
 });
 
-test("normaliseArgs: positionals that are missing or too many", () => {
+test("normaliseArgs: missing and extra positionals are usage errors", () => {
   expect(faultOf(() => normalise())).toEqual({
     message: "PROMPT is missing",
     hint: "See agent-runner submit --help",
@@ -128,7 +128,7 @@ test("normaliseArgs: positionals that are missing or too many", () => {
   expect(faultOf(() => normaliseArgs("up", ["x"], ROOT)).hint).toBe("See agent-runner up --help");
 });
 
-test("short options may be written together, and a value right behind its letter", () => {
+test("short options can be combined, with a value directly after its letter", () => {
   expect(choose("-vx", "test-executor", "up")).toEqual({ name: "up", rest: ["-v", "-x", "test-executor"] });
   expect(normaliseArgs("", ["-vxtest-executor"], ROOT)).toEqual(["--verbose", "--executor=test-executor"]);
   expect(normaliseArgs("submit", ["--", "-vx"], { ...SUBMIT, ...ROOT })).toEqual(["--", "-vx"]);

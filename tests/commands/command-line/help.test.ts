@@ -74,7 +74,7 @@ test("renderHelp: positionals stand in the usage and under ARGUMENTS", async () 
   expect(text).not.toContain("EXIT CODES");
 });
 
-test("renderHelp: descriptions are wrapped to the terminal, in their column", () => {
+test("renderHelp: descriptions are wrapped in their column", () => {
   const words = { type: "boolean", description: "word ".repeat(40).trim() } as const;
   const text = renderHelp(
     { ...rootCommand, args: { flag: words, "a-flag-whose-name-is-longer-than-its-column": words }, examples: [] },

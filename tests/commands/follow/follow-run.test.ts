@@ -10,24 +10,28 @@ import { until } from "../../harness/until.ts";
 
 interface Scene {
   status: string;
-  /** Answered instead of the run, while there are some. */
-  readonly troubles: number[];
+  /** Statuses of the next answers, each an error. */
+  readonly errors: number[];
   readonly result: () => Response;
 }
 
-/** A coordinator with one run, whose stream sends what `say` is called with. */
-function coordinatorOf(scene: Scene): { server: StubServer; say: (frame: string) => void; isListening: () => boolean } {
+/** A coordinator with one run. `send` sends a frame to its stream. */
+function coordinatorOf(scene: Scene): {
+  server: StubServer;
+  send: (frame: string) => void;
+  isListening: () => boolean;
+} {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const server = stubServer(({ url }) => {
     if (url.startsWith("/sse/")) return new Response(new ReadableStream({ start: (c) => void (controller = c) }));
     if (url.endsWith("/result")) return scene.result();
-    const trouble = scene.troubles.shift();
-    if (trouble !== undefined) return Response.json({ detail: "trouble" }, { status: trouble });
+    const status = scene.errors.shift();
+    if (status !== undefined) return Response.json({ detail: "error" }, { status });
     return Response.json({ run_id: "run_1", session_id: "ses_1", status: scene.status });
   });
   return {
     server,
-    say: (frame) => controller?.enqueue(new TextEncoder().encode(frame)),
+    send: (frame) => controller?.enqueue(new TextEncoder().encode(frame)),
     isListening: () => controller !== undefined,
   };
 }
@@ -36,9 +40,9 @@ const frame = (event: object): string => `event: event\ndata: ${JSON.stringify({
 const clientOf = (server: StubServer): CoordinatorClient => new CoordinatorClient(server.url, noAuthorization);
 const result = (): Response => Response.json({ result: "done" });
 
-test("followRun: tells events and changes of status as they come, and the result at the end", async () => {
-  const scene: Scene = { status: "pending", troubles: [], result };
-  const { server, say, isListening } = coordinatorOf(scene);
+test("followRun: reports events and status changes at once, and the result at the end", async () => {
+  const scene: Scene = { status: "pending", errors: [], result };
+  const { server, send, isListening } = coordinatorOf(scene);
   await using _server = server;
   const events: SessionEvent[] = [];
   const statuses: string[] = [];
@@ -48,16 +52,16 @@ test("followRun: tells events and changes of status as they come, and the result
   });
   await until("the stream", isListening);
   scene.status = "running";
-  say(frame({ event_type: "message", session_id: "ses_1" }));
-  await until("the news", () => statuses.at(-1) === "running");
+  send(frame({ event_type: "message", session_id: "ses_1" }));
+  await until("the new status", () => statuses.at(-1) === "running");
   scene.status = "completed";
-  say("event: session_updated\ndata: {}\n\n");
+  send("event: session_updated\ndata: {}\n\n");
   const { run, result: text } = await following;
   expect([run.status, text, statuses]).toEqual(["completed", "done", ["pending", "running", "completed"]]);
   expect(events).toEqual([{ event_type: "message", session_id: "ses_1" }]);
 });
 
-test("followRun: a run that is tried again is followed to the end of its last attempt", async () => {
+test("followRun: follows retries to the end of the last attempt", async () => {
   await using server = stubServer(({ url }) => {
     if (url.startsWith("/sse/")) return new Response(new ReadableStream());
     if (url.endsWith("/result")) return result();
@@ -73,28 +77,28 @@ test("followRun: a run that is tried again is followed to the end of its last at
   expect([run.run_id, run.status, statuses]).toEqual(["run_2", "completed", ["failed", "completed"]]);
 });
 
-test("followRun: an outage of the coordinator is waited out", async () => {
-  const { server } = coordinatorOf({ status: "completed", troubles: [503, 500], result });
+test("followRun: waits out an outage of the coordinator", async () => {
+  const { server } = coordinatorOf({ status: "completed", errors: [503, 500], result });
   await using _server = server;
   expect((await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} })).run.status).toBe("completed");
 });
 
-test("followRun: a run that the coordinator does not know is a failure", async () => {
-  const { server } = coordinatorOf({ status: "x", troubles: [404], result });
+test("followRun: rejects for an unknown run", async () => {
+  const { server } = coordinatorOf({ status: "x", errors: [404], result });
   await using _server = server;
   const following = followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} });
   expect(await following.catch((error: unknown) => error)).toMatchObject({ kind: "refused", status: 404 });
 });
 
-test("followRun: a session without a result has none; one that failed is not asked for it", async () => {
+test("followRun: null for a session without a result; does not ask for the result of a failed one", async () => {
   const { server } = coordinatorOf({
     status: "completed",
-    troubles: [],
+    errors: [],
     result: () => Response.json({ detail: "none" }, { status: 404 }),
   });
   await using _server = server;
   expect((await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} })).result).toBeNull();
-  const failed = coordinatorOf({ status: "failed", troubles: [], result });
+  const failed = coordinatorOf({ status: "failed", errors: [], result });
   await using other = failed.server;
   expect((await followRun(clientOf(other), "run_1", "ses_1", { onEvent() {} })).result).toBeNull();
   expect(other.received.some(({ url }) => url.endsWith("/result"))).toBe(false);

@@ -4,7 +4,7 @@ import { LogWriter } from "../../../src/commands/follow/log-writer.ts";
 
 const MIB = 1024 * 1024;
 
-/** What is printed of these parts of stdout, a line each. */
+/** The printed lines for these parts of stdout. */
 function printedOf(parts: readonly string[], isJson: boolean): string[] {
   const printed: string[] = [];
   const context = { print: (text: string) => void printed.push(text), isTerminal: false } as CommandContext;
@@ -14,7 +14,7 @@ function printedOf(parts: readonly string[], isJson: boolean): string[] {
   return printed;
 }
 
-test("a line that never ends is written in pieces, none is lost, and the JSON says which goes on", () => {
+test("a line without an end is written in pieces; the JSON marks all but the last", () => {
   const parts = Array.from({ length: 10 }, (_, i) => String(i).repeat(MIB / 4));
   const printed = printedOf(["begin\n", ...parts, "last\nend"], true);
   const rows = printed.map((line) => JSON.parse(line) as { line: string; continues?: boolean });
@@ -28,6 +28,6 @@ test("a line that never ends is written in pieces, none is lost, and the JSON sa
   expect(rows.map(({ line }) => line).join("")).toBe(`begin${parts.join("")}lastend`);
 });
 
-test("lines are put together from their parts", () => {
+test("lines are joined from their parts", () => {
   expect(printedOf(["on", "e\ntwo\n", "", "thr", "ee"], false)).toEqual(["out| one", "out| two", "out| three"]);
 });

@@ -4,7 +4,7 @@ import { RunEvents } from "../../../src/commands/follow/run-events.ts";
 
 const event = (event_id: number) => ({ event_type: "message", session_id: "s", event_id });
 
-/** A client that answers with these pages in turn; "away" is no answer. */
+/** A client that returns these pages in turn; "away" is an outage. */
 function clientOf(...pages: (number[] | "away")[]): { client: CoordinatorClient; asked: (number | null)[] } {
   const asked: (number | null)[] = [];
   const sessionEvents = async (
@@ -21,7 +21,7 @@ function clientOf(...pages: (number[] | "away")[]): { client: CoordinatorClient;
 
 const idsOf = (events: readonly object[]): unknown[] => events.map((each) => (each as { event_id: number }).event_id);
 
-test("RunEvents reads on where it was, over pages", async () => {
+test("RunEvents continues after its last event, over pages", async () => {
   const { client, asked } = clientOf([1, 2], [3], [], [4]);
   const events = new RunEvents(client, "s");
   expect([idsOf(await events.next()), idsOf(await events.next()), idsOf(await events.next())]).toEqual([
@@ -32,7 +32,7 @@ test("RunEvents reads on where it was, over pages", async () => {
   expect(asked).toEqual([null, 2, 3, 3]);
 });
 
-test("RunEvents loses nothing where the coordinator goes away between two pages", async () => {
+test("RunEvents loses no event in an outage between two pages", async () => {
   const { client } = clientOf([1, 2], "away", "away", [3]);
   const events = new RunEvents(client, "s");
   expect(idsOf(await events.next())).toEqual([1, 2]);
@@ -40,7 +40,7 @@ test("RunEvents loses nothing where the coordinator goes away between two pages"
   expect(idsOf(await events.next())).toEqual([3]);
 });
 
-test("RunEvents: of a coordinator that gives all events each time, those that are new", async () => {
+test("RunEvents: only new events from a coordinator without pages", async () => {
   const lists = [[1], [1, 2], [1, 2]];
   const sessionEvents = async () => ({ events: (lists.shift() ?? []).map(event), nextCursor: undefined });
   const events = new RunEvents({ sessionEvents } as unknown as CoordinatorClient, "s");

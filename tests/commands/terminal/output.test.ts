@@ -5,7 +5,7 @@ import { tempFolder } from "../../harness/temp-folder.ts";
 
 const LINES = 3_000;
 const OUTPUT = resolve(import.meta.dir, "../../../src/commands/terminal/output.ts");
-/** Writes as many lines as it is told, says on stderr whether the disk was full, and exits as main does. */
+/** Writes N lines, reports a full disk on stderr, and exits as main does. */
 const PROGRAM = `
   const { Output } = await import(${JSON.stringify(OUTPUT)});
   const [stdout, stderr] = [new Output(() => Bun.stdout.writer()), new Output(() => Bun.stderr.writer())];
@@ -20,7 +20,7 @@ function start(stdout: "pipe" | number, lines = LINES): Bun.Subprocess<"ignore",
   return Bun.spawn([process.execPath, "-e", PROGRAM, String(lines)], { stdin: "ignore", stdout, stderr: "pipe" });
 }
 
-async function told(
+async function ended(
   child: Bun.Subprocess<"ignore", "pipe" | number, "pipe">,
 ): Promise<{ code: number; stderr: string }> {
   const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()]);
@@ -36,28 +36,28 @@ function numbersIn(text: string): number[] {
 
 const IN_ORDER = Array.from({ length: LINES }, (_, line) => line);
 
-test("Output: what a pipe does not take at once arrives whole and in order, though the program exits", async () => {
+test("Output: text beyond the buffer of a pipe arrives whole and in order before the exit", async () => {
   const child = start("pipe");
   const text = await new Response(child.stdout as ReadableStream).text();
   expect(numbersIn(text)).toEqual(IN_ORDER);
-  expect(await told(child)).toEqual({ code: 0, stderr: "full: false" });
+  expect(await ended(child)).toEqual({ code: 0, stderr: "full: false" });
 });
 
-test("Output: is added to a file that is opened for that", async () => {
+test("Output: appends to a file that is opened for appending", async () => {
   using folder = tempFolder();
   const file = join(folder.path, "out");
-  for (const _ of [1, 2]) expect((await told(start(openSync(file, "a")))).code).toBe(0);
+  for (const _ of [1, 2]) expect((await ended(start(openSync(file, "a")))).code).toBe(0);
   expect(numbersIn(readFileSync(file, "utf8"))).toEqual([...IN_ORDER, ...IN_ORDER]);
 });
 
-test("Output: a reader that goes away ends nothing", async () => {
+test("Output: a reader that closes the pipe does not end the program", async () => {
   const child = start("pipe");
   const reader = (child.stdout as ReadableStream<Uint8Array>).getReader();
   await reader.read();
   await reader.cancel();
-  expect(await told(child)).toEqual({ code: 0, stderr: "full: false" });
+  expect(await ended(child)).toEqual({ code: 0, stderr: "full: false" });
 });
 
 test.skipIf(process.platform !== "linux")("Output: a full disk is noted", async () => {
-  expect(await told(start(openSync("/dev/full", "w"), 1))).toEqual({ code: 0, stderr: "full: true" });
+  expect(await ended(start(openSync("/dev/full", "w"), 1))).toEqual({ code: 0, stderr: "full: true" });
 });

@@ -57,7 +57,7 @@ function typed(keys: string, from: TopState = START): { state: TopState; effects
 }
 
 describe("rowsOf", () => {
-  test("runs: what they wait for, how long ago, and why they failed", () => {
+  test("runs: reason of a wait, age, and reason of a failure", () => {
     expect(rowsOf(START, NOW).map(({ cells }) => [cells[0], cells[1], cells.at(-1)])).toEqual([
       ["running", "2m", "task 3"],
       ["pending (turn)", "2m", "task 2"],
@@ -66,7 +66,7 @@ describe("rowsOf", () => {
     expect(rowsOf({ ...START, isOpenOnly: true }, NOW)).toHaveLength(2);
   });
 
-  test("tree: children below their parents; of what is open also those above it", () => {
+  test("tree: children below their parents; open sessions with their ancestors", () => {
     const tree = rowsOf({ ...START, view: "tree" }, NOW).map(({ cells }) => cells.at(-1));
     expect(tree).toEqual(["b", "a", "  └ a1", "    └ a2", "orphan"]);
     expect(rowsOf({ ...START, view: "tree", isOpenOnly: true }, NOW).map(({ id }) => id)).toEqual(["a", "a1", "a2"]);
@@ -80,11 +80,11 @@ describe("rowsOf", () => {
 });
 
 describe("keys", () => {
-  test("what was typed is taken apart", () => {
+  test("keysOf splits input into keys", () => {
     expect(keysOf("q\x1b[A\x1b[5~\x1bOBé\x1b")).toEqual(["q", "\x1b[A", "\x1b[5~", "\x1bOB", "é", "\x1b"]);
   });
 
-  test("moving stays within the rows; what is chosen stays so when another run comes", () => {
+  test("moves stay within the rows; a new run does not change the chosen row", () => {
     expect(typed("kk").state.chosen).toBe("run_3");
     expect(typed("j").state.chosen).toBe("run_2");
     expect(typed("\x1b[B\x1b[6~").state.chosen).toBe("run_1");
@@ -92,20 +92,20 @@ describe("keys", () => {
     expect(typed("s", more).state.asksToStop).toBe("run_2");
   });
 
-  test("a run is stopped only by a yes", () => {
+  test("only y stops a run", () => {
     expect(typed("js").effects).toEqual([]);
     expect(typed("jsn").effects).toEqual([]);
     expect(typed("jsq").effects).toEqual([]);
     expect(typed("jsy").effects).toEqual([{ kind: "stop", runId: "run_2" }]);
   });
 
-  test("following, and back; Ctrl+C ends it from everywhere", () => {
+  test("f follows, q goes back, Ctrl+C quits from everywhere", () => {
     expect(typed("f").effects).toEqual([{ kind: "follow", runId: "run_3" }]);
     expect(typed("fq").effects).toEqual([{ kind: "follow", runId: "run_3" }, { kind: "unfollow" }]);
     for (const keys of ["q", "f\x03", "js\x03", "?\x03"]) expect(typed(keys).effects.at(-1)).toEqual({ kind: "quit" });
   });
 
-  test("views go round; a row without a run says so", () => {
+  test("tab cycles through the views; a row without a run has a message", () => {
     expect([typed("\t").state.view, typed("\t\t\t").state.view, typed("3").state.view]).toEqual([
       "tree",
       "runs",
@@ -121,7 +121,7 @@ describe("screenOf", () => {
     [20, 5],
     [300, 100],
     [1, 1],
-  ])("fits %d columns and %d lines, whatever is shown", (columns, lines) => {
+  ])("every screen fits %d columns and %d lines", (columns, lines) => {
     const long = {
       ...START,
       data: { ...START.data, runs: [run(1, "running", { prompt: "日本\x1b[2J\u202e".repeat(500) })] },
@@ -142,7 +142,7 @@ describe("screenOf", () => {
     }
   });
 
-  test("the chosen row is in sight, however many there are", () => {
+  test("the chosen row is visible among any number of rows", () => {
     const many = {
       ...START,
       data: { ...START.data, runs: Array.from({ length: 500 }, (_, i) => run(i, "running")) },

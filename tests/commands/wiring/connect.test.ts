@@ -15,7 +15,7 @@ function configOf(env: Record<string, string>): { config: ReturnType<typeof load
 
 const AUTH0 = { AUTH0_DOMAIN: "d", AUTH0_RUNNER_CLIENT_ID: "i", AUTH0_RUNNER_CLIENT_SECRET: "s", AUTH0_AUDIENCE: "a" };
 
-test("authorizationOf: OIDC before a token before nothing", async () => {
+test("authorizationOf: OIDC, else a token, else nothing", async () => {
   using none = configOf({});
   using token = configOf({ AGENT_COORDINATOR_TOKEN: "t" });
   using oidc = configOf({ AGENT_COORDINATOR_TOKEN: "t", ...AUTH0 });

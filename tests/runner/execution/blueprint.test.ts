@@ -5,7 +5,7 @@ import { assignedRun } from "../assigned-run.ts";
 const VALUES = { sessionId: "ses_1", mcpUrl: "http://127.0.0.1:1/t/mcp" };
 const S = "${AGENT_SESSION_ID}";
 const M = "${AGENT_ORCHESTRATOR_MCP_URL}";
-const G2_M = "${runner.orchestrator_mcp_url}";
+const RUNNER_M = "${runner.orchestrator_mcp_url}";
 
 test("resolvePlaceholders: fills url, headers, args and env of the MCP servers", () => {
   const blueprint = {
@@ -25,16 +25,16 @@ test("resolvePlaceholders: fills url, headers, args and env of the MCP servers",
   });
 });
 
-test("resolvePlaceholders: the seed's placeholders stay as they are everywhere else", () => {
+test("resolvePlaceholders: the first generation's placeholders stay as they are everywhere else", () => {
   const blueprint = { name: S, system_prompt: `${S} ${M}`, mcp_servers: { a: { command: S, type: M } } };
   expect(resolvePlaceholders(blueprint, VALUES)).toEqual(blueprint);
 });
 
 test("resolvePlaceholders: the second generation's placeholder counts in every text", () => {
   const blueprint = {
-    system_prompt: `use ${G2_M}`,
-    skills: [G2_M],
-    mcp_servers: { a: { url: G2_M, config: { h: `${G2_M} ${S}` } } },
+    system_prompt: `use ${RUNNER_M}`,
+    skills: [RUNNER_M],
+    mcp_servers: { a: { url: RUNNER_M, config: { h: `${RUNNER_M} ${S}` } } },
     n: 5,
     none: null,
   };

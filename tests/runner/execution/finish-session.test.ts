@@ -68,13 +68,14 @@ test("finishSession: an executor that sent session_stop has finished its session
 });
 
 test("finishSession: a run of the second generation needs a result, of the message or of stdout", async () => {
-  const g2 = { generation: "G2" } as const;
+  const second = { generation: "second" } as const;
   const result = (text: string) => ({ event_type: "result", session_id: "ses_1", result_text: text });
-  expect((await sent({}, "hello", g2)).events).toEqual([message("hello"), result("hello"), STOP]);
+  expect((await sent({}, "hello", second)).events).toEqual([message("hello"), result("hello"), STOP]);
   expect(
-    (await sent({ assistantMessageSent: true, lastAssistantText: "mine", sessionStopSent: true }, "noise", g2)).events,
+    (await sent({ assistantMessageSent: true, lastAssistantText: "mine", sessionStopSent: true }, "noise", second))
+      .events,
   ).toEqual([result("mine")]);
-  expect((await sent({ resultSent: true, sessionStopSent: true }, "noise", g2)).events).toEqual([]);
+  expect((await sent({ resultSent: true, sessionStopSent: true }, "noise", second)).events).toEqual([]);
 });
 
 test("finishSession: a refused event is told and does not fail the run", async () => {

@@ -19,7 +19,7 @@ interface State extends Disposable {
   readonly journal: Journal;
   readonly runs: string;
   readonly lines: string[];
-  readonly recover: () => void;
+  readonly rebuild: () => void;
   record(runId: string, owner?: string): string;
 }
 
@@ -33,7 +33,7 @@ function state(): State {
     journal,
     runs,
     lines,
-    recover: () => rebuildJournal(journal, runs, "own", log),
+    rebuild: () => rebuildJournal(journal, runs, "own", log),
     record(runId, owner = "own") {
       mkdirSync(join(runs, runId));
       writeRunRecord(join(runs, runId), owner, 23_456, TOKEN, assignedRun({ runId, prompt: "a secret plan" }));
@@ -46,28 +46,28 @@ function state(): State {
   };
 }
 
-test("rebuildJournal: a run that only its folder knows was spawned, with its token; the gateway's port comes back with it", () => {
+test("rebuildJournal: adds a run that only its folder knows, with its token and the gateway's port", () => {
   using at = state();
   at.record("run_a");
-  at.recover();
+  at.rebuild();
   expect(at.journal.unfinished(recordedLog().log)).toMatchObject([
     { phase: "spawning", token: TOKEN, identity: null, assigned: { runId: "run_a", sessionId: "ses_1" } },
   ]);
   expect(at.journal.gatewayPort).toBe(23_456);
-  expect(at.lines).toEqual([expect.stringContaining("Found 1 run(s) that the journal does not know")]);
+  expect(at.lines).toEqual([expect.stringContaining("Added 1 run(s) to the journal")]);
 });
 
-test("rebuildJournal: what the executor had sent comes back; half a record of it is none", () => {
+test("rebuildJournal: adds the executor's activity, and ignores a truncated file", () => {
   using at = state();
   const activity = { assistantMessageSent: true, sessionStopSent: false, resultSent: false, lastAssistantText: "said" };
   for (const runId of ["run_said", "run_cut", "run_gone"]) at.record(runId);
   activityRecorder("run_said", { journal: at.journal, runsFolder: at.runs })(activity);
   writeFileSync(join(at.runs, "run_cut", "activity.json"), '{"assistantMessageSent": tr');
-  // Nothing to write into, and no harm done.
+  // Does not throw without a folder.
   activityRecorder("run_deleted", { journal: at.journal, runsFolder: at.runs })(activity);
-  at.recover();
-  const recovered = at.journal.unfinished(recordedLog().log).map((run) => [run.assigned.runId, run.activity]);
-  expect(new Map(recovered as [string, unknown][])).toEqual(
+  at.rebuild();
+  const rebuilt = at.journal.unfinished(recordedLog().log).map((run) => [run.assigned.runId, run.activity]);
+  expect(new Map(rebuilt as [string, unknown][])).toEqual(
     new Map<string, unknown>([
       ["run_said", activity],
       ["run_cut", null],
@@ -78,41 +78,41 @@ test("rebuildJournal: what the executor had sent comes back; half a record of it
   expect(readdirSync(join(at.runs, "run_said"))).toEqual([]);
 });
 
-test("rebuildJournal: what the journal knows is left as it is, and said nothing of", () => {
+test("rebuildJournal: leaves known runs as they are, and logs nothing", () => {
   using at = state();
   at.journal.gatewayPort = 20_001;
-  const through = at.record("run_through");
-  at.journal.starting(assignedRun({ runId: "run_through" }), TOKEN);
-  at.journal.done("run_through");
+  const done = at.record("run_done");
+  at.journal.starting(assignedRun({ runId: "run_done" }), TOKEN);
+  at.journal.done("run_done");
   const open = at.record("run_open");
   at.journal.starting(assignedRun({ runId: "run_open" }), TOKEN);
   at.journal.ended("run_open", { kind: "succeeded" });
-  at.recover();
+  at.rebuild();
   expect(at.journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "ended" }]);
-  expect([through, open].map((folder) => existsSync(recordFileOf(folder)))).toEqual([false, true]);
+  expect([done, open].map((folder) => existsSync(recordFileOf(folder)))).toEqual([false, true]);
   expect([at.journal.gatewayPort, at.lines]).toEqual([20_001, []]);
 });
 
-test("rebuildJournal: another runner's runs, and files that make no sense, are none of ours", () => {
+test("rebuildJournal: ignores another runner's runs and invalid files", () => {
   using at = state();
   at.record("run_other", "another");
   writeFileSync(recordFileOf(at.record("run_bad")), '{"owner": "own", "assigned"');
   writeFileSync(join(at.runs, "a-file"), "");
-  at.recover();
+  at.rebuild();
   expect(at.journal.unfinished(recordedLog().log)).toEqual([]);
 });
 
-test("rebuildJournal: a row that makes no sense is made anew", () => {
+test("rebuildJournal: replaces an invalid row", () => {
   using at = state();
   at.record("run_a");
   at.journal.starting({ ...assignedRun({ runId: "run_a" }), sessionId: "no/session" }, TOKEN);
-  at.recover();
+  at.rebuild();
   expect(at.journal.unfinished(recordedLog().log)).toMatchObject([
     { phase: "spawning", assigned: { sessionId: "ses_1" } },
   ]);
 });
 
-test("writeRunRecord: for this user alone, without the prompt; dropRunRecord: gone", () => {
+test("writeRunRecord: writes for this user only, without the prompt; dropRunRecord removes the file", () => {
   using at = state();
   const folder = at.record("run_a");
   expect(statSync(recordFileOf(folder)).mode & 0o777).toBe(0o600);

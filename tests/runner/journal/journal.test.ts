@@ -17,7 +17,7 @@ function journalIn(folder: string): { journal: Journal; path: string; lines: str
   return { journal: Journal.open(path, log), path, lines };
 }
 
-test("Journal: what was recorded is there after the process that recorded it", () => {
+test("Journal: its records outlive the process", () => {
   using folder = tempFolder();
   const { journal } = journalIn(folder.path);
   journal.gatewayPort = 23_456;
@@ -28,7 +28,7 @@ test("Journal: what was recorded is there after the process that recorded it", (
   journal.cancelled("run_a", { kind: "run-timeout", afterMs: 5_000 });
   journal.starting(assignedRun({ runId: "run_b" }), "token-b");
   journal.ended("run_b", { kind: "stopped", signal: "SIGKILL" });
-  // Not closed: as after SIGKILL.
+  // Not closed, as after SIGKILL.
   const { journal: next, lines } = journalIn(folder.path);
   const { log } = recordedLog();
   expect(next.gatewayPort).toBe(23_456);
@@ -57,7 +57,21 @@ test("Journal: a revoked claim has the name on disk that version 0.1.0 gave it",
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ outcome: { kind: "claim-revoked", reason: "409" } }]);
 });
 
-test("Journal: a prompt is not in it", () => {
+test("Journal: a generation has the name on disk that version 0.1.0 gave it", () => {
+  using folder = tempFolder();
+  const { journal, path } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.starting(assignedRun({ runId: "run_b", generation: "second" }), "t");
+  using db = new Database(path);
+  const rows = db.query<{ assigned: string }, []>("SELECT assigned FROM runs ORDER BY run_id").all();
+  expect(rows.map(({ assigned }) => JSON.parse(assigned))).toMatchObject([{ generation: "G1" }, { generation: "G2" }]);
+  expect(journal.unfinished(recordedLog().log)).toMatchObject([
+    { assigned: { generation: "first" } },
+    { assigned: { generation: "second" } },
+  ]);
+});
+
+test("Journal: leaves out the prompt", () => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);
   journal.starting(assignedRun({ prompt: "a secret plan", parameters: { prompt: "a secret plan" } }), "t");
@@ -65,7 +79,7 @@ test("Journal: a prompt is not in it", () => {
   expect(JSON.stringify(db.query("SELECT * FROM runs").all())).not.toContain("secret");
 });
 
-test("Journal: runs that are through are remembered, and taken up no more", () => {
+test("Journal: remembers done runs, and does not return them as unfinished", () => {
   using folder = tempFolder();
   const { journal } = journalIn(folder.path);
   journal.starting(assignedRun({ runId: "run_a" }), "t");
@@ -86,7 +100,7 @@ test.each([
       db.run("PRAGMA user_version = 99");
     },
   ],
-])("Journal.open: one that is %s is set aside with a loud message, and an empty one begun", (_, damage) => {
+])("Journal.open: sets a file aside that is %s, logs an error, and starts an empty journal", (_, damage) => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);
   journal.starting(assignedRun({}), "t");
@@ -100,7 +114,7 @@ test.each([
   expect(next.unfinished(recordedLog().log)).toHaveLength(1);
 });
 
-test("Journal.unfinished: a record that makes no sense is told and left out", () => {
+test("Journal.unfinished: logs and skips an invalid record", () => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);
   journal.starting(assignedRun({ runId: "run_a" }), "t");
@@ -109,24 +123,24 @@ test("Journal.unfinished: a record that makes no sense is told and left out", ()
   db.run("UPDATE runs SET assigned = '{\"runId\": 5}' WHERE run_id = 'run_a'");
   const { log, lines } = recordedLog();
   expect(journal.unfinished(log).map(({ assigned }) => assigned.runId)).toEqual(["run_b"]);
-  expect(lines).toEqual([expect.stringContaining("record of run run_a makes no sense")]);
+  expect(lines).toEqual([expect.stringContaining("record of run run_a is invalid")]);
 });
 
-test("Journal.open: a file that cannot be opened is not set aside: what is in it is not given up", () => {
+test("Journal.open: does not set a file aside that cannot be opened: its records may be good", () => {
   using folder = tempFolder();
   mkdirSync(join(folder.path, "journals", "key.sqlite"), { recursive: true });
   expect(() => journalIn(folder.path)).toThrow(/journal .* cannot be opened/);
   expect(readdirSync(join(folder.path, "journals"))).toEqual(["key.sqlite"]);
 });
 
-test("Journal.open: its folder is entered by nobody else, whatever it was", () => {
+test("Journal.open: makes the folder private, even if it exists", () => {
   using folder = tempFolder();
   mkdirSync(join(folder.path, "journals"), { mode: 0o755 });
   journalIn(folder.path);
   expect(statSync(join(folder.path, "journals")).mode & 0o777).toBe(0o700);
 });
 
-/** Refuses every write, as a full disk does, until it is lifted. */
+/** Refuses every write, as a full disk does, until the returned function is called. */
 function refuseWrites(path: string): () => void {
   using db = new Database(path);
   for (const kind of ["INSERT", "UPDATE", "DELETE"]) {
@@ -146,7 +160,7 @@ function journalWithFaults(folder: string): { journal: Journal; path: string; fa
   return { journal, path, faults };
 }
 
-test("Journal: before the spawn a record that cannot be written is thrown, and told", () => {
+test("Journal: before the spawn a failed write throws, and calls onFault", () => {
   using folder = tempFolder();
   const { journal, path, faults } = journalWithFaults(folder.path);
   refuseWrites(path);
@@ -154,7 +168,7 @@ test("Journal: before the spawn a record that cannot be written is thrown, and t
   expect(faults).toEqual([expect.stringContaining("no room")]);
 });
 
-test("Journal: after the spawn it is owed, and written in its order as soon as one can be", () => {
+test("Journal: after the spawn a failed write is queued, and retried in order", () => {
   using folder = tempFolder();
   const { journal, path, faults } = journalWithFaults(folder.path);
   for (const runId of ["run_a", "run_b"]) journal.starting(assignedRun({ runId }), `token-${runId}`);
@@ -184,7 +198,7 @@ test("Journal: after the spawn it is owed, and written in its order as soon as o
   expect(journal.doneIds()).toEqual(["run_b"]);
 });
 
-test("Journal: what is owed comes before the next record", () => {
+test("Journal: writes the queue before the next record", () => {
   using folder = tempFolder();
   const { journal, path } = journalWithFaults(folder.path);
   journal.starting(assignedRun({ runId: "run_a" }), "t");
@@ -197,7 +211,7 @@ test("Journal: what is owed comes before the next record", () => {
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ phase: "spawning" }]);
 });
 
-test.skipIf(!smallDisk.isPossible)("Journal: on a full disk nothing is lost that was known", () => {
+test.skipIf(!smallDisk.isPossible)("Journal: a full disk loses no record", () => {
   using disk = smallDisk.mount(2);
   const { journal, faults } = journalWithFaults(disk.path);
   journal.starting(assignedRun({ runId: "run_a" }), "t");
@@ -206,7 +220,7 @@ test.skipIf(!smallDisk.isPossible)("Journal: on a full disk nothing is lost that
   try {
     writeFileSync(ballast, Buffer.alloc(4 * 1024 * 1024));
   } catch {
-    // Full.
+    // The disk is full.
   }
   journal.running("run_a", IDENTITY);
   journal.active("run_a", { ...ACTIVITY, lastAssistantText: "x".repeat(64 * 1024) });
@@ -220,7 +234,7 @@ test.skipIf(!smallDisk.isPossible)("Journal: on a full disk nothing is lost that
   journal[Symbol.dispose]();
 });
 
-test("Journal: a runner that lives long keeps the newest 10,000 runs that are through, and all that are not", () => {
+test("Journal: keeps the newest 10,000 done runs, and all others", () => {
   using folder = tempFolder();
   const { journal } = journalIn(folder.path);
   // Everything is old enough to go, but the newest stay: the clock may have jumped.

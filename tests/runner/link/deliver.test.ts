@@ -14,7 +14,7 @@ interface Setup {
 function setup(more: Partial<DeliverOptions> = {}): Setup {
   const { log, lines } = recordedLog();
   const link = new Link(log, 0, () => {});
-  // Nobody waits in these tests: the coordinator is always just back.
+  // No waits in these tests: the coordinator is back at once.
   link.pause = () => Promise.resolve();
   const made: Setup = {
     link,
@@ -25,7 +25,7 @@ function setup(more: Partial<DeliverOptions> = {}): Setup {
   return made;
 }
 
-/** Fails as often and in the way that the list says, then answers 7. */
+/** Fails with each failure of the list in turn, then answers 7. */
 function failing(...kinds: readonly (FailureKind | number)[]): (() => Promise<number>) & { calls: number } {
   const call = (): Promise<number> => {
     const kind = kinds[call.calls++];
@@ -40,20 +40,20 @@ function failing(...kinds: readonly (FailureKind | number)[]): (() => Promise<nu
   return call;
 }
 
-test("deliver: an answer at the first try", async () => {
+test("deliver: returns the answer of the first attempt", async () => {
   const { options, lines } = setup();
   expect(await deliver("It", failing(), options)).toEqual({ kind: "answered", value: 7 });
   expect(lines).toEqual([]);
 });
 
-test("deliver: repeats what was not answered, and what was answered with nonsense, for as long as it takes", async () => {
+test("deliver: retries calls without an answer or with an invalid one", async () => {
   const { options } = setup();
   const call = failing(...Array<FailureKind>(30).fill("unreachable"), "unavailable", "unreachable");
   expect(await deliver("It", call, options)).toEqual({ kind: "answered", value: 7 });
   expect(call.calls).toBe(33);
 });
 
-test("deliver: an outage is one line, whether it or a proxy before it is away", async () => {
+test("deliver: logs one line for an outage of the coordinator or of a proxy", async () => {
   for (const kind of ["unreachable", 502, 503, 504] as const) {
     const { options, lines } = setup();
     await deliver("It", failing(kind, kind, kind), options);
@@ -61,35 +61,35 @@ test("deliver: an outage is one line, whether it or a proxy before it is away", 
   }
 });
 
-test("deliver: a coordinator in trouble is there all the same; that is told once", async () => {
+test("deliver: logs an error of the coordinator once, and does not count it as an outage", async () => {
   const { options, lines, link } = setup({ context: { run: "run_1" } });
   await deliver("It", failing(500, 500, 500), options);
-  expect(lines).toEqual(["[WARNING] test: It was not accepted, trying again: down [run_1]"]);
+  expect(lines).toEqual(["[WARNING] test: It was not accepted, retrying: down [run_1]"]);
   expect(link.isDown).toBe(false);
 });
 
-test("deliver: a refusal is for good, and shows that the coordinator is there", async () => {
+test("deliver: does not retry a refusal, which shows that the coordinator is up", async () => {
   const { options, link } = setup();
   const call = failing("unreachable", "refused");
   expect(await deliver("It", call, options)).toMatchObject({ kind: "refused", failure: { kind: "refused" } });
   expect([call.calls, link.isDown]).toEqual([2, false]);
 });
 
-test("deliver: a 401 registers again and repeats", async () => {
+test("deliver: registers again after a 401, and retries", async () => {
   const made = setup();
   const call = failing("unregistered");
   expect(await deliver("It", call, made.options)).toEqual({ kind: "answered", value: 7 });
   expect([call.calls, made.renewals]).toEqual([2, 1]);
 });
 
-test("deliver: a question that is answered 401 after every registration is refused", async () => {
+test("deliver: gives up a question after repeated 401s", async () => {
   const made = setup();
   const call = failing(...Array<FailureKind>(20).fill("unregistered"));
   expect(await deliver("It", call, made.options)).toMatchObject({ kind: "refused", failure: { kind: "unregistered" } });
   expect([call.calls, made.renewals]).toEqual([6, 5]);
 });
 
-test("deliver: an outage between them begins the count of 401 anew", async () => {
+test("deliver: an outage resets the count of 401s", async () => {
   const rounds = Array.from({ length: 4 }, (): FailureKind[] => [
     "unregistered",
     "unregistered",
@@ -99,7 +99,7 @@ test("deliver: an outage between them begins the count of 401 anew", async () =>
   expect(await deliver("It", failing(...rounds.flat()), setup().options)).toEqual({ kind: "answered", value: 7 });
 });
 
-test("deliver: a report is not given up for any number of 401", async () => {
+test("deliver: retries a report after any number of 401s", async () => {
   const made = setup({ isReport: true });
   expect(await deliver("It", failing(...Array<FailureKind>(20).fill("unregistered")), made.options)).toEqual({
     kind: "answered",
@@ -108,7 +108,7 @@ test("deliver: a report is not given up for any number of 401", async () => {
   expect(made.renewals).toBe(20);
 });
 
-test("deliver: gives up when its signal fires, and does not begin where it has fired", async () => {
+test("deliver: gives up when its signal fires, and makes no call if it has fired", async () => {
   const controller = new AbortController();
   const made = setup({ signal: controller.signal });
   const call = failing(...Array<FailureKind>(5).fill("unreachable"));

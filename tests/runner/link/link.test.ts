@@ -12,7 +12,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test("Link: one line when the coordinator goes away, one when it is back, however many calls find out", () => {
+test("Link: logs one line when the coordinator goes away and one when it is back, for any number of calls", () => {
   const { log, lines } = recordedLog();
   const link = new Link(log, 0, () => {});
   link.up();
@@ -21,12 +21,12 @@ test("Link: one line when the coordinator goes away, one when it is back, howeve
   for (let i = 0; i < 5; i++) link.up();
   expect(link.isDown).toBe(false);
   expect(lines).toEqual([
-    "[WARNING] test: Agent Coordinator is away (poll: connection refused); trying again until it is back",
+    "[WARNING] test: Agent Coordinator is away (poll: connection refused); retrying until it is back",
     expect.stringMatching(/^\[INFO\] test: Agent Coordinator is back after \d+ ms$/),
   ]);
 });
 
-test("Link.pause: everybody who waits is woken when the coordinator is back", async () => {
+test("Link.pause: ends for every caller when the coordinator is back", async () => {
   const link = quiet();
   link.down(AWAY);
   const waiting = Promise.all([link.pause(NEVER_MS), link.pause(NEVER_MS), link.pause(NEVER_MS)]);
@@ -34,7 +34,7 @@ test("Link.pause: everybody who waits is woken when the coordinator is back", as
   await waiting;
 });
 
-test("Link.pause: takes its time while nothing changes", async () => {
+test("Link.pause: waits for the given time while nothing changes", async () => {
   const link = quiet();
   const startedMs = performance.now();
   const waiting = link.pause(40);
@@ -43,7 +43,7 @@ test("Link.pause: takes its time while nothing changes", async () => {
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(39);
 });
 
-test("Link.pause: ends with its signal, and does not begin where it has fired", async () => {
+test("Link.pause: ends when its signal fires, and does not wait if it has fired", async () => {
   const controller = new AbortController();
   const waiting = quiet().pause(NEVER_MS, controller.signal);
   controller.abort();
@@ -51,7 +51,7 @@ test("Link.pause: ends with its signal, and does not begin where it has fired", 
   await quiet().pause(NEVER_MS, controller.signal);
 });
 
-test("Link: says so once when the coordinator has been away for too long", () => {
+test("Link: calls onOfflineTooLong once", () => {
   jest.useFakeTimers();
   let count = 0;
   const link = new Link(silentLog, 5_000, () => count++);
@@ -65,7 +65,7 @@ test("Link: says so once when the coordinator has been away for too long", () =>
   expect(count).toBe(1);
 });
 
-test("Link: the time away counts from the last time it was there; 0 is never too long; a closed link says nothing", () => {
+test("Link: measures the outage from the last answer; 0 sets no limit; a closed link calls nothing", () => {
   jest.useFakeTimers();
   let count = 0;
   const link = new Link(silentLog, 5_000, () => count++);

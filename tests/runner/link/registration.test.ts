@@ -56,7 +56,7 @@ async function faultOf(registering: Promise<void>): Promise<UserError> {
   );
 }
 
-test("Registration: sends what both generations take, without what is empty", async () => {
+test("Registration: sends the fields of both generations, without empty ones", async () => {
   await using coordinator = server();
   await registrationAt(coordinator).registration.register(forever());
   await registrationAt(coordinator, { tags: ["gpu"] }).registration.register(forever());
@@ -73,7 +73,7 @@ test("Registration: sends what both generations take, without what is empty", as
   expect(second?.["tags"]).toEqual(["gpu"]);
 });
 
-test("Registration: what the coordinator answers counts where the user has set nothing", async () => {
+test("Registration: the coordinator's answer holds without a setting of the user", async () => {
   await using coordinator = server();
   const { registration } = registrationAt(coordinator);
   expect(() => registration.runnerId).toThrow("not registered yet");
@@ -86,7 +86,7 @@ test("Registration: what the coordinator answers counts where the user has set n
   });
 });
 
-test("Registration: what the user set counts, but makes no poll shorter than the coordinator keeps it open", async () => {
+test("Registration: a setting of the user holds, but does not shorten the polls", async () => {
   await using coordinator = server();
   const short = registrationAt(coordinator, { pollTimeoutSeconds: 5, heartbeatIntervalSeconds: 7 }).registration;
   const long = registrationAt(coordinator, { pollTimeoutSeconds: 90 }).registration;
@@ -95,14 +95,14 @@ test("Registration: what the user set counts, but makes no poll shorter than the
   expect([short.pollTimeoutSeconds, short.heartbeatIntervalSeconds, long.pollTimeoutSeconds]).toEqual([25, 7, 90]);
 });
 
-test("Registration: 30 and 60 seconds where nobody says anything; capacity where it is offered", async () => {
+test("Registration: defaults to 30 and 60 seconds; takes capacity if the coordinator offers it", async () => {
   await using coordinator = server(() => Response.json({ runner_id: "lnch_1", capabilities: ["capacity"] }));
   const { registration } = registrationAt(coordinator);
   await registration.register(forever());
   expect(registration).toMatchObject({ pollTimeoutSeconds: 30, heartbeatIntervalSeconds: 60, takesCapacity: true });
 });
 
-test("Registration: waits for a coordinator that is in trouble, and says so once", async () => {
+test("Registration: waits for a coordinator that answers with errors, and logs one line", async () => {
   let count = 0;
   await using coordinator = server(() => (++count < 3 ? new Response("", { status: 503 }) : Response.json(ANSWER)));
   const { registration, lines } = registrationAt(coordinator);
@@ -128,7 +128,7 @@ test.each([
   [404, "is not an Agent Coordinator", "--coordinator-url"],
   [405, "is not an Agent Coordinator", "--coordinator-url"],
   [422, "refuses to register this runner", undefined],
-])("Registration: a %i at the first registration ends the program with what to do", async (status, words, hint) => {
+])("Registration: a %i at the first registration is a UserError with a hint", async (status, words, hint) => {
   await using coordinator = server(() => Response.json({ detail: "no" }, { status }));
   const fault = await faultOf(registrationAt(coordinator).registration.register(forever()));
   expect(fault.message).toContain(words);
@@ -137,7 +137,7 @@ test.each([
   expect(coordinator.received).toHaveLength(1);
 });
 
-test("Registration: takes up the registration of an earlier start that is dead", async () => {
+test("Registration: reuses the registration of an earlier process", async () => {
   await using coordinator = server(({ url }) =>
     url === "/runner/register"
       ? Response.json({ ...DUPLICATE, detail: { ...DUPLICATE.detail, capabilities: ["capacity"] } }, { status: 409 })
@@ -147,7 +147,7 @@ test("Registration: takes up the registration of an earlier start that is dead",
   await registration.register(forever());
   expect(registration).toMatchObject({ runnerId: "lnch_old", takesCapacity: true, isRegistered: true });
   expect(pathsOf(coordinator)).toEqual(["/runner/register", "/runner/heartbeat", "/runners"]);
-  expect(lines).toEqual(["[INFO] test: Taking up the registration lnch_old of an earlier start"]);
+  expect(lines).toEqual(["[INFO] test: Reusing the registration lnch_old of an earlier process"]);
 });
 
 /** A coordinator that knows `lnch_old` with the tag `old`, until that is deregistered. */
@@ -164,7 +164,7 @@ function knowsOldTags(runs: readonly object[]): StubServer {
 
 const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", prompt: "p", runner_id: "lnch_old" };
 
-test("Registration: one that is taken up with other tags is made anew, so that the coordinator learns of them", async () => {
+test("Registration: registers again with new tags instead of reusing a registration with other tags", async () => {
   await using coordinator = knowsOldTags([
     { ...RUN, status: "completed" },
     { ...RUN, run_id: "run_2", runner_id: "lnch_other", status: "running" },
@@ -176,21 +176,21 @@ test("Registration: one that is taken up with other tags is made anew, so that t
   expect(registration).toMatchObject({ runnerId: "lnch_old", isRegistered: true, isReused: true });
 });
 
-test("Registration: other tags cost no run that is in flight", async () => {
+test("Registration: reuses a registration with other tags while a run is in flight", async () => {
   await using coordinator = knowsOldTags([{ ...RUN, status: "running" }]);
   const { registration, lines } = registrationAt(coordinator, { tags: [] });
   await registration.register(forever());
   expect(coordinator.received.filter(({ method }) => method === "DELETE")).toEqual([]);
-  expect(lines.at(-1)).toMatch(/WARNING.*with other tags \(old, linux\) while it has runs/);
+  expect(lines.at(-1)).toMatch(/WARNING.*keeps other tags for this runner \(old, linux\) while it has runs/);
 });
 
-test("Registration: the same tags in another order are the same", async () => {
+test("Registration: ignores the order of the tags", async () => {
   await using coordinator = knowsOldTags([]);
   await registrationAt(coordinator, { tags: ["linux", "old"] }).registration.register(forever());
   expect(pathsOf(coordinator)).toEqual(["/runner/register", "/runner/heartbeat", "/runners"]);
 });
 
-test("Registration: one that was removed between the two calls is made anew", async () => {
+test("Registration: registers again if the registration was removed between the two calls", async () => {
   let count = 0;
   await using coordinator = server(({ url }) => {
     if (url === "/runner/heartbeat") return Response.json({ detail: "Runner not registered" }, { status: 401 });
@@ -201,7 +201,7 @@ test("Registration: one that was removed between the two calls is made anew", as
   expect(registration.runnerId).toBe("lnch_1");
 });
 
-test("Registration: another machine's registration is not taken up", async () => {
+test("Registration: does not reuse another machine's registration", async () => {
   const other = { detail: { ...DUPLICATE.detail, hostname: "other-host" } };
   await using coordinator = server(() => Response.json(other, { status: 409 }));
   expect((await faultOf(registrationAt(coordinator).registration.register(forever()))).message).toContain(
@@ -210,7 +210,7 @@ test("Registration: another machine's registration is not taken up", async () =>
   expect(pathsOf(coordinator)).toEqual(["/runner/register"]);
 });
 
-test("Registration.renew: once for all who ask meanwhile, and again for who asks later", async () => {
+test("Registration.renew: concurrent callers share one attempt, a later caller makes another", async () => {
   await using coordinator = server();
   const { registration, lines } = registrationAt(coordinator);
   await registration.register(forever());
@@ -224,7 +224,7 @@ test("Registration.renew: once for all who ask meanwhile, and again for who asks
   expect(lines).toEqual(Array(2).fill("[INFO] test: Registered again as lnch_1"));
 });
 
-test("Registration.renew: another id is told with the one before", async () => {
+test("Registration.renew: logs a new id with the one before", async () => {
   let count = 0;
   await using coordinator = server(() => Response.json({ runner_id: `lnch_${++count}` }));
   const { registration, lines } = registrationAt(coordinator);
@@ -236,7 +236,7 @@ test("Registration.renew: another id is told with the one before", async () => {
   ]);
 });
 
-test("Registration.renew: never rejects, whatever the coordinator says", async () => {
+test("Registration.renew: never rejects", async () => {
   const statuses = [503, 403];
   await using coordinator = server(() => new Response("", { status: statuses.shift() ?? 500 }));
   const { registration, lines, link } = registrationAt(coordinator);
@@ -246,7 +246,7 @@ test("Registration.renew: never rejects, whatever the coordinator says", async (
   expect(lines.at(-1)).toContain("refuses to register this runner");
 });
 
-test("Registration: an identity that another live runner of this machine has is not taken up", async () => {
+test("Registration: does not reuse the identity of another live runner on this machine", async () => {
   await using coordinator = server(() => Response.json(DUPLICATE, { status: 409 }));
   const { registration } = registrationAt(coordinator, { isAlone: false });
   const fault = await faultOf(registration.register(forever()));

@@ -61,7 +61,7 @@ const moreBeats = (at: Setup): Promise<unknown> => {
   return until("more heartbeats", () => beats(at) > before + 1);
 };
 
-test("startHeartbeat: names the runs that are claimed and not started, which renews their leases", async () => {
+test("startHeartbeat: names the claimed runs that have not started, which renews their leases", async () => {
   await using at = setup();
   const [queued, running] = [
     at.registry.add(assignedRun({ runId: "run_queued" })),
@@ -76,7 +76,7 @@ test("startHeartbeat: names the runs that are claimed and not started, which ren
   });
 });
 
-test("startHeartbeat: a clock that jumps ahead is a silence as far as anyone can tell: it registers again, once, and goes on", async () => {
+test("startHeartbeat: takes a clock that jumps ahead for a silence, registers again once, and continues", async () => {
   await using at = setup({ intervalSeconds: 0.2 });
   await moreBeats(at);
   setSystemTime(new Date(Date.now() + HOUR_MS));
@@ -85,7 +85,7 @@ test("startHeartbeat: a clock that jumps ahead is a silence as far as anyone can
   expect(at.renewals).toBe(1);
 });
 
-test("startHeartbeat: a clock that jumps back stops no heartbeat", async () => {
+test("startHeartbeat: continues after a clock that jumps back", async () => {
   await using at = setup({ intervalSeconds: 0.2 });
   await moreBeats(at);
   setSystemTime(new Date(Date.now() - 24 * HOUR_MS));
@@ -93,7 +93,7 @@ test("startHeartbeat: a clock that jumps back stops no heartbeat", async () => {
   expect(at.renewals).toBe(0);
 });
 
-test("startHeartbeat: with heartbeats of a minute two minutes are a silence", async () => {
+test("startHeartbeat: two minutes are a silence if heartbeats are a minute apart", async () => {
   jest.useFakeTimers();
   await using at = setup({ intervalSeconds: 60 });
   jest.setSystemTime(new Date(Date.now() + 121_000));
@@ -101,7 +101,7 @@ test("startHeartbeat: with heartbeats of a minute two minutes are a silence", as
   expect(at.renewals).toBe(1);
 });
 
-test("startHeartbeat: a 401 registers again", async () => {
+test("startHeartbeat: registers again after a 401", async () => {
   await using at = setup({ answer: () => Response.json({ detail: "Runner not registered" }, { status: 401 }) });
   await until("a registration", () => at.renewals > 0);
 });

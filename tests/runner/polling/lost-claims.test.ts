@@ -46,8 +46,8 @@ function lostClaimsAt(
   return { lostClaims, messages };
 }
 
-/** How often it has looked: once for claims and once for stops each time. */
-function looksAt(coordinator: StubServer): number {
+/** The number of checks so far. Each asks once for claims and once for stops. */
+function checksAt(coordinator: StubServer): number {
   const of = (status: string): number =>
     coordinator.received.filter(({ url }) => url.includes(`status=${status}`)).length;
   expect(of("stopping")).toBe(of("claimed"));
@@ -56,7 +56,7 @@ function looksAt(coordinator: StubServer): number {
 
 const empty = (): StubServer => stubServer(() => Response.json({ runs: [] }));
 
-test("LostClaims: hands out what is claimed for this runner and unknown to it, and nothing else", async () => {
+test("LostClaims: passes on the claimed runs that this runner does not know, and no others", async () => {
   const registry = new RunRegistry(0, new Bell());
   registry.add(assignedRun({ runId: "run_known" }));
   const rows = [
@@ -69,18 +69,18 @@ test("LostClaims: hands out what is claimed for this runner and unknown to it, a
   ];
   await using coordinator = stubServer(() => Response.json({ runs: rows }));
   const { lostClaims, messages } = lostClaimsAt(coordinator, registry);
-  await lostClaims.lookIfDue();
+  await lostClaims.checkIfDue();
   expect(messages).toMatchObject([{ kind: "run", run: { runId: "run_lost", prompt: "p" } }]);
   expect(coordinator.received[0]?.url).toBe("/runs?status=claimed&runner_id=lnch_1");
 });
 
-test("LostClaims: hands out the stop of a run that goes on, or was never here, and of no other", async () => {
+test("LostClaims: passes on the stop of a run that is not cancelled or was never here, and no other", async () => {
   const registry = new RunRegistry(0, new Bell());
-  registry.add(assignedRun({ runId: "run_goes_on" }));
-  registry.add(assignedRun({ runId: "run_told" }))?.run.cancel({ kind: "stop-command" });
+  registry.add(assignedRun({ runId: "run_running_here" }));
+  registry.add(assignedRun({ runId: "run_cancelled" }))?.run.cancel({ kind: "stop-command" });
   registry.add(assignedRun({ runId: "run_reporting" }))?.run.moveTo("reporting");
-  registry.remember(["run_through"]);
-  const runIds = ["run_goes_on", "run_told", "run_reporting", "run_through", "run_unknown"];
+  registry.remember(["run_done"]);
+  const runIds = ["run_running_here", "run_cancelled", "run_reporting", "run_done", "run_unknown"];
   const rows = [
     ...runIds.map((run_id) => ({ ...RUN, run_id, status: "stopping" })),
     { ...RUN, run_id: "run_other", status: "stopping", runner_id: "lnch_2" },
@@ -88,28 +88,28 @@ test("LostClaims: hands out the stop of a run that goes on, or was never here, a
   ];
   await using coordinator = stubServer(() => Response.json({ runs: rows }));
   const { lostClaims, messages } = lostClaimsAt(coordinator, registry);
-  await lostClaims.lookIfDue();
+  await lostClaims.checkIfDue();
   expect(messages).toEqual(
-    ["run_goes_on", "run_unknown"].map((runId) => ({ kind: "stops", runIds: [runId], sessionIds: [] })),
+    ["run_running_here", "run_unknown"].map((runId) => ({ kind: "stops", runIds: [runId], sessionIds: [] })),
   );
   expect(coordinator.received[1]?.url).toBe("/runs?status=stopping&runner_id=lnch_1");
 });
 
-test("LostClaims: looks at the start, then only when something was expected", async () => {
+test("LostClaims: checks at the start, then only after expect()", async () => {
   await using coordinator = empty();
   const { lostClaims } = lostClaimsAt(coordinator);
-  for (let i = 0; i < 3; i++) await lostClaims.lookIfDue();
-  expect(looksAt(coordinator)).toBe(1);
+  for (let i = 0; i < 3; i++) await lostClaims.checkIfDue();
+  expect(checksAt(coordinator)).toBe(1);
   lostClaims.expect();
-  for (let i = 0; i < 3; i++) await lostClaims.lookIfDue();
-  expect(looksAt(coordinator)).toBe(2);
+  for (let i = 0; i < 3; i++) await lostClaims.checkIfDue();
+  expect(checksAt(coordinator)).toBe(2);
 });
 
-test("LostClaims: a look that failed is still due", async () => {
+test("LostClaims: a failed check stays due", async () => {
   const answers = [500, 200, 500, 200, 200, 200];
   await using coordinator = stubServer(() => Response.json({ runs: [] }, { status: answers.shift() ?? 500 }));
   const { lostClaims } = lostClaimsAt(coordinator);
-  for (let i = 0; i < 5; i++) await lostClaims.lookIfDue();
+  for (let i = 0; i < 5; i++) await lostClaims.checkIfDue();
   expect(coordinator.received.map(({ url }) => /status=(\w+)/.exec(url)?.[1])).toEqual([
     "claimed",
     "claimed",
@@ -120,47 +120,47 @@ test("LostClaims: a look that failed is still due", async () => {
   ]);
 });
 
-/** How many looks there were in each minute of `minutes`; a poll, and so a question whether one is due, comes every 30 s. */
-async function looksPerMinute(lostClaims: LostClaims, coordinator: StubServer, minutes: number): Promise<number[]> {
-  const looks: number[] = [];
+/** Counts the checks in each of the next `minutes`, with one poll every 30 s. */
+async function checksPerMinute(lostClaims: LostClaims, coordinator: StubServer, minutes: number): Promise<number[]> {
+  const checks: number[] = [];
   for (let minute = 0; minute < minutes; minute++) {
-    const before = looksAt(coordinator);
+    const before = checksAt(coordinator);
     for (const halfMs of [30_000, 30_000]) {
       jest.advanceTimersByTime(halfMs);
-      await lostClaims.lookIfDue();
+      await lostClaims.checkIfDue();
     }
-    looks.push(looksAt(coordinator) - before);
+    checks.push(checksAt(coordinator) - before);
   }
-  return looks;
+  return checks;
 }
 
-test("LostClaims: where a ghost is possible it looks once more when it must be gone", async () => {
+test("LostClaims: checks again when a ghost poll must have ended", async () => {
   await using coordinator = empty();
   const { lostClaims } = lostClaimsAt(coordinator);
-  await lostClaims.lookIfDue();
+  await lostClaims.checkIfDue();
   jest.useFakeTimers();
   lostClaims.expect({ isGhostPossible: true });
-  await lostClaims.lookIfDue();
-  expect(looksAt(coordinator)).toBe(2);
+  await lostClaims.checkIfDue();
+  expect(checksAt(coordinator)).toBe(2);
   jest.advanceTimersByTime(34_000);
-  await lostClaims.lookIfDue();
-  expect(looksAt(coordinator)).toBe(2);
+  await lostClaims.checkIfDue();
+  expect(checksAt(coordinator)).toBe(2);
   jest.advanceTimersByTime(1_100);
-  await lostClaims.lookIfDue();
-  expect(looksAt(coordinator)).toBe(3);
+  await lostClaims.checkIfDue();
+  expect(checksAt(coordinator)).toBe(3);
 });
 
-test("LostClaims: looks every five minutes, not more often after it had to look out of turn", async () => {
+test("LostClaims: checks every five minutes, and not more often after extra checks", async () => {
   await using coordinator = empty();
   const { lostClaims } = lostClaimsAt(coordinator);
-  await lostClaims.lookIfDue();
+  await lostClaims.checkIfDue();
   jest.useFakeTimers();
   for (let i = 0; i < 8; i++) {
     lostClaims.expect({ isGhostPossible: true });
-    await lostClaims.lookIfDue();
+    await lostClaims.checkIfDue();
     jest.advanceTimersByTime(31_000);
   }
-  await looksPerMinute(lostClaims, coordinator, 2);
-  const looks = await looksPerMinute(lostClaims, coordinator, 20);
-  expect(looks.reduce((sum, count) => sum + count, 0)).toBe(4);
+  await checksPerMinute(lostClaims, coordinator, 2);
+  const checks = await checksPerMinute(lostClaims, coordinator, 20);
+  expect(checks.reduce((sum, count) => sum + count, 0)).toBe(4);
 });

@@ -29,14 +29,14 @@ interface Setup extends AsyncDisposable {
   readonly findRoom: () => void;
   readonly messages: PollMessage[];
   readonly taken: TakenRun[];
-  /** Everything of note in its order: looks, polls, registrations. */
+  /** Checks, polls and registrations, in order. */
   readonly trace: string[];
   readonly polling: Promise<void>;
   /** The next poll that arrives. */
   next(): Promise<OpenPoll>;
 }
 
-function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => Promise<void> } = {}): Setup {
+function setup(options: { limit?: number; takesCapacity?: boolean; check?: () => Promise<void> } = {}): Setup {
   const open: OpenPoll[] = [];
   const trace: string[] = [];
   const room = Promise.withResolvers<void>();
@@ -57,7 +57,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     log: silentLog,
     requireRoom: () => room.promise,
     bell,
-    lookEveryMs: 1,
+    checkIntervalMs: 1,
   });
   const poller = new Poller({
     coordinator: new CoordinatorClient(server.url, noAuthorization),
@@ -72,7 +72,7 @@ function setup(options: { limit?: number; takesCapacity?: boolean; look?: () => 
     intake,
     bell,
     lostClaims: {
-      lookIfDue: options.look ?? (() => Promise.resolve()),
+      checkIfDue: options.check ?? (() => Promise.resolve()),
       expect: (more?: { isGhostPossible: boolean }) => trace.push(more?.isGhostPossible ? "expect a ghost" : "expect"),
     } as unknown as LostClaims,
     link: new Link(silentLog, 0, () => {}),
@@ -108,7 +108,7 @@ function finish(one: TakenRun | undefined): void {
   one?.end({ remember: true });
 }
 
-test("Poller: one poll after the other, each message handed over before the next poll goes out", async () => {
+test("Poller: polls one after the other, and handles each message before the next poll", async () => {
   await using made = setup();
   (await made.next()).answer(run("run_1"));
   const second = await made.next();
@@ -119,7 +119,7 @@ test("Poller: one poll after the other, each message handed over before the next
   expect(made.messages.map(({ kind }) => kind)).toEqual(["run", "stops", "nothing"]);
 });
 
-test("Poller: a poll that may claim is not left when the runner wants to leave", async () => {
+test("Poller: a leaving runner does not abandon a poll that may claim", async () => {
   await using made = setup();
   const open = await made.next();
   const claim = made.poller.openClaim;
@@ -128,12 +128,12 @@ test("Poller: a poll that may claim is not left when the runner wants to leave",
   expect(open.signal.aborted).toBe(false);
   open.answer(run("run_last"));
   await claim;
-  // By now the run has been taken: whoever waited for the poll sees it.
+  // The run is taken by now, so a caller that waited for the poll sees it.
   expect([made.registry.size, made.poller.openClaim]).toEqual([1, null]);
   expect(made.trace).toEqual(["poll"]);
 });
 
-test("Poller: does not poll at the limit, and goes on when a slot is free", async () => {
+test("Poller: does not poll at the limit, and continues when a slot is free", async () => {
   await using made = setup({ limit: 1 });
   (await made.next()).answer(run("run_1"));
   await until("the run to be taken", () => made.taken.length === 1);
@@ -143,7 +143,7 @@ test("Poller: does not poll at the limit, and goes on when a slot is free", asyn
   expect((await made.next()).stopsOnly).toBe(false);
 });
 
-test("Poller: at the limit it polls for stops only where that is understood, and drops that poll for a free slot", async () => {
+test("Poller: at the limit polls for stops alone, and abandons that poll for a free slot", async () => {
   await using made = setup({ limit: 1, takesCapacity: true });
   (await made.next()).answer(run("run_1"));
   const first = await made.next();
@@ -156,7 +156,7 @@ test("Poller: at the limit it polls for stops only where that is understood, and
   await until("the poll for stops to be dropped", () => second.signal.aborted);
 });
 
-test("Poller: stops are still fetched while the runner leaves", async () => {
+test("Poller: polls for stops while the runner leaves", async () => {
   await using made = setup({ takesCapacity: true });
   (await made.next()).answer(run("run_1"));
   const claiming = await made.next();
@@ -168,22 +168,22 @@ test("Poller: stops are still fetched while the runner leaves", async () => {
   await until("the stop", () => made.messages.at(-1)?.kind === "stops");
 });
 
-test("Poller: looks for lost claims before it polls; whoever leaves waits for the look, and no poll follows", async () => {
-  const looking = Promise.withResolvers<void>();
-  await using made = setup({ look: () => looking.promise });
+test("Poller: checks for lost claims before a poll; a leaving runner waits for the check only", async () => {
+  const checking = Promise.withResolvers<void>();
+  await using made = setup({ check: () => checking.promise });
   const claim = made.poller.openClaim;
   expect([claim === null, made.trace]).toEqual([false, []]);
   made.poller.stopTaking();
-  looking.resolve();
+  checking.resolve();
   await claim;
   await new Promise((resolve) => setImmediate(resolve));
   expect([made.trace, made.poller.openClaim]).toEqual([[], null]);
 });
 
-test("Poller: a look that takes the last slot is followed by no poll that may claim", async () => {
+test("Poller: no poll that may claim follows a check that takes the last slot", async () => {
   const made: Setup = setup({
     limit: 1,
-    look: () => {
+    check: () => {
       if (made.registry.size === 0) made.registry.add({ ...lost, runId: "run_lost" });
       return Promise.resolve();
     },
@@ -201,31 +201,31 @@ const lost = {
   projectDir: null,
   parentSessionId: null,
   resolvedBlueprint: undefined,
-  generation: "G1",
+  generation: "first",
 } as const;
 
-test("Poller: 401 registers again", async () => {
+test("Poller: registers again after a 401", async () => {
   await using made = setup();
   (await made.next()).answer({ detail: "Runner not registered" }, 401);
   (await made.next()).answer(null, 204);
   expect(made.trace.slice(0, 3)).toEqual(["poll", "renew", "poll"]);
 });
 
-test("Poller: after a poll that failed on the way, a ghost of it may have claimed", async () => {
+test("Poller: expects a ghost poll after a poll whose connection failed", async () => {
   await using made = setup();
   (await made.next()).answer({ detail: "odd" }, 500);
   await made.next();
   expect(made.trace).toEqual(["poll", "expect a ghost", "poll"]);
 });
 
-test("Poller: deregistered ends it", async () => {
+test("Poller: ends when the runner is deregistered", async () => {
   await using made = setup();
   (await made.next()).answer({ deregistered: true });
   await made.polling;
   expect(made.trace).toEqual(["poll", "lost"]);
 });
 
-test("Poller.abandon: drops what is open and ends", async () => {
+test("Poller.abandon: abandons the open poll and ends", async () => {
   await using made = setup();
   const open = await made.next();
   made.poller.abandon();
@@ -233,7 +233,7 @@ test("Poller.abandon: drops what is open and ends", async () => {
   await until("the poll to be dropped", () => open.signal.aborted);
 });
 
-test("Poller: without room it polls for stops alone where that is understood, and for runs as soon as there is room", async () => {
+test("Poller: without room polls for stops alone, and for runs as soon as there is room", async () => {
   await using at = setup({ takesCapacity: true });
   const first = await at.next();
   at.runOutOfRoom();
@@ -245,7 +245,7 @@ test("Poller: without room it polls for stops alone where that is understood, an
   expect(stops.signal.aborted).toBe(true);
 });
 
-test("Poller: without room and a way to poll for stops alone it does not poll until there is room", async () => {
+test("Poller: without room does not poll a coordinator that cannot be polled for stops alone", async () => {
   await using at = setup();
   const first = await at.next();
   at.runOutOfRoom();

@@ -3,15 +3,15 @@ import type { ExecutorProcess } from "../../../src/process/spawn.ts";
 import { ActiveRun, type RunState } from "../../../src/runner/runs/active-run.ts";
 import { assignedRun } from "../assigned-run.ts";
 
-/** A shortest way to each state. */
-const WAY: Readonly<Record<RunState, readonly RunState[]>> = {
+/** A shortest path to each state. */
+const PATHS: Readonly<Record<RunState, readonly RunState[]>> = {
   queued: [],
   starting: ["starting"],
   running: ["starting", "running"],
   reporting: ["reporting"],
   ended: ["reporting", "ended"],
 };
-const STATES = Object.keys(WAY) as RunState[];
+const STATES = Object.keys(PATHS) as RunState[];
 const LEGAL = new Set([
   "queued starting",
   "queued reporting",
@@ -23,7 +23,7 @@ const LEGAL = new Set([
 
 function runIn(state: RunState): ActiveRun {
   const run = new ActiveRun(assignedRun());
-  for (const step of WAY[state]) run.moveTo(step);
+  for (const step of PATHS[state]) run.moveTo(step);
   return run;
 }
 
@@ -33,13 +33,13 @@ for (const from of STATES) {
     test(`ActiveRun.moveTo: ${from} to ${to} is ${isLegal ? "possible" : "refused"}`, () => {
       const run = runIn(from);
       if (isLegal) run.moveTo(to);
-      else expect(() => run.moveTo(to)).toThrow(`run run_1: no way from ${from} to ${to}`);
+      else expect(() => run.moveTo(to)).toThrow(`run run_1: no transition from ${from} to ${to}`);
       expect(run.state).toBe(isLegal ? to : from);
     });
   }
 }
 
-test("ActiveRun: tells each change once, with where it came from", () => {
+test("ActiveRun: reports each change once, with the state before it", () => {
   const seen: string[] = [];
   const run = new ActiveRun(assignedRun(), (changed, from) => seen.push(`${from} ${changed.state}`));
   for (const step of ["starting", "running", "reporting", "ended"] as const) run.moveTo(step);
@@ -58,17 +58,17 @@ test.each(["queued", "starting", "running"] as const)("ActiveRun.cancel: works w
   expect(runIn(state).cancel({ kind: "stop-command" })).toBe(true);
 });
 
-test.each(["reporting", "ended"] as const)("ActiveRun.cancel: comes too late while %s", (state) => {
+test.each(["reporting", "ended"] as const)("ActiveRun.cancel: is too late while %s", (state) => {
   const run = runIn(state);
   expect(run.cancel({ kind: "stop-command" })).toBe(false);
   expect([run.cancelReason, run.cancelled.aborted]).toEqual([null, false]);
 });
 
-test("ActiveRun: kill signals the executor, and nothing where there is none", () => {
+test("ActiveRun.kill: signals the executor if there is one", () => {
   const signals: string[] = [];
   const run = runIn("starting");
   run.kill();
-  run.startedAs({ signalGroup: (signal: string) => signals.push(signal) } as unknown as ExecutorProcess);
+  run.watch({ signalGroup: (signal: string) => signals.push(signal) } as unknown as ExecutorProcess);
   expect(run.state).toBe("running");
   run.kill();
   expect(signals).toEqual(["SIGKILL"]);

@@ -16,25 +16,25 @@ class CountingBell extends Bell {
 interface Machine extends Disposable {
   readonly intake: Intake;
   readonly lines: string[];
-  /** What is lacking; null: nothing. */
-  lacking: string | null;
-  looks: number;
+  /** The shortage; null: there is room. */
+  shortage: string | null;
+  checks: number;
   readonly bell: CountingBell;
 }
 
 function machine(more: Partial<IntakeOptions> = {}): Machine {
   const { log, lines } = recordedLog();
   const requireRoom = (): Promise<void> => {
-    made.looks++;
-    return made.lacking === null ? Promise.resolve() : Promise.reject(new Error(made.lacking));
+    made.checks++;
+    return made.shortage === null ? Promise.resolve() : Promise.reject(new Error(made.shortage));
   };
   const bell = new CountingBell();
-  const intake = new Intake({ log, requireRoom, bell, lookEveryMs: 2, ...more });
+  const intake = new Intake({ log, requireRoom, bell, checkIntervalMs: 2, ...more });
   const made: Machine = {
     intake,
     lines,
-    lacking: null,
-    looks: 0,
+    shortage: null,
+    checks: 0,
     bell,
     [Symbol.dispose]: () => intake[Symbol.dispose](),
   };
@@ -44,35 +44,37 @@ function machine(more: Partial<IntakeOptions> = {}): Machine {
 const full = (): Error => Object.assign(new Error("no space left"), { code: "ENOSPC" });
 const never = (): AbortSignal => new AbortController().signal;
 
-test("Intake: closes with one line and opens by itself with another", async () => {
+test("Intake: closes with one log line, and opens again with another", async () => {
   using at = machine();
-  at.lacking = "no disk";
+  at.shortage = "no disk";
   at.intake.close(full());
   at.intake.close(full());
   expect([at.intake.isClosed, at.bell.rings]).toEqual([true, 1]);
-  await until("some looks", () => at.looks > 3);
+  await until("some checks", () => at.checks > 3);
   expect(at.intake.isClosed).toBe(true);
-  at.lacking = null;
+  at.shortage = null;
   await until("open", () => !at.intake.isClosed);
   expect(at.bell.rings).toBe(2);
   expect(at.lines).toEqual([
-    expect.stringMatching(/^\[ERROR\] test: No room for more runs on this machine \(no space left\): taking none/),
+    expect.stringMatching(
+      /^\[ERROR\] test: No room for more runs on this machine \(no space left\): taking no runs until/,
+    ),
     expect.stringMatching(/^\[INFO\] test: There is room again after .*: taking runs$/),
   ]);
 });
 
-test("Intake.look: closes it where there is no room, and says what is lacking", async () => {
+test("Intake.check: closes the intake if there is no room, and logs the shortage", async () => {
   using at = machine();
-  await at.intake.look();
+  await at.intake.check();
   expect(at.intake.isClosed).toBe(false);
-  at.lacking = "only 1 MiB left";
-  await at.intake.look();
+  at.shortage = "only 1 MiB left";
+  await at.intake.check();
   expect(at.intake.isClosed).toBe(true);
   expect(at.lines[0]).toContain("only 1 MiB left");
 });
 
-test("Intake: closed again soon after an opening, it looks later each time", async () => {
-  using at = machine({ lookEveryMs: 10 });
+test("Intake: waits longer for each check if it closes soon after an opening", async () => {
+  using at = machine({ checkIntervalMs: 10 });
   const waits: number[] = [];
   for (let i = 0; i < 4; i++) {
     const begunMs = performance.now();
@@ -83,7 +85,7 @@ test("Intake: closed again soon after an opening, it looks later each time", asy
   expect(waits[3]).toBeGreaterThan(75);
 });
 
-test("Intake.whenThereIsRoom: a step that fails for want of room is done again when there is", async () => {
+test("Intake.whenThereIsRoom: retries a step that fails for a shortage", async () => {
   using at = machine();
   let tries = 0;
   const step = (): string => {
@@ -94,7 +96,7 @@ test("Intake.whenThereIsRoom: a step that fails for want of room is done again w
   expect(tries).toBe(3);
 });
 
-test("Intake.whenThereIsRoom: another fault is none of its business", async () => {
+test("Intake.whenThereIsRoom: passes any other error on", async () => {
   using at = machine();
   const step = (): never => {
     throw new Error("a bug");
@@ -103,9 +105,9 @@ test("Intake.whenThereIsRoom: another fault is none of its business", async () =
   expect(at.intake.isClosed).toBe(false);
 });
 
-test("Intake.whenThereIsRoom: is given up when the run is cancelled", async () => {
+test("Intake.whenThereIsRoom: gives up when the run is cancelled", async () => {
   using at = machine();
-  at.lacking = "no disk";
+  at.shortage = "no disk";
   at.intake.close(full());
   const cancel = new AbortController();
   let tries = 0;
@@ -115,20 +117,20 @@ test("Intake.whenThereIsRoom: is given up when the run is cancelled", async () =
   expect(tries).toBe(0);
 });
 
-test("Intake.whenThereIsRoom: after the longest wait it says for how long, and what was lacking", async () => {
+test("Intake.whenThereIsRoom: after the longest wait it throws, with the time and the shortage", async () => {
   using at = machine({ maxWaitMs: 30 });
-  at.lacking = "no disk";
+  at.shortage = "no disk";
   const step = (): never => {
     throw full();
   };
   await expect(at.intake.whenThereIsRoom(step, never())).rejects.toThrow(
-    /no room for it on the machine for 30 ms \(no space left\)/,
+    /no room for the run for 30 ms \(no space left\)/,
   );
 });
 
-test("Intake: what waits is let go when the runner leaves", async () => {
+test("Intake: waits end when the runner leaves", async () => {
   const at = machine();
-  at.lacking = "no disk";
+  at.shortage = "no disk";
   at.intake.close(full());
   const waiting = at.intake.whenThereIsRoom(() => 1, never());
   at[Symbol.dispose]();

@@ -5,11 +5,11 @@ const stderr = (text: string) => () => text;
 const EXIT_0 = { code: 0, signal: null };
 const KILLED = { code: null, signal: "SIGKILL" } as const;
 
-test("outcomeOfExit: 0 is success, whatever stands on stderr", () => {
+test("outcomeOfExit: 0 is a success, even with text on stderr", () => {
   expect(outcomeOfExit(EXIT_0, null, "SIGTERM", stderr("a warning"))).toEqual({ kind: "succeeded" });
 });
 
-test("outcomeOfExit: another code is a failure with the end of stderr, or with the code where there is none", () => {
+test("outcomeOfExit: another code is a failure with the end of stderr, or with the code if stderr is empty", () => {
   expect(outcomeOfExit({ code: 3, signal: null }, null, "SIGTERM", stderr("it broke"))).toEqual({
     kind: "failed",
     error: "it broke",
@@ -20,7 +20,7 @@ test("outcomeOfExit: another code is a failure with the end of stderr, or with t
   });
 });
 
-test("outcomeOfExit: 75 is a failure that may pass", () => {
+test("outcomeOfExit: 75 is a transient failure", () => {
   expect(outcomeOfExit({ code: 75, signal: null }, null, "SIGTERM", stderr("limit reached"))).toEqual({
     kind: "failed",
     error: "limit reached",
@@ -28,7 +28,7 @@ test("outcomeOfExit: 75 is a failure that may pass", () => {
   });
 });
 
-test("outcomeOfExit: a signal that nobody here sent is a failure that names it", () => {
+test("outcomeOfExit: a signal from elsewhere is a failure that names the signal", () => {
   expect(outcomeOfExit(KILLED, null, "SIGTERM", stderr(""))).toEqual({
     kind: "failed",
     error: "The executor was ended by SIGKILL",
@@ -44,7 +44,7 @@ test.each(["stop-command", "shutdown"] as const)(
   },
 );
 
-test("outcomeOfExit: after the run time-out it is a failure that tells the time-out", () => {
+test("outcomeOfExit: after the run time-out it is a failure that names the time-out", () => {
   const outcome = outcomeOfExit(EXIT_0, { kind: "run-timeout", afterMs: 90_000 }, "SIGKILL", stderr("x"));
   expect(outcome).toEqual({
     kind: "timed-out",
@@ -68,12 +68,12 @@ test.each<[Outcome, unknown, string]>([
     "failed (not started: e)",
   ],
   [{ kind: "stopped", signal: "SIGKILL" }, { verb: "stopped", signal: "SIGKILL" }, "stopped (SIGKILL)"],
-  [{ kind: "claim-revoked", reason: "r" }, null, "given up (r)"],
+  [{ kind: "claim-revoked", reason: "r" }, null, "was revoked (r)"],
 ])("reportOf, describeOutcome: of %j", (outcome, report, words) => {
   expect(reportOf(outcome)).toEqual(report as never);
   expect(describeOutcome(outcome)).toBe(words);
 });
 
-test("describeOutcome: an error text, which may hold what an agent worked on, is not for the log", () => {
+test("describeOutcome: leaves out the error text, which may contain an agent's work", () => {
   expect(describeOutcome({ kind: "failed", error: "private" })).not.toContain("private");
 });

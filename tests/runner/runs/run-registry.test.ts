@@ -14,7 +14,7 @@ function finish({ run, end }: TakenRun): void {
   end({ remember: true });
 }
 
-/** The runs whose turn it is by now. */
+/** The ids of the runs that have their turn. */
 async function onTurn(taken: readonly TakenRun[]): Promise<string[]> {
   const ids: string[] = [];
   for (const { run, turn } of taken) void turn.then(() => ids.push(run.runId));
@@ -22,7 +22,7 @@ async function onTurn(taken: readonly TakenRun[]): Promise<string[]> {
   return ids;
 }
 
-test("RunRegistry: runs of one session take turns in the order in which they were claimed", async () => {
+test("RunRegistry: runs of one session take turns in the order of their claims", async () => {
   const registry = new RunRegistry(0, new Bell());
   const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
   expect(await onTurn(runs)).toEqual(["run_a"]);
@@ -32,7 +32,7 @@ test("RunRegistry: runs of one session take turns in the order in which they wer
   expect(await onTurn(runs)).toEqual(["run_a", "run_b", "run_c"]);
 });
 
-test("RunRegistry: a run that ends before its turn lets nobody pass the one that is under way", async () => {
+test("RunRegistry: a run that ends before its turn lets no later run overtake the current one", async () => {
   const registry = new RunRegistry(0, new Bell());
   const runs = ["run_a", "run_b", "run_c"].map((id) => take(registry, id));
   finish(runs[1] as TakenRun);
@@ -47,13 +47,13 @@ test("RunRegistry: runs of different sessions do not wait for each other", async
   expect(await onTurn(runs)).toEqual(["run_a", "run_b"]);
 });
 
-test("RunRegistry: a session whose runs have ended begins anew", async () => {
+test("RunRegistry: a run has its turn at once after the earlier ones have ended", async () => {
   const registry = new RunRegistry(0, new Bell());
   finish(take(registry, "run_a"));
   expect(await onTurn([take(registry, "run_b")])).toEqual(["run_b"]);
 });
 
-test("RunRegistry.add: the same run again is none, while it is here and after its end", () => {
+test("RunRegistry.add: returns null for a known run, before and after its end", () => {
   const registry = new RunRegistry(0, new Bell());
   const taken = take(registry, "run_a");
   expect(registry.add(assignedRun({ runId: "run_a" }))).toBeNull();
@@ -63,7 +63,7 @@ test("RunRegistry.add: the same run again is none, while it is here and after it
   expect([registry.knows("run_a"), registry.get("run_a"), registry.knows("run_b")]).toEqual([true, undefined, false]);
 });
 
-test("RunRegistry: a slot is held from the claim to the end of the executor, the run until its report is acknowledged", () => {
+test("RunRegistry: counts a slot until the end of the executor, and a run until its acknowledged report", () => {
   const registry = new RunRegistry(2, new Bell());
   const first = take(registry, "run_a", "ses_a");
   expect([registry.executing, registry.isFull]).toEqual([1, false]);
@@ -79,7 +79,7 @@ test("RunRegistry: a slot is held from the claim to the end of the executor, the
   expect([registry.executing, registry.size]).toEqual([0, 0]);
 });
 
-test("RunRegistry: a run whose agent waits for another holds no slot until its last wait is over, and only while it runs", () => {
+test("RunRegistry.waits: frees the slot of a running run until its last wait is over", () => {
   const registry = new RunRegistry(1, new Bell());
   const { run } = take(registry, "run_a", "ses_a");
   run.moveTo("starting");
@@ -95,11 +95,11 @@ test("RunRegistry: a run whose agent waits for another holds no slot until its l
   registry.waits("run_a");
   expect(registry.isFull).toBe(true);
   run.moveTo("reporting");
-  // Its slot is free for good, not twice.
+  // The end of the executor frees the slot; the open wait does not free a second one.
   expect([registry.isFull, registry.executing]).toEqual([true, 1]);
 });
 
-test("RunRegistry.waits: rings the bell at the begin and at the end of a wait", async () => {
+test("RunRegistry.waits: rings the bell at the start and at the end of a wait", async () => {
   const bell = new Bell();
   const registry = new RunRegistry(1, bell);
   take(registry, "run_a");
@@ -111,7 +111,7 @@ test("RunRegistry.waits: rings the bell at the begin and at the end of a wait", 
   await over;
 });
 
-test("RunRegistry: runs that wait for their session's turn hold no slot, and the one whose turn comes has that of the one before", () => {
+test("RunRegistry: all runs of a session share one slot", () => {
   const registry = new RunRegistry(2, new Bell());
   const [first, second, third] = ["run_a", "run_b", "run_c"].map((runId) => take(registry, runId)) as [
     TakenRun,
@@ -121,7 +121,7 @@ test("RunRegistry: runs that wait for their session's turn hold no slot, and the
   expect([registry.executing, registry.isFull]).toEqual([3, false]);
   const other = take(registry, "run_d", "ses_d");
   expect(registry.isFull).toBe(true);
-  // One that ends while it waits gives nothing back.
+  // A run that ends while it waits for its turn frees no slot.
   finish(second);
   finish(first);
   expect([registry.executing, registry.isFull]).toEqual([2, true]);
@@ -131,13 +131,13 @@ test("RunRegistry: runs that wait for their session's turn hold no slot, and the
   expect(registry.executing).toBe(0);
 });
 
-test("RunRegistry: 0 is no limit", () => {
+test("RunRegistry: 0 means no limit", () => {
   const registry = new RunRegistry(0, new Bell());
   for (let i = 0; i < 500; i++) take(registry, `run_${i}`, `ses_${i}`);
   expect([registry.isFull, registry.executing]).toEqual([false, 500]);
 });
 
-test("RunRegistry: finds runs by session", () => {
+test("RunRegistry.ofSession: finds the runs of a session", () => {
   const registry = new RunRegistry(0, new Bell());
   take(registry, "run_a", "ses_a");
   take(registry, "run_b", "ses_b");
@@ -158,23 +158,23 @@ test("RunRegistry: rings the bell at a change of a run's state and at its end", 
   await ended;
 });
 
-test("RunRegistry: remembers ended runs, but not without bound", () => {
+test("RunRegistry: remembers a bounded number of ended runs", () => {
   const registry = new RunRegistry(0, new Bell());
   for (let i = 0; i <= 1_000; i++) finish(take(registry, `run_${i}`, `ses_${i}`));
   expect([registry.knows("run_0"), registry.knows("run_1"), registry.knows("run_1000")]).toEqual([false, true, true]);
 });
 
-test("RunRegistry: a run whose claim was lost may come back, one that is through may not", () => {
+test("RunRegistry.add: takes a run again whose claim was revoked, but no run that has ended", () => {
   const registry = new RunRegistry(0, new Bell());
-  const lost = take(registry, "run_a");
-  lost.run.moveTo("reporting");
-  lost.end({ remember: false });
+  const revoked = take(registry, "run_a");
+  revoked.run.moveTo("reporting");
+  revoked.end({ remember: false });
   expect(registry.knows("run_a")).toBe(false);
   finish(take(registry, "run_a"));
-  expect(registry.add(lost.run.assigned)).toBeNull();
+  expect(registry.add(revoked.run.assigned)).toBeNull();
 });
 
-test("RunRegistry.remember: runs of an earlier start are known", () => {
+test("RunRegistry.remember: makes ended runs of an earlier process known", () => {
   const registry = new RunRegistry(0, new Bell());
   const { run } = take(registry, "run_b");
   registry.remember(["run_a"]);

@@ -3,10 +3,10 @@ import { punchHole } from "../../src/process/punch-hole.ts";
 import type { Effort, Figure } from "../figure.ts";
 import { Scene } from "../scene.ts";
 import { summarise } from "../statistics.ts";
-import { part } from "./part.ts";
+import { explainFigure } from "./explain-figure.ts";
 
-/** What the bounding of a flood costs whoever does it: the file system takes its pages back one by one. */
-export async function boundFigures({ quick }: Effort): Promise<Figure[]> {
+/** The cost of limiting a flood: the file system frees the pages of a hole one by one. */
+export async function holePunchingFigures({ quick }: Effort): Promise<Figure[]> {
   await using scene = new Scene();
   const mebibytes = quick ? 64 : 1_024;
   const block = new Uint8Array(1024 ** 2);
@@ -15,11 +15,17 @@ export async function boundFigures({ quick }: Effort): Promise<Figure[]> {
     const path = scene.path("flood");
     const fd = openSync(path, "w+");
     for (let written = 0; written < mebibytes; written++) writeSync(fd, block);
-    const begunMs = performance.now();
+    const startMs = performance.now();
     punchHole(fd, 0, mebibytes * 1024 ** 2);
-    samples.push(performance.now() - begunMs);
+    samples.push(performance.now() - startMs);
     closeSync(fd);
     rmSync(path);
   }
-  return [part(`output: a hole of ${mebibytes} MiB in a file that was just written`, "ms", summarise(samples))];
+  return [
+    explainFigure(
+      `output: punching a hole of ${mebibytes} MiB into a file that was just written`,
+      "ms",
+      summarise(samples),
+    ),
+  ];
 }

@@ -1,8 +1,8 @@
 import type { Figure } from "../figure.ts";
 import type { Summary } from "../statistics.ts";
 
-/** A line of `explain`: with a limit, if it says something beside one. */
-export function part(
+/** A figure of the item `explain`. */
+export function explainFigure(
   what: string,
   unit: string,
   measured: Summary,
