@@ -164,7 +164,7 @@ function requireIntact(db: Database, path: string): void {
   if (found !== "ok") throw damagedError(path, found ?? "no answer");
 }
 
-export function damagedError(path: string, what: string, cause?: unknown): UserError {
+function damagedError(path: string, what: string, cause?: unknown): UserError {
   return new UserError(`The coordinator's database ${path} is damaged: ${what}`, {
     hint: "Restore a backup (docs/operating.md, Backup), or move the file away to begin with an empty one",
     cause,

@@ -2,18 +2,24 @@ import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import type { Log } from "../../log.ts";
 import { type PollMessage, parseAssignedRun } from "../../protocol/poll.ts";
 import { isTerminal, type Run } from "../../protocol/run.ts";
-import type { HeldRun, Reconciled, RunView } from "../../protocol/runner.ts";
-import type { Journal } from "../journal/journal.ts";
+import type { HeldRun, Moment, Reconciled, RunView } from "../../protocol/runner.ts";
 import type { Registration } from "../link/registration.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import type { Outcome } from "../runs/outcome.ts";
 import type { RunRegistry } from "../runs/run-registry.ts";
 
+/** What the journal knows. */
+export interface RunRecords {
+  outcomeOf(runId: string): Outcome | null;
+  isHere(runId: string): boolean;
+  seen: Moment | null;
+}
+
 export interface ReconcilerOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
   readonly registry: RunRegistry;
-  readonly journal: Pick<Journal, "outcomeOf" | "isHere" | "seen">;
+  readonly journal: RunRecords;
   readonly log: Log;
   readonly onMessage: (message: PollMessage) => void;
   /** Delivers an outcome from the journal; resolves when it is acknowledged or refused. */
