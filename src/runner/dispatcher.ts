@@ -10,7 +10,7 @@ import { showOutput } from "./execution/show-output.ts";
 
 const UNKNOWN_RUN_GRACE_MS = 3_000;
 
-/** Turns what the coordinator says into what is done about it. Nothing here waits: a message never delays the one behind it. */
+/** Handles each message of a poll. Never blocks: the work that a message starts runs in the background. */
 export class Dispatcher {
   readonly #log: Log;
   readonly #work = new Set<Promise<void>>();
@@ -18,7 +18,7 @@ export class Dispatcher {
   constructor(
     readonly registry: RunRegistry,
     readonly parts: RunnerParts,
-    /** Fired: a run that still arrives is stopped like the others. */
+    /** Once it has fired, a run that still arrives is cancelled too. */
     readonly stopping: AbortSignal,
     readonly onDeregistered: () => void,
   ) {
@@ -35,7 +35,7 @@ export class Dispatcher {
           run: message.runId,
           ...(message.sessionId === null ? {} : { session: message.sessionId }),
         });
-        // Its claim is accounted for: a look for lost ones must not bring it again while the report is on its way.
+        // `LostClaims` must not find the run again while the report is in flight.
         this.registry.remember([message.runId]);
         return this.track(this.#reportBadRun(message.runId, message.fault));
       case "stops":
@@ -49,13 +49,13 @@ export class Dispatcher {
       case "deregistered":
         return this.onDeregistered();
       case "unknown":
-        return this.#log.debug(`Ignored a message that this runner does not serve: ${message.keys.join(", ")}`);
+        return this.#log.debug(`Ignored an unknown message: ${message.keys.join(", ")}`);
       case "nothing":
         return;
     }
   }
 
-  /** Resolves when all that was begun is through, looks at remains included. */
+  /** Resolves when all background work has ended, scans for leftovers included. */
   async settled(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
   }
@@ -63,14 +63,15 @@ export class Dispatcher {
   #execute(assigned: AssignedRun): void {
     const context = { run: assigned.runId, session: assigned.sessionId };
     const taken = this.registry.add(assigned);
-    if (taken === null)
-      return this.#log.warn(`Run ${assigned.runId} was delivered again; it is executed once`, context);
+    if (taken === null) return this.#log.warn(`Ignored a second delivery of run ${assigned.runId}`, context);
     this.#log.info(`Received run ${assigned.runId} (${assigned.type})`, context);
     if (this.stopping.aborted) taken.run.cancel({ kind: "shutdown" });
     this.track(executeRun(taken, this.parts));
   }
 
-  /** A run that is not here but is said to be stopping would stay so for ever: what is left of it is ended, and it is reported. */
+  /**
+   * Stops a run. If the run is not here, ends its leftovers and reports it, or its status would be `stopping` for ever.
+   */
   async #stopById(runId: string): Promise<void> {
     const run = this.registry.get(runId);
     if (run !== undefined) return stopRun(run);
@@ -79,14 +80,14 @@ export class Dispatcher {
     const found = await deliver("Reading the run", () => coordinator.run(runId), delivery);
     if (found.kind !== "answered" || found.value.status !== "stopping" || this.registry.knows(runId)) return;
     const context = { run: runId, session: found.value.session_id };
-    this.#log.warn(`Run ${runId} is to be stopped but is not running here`, context);
-    // It is accounted for: told twice to stop it, or reading of it elsewhere, nobody reports it a second time.
+    this.#log.warn(`The coordinator wants to stop run ${runId}, which is not running here`, context);
+    // A second stop command, or `LostClaims`, must not report the run again.
     this.registry.remember([runId]);
     const { ended, left } = await leftovers.end(
       { runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS },
       { coalesce: false },
     );
-    if (ended > 0) this.#log.info(`Ended ${ended} process(es) of run ${runId}`, context);
+    if (ended > 0) this.#log.info(`Ended ${ended} leftover(s) of run ${runId}`, context);
     if (left.length > 0) this.#log.error(`Could not end pid ${left.join(", ")} of run ${runId}`, context);
     const report = { verb: "stopped", signal: "SIGTERM" } as const;
     await deliver("The report stopped", () => sendReport(this.parts, runId, report), {
@@ -104,10 +105,10 @@ export class Dispatcher {
     });
   }
 
-  /** What was begun goes on by itself; a fault in one ends nothing else. */
+  /** Runs the work in the background. Logs its failure. */
   track(work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => this.#log.error(`Unexpected: ${describeError(error)}`))
+      .catch((error: unknown) => this.#log.error(`Unexpected error: ${describeError(error)}`))
       .finally(() => this.#work.delete(tracked));
     this.#work.add(tracked);
   }
