@@ -100,7 +100,9 @@ test("lockIdentity: throws a UserError for a folder that cannot be used", () => 
   const file = join(folder.path, "file");
   writeFileSync(file, "");
   expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(UserError);
-  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(`Could not lock a file in ${join(file, "locks")}: `);
+  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(
+    `Could not lock a file in ${join(file, "locks")}: `,
+  );
 });
 
 test("claimMachine: one holder at a time, with any coordinator URL; free again when disposed", () => {
