@@ -141,7 +141,7 @@ describe("a runner whose memory is lost", () => {
     await m.losePower(runner, run_id);
     m.wipe("a");
     const again = m.runner("a");
-    await again.line(/is not known: reporting it as lost/);
+    await again.line(/unknown here: reporting it as lost/);
     await m.becomes(run_id, "failed");
     expect(await m.api.run(run_id)).toMatchObject({ reason: "runner_lost" });
   });

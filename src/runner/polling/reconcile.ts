@@ -104,19 +104,16 @@ export class Reconciler {
   #revoke(run: ActiveRun, status: string): void {
     const what = isTerminal(status) ? `it has ended there (${status})` : `it is ${status} there`;
     if (run.cancel({ kind: "revoked" }))
-      this.#options.log.warn(
-        `Run ${run.runId} is not this runner's any more, ${what}: ending its executor`,
-        run.context,
-      );
+      this.#options.log.warn(`Run ${run.runId} is no longer this runner's, ${what}: ending its executor`, run.context);
   }
 
   #stop(runId: string): void {
-    this.#options.log.info(`Found run ${runId} that is to be stopped, of which nothing arrived`, { run: runId });
+    this.#options.log.info(`Found a stop of run ${runId} that never arrived`, { run: runId });
     this.#options.onMessage({ kind: "stops", runIds: [runId], sessionIds: [] });
   }
 
   #reportAgain(runId: string, outcome: Outcome): Promise<void> {
-    this.#options.log.info(`Run ${runId} is open at the coordinator and has ended here: reporting it again`, {
+    this.#options.log.info(`Run ${runId} is open at the coordinator but has ended here: reporting it again`, {
       run: runId,
     });
     return this.#options.reportAgain(runId, outcome);
@@ -126,7 +123,7 @@ export class Reconciler {
     const { coordinator, registration, registry, log, onMessage } = this.#options;
     const run = row ?? (await coordinator.run(runId));
     if (run.status !== "claimed" || run.runner_id !== registration.runnerId || registry.knows(runId)) return;
-    log.info(`Found run ${runId} that was claimed for this runner and did not arrive`, {
+    log.info(`Found run ${runId}, a claim that never arrived`, {
       run: runId,
       session: run.session_id,
     });
