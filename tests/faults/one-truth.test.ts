@@ -183,7 +183,7 @@ describe("a runner that sleeps past the limit", () => {
     await m.becomes(next, "completed");
   });
 
-  test("without a stop: the run is failed, its executor ended at the return, and what it did is kept as a note", async () => {
+  test("without a stop: the run fails, and a note keeps what the runner tells at its return", async () => {
     await using m = await Machines.start(LOST_AFTER);
     const runner = m.runner("a");
     const { run_id } = await m.submit();

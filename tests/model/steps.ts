@@ -134,8 +134,8 @@ function coordinatorSteps(world: World): Step[] {
   if (backup === null && faults.restore > 0)
     steps.push({ name: "a backup is made", isFault: true, next: { ...world, backup: database } });
   if (backup !== null && faults.restore > 0 && backup !== database) {
-    // Polls that wait are cut off with the process that had them.
-    // A coordinator that starts gives no run out until the runners that it knows have said what they hold and what they did.
+    // Polls that wait are cut off with the process that had them. A coordinator that starts gives no run out until the
+    // runners that it knows have said what they hold and what they did.
     const begun = { ...backup, epoch: backup.epoch + 1, awaited: RUNNERS };
     const restored = { ...world, database: begun, backup: null, wasRestored: true };
     steps.push(fault(world, "restore", "the backup is restored", restored));

@@ -23,8 +23,8 @@ export interface ReconciliationParts {
 const MOST_ASKED = 20_000;
 
 /**
- * Makes coordinator and runner agree about every run. The runner names the runs that it holds; the answer names each run
- * that is open under it here, and the status of each run that it holds wrongly. What the runner does about it is in
+ * Makes coordinator and runner agree about every run. The runner names the runs that it holds; the answer names each
+ * run that is open under it here, and the status of each run that it holds wrongly. What the runner does about it is in
  * `src/runner/polling/reconcile.ts`.
  */
 export class Reconciliation {

@@ -32,8 +32,8 @@ export interface ReconcilerOptions {
 const MOST_EXCHANGES = 3;
 
 /**
- * Makes runner and coordinator agree about every run. The runner names the runs that it holds; the coordinator answers with
- * its view of them, and of every other run that it counts as this runner's. What follows:
+ * Makes runner and coordinator agree about every run. The runner names the runs that it holds; the coordinator answers
+ * with its view of them, and of every other run that it counts as this runner's. What follows:
  *
  * - a held run that is not this runner's any more: its executor is ended
  * - a run that is open there and ended here: its outcome is reported again, from the journal
@@ -52,8 +52,8 @@ export class Reconciler {
   }
 
   /**
-   * Exchanges views by a heartbeat. `isQuiet`: no poll is open that may bring a run, so that a claim which is not here never
-   * arrived. Rejects with a CoordinatorFailure.
+   * Exchanges views by a heartbeat. `isQuiet`: no poll is open that may bring a run, so that a claim which is not here
+   * never arrived. Rejects with a CoordinatorFailure.
    */
   async exchange({ isQuiet }: { readonly isQuiet: boolean }): Promise<void> {
     const { coordinator, registration, registry, journal } = this.#options;
