@@ -80,7 +80,7 @@ async function holder(folder: string): Promise<{ pid: number; child: number; kil
   };
 }
 
-test("lockIdentity: throws a UserError with the holder's pid; SIGKILL frees a lock whose holder has a child", async () => {
+test("lockIdentity: throws a UserError with the holder's pid; SIGKILL of a holder with a child frees it", async () => {
   using folder = tempFolder();
   const other = await holder(folder.path);
   try {
