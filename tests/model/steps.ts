@@ -237,7 +237,7 @@ function toCoordinator(world: World, message: Message & { from: RunnerIndex }): 
       return answer(changed, { kind: "start-answer", to: from, instance, isOwn: isAccepted });
     }
     case "report": {
-      const changed = isOwn || isNobodys(world) ? ended({ ...database, owner: from }, message.outcome) : database;
+      const changed = isOwn || mayBeAdopted(world) ? ended({ ...database, owner: from }, message.outcome) : database;
       return answer(changed, { kind: "report-answer", to: from, instance });
     }
     case "unknown": {
@@ -251,8 +251,8 @@ function toCoordinator(world: World, message: Message & { from: RunnerIndex }): 
   }
 }
 
-/** After a restore a pending run may have been done already: whoever has it, or its outcome, is believed. */
-function isNobodys({ database, wasRestored }: World): boolean {
+/** After a restore a pending run may have been done already: a runner that has it, or its outcome, is believed. */
+function mayBeAdopted({ database, wasRestored }: World): boolean {
   return database.status === "pending" && wasRestored;
 }
 
@@ -262,7 +262,7 @@ function reconciled(world: World, { from, instance, memory, epoch }: Message & {
   // Said before the restore: the answer tells the epoch, and the runner says again what it holds.
   const isLate = epoch !== database.epoch;
   const holds = isOpen(memory);
-  if (holds && isNobodys(world)) {
+  if (holds && mayBeAdopted(world)) {
     const isStarted = memory === "executing";
     database = { ...database, owner: from, isStarted, status: isStarted ? "running" : "claimed" };
   }

@@ -20,7 +20,7 @@ export type Durability = "disk" | "process";
  * The coordinator's database. All writes go through `write`.
  *
  * A committed write survives a crash of the process: it is in the WAL, which the operating system holds. SQLite does
- * not wait for the disk at each commit (`synchronous = NORMAL`). Whoever acknowledges a write waits for `durable`: one
+ * not wait for the disk at each commit (`synchronous = NORMAL`). An answer waits for `durable`: one
  * flush serves all writes that came meanwhile, and the event loop goes on.
  *
  * One process at a time: the file is locked exclusively. The open polls are known in memory only, so two coordinators
