@@ -82,14 +82,16 @@ export type Heartbeat = v.InferOutput<typeof Heartbeat>;
 
 /**
  * The coordinator's view, in the answer to a heartbeat with `held`. `runs`: every run that is open under this runner,
- * and every held one, with its status; `is_own` is false where the run is not open under this runner. `asked`: after a
- * restored backup, open runs of which the runner may know the outcome.
+ * and every held one, with its status; `is_own` is false where the run is not open under this runner. `is_restored`:
+ * the database was restored from a backup, and this runner has not answered `asked` yet. `asked`: after a restored
+ * backup, open runs of which the runner may know the outcome.
  */
 export const RunView = v.object({ run_id: RunId, status: v.string(), is_own: v.boolean() });
 export type RunView = v.InferOutput<typeof RunView>;
 export const Reconciled = v.looseObject({
   moment: v.nullish(Moment, null),
   runs: v.nullish(v.array(RunView), null),
+  is_restored: v.nullish(v.boolean(), false),
   asked: v.nullish(v.array(RunId), []),
 });
 export type Reconciled = v.InferOutput<typeof Reconciled>;

@@ -114,14 +114,19 @@ export function liveRunners(folder: string): Holder[] {
 }
 
 /**
- * Claims host, project directory and executor for one runner on this machine: of any user, with any spelling of the
- * coordinator's URL. Returns null if another runner has the claim. Without the claim a runner must not reuse a
+ * Claims host, project directory and executor for one runner per coordinator on this machine: of any user, with any
+ * spelling of the coordinator's host name. Coordinators are told apart by their port. Returns null if another runner has the claim. Without the claim a runner must not reuse a
  * registration. On Linux the claim is an abstract socket, which ends with the process. Elsewhere the claim is a lock in
  * the folder for temporary files.
  */
-export function claimMachine({ hostname, projectDir, executorType }: RunnerIdentity): Disposable | null {
+export function claimMachine({
+  hostname,
+  projectDir,
+  executorType,
+  coordinatorUrl,
+}: RunnerIdentity): Disposable | null {
   const name = new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([hostname, projectDir, executorType]))
+    .update(JSON.stringify([hostname, projectDir, executorType, portOf(coordinatorUrl)]))
     .digest("hex")
     .slice(0, 32);
   try {
@@ -136,6 +141,11 @@ export function claimMachine({ hostname, projectDir, executorType }: RunnerIdent
   } catch {
     return null;
   }
+}
+
+function portOf(url: string): string {
+  const { port, protocol } = new URL(url);
+  return port || protocol;
 }
 
 function normalised(identity: RunnerIdentity): RunnerIdentity {

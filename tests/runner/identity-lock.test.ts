@@ -105,11 +105,12 @@ test("lockIdentity: throws a UserError for a folder that cannot be used", () => 
   );
 });
 
-test("claimMachine: one holder at a time, with any coordinator URL; free again when disposed", () => {
+test("claimMachine: one holder at a time per coordinator, however its host is spelt; free again when disposed", () => {
   const identity = { ...IDENTITY, projectDir: `/p/${process.pid}` };
   const claim = claimMachine(identity);
   expect(claim).not.toBeNull();
-  expect(claimMachine({ ...identity, coordinatorUrl: "http://elsewhere:1" })).toBeNull();
+  expect(claimMachine({ ...identity, coordinatorUrl: "http://this-machine:8765/" })).toBeNull();
+  claimMachine({ ...identity, coordinatorUrl: "http://localhost:8766" })?.[Symbol.dispose]();
   claimMachine({ ...identity, executorType: "y" })?.[Symbol.dispose]();
   claim?.[Symbol.dispose]();
   const again = claimMachine(identity);

@@ -43,9 +43,10 @@ export class Reconciliation {
       const held = heartbeat.held ?? [];
       for (const each of held) this.#accept(each, runner);
       const runs = this.#view(runner, held);
-      const asked = gate.asks(runner.runner_id) ? this.#pendingRuns() : [];
+      const isRestored = gate.asks(runner.runner_id);
+      const asked = isRestored ? this.#pendingRuns() : [];
       gate.heard(runner.runner_id, heartbeat);
-      return { moment: history.now, runs, asked };
+      return { moment: history.now, runs, asked, is_restored: isRestored };
     });
   }
 

@@ -69,13 +69,17 @@ export class Reconciler {
       if (answer.moment !== null) journal.seen = answer.moment;
       await this.#agree(answer, isQuiet);
       // What was said to an earlier process of the coordinator does not count for this one: say it again.
-      if (answer.moment === null || (answer.moment.epoch === seen?.epoch && answer.asked.length === 0)) return;
+      if (answer.moment === null || (answer.moment.epoch === seen?.epoch && !answer.is_restored)) return;
     }
   }
 
-  async #agree({ runs, asked, moment }: Reconciled, isQuiet: boolean): Promise<void> {
+  async #agree({ runs, asked, moment, is_restored }: Reconciled, isQuiet: boolean): Promise<void> {
     for (const run of runs ?? []) await this.agreeOn(run, isQuiet);
     const { journal, reportAgain } = this.#options;
+    if (!is_restored) return;
+    this.#options.log.warn(
+      "The coordinator's database was restored from a backup: telling it what this runner has done",
+    );
     const known = asked.flatMap((runId) => {
       const outcome = journal.outcomeOf(runId);
       return outcome === null ? [] : [reportAgain(runId, outcome)];
