@@ -115,9 +115,9 @@ export function liveRunners(folder: string): Holder[] {
 
 /**
  * Claims host, project directory and executor for one runner per coordinator on this machine: of any user, with any
- * spelling of the coordinator's host name. Coordinators are told apart by their port. Returns null if another runner has the claim. Without the claim a runner must not reuse a
- * registration. On Linux the claim is an abstract socket, which ends with the process. Elsewhere the claim is a lock in
- * the folder for temporary files.
+ * spelling of the coordinator's host name. Coordinators are told apart by their port. Returns null if another runner
+ * has the claim. Without the claim a runner must not reuse a registration. On Linux the claim is an abstract socket,
+ * which ends with the process. Elsewhere the claim is a lock in the folder for temporary files.
  */
 export function claimMachine({
   hostname,
