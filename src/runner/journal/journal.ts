@@ -192,6 +192,7 @@ export class Journal implements Disposable {
   }
 
   set gatewayPort(port: number) {
+    if (this.gatewayPort === port) return;
     this.#soon("port", () => this.#keep("gateway_port", String(port)));
   }
 
@@ -210,9 +211,9 @@ export class Journal implements Disposable {
   /** Records the id of this process and returns those of earlier ones, which are dead: the newest first. */
   beginInstance(instanceId: string): string[] {
     const earlier = parse(v.array(v.string()), this.#setting("instances")) ?? [];
-    this.#soon("instances", () =>
-      this.#keep("instances", JSON.stringify([instanceId, ...earlier].slice(0, KEPT_INSTANCES))),
-    );
+    const instances = JSON.stringify([instanceId, ...earlier].slice(0, KEPT_INSTANCES));
+    // Written with the next record: a full disk must not close the intake, and so hold up the adoption of executors.
+    this.#queued.set("instances", () => this.#keep("instances", instances));
     return earlier;
   }
 
