@@ -11,17 +11,17 @@ import { StoreHealth } from "./store-health.ts";
 Database.MAX_QUERY_CACHE_SIZE = 100;
 
 /**
- * What survives: `disk`: an acknowledged write survives a power cut. `process`: it survives a crash of the process; a power
- * cut may lose the last seconds, but never corrupts the file.
+ * What survives: `disk`: an acknowledged write survives a power cut. `process`: it survives a crash of the process; a
+ * power cut may lose the last seconds, but never corrupts the file.
  */
 export type Durability = "disk" | "process";
 
 /**
  * The coordinator's database. All writes go through `write`.
  *
- * A committed write survives a crash of the process: it is in the WAL, which the operating system holds. SQLite does not
- * wait for the disk at each commit (`synchronous = NORMAL`). Whoever acknowledges a write waits for `durable`: one flush
- * serves all writes that came meanwhile, and the event loop goes on.
+ * A committed write survives a crash of the process: it is in the WAL, which the operating system holds. SQLite does
+ * not wait for the disk at each commit (`synchronous = NORMAL`). An answer waits for `durable`: one
+ * flush serves all writes that came meanwhile, and the event loop goes on.
  *
  * One process at a time: the file is locked exclusively. The open polls are known in memory only, so two coordinators
  * would not see each other's polls.
@@ -164,7 +164,7 @@ function requireIntact(db: Database, path: string): void {
   if (found !== "ok") throw damagedError(path, found ?? "no answer");
 }
 
-export function damagedError(path: string, what: string, cause?: unknown): UserError {
+function damagedError(path: string, what: string, cause?: unknown): UserError {
   return new UserError(`The coordinator's database ${path} is damaged: ${what}`, {
     hint: "Restore a backup (docs/operating.md, Backup), or move the file away to begin with an empty one",
     cause,
@@ -195,8 +195,8 @@ function openingError(path: string, cause: unknown): unknown {
 }
 
 /**
- * Milliseconds since the epoch on a clock that nobody sets while the process lives: for waits. A wall clock that is set back by a
- * day would delay a retry by a day; one that is set forward would end every lease.
+ * Milliseconds since the epoch on a clock that nobody sets while the process lives: for waits. A wall clock that is set
+ * back by a day would delay a retry by a day; one that is set forward would end every lease.
  */
 export function steadyMs(): number {
   return performance.timeOrigin + performance.now();

@@ -200,7 +200,8 @@ export class Journal implements Disposable {
     return (this.#seen ??= parse(Moment, this.#setting("seen")));
   }
 
-  set seen(moment: Moment) {
+  set seen(moment: Moment | null) {
+    if (moment === null) return;
     if (this.seen?.epoch === moment.epoch && this.seen.moves >= moment.moves) return;
     this.#seen = moment;
     this.#soon("seen", () => this.#keep("seen", JSON.stringify(moment)));
