@@ -216,11 +216,12 @@ export const HealthAnswer = v.object({
 });
 export const OkAnswer = v.object({ ok: v.literal(true) });
 export const ReportedAnswer = v.object({ ok: v.literal(true), moment: Moment });
-/** The last three only for a heartbeat with `held`. */
+/** All but `ok` only for a heartbeat with `held`. */
 export const HeartbeatAnswer = v.object({
   ok: v.literal(true),
   moment: v.optional(Moment),
   runs: v.optional(v.array(RunView)),
+  is_restored: v.optional(v.boolean()),
   asked: v.optional(v.array(text)),
 });
 

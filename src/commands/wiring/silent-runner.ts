@@ -14,8 +14,8 @@ export function inSteps(seconds: number): number {
 }
 
 /**
- * The sentence for a run that is to be stopped and whose runner cannot be reached. Null if the runner can be reached, or
- * if the coordinator does not say.
+ * The sentence for a run that is to be stopped and whose runner cannot be reached. Null if the runner can be reached,
+ * or if the coordinator does not say.
  */
 export async function unreachableNote(client: CoordinatorClient, runId: string): Promise<string | null> {
   try {

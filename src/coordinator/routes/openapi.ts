@@ -98,12 +98,7 @@ function describe(
       : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(body) } } } }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)])),
-      ...Object.fromEntries(
-        [401, 403, 500, 503, ...(name.startsWith("GET ") ? [] : [507]), ...faults].map((status) => [
-          status,
-          faultOf(status),
-        ]),
-      ),
+      ...Object.fromEntries([401, 403, 500, 503, 507, ...faults].map((status) => [status, faultOf(status)])),
     },
   };
 }

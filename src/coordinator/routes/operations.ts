@@ -23,7 +23,7 @@ export interface Operation {
   readonly body?: v.GenericSchema;
   /** The success bodies by status. Null: no body; a string: a media type other than JSON. */
   readonly answers: Readonly<Record<number, v.GenericSchema | string | null>>;
-  /** The error statuses besides 401, 403, 500 and 503, and 507 of every method but GET. */
+  /** The error statuses besides 401, 403, 500, 503 and 507. */
   readonly faults?: readonly number[];
 }
 
