@@ -33,7 +33,7 @@ function Wait({ wait: { reason, runners, at_most_seconds } }: { readonly wait: C
     return (
       <p class="outage outage-brief">
         <strong>The coordinator has just started.</strong> It gives out no runs until{" "}
-        {counted(runners, "known runner has reported its runs", "known runners have reported their runs")}, for at most{" "}
+        {counted(runners, "known runner has reported its runs", "known runners have reported their runs")}, at most{" "}
         <Countdown seconds={at_most_seconds} />.
       </p>
     );

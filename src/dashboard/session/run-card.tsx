@@ -33,11 +33,11 @@ export interface RunCardProps {
 /** One run of a session: status, time by phase, failure, usage, prompt and output. */
 export function RunCard({ services, run, silentRunner, nowMs, isFirst }: RunCardProps): VNode {
   const [isOpen, setIsOpen] = useState(isFirst);
+  const word = silentRunner === null ? run.status : `${run.status}: runner unreachable`;
   return (
     <details class="run-card" open={isOpen} onToggle={(event) => setIsOpen(event.currentTarget.open)}>
       <summary>
-        <Status status={run.status} word={silentRunner === null ? run.status : `${run.status}: runner unreachable`} />{" "}
-        <code>{run.run_id}</code>
+        <Status status={run.status} word={word} /> <code>{run.run_id}</code>
         {run.max_attempts > 1 && <span class="quiet">{` attempt ${run.attempt} of ${run.max_attempts}`}</span>}
       </summary>
       {isOpen && <RunDetails services={services} run={run} silentRunner={silentRunner} nowMs={nowMs} />}
