@@ -154,9 +154,9 @@ function createParts(
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
-  const { store, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
+  const { store, gate, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
   const router: Router = new Router(
-    aboutRoutes(store, () => router.names),
+    aboutRoutes(store, gate, () => router.names),
     runnerRoutes({ ...parts, timings, log }),
     runRoutes(store, runs, transitions, keys),
     outputRoutes(runs, runners, outputs),

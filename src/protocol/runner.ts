@@ -123,6 +123,8 @@ export const RunnerInfo = v.looseObject({
   tags: v.nullish(v.array(v.string()), []),
   status: v.nullish(v.string(), null),
   seconds_since_heartbeat: v.nullish(v.number(), null),
+  // Only the built-in coordinator sends the fields below.
+  lost_in_seconds: v.nullish(v.number(), null),
 });
 export type RunnerInfo = v.InferOutput<typeof RunnerInfo>;
 export const RunnerList = v.looseObject({ runners: v.array(v.unknown()) });

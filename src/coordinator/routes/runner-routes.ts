@@ -93,14 +93,16 @@ function lifecycleRoutes({
     "GET /runners"({ query }) {
       const { rows, next } = namedPage(query, runners.all(), (runner) => runner.runner_id);
       return Response.json({
-        runners: rows.map((runner) =>
-          runners.wire(runner, runs.activeCount(runner.runner_id), runs.startedCount(runner.runner_id)),
-        ),
+        runners: rows.map((runner) => ({
+          ...runners.wire(runner, runs.activeCount(runner.runner_id), runs.startedCount(runner.runner_id)),
+          is_awaited: gate.awaits(runner.runner_id),
+        })),
         next_cursor: next,
       });
     },
-    "DELETE /runners/:runner_id"({ params, query }) {
+    "DELETE /runners/:runner_id"({ request, params, query }) {
       const runnerId = params.runner_id;
+      runners.requireCurrent(runnerId, request.headers.get(INSTANCE_HEADER));
       if (!isTrue(query.get("self"))) {
         runners.markDeregistered(runnerId);
         gate.forget(runnerId);
