@@ -16,7 +16,7 @@ import {
   stateDirOption,
   TOKEN_NOTE,
 } from "./command-line/options.ts";
-import { executorOption } from "./wiring/resolve-executor.ts";
+import { executorOption, selfCommand } from "./wiring/resolve-executor.ts";
 import { commandLog } from "./wiring/run-runner.ts";
 import { makeStateFolder } from "./wiring/state-folder.ts";
 
@@ -80,6 +80,7 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     keepMs: config.coordinatorKeepMs,
     durability: config.durability,
+    selfCommand: selfCommand(),
     timings: { lostAfterMs: config.lostAfterMs === 0 ? NEVER_MS : config.lostAfterMs },
     ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir) }),
     log: log.scope("coordinator"),
