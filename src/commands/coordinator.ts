@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
 import { type Config, loadConfig } from "../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
 import { ExitCode, UserError } from "../errors.ts";
@@ -18,7 +17,7 @@ import {
 } from "./command-line/options.ts";
 import { executorOption, selfCommand } from "./wiring/resolve-executor.ts";
 import { commandLog } from "./wiring/run-runner.ts";
-import { makeStateFolder } from "./wiring/state-folder.ts";
+import { databaseFile, makeStateFolder } from "./wiring/state-folder.ts";
 
 /** Longer than any process lives. */
 const NEVER_MS = 100 * 365 * 86_400_000;
@@ -76,7 +75,7 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
     host: config.host,
     port: config.port,
     callbacks: config.callbacks,
-    databasePath: join(config.stateDir, "coordinator.sqlite"),
+    databasePath: databaseFile(config.stateDir),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     keepMs: config.coordinatorKeepMs,
     durability: config.durability,

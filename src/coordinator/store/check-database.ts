@@ -10,6 +10,9 @@ export type Finding =
   /** Another process holds the file, or it cannot be read. */
   | { readonly kind: "unchecked"; readonly busy: boolean; readonly why: string };
 
+export const DAMAGE_REMEDY =
+  "Restore a backup (docs/operating.md, State and backup), or move the file away to begin with an empty one";
+
 /**
  * Reads every page of the file: damage is otherwise served without a word until a request meets it. `frozen`: the
  * process that holds the file writes to nothing but the WAL meanwhile. The file is then read without locks and without

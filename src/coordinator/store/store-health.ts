@@ -16,7 +16,7 @@ interface Fault {
 const REMEDIES: Readonly<Record<FaultKind, string>> = {
   full: "no room on the disk; writing goes on by itself when there is room",
   "read-only": "it is read-only; make the file and its folder writable",
-  damaged: "it is damaged; stop the coordinator and restore a backup (docs/operating.md, Backup)",
+  damaged: "it is damaged; stop the coordinator and restore a backup (docs/operating.md, State and backup)",
   failing: "the disk reports an error; writing goes on by itself when it works again",
 };
 

@@ -3,7 +3,7 @@ import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { GroupSync } from "../../process/group-sync.ts";
-import { integrityOf } from "./check-database.ts";
+import { DAMAGE_REMEDY, integrityOf } from "./check-database.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -206,7 +206,7 @@ function requireIntact(db: Database, path: string): void {
 
 function damagedError(path: string, what: string, cause?: unknown): UserError {
   return new UserError(`The coordinator's database ${path} is damaged: ${what}`, {
-    hint: "Restore a backup (docs/operating.md, Backup), or move the file away to begin with an empty one",
+    hint: DAMAGE_REMEDY,
     cause,
   });
 }
