@@ -38,7 +38,8 @@ export async function concludeRun(
   attempt: Attempt,
   parts: RunnerParts,
 ): Promise<void> {
-  const { outcome, child } = attempt;
+  const { child } = attempt;
+  const outcome: Outcome = { ...attempt.outcome, durationMs: attempt.outcome.durationMs ?? run.durationMs };
   const log = parts.log.scope("supervisor");
   run.moveTo("reporting");
   parts.journal.ended(run.runId, outcome);

@@ -57,6 +57,14 @@ test("Journal: a revoked claim has the name on disk that version 0.1.0 gave it",
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ outcome: { kind: "claim-revoked", reason: "409" } }]);
 });
 
+test("Journal: keeps how long the executor ran", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.ended("run_a", { kind: "succeeded", durationMs: 1_234.5 });
+  expect(journal.outcomeOf("run_a")).toEqual({ kind: "succeeded", durationMs: 1_234.5 });
+});
+
 test("Journal: a generation has the name on disk that version 0.1.0 gave it", () => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);
