@@ -32,6 +32,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   // Before the gateway answers: a 401 for a token of an adopted run would end its executor.
   const grants = new Map(unfinished.map((record) => [record, adoptGrant(record, parts)]));
   parts.gateway.open();
+  const isSameBoot = process.platform === "win32" || journal.beginBoot(bootId());
   if (unfinished.length === 0) return;
   // Before the look at the processes: what has begun by now is seen there.
   const unbegun = unfinished.filter(
@@ -49,7 +50,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
     if (taken !== null) dispatcher.track(adoptRun(taken, record, identity, grant, parts));
     else {
       parts.gateway.revoke(grant);
-      dispatcher.track(startAgain(record, dispatcher, parts));
+      dispatcher.track(startAgain({ record, grant, isSameBoot }, dispatcher, parts));
     }
   }
 }
@@ -123,14 +124,30 @@ async function adoptAttempt(
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
 }
 
+interface Unbegun {
+  readonly record: JournalRun;
+  readonly grant: Grant;
+  /** After a power cut the mark of a start may be lost: a run that was reported as started counts as begun. */
+  readonly isSameBoot: boolean;
+}
+
 /** A run that was claimed, and perhaps reported as started, but whose executor has certainly not begun: it is begun now, if it is still ours. */
-async function startAgain(record: JournalRun, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
+async function startAgain(
+  { record, grant, isSameBoot }: Unbegun,
+  dispatcher: Dispatcher,
+  parts: RunnerParts,
+): Promise<void> {
   const { runId } = record.assigned;
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());
   const status = isOurs ? found.value.status : null;
   // Its record stays until another takes its place: the coordinator shows it as running, and that alone would not tell that it is not.
-  if (isOurs && (status === "claimed" || status === "running")) return dispatcher.take(parseAssignedRun(found.value));
+  if (isOurs && (status === "claimed" || (status === "running" && isSameBoot)))
+    return dispatcher.take(parseAssignedRun(found.value));
+  if (isOurs && status === "running") {
+    const taken = dispatcher.registry.add(record.assigned);
+    return taken === null ? undefined : adoptRun(taken, record, NOBODY, grant, parts);
+  }
   if (status !== "stopping") return parts.journal.forget(runId);
   const taken = dispatcher.registry.add(record.assigned);
   taken?.run.cancel({ kind: "stop-command" });

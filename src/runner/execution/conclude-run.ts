@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { withDeadline } from "../../async/delay.ts";
 import { describeMs } from "../../async/describe-ms.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
@@ -27,6 +28,8 @@ export function notStarted(outcome: Outcome): Attempt {
 }
 
 const STDOUT_TAIL_BYTES = 64 * 1024;
+/** A disk that takes longer holds up no report. */
+const RECORD_WAIT_MS = 5_000;
 
 /**
  * The second half of the straight line: the outcome is recorded, the token dies, the session is finished, the report is delivered. The
@@ -43,6 +46,8 @@ export async function concludeRun(
   const log = parts.log.scope("supervisor");
   run.moveTo("reporting");
   parts.journal.ended(run.runId, outcome);
+  // The journal reports a failed flush itself, and the run is reported all the same.
+  const recorded = withDeadline(parts.journal.durable(), RECORD_WAIT_MS).catch(() => {});
   parts.gateway.revoke(grant);
   await grant.settled();
   const isReported = attempt.mayBeReported === true && (await isEndKnown(run.runId, parts));
@@ -52,6 +57,7 @@ export async function concludeRun(
       log.error(`Could not finish session ${run.sessionId}: ${describeError(error)}`, run.context),
     );
   }
+  await recorded;
   const reported = isReported ? undefined : report(run, outcome, parts);
   if (isReported) log.info(`The coordinator knows how run ${run.runId} ended`, run.context);
   else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
