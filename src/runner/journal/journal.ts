@@ -44,9 +44,9 @@ import type { CancelReason, Outcome } from "../runs/outcome.ts";
  * run that the coordinator shows as running is not begun again (`beginBoot`): its start mark may be lost, too.
  *
  * A full disk refuses a record or a flush. Before the spawn the run waits until the record is on the disk. After the
- * spawn nothing waits: the write is queued, and retried before the next one or as soon as there is room. If the runner dies with
- * writes in the queue, the next process finds the executor by its mark or its status file. It asks the coordinator
- * before it reports an end that it has not seen.
+ * spawn nothing waits: the write is queued, and retried before the next one or as soon as there is room. If the runner
+ * dies with writes in the queue, the next process finds the executor by its mark or its status file. It asks the
+ * coordinator before it reports an end that it has not seen.
  */
 
 export type Phase = "starting" | "spawning" | "running" | "ended" | "reported" | "done";
