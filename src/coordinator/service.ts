@@ -32,6 +32,7 @@ import { SessionEvents } from "./sessions/session-events.ts";
 import { SessionTrees } from "./sessions/session-trees.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { UsageLedger } from "./sessions/usage-ledger.ts";
+import { BackgroundCheck } from "./store/background-check.ts";
 import { Deadlines } from "./store/deadlines.ts";
 import { History } from "./store/history.ts";
 import { type Durability, Store } from "./store/store.ts";
@@ -54,6 +55,8 @@ export interface ServiceOptions {
   readonly timings?: Partial<CoordinatorTimings>;
   /** Default: `disk`. */
   readonly durability?: Durability;
+  /** The words that start this program, which checks a large database in another process; without them nothing does. */
+  readonly selfCommand?: readonly string[];
 }
 
 /** The coordinator behind its HTTP server. */
@@ -81,6 +84,7 @@ export function openService(options: ServiceOptions): Service {
     everyMs: timings.housekeepingEveryMs,
     log,
   });
+  const check = backgroundCheckOf(options, store);
   return {
     router: createRouter(parts, timings, log),
     store,
@@ -88,6 +92,7 @@ export function openService(options: ServiceOptions): Service {
     release() {
       deadlines[Symbol.dispose]();
       housekeeping[Symbol.dispose]();
+      check?.[Symbol.dispose]();
       parts.files?.[Symbol.dispose]();
       parts.gate[Symbol.dispose]();
       parts.outputs.endAll();
@@ -96,6 +101,12 @@ export function openService(options: ServiceOptions): Service {
     },
     close: () => store.close(),
   };
+}
+
+/** Null where the file was checked as it was opened. */
+function backgroundCheckOf({ databasePath, selfCommand, log }: ServiceOptions, store: Store): BackgroundCheck | null {
+  if (store.isChecked || selfCommand === undefined) return null;
+  return new BackgroundCheck({ store, path: databasePath, selfCommand, log });
 }
 
 /** Every part, from the database upwards; none of them has started. */

@@ -134,7 +134,10 @@ function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts):
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
       requireCaller(request, body);
-      const run = transitions.ended(params.run_id, body.runner_id, { status: "completed" });
+      const run = transitions.ended(params.run_id, body.runner_id, {
+        status: "completed",
+        durationMs: body.duration_ms,
+      });
       log.info("Run completed", contextOf(run));
       return acknowledged();
     },
@@ -145,6 +148,7 @@ function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts):
         status: "failed",
         error: body.error,
         reason: body.reason ?? null,
+        durationMs: body.duration_ms,
       });
       log.info("Run failed", contextOf(run));
       return acknowledged();
@@ -152,7 +156,10 @@ function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts):
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
       requireCaller(request, body);
-      const run = transitions.ended(params.run_id, body.runner_id, { status: "stopped" });
+      const run = transitions.ended(params.run_id, body.runner_id, {
+        status: "stopped",
+        durationMs: body.duration_ms,
+      });
       log.info("Run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
       return acknowledged();
     },
