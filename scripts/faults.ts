@@ -6,7 +6,8 @@ import { parseArgs } from "node:util";
 import { buildForThisMachine, describeBuild, isUpToDate } from "../build.ts";
 import { abandonAll } from "../tests/harness/abandon.ts";
 import { BINARY } from "../tests/harness/binary.ts";
-import { type Trial, type TrialResult, TRIALS } from "../tests/faults/trials.ts";
+import type { Trial, TrialResult } from "../tests/faults/trial.ts";
+import { TRIALS } from "../tests/faults/trials.ts";
 import { verdictOf } from "../tests/faults/verdict.ts";
 
 const PROGRESS_MS = 10_000;
