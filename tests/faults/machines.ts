@@ -31,6 +31,8 @@ export interface Ledger {
 export interface CoordinatorStart {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Further variables, for which a folder of the world is needed. */
+  readonly envOf?: (folder: string) => Readonly<Record<string, string>>;
 }
 
 /** A coordinator on a fixed port whose database can be put back, and runners with state folders that can be deleted. */
@@ -38,7 +40,8 @@ export class Machines implements AsyncDisposable {
   readonly world: World;
   readonly api: CoordinatorApi;
   readonly #port: number;
-  readonly #start: CoordinatorStart;
+  readonly #args: readonly string[];
+  readonly #env: Readonly<Record<string, string>>;
   readonly #names = new Set<string>();
   readonly #runners = new Map<string, StartedBinary>();
   readonly #everyRunner: StartedBinary[] = [];
@@ -48,7 +51,8 @@ export class Machines implements AsyncDisposable {
   private constructor(world: World, port: number, start: CoordinatorStart) {
     this.world = world;
     this.#port = port;
-    this.#start = start;
+    this.#args = start.args ?? [];
+    this.#env = { ...start.env, ...start.envOf?.(world.projectDir) };
     this.api = new CoordinatorApi(`http://127.0.0.1:${port}`);
   }
 
@@ -80,9 +84,9 @@ export class Machines implements AsyncDisposable {
   }
 
   async startCoordinator(): Promise<void> {
-    const { args = [], env = {} } = this.#start;
     this.#logs = this.log;
-    this.#coordinator = this.world.start(["coordinator", "--port", String(this.#port), ...args], { env });
+    const args = ["coordinator", "--port", String(this.#port), ...this.#args];
+    this.#coordinator = this.world.start(args, { env: this.#env });
     await this.#coordinator.line(/agent-runner -c (\S+)/, 60_000);
   }
 

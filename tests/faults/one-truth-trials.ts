@@ -1,5 +1,9 @@
 import { imageDisk } from "../harness/image-disk.ts";
+import { findFaketime } from "../../scripts/faketime.ts";
+import { clockAtStart, clockJump, type Clocks, JUMPS } from "./trial-clock-jumps.ts";
+import { damagedDatabase } from "./trial-damaged-database.ts";
 import { machineLost } from "./trial-machine-lost.ts";
+import { exploreModel } from "./trial-model.ts";
 import { powerCut } from "./trial-power-cut.ts";
 import { restoredBackup } from "./trial-restored-backup.ts";
 import { suspendedPastLost, suspendedPastStale } from "./trial-suspended.ts";
@@ -78,6 +82,59 @@ export const ONE_TRUTH_TRIALS: readonly Trial[] = [
       const note = `with durability "process", ${weak.spoilt} of 12 power cuts lost something that was acknowledged`;
       const isBlind = weak.spoilt === 0 ? ['the trial cannot fail: durability "process" lost nothing'] : [];
       return { verdict: sum([verdict, verdictOf(0, { lost: isBlind })]), tried, notes: [note] };
+    },
+  },
+  {
+    name: "damaged-database",
+    fault: "one bit or byte of the coordinator's database is another one",
+    async run({ isQuick, seed, onProgress }) {
+      const flips = isQuick ? 20 : 200;
+      let done = 0;
+      const onFlip = (): void => onProgress(`${++done} of ${flips} flips`);
+      const damages = await damagedDatabase({ flips, seed: seed ?? FIRST_SEED, onFlip });
+      const { refused, reported, harmless, unnoticed } = damages;
+      const parts = [
+        `${refused} refused at the start`,
+        `${reported} reported later`,
+        `${harmless} changed nothing that is served`,
+        `${unnoticed.length} changed a text or a number without a word`,
+      ];
+      const notes = isQuick ? [] : unnoticed;
+      return { verdict: damages, tried: `${flips} flips: ${parts.join(", ")}`, notes };
+    },
+  },
+  {
+    name: "clock-jumps",
+    fault: "the clock is set by a day back, 10 minutes, a day or 100 days ahead; a start 100 days ahead",
+    async run({ isQuick, onProgress }) {
+      if (findFaketime() === undefined) return notTried("jumps of the clock need libfaketime (Debian: faketime)");
+      const rounds = isQuick ? 1 : 10;
+      const whose: readonly Clocks[] = isQuick ? ["coordinator"] : ["coordinator", "both"];
+      const verdicts: Verdict[] = [];
+      for (let round = 0; round < rounds; round++) {
+        for (const clocks of whose) {
+          const jumps = JUMPS.map((jump) => () => clockJump(jump, clocks));
+          verdicts.push(await together([...jumps, () => clockAtStart(clocks)]));
+          onProgress(`${verdicts.length} of ${rounds * whose.length} rounds`);
+        }
+      }
+      const verdict = sum(verdicts);
+      const count = verdicts.length;
+      const tried = `${JUMPS.length * count} jumps, ${2 * count} starts, ${counted(verdict.tried)} runs`;
+      return { verdict, tried, notes: isQuick ? [] : ["half of them with the runner's clock too"] };
+    },
+  },
+  {
+    name: "model",
+    fault: "every order of events in a model of one run, two runners and a coordinator, to a depth",
+    async run({ isQuick, onProgress }) {
+      const onCase = (done: number, of: number): void => onProgress(`${done} of ${of} sets of faults`);
+      const explored = await exploreModel({ isQuick, onCase });
+      return {
+        verdict: explored,
+        tried: `${explored.cases} sets of faults, ${counted(explored.worlds)} states`,
+        notes: [],
+      };
     },
   },
 ];

@@ -13,8 +13,8 @@ interface Loss {
 }
 
 /**
- * Two machines work under load. One of them loses its runner, its executors and its state folder at a random moment, and
- * either comes back with its identity or is replaced by a machine with another one.
+ * Two machines work under load. One of them loses its runner, its executors and its state folder at a random moment.
+ * It comes back with its identity, or a machine with another one replaces it.
  */
 export function machineLost(options: {
   readonly losses: number;

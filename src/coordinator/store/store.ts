@@ -3,6 +3,7 @@ import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { GroupSync } from "../../process/group-sync.ts";
+import { wrongRow } from "./check-rows.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -51,6 +52,7 @@ export class Store {
       this.db.run("PRAGMA temp_store = MEMORY");
       requireIntact(this.db, path);
       this.write(() => this.#migrate(path));
+      requireOwnRows(this.db, path);
       this.#sync = durability === "disk" ? new GroupSync(`${path}-wal`) : null;
     } catch (error) {
       this.db.close();
@@ -162,6 +164,13 @@ function requireIntact(db: Database, path: string): void {
   if (statSync(path).size > CHECKED_AT_START_BYTES) return;
   const found = db.query<{ integrity_check: string }, []>("PRAGMA integrity_check(1)").get()?.integrity_check;
   if (found !== "ok") throw damagedError(path, found ?? "no answer");
+}
+
+/** After the migration, which knows the columns. */
+function requireOwnRows(db: Database, path: string): void {
+  if (statSync(path).size > CHECKED_AT_START_BYTES) return;
+  const wrong = wrongRow(db);
+  if (wrong !== null) throw damagedError(path, wrong);
 }
 
 export function damagedError(path: string, what: string, cause?: unknown): UserError {
