@@ -74,8 +74,9 @@ export function openService(options: ServiceOptions): Service {
   const { log } = options;
   const timings = { ...DEFAULT_TIMINGS, ...options.timings };
   const parts = createParts(options, timings);
-  const { store, runners, claims, callbacks, deadlines, statistics } = parts;
+  const { store, runners, claims, retries, callbacks, deadlines, statistics } = parts;
   claims.renewAll(timings.noMatchTimeoutMs);
+  retries.limitWaits();
   callbacks.deliverAll();
   deadlines.start(sweepOf({ ...parts, timings, log }));
   const housekeeping = new Housekeeping({
@@ -157,11 +158,12 @@ function createParts(
     waiters,
     broadcast,
   };
-  const endings = new RunEndings({ ...shared, retries: new Retries(store, queue) });
+  const retries = new Retries(store, queue);
+  const endings = new RunEndings({ ...shared, retries });
   const transitions = new RunTransitions({ ...shared, endings });
   const reconciliation = new Reconciliation({ ...shared, transitions, log });
   const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...shared, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
+  return { ...shared, retries, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {

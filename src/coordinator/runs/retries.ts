@@ -48,8 +48,30 @@ export class Retries {
     this.#queue.enterRetry(next);
     return next;
   }
+
+  /**
+   * Call after a restart. No retry waits longer than its delay: a clock that was ahead at an earlier start would add.
+   */
+  limitWaits(): void {
+    const { db } = this.#store;
+    const waiting = db.query<Delayed & { readonly seq: number }, []>(
+      `SELECT seq, attempt - 1 AS attempt, retry_delay_seconds FROM runs INDEXED BY runs_scheduled
+       WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry'`,
+    );
+    const limit = db.query<unknown, [string, number, string]>(
+      "UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?",
+    );
+    this.#store.write(() => {
+      for (const run of waiting.all()) {
+        const latest = steadyTime(delayMs(run));
+        limit.run(latest, run.seq, latest);
+      }
+    });
+  }
 }
 
-function delayMs({ attempt, retry_delay_seconds }: RunRow): number {
+type Delayed = Pick<RunRow, "attempt" | "retry_delay_seconds">;
+
+function delayMs({ attempt, retry_delay_seconds }: Delayed): number {
   return Math.min((retry_delay_seconds ?? FIRST_DELAY_SECONDS) * 1_000 * 2 ** (attempt - 1), LONGEST_DELAY_MS);
 }
