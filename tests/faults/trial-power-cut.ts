@@ -21,8 +21,8 @@ export interface PowerCuts extends Verdict {
 
 /**
  * The coordinator's state folder lies on an ext4 file system in a file. The file is copied at random moments under a
- * load of creates and runs: the copy has what a power cut leaves. The file system recovers the copy. A coordinator on it
- * must have every create that was acknowledged before, and every ending that was shown.
+ * load of creates and runs: the copy has what a power cut leaves. The file system recovers the copy. A coordinator on
+ * it must have every create that was acknowledged before, and every ending that was shown.
  */
 export async function powerCut({ cuts, durability, seed, onCut }: PowerCutOptions): Promise<PowerCuts> {
   using disk = imageDisk.create();
