@@ -49,9 +49,7 @@ export class Retries {
     return next;
   }
 
-  /**
-   * Call after a restart. No retry waits longer than its delay: a clock that was ahead at an earlier start would add.
-   */
+  /** Call after a restart. No retry waits longer than its delay, also where the clock was ahead at an earlier start. */
   limitWaits(): void {
     const { db } = this.#store;
     const waiting = db.query<Delayed & { readonly seq: number }, []>(
