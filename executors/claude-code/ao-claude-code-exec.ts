@@ -14,6 +14,7 @@ import { runTurn } from "./run-turn.ts";
 import { redactor } from "./secrets.ts";
 import { type ClaudeSettings, parseSettings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
+import { userMessage } from "./user-message.ts";
 import usage from "./usage.txt" with { type: "text" };
 
 /** A stop leaves 5 s: 4 s for the last events, 1 s to end. */
@@ -50,7 +51,7 @@ async function execute(context: ExecutorContext): Promise<number> {
   const outbox = new Outbox(session);
   let stderr = "";
   const turn = await runTurn({
-    prompt: invocation.prompt,
+    message: userMessage(invocation.prompt, settings),
     options: { ...options, stderr: (text) => void (stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS)) },
     stallTimeoutMs: settings.stallTimeoutMs,
     backgroundWaitMs: settings.backgroundWaitMs,

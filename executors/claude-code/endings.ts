@@ -92,6 +92,8 @@ function ofResult(turn: Turn, result: TurnResult, { settings, otherHost }: Endin
 }
 
 function ofAnswer(turn: Turn, result: TurnResult): Ending {
+  if (!turn.hasModelAnswer)
+    return { kind: "no-result", reason: `No model answered the prompt${detail([result.text])}` };
   const refused = turn.refusedTools;
   if (refused.length > 0) {
     const how = "allow it with allowed_tools, or set another permission_mode";

@@ -3,7 +3,7 @@ import { type Message, readMessage } from "./messages.ts";
 import { type AbortReason, Turn } from "./turn.ts";
 
 export interface TurnRequest {
-  readonly prompt: string;
+  readonly message: SDKUserMessage;
   readonly options: Options;
   /** Maximum time without a sign of life from the provider; 0: no limit. */
   readonly stallTimeoutMs: number;
@@ -34,14 +34,14 @@ export async function runTurn(request: TurnRequest): Promise<Turn> {
   const { query } = await import("@anthropic-ai/claude-agent-sdk");
   const turn = new Turn();
   const inputEnd = Promise.withResolvers<void>();
-  const running = query({ prompt: input(request.prompt, inputEnd.promise), options: request.options });
+  const running = query({ prompt: input(request.message, inputEnd.promise), options: request.options });
   using watch = new Watch(request, turn, running, inputEnd.resolve);
   await Promise.race([follow(running, request, turn, watch), watch.givenUp]);
   return turn;
 }
 
-async function* input(prompt: string, end: Promise<void>): AsyncGenerator<SDKUserMessage> {
-  yield { type: "user", message: { role: "user", content: prompt }, parent_tool_use_id: null };
+async function* input(message: SDKUserMessage, end: Promise<void>): AsyncGenerator<SDKUserMessage> {
+  yield message;
   await end;
 }
 
