@@ -116,11 +116,11 @@ function createParts(
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
-  const { store, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
+  const { store, runs, runners, outputs, agents, statistics } = parts;
   const router: Router = new Router(
     aboutRoutes(() => router.names),
     runnerRoutes({ ...parts, timings, log }),
-    runRoutes(store, runs, transitions, keys),
+    runRoutes(parts),
     outputRoutes(runs, runners, outputs),
     sessionRoutes({ ...parts, trees: new SessionTrees(store) }),
     agentRoutes(agents),
