@@ -1,7 +1,8 @@
 import type { Message, ToolUse, TurnResult, Usage } from "./messages.ts";
+import type { Obstacle } from "./preflight.ts";
 
 /** Why the executor aborted a turn. */
-export type AbortReason = "stopped" | "credentials-refused" | "usage-limit" | "stalled" | "background";
+export type AbortReason = "stopped" | "credentials-refused" | "usage-limit" | "stalled" | "background" | "blocked";
 
 /** The observed state of a run. All decisions about the run depend on this state. */
 export class Turn {
@@ -34,6 +35,8 @@ export class Turn {
     usage: { costUsd: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 },
   };
   abortReason: AbortReason | null = null;
+  /** Why the prompt was not sent. */
+  obstacle: Obstacle | null = null;
   /** Whether a model answered at all: a run without any answer of a model is no success. */
   hasModelAnswer = false;
   /** The error that ended the stream of messages. */

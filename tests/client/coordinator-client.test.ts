@@ -146,7 +146,7 @@ test("CoordinatorClient.runs: leaves out malformed rows", async () => {
 const missing = (): Response => Response.json({ detail: "Not Found" }, { status: 404 });
 const completed = { run_id: "run_2", session_id: "ses_1" };
 
-test("CoordinatorClient.runResult: from the run, else from the events, else from the session in both generations", async () => {
+test("CoordinatorClient.runResult: from the run, else its events, else the session", async () => {
   const answers: [own: unknown, events: unknown, session: unknown][] = [
     [{ result: "one" }, null, null],
     [{ result: null }, null, { result: "of an earlier run" }],

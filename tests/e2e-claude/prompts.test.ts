@@ -87,7 +87,7 @@ test("every prompt reaches the model to the letter, whatever it holds, and reads
   }
 });
 
-test("prompts of resumes, of children that an agent starts, and of callbacks reach the model to the letter too", async () => {
+test("prompts of resumes, children and callbacks reach the model to the letter too", async () => {
   await using world = await ClaudeWorld.open();
   prepare(world);
   const start = "mcp__orchestrator__start_agent_session";
