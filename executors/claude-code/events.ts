@@ -77,7 +77,9 @@ function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewE
     event_type: "ending",
     reason: ending.kind,
     ...(ending.kind === "success" ? {} : { error: ending.reason }),
-    ...(ending.kind === "usage-limit" && ending.resetsAt !== null ? { resets_at: ending.resetsAt } : {}),
+    ...(ending.kind === "usage-limit" && ending.resetsAt !== null
+      ? { resets_at: ending.resetsAt, retry_at: ending.resetsAt }
+      : {}),
     turns,
     duration_ms: durationMs,
     cost_usd: usage.costUsd,

@@ -109,7 +109,7 @@ function createParts(
   const statistics = new Statistics(store);
   const keys = new IdempotencyKeys(store);
   const shared = { store, runs, runners, sessions, claims, queue, callbacks, statistics, waiters, broadcast };
-  const endings = new RunEndings({ ...shared, retries: new Retries(store, queue) });
+  const endings = new RunEndings({ ...shared, retries: new Retries(store, queue, events) });
   const transitions = new RunTransitions({ ...shared, endings });
   const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
   return { ...shared, transitions, polls, outputs, events, agents, files, keys, deadlines };

@@ -1,5 +1,6 @@
 import type { FailureReason } from "../../protocol/run.ts";
 import { randomHex12 } from "../../protocol/identifiers.ts";
+import type { SessionEvents } from "../sessions/session-events.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { isoTime, type Store } from "../store/store.ts";
@@ -12,6 +13,8 @@ const TRANSIENT: ReadonlySet<FailureReason> = new Set(["temporary", "interrupted
 
 const FIRST_DELAY_SECONDS = 10;
 const LONGEST_DELAY_MS = 3_600_000;
+/** Longer than any known usage limit. */
+const LONGEST_TOLD_DELAY_MS = 35 * 24 * 3_600_000;
 
 /**
  * Creates the next attempt of a failed run. Each attempt is a run of its own, so its ending stays visible and a runner
@@ -21,16 +24,20 @@ const LONGEST_DELAY_MS = 3_600_000;
 export class Retries {
   readonly #store: Store;
   readonly #queue: RunQueue;
+  readonly #events: SessionEvents;
 
-  constructor(store: Store, queue: RunQueue) {
+  constructor(store: Store, queue: RunQueue, events: SessionEvents) {
     this.#store = store;
     this.#queue = queue;
+    this.#events = events;
   }
 
   /** Creates the next attempt. Call in the transaction that ends `run`. Null: the run is not retried. */
   next(run: RunRow, reason: FailureReason | null): RunRow | null {
     if (reason === null || !TRANSIENT.has(reason) || run.attempt >= run.max_attempts) return null;
-    const notBefore = isoTime(delayMs(run));
+    const pauseEnds = isoTime(delayMs(run));
+    const told = this.#toldTime(run);
+    const notBefore = told !== null && told > pauseEnds ? told : pauseEnds;
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     const next = this.#store.db
       .query<RunRow, [string, string, string, number]>(
@@ -47,6 +54,12 @@ export class Retries {
     this.#store.db.query("UPDATE runs SET retried_by = ? WHERE seq = ?").run(next.run_id, run.seq);
     this.#queue.enterRetry(next);
     return next;
+  }
+
+  /** The time that the executor named in an event, such as the reset of a usage limit. */
+  #toldTime(run: RunRow): string | null {
+    const retryAt = this.#events.retryAtOf(run);
+    return retryAt === null ? null : new Date(Math.min(retryAt, Date.now() + LONGEST_TOLD_DELAY_MS)).toISOString();
   }
 }
 

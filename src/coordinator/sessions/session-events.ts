@@ -12,6 +12,9 @@ export interface EventRow {
   readonly body: string;
 }
 
+/** An executor names its retry time shortly before its end. */
+const LAST_EVENTS = 50;
+
 type Turn = Pick<RunRow, "seq" | "session_id" | "claimed_at" | "events_before">;
 
 /** Events that executors send about their sessions. The last assistant message is the session's result. */
@@ -64,6 +67,21 @@ export class SessionEvents {
       )
       .get(session_id, claimed_at, seq);
     return this.#answer(session_id, events_before, next?.events_before ?? Number.MAX_SAFE_INTEGER);
+  }
+
+  /** `retry_at` of the run's last event with one, in ms since 1970; null if none of its last events has a valid one. */
+  retryAtOf({ session_id, events_before }: Turn): number | null {
+    const rows = this.#store.db
+      .query<Pick<EventRow, "body">, [string, number, number]>(
+        "SELECT body FROM events WHERE session_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?",
+      )
+      .all(session_id, events_before, LAST_EVENTS);
+    for (const { body } of rows) {
+      const { retry_at } = JSON.parse(body) as Record<string, unknown>;
+      const retryAt = typeof retry_at === "string" ? Date.parse(retry_at) : Number.NaN;
+      if (!Number.isNaN(retryAt)) return retryAt;
+    }
+    return null;
   }
 
   #answer(sessionId: string, after: number, upTo: number): string | null {
