@@ -78,7 +78,7 @@ export function pinnedSettings(settings: ClaudeSettings, projectDir: string, env
  * Where Claude Code may find settings of a project: its folder, the folders above, and the main checkout of a git
  * worktree.
  */
-export function checkoutSettingsPaths(projectDir: string): string[] {
+function checkoutSettingsPaths(projectDir: string): string[] {
   const folders: string[] = [];
   for (let at = resolve(projectDir); ; at = dirname(at)) {
     folders.push(at, ...mainCheckoutOf(at));
