@@ -158,7 +158,7 @@ function createParts(
     waiters,
     broadcast,
   };
-  const retries = new Retries(store, queue);
+  const retries = new Retries(store, queue, events);
   const endings = new RunEndings({ ...shared, retries });
   const transitions = new RunTransitions({ ...shared, endings });
   const reconciliation = new Reconciliation({ ...shared, transitions, log });
@@ -167,11 +167,11 @@ function createParts(
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
-  const { store, gate, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
+  const { store, gate, runs, runners, outputs, agents, statistics } = parts;
   const router: Router = new Router(
     aboutRoutes(store, gate, () => router.names),
     runnerRoutes({ ...parts, timings, log }),
-    runRoutes(store, runs, transitions, keys),
+    runRoutes(parts),
     outputRoutes(runs, runners, outputs),
     sessionRoutes({ ...parts, trees: new SessionTrees(store) }),
     agentRoutes(agents),
