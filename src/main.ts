@@ -8,6 +8,7 @@ import { commit, version } from "./version.ts";
  */
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
+  if (words[0] === "exec-become") return (await import("./process/become.ts")).become(words.slice(1));
   if (words.length === 1 && words[0] === "--version") return printVersion();
   const [{ programContext }, { runCommandLine }] = await Promise.all([
     import("./commands/program-context.ts"),

@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { CoordinatorFailure } from "../../client/failure.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
+import { entriesAtStart } from "../../process/exact-environment.ts";
 import { privateFolder } from "../../process/private-folder.ts";
 import { RUN_MARKER } from "../../process/process-table.ts";
 import type { SpawnRequest } from "../../process/spawn.ts";
@@ -53,6 +54,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
       AGENT_ORCHESTRATOR_API_URL: gateway.urlOf(grant),
       ...traceVariables(grant.trace),
     },
+    inherited: entriesAtStart(),
     projectDir,
     stdin: invocationOf(assigned, {
       schema: config.invocationSchema,
