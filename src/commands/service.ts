@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { loadConfig } from "../config/load-config.ts";
 import { describeError, errorCode, ExitCode, usageError, UserError } from "../errors.ts";
+import { absolutePath } from "../paths.ts";
 import { runTool } from "../process/run-tool.ts";
 import { planService } from "../service/plan-service.ts";
 import type { ServicePlan, ServiceRequest, Step } from "../service/service-plan.ts";
@@ -129,7 +130,7 @@ function runnerWords(typed: CommandArgs): string[] {
     if (value === undefined) return [];
     if (typeof value === "boolean") return [value ? `--${option}` : `--no-${option}`];
     const isPath = PATHS.has(option) && (option !== "executor-path" || value.includes("/"));
-    return [`--${option}`, isPath ? resolve(value) : value];
+    return [`--${option}`, isPath ? absolutePath(value, process.cwd()) : value];
   });
 }
 

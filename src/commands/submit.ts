@@ -1,8 +1,8 @@
-import { resolve } from "node:path";
 import * as v from "valibot";
 import { loadConfig } from "../config/load-config.ts";
 import { Age, wholeNumber } from "../config/values.ts";
 import { ExitCode, usageError } from "../errors.ts";
+import { absolutePath } from "../paths.ts";
 import type { CreateRun, Run } from "../protocol/run.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { flagArg, parsedArg, textArg } from "./command-line/arguments.ts";
@@ -112,7 +112,7 @@ async function readRequest(args: CommandArgs): Promise<CreateRun> {
     execution_mode: "sync",
     ...(session === undefined ? {} : { session_id: session }),
     ...(textArg(args, "agent") === undefined ? {} : { agent_name: textArg(args, "agent") }),
-    ...(projectDir === undefined ? {} : { project_dir: resolve(projectDir) }),
+    ...(projectDir === undefined ? {} : { project_dir: absolutePath(projectDir, process.cwd()) }),
     ...(tags.length === 0 ? {} : { additional_demands: { tags } }),
     ...readSchedule(args),
   };

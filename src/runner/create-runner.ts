@@ -8,6 +8,7 @@ import { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import { Leftovers } from "../process/leftovers.ts";
 import { OutputWatch } from "../process/output-watch.ts";
+import { identityOfPath } from "../paths.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { RunCgroups } from "../process/run-cgroups.ts";
 import { requireRoom } from "../process/shortage.ts";
@@ -114,7 +115,8 @@ export function createRunner(options: RunnerOptions): Runner {
 
 function identityOf({ config, executor }: RunnerOptions): RunnerIdentity {
   const { coordinatorUrl, projectDir } = config;
-  return { coordinatorUrl, hostname: hostname(), projectDir, executorType: executor.name };
+  const identity = { hostname: hostname(), projectDir: identityOfPath(projectDir), executorType: executor.name };
+  return { coordinatorUrl, ...identity };
 }
 
 /** The parts between this runner and the coordinator. */

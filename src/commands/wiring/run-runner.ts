@@ -1,6 +1,7 @@
+import { statSync } from "node:fs";
 import { inheritableEnvironment } from "../../config/environment.ts";
 import { type Config, loadConfig } from "../../config/load-config.ts";
-import { ExitCode, usageError } from "../../errors.ts";
+import { ExitCode, usageError, UserError } from "../../errors.ts";
 import { createLog, type Log } from "../../log.ts";
 import { createRunner, type RunnerOptions } from "../../runner/create-runner.ts";
 import type { Runner, RunnerEnd } from "../../runner/runner.ts";
@@ -39,6 +40,14 @@ export function runnerConfig(args: CommandArgs, context: CommandContext): Config
   return loadConfig(args, context.env);
 }
 
+/** Throws a UserError unless the runner has a project directory: each of its runs would fail. */
+function requireProjectDir({ projectDir }: Config): void {
+  if (statSync(projectDir, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw new UserError(`The project directory ${projectDir} is not a folder`, {
+    hint: "Make it, or name another with --project-dir",
+  });
+}
+
 export function commandLog(config: Config, context: CommandContext): Log {
   const log = createLog("agent-runner", {
     format: config.logFormat,
@@ -57,6 +66,7 @@ export function makeRunner(
   telemetry: Telemetry,
   onState?: RunnerOptions["onState"],
 ): Runner {
+  requireProjectDir(config);
   const { executor, note } = resolveExecutor(config, context.env);
   if (note !== null) log.info(`Executor ${executor.name}: ${note}`);
   const runner = createRunner({
