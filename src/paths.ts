@@ -13,8 +13,8 @@ export function absolutePath(path: string, base: string, home?: string): string 
 }
 
 /**
- * One text for all spellings of a path: links are resolved, as far as the path exists. Anything that recognises a folder
- * by its path (a lock, a journal, a registration) must use this.
+ * One text for all spellings of a path: links are resolved, as far as the path exists. Whatever recognises a folder by
+ * its path (a lock, a journal, a registration) must use this.
  */
 export function identityOfPath(path: string): string {
   const absolute = resolve(path);
