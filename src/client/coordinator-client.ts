@@ -94,18 +94,19 @@ export class CoordinatorClient {
       abort.signal.throwIfAborted();
       const header = await this.authorization.header();
       const headers: Record<string, string> = header === null ? {} : { authorization: header };
-      const response = await fetch(this.baseUrl + path, { headers, keepalive: false, signal: abort.signal });
+      const init = { headers, keepalive: false, signal: abort.signal, redirect: "manual" } as const;
+      const response = await fetch(this.baseUrl + path, init);
       const text = await response.text();
       if (response.status === 204) return { kind: "nothing" };
       if (!response.ok) {
         if (response.status === 401 || response.status === 403) this.authorization.refused();
-        throw failureOfAnswer(what, response.status, text);
+        throw this.#failureOf(what, response, text, path);
       }
       const message = parsePollMessage(parseJson(text));
       if (message === null) throw new CoordinatorFailure("unavailable", `${what}: invalid answer`, response.status);
       return message;
     } catch (error) {
-      throw failureOfThrown(what, error);
+      throw failureOfThrown(what, error, this.baseUrl);
     } finally {
       clearTimeout(timer);
     }
@@ -335,10 +336,11 @@ export class CoordinatorClient {
   ): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
     const header = await this.authorization.header();
     const headers: Record<string, string> = header === null ? {} : { authorization: header };
-    const response = await fetch(`${this.baseUrl}/sse/sessions${query(filter)}`, { headers, signal });
+    const path = `/sse/sessions${query(filter)}`;
+    const response = await fetch(this.baseUrl + path, { headers, signal, redirect: "manual" });
     if (response.status === 401 || response.status === 403) this.authorization.refused();
     if (!response.ok || response.body === null)
-      throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
+      throw this.#failureOf("GET /sse/sessions", response, await response.text(), path);
     return response as Response & { readonly body: ReadableStream<Uint8Array> };
   }
 
@@ -349,14 +351,20 @@ export class CoordinatorClient {
   async probe(): Promise<{ clockAheadMs: number | null }> {
     await this.health();
     try {
-      const response = await fetch(`${this.baseUrl}/health`, { signal: AbortSignal.timeout(5_000) });
+      const init = { signal: AbortSignal.timeout(5_000), redirect: "manual" } as const;
+      const response = await fetch(`${this.baseUrl}/health`, init);
       await response.body?.cancel();
       const date = Date.parse(response.headers.get("date") ?? "");
       // The header has whole seconds: adds half a second, the mean of the part that is cut.
       return { clockAheadMs: Number.isNaN(date) ? null : date + 500 - Date.now() };
     } catch (error) {
-      throw failureOfThrown("GET /health", error);
+      throw failureOfThrown("GET /health", error, this.baseUrl);
     }
+  }
+
+  #failureOf(what: string, response: Response, text: string, path: string): CoordinatorFailure {
+    const location = response.headers.get("location");
+    return failureOfAnswer(what, response.status, text, { location, baseUrl: this.baseUrl, path });
   }
 
   async runners(): Promise<RunnerInfo[]> {

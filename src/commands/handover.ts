@@ -7,6 +7,7 @@ import { textArg } from "./command-line/arguments.ts";
 import type { Command } from "./command-line/command.ts";
 import { HANDOVER_SIGNAL } from "./terminal/interrupts.ts";
 import { commonOptions, coordinatorOptions } from "./command-line/options.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 
 const EXIT_WAIT_MS = 10_000;
 const CHECK_EVERY_MS = 50;
@@ -48,7 +49,10 @@ export const handoverCommand: Command = {
 
 function choose(runners: readonly Holder[], pid: string | undefined): Holder {
   const list = runners
-    .map((runner) => `  pid ${runner.pid}: ${runner.executorType} in ${runner.projectDir} at ${runner.coordinatorUrl}`)
+    .map(
+      (runner) =>
+        `  pid ${runner.pid}: ${runner.executorType} in ${runner.projectDir} at ${shownUrl(runner.coordinatorUrl)}`,
+    )
     .join("\n");
   const chosen = pid === undefined ? runners : runners.filter((runner) => String(runner.pid) === pid);
   const [only, ...others] = chosen;
@@ -64,5 +68,5 @@ function choose(runners: readonly Holder[], pid: string | undefined): Holder {
 }
 
 function runnerOptionsOf({ coordinatorUrl, executorType, projectDir }: Holder): string {
-  return `-c ${coordinatorUrl} -x ${executorType} -p ${projectDir}`;
+  return `-c ${shownUrl(coordinatorUrl)} -x ${executorType} -p ${projectDir}`;
 }

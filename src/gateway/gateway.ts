@@ -7,6 +7,7 @@ import type { Caller, ServeTools } from "./caller.ts";
 import { answerOfFailure, detail } from "./forward.ts";
 import { type Activity, type Earlier, Grant } from "./grant.ts";
 import { answerOutside } from "./outside.ts";
+import { requestUrl } from "../protocol/request-url.ts";
 import type { TreeLimits } from "./tree-limits.ts";
 
 export interface GatewayOptions {
@@ -136,7 +137,7 @@ export class Gateway implements AsyncDisposable {
 
   async #answer(request: Request): Promise<Response> {
     await this.#opened.promise;
-    const url = new URL(request.url);
+    const url = requestUrl(request);
     const [, token = "", ...rest] = url.pathname.split("/");
     const grant = this.#grants.get(token);
     if (grant === undefined) return noSuchToken();

@@ -8,6 +8,7 @@ import { describeError, errorCode, UserError } from "../errors.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { processStartTime } from "../process/process-table.ts";
 import { isShortage } from "../process/shortage.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 
 /** The fields by which a coordinator recognises a runner (`docs/protocol.md`, section 2). */
 export interface RunnerIdentity {
@@ -49,7 +50,7 @@ function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
   if (database === null) {
     const pid = readHolder(folder, key)?.pid ?? "unknown";
     throw new UserError(
-      `A runner for ${identity.executorType} in ${identity.projectDir} at ${identity.coordinatorUrl} ` +
+      `A runner for ${identity.executorType} in ${identity.projectDir} at ${shownUrl(identity.coordinatorUrl)} ` +
         `is already running on this machine (pid ${pid})`,
       { hint: "Stop that runner, or give this one another --project-dir or executor" },
     );
