@@ -40,6 +40,9 @@ export type Report =
  * The coordinator's HTTP API, one method per call. Every method rejects with a CoordinatorFailure, and none retries.
  */
 export class CoordinatorClient {
+  /** The coordinator is of the second generation, and has created a run from `parameters`. */
+  #takesParameters = false;
+
   constructor(
     readonly baseUrl: string,
     readonly authorization: Authorization,
@@ -159,13 +162,24 @@ export class CoordinatorClient {
   }
 
   /**
-   * The second generation reads the prompt from `parameters`, which the first ignores. With an `idempotencyKey`, the
-   * call can be repeated safely; only the built-in coordinator supports keys.
+   * The second generation reads the prompt from `parameters` and refuses a run without them, which creates nothing. A
+   * prompt may be large, so it is never sent in both forms at once. With an `idempotencyKey`, the call can be repeated
+   * safely; only the built-in coordinator supports keys.
    */
-  createRun(run: CreateRun, idempotencyKey?: string): Promise<CreatedRun> {
-    const body = { ...run, parameters: { prompt: run.prompt } };
+  async createRun(run: CreateRun, idempotencyKey?: string): Promise<CreatedRun> {
     const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
-    return this.#call({ method: "POST", path: "/runs", body, headers, answer: CreatedRun });
+    const create = (body: object): Promise<CreatedRun> =>
+      this.#call({ method: "POST", path: "/runs", body, headers, answer: CreatedRun });
+    const { prompt, ...others } = run;
+    if (this.#takesParameters) return create({ ...others, parameters: { prompt } });
+    try {
+      return await create(run);
+    } catch (error) {
+      if (!isParameterFault(error)) throw error;
+      const created = await create({ ...others, parameters: { prompt } });
+      this.#takesParameters = true;
+      return created;
+    }
   }
 
   run(runId: string): Promise<Run> {
@@ -380,6 +394,15 @@ export class CoordinatorClient {
 export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | null {
   const parsed = v.safeParse(DuplicateRunner, failure.body);
   return failure.status === 409 && parsed.success ? parsed.output.detail : null;
+}
+
+/** Whether a coordinator of the second generation misses the `parameters` of a run. */
+function isParameterFault(error: unknown): boolean {
+  return (
+    error instanceof CoordinatorFailure &&
+    (error.status === 400 || error.status === 422) &&
+    error.message.includes("parameter")
+  );
 }
 
 function reportBody(runnerId: string, report: Report): object {

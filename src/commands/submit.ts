@@ -3,7 +3,7 @@ import { loadConfig } from "../config/load-config.ts";
 import { Age, wholeNumber } from "../config/values.ts";
 import { ExitCode, usageError } from "../errors.ts";
 import { absolutePath } from "../paths.ts";
-import type { CreateRun, Run } from "../protocol/run.ts";
+import { type CreateRun, promptFault, type Run } from "../protocol/run.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { flagArg, parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
@@ -100,6 +100,8 @@ async function readRequest(args: CommandArgs): Promise<CreateRun> {
   const typed = textArg(args, "prompt") ?? "";
   const prompt = typed === "-" ? new TextDecoder().decode(await Bun.stdin.bytes()) : typed;
   if (prompt.trim() === "") throw usageError("The prompt is empty");
+  const fault = promptFault(prompt);
+  if (fault !== null) throw usageError(`PROMPT: ${fault}`, "Put the text into a file, and name the file in the prompt");
   const session = textArg(args, "session");
   const projectDir = textArg(args, "project-dir");
   const tags = (textArg(args, "tag") ?? "")

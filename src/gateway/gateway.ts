@@ -8,6 +8,7 @@ import { answerOfFailure, detail } from "./forward.ts";
 import { type Activity, type Earlier, Grant } from "./grant.ts";
 import { answerOutside } from "./outside.ts";
 import { requestUrl } from "../protocol/request-url.ts";
+import { MAX_BODY_BYTES } from "../protocol/run.ts";
 import type { TreeLimits } from "./tree-limits.ts";
 
 export interface GatewayOptions {
@@ -33,7 +34,6 @@ const ATTEMPTS = 50;
 
 /** Below Bun's 256 requests in flight per process, bodies included: the runner's own reports always need room. */
 const MAX_FORWARDED = 200;
-const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**
  * The local HTTP server that executors use as their coordinator. The first path segment is the run's token. `access.ts`

@@ -83,10 +83,31 @@ export const Run = v.looseObject({
 });
 export type Run = v.InferOutput<typeof Run>;
 
+/** The limit for a prompt in UTF-8: 8 MiB. Every client and server of this program has the same one. */
+export const MAX_PROMPT_BYTES = 8 * 1024 * 1024;
+
+/** The limit for a request body: JSON may need six bytes for one of a prompt. */
+export const MAX_BODY_BYTES = 6 * MAX_PROMPT_BYTES + 2 * 1024 * 1024;
+
+/** Says that a prompt is too long; null if it is not. */
+export function promptFault(prompt: string): string | null {
+  const bytes = Buffer.byteLength(prompt);
+  return bytes <= MAX_PROMPT_BYTES
+    ? null
+    : `the prompt has ${bytes} bytes, and ${MAX_PROMPT_BYTES} (8 MiB) is the limit`;
+}
+
 /** Body of `POST /runs` (`docs/protocol.md`, section 1b). */
 export const CreateRun = v.object({
   type: RunType,
-  prompt: v.pipe(v.string(), v.minLength(1, "the prompt is empty")),
+  prompt: v.pipe(
+    v.string(),
+    v.minLength(1, "the prompt is empty"),
+    v.check(
+      (prompt) => promptFault(prompt) === null,
+      ({ input }) => promptFault(String(input)) ?? "",
+    ),
+  ),
   session_id: v.nullish(SessionId),
   agent_name: v.nullish(v.string()),
   project_dir: v.nullish(v.string()),
