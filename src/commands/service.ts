@@ -6,7 +6,7 @@ import { describeError, errorCode, ExitCode, usageError, UserError } from "../er
 import { absolutePath } from "../paths.ts";
 import { runTool } from "../process/run-tool.ts";
 import { planService } from "../service/plan-service.ts";
-import type { ServicePlan, ServiceRequest, Step } from "../service/service-plan.ts";
+import { serviceFault, type ServicePlan, type ServiceRequest, type Step } from "../service/service-plan.ts";
 import { flagArg, oneOf, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
 import { commonOptions, runnerOptions } from "./command-line/options.ts";
@@ -104,7 +104,7 @@ function requestOf(action: Action, args: CommandArgs, context: CommandContext): 
   const config = loadConfig({ ...drain, ...args }, context.env);
   const state = isSystem && process.platform === "linux" ? { "state-dir": `/var/lib/${name}` } : {};
   const words = { ...drain, ...state, ...args, "project-dir": config.projectDir };
-  return {
+  const request: ServiceRequest = {
     name,
     scope: isSystem ? "system" : "user",
     command: [...programWords(), ...(flagArg(args, "up") ? ["up"] : []), ...runnerWords(words)],
@@ -116,6 +116,9 @@ function requestOf(action: Action, args: CommandArgs, context: CommandContext): 
     searchPath: context.env["PATH"] ?? "",
     uid: process.getuid?.() ?? 0,
   };
+  const fault = action === "install" ? serviceFault(request) : null;
+  if (fault !== null) throw usageError(fault, "Rename the folder, or correct the option or variable");
+  return request;
 }
 
 /** The words with which a service manager starts this program. */

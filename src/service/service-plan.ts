@@ -47,6 +47,17 @@ export interface Step {
   readonly mayFail?: string;
 }
 
+/**
+ * Says which value no service file can hold: a line feed would begin a line of its own, and so would the line after a
+ * backslash at the end. Null: all can.
+ */
+export function serviceFault({ command, projectDir, home, configHome, runAs, searchPath }: ServiceRequest): string | null {
+  const values = [...command, projectDir, home, configHome, runAs ?? "", searchPath];
+  const bad = values.find((value) => /\p{Cc}/u.test(value) || (process.platform !== "win32" && value.endsWith("\\")));
+  if (bad === undefined) return null;
+  return `${JSON.stringify(bad)} cannot stand in the file of a service: it has a control character or a backslash at its end`;
+}
+
 /** After the drain, runs get 15 s to stop and their reports 10 s. */
 const LEAVE_SECONDS = 30;
 
