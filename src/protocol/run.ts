@@ -47,11 +47,18 @@ export const WaitingFor = v.picklist(["time", "turn", "runner", "retry"]);
 export type WaitingFor = v.InferOutput<typeof WaitingFor>;
 
 /** A time with its zone (`2026-01-31T08:00:00Z`, `2026-01-31T09:00:00.000+01:00`). */
-const Moment = v.pipe(
+export const Moment = v.pipe(
   v.string(),
   v.isoTimestamp("not a time such as 2026-01-31T08:00:00Z"),
-  v.check((text) => !Number.isNaN(Date.parse(text)), "there is no such day or time"),
+  v.check((text) => isOnCalendar(text) && !Number.isNaN(Date.parse(text)), "there is no such day or time"),
 );
+
+/** `Date.parse` takes 30 February for 2 March. */
+function isOnCalendar(text: string): boolean {
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split("-").map(Number);
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+}
 
 /** A run in `GET /runs`, `GET /runs/{id}` and the poll (`docs/protocol.md`, section 3). Times are ISO 8601. */
 export const Run = v.looseObject({
@@ -118,6 +125,8 @@ export const CreateRun = v.object({
   priority: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(-1000), v.maxValue(1000))),
   /** No runner gets the run earlier. */
   not_before: v.nullish(Moment),
+  /** As `not_before`, from now by the coordinator's clock; overrides it. Maximum: ten years. */
+  delay_seconds: v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(315_360_000))),
   /** The run fails if no runner claims it within this time after it could have started. Maximum: ten years. */
   ttl_seconds: v.nullish(v.pipe(v.number(), v.minValue(0.001), v.maxValue(315_360_000))),
   /** The maximum number of attempts. Only transient failures are retried. */
