@@ -81,8 +81,11 @@ export function createRunner(options: RunnerOptions): Runner {
     log: options.log.scope("gateway"),
     serveTools,
     port: journal.gatewayPort,
+    identity: lock.key,
+    avoidedPorts: lock.portsOfOthers(),
   });
   journal.gatewayPort = gateway.port;
+  lock.recordPort(gateway.port);
   const cgroups = RunCgroups.open(lock.key, log);
 
   const parts: RunnerParts = {

@@ -21,6 +21,9 @@ export interface RunnerIdentity {
 /** Held until disposed, or until the process ends. `key` stands for the identity in file names. */
 export interface IdentityLock extends Disposable {
   readonly key: string;
+  /** The gateway ports of this user's other runners on this machine, whether they live or not. */
+  portsOfOthers(): ReadonlySet<number>;
+  recordPort(port: number): void;
 }
 
 /**
@@ -55,13 +58,22 @@ function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
       { hint: "Stop that runner, or give this one another --project-dir or executor" },
     );
   }
-  writeHolder(join(folder, `${key}.json`), identity);
-  return { key, [Symbol.dispose]: () => database.close() };
+  const record = (gatewayPort: number | undefined): void =>
+    writeHolder(join(folder, `${key}.json`), identity, gatewayPort);
+  record(readHolder(folder, key)?.gatewayPort);
+  return {
+    key,
+    portsOfOthers: () =>
+      new Set(keysIn(folder).flatMap((other) => (other === key ? [] : (readHolder(folder, other)?.gatewayPort ?? [])))),
+    recordPort: record,
+    [Symbol.dispose]: () => database.close(),
+  };
 }
 
 /** Ignores a full disk: only messages and `handover` need the file, and the runner must adopt its executors. */
-function writeHolder(path: string, identity: RunnerIdentity): void {
-  const holder: Holder = { ...identity, pid: process.pid, startedAt: processStartTime(process.pid) ?? "" };
+function writeHolder(path: string, identity: RunnerIdentity, gatewayPort: number | undefined): void {
+  const self = { pid: process.pid, startedAt: processStartTime(process.pid) ?? "" };
+  const holder: Holder = { ...identity, ...self, ...(gatewayPort === undefined ? {} : { gatewayPort }) };
   try {
     writeFileSync(path, JSON.stringify(holder), { mode: 0o600 });
   } catch (error) {
@@ -90,6 +102,7 @@ const Holder = v.object({
   executorType: v.string(),
   pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
   startedAt: v.string(),
+  gatewayPort: v.optional(v.number()),
 });
 /** The holder of a lock, from the JSON file beside the lock. */
 export type Holder = v.InferOutput<typeof Holder>;
@@ -102,11 +115,15 @@ function readHolder(folder: string, key: string): Holder | null {
   }
 }
 
+/** The keys of all identities that had a lock in the folder. */
+function keysIn(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => (name.endsWith(".lock") ? [name.slice(0, -".lock".length)] : []));
+}
+
 /** The live runners of this user: those whose lock is held. */
 export function liveRunners(folder: string): Holder[] {
   if (!existsSync(folder)) return [];
-  const keys = readdirSync(folder).flatMap((name) => (name.endsWith(".lock") ? [name.slice(0, -".lock".length)] : []));
-  return keys.flatMap((key) => {
+  return keysIn(folder).flatMap((key) => {
     const lock = tryLock(join(folder, `${key}.lock`));
     lock?.close();
     const holder = lock === null ? readHolder(folder, key) : null;

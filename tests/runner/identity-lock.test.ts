@@ -116,3 +116,16 @@ test("claimMachine: one holder at a time, with any coordinator URL; free again w
   expect(again).not.toBeNull();
   again?.[Symbol.dispose]();
 });
+
+test("lockIdentity: knows the gateway ports of other runners, dead ones too, and not its own", () => {
+  using folder = tempFolder();
+  const first = lockIdentity(IDENTITY, folder.path);
+  first.recordPort(20_001);
+  first[Symbol.dispose]();
+  using second = lockIdentity({ ...IDENTITY, projectDir: "/other" }, folder.path);
+  expect([...second.portsOfOthers()]).toEqual([20_001]);
+  using again = lockIdentity(IDENTITY, folder.path);
+  second.recordPort(20_002);
+  expect([...again.portsOfOthers()]).toEqual([20_002]);
+  expect([...second.portsOfOthers()]).toEqual([20_001]);
+});
