@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -162,13 +162,16 @@ function normalised(identity: RunnerIdentity): RunnerIdentity {
   return { ...identity, coordinatorUrl: url.toString() };
 }
 
-/** The folder of this user's locks. In `--state-dir` only as a last resort: runners may set it differently. */
+/** The folder of this user's locks. In `--state-dir` only if the other cannot be written:
+ * runners may set it differently. */
 export function locksFolder({ folders, stateDir }: Pick<Config, "folders" | "stateDir">): string {
   const folder = join(folders.state, "locks");
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    rmdirSync(mkdtempSync(join(folder, "probe-")));
     return folder;
-  } catch {
-    return join(stateDir, "locks");
+  } catch (error) {
+    // A full disk passes. The lock must stay where other starts of this runner look for it.
+    return isShortage(error) ? folder : join(stateDir, "locks");
   }
 }

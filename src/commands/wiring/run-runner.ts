@@ -5,6 +5,7 @@ import { ExitCode, usageError, UserError } from "../../errors.ts";
 import { createLog, type Log } from "../../log.ts";
 import { createRunner, type RunnerOptions } from "../../runner/create-runner.ts";
 import type { Runner, RunnerEnd } from "../../runner/runner.ts";
+import { reapOrphans } from "../../process/reap-orphans.ts";
 import { tellServiceManager } from "./tell-service-manager.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { flagArg } from "../command-line/arguments.ts";
@@ -18,6 +19,7 @@ import { startConfiguredTelemetry } from "./configured-telemetry.ts";
 /** The root command. */
 export async function runRunner(args: CommandArgs, context: CommandContext): Promise<number> {
   const config = runnerConfig(args, context);
+  using _orphans = reapOrphans();
   if (flagArg(args, "executor-list")) {
     context.print(listOfExecutors(config, context.env));
     return ExitCode.ok;
