@@ -56,7 +56,7 @@ export type Spawned =
  * is the run's cgroup, if it has one. Throws on a shortage (`isShortage`), and has started nothing then.
  */
 export function spawnExecutor(request: SpawnRequest, cgroup: string | null = null): Spawned {
-  const fault = folderFault(request.projectDir) ?? programFault(request);
+  const fault = startFault(request);
   if (fault !== null) return { kind: "not-started", reason: fault };
   const descriptors: number[] = [];
   const outputs: RunOutput[] = [];
@@ -83,6 +83,11 @@ export function spawnExecutor(request: SpawnRequest, cgroup: string | null = nul
   } finally {
     for (const descriptor of descriptors) closeSync(descriptor);
   }
+}
+
+/** Why an executor with this program and project directory could not be started now; null if it could. */
+export function startFault(request: Pick<SpawnRequest, "command" | "env" | "projectDir">): string | null {
+  return folderFault(request.projectDir) ?? programFault(request);
 }
 
 interface Opened {
@@ -217,7 +222,7 @@ function folderFault(path: string): string | null {
  * Why the system would refuse to execute the program. Checked before the shim starts, which could only report an exit
  * code.
  */
-function programFault(request: SpawnRequest): string | null {
+function programFault(request: Pick<SpawnRequest, "command" | "env">): string | null {
   const { command, env } = request;
   const [program = ""] = command;
   if (process.platform === "win32") return null;
@@ -230,7 +235,7 @@ function programFault(request: SpawnRequest): string | null {
 }
 
 /** The file of the executor; empty if the program is not in the PATH. */
-function pathOf({ command: [program = ""], env }: SpawnRequest): string {
+function pathOf({ command: [program = ""], env }: Pick<SpawnRequest, "command" | "env">): string {
   return program.includes("/") ? program : (Bun.which(program, { PATH: env["PATH"] ?? "" }) ?? "");
 }
 

@@ -11,6 +11,7 @@ import { OutputWatch } from "../process/output-watch.ts";
 import { identityOfPath } from "../paths.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { RunCgroups } from "../process/run-cgroups.ts";
+import { startFault } from "../process/spawn.ts";
 import { requireRoom } from "../process/shortage.ts";
 import type { PollMessage } from "../protocol/poll.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -27,7 +28,7 @@ import { Poller } from "./polling/poller.ts";
 import type { RunnerState } from "./runner-state.ts";
 import { Runner, type WiredParts } from "./runner.ts";
 import { Bell } from "./runs/bell.ts";
-import { Intake } from "./runs/intake.ts";
+import { CannotRun, Intake } from "./runs/intake.ts";
 import { type RunnerObserver, unobserved } from "./runs/observer.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
 
@@ -65,7 +66,7 @@ export function createRunner(options: RunnerOptions): Runner {
     onState: options.onState ?? (() => {}),
   });
   const { coordinator, link, registration } = connectionParts(options, identity, isAlone, lifecycle);
-  const { journal, intake, runsFolder } = stateParts(config, lock.key, bell, log, stack);
+  const { journal, intake, runsFolder } = stateParts(options, lock.key, bell, log, stack);
   const serveTools = orchestrationTools({
     coordinator,
     draining: lifecycle.draining,
@@ -111,6 +112,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const polling = { coordinator, registration, registry, link, log: options.log.scope("poller"), onMessage };
   const lostClaims = new LostClaims(polling);
   registration.onRenewed = () => lostClaims.expect();
+  intake.onOpened = () => lostClaims.expect();
   const poller = new Poller({ ...polling, intake, bell, lostClaims });
   const owned = stack.move();
   return new Runner({ ...parts, lifecycle, registry, bell, link, dispatcher, lostClaims, poller, serveTools, owned });
@@ -148,16 +150,19 @@ function connectionParts(
 
 /** The parts in the state folder, and the intake, which closes when nothing can be written there. */
 function stateParts(
-  { stateDir }: Config,
+  { config, executor, inheritedEnv }: RunnerOptions,
   key: string,
   bell: Bell,
   log: Log,
   stack: DisposableStack,
 ): Pick<WiredParts, "journal" | "intake" | "runsFolder"> {
+  const { stateDir, projectDir } = config;
   const journal = stack.use(Journal.open(join(stateDir, "journals", `${key}.sqlite`), log));
   const hasRoom = async (): Promise<void> => {
     journal.requireRoom();
     await requireRoom(stateDir);
+    const fault = startFault({ command: executor.command, env: { ...inheritedEnv, ...executor.env }, projectDir });
+    if (fault !== null) throw new CannotRun(fault);
   };
   const intake = stack.use(new Intake({ log, bell, requireRoom: hasRoom }));
   journal.onFault = (error) => intake.close(error);
