@@ -193,7 +193,7 @@ test("duplicateRunner: reads the 409 for a registered identity, and nothing else
   expect(of(409, { detail: "text" })).toBeNull();
 });
 
-test("CoordinatorClient.createRun: sends the prompt once, and in `parameters` to a coordinator that misses them", async () => {
+test("CoordinatorClient.createRun: sends the prompt once, in `parameters` where they are missed", async () => {
   const created = { run_id: "run_1", session_id: "ses_1", status: "pending" };
   await using first = stubServer(() => Response.json(created));
   await clientOf(first).createRun({ type: "start_session", prompt: "p", execution_mode: "sync" });

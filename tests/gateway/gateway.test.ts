@@ -52,7 +52,7 @@ test("Gateway: the port follows from the identity, and avoids those of other run
   expect(avoiding.port).not.toBe(port);
 });
 
-test("Gateway: a token of another runner is a 503, so that its executor waits; an own one that has ended is a 401", async () => {
+test("Gateway: a token of another runner is a 503, an own one that has ended a 401", async () => {
   const other = gatewayOf("a");
   const grant = other.grant("run_1", "ses_1");
   await other[Symbol.asyncDispose]();
