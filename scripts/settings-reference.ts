@@ -5,7 +5,20 @@ import { join } from "node:path";
 import type * as v from "valibot";
 import { allCommandModels } from "../src/commands/command-table.ts";
 import { SETTINGS, type SettingName } from "../src/config/settings.ts";
-import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text } from "../src/config/values.ts";
+import {
+  Address,
+  Age,
+  Duration,
+  Flag,
+  HttpUrl,
+  List,
+  Path,
+  PathOrName,
+  Seconds,
+  Secret,
+  Size,
+  Text,
+} from "../src/config/values.ts";
 
 export const REFERENCE_FILE = join(import.meta.dir, "..", "docs", "configuration.md");
 
@@ -38,6 +51,8 @@ const KINDS = new Map<v.GenericSchema, string>([
   [List, "list"],
   [Secret, "secret"],
   [Size, "size"],
+  [Path, "path"],
+  [PathOrName, "path"],
   [Text, "text"],
 ]);
 
@@ -80,7 +95,8 @@ export async function settingsReference(): Promise<string> {
 # Settings
 
 A flag beats the environment, which beats the settings file, which beats the default. An empty variable counts as not
-set. All mistakes are reported at once, each with its source. Relative paths start at the current folder.
+set. All mistakes are reported at once, each with its source. Relative paths start at the current folder,
+and \`~\` is your home folder.
 
 The settings file is TOML: \`--config FILE\`, else \`agent-runner/config.toml\` in your configuration folder
 (\`~/.config\`, or \`XDG_CONFIG_HOME\`). No file is ever read from the current folder.

@@ -3,6 +3,7 @@ import { type Config, loadConfig } from "../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
 import { ExitCode, UserError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { heeded } from "../process/ignored-signals.ts";
 import type { Command } from "./command-line/command.ts";
 import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
 import {
@@ -50,6 +51,8 @@ export const coordinatorCommand: Command = {
   async run(args, context) {
     const config = loadConfig(args, context.env);
     const log = commandLog(config, context);
+    const interrupted = Promise.withResolvers<void>();
+    for (const signal of heeded(["SIGINT", "SIGTERM", "SIGHUP"])) process.once(signal, () => interrupted.resolve());
     await using coordinator = await startConfiguredCoordinator(config, log);
     await using _telemetry = await startConfiguredTelemetry(
       "coordinator",
@@ -60,9 +63,7 @@ export const coordinatorCommand: Command = {
     );
     log.info(`Start a runner with: ${context.program()} -c ${coordinator.url}${executorOption(config, context.env)}`);
     log.info(`Dashboard: ${coordinator.url}/`);
-    await new Promise<void>((resolve) => {
-      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
-    });
+    await interrupted.promise;
     log.info("Shutting down");
     return ExitCode.ok;
   },

@@ -10,6 +10,7 @@ import { exitCodeOfRun, followRun } from "./follow/follow-run.ts";
 import { onInterrupts } from "./terminal/interrupts.ts";
 import { commonOptions, TIME_NOTE, TOKEN_NOTE, upOptions } from "./command-line/options.ts";
 import { executorOption, listOfExecutors } from "./wiring/resolve-executor.ts";
+import { reapOrphans } from "../process/reap-orphans.ts";
 import { tellServiceManager } from "./wiring/tell-service-manager.ts";
 import { commandLog, exitCodeOf, makeRunner, runnerConfig } from "./wiring/run-runner.ts";
 
@@ -45,6 +46,7 @@ export const upCommand: Command = {
       return ExitCode.ok;
     }
     const log = commandLog(configured, context);
+    using _orphans = reapOrphans();
     await using coordinator = await startConfiguredCoordinator(configured, log);
     // The built-in coordinator knows its own token only; OIDC credentials are for another coordinator.
     const config = { ...configured, coordinatorUrl: coordinator.url, credentials: null };

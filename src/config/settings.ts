@@ -1,5 +1,19 @@
 import * as v from "valibot";
-import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
+import {
+  Address,
+  Age,
+  Duration,
+  Flag,
+  HttpUrl,
+  List,
+  Path,
+  PathOrName,
+  Seconds,
+  Secret,
+  Size,
+  Text,
+  wholeNumber,
+} from "./values.ts";
 
 /** The sources of a setting. `file` is its dotted path in the TOML file. */
 interface Sources<Value> {
@@ -38,7 +52,7 @@ export const SETTINGS = {
     file: "coordinator.callbacks",
     default: "together",
   }),
-  agentsDir: setting(Text, {
+  agentsDir: setting(Path, {
     flag: "agents-dir",
     env: "AGENT_ORCHESTRATOR_AGENTS_DIR",
     file: "coordinator.agents_dir",
@@ -60,14 +74,14 @@ export const SETTINGS = {
     default: 90 * 86_400_000,
   }),
   executor: setting(Text, { flag: "executor", file: "executor.name" }),
-  executorPath: setting(Text, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
-  executorsDir: setting(Text, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),
+  executorPath: setting(PathOrName, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
+  executorsDir: setting(Path, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),
   invocationSchema: setting(v.picklist(["2.0", "2.2"], "must be 2.0 or 2.2"), {
     env: "AGENT_INVOCATION_SCHEMA",
     file: "executor.invocation_schema",
     default: "2.0",
   }),
-  projectDir: setting(Text, { flag: "project-dir", env: "PROJECT_DIR", file: "runner.project_dir" }),
+  projectDir: setting(Path, { flag: "project-dir", env: "PROJECT_DIR", file: "runner.project_dir" }),
   tags: setting(List, { flag: "tags", env: "RUNNER_TAGS", file: "runner.tags", default: [] }),
   maxConcurrent: setting(wholeNumber(0), {
     flag: "max-concurrent",
@@ -153,7 +167,7 @@ export const SETTINGS = {
     default: "text",
   }),
   metrics: setting(Address, { flag: "metrics", env: "RUNNER_METRICS", file: "metrics.listen" }),
-  stateDir: setting(Text, { flag: "state-dir", env: "AGENT_RUNNER_STATE_DIR", file: "state_dir" }),
+  stateDir: setting(Path, { flag: "state-dir", env: "AGENT_RUNNER_STATE_DIR", file: "state_dir" }),
   retentionMaxAgeMs: setting(Age, { file: "retention.max_age", default: 30 * 86_400_000 }),
   retentionMaxBytes: setting(Size, { file: "retention.max_size", default: 2 * 1024 ** 3 }),
   retentionMaxRuns: setting(wholeNumber(0), { file: "retention.max_runs", default: 1000 }),

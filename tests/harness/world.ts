@@ -33,6 +33,7 @@ export interface StartInWorld {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly maxDescriptors?: number;
+  readonly shell?: string;
 }
 
 /**

@@ -4,6 +4,7 @@ import { Refusal } from "../store/refusal.ts";
 import { answerPage, isPageRequest } from "./dashboard-page.ts";
 import { corsHeaders, guard } from "./guard.ts";
 import { refusalResponse } from "./refusal-status.ts";
+import { requestUrl } from "../../protocol/request-url.ts";
 import type { Router } from "./router.ts";
 import type { Store } from "../store/store.ts";
 
@@ -24,7 +25,7 @@ export async function answer(
   const cors = corsHeaders(request);
   let response: Response;
   try {
-    const url = new URL(request.url);
+    const url = requestUrl(request);
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
     guard(request, url, token);
     if (router === null) throw new Refusal("unavailable", "The coordinator is closing");
