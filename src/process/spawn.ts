@@ -2,8 +2,8 @@ import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFile
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
-import { softDescriptorLimit } from "./descriptor-limit.ts";
-import { type EnvironmentEntries, exactEntries, ownProgram, shellKeeps } from "./exact-environment.ts";
+import { softDescriptorLimit } from "./environment/descriptor-limit.ts";
+import { type EnvironmentEntries, exactEntries, ownProgram, shellKeeps } from "./environment/exact-environment.ts";
 import { hasInterpreter, inspectFile } from "./inspect-file.ts";
 import { processStartTime, RUN_MARKER } from "./process-table.ts";
 import { RunOutput } from "./output/run-output.ts";

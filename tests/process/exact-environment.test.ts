@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { limitBeforeRaise } from "../../src/process/descriptor-limit.ts";
-import { exactEntries, shellKeeps } from "../../src/process/exact-environment.ts";
+import { limitBeforeRaise } from "../../src/process/environment/descriptor-limit.ts";
+import { exactEntries, shellKeeps } from "../../src/process/environment/exact-environment.ts";
 import { place, started } from "./started-process.ts";
 
 test("exactEntries: keeps the bytes of what was not changed, and names that no text has", () => {

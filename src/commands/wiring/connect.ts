@@ -60,10 +60,11 @@ function explain(
     case "unregistered":
       if (failure.status === 403)
         return new UserError(`The Agent Coordinator at ${url} forbids this: ${failure.message}`);
-      return new UserError(`The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`, {
+      return new UserError(
+        `The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`,
         // A run's gateway needs no token of the coordinator.
-        ...(url === config.coordinatorUrl ? { hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token" } : {}),
-      });
+        url === config.coordinatorUrl ? { hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token" } : {},
+      );
     case "unavailable":
       return new UserError(`The Agent Coordinator at ${url} is in trouble: ${failure.message}`, {
         exitCode: ExitCode.unreachable,

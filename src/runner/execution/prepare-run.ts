@@ -3,7 +3,7 @@ import { CoordinatorFailure } from "../../client/failure.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
 import { absolutePath } from "../../paths.ts";
-import { entriesAtStart } from "../../process/exact-environment.ts";
+import { entriesAtStart } from "../../process/environment/exact-environment.ts";
 import { privateFolder } from "../../process/private-folder.ts";
 import { RUN_MARKER } from "../../process/process-table.ts";
 import type { SpawnRequest } from "../../process/spawn.ts";

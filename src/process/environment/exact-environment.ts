@@ -71,7 +71,7 @@ function shellName(): string {
 
 /** The command that starts this program. */
 export function ownProgram(): string[] {
-  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, join(import.meta.dir, "../main.ts")];
+  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, join(import.meta.dir, "../../main.ts")];
 }
 
 function nameOf(entry: string): string {

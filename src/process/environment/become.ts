@@ -1,8 +1,8 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { closeSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
-import { describeError } from "../errors.ts";
-import { C_LIBRARIES } from "./c-library.ts";
+import { describeError } from "../../errors.ts";
+import { C_LIBRARIES } from "../c-library.ts";
 import { type EnvironmentEntries, splitEntries } from "./exact-environment.ts";
 
 /** The descriptor of the file with the environment: entries that each end in a zero byte. */
