@@ -87,7 +87,7 @@ test.concurrent("a child that fails, and a runner that is killed while another w
   first.signal("SIGKILL");
   await first.exited;
   const second = world.runner(api.url, "claude-code");
-  await second.line(/Took up run/, RUN_MS);
+  await second.line(/Adopted run/, RUN_MS);
   thought.resolve();
   await until(
     "three completed",
