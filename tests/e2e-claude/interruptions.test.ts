@@ -103,7 +103,7 @@ test.concurrent("a runner that is killed and started again takes up the run, who
   first.signal("SIGKILL");
   await first.exited;
   const second = world.runner(api.url, "claude-code");
-  await second.line(new RegExp(`Took up run ${run.run_id}, whose executor lives`), RUN_MS);
+  await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`), RUN_MS);
   thought.resolve();
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("a deep thought");
