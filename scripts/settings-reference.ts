@@ -11,6 +11,7 @@ export const REFERENCE_FILE = join(import.meta.dir, "..", "docs", "configuration
 
 /** Descriptions of settings without a flag. */
 const ABOUT: Partial<Record<SettingName, string>> = {
+  durability: "What an acknowledged write survives: a power cut (disk), or a crash of the process only (process)",
   coordinatorKeepMs: "How long the built-in coordinator keeps ended runs and sessions",
   invocationSchema: "Version of the invocation for executors; 2.2 for those of the second generation",
   outputLimitBytes: "Size kept of an executor's stdout, and of its stderr; the oldest part is dropped",
@@ -135,6 +136,8 @@ function shown(name: SettingName, value: unknown): string | undefined {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined;
   if (name.endsWith("Bytes")) return `${Number(value) / 1024 ** 2}MiB`;
   if (name === "retentionMaxAgeMs" || name === "coordinatorKeepMs") return `${Number(value) / 86_400_000}d`;
+  if (name === "abandonAfterMs") return `${Number(value) / 3_600_000}h`;
+  if (name === "lostAfterMs") return `${Number(value) / 60_000}m`;
   return String(value);
 }
 

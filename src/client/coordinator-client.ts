@@ -5,7 +5,16 @@ import { keepValid } from "../protocol/keep-valid.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";
 import { type OutputShown, RunOutputAnswer } from "../protocol/run-output.ts";
-import { DuplicateRunner, Registered, RunnerInfo, RunnerList } from "../protocol/runner.ts";
+import {
+  DuplicateRunner,
+  type HeldRun,
+  INSTANCE_HEADER,
+  type Moment,
+  Reconciled,
+  Registered,
+  RunnerInfo,
+  RunnerList,
+} from "../protocol/runner.ts";
 import {
   type Session,
   SessionAnswer,
@@ -30,24 +39,44 @@ const Acknowledgement = v.looseObject({});
 
 const RUN_ENDED = "run_ended";
 
+/** What a heartbeat says. `claimedRunIds`: runs whose leases it renews. */
+export interface HeartbeatWord {
+  readonly claimedRunIds: readonly string[];
+  readonly held?: readonly HeldRun[];
+  readonly seen?: Moment;
+  readonly answered?: string;
+}
+
 /** A report: the endpoint's verb, and the body without `runner_id` (`docs/protocol.md`, section 5). */
 export type Report =
   | { readonly verb: "started" }
-  | { readonly verb: "completed" }
-  | { readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason }
-  | { readonly verb: "stopped"; readonly signal: string };
+  | ({ readonly verb: "completed" } & Timed)
+  | ({ readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason } & Timed)
+  | ({ readonly verb: "stopped"; readonly signal: string } & Timed);
+
+/** From the executor's start to its end. */
+interface Timed {
+  readonly durationMs?: number;
+}
 
 /**
  * The coordinator's HTTP API, one method per call. Every method rejects with a CoordinatorFailure, and none retries.
  */
 export class CoordinatorClient {
+  /** `instanceId`: of the runner's process that calls; none for other clients. */
   constructor(
     readonly baseUrl: string,
     readonly authorization: Authorization,
+    readonly instanceId?: string,
   ) {}
 
+  get #instanceHeader(): Record<string, string> {
+    return this.instanceId === undefined ? {} : { [INSTANCE_HEADER]: this.instanceId };
+  }
+
   #call<S extends v.GenericSchema>(call: Call<S>): Promise<v.InferOutput<S>> {
-    return callCoordinator(this.baseUrl, this.authorization, call);
+    const headers = { ...this.#instanceHeader, ...call.headers };
+    return callCoordinator(this.baseUrl, this.authorization, { ...call, headers });
   }
 
   health(signal?: AbortSignal): Promise<unknown> {
@@ -64,13 +93,14 @@ export class CoordinatorClient {
     return this.#call({ method: "POST", path: "/runner/register", body, answer: Registered, signal });
   }
 
-  async heartbeat(runnerId: string, claimedRunIds: readonly string[], signal?: AbortSignal): Promise<void> {
-    const body = { runner_id: runnerId, ...(claimedRunIds.length === 0 ? {} : { claimed_run_ids: claimedRunIds }) };
-    await this.#call({
+  /** With `held` the answer is the coordinator's view of the runs, where it has the capability "reconcile". */
+  heartbeat(runnerId: string, { claimedRunIds, ...word }: HeartbeatWord, signal?: AbortSignal): Promise<Reconciled> {
+    const claimed = claimedRunIds.length === 0 ? {} : { claimed_run_ids: claimedRunIds };
+    return this.#call({
       method: "POST",
       path: "/runner/heartbeat",
-      body,
-      answer: Acknowledgement,
+      body: { runner_id: runnerId, ...claimed, ...word },
+      answer: Reconciled,
       timeoutMs: 15_000,
       signal,
     });
@@ -94,7 +124,7 @@ export class CoordinatorClient {
     try {
       abort.signal.throwIfAborted();
       const header = await this.authorization.header();
-      const headers: Record<string, string> = header === null ? {} : { authorization: header };
+      const headers = { ...this.#instanceHeader, ...(header === null ? {} : { authorization: header }) };
       const response = await fetch(this.baseUrl + path, { headers, keepalive: false, signal: abort.signal });
       const text = await response.text();
       if (response.status === 204) return { kind: "nothing" };
@@ -112,15 +142,16 @@ export class CoordinatorClient {
     }
   }
 
-  /** Sends a body that both generations accept. */
-  async report(runnerId: string, runId: string, report: Report): Promise<void> {
+  /** Sends a body that both generations accept. Returns the coordinator's moment, if it names one. */
+  async report(runnerId: string, runId: string, report: Report): Promise<Moment | null> {
     const body = reportBody(runnerId, report);
-    await this.#call({
+    const { moment } = await this.#call({
       method: "POST",
       path: `/runner/runs/${encodeURIComponent(runId)}/${report.verb}`,
       body,
-      answer: Acknowledgement,
+      answer: Reconciled,
     });
+    return moment;
   }
 
   /**
@@ -381,19 +412,20 @@ export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | 
 }
 
 function reportBody(runnerId: string, report: Report): object {
+  if (report.verb === "started") return { runner_id: runnerId };
+  const timed = report.durationMs === undefined ? {} : { duration_ms: report.durationMs };
   switch (report.verb) {
-    case "started":
-      return { runner_id: runnerId };
     case "completed":
-      return { runner_id: runnerId, status: "success", session_status: "finished" };
+      return { runner_id: runnerId, status: "success", session_status: "finished", ...timed };
     case "failed":
       return {
         runner_id: runnerId,
         error: report.error,
         ...(report.reason === undefined ? {} : { reason: report.reason }),
+        ...timed,
       };
     case "stopped":
-      return { runner_id: runnerId, signal: report.signal };
+      return { runner_id: runnerId, signal: report.signal, ...timed };
   }
 }
 

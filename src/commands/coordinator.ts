@@ -1,5 +1,4 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
 import { type Config, loadConfig } from "../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
 import { ExitCode, UserError } from "../errors.ts";
@@ -16,9 +15,12 @@ import {
   stateDirOption,
   TOKEN_NOTE,
 } from "./command-line/options.ts";
-import { executorOption } from "./wiring/resolve-executor.ts";
+import { executorOption, selfCommand } from "./wiring/resolve-executor.ts";
 import { commandLog } from "./wiring/run-runner.ts";
-import { makeStateFolder } from "./wiring/state-folder.ts";
+import { databaseFile, makeStateFolder } from "./wiring/state-folder.ts";
+
+/** Longer than any process lives. */
+const NEVER_MS = 100 * 365 * 86_400_000;
 
 export const coordinatorCommand: Command = {
   name: "coordinator",
@@ -73,9 +75,12 @@ export async function startConfiguredCoordinator(config: Config, log: Log): Prom
     host: config.host,
     port: config.port,
     callbacks: config.callbacks,
-    databasePath: join(config.stateDir, "coordinator.sqlite"),
+    databasePath: databaseFile(config.stateDir),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     keepMs: config.coordinatorKeepMs,
+    durability: config.durability,
+    selfCommand: selfCommand(),
+    timings: { lostAfterMs: config.lostAfterMs === 0 ? NEVER_MS : config.lostAfterMs },
     ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir) }),
     log: log.scope("coordinator"),
   });

@@ -43,6 +43,17 @@ export const SETTINGS = {
     env: "AGENT_ORCHESTRATOR_AGENTS_DIR",
     file: "coordinator.agents_dir",
   }),
+  lostAfterMs: setting(Duration, {
+    flag: "lost-after",
+    env: "AGENT_COORDINATOR_LOST_AFTER",
+    file: "coordinator.lost_after",
+    default: 15 * 60_000,
+  }),
+  durability: setting(v.picklist(["disk", "process"], 'must be "disk" or "process"'), {
+    env: "AGENT_COORDINATOR_DURABILITY",
+    file: "coordinator.durability",
+    default: "disk",
+  }),
   coordinatorKeepMs: setting(Age, {
     env: "AGENT_COORDINATOR_RETENTION",
     file: "coordinator.retention",
@@ -75,6 +86,12 @@ export const SETTINGS = {
     env: "RUNNER_DRAIN_TIMEOUT",
     file: "runner.drain_timeout",
     default: 0,
+  }),
+  abandonAfterMs: setting(Duration, {
+    flag: "abandon-after",
+    env: "RUNNER_ABANDON_AFTER",
+    file: "runner.abandon_after",
+    default: 3_600_000,
   }),
   maxOfflineMs: setting(Duration, {
     flag: "max-offline",

@@ -38,7 +38,11 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   let service: Service | undefined;
   const answers: Record<AnswerClass, number> = { "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0 };
   const server = await listen(options, async (request, srv) => {
-    const response = await answer(request, srv, { ...options, router: service?.router ?? null });
+    const response = await answer(request, srv, {
+      ...options,
+      router: service?.router ?? null,
+      store: service?.store ?? null,
+    });
     answers[answerClassOf(response)]++;
     return response;
   });

@@ -4,6 +4,8 @@ import type { Log } from "../log.ts";
 import type { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import type { Statistics } from "./runs/statistics.ts";
+import { ClockGuard } from "./store/clock-guard.ts";
+import { Refusal } from "./store/refusal.ts";
 import { isoTime, type Store } from "./store/store.ts";
 
 export interface HousekeepingParts {
@@ -42,6 +44,7 @@ const SESSION_IS_UNUSED = `
 export class Housekeeping implements Disposable {
   readonly #parts: HousekeepingParts;
   readonly #timer: Timer;
+  readonly #clock: ClockGuard;
   #isDisposed = false;
   #removedRuns = 0;
   #removedSessions = 0;
@@ -49,6 +52,7 @@ export class Housekeeping implements Disposable {
 
   constructor(parts: HousekeepingParts) {
     this.#parts = parts;
+    this.#clock = new ClockGuard(parts.store, parts.log);
     this.#timer = setInterval(() => {
       this.#pass = this.#pass.then(() => this.#clean());
     }, parts.everyMs);
@@ -63,6 +67,7 @@ export class Housekeeping implements Disposable {
   async #clean(): Promise<void> {
     const { keys, statistics, keepMs, log } = this.#parts;
     try {
+      if (!this.#clock.isCredible()) return;
       await this.#repeat(() => keys.forget(KEYS_AT_A_TIME));
       if (keepMs === 0) return;
       const before = isoTime(-keepMs);
@@ -78,8 +83,8 @@ export class Housekeeping implements Disposable {
         );
       }
     } catch (error) {
-      // `close` may close the database between two steps.
-      if (!this.#isDisposed) log.error(`Housekeeping failed: ${describeError(error)}`);
+      // `close` may close the database between two steps. A fault of the database is logged by its health, once.
+      if (!this.#isDisposed && !(error instanceof Refusal)) log.error(`Housekeeping failed: ${describeError(error)}`);
     }
   }
 

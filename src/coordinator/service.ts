@@ -14,11 +14,14 @@ import { PollWaiters } from "./runners/poll-waiters.ts";
 import { RunOutputs } from "./runners/run-outputs.ts";
 import { Runners } from "./runners/runners.ts";
 import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
+import { ClaimGate } from "./runs/claim-gate.ts";
 import { Claims } from "./runs/claims.ts";
 import { runnersNow, runsNow, type WorkCounts } from "./runs/counts.ts";
 import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import { Polls } from "./runs/polls.ts";
+import { Reconciliation } from "./runs/reconciliation.ts";
 import { Retries } from "./runs/retries.ts";
+import { RunAdoption } from "./runs/run-adoption.ts";
 import { RunQueue } from "./runs/run-queue.ts";
 import { RunEndings } from "./runs/run-endings.ts";
 import { RunTransitions } from "./runs/run-transitions.ts";
@@ -29,10 +32,15 @@ import { SessionEvents } from "./sessions/session-events.ts";
 import { SessionTrees } from "./sessions/session-trees.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { UsageLedger } from "./sessions/usage-ledger.ts";
+import { BackgroundCheck } from "./store/background-check.ts";
 import { Deadlines } from "./store/deadlines.ts";
-import { Store } from "./store/store.ts";
+import { History } from "./store/history.ts";
+import { type Durability, Store } from "./store/store.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
 import { sweepOf } from "./sweep.ts";
+
+/** Runners that do not say what they did before a backup was restored hold up no run for longer. */
+const LONGEST_GATE_MS = 15 * 60_000;
 
 export interface ServiceOptions {
   /** Created if missing; the folder must exist. */
@@ -45,11 +53,16 @@ export interface ServiceOptions {
   readonly agentsDir?: string;
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
+  /** Default: `disk`. */
+  readonly durability?: Durability;
+  /** The words that start this program, which checks a large database in another process; without them nothing does. */
+  readonly selfCommand?: readonly string[];
 }
 
 /** The coordinator behind its HTTP server. */
 export interface Service {
   readonly router: Router;
+  readonly store: Store;
   readonly counts: () => WorkCounts;
   /** Ends open polls and streams and all timers, so that the server can stop. */
   release(): void;
@@ -61,8 +74,9 @@ export function openService(options: ServiceOptions): Service {
   const { log } = options;
   const timings = { ...DEFAULT_TIMINGS, ...options.timings };
   const parts = createParts(options, timings);
-  const { store, runners, claims, callbacks, deadlines, statistics } = parts;
+  const { store, runners, claims, retries, callbacks, deadlines, statistics } = parts;
   claims.renewAll(timings.noMatchTimeoutMs);
+  retries.limitWaits();
   callbacks.deliverAll();
   deadlines.start(sweepOf({ ...parts, timings, log }));
   const housekeeping = new Housekeeping({
@@ -71,13 +85,17 @@ export function openService(options: ServiceOptions): Service {
     everyMs: timings.housekeepingEveryMs,
     log,
   });
+  const check = backgroundCheckOf(options, store);
   return {
     router: createRouter(parts, timings, log),
+    store,
     counts: () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart }),
     release() {
       deadlines[Symbol.dispose]();
       housekeeping[Symbol.dispose]();
+      check?.[Symbol.dispose]();
       parts.files?.[Symbol.dispose]();
+      parts.gate[Symbol.dispose]();
       parts.outputs.endAll();
       parts.waiters.endAll();
       parts.broadcast.close();
@@ -86,13 +104,19 @@ export function openService(options: ServiceOptions): Service {
   };
 }
 
+/** Null where the file was checked as it was opened. */
+function backgroundCheckOf({ databasePath, selfCommand, log }: ServiceOptions, store: Store): BackgroundCheck | null {
+  if (store.isChecked || selfCommand === undefined) return null;
+  return new BackgroundCheck({ store, path: databasePath, selfCommand, log });
+}
+
 /** Every part, from the database upwards; none of them has started. */
 function createParts(
-  { databasePath, agentsDir, callbacks: timing = "together", log }: ServiceOptions,
+  { databasePath, agentsDir, callbacks: timing = "together", durability = "disk", log }: ServiceOptions,
   timings: CoordinatorTimings,
 ) {
   const { noMatchTimeoutMs, claimLeaseMs, pollTimeoutMs, stopRedeliveryMs } = timings;
-  const store = new Store(databasePath, log);
+  const store = new Store(databasePath, log, durability);
   const deadlines = new Deadlines(log);
   const waiters = new PollWaiters();
   const broadcast = new Broadcast(timings.sseHeartbeatMs);
@@ -100,25 +124,52 @@ function createParts(
   const agents = new Agents(store, files);
   const sessions = new Sessions(store, broadcast);
   const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast);
-  const runners = new Runners(store, deadlines, timings);
+  const history = new History(store);
+  const runners = new Runners(store, deadlines, waiters, timings);
+  const gate = new ClaimGate({
+    store,
+    history,
+    runners,
+    waiters,
+    log,
+    startMs: timings.startGateMs,
+    restoredMs: Math.min(timings.lostAfterMs, LONGEST_GATE_MS),
+  });
   const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
   const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
   const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
-  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs);
+  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, () => gate.isOpen);
+  const adoption = new RunAdoption(store, claims, gate);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
   const statistics = new Statistics(store);
   const keys = new IdempotencyKeys(store);
-  const shared = { store, runs, runners, sessions, claims, queue, callbacks, statistics, waiters, broadcast };
-  const endings = new RunEndings({ ...shared, retries: new Retries(store, queue, events) });
+  const shared = {
+    store,
+    history,
+    gate,
+    adoption,
+    runs,
+    runners,
+    sessions,
+    claims,
+    queue,
+    callbacks,
+    statistics,
+    waiters,
+    broadcast,
+  };
+  const retries = new Retries(store, queue, events);
+  const endings = new RunEndings({ ...shared, retries });
   const transitions = new RunTransitions({ ...shared, endings });
+  const reconciliation = new Reconciliation({ ...shared, transitions, log });
   const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...shared, transitions, polls, outputs, events, agents, files, keys, deadlines };
+  return { ...shared, retries, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
 }
 
 function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
-  const { store, runs, runners, outputs, agents, statistics } = parts;
+  const { store, gate, runs, runners, outputs, agents, statistics } = parts;
   const router: Router = new Router(
-    aboutRoutes(() => router.names),
+    aboutRoutes(store, gate, () => router.names),
     runnerRoutes({ ...parts, timings, log }),
     runRoutes(parts),
     outputRoutes(runs, runners, outputs),

@@ -1,15 +1,18 @@
+import { describeMs } from "../async/describe-ms.ts";
 import type { Log } from "../log.ts";
 import type { Clockwork } from "./store/deadlines.ts";
 import type { RunQueue } from "./runs/run-queue.ts";
 import type { RunRow } from "./store/run-row.ts";
 import type { RunTransitions } from "./runs/run-transitions.ts";
-import type { Runners } from "./runners/runners.ts";
-import { isoTime, type Store } from "./store/store.ts";
+import type { Runs } from "./runs/runs.ts";
+import type { RunnerRow, Runners } from "./runners/runners.ts";
+import { steadyMs, steadyOf, steadyTime, type Store } from "./store/store.ts";
 import type { CoordinatorTimings } from "./store/timings.ts";
 
 export interface SweepParts {
   readonly store: Store;
   readonly queue: RunQueue;
+  readonly runs: Runs;
   readonly runners: Runners;
   readonly transitions: RunTransitions;
   readonly timings: CoordinatorTimings;
@@ -32,7 +35,11 @@ const DUE = {
     from: "runs INDEXED BY runs_expiring",
     where: "status = 'pending' AND expires_at IS NOT NULL",
   },
-  start: { column: "not_before", from: "runs INDEXED BY runs_scheduled", where: "waiting_for IN ('time','retry')" },
+  retry: {
+    column: "not_before",
+    from: "runs INDEXED BY runs_scheduled",
+    where: "waiting_for IN ('time','retry') AND waiting_for = 'retry'",
+  },
 } as const;
 const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
   .map(({ column, from, where }) => `SELECT min(${column}) AS at FROM ${from} WHERE ${where}`)
@@ -44,11 +51,13 @@ export function sweepOf(parts: SweepParts): Clockwork {
     nextAt: () =>
       earliest(
         nextOfRuns(parts.store),
-        ...parts.runners
-          .all()
-          .map((runner) => nextOfRunner(runner.status, parts.runners.silenceMs(runner), parts.timings)),
+        nextSchedule(parts.store),
+        ...parts.runners.all().map((runner) => nextOfRunner(runner, parts)),
+        ...parts.runs
+          .runnersOfStarted()
+          .map((runnerId) => momentAfter(parts.timings.lostAfterMs, parts.runners.withoutContactMs(runnerId))),
       ),
-    act: () => sweepRuns(parts) + sweepRunners(parts),
+    act: () => sweepRuns(parts) + sweepRunners(parts) + sweepLostRunners(parts),
   };
 }
 
@@ -57,10 +66,26 @@ function nextOfRuns({ db }: Store): number | null {
   return at === null ? null : Date.parse(at);
 }
 
-function nextOfRunner(status: string, silenceMs: number, { staleAfterMs, removeAfterMs }: CoordinatorTimings): number {
-  const limits = status === "online" ? [staleAfterMs, removeAfterMs] : [removeAfterMs];
-  // A runner is due when its silence exceeds the limit: 1 ms later.
-  return Date.now() + Math.min(...limits) - silenceMs + 1;
+/** The earliest schedule, which follows the wall clock. */
+function nextSchedule({ db }: Store): number | null {
+  const query =
+    "SELECT min(not_before) AS at FROM runs INDEXED BY runs_scheduled " +
+    "WHERE waiting_for IN ('time','retry') AND waiting_for = 'time'";
+  const at = db.query<{ at: string | null }, []>(query).get()?.at ?? null;
+  return at === null ? null : steadyOf(Date.parse(at));
+}
+
+function nextOfRunner({ status, runner_id }: RunnerRow, { runs, runners, timings }: SweepParts): number | null {
+  const limits = [
+    ...(status === "online" ? [timings.staleAfterMs] : []),
+    ...(runs.startedCount(runner_id) === 0 ? [timings.removeAfterMs] : []),
+  ];
+  return limits.length === 0 ? null : momentAfter(Math.min(...limits), runners.silenceMs(runner_id));
+}
+
+/** A limit is due when the silence exceeds it: 1 ms later. */
+function momentAfter(limitMs: number, silenceMs: number): number {
+  return steadyMs() + limitMs - silenceMs + 1;
 }
 
 function earliest(...moments: readonly (number | null)[]): number | null {
@@ -74,7 +99,7 @@ function sweepRuns({ store, queue, transitions }: SweepParts): number {
       .query<RunRow, [string]>(
         `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${BATCH}`,
       )
-      .all(isoTime());
+      .all(steadyTime());
   let done = queue.admitDue(BATCH);
   for (const run of due(DUE.lease)) {
     transitions.leaseEnded(run);
@@ -91,13 +116,14 @@ function sweepRuns({ store, queue, transitions }: SweepParts): number {
   return done;
 }
 
-function sweepRunners({ runners, transitions, timings, log }: SweepParts): number {
+function sweepRunners({ runs, runners, transitions, timings, log }: SweepParts): number {
   let done = 0;
   for (const runner of runners.all()) {
-    const silence = runners.silenceMs(runner);
+    const silence = runners.silenceMs(runner.runner_id);
     const context = { runner: runner.runner_id, host: runner.hostname };
-    if (silence > timings.removeAfterMs) {
-      transitions.removeRunner(runner.runner_id, false);
+    // One that executes runs stays in the list until it is given up.
+    if (silence > timings.removeAfterMs && runs.startedCount(runner.runner_id) === 0) {
+      transitions.removeSilentRunner(runner.runner_id);
       log.warn("Runner removed: silent for too long", context);
       done++;
     } else if (silence > timings.staleAfterMs && runner.status === "online") {
@@ -105,6 +131,21 @@ function sweepRunners({ runners, transitions, timings, log }: SweepParts): numbe
       log.warn("Runner stale: no heartbeat", context);
       done++;
     }
+  }
+  return done;
+}
+
+/** Gives up runners whose machine is gone, or cut off for too long. Retries and callbacks follow. */
+function sweepLostRunners({ runs, runners, transitions, timings, log }: SweepParts): number {
+  let done = 0;
+  for (const runnerId of runs.runnersOfStarted()) {
+    const silence = runners.withoutContactMs(runnerId);
+    if (silence <= timings.lostAfterMs) continue;
+    const lost = transitions.giveUpRunner(runnerId, silence);
+    log.warn(`Runner given up after ${describeMs(silence)} without contact: ${lost} run(s) failed`, {
+      runner: runnerId,
+    });
+    done += lost;
   }
   return done;
 }

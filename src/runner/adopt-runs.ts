@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { describeMs } from "../async/describe-ms.ts";
 import { NEVER } from "../async/never.ts";
 import type { Grant } from "../gateway/grant.ts";
-import { adoptExecutor, bootId, lives, type ProcessIdentity } from "../process/adopt.ts";
+import { adoptExecutor, bootId, lives, markedLeaders, type ProcessIdentity } from "../process/adopt.ts";
+import { readProcessTable } from "../process/process-table.ts";
 import { preventStart } from "../process/start-mark.ts";
-import { byStart, readProcessTable } from "../process/process-table.ts";
 import { parseAssignedRun } from "../protocol/poll.ts";
 import type { ActiveRun } from "./runs/active-run.ts";
 import { type Attempt, concludeRun, notStarted } from "./execution/conclude-run.ts";
@@ -28,17 +29,20 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   const { journal } = parts;
   const log = parts.log.scope("supervisor");
   journal.prune();
-  registry.remember(journal.doneIds());
   const unfinished = journal.unfinished(log);
   // Before the gateway answers: a 401 to the token of an adopted run would end its executor.
   const grants = new Map(unfinished.map((record) => [record, adoptGrant(record, parts)]));
   parts.gateway.open();
+  const isSameBoot = process.platform === "win32" || journal.beginBoot(bootId());
   if (unfinished.length === 0) return;
+  for (const { assigned } of unfinished) parts.watchdog.guard(assigned.runId);
   // Before the scan of the processes: the scan finds every executor that has begun by now.
   const notBegun = unfinished.filter(
     (record) => ["starting", "spawning"].includes(record.phase) && preventStart(folderOf(record, parts)),
   );
-  const marked = await markedLeaders();
+  const table = await readProcessTable();
+  parts.watchdog.endEarlier(table);
+  const marked = markedLeaders(table);
   for (const [record, grant] of grants) {
     if (grant === null) {
       registry.remember([record.assigned.runId]);
@@ -50,7 +54,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
     if (taken !== null) dispatcher.track(adoptRun(taken, record, identity, grant, parts));
     else {
       parts.gateway.revoke(grant);
-      dispatcher.track(startAgain(record, dispatcher, parts));
+      dispatcher.track(startAgain({ record, grant, isSameBoot }, dispatcher, parts));
     }
   }
 }
@@ -121,34 +125,43 @@ async function adoptAttempt(
       : `Adopted run ${run.runId}, whose executor has ended`,
     run.context,
   );
+  if (record.cancel?.kind === "abandoned")
+    log.warn(
+      `No runner adopted run ${run.runId} for ${describeMs(record.cancel.afterMs)}, so it was ended`,
+      run.context,
+    );
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
 }
 
+interface NotBegun {
+  readonly record: JournalRun;
+  readonly grant: Grant;
+  /** After a power cut the mark of a start may be lost: a run that was reported as started counts as begun. */
+  readonly isSameBoot: boolean;
+}
+
 /** Executes a run whose executor has certainly not begun, if the run still belongs to this runner. */
-async function startAgain(record: JournalRun, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
+async function startAgain(
+  { record, grant, isSameBoot }: NotBegun,
+  dispatcher: Dispatcher,
+  parts: RunnerParts,
+): Promise<void> {
   const { runId } = record.assigned;
+  parts.watchdog.release(runId);
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());
   const status = isOurs ? found.value.status : null;
   // The record stays until the new attempt replaces it: the status `running` does not say that nothing was spawned.
-  if (isOurs && (status === "claimed" || status === "running")) return dispatcher.take(parseAssignedRun(found.value));
+  if (isOurs && (status === "claimed" || (status === "running" && isSameBoot)))
+    return dispatcher.take(parseAssignedRun(found.value));
+  if (isOurs && status === "running") {
+    const taken = dispatcher.registry.add(record.assigned);
+    return taken === null ? undefined : adoptRun(taken, record, NO_PROCESS, grant, parts);
+  }
   if (status !== "stopping") return parts.journal.forget(runId);
   const taken = dispatcher.registry.add(record.assigned);
   taken?.run.cancel({ kind: "stop-command" });
   if (taken !== null) await executeRun(taken, parts);
-}
-
-/**
- * Finds the leaders of live executors by AGENT_RUN_ID, for executors whose pid was not recorded before the runner died.
- * The first process of a run to start is its leader; its descendants may lead process groups of their own.
- */
-async function markedLeaders(): Promise<Map<string, ProcessIdentity>> {
-  const leaders = new Map<string, ProcessIdentity>();
-  for (const { pid, group, runId, startedAt } of (await readProcessTable()).toSorted(byStart)) {
-    if (runId !== null && pid === group && !leaders.has(runId))
-      leaders.set(runId, { pid, startedAt, bootId: bootId() });
-  }
-  return leaders;
 }
 
 function folderOf(record: JournalRun, parts: RunnerParts): string {

@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Executor } from "../catalog/executor.ts";
@@ -7,12 +8,14 @@ import type { Config } from "../config/load-config.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import { Leftovers } from "../process/leftovers.ts";
-import { OutputWatch } from "../process/output-watch.ts";
+import { OutputWatch } from "../process/output/output-watch.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { RunCgroups } from "../process/run-cgroups.ts";
 import { requireRoom } from "../process/shortage.ts";
+import { Watchdog } from "../process/watchdog.ts";
 import type { PollMessage } from "../protocol/poll.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { type AbandonedRunner, watchdogMarker } from "./end-abandoned.ts";
 import { rebuildJournal } from "./execution/run-record.ts";
 import type { RunnerParts } from "./execution/runner-parts.ts";
 import { claimMachine, lockIdentity, locksFolder, type RunnerIdentity } from "./identity-lock.ts";
@@ -23,6 +26,7 @@ import { Registration } from "./link/registration.ts";
 import { orchestrationTools } from "./orchestration.ts";
 import { LostClaims } from "./polling/lost-claims.ts";
 import { Poller } from "./polling/poller.ts";
+import { Reconciler } from "./polling/reconcile.ts";
 import type { RunnerState } from "./runner-state.ts";
 import { Runner, type WiredParts } from "./runner.ts";
 import { Bell } from "./runs/bell.ts";
@@ -35,6 +39,10 @@ export interface RunnerOptions {
   readonly executor: Executor;
   readonly authorization: Authorization;
   readonly inheritedEnv: Readonly<Record<string, string>>;
+  /** The words that start this program. */
+  readonly selfCommand: readonly string[];
+  /** The words after them that start this runner again. */
+  readonly restartWords: readonly string[];
   readonly log: Log;
   /** Called with `starting`, then with each state that the runner enters. */
   readonly onState?: (state: RunnerState) => void;
@@ -51,11 +59,14 @@ export function createRunner(options: RunnerOptions): Runner {
   const log = options.log.scope("agent-runner");
   const identity = identityOf(options);
   using stack = new DisposableStack();
-  const lock = stack.use(lockIdentity(identity, locksFolder(config)));
+  const stateDir = realpathSync(config.stateDir);
+  const restart = { stateDir, words: options.restartWords };
+  const lock = stack.use(lockIdentity(identity, locksFolder(config), restart));
   const isAlone = stack.use(claimMachine(identity)) !== null;
 
   const bell = new Bell();
-  const registry = new RunRegistry(config.maxConcurrent, bell);
+  const { journal, intake, runsFolder } = stateParts(config, lock.key, bell, log, stack);
+  const registry = new RunRegistry(config.maxConcurrent, bell, (runId) => journal.isDone(runId));
   const lifecycle = new Lifecycle({
     registry,
     log,
@@ -63,8 +74,7 @@ export function createRunner(options: RunnerOptions): Runner {
     maxOfflineMs: config.maxOfflineMs,
     onState: options.onState ?? (() => {}),
   });
-  const { coordinator, link, registration } = connectionParts(options, identity, isAlone, lifecycle);
-  const { journal, intake, runsFolder } = stateParts(config, lock.key, bell, log, stack);
+  const { coordinator, link, registration } = connectionParts(options, identity, isAlone, lifecycle, journal);
   const serveTools = orchestrationTools({
     coordinator,
     draining: lifecycle.draining,
@@ -96,6 +106,7 @@ export function createRunner(options: RunnerOptions): Runner {
     outputs: new OutputWatch(),
     leftovers: new Leftovers(cgroups),
     cgroups,
+    watchdog: createWatchdog(options, lock.key, stateDir),
     observer: options.observer ?? unobserved,
     delivery: { link, renew: () => registration.renew(), log: options.log.scope("supervisor") },
     inheritedEnv: options.inheritedEnv,
@@ -105,11 +116,45 @@ export function createRunner(options: RunnerOptions): Runner {
   const dispatcher = new Dispatcher(registry, parts, lifecycle.stopping, () => lifecycle.deregistered());
   const onMessage = (message: PollMessage): void => dispatcher.take(message);
   const polling = { coordinator, registration, registry, link, log: options.log.scope("poller"), onMessage };
-  const lostClaims = new LostClaims(polling);
+  const reconciler = new Reconciler({
+    ...polling,
+    journal,
+    reportAgain: (runId, outcome) => dispatcher.reportAgain(runId, outcome),
+    reportUnknown: (runId) => dispatcher.reportUnknown(runId),
+  });
+  const lostClaims = new LostClaims({ ...polling, reconciler });
   registration.onRenewed = () => lostClaims.expect();
   const poller = new Poller({ ...polling, intake, bell, lostClaims });
   const owned = stack.move();
-  return new Runner({ ...parts, lifecycle, registry, bell, link, dispatcher, lostClaims, poller, serveTools, owned });
+  return new Runner({
+    ...parts,
+    lifecycle,
+    registry,
+    bell,
+    link,
+    dispatcher,
+    reconciler,
+    lostClaims,
+    poller,
+    serveTools,
+    owned,
+  });
+}
+
+function createWatchdog(
+  { config, inheritedEnv, selfCommand, log }: RunnerOptions,
+  key: string,
+  stateDir: string,
+): Watchdog {
+  const { abandonAfterMs: afterMs, keepBackground } = config;
+  const runner: AbandonedRunner = { key, locksFolder: locksFolder(config), stateDir, keepBackground, afterMs };
+  return new Watchdog({
+    afterMs,
+    command: [...selfCommand, "end-abandoned", JSON.stringify(runner)],
+    marker: watchdogMarker(runner),
+    env: inheritedEnv,
+    log: log.scope("supervisor"),
+  });
 }
 
 function identityOf({ config, executor }: RunnerOptions): RunnerIdentity {
@@ -123,9 +168,11 @@ function connectionParts(
   identity: RunnerIdentity,
   isAlone: boolean,
   lifecycle: Lifecycle,
+  journal: Journal,
 ): Pick<WiredParts, "coordinator" | "link" | "registration"> {
   const log = root.scope("agent-runner");
-  const coordinator = new CoordinatorClient(config.coordinatorUrl, authorization);
+  const instanceId = crypto.randomUUID();
+  const coordinator = new CoordinatorClient(config.coordinatorUrl, authorization, instanceId);
   const link = new Link(log, config.maxOfflineMs, () => lifecycle.offlineTooLong());
   const registration = new Registration({
     ...identity,
@@ -135,6 +182,9 @@ function connectionParts(
     executorCommand: executor.path ?? `built-in ${executor.name}`,
     tags: config.tags,
     isAlone,
+    instanceId,
+    supersedes: journal.beginInstance(instanceId),
+    onSuperseded: () => lifecycle.superseded(),
     pollTimeoutSeconds: config.pollTimeoutSeconds,
     heartbeatIntervalSeconds: config.heartbeatIntervalSeconds,
   });

@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import { ORDER_OF_STATES, type RunnerState } from "./runner-state.ts";
 import type { RunRegistry } from "./runs/run-registry.ts";
 
-export type LeaveReason = "interrupted" | "deregistered" | "offline";
+export type LeaveReason = "interrupted" | "deregistered" | "offline" | "superseded";
 
 export interface LifecycleOptions {
   readonly registry: RunRegistry;
@@ -19,7 +19,7 @@ export interface LifecycleOptions {
 
 const REMINDER_EVERY_MS = 30_000;
 
-/** The state of a runner (see `RunnerState`), and what moves the runner on: interrupts, a deregistration, an outage. */
+/** The state of a runner (see `RunnerState`). Interrupts, a deregistration and a long outage change it. */
 export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #draining = new AbortController();
@@ -72,6 +72,16 @@ export class Lifecycle {
     log.error(`Agent Coordinator has been away for ${describeMs(maxOfflineMs)}: giving up`);
     if (this.#takesRuns) this.#drain("offline");
     this.#reason = "offline";
+    if (this.#state === "draining") this.#stopRuns();
+  }
+
+  /** Another process of this identity has the registration: what runs here is nobody's any more. */
+  superseded(): void {
+    const { log, registry } = this.#options;
+    log.error("Another runner of this host name, project directory and executor has taken over: shutting down");
+    for (const run of registry.all()) run.cancel({ kind: "revoked" });
+    if (this.#takesRuns) this.#drain("superseded");
+    this.#reason = "superseded";
     if (this.#state === "draining") this.#stopRuns();
   }
 

@@ -11,6 +11,7 @@ import { listenForOutsiders } from "./orchestration.ts";
 import { startHeartbeat } from "./polling/heartbeat.ts";
 import type { LostClaims } from "./polling/lost-claims.ts";
 import type { Poller } from "./polling/poller.ts";
+import type { Reconciler } from "./polling/reconcile.ts";
 import { watchForStops } from "./polling/stop-watch.ts";
 import { keepRetention } from "./retention.ts";
 import type { RunnerState } from "./runner-state.ts";
@@ -31,6 +32,7 @@ export interface WiredParts extends RunnerParts {
   readonly bell: Bell;
   readonly link: Link;
   readonly dispatcher: Dispatcher;
+  readonly reconciler: Reconciler;
   readonly lostClaims: LostClaims;
   readonly poller: Poller;
   readonly serveTools: ServeTools;
@@ -73,13 +75,14 @@ export class Runner {
 
   /** Sends SIGKILL to every executor and its cgroup. The program must exit at once. */
   killAll(): void {
-    const { registry, journal, cgroups } = this.#parts;
+    const { registry, journal, cgroups, watchdog } = this.#parts;
     for (const run of registry.all()) {
       // Tells the next process why the executors ended.
       journal.cancelled(run.runId, { kind: "shutdown" });
       run.kill();
       cgroups.kill(run.runId);
     }
+    watchdog.end();
   }
 
   /**
@@ -116,6 +119,7 @@ export class Runner {
       await registration.close();
       return this.#end();
     }
+    this.#parts.journal.keepMs = registration.keepOutcomesMs ?? this.#parts.journal.keepMs;
     using _heartbeat = startHeartbeat({
       ...this.#parts,
       log: log.scope("heartbeat"),

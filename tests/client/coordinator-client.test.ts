@@ -35,6 +35,15 @@ test("CoordinatorClient.report: sends the bodies that both generations accept", 
   ]);
 });
 
+test("CoordinatorClient.report: names the time that the executor ran", async () => {
+  await using server = stubServer(() => Response.json({ ok: true }));
+  const client = clientOf(server);
+  await client.report("r", "run_1", { verb: "completed", durationMs: 7 });
+  await client.report("r", "run_1", { verb: "failed", error: "e", durationMs: 7 });
+  await client.report("r", "run_1", { verb: "stopped", signal: "SIGKILL", durationMs: 7 });
+  expect(bodiesOf(server)).toMatchObject(Array.from({ length: 3 }, () => ({ duration_ms: 7 })));
+});
+
 test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])(
   "CoordinatorClient.report: a 200 with %s acknowledges nothing",
   async (body) => {
@@ -46,8 +55,8 @@ test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])(
 
 test("CoordinatorClient.heartbeat: names claimed runs only if there are any", async () => {
   await using server = stubServer(() => Response.json({ ok: true }));
-  await clientOf(server).heartbeat("r", []);
-  await clientOf(server).heartbeat("r", ["run_1"]);
+  await clientOf(server).heartbeat("r", { claimedRunIds: [] });
+  await clientOf(server).heartbeat("r", { claimedRunIds: ["run_1"] });
   expect(bodiesOf(server)).toEqual([{ runner_id: "r" }, { runner_id: "r", claimed_run_ids: ["run_1"] }]);
 });
 

@@ -46,7 +46,7 @@ const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [
   [{ stop_sessions: ["ses_1"] }, poll],
   [{ deregistered: true }, poll],
   [{ ok: true }, (client) => client.report("lnch_1", "run_1", { verb: "completed" })],
-  [{ ok: true }, (client) => client.heartbeat("lnch_1", ["run_1"])],
+  [{ ok: true }, (client) => client.heartbeat("lnch_1", { claimedRunIds: ["run_1"], held: [] })],
   [
     { runner_id: "lnch_1", poll_endpoint: "/runner/runs", poll_timeout_seconds: 30, heartbeat_interval_seconds: 60 },
     (client) => client.register({ hostname: "h" }),

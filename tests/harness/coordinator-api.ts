@@ -20,6 +20,7 @@ export interface ShownRun {
   readonly type: string;
   readonly reason: string | null;
   readonly retried_by: string | null;
+  readonly note: string | null;
 }
 
 /** The calls that tests make to a real coordinator. */

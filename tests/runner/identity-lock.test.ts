@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { claimMachine, lockIdentity, type RunnerIdentity } from "../../src/runner/identity-lock.ts";
 import { isAlive } from "../harness/processes.ts";
@@ -80,7 +80,7 @@ async function holder(folder: string): Promise<{ pid: number; child: number; kil
   };
 }
 
-test("lockIdentity: throws a UserError with the holder's pid; SIGKILL frees a lock whose holder has a child", async () => {
+test("lockIdentity: throws a UserError with the holder's pid; SIGKILL of a holder with a child frees it", async () => {
   using folder = tempFolder();
   const other = await holder(folder.path);
   try {
@@ -95,19 +95,40 @@ test("lockIdentity: throws a UserError with the holder's pid; SIGKILL frees a lo
   }
 });
 
+test("lockIdentity: waits for a process that probes the lock for a moment", async () => {
+  using folder = tempFolder();
+  lockIdentity(IDENTITY, folder.path)[Symbol.dispose]();
+  // The runner on record is dead.
+  const [holderFile = ""] = new Bun.Glob("*.json").scanSync({ cwd: folder.path });
+  const record = JSON.parse(readFileSync(join(folder.path, holderFile), "utf8")) as object;
+  writeFileSync(join(folder.path, holderFile), JSON.stringify({ ...record, startedAt: "1" }));
+  const script = `
+    const { lockKey } = await import(${JSON.stringify(MODULE)});
+    const lock = lockKey(${JSON.stringify(folder.path)}, ${JSON.stringify(basename(holderFile, ".json"))});
+    console.log(lock === null ? "held" : "probing");
+    await Bun.sleep(300);`;
+  await using probe = Bun.spawn([process.execPath, "-e", script], { stdin: "ignore", stdout: "pipe" });
+  const { value } = await probe.stdout.getReader().read();
+  expect(new TextDecoder().decode(value)).toBe("probing\n");
+  expect(isFree(folder.path)).toBe(true);
+});
+
 test("lockIdentity: throws a UserError for a folder that cannot be used", () => {
   using folder = tempFolder();
   const file = join(folder.path, "file");
   writeFileSync(file, "");
   expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(UserError);
-  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(`Could not lock a file in ${join(file, "locks")}: `);
+  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(
+    `Could not lock a file in ${join(file, "locks")}: `,
+  );
 });
 
-test("claimMachine: one holder at a time, with any coordinator URL; free again when disposed", () => {
+test("claimMachine: one holder at a time per coordinator, however its host is spelt; free again when disposed", () => {
   const identity = { ...IDENTITY, projectDir: `/p/${process.pid}` };
   const claim = claimMachine(identity);
   expect(claim).not.toBeNull();
-  expect(claimMachine({ ...identity, coordinatorUrl: "http://elsewhere:1" })).toBeNull();
+  expect(claimMachine({ ...identity, coordinatorUrl: "http://this-machine:8765/" })).toBeNull();
+  claimMachine({ ...identity, coordinatorUrl: "http://localhost:8766" })?.[Symbol.dispose]();
   claimMachine({ ...identity, executorType: "y" })?.[Symbol.dispose]();
   claim?.[Symbol.dispose]();
   const again = claimMachine(identity);

@@ -61,6 +61,11 @@ const runOptions = {
     valueHint: "TIME",
     description: "At shutdown, stop runs that take longer to end (default: wait for all)",
   },
+  "abandon-after": {
+    type: "string",
+    valueHint: "TIME",
+    description: "End executors that have had no runner for this time (default 1h; 0: never)",
+  },
   "max-offline": {
     type: "string",
     valueHint: "TIME",
@@ -150,6 +155,11 @@ export const coordinatorOnlyOptions = {
     type: "string",
     valueHint: "together|each",
     description: "Resume a parent when all its children have ended, or after each (default together)",
+  },
+  "lost-after": {
+    type: "string",
+    valueHint: "TIME",
+    description: "Give up a runner, and fail its runs, after this time without contact (default 15m; 0: never)",
   },
 } as const satisfies ArgsDef;
 

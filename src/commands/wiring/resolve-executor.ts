@@ -27,9 +27,14 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
     env: inheritableEnvironment(env),
     executorConfigs: config.executors,
     projectDir: config.projectDir,
-    selfCommand: Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main],
+    selfCommand: selfCommand(),
     stateDir: config.stateDir,
   };
+}
+
+/** The words that start this program as another process. */
+export function selfCommand(): string[] {
+  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 
 /**

@@ -5,19 +5,21 @@ import { answerPage, isPageRequest } from "./dashboard-page.ts";
 import { corsHeaders, guard } from "./guard.ts";
 import { refusalResponse } from "./refusal-status.ts";
 import type { Router } from "./router.ts";
+import type { Store } from "../store/store.ts";
 
 export interface Answering {
   readonly token?: string;
   readonly log: Log;
   /** Null while the coordinator opens or closes. */
   readonly router: Router | null;
+  readonly store: Store | null;
 }
 
 /** Answers one request of the server. Never rejects: an unexpected error is logged and becomes a 500. */
 export async function answer(
   request: Request,
   server: Bun.Server<undefined>,
-  { token, log, router }: Answering,
+  { token, log, router, store }: Answering,
 ): Promise<Response> {
   const cors = corsHeaders(request);
   let response: Response;
@@ -28,10 +30,15 @@ export async function answer(
     if (router === null) throw new Refusal("unavailable", "The coordinator is closing");
     const page = isPageRequest(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
     if (page !== null) return page;
+    // A damaged database answers with wrong data. The route says itself what is wrong.
+    if (url.pathname !== "/health") store?.requireSound();
     const { handler, params } = router.find(request.method, url.pathname);
     response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });
+    // What an answer acknowledges, or shows, is on the disk before it leaves.
+    await store?.durable();
   } catch (error) {
-    response = error instanceof Refusal ? refusalResponse(error) : internalError(error, log);
+    const refusal = error instanceof Refusal ? error : store?.health.refusalFor(error);
+    response = refusal ? refusalResponse(refusal) : internalError(error, log);
   }
   for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
   return response;

@@ -56,14 +56,31 @@ function tooLarge(): Refusal {
 }
 
 /** Streams `{"<key>": [...]}` page by page: a list of a million rows neither fills memory nor blocks other requests. */
-export function listResponse(key: string, pages: Iterator<readonly unknown[]>): Response {
+export function listResponse(
+  key: string,
+  pages: Iterator<readonly unknown[]>,
+  onFault: (error: unknown) => void,
+): Response {
   let first = true;
   const encoder = new TextEncoder();
+  /**
+   * The head of the answer is gone: a fault of the database can only cut it off, so that no reader takes it for whole.
+   */
+  const nextPage = (controller: ReadableStreamDefaultController): IteratorResult<readonly unknown[]> | null => {
+    try {
+      return pages.next();
+    } catch (error) {
+      onFault(error);
+      controller.error(error);
+      return null;
+    }
+  };
   const stream = new ReadableStream<Uint8Array>(
     {
       start: (controller) => controller.enqueue(encoder.encode(`{${JSON.stringify(key)}:[`)),
       async pull(controller) {
-        const page = pages.next();
+        const page = nextPage(controller);
+        if (page === null) return;
         if (page.done) {
           controller.enqueue(encoder.encode("]}"));
           controller.close();

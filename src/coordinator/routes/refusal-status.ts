@@ -14,6 +14,7 @@ const STATUS: Readonly<Record<RefusalKind, number>> = {
   invalid: 422,
   unsupported: 501,
   unavailable: 503,
+  "no-room": 507,
 };
 
 /** `{"detail": ...}` with the status of the refusal. */

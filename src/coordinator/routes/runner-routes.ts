@@ -3,6 +3,7 @@ import {
   CompletedReport,
   FailedReport,
   Heartbeat,
+  INSTANCE_HEADER,
   Register,
   StartedReport,
   StoppedReport,
@@ -18,8 +19,11 @@ import { type Routes, routes } from "./router.ts";
 import type { RunOutputs } from "../runners/run-outputs.ts";
 import type { RunRow } from "../store/run-row.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
-import { type Runners, wireRunner } from "../runners/runners.ts";
+import type { ClaimGate } from "../runs/claim-gate.ts";
+import type { Reconciliation } from "../runs/reconciliation.ts";
+import type { Runners } from "../runners/runners.ts";
 import type { Runs } from "../runs/runs.ts";
+import type { History } from "../store/history.ts";
 import type { Store } from "../store/store.ts";
 import { type CoordinatorTimings, termsOf } from "../store/timings.ts";
 
@@ -33,6 +37,9 @@ export interface RunnerRouteParts {
   readonly claims: Claims;
   readonly transitions: RunTransitions;
   readonly timings: CoordinatorTimings;
+  readonly history: History;
+  readonly reconciliation: Reconciliation;
+  readonly gate: ClaimGate;
   readonly log: Log;
 }
 
@@ -51,6 +58,8 @@ function lifecycleRoutes({
   claims,
   transitions,
   timings,
+  reconciliation,
+  gate,
   log,
 }: RunnerRouteParts): Routes {
   return routes({
@@ -66,30 +75,37 @@ function lifecycleRoutes({
       const capacity = query.get("capacity") ?? "1";
       if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
       keepOpen();
-      runners.require(runnerId);
+      runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
       outputs.setCanShow(runnerId, query.get("output") === "1");
       const answer = await polls.poll(runnerId, Number(capacity) > 0, request.signal);
       return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);
     },
     async "POST /runner/heartbeat"({ request }) {
       const body = await readBody(request, Heartbeat);
-      store.write(() => {
+      const reconciled = store.write(() => {
+        runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
         runners.heartbeat(body.runner_id);
         claims.renew(body.runner_id, body.claimed_run_ids ?? []);
+        return body.held == null ? {} : reconciliation.reconcile(body);
       });
-      return Response.json({ ok: true });
+      return Response.json({ ok: true, ...reconciled });
     },
     "GET /runners"({ query }) {
       const { rows, next } = namedPage(query, runners.all(), (runner) => runner.runner_id);
       return Response.json({
-        runners: rows.map((runner) => wireRunner(runner, runs.activeCount(runner.runner_id))),
+        runners: rows.map((runner) => ({
+          ...runners.wire(runner, runs.activeCount(runner.runner_id), runs.startedCount(runner.runner_id)),
+          is_awaited: gate.awaits(runner.runner_id),
+        })),
         next_cursor: next,
       });
     },
-    "DELETE /runners/:runner_id"({ params, query }) {
+    "DELETE /runners/:runner_id"({ request, params, query }) {
       const runnerId = params.runner_id;
+      runners.requireCurrent(runnerId, request.headers.get(INSTANCE_HEADER));
       if (!isTrue(query.get("self"))) {
         runners.markDeregistered(runnerId);
+        gate.forget(runnerId);
         waiters.wake(runnerId);
         return Response.json({ ok: true, message: "Runner marked for deregistration", initiated_by: "external" });
       }
@@ -102,34 +118,50 @@ function lifecycleRoutes({
   });
 }
 
-function reportRoutes({ transitions, log }: RunnerRouteParts): Routes {
+function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts): Routes {
+  /** A runner that has seen this moment notices when a backup from before it is restored. */
+  const acknowledged = (): Response => Response.json({ ok: true, moment: history.now });
+  const requireCaller = (request: Request, body: { readonly runner_id: string }): void => {
+    runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
+  };
   return routes({
     async "POST /runner/runs/:run_id/started"({ request, params }) {
       const body = await readBody(request, StartedReport);
+      requireCaller(request, body);
       transitions.started(params.run_id, body.runner_id);
-      return Response.json({ ok: true });
+      return acknowledged();
     },
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
-      const run = transitions.ended(params.run_id, body.runner_id, { status: "completed" });
+      requireCaller(request, body);
+      const run = transitions.ended(params.run_id, body.runner_id, {
+        status: "completed",
+        durationMs: body.duration_ms,
+      });
       log.info("Run completed", contextOf(run));
-      return Response.json({ ok: true });
+      return acknowledged();
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
       const body = await readBody(request, FailedReport);
+      requireCaller(request, body);
       const run = transitions.ended(params.run_id, body.runner_id, {
         status: "failed",
         error: body.error,
         reason: body.reason ?? null,
+        durationMs: body.duration_ms,
       });
       log.info("Run failed", contextOf(run));
-      return Response.json({ ok: true });
+      return acknowledged();
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
-      const run = transitions.ended(params.run_id, body.runner_id, { status: "stopped" });
+      requireCaller(request, body);
+      const run = transitions.ended(params.run_id, body.runner_id, {
+        status: "stopped",
+        durationMs: body.duration_ms,
+      });
       log.info("Run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
-      return Response.json({ ok: true });
+      return acknowledged();
     },
   });
 }

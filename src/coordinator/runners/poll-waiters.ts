@@ -41,6 +41,16 @@ export class PollWaiters {
     }
   }
 
+  /** Call when every runner may find a run: each open poll looks once. */
+  wakeAll(): void {
+    for (const waiter of this.#waiters.values()) waiter.tryAnswer();
+  }
+
+  /** Whether the runner has an open poll. */
+  has(runnerId: string): boolean {
+    return this.#waiters.has(runnerId);
+  }
+
   endAll(): void {
     for (const waiter of this.#waiters.values()) waiter.end();
   }

@@ -1,8 +1,9 @@
 import type { Register } from "../../protocol/runner.ts";
 import type { Deadlines } from "../store/deadlines.ts";
 import type { Offer } from "./demands.ts";
+import type { PollWaiters } from "./poll-waiters.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, type Store } from "../store/store.ts";
 import { type CoordinatorTimings, type Terms, termsOf } from "../store/timings.ts";
 
 export interface RunnerRow {
@@ -17,7 +18,12 @@ export interface RunnerRow {
   readonly deregistered: number;
   readonly registered_at: string;
   readonly last_heartbeat: string;
+  /** The process that registered; null for runners that do not name it. */
+  readonly instance_id: string | null;
 }
+
+/** A runner that called less than this ago is alive, even between two polls. */
+const LIVE_MS = 5_000;
 
 /** The registered runners. They survive a restart of the coordinator, and its downtime does not count as silence. */
 export class Runners {
@@ -25,13 +31,23 @@ export class Runners {
   readonly #terms: Terms;
   readonly #deadlines: Deadlines;
   readonly #staleAfterMs: number;
-  readonly #since = Date.now();
+  readonly #waiters: PollWaiters;
+  /** A runner that was not heard of since this start may be about to come back for as long as this. */
+  readonly #returnMs: number;
+  readonly #timings: CoordinatorTimings;
+  // Monotonic: a clock that is set makes no runner silent.
+  readonly #sinceMs = performance.now();
+  readonly #heartbeatMs = new Map<string, number>();
+  readonly #contactMs = new Map<string, number>();
 
-  constructor(store: Store, deadlines: Deadlines, timings: CoordinatorTimings) {
+  constructor(store: Store, deadlines: Deadlines, waiters: PollWaiters, timings: CoordinatorTimings) {
     this.#store = store;
     this.#terms = termsOf(timings);
     this.#deadlines = deadlines;
     this.#staleAfterMs = timings.staleAfterMs;
+    this.#waiters = waiters;
+    this.#timings = timings;
+    this.#returnMs = timings.pollTimeoutMs + LIVE_MS;
   }
 
   find(runnerId: string): RunnerRow | null {
@@ -46,6 +62,29 @@ export class Runners {
   }
 
   /**
+   * The runner that calls, which is a sign of life. Refuses, unregistered: unknown, or another instance has registered
+   * since; the runner then registers again, and hears whether the other one is alive.
+   */
+  requireCaller(runnerId: string, instanceId: string | null): RunnerRow {
+    const row = this.require(runnerId);
+    this.requireCurrent(runnerId, instanceId);
+    if (instanceId !== null && row.instance_id === null) {
+      this.#store.write(() =>
+        this.#store.db.query("UPDATE runners SET instance_id = ? WHERE runner_id = ?").run(instanceId, runnerId),
+      );
+    }
+    this.#contact(runnerId);
+    return row;
+  }
+
+  /** Refuses, unregistered: another instance has registered since. A person at a terminal names no instance. */
+  requireCurrent(runnerId: string, instanceId: string | null): void {
+    const current = this.find(runnerId)?.instance_id ?? null;
+    if (instanceId !== null && current !== null && current !== instanceId)
+      throw new Refusal("unregistered", "Another instance of this runner has registered");
+  }
+
+  /**
    * Registers a runner under an id derived from its identity. Refuses: conflict while a runner of that identity is
    * online. A runner of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
    */
@@ -55,14 +94,14 @@ export class Runners {
     const runnerId = runnerIdOf(body.hostname, body.project_dir, executorType);
     this.#store.write(() => {
       const known = this.find(runnerId);
-      if (known?.status === "online" && known.deregistered === 0) throw duplicate(known, this.#terms);
+      if (known?.status === "online" && known.deregistered === 0) this.#requireGone(known, body);
       const now = isoTime();
       this.#store.db
         .query(
           `INSERT OR REPLACE INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
-              last_heartbeat)
-           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?)`,
+              last_heartbeat, instance_id)
+           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?)`,
         )
         .run(
           runnerId,
@@ -73,10 +112,29 @@ export class Runners {
           JSON.stringify(body.tags ?? []),
           now,
           now,
+          body.instance_id ?? null,
         );
     });
-    this.#expectSilence();
+    // A poll of an earlier process may still look open here, and would claim a run for nobody.
+    this.#waiters.supersede(runnerId);
+    this.#hear(runnerId);
     return runnerId;
+  }
+
+  /** Refuses, conflict: the runner that has this identity is alive, or may be. */
+  #requireGone(known: RunnerRow, { instance_id, supersedes }: Register): void {
+    const old = known.instance_id;
+    // A runner without an instance id takes a registration over by itself, by its id in the refusal.
+    if (old === null || instance_id == null) throw duplicate(known, this.#terms, null);
+    if (old === instance_id || supersedes?.includes(old) === true) return;
+    if (this.#isLive(known.runner_id)) throw duplicate(known, this.#terms, true);
+  }
+
+  #isLive(runnerId: string): boolean {
+    const contactMs = this.#contactMs.get(runnerId);
+    const now = performance.now();
+    if (contactMs === undefined) return now - this.#sinceMs < this.#returnMs;
+    return this.#waiters.has(runnerId) || now - contactMs < LIVE_MS;
   }
 
   /** Records a sign of life: the runner is online again even if it was stale. Refuses: unregistered. */
@@ -87,7 +145,7 @@ export class Runners {
         .query("UPDATE runners SET last_heartbeat = ?, status = 'online' WHERE runner_id = ?")
         .run(isoTime(), runnerId);
     });
-    this.#expectSilence();
+    this.#hear(runnerId);
   }
 
   /** The answer to the runner's next poll tells it to shut down. Refuses: unknown. */
@@ -111,21 +169,43 @@ export class Runners {
   }
 
   /** Schedules the sweep that marks the runner stale if it stays silent. */
-  #expectSilence(): void {
-    this.#deadlines.expect(Date.now() + this.#staleAfterMs);
+  #hear(runnerId: string): void {
+    this.#heartbeatMs.set(runnerId, performance.now());
+    this.#contact(runnerId);
+    this.#deadlines.expect(steadyMs() + this.#staleAfterMs);
+  }
+
+  /** Schedules the sweep that gives the runner up if it stays silent while it executes runs. */
+  #contact(runnerId: string): void {
+    this.#contactMs.set(runnerId, performance.now());
+    this.#deadlines.expect(steadyMs() + this.#timings.lostAfterMs);
   }
 
   /** Time since the last heartbeat, not counting the coordinator's downtime. */
-  silenceMs(runner: RunnerRow): number {
-    return Date.now() - Math.max(Date.parse(runner.last_heartbeat), this.#since);
+  silenceMs(runnerId: string): number {
+    return performance.now() - (this.#heartbeatMs.get(runnerId) ?? this.#sinceMs);
   }
-}
 
-/** A runner as `GET /runners` shows it (`docs/protocol.md`, section 1b), with the number of its active runs. */
-export function wireRunner(runner: RunnerRow, activeRuns: number): unknown {
-  const { deregistered: _, tags, ...shown } = runner;
-  const seconds = Math.max(0, (Date.now() - Date.parse(runner.last_heartbeat)) / 1_000);
-  return { ...shown, tags: JSON.parse(tags) as unknown, seconds_since_heartbeat: seconds, active_runs: activeRuns };
+  /**
+   * Time since the last call of any kind, not counting the coordinator's downtime; also of a runner that was removed.
+   */
+  withoutContactMs(runnerId: string): number {
+    return performance.now() - (this.#contactMs.get(runnerId) ?? this.#sinceMs);
+  }
+
+  /** A runner as `GET /runners` shows it, with its active runs, of which some have started. */
+  wire(runner: RunnerRow, activeRuns: number, startedRuns: number): object {
+    const { deregistered: _, instance_id: _instance, tags, ...shown } = runner;
+    const lostInMs = this.#timings.lostAfterMs - this.withoutContactMs(runner.runner_id);
+    return {
+      ...shown,
+      tags: JSON.parse(tags) as unknown,
+      seconds_since_heartbeat: this.silenceMs(runner.runner_id) / 1_000,
+      active_runs: activeRuns,
+      // The runs of a silent runner are given up then.
+      lost_in_seconds: runner.status === "stale" && startedRuns > 0 ? Math.max(0, lostInMs / 1_000) : null,
+    };
+  }
 }
 
 export function offerOf(runner: RunnerRow): Offer {
@@ -138,7 +218,7 @@ function runnerIdOf(hostname: string, projectDir: string, executorType: string):
   return `lnch_${digest.slice(0, 12)}`;
 }
 
-function duplicate(runner: RunnerRow, terms: Terms): Refusal {
+function duplicate(runner: RunnerRow, terms: Terms, isLive: true | null): Refusal {
   const { runner_id, hostname, project_dir, executor_type } = runner;
   const message = `A runner is already online for ${hostname}, ${project_dir}, ${executor_type}`;
   return new Refusal("conflict", {
@@ -148,6 +228,7 @@ function duplicate(runner: RunnerRow, terms: Terms): Refusal {
     hostname,
     project_dir,
     executor_type,
+    ...(isLive === null ? {} : { is_live: isLive }),
     ...terms,
   });
 }

@@ -6,7 +6,7 @@ import { demandsOf, type RunRow } from "../store/run-row.ts";
 import { offerOf, type RunnerRow } from "../runners/runners.ts";
 import { DEMAND_CLASS } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyTime, type Store } from "../store/store.ts";
 
 /** The distinct demands of the runs that wait for a runner. Jumps from one value to the next in the index. */
 const DEMAND_CLASSES = `
@@ -35,8 +35,18 @@ export class Claims {
   readonly #sessions: Sessions;
   readonly #deadlines: Deadlines;
   readonly #leaseMs: number;
+  /** While it is false no run is given out. */
+  readonly #isGateOpen: () => boolean;
 
-  constructor(store: Store, queue: RunQueue, sessions: Sessions, deadlines: Deadlines, leaseMs: number) {
+  constructor(
+    store: Store,
+    queue: RunQueue,
+    sessions: Sessions,
+    deadlines: Deadlines,
+    leaseMs: number,
+    isGateOpen: () => boolean = () => true,
+  ) {
+    this.#isGateOpen = isGateOpen;
     this.#store = store;
     this.#queue = queue;
     this.#sessions = sessions;
@@ -46,6 +56,7 @@ export class Claims {
 
   /** Claims the run with the highest priority, then the oldest, among those that the runner satisfies. */
   claim(runner: RunnerRow): RunRow | null {
+    if (!this.#isGateOpen()) return null;
     const { db } = this.#store;
     const offer = offerOf(runner);
     const firstOfClass = db.query<Candidate, [string]>(FIRST_OF_CLASS);
@@ -55,7 +66,7 @@ export class Claims {
       const first = firstOfClass.get(demands);
       if (first !== null && (best === null || isBefore(first, best))) best = first;
     }
-    return best === null ? null : this.#give(best.seq, runner);
+    return best === null ? null : this.giveTo({ seq: best.seq, status: "pending" }, runner);
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */
@@ -64,17 +75,19 @@ export class Claims {
       const renew = this.#store.db.query(
         "UPDATE runs SET lease_until = ? WHERE run_id = ? AND runner_id = ? AND lease_until IS NOT NULL",
       );
-      for (const runId of runIds) renew.run(isoTime(this.#leaseMs), runId, runnerId);
+      for (const runId of runIds) renew.run(steadyTime(this.#leaseMs), runId, runnerId);
     });
   }
 
   /** Call after a restart: while the coordinator was down, no runner could report or claim. */
   renewAll(noMatchTimeoutMs: number): void {
     this.#store.write(() => {
-      this.#store.db.query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL").run(isoTime(this.#leaseMs));
+      this.#store.db
+        .query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL")
+        .run(steadyTime(this.#leaseMs));
       this.#store.db
         .query("UPDATE runs SET timeout_at = ? WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL")
-        .run(isoTime(noMatchTimeoutMs));
+        .run(steadyTime(noMatchTimeoutMs));
     });
   }
 
@@ -89,17 +102,17 @@ export class Claims {
     });
   }
 
-  #give(seq: number, runner: RunnerRow): RunRow {
+  /** Claims this pending run for the runner. */
+  giveTo(pending: Pick<RunRow, "seq" | "status">, runner: RunnerRow): RunRow {
     return this.#store.write(() => {
-      // The query of `claim` finds pending runs only.
-      move(this.#store, { seq, status: "pending" }, "claimed", {
+      move(this.#store, pending, "claimed", {
         runner_id: runner.runner_id,
         claimed_at: isoTime(),
-        lease_until: isoTime(this.#leaseMs),
+        lease_until: steadyTime(this.#leaseMs),
       });
-      const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(seq);
-      if (run === null) throw new Error(`The claimed run ${seq} is gone`);
-      this.#deadlines.expect(Date.now() + this.#leaseMs);
+      const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(pending.seq);
+      if (run === null) throw new Error(`The claimed run ${pending.seq} is gone`);
+      this.#deadlines.expect(steadyMs() + this.#leaseMs);
       this.#sessions.update(run.session_id, { status: "running" });
       return run;
     });

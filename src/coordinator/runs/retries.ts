@@ -3,7 +3,7 @@ import { randomHex12 } from "../../protocol/identifiers.ts";
 import type { SessionEvents } from "../sessions/session-events.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyTime, type Store } from "../store/store.ts";
 
 /**
  * The transient reasons. Not among them: an agent that failed at its task, a time-out, a run without a matching runner.
@@ -35,7 +35,7 @@ export class Retries {
   /** Creates the next attempt. Call in the transaction that ends `run`. Null: the run is not retried. */
   next(run: RunRow, reason: FailureReason | null): RunRow | null {
     if (reason === null || !TRANSIENT.has(reason) || run.attempt >= run.max_attempts) return null;
-    const pauseEnds = isoTime(delayMs(run));
+    const pauseEnds = steadyTime(delayMs(run));
     const told = this.#toldTime(run);
     const notBefore = told !== null && told > pauseEnds ? told : pauseEnds;
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
@@ -56,6 +56,33 @@ export class Retries {
     return next;
   }
 
+  /**
+   * Call after a restart. No retry waits longer than its delay: a clock that was ahead at an earlier start would add.
+   */
+  limitWaits(): void {
+    const { db } = this.#store;
+    const waiting = db.query<Delayed & { readonly seq: number; readonly retry_of: string | null }, []>(
+      `SELECT seq, attempt - 1 AS attempt, retry_delay_seconds, retry_of FROM runs INDEXED BY runs_scheduled
+       WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry'`,
+    );
+    const limit = db.query<unknown, [string, number, string]>(
+      "UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?",
+    );
+    this.#store.write(() => {
+      for (const run of waiting.all()) {
+        const pauseEnds = steadyTime(delayMs(run));
+        const told = this.#toldTimeOf(run.retry_of);
+        const latest = told !== null && told > pauseEnds ? told : pauseEnds;
+        limit.run(latest, run.seq, latest);
+      }
+    });
+  }
+
+  #toldTimeOf(runId: string | null): string | null {
+    const run = this.#store.db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?").get(runId ?? "");
+    return run === null ? null : this.#toldTime(run);
+  }
+
   /** The time that the executor named in an event, such as the reset of a usage limit. */
   #toldTime(run: RunRow): string | null {
     const retryAt = this.#events.retryAtOf(run);
@@ -63,6 +90,8 @@ export class Retries {
   }
 }
 
-function delayMs({ attempt, retry_delay_seconds }: RunRow): number {
+type Delayed = Pick<RunRow, "attempt" | "retry_delay_seconds">;
+
+function delayMs({ attempt, retry_delay_seconds }: Delayed): number {
   return Math.min((retry_delay_seconds ?? FIRST_DELAY_SECONDS) * 1_000 * 2 ** (attempt - 1), LONGEST_DELAY_MS);
 }

@@ -3,7 +3,7 @@ import type { Deadlines } from "../store/deadlines.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import { demandsOf, type RunRow } from "../store/run-row.ts";
 import { AT_HEAD } from "../store/schema.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyOf, steadyTime, type Store } from "../store/store.ts";
 
 type QueuedRun = Pick<RunRow, "seq" | "session_id" | "demands" | "not_before">;
 
@@ -30,7 +30,7 @@ export class RunQueue {
   enter(run: QueuedRun): void {
     if (run.not_before !== null && run.not_before > isoTime()) {
       this.#set(run.seq, "time");
-      this.#deadlines.expect(Date.parse(run.not_before));
+      this.#deadlines.expect(steadyOf(Date.parse(run.not_before)));
       return;
     }
     this.#set(run.seq, "turn");
@@ -40,7 +40,7 @@ export class RunQueue {
   /** Queues a retry: it holds the turn of its session and waits for its time. */
   enterRetry(run: QueuedRun): void {
     this.#set(run.seq, "retry");
-    this.#deadlines.expect(Date.parse(run.not_before ?? isoTime()));
+    this.#deadlines.expect(Date.parse(run.not_before ?? steadyTime()));
   }
 
   /** Offers the next run of the session to the runners if no run holds the turn. */
@@ -59,19 +59,21 @@ export class RunQueue {
   offer(run: QueuedRun): void {
     this.#store.db
       .query("UPDATE runs SET waiting_for = 'runner', timeout_at = ? WHERE seq = ?")
-      .run(run.demands === null ? null : isoTime(this.#noMatchTimeoutMs), run.seq);
-    if (run.demands !== null) this.#deadlines.expect(Date.now() + this.#noMatchTimeoutMs);
+      .run(run.demands === null ? null : steadyTime(this.#noMatchTimeoutMs), run.seq);
+    if (run.demands !== null) this.#deadlines.expect(steadyMs() + this.#noMatchTimeoutMs);
     this.#store.afterCommit(() => this.#waiters.offer(demandsOf(run)));
   }
 
   /** Queues up to `most` runs whose time has come; returns how many. */
   admitDue(most: number): number {
     const due = this.#store.db
-      .query<QueuedRun & { waiting_for: WaitingFor }, [string, number]>(
-        `SELECT ${COLUMNS}, waiting_for FROM runs
-         WHERE waiting_for IN ('time','retry') AND not_before <= ? ORDER BY not_before LIMIT ?`,
+      .query<QueuedRun & { waiting_for: WaitingFor }, [string, string, number]>(
+        `SELECT ${COLUMNS}, waiting_for FROM runs INDEXED BY runs_scheduled
+         WHERE waiting_for IN ('time','retry') AND not_before <= iif(waiting_for = 'time', ?, ?)
+         ORDER BY not_before LIMIT ?`,
       )
-      .all(isoTime(), most);
+      // A schedule follows the wall clock; the delay of a retry does not.
+      .all(isoTime(), steadyTime(), most);
     if (due.length === 0) return 0;
     this.#store.write(() => {
       for (const run of due) {

@@ -70,5 +70,7 @@ export function move<To extends RunStatus>(
 ): void {
   if (!canMove(run, to)) throw new Refusal("conflict", `Run cannot become ${to}: it is ${run.status}`);
   const { changes: moved } = db.query(STATEMENTS[to]).run({ ...changes, seq: run.seq, from: run.status, to });
+  // A runner that has seen a higher count than the database has proves that a backup was restored (`History`).
+  db.query("UPDATE counters SET value = value + 1 WHERE name = 'moves'").run();
   if (moved !== 1) throw new Error(`The run ${run.seq} is no longer ${run.status}`);
 }

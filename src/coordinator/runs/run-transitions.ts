@@ -1,7 +1,11 @@
+import { describeMs } from "../../async/describe-ms.ts";
+import { isTerminal } from "../../protocol/run.ts";
 import type { Callbacks } from "./callbacks.ts";
+import type { ClaimGate } from "./claim-gate.ts";
 import type { Claims } from "./claims.ts";
 import { Refusal } from "../store/refusal.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
+import type { RunAdoption } from "./run-adoption.ts";
 import type { Ending, RunEndings } from "./run-endings.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { canMove, move } from "./run-status.ts";
@@ -29,6 +33,8 @@ export interface TransitionParts {
   readonly endings: RunEndings;
   readonly callbacks: Callbacks;
   readonly waiters: PollWaiters;
+  readonly gate: ClaimGate;
+  readonly adoption: RunAdoption;
 }
 
 /** Every change of a run after its creation, except claims: reports, stops, time-outs, the loss of the runner. */
@@ -65,7 +71,8 @@ export class RunTransitions {
   ended(runId: string, runnerId: string, ending: Ending): RunRow {
     return this.#parts.store.write(() => {
       const run = this.#owned(runId, runnerId);
-      if (run.status !== ending.status) this.#parts.endings.end(run, ending);
+      if (run.reason === "runner_lost" && isTerminal(run.status)) this.#noteLateReport(run, ending);
+      else if (run.status !== ending.status) this.#parts.endings.end(run, ending);
       return run;
     });
   }
@@ -144,19 +151,44 @@ export class RunTransitions {
   }
 
   /**
-   * Removes a runner. Its claimed runs are released and its stopping runs end as stopped, because no report will come.
-   * Its running runs fail if the runner deregistered itself; otherwise the runner may return and report.
+   * Removes a runner. Its claimed runs are released. Its other runs end if the runner deregistered itself; otherwise
+   * the runner may return and report, until it is given up (`giveUpRunner`).
    */
   removeRunner(runnerId: string, byItself: boolean): void {
-    const { store, runs, runners, claims, waiters } = this.#parts;
+    const { store, runs, runners, claims, waiters, gate } = this.#parts;
     store.write(() => {
       runners.delete(runnerId);
+      gate.forget(runnerId);
       for (const run of runs.activeOf(runnerId)) {
         if (run.status === "claimed") claims.release(run);
-        else if (run.status === "stopping") this.#parts.endings.end(run, { status: "stopped" });
-        else if (byItself) this.#parts.endings.end(run, RUNNER_LEFT);
+        else if (byItself)
+          this.#parts.endings.end(run, run.status === "stopping" ? { status: "stopped" } : RUNNER_LEFT);
       }
       store.afterCommit(() => waiters.wake(runnerId));
+    });
+  }
+
+  /** Removes a runner that has been silent. "Deregistered" in its open poll would make it leave when it comes back. */
+  removeSilentRunner(runnerId: string): void {
+    const { store, waiters } = this.#parts;
+    store.write(() => {
+      store.afterCommit(() => waiters.supersede(runnerId));
+      this.removeRunner(runnerId, false);
+    });
+  }
+
+  /** Gives up a runner that has been silent for `silenceMs`: fails the runs that it executes. Returns their number. */
+  giveUpRunner(runnerId: string, silenceMs: number): number {
+    const { store, runs, endings } = this.#parts;
+    return store.write(() => {
+      const started = runs.activeOf(runnerId).filter((run) => run.status !== "claimed");
+      for (const run of started) {
+        const silence = `its runner was not heard of for ${describeMs(silenceMs)}`;
+        const error = run.status === "stopping" ? `Not known whether it was stopped: ${silence}` : `Lost: ${silence}`;
+        endings.end(run, { status: "failed", error, reason: "runner_lost" });
+      }
+      this.removeSilentRunner(runnerId);
+      return started.length;
     });
   }
 
@@ -186,11 +218,20 @@ export class RunTransitions {
   }
 
   #owned(runId: string, runnerId: string): RunRow {
-    this.#parts.runners.require(runnerId);
-    const run = this.#parts.runs.get(runId);
+    const runner = this.#parts.runners.require(runnerId);
+    const run = this.#parts.adoption.adoptForReport(this.#parts.runs.get(runId), runner);
     if (run.runner_id !== runnerId)
       throw new Refusal("conflict", `Run is not claimed by this runner: ${runId} is ${run.status}`);
     return run;
+  }
+
+  /** The run was given up and its runner came back: the ending stays, and a note keeps what the runner reports. */
+  #noteLateReport(run: RunRow, ending: Ending): void {
+    // The report that ended the run is repeated if its answer was lost.
+    if (run.note !== null || (ending.status === "failed" && ending.reason === "runner_lost")) return;
+    const told = ending.status === "failed" ? `failed: ${ending.error}` : ending.status;
+    const note = `Its runner came back at ${isoTime()} and reported: ${told}`;
+    this.#parts.store.db.query("UPDATE runs SET note = ? WHERE seq = ?").run(note, run.seq);
   }
 
   /** A run that was stopped before `started` stays stopping. */
@@ -201,9 +242,9 @@ export class RunTransitions {
   }
 
   #stopOpen(run: RunRow): void {
-    const { store, sessions, runners, waiters } = this.#parts;
+    const { store, sessions, waiters } = this.#parts;
     const runnerId = run.runner_id;
-    if (run.status === "pending" || runnerId === null || runners.find(runnerId) === null) {
+    if (run.status === "pending" || runnerId === null) {
       this.#parts.endings.end(run, { status: "stopped" });
       return;
     }

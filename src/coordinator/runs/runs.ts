@@ -9,7 +9,7 @@ import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { ACTIVE, OPEN } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyTime, type Store } from "../store/store.ts";
 
 export interface RunsParts {
   readonly store: Store;
@@ -112,6 +112,22 @@ export class Runs {
     return row?.n ?? 0;
   }
 
+  /** The number of runs that the runner has started and not ended. */
+  startedCount(runnerId: string): number {
+    return this.activeOf(runnerId).filter((run) => run.status !== "claimed").length;
+  }
+
+  /** The ids of the runners, registered or not, that have started runs and not ended them. */
+  runnersOfStarted(): string[] {
+    return this.#parts.store.db
+      .query<{ runner_id: string }, []>(
+        `SELECT DISTINCT runner_id FROM runs INDEXED BY runs_active_by_runner
+         WHERE ${ACTIVE} AND status <> 'claimed' AND runner_id IS NOT NULL`,
+      )
+      .all()
+      .map((row) => row.runner_id);
+  }
+
   #startSession(body: CreateRun): SessionFields {
     const { agent_name, project_dir, parent_session_id, execution_mode } = body;
     const session_id = body.session_id ?? `ses_${randomHex12()}`;
@@ -149,7 +165,7 @@ export class Runs {
         body.execution_mode,
         demands === null ? null : JSON.stringify(demands),
         isoTime(),
-        demands === null ? null : isoTime(noMatchTimeoutMs),
+        demands === null ? null : steadyTime(noMatchTimeoutMs),
         body.priority ?? 0,
         notBefore,
         expiresAt,
@@ -166,5 +182,5 @@ export class Runs {
 
 /** The time to live begins when the run may start. */
 function expiryOf(notBefore: string | null, ttlMs: number): string {
-  return new Date(Math.max(Date.now(), notBefore === null ? 0 : Date.parse(notBefore)) + ttlMs).toISOString();
+  return new Date(Math.max(steadyMs(), notBefore === null ? 0 : Date.parse(notBefore)) + ttlMs).toISOString();
 }

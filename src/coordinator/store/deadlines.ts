@@ -1,5 +1,7 @@
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { Refusal } from "./refusal.ts";
+import { steadyMs } from "./store.ts";
 
 /** Work that only the clock triggers. */
 export interface Clockwork {
@@ -30,7 +32,7 @@ export class Deadlines implements Disposable {
     this.#setFor(clockwork.nextAt() ?? Infinity);
   }
 
-  /** Sets the timer for `at` (ms since the epoch) if that is earlier. A rollback costs one needless wake-up. */
+  /** Sets the timer for `at` (`steadyMs`) if that is earlier. A rollback costs one needless wake-up. */
   expect(at: number): void {
     if (this.#clockwork !== undefined && at < this.#wakesAt) this.#setFor(at);
   }
@@ -42,8 +44,8 @@ export class Deadlines implements Disposable {
 
   #setFor(at: number, leastMs = 1): void {
     clearTimeout(this.#timer);
-    const ms = Math.min(Math.max(at - Date.now(), leastMs), LONGEST_WAIT_MS);
-    this.#wakesAt = Date.now() + ms;
+    const ms = Math.min(Math.max(at - steadyMs(), leastMs), LONGEST_WAIT_MS);
+    this.#wakesAt = steadyMs() + ms;
     this.#timer = setTimeout(() => this.#fire(), ms);
   }
 
@@ -54,7 +56,8 @@ export class Deadlines implements Disposable {
       const done = clockwork.act();
       this.#setFor(clockwork.nextAt() ?? Infinity, done > 0 ? 1 : 10);
     } catch (error) {
-      this.#log.error(`Timed work failed: ${describeError(error)}`);
+      // A fault of the database is logged by its health, once.
+      if (!(error instanceof Refusal)) this.#log.error(`Timed work failed: ${describeError(error)}`);
       this.#setFor(0, RETRY_DELAY_MS);
     }
   }

@@ -20,6 +20,8 @@ export type RefusalKind =
   | "gone"
   /** The runner cannot do it. */
   | "unsupported"
+  /** The disk is full. */
+  | "no-room"
   /** Temporary. */
   | "unavailable";
 

@@ -37,6 +37,8 @@ export interface RunRow {
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
+  /** What a runner that was given up reported when it came back. */
+  readonly note: string | null;
   /** The trace of the run (W3C Trace Context). */
   readonly traceparent: string | null;
   readonly tracestate: string | null;

@@ -188,5 +188,22 @@ const VERSION_3 = `
   ALTER TABLE runs ADD COLUMN tracestate TEXT;
 `;
 
+/**
+ * For reconciliation: the process of a runner, the late report of a runner that was given up, and the history of the
+ * database itself, which shows that a backup was restored.
+ */
+const VERSION_4 = `
+  ALTER TABLE runners ADD COLUMN instance_id TEXT;
+  ALTER TABLE runs ADD COLUMN note TEXT;
+  CREATE TABLE epochs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    epoch TEXT NOT NULL UNIQUE,
+    first_move INTEGER NOT NULL,
+    started_at TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO counters (name, value) VALUES ('moves', 0);
+`;
+
 /** Step n migrates version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];

@@ -10,6 +10,10 @@ export interface CoordinatorTimings {
   readonly staleAfterMs: number;
   /** A runner without a heartbeat for this long is removed. */
   readonly removeAfterMs: number;
+  /** A runner without any call for this long is given up: the runs that it executes fail with `runner_lost`. */
+  readonly lostAfterMs: number;
+  /** How long a start gives out no run while known runners have not said what they hold. */
+  readonly startGateMs: number;
   readonly sseHeartbeatMs: number;
   /** Sent to runners, in seconds like the wire format. */
   readonly heartbeatIntervalSeconds: number;
@@ -28,13 +32,18 @@ export interface Terms {
   readonly poll_timeout_seconds: number;
   readonly heartbeat_interval_seconds: number;
   readonly capabilities: readonly string[];
+  readonly keep_outcomes_seconds: number;
 }
+
+/** Two weeks: a backup that is restored is rarely older. */
+const KEEP_OUTCOMES_SECONDS = 14 * 86_400;
 
 export function termsOf({ pollTimeoutMs, heartbeatIntervalSeconds }: CoordinatorTimings): Terms {
   return {
     poll_timeout_seconds: pollTimeoutMs / 1_000,
     heartbeat_interval_seconds: heartbeatIntervalSeconds,
-    capabilities: ["capacity", "output"],
+    capabilities: ["capacity", "output", "reconcile"],
+    keep_outcomes_seconds: KEEP_OUTCOMES_SECONDS,
   };
 }
 
@@ -44,6 +53,8 @@ export const DEFAULT_TIMINGS: CoordinatorTimings = {
   noMatchTimeoutMs: 300_000,
   staleAfterMs: 120_000,
   removeAfterMs: 600_000,
+  lostAfterMs: 900_000,
+  startGateMs: 30_000,
   sseHeartbeatMs: 30_000,
   heartbeatIntervalSeconds: 60,
   stopRedeliveryMs: 2_000,

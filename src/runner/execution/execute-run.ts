@@ -45,20 +45,23 @@ function asFault(error: unknown): Attempt {
 async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Promise<Attempt> {
   const { journal, intake } = parts;
   const log = parts.log.scope("executor");
-  if (run.cancelReason !== null) return notStarted(STOPPED_BEFORE_START);
+  if (run.cancelReason !== null) return notStarted(beforeStart(run));
   run.moveTo("starting");
   const prepared = await prepareRun(run, grant, parts);
   if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
 
-  const recorded = await intake.whenThereIsRoom(() => journal.starting(run.assigned, grant.token), run.cancelled);
+  const recorded = await intake.whenThereIsRoom(async () => {
+    journal.starting(run.assigned, grant.token);
+    await journal.durable();
+  }, run.cancelled);
   const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
   if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null)
-    return notStarted(STOPPED_BEFORE_START);
+    return notStarted(beforeStart(run));
   if (started !== "acknowledged") return notStarted({ kind: "claim-revoked", reason: started.revoked });
 
   log.info(startLine(run, prepared.agentName), run.context);
   const spawned = await intake.whenThereIsRoom(() => spawnOnRecord(run, prepared.request, grant, parts), run.cancelled);
-  if (spawned === "cancelled") return notStarted(STOPPED_BEFORE_START);
+  if (spawned === "cancelled") return notStarted(beforeStart(run));
   if (spawned.kind === "not-started") return notStarted({ kind: "not-started", error: spawned.reason });
   const child = spawned.process;
   journal.running(
@@ -69,17 +72,25 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   return watchRun(run, child, parts);
 }
 
+/** A revoked claim is not reported. */
+function beforeStart(run: ActiveRun): Outcome {
+  return run.cancelReason?.kind === "revoked"
+    ? { kind: "claim-revoked", reason: "the run is no longer this runner's" }
+    : STOPPED_BEFORE_START;
+}
+
 /** Records the spawn, then spawns. Throws without a spawn if the machine has no room. */
 function spawnOnRecord(
   run: ActiveRun,
   request: SpawnRequest,
   grant: Grant,
-  { cgroups, gateway, identityKey, journal }: RunnerParts,
+  { cgroups, gateway, identityKey, journal, watchdog }: RunnerParts,
 ): Spawned {
   // Cached now: nothing may fail once the executor lives.
   bootId();
   writeRunRecord(request.runFolder, identityKey, gateway.port, grant.token, run.assigned);
   journal.spawning(run.runId);
+  watchdog.guard(run.runId);
   let spawned: Spawned | undefined;
   try {
     return (spawned = spawnExecutor(request, cgroups.make(run.runId)));
@@ -87,7 +98,10 @@ function spawnOnRecord(
     journal.notSpawned(run.runId);
     throw error;
   } finally {
-    if (spawned?.kind !== "started") cgroups.drop(run.runId);
+    if (spawned?.kind !== "started") {
+      cgroups.drop(run.runId);
+      watchdog.release(run.runId);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { Backoff } from "../../async/backoff.ts";
+import { delay } from "../../async/delay.ts";
 import { type CoordinatorClient, duplicateRunner } from "../../client/coordinator-client.ts";
 import { CoordinatorFailure, failureOfThrown } from "../../client/failure.ts";
 import { UserError } from "../../errors.ts";
@@ -19,6 +20,12 @@ export interface RegistrationOptions {
   readonly tags: readonly string[];
   /** No other live runner on this machine has this identity, so the one that the coordinator calls online is dead. */
   readonly isAlone: boolean;
+  /** Names this process of the runner. */
+  readonly instanceId: string;
+  /** Earlier processes of this runner, which are dead. */
+  readonly supersedes: readonly string[];
+  /** Another process of this identity is alive elsewhere and has the registration. */
+  readonly onSuperseded: () => void;
   /** The user's settings. They take precedence over the coordinator's answer. */
   readonly pollTimeoutSeconds: number | undefined;
   readonly heartbeatIntervalSeconds: number | undefined;
@@ -26,6 +33,13 @@ export interface RegistrationOptions {
 
 const POLL_TIMEOUT_SECONDS = 30;
 const HEARTBEAT_INTERVAL_SECONDS = 60;
+/** Longer than a poll of a dead runner can look alive. */
+const OTHER_INSTANCE_MS = 45_000;
+const OTHER_INSTANCE_PAUSE_MS = 1_000;
+
+function isLive(failure: CoordinatorFailure): boolean {
+  return duplicateRunner(failure)?.is_live === true;
+}
 
 /** The registration of this runner: its id and the agreed intervals. Makes one register call at a time. */
 export class Registration {
@@ -37,6 +51,7 @@ export class Registration {
   readonly #first = Promise.withResolvers<void>();
   #isReused = false;
   #isClosed = false;
+  #hasWarned = false;
   /** Called after each new registration: earlier claims may be lost. */
   onRenewed: () => void = () => {};
 
@@ -102,6 +117,17 @@ export class Registration {
     return this.#answer?.capabilities?.includes("output") ?? false;
   }
 
+  /** Whether a heartbeat may name the held runs, and is answered with the coordinator's view. */
+  get reconciles(): boolean {
+    return this.#answer?.capabilities?.includes("reconcile") ?? false;
+  }
+
+  /** How long the coordinator asks the runner to keep outcomes; undefined if it does not say. */
+  get keepOutcomesMs(): number | undefined {
+    const seconds = this.#answer?.keep_outcomes_seconds;
+    return seconds == null ? undefined : seconds * 1_000;
+  }
+
   /** The registration was that of an earlier process. A poll of that process may still be open at the coordinator. */
   get isReused(): boolean {
     return this.#isReused;
@@ -111,6 +137,7 @@ export class Registration {
   async register(signal: AbortSignal): Promise<void> {
     const { link, coordinator } = this.#options;
     const backoff = new Backoff();
+    const giveUpMs = performance.now() + OTHER_INSTANCE_MS;
     while (!signal.aborted) {
       try {
         await this.#attempt(signal);
@@ -118,6 +145,11 @@ export class Registration {
         return;
       } catch (error) {
         const failure = failureOfThrown("register", error);
+        if (isLive(failure) && performance.now() < giveUpMs) {
+          this.#warnOfOther();
+          await delay(OTHER_INSTANCE_PAUSE_MS, signal);
+          continue;
+        }
         if (failure.kind === "refused" || failure.kind === "unregistered") throw refusal(failure, coordinator.baseUrl);
         link.down(failure);
         await link.pause(backoff.nextMs(), signal);
@@ -144,8 +176,26 @@ export class Registration {
       const failure = failureOfThrown("register", error);
       // The caller retries its own call, and so calls `renew` again.
       if (failure.isRetryable) link.down(failure);
+      else if (isLive(failure)) this.#supersede();
       else log.warn(`The coordinator refuses to register this runner: ${failure.message}`);
     }
+  }
+
+  /** A machine that lost its power leaves a poll open for up to its time-out, which looks like a living runner. */
+  #warnOfOther(): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#options.log.warn(
+      "Another runner of this host name, project directory and executor is online: " +
+        `waiting up to ${OTHER_INSTANCE_MS / 1000} s for it to leave`,
+    );
+  }
+
+  /** Nothing is registered again: the two would take the registration from each other for ever. */
+  #supersede(): void {
+    this.#isClosed = true;
+    this.#isRegistered = false;
+    this.#options.onSuperseded();
   }
 
   #agree(answer: Registered): void {
@@ -175,10 +225,12 @@ export class Registration {
   async #reuse(failure: CoordinatorFailure): Promise<string> {
     const { coordinator, log, hostname, isAlone } = this.#options;
     const duplicate = duplicateRunner(failure);
-    if (duplicate === null || !isAlone || (duplicate.hostname !== null && duplicate.hostname !== hostname))
+    // A coordinator that knows instances says whether the other one is alive.
+    const isOther = duplicate?.is_live === true || !isAlone;
+    if (duplicate === null || isOther || (duplicate.hostname !== null && duplicate.hostname !== hostname))
       throw failure;
     try {
-      await coordinator.heartbeat(duplicate.runner_id, []);
+      await coordinator.heartbeat(duplicate.runner_id, { claimedRunIds: [] });
     } catch (error) {
       const { kind, message } = failureOfThrown("heartbeat", error);
       // Removed between the two calls: the next attempt registers.
@@ -200,6 +252,8 @@ export class Registration {
       project_dir: projectDir,
       executor_type: executorType,
       executor_profile: executorType,
+      instance_id: this.#options.instanceId,
+      supersedes: this.#options.supersedes,
       executor: { type: "autonomous", command: executorCommand, config: {}, lifecycle: "one_shot" },
       ...(tags.length === 0 ? {} : { tags }),
     };

@@ -3,6 +3,7 @@ import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import type { Log } from "../../log.ts";
 import type { Link } from "../link/link.ts";
 import type { Registration } from "../link/registration.ts";
+import type { Reconciler } from "./reconcile.ts";
 import type { RunRegistry } from "../runs/run-registry.ts";
 
 /** After this long a silence the coordinator may call the runner stale. Only a registration undoes that. */
@@ -14,15 +15,22 @@ export interface HeartbeatOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
   readonly registry: RunRegistry;
+  readonly reconciler: Pick<Reconciler, "exchange">;
   readonly link: Link;
   readonly log: Log;
   /** Called after each heartbeat that the coordinator does not accept. */
   readonly onFailure?: () => void;
 }
 
+async function beatOnce({ coordinator, registration, registry, reconciler }: HeartbeatOptions): Promise<void> {
+  if (registration.reconciles) return reconciler.exchange({ isQuiet: false });
+  const claimed = registry.all().filter((run) => run.state === "queued" || run.state === "starting");
+  await coordinator.heartbeat(registration.runnerId, { claimedRunIds: claimed.map((run) => run.runId) });
+}
+
 /** Sends heartbeats until disposed. They name the runs that are claimed but not started, which renews their leases. */
 export function startHeartbeat(options: HeartbeatOptions): Disposable {
-  const { coordinator, registration, registry, link, log } = options;
+  const { registration, link, log } = options;
   let lastSentMs = Date.now();
   let isSending = false;
   const intervalMs = registration.heartbeatIntervalSeconds * 1000;
@@ -39,11 +47,7 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
         log.debug(`Silent for ${Math.round(silentMs / 1000)} s: registering again`);
         await registration.renew();
       } else {
-        const claimed = registry.all().filter((run) => run.state === "queued" || run.state === "starting");
-        await coordinator.heartbeat(
-          registration.runnerId,
-          claimed.map((run) => run.runId),
-        );
+        await beatOnce(options);
         link.up();
       }
       if (!link.isDown) lastSentMs = beganMs;

@@ -1,18 +1,19 @@
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
-import { type PollMessage, parseAssignedRun } from "../../protocol/poll.ts";
 import type { Run } from "../../protocol/run.ts";
 import type { Registration } from "../link/registration.ts";
-import type { RunRegistry } from "../runs/run-registry.ts";
+import type { Reconciler } from "./reconcile.ts";
 
 export interface LostClaimsOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
-  readonly registry: RunRegistry;
+  readonly reconciler: Pick<Reconciler, "exchange" | "agreeOn">;
   readonly log: Log;
-  readonly onMessage: (message: PollMessage) => void;
 }
+
+/** The statuses that a coordinator without reconciliation is asked for. */
+const STATUSES = ["claimed", "stopping", "running"] as const;
 
 /** A Python coordinator continues an abandoned poll up to its time-out, and may claim a run at its end. */
 const GHOST_MARGIN_MS = 5_000;
@@ -58,28 +59,17 @@ export class LostClaims {
   }
 
   async #check(): Promise<void> {
-    const { registry, log, onMessage } = this.#options;
-    for (const run of await this.#ownRuns("claimed")) {
-      if (registry.knows(run.run_id)) continue;
-      log.info(`Found run ${run.run_id}, a claim that never arrived`, {
-        run: run.run_id,
-        session: run.session_id,
-      });
-      onMessage(parseAssignedRun(run));
-    }
-    for (const run of await this.#ownRuns("stopping")) {
-      // The dispatcher ends and reports a run that was never here.
-      if (registry.knows(run.run_id) && registry.get(run.run_id)?.isCancellable !== true) continue;
-      log.info(`Found run ${run.run_id}, whose stop command never arrived`, {
-        run: run.run_id,
-        session: run.session_id,
-      });
-      onMessage({ kind: "stops", runIds: [run.run_id], sessionIds: [] });
+    const { reconciler, registration } = this.#options;
+    if (registration.reconciles) return reconciler.exchange({ isQuiet: true });
+    for (const status of STATUSES) {
+      for (const run of await this.#ownRuns(status)) {
+        await reconciler.agreeOn({ run_id: run.run_id, status, is_own: true }, true, run);
+      }
     }
   }
 
-  /** Filters again: not every coordinator applies the query. */
-  async #ownRuns(status: "claimed" | "stopping"): Promise<Run[]> {
+  /** Not every coordinator applies the filters. */
+  async #ownRuns(status: (typeof STATUSES)[number]): Promise<Run[]> {
     const { coordinator, registration } = this.#options;
     const { runnerId } = registration;
     const runs = await coordinator.runs({ status, runner_id: runnerId });

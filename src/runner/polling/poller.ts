@@ -22,7 +22,7 @@ export interface PollerOptions {
   readonly lostClaims: LostClaims;
   readonly link: Link;
   readonly log: Log;
-  /** Handles a message without blocking: the next poll starts when it returns. */
+  /** Handles a message. Must not block: the next poll starts when the handler returns. */
   readonly onMessage: (message: PollMessage) => void;
 }
 
@@ -108,7 +108,7 @@ export class Poller {
       } else {
         link.down(failure);
         // A refused connection carried no poll. Any other poll that failed may have claimed a run.
-        if (mayClaim && !failure.isConnectionRefused) lostClaims.expect({ isGhostPossible: true });
+        lostClaims.expect({ isGhostPossible: mayClaim && !failure.isConnectionRefused });
       }
       log.debug(`Poll failed: ${failure.message}`);
       await link.pause(backoff.nextMs(), this.#abandon.signal);

@@ -6,10 +6,16 @@ import type { ExitStatus } from "../../process/shim.ts";
 export type CancelReason =
   | { readonly kind: "stop-command" }
   | { readonly kind: "run-timeout"; readonly afterMs: number }
-  | { readonly kind: "shutdown" };
+  | { readonly kind: "shutdown" }
+  /** The coordinator says that the run is not this runner's any more. */
+  | { readonly kind: "revoked" }
+  /** No runner came back for the executor within this time (end-abandoned.ts). */
+  | { readonly kind: "abandoned"; readonly afterMs: number };
 
-/** How a run ended. */
-export type Outcome =
+/** How a run ended, and how long its executor ran: unset if none ran, or if its end was not seen. */
+export type Outcome = Way & { readonly durationMs?: number | undefined };
+
+type Way =
   | { readonly kind: "succeeded" }
   /** `reason` is set if a retry may succeed. */
   | { readonly kind: "failed"; readonly error: string; readonly reason?: "temporary" | "interrupted" | undefined }
@@ -42,6 +48,10 @@ export function outcomeOfExit(
       error: `The run took longer than the run time-out of ${describeMs(reason.afterMs)} and was ended (${usedSignal})`,
     };
   }
+  if (reason?.kind === "abandoned") {
+    const error = `The runner did not come back for ${describeMs(reason.afterMs)}, so the executor was ended`;
+    return { kind: "failed", error, reason: "interrupted" };
+  }
   if (reason !== null) return { kind: "stopped", signal: usedSignal };
   if (exit.code === 0) return { kind: "succeeded" };
   if (exit.code === null && exit.signal === null) {
@@ -59,6 +69,12 @@ export const STOPPED_BEFORE_START: Outcome = { kind: "stopped", signal: "SIGTERM
 
 /** The report to the coordinator; null if there is none. */
 export function reportOf(outcome: Outcome): Report | null {
+  const report = untimedReportOf(outcome);
+  const { durationMs } = outcome;
+  return report === null || durationMs === undefined ? report : { ...report, durationMs: Math.round(durationMs) };
+}
+
+function untimedReportOf(outcome: Outcome): Exclude<Report, { verb: "started" }> | null {
   switch (outcome.kind) {
     case "succeeded":
       return { verb: "completed" };

@@ -14,8 +14,8 @@ export interface TakenRun {
   readonly end: (options: { remember: boolean }) => void;
 }
 
-/** The number of ended runs to remember: a stop command or a second delivery may still arrive for them. */
-const REMEMBERED = 10_000;
+/** Runs to remember that are in no journal: a stop command or a second delivery may still arrive for them. */
+const REMEMBERED = 1_000;
 
 /** The runs of this runner, from the claim to the acknowledged report. */
 export class RunRegistry {
@@ -24,9 +24,14 @@ export class RunRegistry {
   readonly #turns = new SessionTurns();
   readonly #runs = new Map<string, ActiveRun>();
   readonly #ended = new Set<string>();
+  readonly #isOnRecord: (runId: string) => boolean;
 
-  /** `limit`: the number of slots; 0: no limit. Rings `bell` at each change. */
-  constructor(limit: number, bell: Bell) {
+  /**
+   * `limit`: the number of slots; 0: no limit. Rings `bell` at each change. `isOnRecord`: whether the journal has the
+   * run as ended.
+   */
+  constructor(limit: number, bell: Bell, isOnRecord: (runId: string) => boolean = () => false) {
+    this.#isOnRecord = isOnRecord;
     this.#bell = bell;
     this.#slots = new Slots(limit);
   }
@@ -65,7 +70,7 @@ export class RunRegistry {
 
   /** Whether the run is here, or has ended here: its claim is accounted for. */
   knows(runId: string): boolean {
-    return this.#runs.has(runId) || this.#ended.has(runId);
+    return this.#runs.has(runId) || this.#ended.has(runId) || this.#isOnRecord(runId);
   }
 
   all(): readonly ActiveRun[] {

@@ -21,7 +21,8 @@ describe("register", () => {
         poll_endpoint: "/runner/runs",
         poll_timeout_seconds: 30,
         heartbeat_interval_seconds: 60,
-        capabilities: ["capacity", "output"],
+        capabilities: ["capacity", "output", "reconcile"],
+        keep_outcomes_seconds: expect.any(Number),
       },
     });
   });
@@ -52,7 +53,8 @@ describe("register", () => {
           ...identity,
           poll_timeout_seconds: expect.any(Number),
           heartbeat_interval_seconds: 60,
-          capabilities: ["capacity", "output"],
+          capabilities: ["capacity", "output", "reconcile"],
+          keep_outcomes_seconds: expect.any(Number),
         },
       },
     });
@@ -85,6 +87,8 @@ describe("GET /runners", () => {
         last_heartbeat: expect.any(String),
         active_runs: 0,
         seconds_since_heartbeat: expect.any(Number),
+        lost_in_seconds: null,
+        is_awaited: false,
       },
     ]);
   });

@@ -45,6 +45,7 @@ describe("poll", () => {
       output_tokens: null,
       traceparent: null,
       tracestate: null,
+      note: null,
     });
     expect(run_id).toMatch(/^run_[0-9a-f]{12}$/);
     expect(session_id).toMatch(/^ses_[0-9a-f]{12}$/);

@@ -46,8 +46,13 @@ const MOVES: Record<State, Record<Report, [number, State]>> = {
   },
 };
 
-async function runIn(state: State, c: Fixture, runner: string): Promise<{ run_id: string; session_id: string }> {
-  const run = await c.start();
+async function runIn(
+  state: State,
+  c: Fixture,
+  runner: string,
+  fields: Record<string, unknown> = {},
+): Promise<{ run_id: string; session_id: string }> {
+  const run = await c.start(fields);
   if (state === "pending") return run;
   await c.claim(runner);
   if (state === "claimed") return run;
@@ -255,11 +260,19 @@ describe("stop", () => {
     expect(await c.sessionStatus(session_id)).toBe("stopped");
   });
 
-  test("of a run whose runner is removed ends the run at once", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 200, removeAfterMs: 400 });
-    const { run_id } = await runIn("running", c, await c.register());
-    await until("the runner is removed", async () => (await c.get("/runners")).body.runners.length === 0);
-    expect((await c.post(`/runs/${run_id}/stop`)).body.status).toBe("stopped");
+  test("of a run with a silent runner waits until the runner is given up, then fails without a retry", async () => {
+    await using c = await Fixture.start({ staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 400 });
+    const runner = await c.register();
+    const { run_id } = await runIn("running", c, runner, { max_attempts: 5 });
+    await until("the runner is stale", async () => (await c.get("/runners")).body.runners[0]?.status === "stale");
+    expect((await c.post(`/runs/${run_id}/stop`)).body.status).toBe("stopping");
+    await until("it is given up", async () => (await c.runStatus(run_id)) === "failed");
+    expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({
+      reason: "runner_lost",
+      error: expect.stringContaining("Not known whether it was stopped"),
+      retried_by: null,
+    });
+    expect((await c.get("/runners")).body.runners).toEqual([]);
   });
 
   test("of a claimed run that its runner never received ends the run with the lease", async () => {
@@ -268,5 +281,35 @@ describe("stop", () => {
     const { run_id } = await runIn("claimed", c, runner);
     await c.post(`/runs/${run_id}/stop`);
     await until("the run is stopped", async () => (await c.runStatus(run_id)) === "stopped");
+  });
+});
+
+describe("The duration of a run", () => {
+  const timesOf = async (c: Fixture, sessionId: string) => {
+    const { session } = (await c.get(`/sessions/${sessionId}`)).body;
+    const stats = (await c.get("/stats")).body;
+    const hours: { run_ms: number }[] = stats.hours;
+    return { session: session.run_ms, hours: hours.reduce((sum, hour) => sum + hour.run_ms, 0) };
+  };
+
+  test.each(["completed", "failed", "stopped"])("is the runner's own where %s says it", async (ending) => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { session_id } = await c.start();
+    const run = await c.claim(runner);
+    await c.report(run.run_id, "started", runner);
+    await c.report(run.run_id, ending, runner, { duration_ms: 3_600_000 });
+    expect(await timesOf(c, session_id)).toEqual({ session: 3_600_000, hours: 3_600_000 });
+  });
+
+  test.each([undefined, null, -1, 1.5, "long", 1e300])("is the coordinator's for a report with %p", async (given) => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { session_id } = await c.start();
+    const run = await c.claim(runner);
+    await c.report(run.run_id, "started", runner);
+    await Bun.sleep(20);
+    expect((await c.report(run.run_id, "completed", runner, { duration_ms: given })).status).toBe(200);
+    expect((await timesOf(c, session_id)).session).toBeWithin(15, 10_000);
   });
 });

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Flush } from "../../../src/process/group-sync.ts";
 import { Journal } from "../../../src/runner/journal/journal.ts";
 import { smallDisk } from "../../harness/small-disk.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
@@ -57,6 +58,14 @@ test("Journal: a revoked claim has the name on disk that version 0.1.0 gave it",
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ outcome: { kind: "claim-revoked", reason: "409" } }]);
 });
 
+test("Journal: keeps how long the executor ran", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.ended("run_a", { kind: "succeeded", durationMs: 1_234.5 });
+  expect(journal.outcomeOf("run_a")).toEqual({ kind: "succeeded", durationMs: 1_234.5 });
+});
+
 test("Journal: a generation has the name on disk that version 0.1.0 gave it", () => {
   using folder = tempFolder();
   const { journal, path } = journalIn(folder.path);
@@ -92,7 +101,7 @@ test("Journal: remembers done runs, and does not return them as unfinished", () 
 });
 
 test.each([
-  ["damaged", (path: string) => writeFileSync(path, "this is no database at all, but long enough to be looked at")],
+  ["damaged", (path: string) => writeFileSync(path, "this is not a database, but long enough for a header")],
   [
     "of another version",
     (path: string) => {
@@ -237,6 +246,8 @@ test.skipIf(!smallDisk.isPossible)("Journal: a full disk loses no record", () =>
 test("Journal: keeps the newest 10,000 done runs, and all others", () => {
   using folder = tempFolder();
   const { journal } = journalIn(folder.path);
+  // Everything is old enough to go, but the newest stay: the clock may have jumped.
+  journal.keepMs = -1_000;
   journal.starting(assignedRun({ runId: "run_open" }), "token");
   for (let i = 0; i < 12_500; i++) {
     journal.starting(assignedRun({ runId: `run_${i}` }), "token");
@@ -246,4 +257,93 @@ test("Journal: keeps the newest 10,000 done runs, and all others", () => {
   expect([done.size, done.has("run_12499"), done.has("run_0")]).toEqual([10_500, true, false]);
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ assigned: { runId: "run_open" } }]);
   journal[Symbol.dispose]();
+});
+
+test("Journal: outcomes stay as long as the coordinator asks for them", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  for (let i = 0; i < 11_000; i++) {
+    journal.starting(assignedRun({ runId: `run_${i}` }), "token");
+    journal.ended(`run_${i}`, { kind: "succeeded" });
+    journal.done(`run_${i}`);
+  }
+  expect([journal.isDone("run_0"), journal.outcomeOf("run_0")]).toEqual([true, { kind: "succeeded" }]);
+  expect([journal.isHere("run_x"), journal.outcomeOf("run_x")]).toEqual([false, null]);
+  journal[Symbol.dispose]();
+});
+
+test("Journal: keeps the latest moment of the coordinator and the instances of this runner", () => {
+  using folder = tempFolder();
+  const first = journalIn(folder.path).journal;
+  expect([first.seen, first.beginInstance("instance-1")]).toEqual([null, []]);
+  first.seen = { epoch: "a", moves: 5 };
+  first.seen = { epoch: "a", moves: 3 };
+  expect(first.seen).toEqual({ epoch: "a", moves: 5 });
+  first.seen = { epoch: "b", moves: 3 };
+  first[Symbol.dispose]();
+  const second = journalIn(folder.path).journal;
+  expect([second.seen, second.beginInstance("instance-2")]).toEqual([{ epoch: "b", moves: 3 }, ["instance-1"]]);
+  second[Symbol.dispose]();
+});
+
+/** A disk whose flushes end when the test says so. */
+function heldDisk(): { pending: ((error: NodeJS.ErrnoException | null) => void)[]; toDisk: Flush } {
+  const pending: ((error: NodeJS.ErrnoException | null) => void)[] = [];
+  return { pending, toDisk: (_fd, done) => void pending.push(done) };
+}
+
+test("Journal.durable: waits for the disk; one flush serves the records of many runs", async () => {
+  using folder = tempFolder();
+  const { pending, toDisk } = heldDisk();
+  using journal = Journal.open(join(folder.path, "journals", "key.sqlite"), recordedLog().log, toDisk);
+  await journal.durable();
+  expect(pending).toHaveLength(0);
+  const onDisk: string[] = [];
+  const record = async (runId: string): Promise<void> => {
+    journal.starting(assignedRun({ runId }), "t");
+    await journal.durable();
+    onDisk.push(runId);
+  };
+  const waits = ["run_a", "run_b", "run_c"].map(record);
+  await Bun.sleep(0);
+  expect([onDisk, pending.length]).toEqual([[], 1]);
+  pending.shift()?.(null);
+  await waits[0];
+  expect(onDisk).toEqual(["run_a"]);
+  await Bun.sleep(0);
+  expect(pending).toHaveLength(1);
+  pending.shift()?.(null);
+  await Promise.all(waits);
+  expect(onDisk).toEqual(["run_a", "run_b", "run_c"]);
+});
+
+test("Journal.durable: a failed flush rejects and calls onFault; the records are written again", async () => {
+  using folder = tempFolder();
+  const path = join(folder.path, "journals", "key.sqlite");
+  const { pending, toDisk } = heldDisk();
+  using journal = Journal.open(path, recordedLog().log, toDisk);
+  const faults: string[] = [];
+  journal.onFault = (fault) => faults.push(String(fault));
+  journal.starting(assignedRun({}), "t");
+  const refused = journal.durable();
+  await Bun.sleep(0);
+  pending.shift()?.(Object.assign(new Error("no room"), { code: "ENOSPC" }));
+  await expect(refused).rejects.toThrow("no room");
+  expect(faults).toEqual([expect.stringContaining("no room")]);
+  expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+  const again = journal.durable();
+  await Bun.sleep(0);
+  // SQLite has moved the records into the file and waited for the disk.
+  expect(statSync(`${path}-wal`).size).toBe(0);
+  pending.shift()?.(null);
+  await again;
+});
+
+test("Journal.beginBoot: notices a reboot", () => {
+  using folder = tempFolder();
+  const boots = ["boot-1", "boot-1", "boot-2", "boot-2"].map((bootId) => {
+    using journal = journalIn(folder.path).journal;
+    return journal.beginBoot(bootId);
+  });
+  expect(boots).toEqual([true, true, false, true]);
 });

@@ -38,6 +38,7 @@ function setup(options: { intervalSeconds?: number; answer?: () => Response } = 
     coordinator: new CoordinatorClient(server.url, noAuthorization),
     registration,
     registry,
+    reconciler: { exchange: () => Promise.resolve() },
     link,
     log: silentLog,
   });

@@ -3,6 +3,7 @@ import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../../src/client/credentials.ts";
 import type { PollMessage } from "../../../src/protocol/poll.ts";
 import { LostClaims } from "../../../src/runner/polling/lost-claims.ts";
+import { Reconciler } from "../../../src/runner/polling/reconcile.ts";
 import type { Registration } from "../../../src/runner/link/registration.ts";
 import { Bell } from "../../../src/runner/runs/bell.ts";
 import { RunRegistry } from "../../../src/runner/runs/run-registry.ts";
@@ -28,13 +29,20 @@ function lostClaimsAt(
   registry = new RunRegistry(0, new Bell()),
 ): { lostClaims: LostClaims; messages: PollMessage[] } {
   const messages: PollMessage[] = [];
-  const lostClaims = new LostClaims({
+  const parts = {
     coordinator: new CoordinatorClient(coordinator.url, noAuthorization),
-    registration: { runnerId: "lnch_1", pollTimeoutSeconds: 30 } as Registration,
-    registry,
+    registration: { runnerId: "lnch_1", pollTimeoutSeconds: 30, reconciles: false } as Registration,
     log: silentLog,
+  };
+  const reconciler = new Reconciler({
+    ...parts,
+    registry,
+    journal: { outcomeOf: () => null, isHere: () => false, seen: null },
     onMessage: (message) => messages.push(message),
+    reportAgain: () => Promise.resolve(),
+    reportUnknown: () => Promise.resolve(),
   });
+  const lostClaims = new LostClaims({ ...parts, reconciler });
   return { lostClaims, messages };
 }
 
@@ -98,7 +106,7 @@ test("LostClaims: checks at the start, then only after expect()", async () => {
 });
 
 test("LostClaims: a failed check stays due", async () => {
-  const answers = [500, 200, 500, 200, 200];
+  const answers = [500, 200, 500, 200, 200, 200];
   await using coordinator = stubServer(() => Response.json({ runs: [] }, { status: answers.shift() ?? 500 }));
   const { lostClaims } = lostClaimsAt(coordinator);
   for (let i = 0; i < 5; i++) await lostClaims.checkIfDue();
@@ -108,6 +116,7 @@ test("LostClaims: a failed check stays due", async () => {
     "stopping",
     "claimed",
     "stopping",
+    "running",
   ]);
 });
 

@@ -52,6 +52,15 @@ test("outcomeOfExit: after the run time-out it is a failure that names the time-
   });
 });
 
+test("outcomeOfExit: an executor that was ended without a runner has failed, and a retry may succeed", () => {
+  const outcome = outcomeOfExit(EXIT_0, { kind: "abandoned", afterMs: 3_600_000 }, "SIGTERM", stderr("x"));
+  expect(outcome).toEqual({
+    kind: "failed",
+    error: "The runner did not come back for 1 h, so the executor was ended",
+    reason: "interrupted",
+  });
+});
+
 test.each<[Outcome, unknown, string]>([
   [{ kind: "succeeded" }, { verb: "completed" }, "completed"],
   [{ kind: "failed", error: "e" }, { verb: "failed", error: "e" }, "failed"],
@@ -72,6 +81,15 @@ test.each<[Outcome, unknown, string]>([
 ])("reportOf, describeOutcome: of %j", (outcome, report, words) => {
   expect(reportOf(outcome)).toEqual(report as never);
   expect(describeOutcome(outcome)).toBe(words);
+});
+
+test("reportOf: with the time that the executor ran, in whole milliseconds", () => {
+  expect(reportOf({ kind: "succeeded", durationMs: 12.6 })).toEqual({ verb: "completed", durationMs: 13 });
+  expect(reportOf({ kind: "stopped", signal: "SIGTERM", durationMs: 0.2 })).toEqual({
+    verb: "stopped",
+    signal: "SIGTERM",
+    durationMs: 0,
+  });
 });
 
 test("describeOutcome: leaves out the error text, which may contain an agent's work", () => {

@@ -1,0 +1,76 @@
+import type { Log } from "../../log.ts";
+import type { Store } from "./store.ts";
+
+const DAY_MS = 86_400_000;
+/** A machine that was off for longer looks like a clock that is wrong. */
+const CREDIBLE_JUMP_MS = 7 * DAY_MS;
+/** After living this long with the new time, it is believed. */
+const PROBATION_MS = DAY_MS;
+
+const ACCEPTED = "accepted_clock_ms";
+
+/**
+ * Decides whether the wall clock may be used to delete old data. A start with a clock 100 days ahead would delete the
+ * whole history, and the next start with the right clock could not bring it back.
+ */
+export class ClockGuard {
+  readonly #store: Store;
+  readonly #log: Log;
+  /** `performance.now()` when the jump was noticed; null while the clock is believed. */
+  #doubtedSinceMs: number | null = null;
+  #checkedMs = performance.now();
+  #acceptedMs: number;
+
+  constructor(store: Store, log: Log) {
+    this.#store = store;
+    this.#log = log;
+    this.#acceptedMs = this.#stored() ?? this.#newestRecordMs() ?? Date.now();
+  }
+
+  /** Call before old data is deleted. */
+  isCredible(): boolean {
+    const now = performance.now();
+    const expectedMs = this.#acceptedMs + now - this.#checkedMs;
+    this.#checkedMs = now;
+    const jumpMs = Date.now() - expectedMs;
+    if (jumpMs > CREDIBLE_JUMP_MS && !this.#isProbationOver(now, jumpMs)) {
+      this.#accept(expectedMs);
+      return false;
+    }
+    this.#doubtedSinceMs = null;
+    this.#accept(Date.now());
+    return true;
+  }
+
+  #isProbationOver(now: number, jumpMs: number): boolean {
+    if (this.#doubtedSinceMs === null) {
+      this.#doubtedSinceMs = now;
+      this.#log.warn(
+        `The clock is ${Math.round(jumpMs / DAY_MS)} days ahead of the newest record. ` +
+          "Nothing old is deleted for 24 h; set the clock if it is wrong",
+      );
+    }
+    return now - this.#doubtedSinceMs > PROBATION_MS;
+  }
+
+  #accept(ms: number): void {
+    this.#acceptedMs = ms;
+    this.#store.write(() =>
+      this.#store.db.query("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)").run(ACCEPTED, Math.round(ms)),
+    );
+  }
+
+  #stored(): number | null {
+    const { db } = this.#store;
+    return (
+      db.query<{ value: number }, [string]>("SELECT value FROM counters WHERE name = ?").get(ACCEPTED)?.value ?? null
+    );
+  }
+
+  #newestRecordMs(): number | null {
+    const row = this.#store.db
+      .query<{ created_at: string }, []>("SELECT created_at FROM runs ORDER BY seq DESC LIMIT 1")
+      .get();
+    return row === null ? null : Date.parse(row.created_at);
+  }
+}

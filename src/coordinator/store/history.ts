@@ -1,0 +1,47 @@
+import type { Moment } from "../../protocol/runner.ts";
+import { isoTime, type Store } from "./store.ts";
+
+/**
+ * The database's own history, by which a restored backup is noticed. Each process of the coordinator begins an epoch;
+ * each change of a run's status counts one move. A runner that knows an epoch, or a move of an epoch, that is not in
+ * this history has seen a later state of the database.
+ */
+export class History {
+  readonly #store: Store;
+  readonly #epoch: string;
+
+  /** Begins an epoch. */
+  constructor(store: Store) {
+    this.#store = store;
+    this.#epoch = crypto.randomUUID();
+    store.write(() => {
+      store.db
+        .query("INSERT INTO epochs (epoch, first_move, started_at) VALUES (?, ?, ?)")
+        .run(this.#epoch, this.#moves(), isoTime());
+      // Ten thousand starts: more than happen during any runner's absence.
+      store.db.query("DELETE FROM epochs WHERE seq <= (SELECT max(seq) FROM epochs) - 10000").run();
+    });
+  }
+
+  /** The present moment. */
+  get now(): Moment {
+    return { epoch: this.#epoch, moves: this.#moves() };
+  }
+
+  /** Whether the moment lies in this history. A moment that does not was seen before a backup was restored. */
+  has({ epoch, moves }: Moment): boolean {
+    const { db } = this.#store;
+    const row = db.query<{ seq: number }, [string]>("SELECT seq FROM epochs WHERE epoch = ?").get(epoch);
+    if (row === null) return false;
+    const next = db
+      .query<{ first_move: number }, [number]>("SELECT first_move FROM epochs WHERE seq > ? ORDER BY seq LIMIT 1")
+      .get(row.seq);
+    return moves <= (next?.first_move ?? this.#moves());
+  }
+
+  #moves(): number {
+    return (
+      this.#store.db.query<{ value: number }, []>("SELECT value FROM counters WHERE name = 'moves'").get()?.value ?? 0
+    );
+  }
+}
