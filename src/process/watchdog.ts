@@ -5,7 +5,7 @@ import { type ProcessEntry, RUN_MARKER, signalProcess } from "./process-table.ts
 
 /*
  * Executors outlive a runner that is killed. If no runner comes back, the runner's watchdog ends them. It is a shell,
- * which needs a fraction of the memory of this program. Its arguments: the runner's pid, for whoever lists processes;
+ * which needs a fraction of the memory of this program. Its arguments: the runner's pid, for process lists;
  * the time in seconds; the runs; a command. The shell:
  * - Reads from a socket which runs it guards. The kernel closes the socket with the runner, however the runner ends,
  *   and not before: a suspended runner lives. No pid is compared, so none can be mistaken.

@@ -31,7 +31,7 @@ class Clock {
       LD_PRELOAD: findFaketime() ?? "",
       FAKETIME_TIMESTAMP_FILE: file,
       FAKETIME_NO_CACHE: "1",
-      // As on a real machine: whoever sets the clock does not move the time since the start.
+      // As on a real machine: the time since the start does not jump.
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
     };
     this.set("+0");

@@ -35,9 +35,7 @@ export class Retries {
   /** Creates the next attempt. Call in the transaction that ends `run`. Null: the run is not retried. */
   next(run: RunRow, reason: FailureReason | null): RunRow | null {
     if (reason === null || !TRANSIENT.has(reason) || run.attempt >= run.max_attempts) return null;
-    const pauseEnds = steadyTime(delayMs(run));
-    const told = this.#toldTime(run);
-    const notBefore = told !== null && told > pauseEnds ? told : pauseEnds;
+    const notBefore = this.#startOf(run);
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     const next = this.#store.db
       .query<RunRow, [string, string, string, number]>(
@@ -56,31 +54,32 @@ export class Retries {
     return next;
   }
 
-  /**
-   * Call after a restart. No retry waits longer than its delay: a clock that was ahead at an earlier start would add.
-   */
+  /** Call after a restart. No retry waits longer than its delay, also where the clock was ahead at an earlier start. */
   limitWaits(): void {
     const { db } = this.#store;
-    const waiting = db.query<Delayed & { readonly seq: number; readonly retry_of: string | null }, []>(
-      `SELECT seq, attempt - 1 AS attempt, retry_delay_seconds, retry_of FROM runs INDEXED BY runs_scheduled
-       WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry'`,
+    const waiting = db.query<{ readonly seq: number; readonly retry_of: string }, []>(
+      `SELECT seq, retry_of FROM runs INDEXED BY runs_scheduled
+       WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry' AND retry_of IS NOT NULL`,
     );
+    const failed = db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?");
     const limit = db.query<unknown, [string, number, string]>(
       "UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?",
     );
     this.#store.write(() => {
-      for (const run of waiting.all()) {
-        const pauseEnds = steadyTime(delayMs(run));
-        const told = this.#toldTimeOf(run.retry_of);
-        const latest = told !== null && told > pauseEnds ? told : pauseEnds;
-        limit.run(latest, run.seq, latest);
+      for (const { seq, retry_of } of waiting.all()) {
+        const run = failed.get(retry_of);
+        if (run === null) continue;
+        const latest = this.#startOf(run);
+        limit.run(latest, seq, latest);
       }
     });
   }
 
-  #toldTimeOf(runId: string | null): string | null {
-    const run = this.#store.db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?").get(runId ?? "");
-    return run === null ? null : this.#toldTime(run);
+  /** When the next attempt may start: after its delay, and not before the time that the executor named in an event. */
+  #startOf(run: RunRow): string {
+    const pauseEnds = steadyTime(delayMs(run));
+    const told = this.#toldTime(run);
+    return told !== null && told > pauseEnds ? told : pauseEnds;
   }
 
   /** The time that the executor named in an event, such as the reset of a usage limit. */
