@@ -118,6 +118,7 @@ export class Runner {
     if (lifecycle.draining.aborted) {
       // The interrupt may have come while the registration succeeded.
       await registration.close();
+      await this.#parts.leftovers.settled();
       return this.#end();
     }
     this.#parts.journal.keepMs = registration.keepOutcomesMs ?? this.#parts.journal.keepMs;
