@@ -269,13 +269,13 @@ function reconciled(world: World, { from, instance, memory, epoch }: Message & {
   const isLate = epoch !== database.epoch;
   const holds = isOpen(memory);
   // While others may have more to say, only an executor counts.
-  if ((memory === "executing" || (holds && database.awaited.length === 0)) && isNobodys(world)) {
+  if ((memory === "executing" || (holds && database.awaited.length === 0)) && mayBeAdopted(world)) {
     const isStarted = memory === "executing";
     database = { ...database, owner: from, isStarted, status: isStarted ? "running" : "claimed" };
   }
   const isAsked = database.awaited.includes(from) && database.status === "pending";
   // A claim that waits for the others is kept.
-  const isKept = isNobodys({ ...world, database }) && (memory === "taken" || memory === "asked");
+  const isKept = mayBeAdopted({ ...world, database }) && (memory === "taken" || memory === "asked");
   const status = database.owner === from ? database.status : holds && !isKept ? "not-yours" : "nothing";
   // Its outcome, if it has one, arrives before it says again what it holds: only then is it awaited no more.
   const isThrough = !isLate && ((memory !== "done" && memory !== "reporting") || !isAsked);
