@@ -84,8 +84,8 @@ export class ClaimGate implements Disposable {
   }
 
   /**
-   * Compares what the runner has seen with the database's history, before its word on its runs is taken. Returns whether
-   * that shows a restore for the first time.
+   * Compares what the runner has seen with the database's history, before its word on its runs is taken. Returns
+   * whether that shows a restore for the first time.
    */
   compare(runnerId: string, { seen }: Heartbeat): boolean {
     const { history, store, log } = this.#parts;
