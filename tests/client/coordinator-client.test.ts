@@ -40,7 +40,7 @@ test("CoordinatorClient.report: names the time that the executor ran", async () 
   await client.report("r", "run_1", { verb: "completed", durationMs: 7 });
   await client.report("r", "run_1", { verb: "failed", error: "e", durationMs: 7 });
   await client.report("r", "run_1", { verb: "stopped", signal: "SIGKILL", durationMs: 7 });
-  expect(bodiesOf(server)).toMatchObject(Array(3).fill({ duration_ms: 7 }));
+  expect(bodiesOf(server)).toMatchObject(Array.from({ length: 3 }, () => ({ duration_ms: 7 })));
 });
 
 test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])(
