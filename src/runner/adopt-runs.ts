@@ -135,7 +135,7 @@ async function openNowOr<T>(open: () => T, later: () => Promise<T | "cancelled">
   }
 }
 
-interface Unbegun {
+interface NotBegun {
   readonly record: JournalRun;
   readonly grant: Grant;
   /** After a power cut the mark of a start may be lost: a run that was reported as started counts as begun. */
@@ -144,7 +144,7 @@ interface Unbegun {
 
 /** A run that was claimed, and perhaps reported as started, but whose executor has certainly not begun: it is begun now, if it is still ours. */
 async function startAgain(
-  { record, grant, isSameBoot }: Unbegun,
+  { record, grant, isSameBoot }: NotBegun,
   dispatcher: Dispatcher,
   parts: RunnerParts,
 ): Promise<void> {
