@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { checkParts, checkSources, type Sources } from "./architecture/check-sources.ts";
 import { readLayers } from "./architecture/layers.ts";
 import { OWNED } from "./architecture/owners.ts";
@@ -26,6 +26,15 @@ test("the layer list of ARCHITECTURE.md names exactly the parts of src", () => {
     .filter((entry) => !entry.name.startsWith("."))
     .map((entry) => (entry.isDirectory() ? `src/${entry.name}/` : `src/${entry.name}`));
   expect(checkParts(parts, layers)).toEqual([]);
+});
+
+test("no folder of src has more than 20 files beside each other", () => {
+  const folders = new Map<string, number>();
+  for (const file of new Bun.Glob("src/**/*").scanSync({ cwd: root })) {
+    const folder = dirname(file);
+    folders.set(folder, (folders.get(folder) ?? 0) + 1);
+  }
+  expect([...folders].filter(([, files]) => files > 20)).toEqual([]);
 });
 
 test("ARCHITECTURE.md names only files and folders that are there", () => {

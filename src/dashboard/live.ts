@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { delay } from "../async/delay.ts";
+import { linked } from "../async/linked.ts";
 import { readEventStream, type StreamMessage } from "../client/event-stream.ts";
 import { type Api, ApiError } from "./api.ts";
 
@@ -134,14 +135,11 @@ function parseJson(text: string): unknown {
 
 /** The signal fires after SILENCE_MS without a reset, or with the outer signal. */
 class SilenceTimeout implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #abort = (): void => this.#controller.abort();
-  readonly #outer: AbortSignal;
+  readonly #controller: ReturnType<typeof linked>;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(outer: AbortSignal) {
-    this.#outer = outer;
-    outer.addEventListener("abort", this.#abort, { once: true });
+    this.#controller = linked(outer);
     this.reset();
   }
 
@@ -151,11 +149,11 @@ class SilenceTimeout implements Disposable {
 
   reset(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#abort, SILENCE_MS);
+    this.#timer = setTimeout(() => this.#controller.abort(), SILENCE_MS);
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
-    this.#outer.removeEventListener("abort", this.#abort);
+    this.#controller[Symbol.dispose]();
   }
 }

@@ -80,7 +80,7 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  /** Answers requests from now on. Call it when the tokens of adopted runs are known: a 401 would end their executors. */
+  /** Answers requests from now on. Call it once the tokens of adopted runs are known: a 401 ends their executors. */
   open(): void {
     this.#opened.resolve();
   }

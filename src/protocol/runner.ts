@@ -5,8 +5,8 @@ import { FailureReason } from "./run.ts";
 const nonEmpty = v.pipe(v.string(), v.minLength(1));
 
 /**
- * Names one process of a runner: a new one at each start. Only the built-in coordinator reads it, at registration and in
- * the header `INSTANCE_HEADER` of every call.
+ * Names one process of a runner: a new one at each start. Only the built-in coordinator reads it, at registration and
+ * in the header `INSTANCE_HEADER` of every call.
  */
 const InstanceId = v.pipe(v.string(), v.regex(/^[\w-]{8,64}$/, "not an instance id"));
 export const INSTANCE_HEADER = "x-runner-instance";
@@ -60,15 +60,15 @@ export const HeldRun = v.object({ run_id: RunId, state: v.picklist(["claimed", "
 export type HeldRun = v.InferOutput<typeof HeldRun>;
 
 /**
- * The coordinator's place in its own history: `epoch` names its present process, `moves` counts the changes of status in
- * the life of its database.
+ * The coordinator's place in its own history: `epoch` names its present process, `moves` counts the changes of status
+ * in the life of its database.
  */
 export const Moment = v.object({ epoch: v.string(), moves: v.pipe(v.number(), v.integer(), v.minValue(0)) });
 export type Moment = v.InferOutput<typeof Moment>;
 
 /**
- * Body of `POST /runner/heartbeat`. Only the built-in coordinator reads the rest. `claimed_run_ids` renews the leases of
- * runs that are claimed and not started. `held` asks for a reconciliation: it names every run that the runner holds.
+ * Body of `POST /runner/heartbeat`. Only the built-in coordinator reads the rest. `claimed_run_ids` renews the leases
+ * of runs that are claimed and not started. `held` asks for a reconciliation: it names every run that the runner holds.
  * `seen` is the latest moment of the coordinator that the runner knows; `answered` the epoch whose `asked` it answered.
  */
 export const Heartbeat = v.object({
@@ -81,15 +81,17 @@ export const Heartbeat = v.object({
 export type Heartbeat = v.InferOutput<typeof Heartbeat>;
 
 /**
- * The coordinator's view, in the answer to a heartbeat with `held`. `runs`: every run that is open under this runner, and
- * every held one, with its status; `is_own` is false where the run is not open under this runner. `asked`: after a
- * restored backup, open runs of which the runner may know the outcome.
+ * The coordinator's view, in the answer to a heartbeat with `held`. `runs`: every run that is open under this runner,
+ * and every held one, with its status; `is_own` is false where the run is not open under this runner. `is_restored`:
+ * the database was restored from a backup, and this runner has not answered `asked` yet. `asked`: after a restored
+ * backup, open runs of which the runner may know the outcome.
  */
 export const RunView = v.object({ run_id: RunId, status: v.string(), is_own: v.boolean() });
 export type RunView = v.InferOutput<typeof RunView>;
 export const Reconciled = v.looseObject({
   moment: v.nullish(Moment, null),
   runs: v.nullish(v.array(RunView), null),
+  is_restored: v.nullish(v.boolean(), false),
   asked: v.nullish(v.array(RunId), []),
 });
 export type Reconciled = v.InferOutput<typeof Reconciled>;

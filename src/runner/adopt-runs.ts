@@ -18,25 +18,25 @@ import type { RunRegistry, TakenRun } from "./runs/run-registry.ts";
 import type { RunnerParts } from "./execution/runner-parts.ts";
 import { endLeftovers } from "./execution/supervise.ts";
 
-/** What no process answers to; for an executor of which nothing but its files may be left. */
-const NOBODY: ProcessIdentity = { pid: 0, startedAt: "", bootId: "" };
+/** Matches no process: for an executor that may have left only its files. */
+const NO_PROCESS: ProcessIdentity = { pid: 0, startedAt: "", bootId: "" };
 
 /**
- * Takes up what an earlier start of the runner left: executors that live are watched to their end as if nothing had happened, what
- * ended meanwhile is reported from its status file, outcomes that were not acknowledged are delivered. Nothing is executed twice.
+ * Adopts the runs of earlier processes of this runner. Watches live executors to their end, reports ended runs from
+ * their status file, and delivers outcomes that were not acknowledged. Executes no run twice.
  */
 export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
   const { journal } = parts;
   const log = parts.log.scope("supervisor");
   journal.prune();
   const unfinished = journal.unfinished(log);
-  // Before the gateway answers: a 401 for a token of an adopted run would end its executor.
+  // Before the gateway answers: a 401 to the token of an adopted run would end its executor.
   const grants = new Map(unfinished.map((record) => [record, adoptGrant(record, parts)]));
   parts.gateway.open();
   const isSameBoot = process.platform === "win32" || journal.beginBoot(bootId());
   if (unfinished.length === 0) return;
-  // Before the look at the processes: what has begun by now is seen there.
-  const unbegun = unfinished.filter(
+  // Before the scan of the processes: the scan finds every executor that has begun by now.
+  const notBegun = unfinished.filter(
     (record) => ["starting", "spawning"].includes(record.phase) && preventStart(folderOf(record, parts)),
   );
   const marked = await markedLeaders();
@@ -46,8 +46,8 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
       dispatcher.track(endEarlierLeftovers(record, parts));
       continue;
     }
-    const taken = unbegun.includes(record) ? null : registry.add(record.assigned);
-    const identity = record.identity ?? marked.get(record.assigned.runId) ?? NOBODY;
+    const taken = notBegun.includes(record) ? null : registry.add(record.assigned);
+    const identity = record.identity ?? marked.get(record.assigned.runId) ?? NO_PROCESS;
     if (taken !== null) dispatcher.track(adoptRun(taken, record, identity, grant, parts));
     else {
       parts.gateway.revoke(grant);
@@ -56,7 +56,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   }
 }
 
-/** Null where only the look at what is left is outstanding. */
+/** Null if only the scan for leftovers is outstanding. */
 function adoptGrant(record: JournalRun, parts: RunnerParts): Grant | null {
   const { runId, sessionId } = record.assigned;
   return record.phase === "reported"
@@ -84,21 +84,21 @@ async function adoptRun(
   }
 }
 
-/** Runs that were stopped have been looked after before their outcome was recorded; of the others nothing was started. */
+/** A stop ends leftovers before the outcome is recorded. Without a spawn there are none. */
 function mayHaveLeftovers({ kind }: Outcome): boolean {
   return kind === "succeeded" || kind === "failed" || kind === "vanished";
 }
 
-/** The run is through, but the runner died before it had ended what the run left behind. */
+/** The run is reported, but the earlier process died before it ended the leftovers. */
 async function endEarlierLeftovers(
   { assigned: { runId, sessionId }, identity }: JournalRun,
   parts: RunnerParts,
 ): Promise<void> {
-  await endLeftovers({ runId, context: { run: runId, session: sessionId } }, identity ?? NOBODY, parts);
+  await endLeftovers({ runId, context: { run: runId, session: sessionId } }, identity ?? NO_PROCESS, parts);
   parts.journal.done(runId);
 }
 
-/** Watches the executor to its end, at once where it has ended. An outcome that is on record counts whatever is found now. */
+/** Watches the executor to its end, which may have come already. A recorded outcome takes precedence. */
 async function adoptAttempt(
   run: ActiveRun,
   record: JournalRun,
@@ -106,7 +106,7 @@ async function adoptAttempt(
   parts: RunnerParts,
 ): Promise<Attempt> {
   const log = parts.log.scope("supervisor");
-  const mayHaveFiles = record.outcome === null || mayHaveLeftovers(record.outcome) || identity !== NOBODY;
+  const mayHaveFiles = record.outcome === null || mayHaveLeftovers(record.outcome) || identity !== NO_PROCESS;
   if (record.outcome !== null && !mayHaveFiles) return { ...notStarted(record.outcome), mayBeReported: true };
   const folder = folderOf(record, parts);
   const open = () => ({
@@ -114,12 +114,12 @@ async function adoptAttempt(
     child: adoptExecutor(identity, folder, parts.config.outputLimitBytes),
   });
   const taken = await openNowOr(open, () => parts.intake.whenThereIsRoom(open, NEVER));
-  if (taken === "cancelled") throw new Error(`the runner has left before it could take up run ${run.runId}`);
+  if (taken === "cancelled") throw new Error(`the runner has left before it could adopt run ${run.runId}`);
   const { isAlive, child } = taken;
   log.info(
     isAlive
-      ? `Took up run ${run.runId}, whose executor lives (pid ${identity.pid})`
-      : `Took up run ${run.runId}, which ended meanwhile`,
+      ? `Adopted run ${run.runId}, whose executor lives (pid ${identity.pid})`
+      : `Adopted run ${run.runId}, whose executor has ended`,
     run.context,
   );
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
@@ -142,7 +142,7 @@ interface NotBegun {
   readonly isSameBoot: boolean;
 }
 
-/** A run that was claimed, and perhaps reported as started, but whose executor has certainly not begun: it is begun now, if it is still ours. */
+/** Executes a run whose executor has certainly not begun, if the run still belongs to this runner. */
 async function startAgain(
   { record, grant, isSameBoot }: NotBegun,
   dispatcher: Dispatcher,
@@ -152,12 +152,12 @@ async function startAgain(
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());
   const status = isOurs ? found.value.status : null;
-  // Its record stays until another takes its place: the coordinator shows it as running, and that alone would not tell that it is not.
+  // The record stays until the new attempt replaces it: the status `running` does not say that nothing was spawned.
   if (isOurs && (status === "claimed" || (status === "running" && isSameBoot)))
     return dispatcher.take(parseAssignedRun(found.value));
   if (isOurs && status === "running") {
     const taken = dispatcher.registry.add(record.assigned);
-    return taken === null ? undefined : adoptRun(taken, record, NOBODY, grant, parts);
+    return taken === null ? undefined : adoptRun(taken, record, NO_PROCESS, grant, parts);
   }
   if (status !== "stopping") return parts.journal.forget(runId);
   const taken = dispatcher.registry.add(record.assigned);
@@ -166,8 +166,8 @@ async function startAgain(
 }
 
 /**
- * Leaders of executors that live, by their run's mark: for those that were spawned in the moment in which the runner died. The first to
- * start leads; others may have left its group, and lead one of their own.
+ * Finds the leaders of live executors by AGENT_RUN_ID, for executors whose pid was not recorded before the runner died.
+ * The first process of a run to start is its leader; its descendants may lead process groups of their own.
  */
 async function markedLeaders(): Promise<Map<string, ProcessIdentity>> {
   const leaders = new Map<string, ProcessIdentity>();

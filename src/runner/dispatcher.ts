@@ -12,7 +12,7 @@ import { showOutput } from "./execution/show-output.ts";
 
 const UNKNOWN_RUN_GRACE_MS = 3_000;
 
-/** Turns what the coordinator says into what is done about it. Nothing here waits: a message never delays the one behind it. */
+/** Handles each message of a poll. Never blocks: the work that a message starts runs in the background. */
 export class Dispatcher {
   readonly #log: Log;
   readonly #work = new Set<Promise<void>>();
@@ -20,7 +20,7 @@ export class Dispatcher {
   constructor(
     readonly registry: RunRegistry,
     readonly parts: RunnerParts,
-    /** Fired: a run that still arrives is stopped like the others. */
+    /** Once it has fired, a run that still arrives is cancelled too. */
     readonly stopping: AbortSignal,
     readonly onDeregistered: () => void,
   ) {
@@ -37,7 +37,7 @@ export class Dispatcher {
           run: message.runId,
           ...(message.sessionId === null ? {} : { session: message.sessionId }),
         });
-        // Its claim is accounted for: a look for lost ones must not bring it again while the report is on its way.
+        // `LostClaims` must not find the run again while the report is in flight.
         this.registry.remember([message.runId]);
         return this.track(this.#report(message.runId, { verb: "failed", error: message.fault }));
       case "stops":
@@ -51,13 +51,13 @@ export class Dispatcher {
       case "deregistered":
         return this.onDeregistered();
       case "unknown":
-        return this.#log.debug(`Ignored a message that this runner does not serve: ${message.keys.join(", ")}`);
+        return this.#log.debug(`Ignored an unknown message: ${message.keys.join(", ")}`);
       case "nothing":
         return;
     }
   }
 
-  /** Resolves when all that was begun is through, looks at remains included. */
+  /** Resolves when all background work has ended, scans for leftovers included. */
   async settled(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work);
   }
@@ -71,7 +71,9 @@ export class Dispatcher {
     this.track(executeRun(taken, this.parts));
   }
 
-  /** A run that is not here but is said to be stopping would stay so for ever: what is left of it is ended, and it is reported. */
+  /**
+   * Stops a run. If the run is not here, ends its leftovers and reports it, or its status would be `stopping` for ever.
+   */
   async #stopById(runId: string): Promise<void> {
     const run = this.registry.get(runId);
     if (run !== undefined) return stopRun(run);
@@ -80,21 +82,19 @@ export class Dispatcher {
     const found = await deliver("Reading the run", () => coordinator.run(runId), delivery);
     if (found.kind !== "answered" || found.value.status !== "stopping" || this.registry.knows(runId)) return;
     const context = { run: runId, session: found.value.session_id };
-    this.#log.warn(`Run ${runId} is to be stopped but is not running here`, context);
-    // It is accounted for: told twice to stop it, or reading of it elsewhere, nobody reports it a second time.
+    this.#log.warn(`The coordinator wants to stop run ${runId}, which is not running here`, context);
+    // A second stop command, or `LostClaims`, must not report the run again.
     this.registry.remember([runId]);
     await this.#endLeftovers(runId, context);
     await this.#report(runId, { verb: "stopped", signal: "SIGTERM" });
   }
 
-  /** A run that has ended here is answered with its outcome: the coordinator has lost the report, with a restored backup. */
+  /** Answers with the outcome of a run that has ended here: a restored coordinator has lost the report. */
   #onKnownRun(runId: string, context: LogContext): void {
     const outcome = this.registry.get(runId) === undefined ? this.parts.journal.outcomeOf(runId) : null;
-    this.#log.warn(
-      `Run ${runId} was delivered again; ${outcome === null ? "it is executed once" : "its outcome is reported again"}`,
-      context,
-    );
-    if (outcome !== null) this.track(this.reportAgain(runId, outcome));
+    if (outcome === null) return this.#log.warn(`Ignored a second delivery of run ${runId}`, context);
+    this.#log.warn(`Run ${runId} was delivered again after its end: reporting its outcome again`, context);
+    this.track(this.reportAgain(runId, outcome));
   }
 
   /** Delivers the outcome of a run that has ended here. */
@@ -103,14 +103,11 @@ export class Dispatcher {
     if (report !== null) await this.#report(runId, report);
   }
 
-  /** The coordinator counts on a run that this runner does not know: its memory was lost. What is left of it is ended. */
+  /** Ends leftovers of a run that the coordinator counts as running here, and reports it lost: the journal is gone. */
   async reportUnknown(runId: string): Promise<void> {
-    this.#log.warn(
-      `Run ${runId} is running here according to the coordinator, but is not known: reporting it as lost`,
-      {
-        run: runId,
-      },
-    );
+    this.#log.warn(`The coordinator has run ${runId} as running here, but it is unknown here: reporting it as lost`, {
+      run: runId,
+    });
     this.registry.remember([runId]);
     await this.#endLeftovers(runId, { run: runId });
     const error = "The runner does not know this run: its state folder is new, or was lost";
@@ -130,14 +127,14 @@ export class Dispatcher {
       { runId, leader: null, graceMs: UNKNOWN_RUN_GRACE_MS },
       { coalesce: false },
     );
-    if (ended > 0) this.#log.info(`Ended ${ended} process(es) of run ${runId}`, context);
+    if (ended > 0) this.#log.info(`Ended ${ended} leftover(s) of run ${runId}`, context);
     if (left.length > 0) this.#log.error(`Could not end pid ${left.join(", ")} of run ${runId}`, context);
   }
 
-  /** What was begun goes on by itself; a fault in one ends nothing else. */
+  /** Runs the work in the background. Logs its failure. */
   track(work: Promise<void>): void {
     const tracked = work
-      .catch((error: unknown) => this.#log.error(`Unexpected: ${describeError(error)}`))
+      .catch((error: unknown) => this.#log.error(`Unexpected error: ${describeError(error)}`))
       .finally(() => this.#work.delete(tracked));
     this.#work.add(tracked);
   }

@@ -9,7 +9,7 @@ import { privateFolder } from "../process/private-folder.ts";
 import { processStartTime } from "../process/process-table.ts";
 import { isShortage } from "../process/shortage.ts";
 
-/** What makes a runner the same to a coordinator (`docs/protocol.md`, section 2). */
+/** The fields by which a coordinator recognises a runner (`docs/protocol.md`, section 2). */
 export interface RunnerIdentity {
   readonly coordinatorUrl: string;
   readonly hostname: string;
@@ -17,15 +17,15 @@ export interface RunnerIdentity {
   readonly executorType: string;
 }
 
-/** Held until it is disposed or the process ends. `key` names the identity in file names. */
+/** Held until disposed, or until the process ends. `key` stands for the identity in file names. */
 export interface IdentityLock extends Disposable {
   readonly key: string;
 }
 
 /**
- * Proves that no other live runner on this machine has the identity: an SQLite file of its own, locked exclusively. The kernel frees it
- * with the process, however that ends, and executors do not inherit it. Throws a UserError if another runner holds it, or if the
- * folder cannot be used.
+ * Takes the lock of an identity, so that only one live runner of this user has it. The lock is an exclusively locked
+ * SQLite file. The kernel frees the lock when the process ends, and executors do not inherit it. Throws a UserError if
+ * another runner holds the lock, or if the folder cannot be used.
  */
 export function lockIdentity(identity: RunnerIdentity, folder: string): IdentityLock {
   try {
@@ -33,8 +33,8 @@ export function lockIdentity(identity: RunnerIdentity, folder: string): Identity
     return lockIn(folder, identity);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`No lock can be held in ${folder}: ${describeError(error)}`, {
-      hint: "Make that folder writable.",
+    throw new UserError(`Could not lock a file in ${folder}: ${describeError(error)}`, {
+      hint: "Make the folder writable, or keep the state on a file system with locks",
       cause: error,
     });
   }
@@ -49,15 +49,16 @@ function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
   if (database === null) {
     const pid = readHolder(folder, key)?.pid ?? "unknown";
     throw new UserError(
-      `A runner for ${identity.executorType} in ${identity.projectDir} at ${identity.coordinatorUrl} is already running on this machine (pid ${pid})`,
-      { hint: "Stop that one, or give this one another --project-dir or executor." },
+      `A runner for ${identity.executorType} in ${identity.projectDir} at ${identity.coordinatorUrl} ` +
+        `is already running on this machine (pid ${pid})`,
+      { hint: "Stop that runner, or give this one another --project-dir or executor" },
     );
   }
   writeHolder(join(folder, `${key}.json`), identity);
   return { key, [Symbol.dispose]: () => database.close() };
 }
 
-/** Only messages and `handover` need it: a disk that is full keeps no runner from coming back for its executors. */
+/** Ignores a full disk: only messages and `handover` need the file, and the runner must adopt its executors. */
 function writeHolder(path: string, identity: RunnerIdentity): void {
   const holder: Holder = { ...identity, pid: process.pid, startedAt: processStartTime(process.pid) ?? "" };
   try {
@@ -67,7 +68,7 @@ function writeHolder(path: string, identity: RunnerIdentity): void {
   }
 }
 
-/** Null if somebody holds it. */
+/** Null if another process holds the lock. */
 function tryLock(path: string): Database | null {
   const database = new Database(path, { create: true });
   try {
@@ -89,7 +90,7 @@ const Holder = v.object({
   pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
   startedAt: v.string(),
 });
-/** Who holds a lock, as it says of itself. */
+/** The holder of a lock, from the JSON file beside the lock. */
 export type Holder = v.InferOutput<typeof Holder>;
 
 function readHolder(folder: string, key: string): Holder | null {
@@ -100,7 +101,7 @@ function readHolder(folder: string, key: string): Holder | null {
   }
 }
 
-/** The runners of this user that live: those whose lock is held. */
+/** The live runners of this user: those whose lock is held. */
 export function liveRunners(folder: string): Holder[] {
   if (!existsSync(folder)) return [];
   const keys = readdirSync(folder).flatMap((name) => (name.endsWith(".lock") ? [name.slice(0, -".lock".length)] : []));
@@ -113,13 +114,19 @@ export function liveRunners(folder: string): Holder[] {
 }
 
 /**
- * Whether this is the only runner on the machine with this host, project directory and executor, whoever's home its locks are in and
- * however its coordinator's URL is spelled: null if there is another. Only then may an identity that the coordinator calls online be
- * taken up. (Linux: a name of the kernel's, which goes with the process; elsewhere a lock in the folder for temporary files.)
+ * Claims host, project directory and executor for one runner per coordinator on this machine: of any user, with any
+ * spelling of the coordinator's host name. Coordinators are told apart by their port. Returns null if another runner
+ * has the claim. Without the claim a runner must not reuse a registration. On Linux the claim is an abstract socket,
+ * which ends with the process. Elsewhere the claim is a lock in the folder for temporary files.
  */
-export function claimMachine({ hostname, projectDir, executorType }: RunnerIdentity): Disposable | null {
+export function claimMachine({
+  hostname,
+  projectDir,
+  executorType,
+  coordinatorUrl,
+}: RunnerIdentity): Disposable | null {
   const name = new Bun.CryptoHasher("sha256")
-    .update(JSON.stringify([hostname, projectDir, executorType]))
+    .update(JSON.stringify([hostname, projectDir, executorType, portOf(coordinatorUrl)]))
     .digest("hex")
     .slice(0, 32);
   try {
@@ -136,13 +143,18 @@ export function claimMachine({ hostname, projectDir, executorType }: RunnerIdent
   }
 }
 
+function portOf(url: string): string {
+  const { port, protocol } = new URL(url);
+  return port || protocol;
+}
+
 function normalised(identity: RunnerIdentity): RunnerIdentity {
   const url = new URL(identity.coordinatorUrl);
   if (url.hostname === "localhost" || url.hostname === "[::1]") url.hostname = "127.0.0.1";
   return { ...identity, coordinatorUrl: url.toString() };
 }
 
-/** Where this user's locks are: not in `--state-dir`, which differs from runner to runner; only where nothing else can be written. */
+/** The folder of this user's locks. In `--state-dir` only as a last resort: runners may set it differently. */
 export function locksFolder({ folders, stateDir }: Pick<Config, "folders" | "stateDir">): string {
   const folder = join(folders.state, "locks");
   try {

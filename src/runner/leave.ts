@@ -21,12 +21,12 @@ export interface LeaveOptions {
   readonly poller: Poller;
   readonly link: Link;
   readonly log: Log;
-  /** Fires when the runs are being stopped: from then on reports have `LAST_REPORTS_MS` to be acknowledged. */
+  /** Fires when the runs are stopped. The last reports then have `LAST_REPORTS_MS` to be acknowledged. */
   readonly stopping: AbortSignal;
 }
 
 const LAST_REPORTS_MS = 10_000;
-/** A coordinator answers the open poll within half a second of being told; one that does not is not waited for. */
+/** A coordinator ends the open poll within half a second. The runner does not wait longer than this. */
 const OPEN_POLL_MS = 3_000;
 
 /**
@@ -37,17 +37,17 @@ const OPEN_POLL_MS = 3_000;
 export async function leave(options: LeaveOptions): Promise<void> {
   const { registry, dispatcher, registration } = options;
   for (;;) {
-    const isThrough = await untilReported(options);
-    if (!isThrough) return;
+    const isReported = await untilReported(options);
+    if (!isReported) return;
     await endOpenPoll(options);
-    // The open poll may have brought a run at the last moment.
+    // The open poll may have brought a last run.
     if (registry.size === 0) break;
   }
   await dispatcher.settled();
   await registration.close();
 }
 
-/** Waits until every run is reported. False if the runs were stopped and the coordinator did not take the last reports in time. */
+/** Waits until every run is reported. Returns false if the coordinator does not take the last reports in time. */
 async function untilReported({ registry, bell, stopping }: LeaveOptions): Promise<boolean> {
   let giveUpAtMs: number | null = null;
   while (registry.size > 0) {
@@ -68,7 +68,7 @@ async function endOpenPoll({ poller, link, coordinator, registration, log }: Lea
   try {
     await coordinator.deregister(registration.runnerId, { self: false });
     if ((await withDeadline(open, OPEN_POLL_MS)) === "timeout")
-      log.warn("The coordinator did not end the open poll; leaving all the same");
+      log.warn("The coordinator did not end the open poll; leaving anyway");
   } catch (error) {
     log.debug(`Could not end the open poll: ${failureOfThrown("deregister", error).message}`);
   }

@@ -19,7 +19,7 @@ export interface LifecycleOptions {
 
 const REMINDER_EVERY_MS = 30_000;
 
-/** The state of a runner (see `RunnerState`), and what moves the runner on: interrupts, a deregistration, an outage. */
+/** The state of a runner (see `RunnerState`). Interrupts, a deregistration and a long outage change it. */
 export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #draining = new AbortController();

@@ -3,7 +3,7 @@ import type { Caller, ServeTools } from "../gateway/caller.ts";
 import type { Log } from "../log.ts";
 import type { ToolOptions } from "../mcp/serve-tools.ts";
 
-/** The orchestration tools, loaded when the first agent asks for them: most starts of this program never need them. */
+/** The orchestration tools. Loads them at the first call of an agent: most processes never need them. */
 export function orchestrationTools(options: ToolOptions): ServeTools {
   let loaded: Promise<ServeTools> | undefined;
   return async (request, caller) => {
@@ -12,7 +12,7 @@ export function orchestrationTools(options: ToolOptions): ServeTools {
   };
 }
 
-/** The second listener, for agents outside of all runs; none unless a port is set. Throws a UserError where it cannot be. */
+/** Listens for agents outside of runs; null without a configured port. Throws a UserError if it cannot listen. */
 export async function listenForOutsiders(
   config: Config,
   serveTools: ServeTools,

@@ -4,19 +4,19 @@ import { pruneRunFolders, type Retention } from "../process/run-folders.ts";
 
 const EVERY_MS = 10 * 60_000;
 
-/** Removes run folders beyond the limits, now and every ten minutes, until it is disposed. */
+/** Removes run folders beyond the limits now and every ten minutes, until disposed. */
 export function keepRetention(runsFolder: string, retention: Retention, log: Log): Disposable {
-  let underWay = false;
+  let isPruning = false;
   const prune = async (): Promise<void> => {
-    if (underWay) return;
-    underWay = true;
+    if (isPruning) return;
+    isPruning = true;
     try {
       const removed = await pruneRunFolders(runsFolder, retention);
       if (removed > 0) log.debug(`Removed ${removed} old run folder(s)`);
     } catch (error) {
-      log.debug(`Could not look through the run folders: ${describeError(error)}`);
+      log.debug(`Could not prune the run folders: ${describeError(error)}`);
     } finally {
-      underWay = false;
+      isPruning = false;
     }
   };
   void prune();

@@ -1,24 +1,24 @@
 import type { ActiveRun } from "./runs/active-run.ts";
 import type { RunnerState } from "./runner-state.ts";
 
-/** What a runner is at, as of now. */
+/** The current status of a runner, for metrics, the watchdog and the HTTP status. */
 export interface RunnerStatus {
   readonly state: RunnerState;
-  /** Null where it is not registered. */
+  /** Null while the runner is not registered. */
   readonly runnerId: string | null;
-  /** The last call to the coordinator was answered. */
+  /** The coordinator answered the last call. */
   readonly isCoordinatorUp: boolean;
-  /** `performance.now()` of the last answer of the coordinator's; null before the first. */
+  /** `performance.now()` at the coordinator's last answer; null before the first. */
   readonly lastAnswerAtMs: number | null;
-  /** `performance.now()` of the last call to it that came to an end, answered or not; null before the first. */
+  /** `performance.now()` at the last end of a call, answered or not; null before the first. */
   readonly lastCallAtMs: number | null;
   readonly heartbeatIntervalMs: number;
-  /** False where the machine has no room for more runs. */
+  /** False while the machine has no room for more runs. */
   readonly hasRoom: boolean;
   readonly runs: readonly ActiveRun[];
 }
 
-/** Runs are being polled for. (One that has as many as it may have is ready too: it is at work.) */
+/** Whether the runner polls for runs. A runner without a free slot counts as ready too. */
 export function isReady({ state, runnerId, isCoordinatorUp }: RunnerStatus): boolean {
   return state === "online" && runnerId !== null && isCoordinatorUp;
 }

@@ -90,7 +90,7 @@ export class Runner {
    */
   handOver(): void {
     const { registry, journal } = this.#parts;
-    this.#log.info(`Handing over ${registry.size} run(s) to the next start`);
+    this.#log.info(`Handing over ${registry.size} run(s) to the next process`);
     journal[Symbol.dispose]();
   }
 
@@ -158,7 +158,7 @@ export class Runner {
     link.close();
     const left = registry.all();
     for (const run of left)
-      this.#log.error(`Run ${run.runId} is not reported yet; the next start does it`, run.context);
+      this.#log.error(`Run ${run.runId} is not reported yet; the next start reports it`, run.context);
     lifecycle.left();
     this.#log.info("Runner left");
     return { reason: lifecycle.reason, unreported: left.map((run) => run.runId) };

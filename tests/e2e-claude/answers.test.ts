@@ -9,20 +9,20 @@ setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 const shared = sharedClaudeWorld();
 const ANSWER = 'Grüße,\n\n  two  spaces, 🎉 and a "quote".\n```sh\necho $HOME\n```';
 
-test.concurrent("a plain answer: its text to the letter, the session bound and finished, and the blueprint's system prompt appended to the preset", async () => {
+test.concurrent("a plain answer is the exact result; the blueprint extends the system prompt", async () => {
   const { provider, api } = shared;
   provider.conversation("say it", inTurn(says(ANSWER)));
   await api.createAgent({ name: "poet", description: "says it", system_prompt: "Rhyme, always: ZEBRA-4711." });
   const run = await api.submit("say it", { agent_name: "poet" });
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe(ANSWER);
-  const [asked, ...more] = provider.requestsOf("say it");
+  const [request, ...more] = provider.requestsOf("say it");
   expect(more).toEqual([]);
-  expect(asked?.history.prompts).toEqual(["say it"]);
-  expect(asked?.history.system).toContain("ZEBRA-4711");
-  expect(asked?.history.system).toContain("Claude Agent SDK");
+  expect(request?.history.prompts).toEqual(["say it"]);
+  expect(request?.history.system).toContain("ZEBRA-4711");
+  expect(request?.history.system).toContain("Claude Agent SDK");
   const { status, executor_session_id } = await api.session(run.session_id);
-  expect([status, executor_session_id]).toEqual(["finished", asked?.sessionId ?? ""]);
+  expect([status, executor_session_id]).toEqual(["finished", request?.sessionId ?? ""]);
   const events = await api.events(run.session_id);
   expect(events.map(({ event_type, role }) => (role === undefined ? event_type : `${event_type} ${role}`))).toEqual([
     "message user",
@@ -42,17 +42,17 @@ test.concurrent("a plain answer: its text to the letter, the session bound and f
   expect(JSON.stringify(events)).not.toContain(API_KEY);
 });
 
-test.concurrent("tools: each call is told before and after, with input, output and error, and the agent goes on from what they answered", async () => {
+test.concurrent("tool calls become events with input, output and error; the agent gets the results", async () => {
   const { world, provider, api } = shared;
   provider.conversation(
-    "look around",
+    "inspect the folder",
     inTurn(
-      message([text("I look around."), toolUse("Bash", { command: "echo from-the-tool; pwd" })]),
+      message([text("I inspect the folder."), toolUse("Bash", { command: "echo from-the-tool; pwd" })]),
       uses("Bash", { command: "echo broken >&2; exit 3" }),
       ({ toolResults }) => says(toolResults.map(({ text, isError }) => `${isError}: ${text}`).join("\n---\n")),
     ),
   );
-  const run = await api.submit("look around");
+  const run = await api.submit("inspect the folder");
   await api.reached(run.run_id, "completed", RUN_MS);
   const result = await api.result(run.session_id);
   expect(result).toContain(`false: from-the-tool\n${world.projectDir}`);
@@ -69,11 +69,11 @@ test.concurrent("tools: each call is told before and after, with input, output a
   expect(JSON.stringify(tools[1]?.tool_output)).toContain("from-the-tool");
   expect(tools[1]?.error ?? null).toBeNull();
   expect(tools[3]?.error).toContain("Exit code 3");
-  const said = events.filter(({ role }) => role === "assistant").map(({ content }) => content?.[0]?.text);
-  expect(said).toEqual(["I look around.", result]);
+  const messages = events.filter(({ role }) => role === "assistant").map(({ content }) => content?.[0]?.text);
+  expect(messages).toEqual(["I inspect the folder.", result]);
 });
 
-test.concurrent("a session is resumed in the same Claude Code session, with all that was said before", async () => {
+test.concurrent("a resume continues the same Claude Code session with its whole conversation", async () => {
   const { provider, api } = shared;
   provider.conversation(
     "remember 17",
@@ -88,7 +88,7 @@ test.concurrent("a session is resumed in the same Claude Code session, with all 
   expect(after?.sessionId).toBe(before?.sessionId);
 });
 
-test.concurrent("work that goes on in the background is waited for, and what the agent says after it is the result", async () => {
+test.concurrent("a run waits for background work, and the agent's message after it is the result", async () => {
   const { world, provider, api } = shared;
   const build = "until [ -e go-on ]; do sleep 0.1; done; echo built > built";
   provider.conversation(

@@ -18,7 +18,7 @@ const USAGE_LIMIT = {
   "anthropic-ratelimit-unified-5h-utilization": "1.0",
   "retry-after": "3600",
 };
-/** Claude Code with a subscription, as only there usage limits are told; it tries once more, and may only `echo`. */
+/** Claude Code with a subscription: only then it reports usage limits. It retries once, and may only run `echo`. */
 const SETTINGS = {
   ANTHROPIC_API_KEY: "",
   CLAUDE_CODE_OAUTH_TOKEN: TOKEN,
@@ -31,7 +31,7 @@ const SETTINGS = {
 
 const shared = sharedClaudeWorld([], SETTINGS);
 
-const endingIn = (events: readonly ShownEvent[]): ShownEvent | undefined =>
+const endingOf = (events: readonly ShownEvent[]): ShownEvent | undefined =>
   events.find(({ event_type }) => event_type === "ending");
 
 const FAILURES: readonly [what: string, script: Script, kind: string, error: RegExp][] = [
@@ -47,9 +47,9 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
     "max-budget",
     /its budget of \$1 /,
   ],
-  ["the request was wrong", inTurn(refuses(400, "messages: too odd")), "execution-error", /400 messages: too odd/],
+  ["the request is invalid", inTurn(refuses(400, "messages: too odd")), "execution-error", /400 messages: too odd/],
   [
-    "the provider wants fewer requests",
+    "the provider limits the request rate",
     inTurn(refuses(429, "slow down", { "retry-after": "1" })),
     "provider-unavailable",
     /could not answer.*slow down/,
@@ -68,7 +68,7 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
     /could not answer.*[Cc]onnection/,
   ],
   [
-    "the usage limit is met",
+    "the usage limit is reached",
     inTurn(refuses(429, "No more.", USAGE_LIMIT)),
     "usage-limit",
     new RegExp(`usage limit.*five_hour.*resets at ${RESETS_AT}`),
@@ -80,7 +80,7 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
     /Credit balance is too low/,
   ],
   [
-    "what it last tried was not allowed",
+    "its last tool call is not permitted",
     inTurn(uses("Bash", { command: "touch forbidden" }), says("I may not.")),
     "refused-permissions",
     /denied a permission \(Bash\)/,
@@ -88,26 +88,26 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
 ];
 
 test.concurrent.each(FAILURES)(
-  "when %s the run fails, with that reason, and its session is not finished",
+  "when %s, the run fails with that reason, and its session is not finished",
   async (what, script, kind, error) => {
     const { provider, api } = shared;
     provider.conversation(what, script);
     const run = await api.submit(what);
     await api.reached(run.run_id, "failed", RUN_MS);
-    const isPassing = kind === "provider-unavailable" || kind === "usage-limit";
+    const isTransient = kind === "provider-unavailable" || kind === "usage-limit";
     expect(await api.run(run.run_id)).toMatchObject({
       error: expect.stringMatching(error),
-      reason: isPassing ? "temporary" : null,
+      reason: isTransient ? "temporary" : null,
     });
     const events = await api.events(run.session_id);
-    expect(endingIn(events)?.reason).toBe(kind);
+    expect(endingOf(events)?.reason).toBe(kind);
     expect(events.map(({ event_type }) => event_type)).not.toContain("session_stop");
     expect((await api.session(run.session_id)).status).not.toBe("finished");
     expect(JSON.stringify(events) + shared.log()).not.toContain(TOKEN);
   },
 );
 
-test.concurrent("a refused tool is told to the agent, and what it does then counts", async () => {
+test.concurrent("the agent learns of a refused tool call, and the run succeeds if it finds another way", async () => {
   const [refused, allowed] = ["touch forbidden", "echo instead"].map((command) => uses("Bash", { command }));
   const { provider, api } = shared;
   provider.conversation(
@@ -125,7 +125,7 @@ const RECOVERIES: readonly [string, Script][] = [
 ];
 
 test.concurrent.each(RECOVERIES)(
-  "a provider that is %s once costs no run, and leaves nothing in the result",
+  "a provider that is %s once fails no run, and leaves no trace in the result",
   async (what, script) => {
     const { provider, api } = shared;
     provider.conversation(`once ${what}`, script);
@@ -136,19 +136,19 @@ test.concurrent.each(RECOVERIES)(
   },
 );
 
-test.concurrent("a provider that is down for a whole run costs one attempt, where another is allowed", async () => {
+test.concurrent("a provider that is down for a whole run fails one attempt; the retry succeeds", async () => {
   const { provider, api } = shared;
-  let asked = 0;
-  // Each attempt asks twice (CLAUDE_CODE_MAX_RETRIES).
-  provider.conversation("try again", () => (++asked <= 2 ? refuses(529, "Overloaded") : says("at last")));
-  const run = await api.submit("try again", { max_attempts: 2, retry_delay_seconds: 0 });
+  let requests = 0;
+  // Each attempt sends two requests (CLAUDE_CODE_MAX_RETRIES).
+  provider.conversation("retry", () => (++requests <= 2 ? refuses(529, "Overloaded") : says("at last")));
+  const run = await api.submit("retry", { max_attempts: 2, retry_delay_seconds: 0 });
   await api.reached(run.run_id, "failed", RUN_MS);
   const { retried_by } = await api.run(run.run_id);
   await api.reached(retried_by ?? "none", "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("at last");
 });
 
-test("a key that the provider does not take ends the run at its first answer", async () => {
+test("a key that the provider rejects ends the run at once", async () => {
   await using other = await ClaudeWorld.open();
   other.provider.conversation("who am I?", inTurn(refuses(401, "invalid x-api-key")));
   const { api: coordinator, process } = await other.up();
@@ -160,7 +160,7 @@ test("a key that the provider does not take ends the run at its first answer", a
   expect(error + process.stdout()).not.toContain(API_KEY);
 });
 
-test("a Claude Code that nobody has logged in on this machine: the runner does not start, and says what to do", async () => {
+test("without a login for Claude Code the runner does not start, and says how to log in", async () => {
   await using other = await ClaudeWorld.open();
   const started = other.start(["up", "--port", "0", "-x", "claude-code"], { env: { ANTHROPIC_API_KEY: "" } });
   expect(await started.exited).not.toBe(0);

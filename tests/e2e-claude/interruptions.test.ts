@@ -10,20 +10,20 @@ setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 
 const shared = sharedClaudeWorld();
 
-/** Everything that belongs to the run: executor, Claude Code, its tools. */
+/** All processes of a session: executor, Claude Code and its tools. */
 const processesOf = (sessionId: string): number[] => processesWith("AGENT_SESSION_ID", sessionId);
 
-async function nothingIsLeft(sessionId: string): Promise<void> {
-  await until("no process of the run is left", () => processesOf(sessionId).length === 0);
+async function noLeftovers(sessionId: string): Promise<void> {
+  await until("no process of the run lives", () => processesOf(sessionId).length === 0);
 }
 
 async function isFinished(api: CoordinatorApi, sessionId: string): Promise<boolean> {
   return (await api.events(sessionId)).some(({ event_type }) => event_type === "session_stop");
 }
 
-test.concurrent("a stop in the middle of a tool ends tool, Claude Code and executor, and the session can be resumed", async () => {
+test.concurrent("a stop during a tool call ends every process; the session can be resumed", async () => {
   const { world, provider, api } = shared;
-  // How many messages there are after an interruption is Claude Code's own matter.
+  // Matches any number of messages: Claude Code may add some after an interruption.
   provider.conversation("dig", ({ prompts }) =>
     prompts.includes("what now?")
       ? says(`back after: ${prompts[0]}`)
@@ -34,14 +34,14 @@ test.concurrent("a stop in the middle of a tool ends tool, Claude Code and execu
   expect(processesOf(run.session_id).length).toBeGreaterThan(3);
   await api.stop(run.run_id);
   await api.reached(run.run_id, "stopped", RUN_MS);
-  await nothingIsLeft(run.session_id);
+  await noLeftovers(run.session_id);
   expect(await isFinished(api, run.session_id)).toBe(false);
   const resumed = await api.submit("what now?", { type: "resume_session", session_id: run.session_id });
   await api.reached(resumed.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("back after: dig");
 });
 
-test.concurrent("a stop while the agent writes: what it has written is kept, and the session is not finished", async () => {
+test.concurrent("a stop during a message keeps the partial message, and the session is not finished", async () => {
   const { provider, api } = shared;
   let isHalted = false;
   const halt = (): Promise<void> => {
@@ -50,7 +50,7 @@ test.concurrent("a stop while the agent writes: what it has written is kept, and
   };
   provider.conversation("tell me", inTurn(says("once upon a time there was", { pause: halt })));
   const run = await api.submit("tell me");
-  await until("it writes", () => isHalted, RUN_MS);
+  await until("the agent writes", () => isHalted, RUN_MS);
   await until(
     "the session is bound",
     async () => (await api.session(run.session_id)).executor_session_id !== null,
@@ -58,12 +58,12 @@ test.concurrent("a stop while the agent writes: what it has written is kept, and
   );
   await api.stop(run.run_id);
   await api.reached(run.run_id, "stopped", RUN_MS);
-  const said = (await api.events(run.session_id)).filter(({ role }) => role === "assistant");
-  expect(said.map(({ content }) => content?.[0]?.text)).toEqual(["once upon"]);
+  const messages = (await api.events(run.session_id)).filter(({ role }) => role === "assistant");
+  expect(messages.map(({ content }) => content?.[0]?.text)).toEqual(["once upon"]);
   expect(await isFinished(api, run.session_id)).toBe(false);
 });
 
-test.concurrent("a Claude Code that is killed: the run fails with that reason, and its tool does not stay", async () => {
+test.concurrent("a kill of Claude Code fails the run with that reason, and ends its tool", async () => {
   const { world, provider, api } = shared;
   provider.conversation(
     "burrow",
@@ -74,22 +74,22 @@ test.concurrent("a Claude Code that is killed: the run fails with that reason, a
   killProcess(claude);
   await api.reached(run.run_id, "failed", RUN_MS);
   expect((await api.run(run.run_id)).error).toMatch(/SIGKILL/);
-  await nothingIsLeft(run.session_id);
+  await noLeftovers(run.session_id);
   expect(await isFinished(api, run.session_id)).toBe(false);
 });
 
-test.concurrent("a provider that never answers: the run time-out ends the run with its reason, and no process stays", async () => {
+test.concurrent("a provider that never answers: the run time-out fails the run, without leftovers", async () => {
   await using world = await ClaudeWorld.open();
   world.provider.conversation("hello?", inTurn(stalls()));
   const { api } = await world.up(["--run-timeout", "6s"]);
   const run = await api.submit("hello?");
   await api.reached(run.run_id, "failed", RUN_MS);
   expect((await api.run(run.run_id)).error).toContain("took longer than the run time-out of 6 s");
-  await nothingIsLeft(run.session_id);
+  await noLeftovers(run.session_id);
   expect(world.provider.requests.map(({ state }) => state)).not.toContain("open");
 });
 
-test.concurrent("a runner that is killed and started again takes up the run, whose agent finishes its answer, and resumes the session", async () => {
+test.concurrent("a restarted runner adopts the run; its agent completes the answer, and can be resumed", async () => {
   await using world = await ClaudeWorld.open();
   const thought = Promise.withResolvers<void>();
   world.provider.conversation(
@@ -99,11 +99,11 @@ test.concurrent("a runner that is killed and started again takes up the run, who
   const { api } = await world.coordinator();
   const first = world.runner(api.url, "claude-code");
   const run = await api.submit("think");
-  await until("it thinks", () => world.provider.requests.length === 1, RUN_MS);
+  await until("the request is in flight", () => world.provider.requests.length === 1, RUN_MS);
   first.signal("SIGKILL");
   await first.exited;
   const second = world.runner(api.url, "claude-code");
-  await second.line(new RegExp(`Took up run ${run.run_id}, whose executor lives`), RUN_MS);
+  await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`), RUN_MS);
   thought.resolve();
   await api.reached(run.run_id, "completed", RUN_MS);
   expect(await api.result(run.session_id)).toBe("a deep thought");

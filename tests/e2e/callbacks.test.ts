@@ -13,7 +13,7 @@ async function areCompleted(api: CoordinatorApi, count: number): Promise<boolean
 const resumesOf = async (api: CoordinatorApi, sessionId: string): ReturnType<CoordinatorApi["runs"]> =>
   (await api.runs()).filter((run) => run.session_id === sessionId && run.type === "resume_session");
 
-test("two callback children that end while their parent is busy: it is resumed once, with both results", async () => {
+test("two children end while their parent is busy: one resume brings both results", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   world.runner(api.url, "test-executor");
@@ -30,7 +30,7 @@ test("two callback children that end while their parent is busy: it is resumed o
   expect(resume?.prompt).toContain("second child's task");
 });
 
-test("two callback children that end one after the other while their parent is idle: it is resumed once, with both results", async () => {
+test("two children end one after the other while their parent is idle: one resume brings both results", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   world.runner(api.url, "test-executor");
@@ -51,7 +51,7 @@ test("two callback children that end one after the other while their parent is i
     expect(resumes[0]?.prompt).toContain(text);
 });
 
-test("results that wait for a busy parent outlive the coordinator's death", async () => {
+test("results that wait for a busy parent survive a kill of the coordinator", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
   world.runner(api.url, "test-executor");
@@ -70,7 +70,7 @@ test("results that wait for a busy parent outlive the coordinator's death", asyn
   expect(resume?.prompt).toContain("second child's task");
 });
 
-test("children that end after coordinator and runner were restarted: the parent is told of each once", async () => {
+test("children end after a restart of coordinator and runner: the parent gets each result once", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
   const runner = world.runner(api.url, "test-executor", ["--max-concurrent", "1"]);
@@ -89,18 +89,18 @@ test("children that end after coordinator and runner were restarted: the parent 
 
   await world.coordinator(Number(new URL(api.url).port));
   world.runner(api.url, "test-executor");
-  const told = async (): Promise<string> =>
+  const prompts = async (): Promise<string> =>
     (await resumesOf(api, parent.session_id)).map(({ prompt }) => prompt).join("\n");
   await until(
-    "told of both",
-    async () => /first child's task/.test(await told()) && /second child's task/.test(await told()),
+    "both results arrive",
+    async () => /first child's task/.test(await prompts()) && /second child's task/.test(await prompts()),
   );
-  await until("nothing is open", async () => areCompleted(api, (await api.runs()).length));
+  await until("every run is completed", async () => areCompleted(api, (await api.runs()).length));
   for (const task of [/first child's task/g, /second child's task/g])
-    expect((await told()).match(task)?.length).toBe(1);
+    expect((await prompts()).match(task)?.length).toBe(1);
 });
 
-test("a child that was stopped by its runner's end: the parent is told so by the next runner", async () => {
+test("a child stopped by its runner's shutdown: the next runner resumes the parent with that outcome", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const runner = world.runner(api.url, "test-executor");

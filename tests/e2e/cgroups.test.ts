@@ -12,7 +12,7 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const hasCgroups = ownCgroup !== null;
 
-/** The daemon that `clears-environment` leaves: nothing but the run's cgroup tells whose it is. */
+/** The daemon that `clears-environment` starts. Only the run's cgroup identifies it. */
 async function daemonOf(world: World, run: FakeRun): Promise<number> {
   await world.file(`${run.run_id}.ready`);
   return until("the daemon's pid", () => Number(readFileSync(world.path(`${run.run_id}.escaped`), "utf8")));
@@ -24,20 +24,20 @@ async function kill(runner: StartedBinary): Promise<void> {
 }
 
 test.if(hasCgroups)(
-  "a daemon with a cleared environment is ended after a normal end, and told; no cgroup is left",
+  "after a normal end a daemon with a cleared environment is killed and logged; no cgroup remains",
   async () => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
     const run = fake.queue();
     const runner = world.runner(fake.url, "clears-environment");
     const daemon = await daemonOf(world, run);
-    await runner.line(/Ended 1 process\(es\) that run \w+ left behind/);
+    await runner.line(/Ended 1 leftover\(s\) of run \w+/);
     expect([isAlive(daemon), world.cgroups, fake.reportsOf(run)]).toEqual([false, [], ["started", "completed"]]);
   },
 );
 
 test.if(hasCgroups)(
-  "a daemon with a cleared environment is ended by a stop, before that is reported; no cgroup is left",
+  "a stop kills a daemon with a cleared environment before it is reported; no cgroup remains",
   async () => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
@@ -48,13 +48,13 @@ test.if(hasCgroups)(
     fake.state.stop(run);
     await until("stopped", () => run.status === "stopped");
     expect([isAlive(daemon), world.cgroups]).toEqual([false, []]);
-    await runner.line(/Ended 1 more process\(es\) of run/);
+    await runner.line(/Ended 1 leftover\(s\) of run/);
   },
 );
 
-test.if(hasCgroups).each(["lives on", "has ended meanwhile"])(
-  "a runner that is killed: where the executor %s, the next start ends the daemon and leaves no cgroup",
-  async (how) => {
+test.if(hasCgroups).each(["is alive", "has ended"])(
+  "after a kill of the runner, with an executor that %s, the next process kills the daemon and its cgroup",
+  async (state) => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
     const run = fake.queue({ prompt: "stay" });
@@ -64,27 +64,27 @@ test.if(hasCgroups).each(["lives on", "has ended meanwhile"])(
     const end = async (): Promise<void> => {
       const [pid = 0] = processesWith("AGENT_RUN_ID", run.run_id);
       killGroupOf(pid);
-      await until("nothing else of it lives", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
+      await until("no other process of the run lives", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
     };
-    if (how !== "lives on") await end();
+    if (state !== "is alive") await end();
     expect(isAlive(daemon)).toBe(true);
     const next = world.runner(fake.url, "clears-environment");
-    await next.line(/Took up run/);
-    if (how === "lives on") await end();
+    await next.line(/Adopted run/);
+    if (state === "is alive") await end();
     await until("failed", () => run.status === "failed");
     await until("daemon and cgroup are gone", () => !isAlive(daemon) && world.cgroups.length === 0);
   },
 );
 
-test.if(hasCgroups)("interrupted three times: what is in the runs' cgroups is killed too", async () => {
+test.if(hasCgroups)("three interrupts: processes in the runs' cgroups are killed too", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt: "stubborn" });
   const runner = world.runner(fake.url, "clears-environment");
   const daemon = await daemonOf(world, run);
-  for (const said of [/waiting for 1 run/, /Stopping 1 run/]) {
+  for (const line of [/waiting for 1 run/, /Stopping 1 run/]) {
     runner.signal("SIGINT");
-    await runner.line(said);
+    await runner.line(line);
     await Bun.sleep(NOT_AN_ECHO_MS);
   }
   runner.signal("SIGINT");
@@ -93,7 +93,7 @@ test.if(hasCgroups)("interrupted three times: what is in the runs' cgroups is ki
 });
 
 test.if(hasCgroups)(
-  "--keep-background: the cgroup of what goes on stays with it, and is removed by a later start",
+  "--keep-background: leftovers keep their cgroup, and a later process removes it once it is empty",
   async () => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
@@ -105,7 +105,7 @@ test.if(hasCgroups)(
     expect(await first.exited).toBe(0);
     expect(daemons.map(isAlive)).toEqual([true, true]);
     killProcess(daemons[0] ?? 0);
-    await until("it is gone", () => !isAlive(daemons[0] ?? 0));
+    await until("the daemon is gone", () => !isAlive(daemons[0] ?? 0));
     const next = world.runner(fake.url, "clears-environment", ["--keep-background"]);
     await next.line(/Runner started/);
     expect(world.cgroups.map(({ runId }) => runId)).toEqual([other.run_id]);

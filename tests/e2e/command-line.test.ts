@@ -14,10 +14,10 @@ const USAGE_FAULTS: [string, string[], Record<string, string>, string][] = [
   ["a mistyped option", ["--coordinater-url", "http://localhost"], {}, "--coordinator-url"],
   ["a mistyped command", ["sumbit", "hello"], {}, "Did you mean submit?"],
   ["an option without its value", ["-c"], {}, "-c needs a value"],
-  ["a value where none is taken", ["--verbose=maybe"], {}, "--verbose takes no value"],
+  ["a value for a flag", ["--verbose=maybe"], {}, "--verbose takes no value"],
   ["a bad variable", ["-x", "test-executor"], { POLL_TIMEOUT: "abc" }, 'POLL_TIMEOUT (environment): "abc"'],
   ["a bad flag", ["-x", "test-executor", "--run-timeout", "soon"], {}, '--run-timeout: "soon"'],
-  ["a URL that is none", ["-x", "test-executor", "-c", "localhost:8765"], {}, "--coordinator-url"],
+  ["an invalid URL", ["-x", "test-executor", "-c", "localhost:8765"], {}, "--coordinator-url"],
   ["a missing settings file", ["-x", "test-executor", "--config", "nowhere.toml"], {}, "nowhere.toml does not exist"],
   ["submit without a prompt", ["submit"], {}, "PROMPT is missing"],
   ["submit with two prompts", ["submit", "say", "hello"], {}, "Put a text of several words in quotes"],
@@ -41,7 +41,7 @@ test("a mistyped setting in the file: exit code 2, with the file and the nearest
   );
 });
 
-test("-x NAME without a command is the runner, not a command of that name", async () => {
+test("-x NAME without a command starts a runner, not a command NAME", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const runner = world.start(["-x", "test-executor", "-c", fake.url]);
@@ -56,7 +56,7 @@ test.each(["", ...Object.keys(COMMANDS)])("%s --help: usage, options and example
   for (const part of ["USAGE", "OPTIONS", "EXAMPLES", `agent-runner ${command}`.trim()]) expect(stdout).toContain(part);
 });
 
-test("the Python runner's path of an executor means the built-in one if it has no file", async () => {
+test("an executor path of the Python runner selects the built-in executor if the file does not exist", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt: "good day" });
@@ -143,7 +143,7 @@ const LISTENING: [string, string[]][] = [
   ["coordinator", []],
   ["up", ["-x", "test-executor"]],
 ];
-test.each(LISTENING)("%s: a state folder that cannot be made is an error with a hint", async (command, args) => {
+test.each(LISTENING)("%s: a state folder that cannot be created is an error with a hint", async (command, args) => {
   await using world = new World();
   writeFileSync(world.path("file"), "");
   const { code, stderr } = await world.run([command, ...args, "--port", "0", "--state-dir", world.path("file/state")]);
@@ -160,7 +160,7 @@ test("up --host: its submit line has the address it listens on", async () => {
   expect((await world.run(["submit", "-c", url, "--wait", "good day"])).code).toBe(0);
 });
 
-test("coordinator: an address that others can reach needs a token", async () => {
+test("coordinator: an address reachable from other machines needs a token", async () => {
   await using world = new World();
   const { code, stderr } = await world.run(["coordinator", "--host", "0.0.0.0", "--port", "0"]);
   expect(code).toBe(1);
@@ -188,11 +188,11 @@ test("up --sample: a submit line that works in this terminal", async () => {
 test("doctor: exit code 0 without faults, 1 with a list of them", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
-  const well = await world.run(["doctor", "-x", "test-executor", "-c", api.url]);
-  expect(well.stdout).not.toContain("FAULT");
-  expect(well.code).toBe(0);
+  const healthy = await world.run(["doctor", "-x", "test-executor", "-c", api.url]);
+  expect(healthy.stdout).not.toContain("FAULT");
+  expect(healthy.code).toBe(0);
   mkdirSync(world.path("open"), { mode: 0o755 });
-  const ill = await world.run([
+  const faulty = await world.run([
     "doctor",
     "-x",
     "nobody",
@@ -203,9 +203,9 @@ test("doctor: exit code 0 without faults, 1 with a list of them", async () => {
     "--state-dir",
     world.path("open"),
   ]);
-  expect(ill.code).toBe(1);
+  expect(faulty.code).toBe(1);
   for (const name of ["coordinator", "executor", "project directory", "state folder"])
-    expect(ill.stdout).toContain(`FAULT ${name}`);
+    expect(faulty.stdout).toContain(`FAULT ${name}`);
   const json = await world.run(["doctor", "--json", "-x", "test-executor", "-c", api.url]);
   expect((JSON.parse(json.stdout) as { ok: boolean }[]).every(({ ok }) => ok)).toBeTrue();
 });

@@ -62,7 +62,7 @@ const fish: Complete = async (world, words) => {
   return offered.map((text) => text.split("\t")[0] ?? "");
 };
 
-/** Presses the tab key in a zsh on a pseudo-terminal; its completions are printed between two marks. */
+/** Presses the tab key in a zsh on a pseudo-terminal. The inner zsh prints its completions with the prefix OFFER. */
 const zsh: Complete = async (world, words) => {
   const line = ["agent-runner", ...words].join(" ");
   const inner = [
@@ -135,6 +135,6 @@ test.skipIf(Bun.which("mandoc") === null)("completion man: mandoc reports only t
     stdout: "pipe",
     stderr: "pipe",
   });
-  const said = (await new Response(lint.stdout).text()) + (await new Response(lint.stderr).text());
-  expect(said.split("\n").filter((line) => line !== "" && !line.includes("missing date"))).toEqual([]);
+  const output = (await new Response(lint.stdout).text()) + (await new Response(lint.stderr).text());
+  expect(output.split("\n").filter((line) => line !== "" && !line.includes("missing date"))).toEqual([]);
 });

@@ -13,7 +13,7 @@ test("there are blocks to run", () => {
   expect(blocks.length).toBeGreaterThan(3);
 });
 
-// Job control (%1) is what a person's shell has.
+// Some blocks use job control (%1), as an interactive shell has it: hence -m.
 test.skipIf(Bun.which("bash") === null || process.platform === "win32").each(blocks)(
   "%s: every command of the block ends with 0: %j",
   async (_, script) => {
@@ -35,7 +35,7 @@ test.skipIf(Bun.which("bash") === null || process.platform === "win32").each(blo
       stdout: "pipe",
       stderr: "pipe",
     });
-    const said = (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
-    expect({ said, code: await child.exited }).toEqual({ said, code: 0 });
+    const output = (await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])).join("");
+    expect({ output, code: await child.exited }).toEqual({ output, code: 0 });
   },
 );

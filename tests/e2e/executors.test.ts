@@ -20,7 +20,7 @@ test.each(["prints-hello", "never-reads-stdin", "writes-stderr", "closes-stdio"]
   },
 );
 
-test("exits-3: failed with the end of stderr, 8 KiB at most, from the start of a line", async () => {
+test("exits-3: failed with the end of stderr, at most 8 KiB, from the start of a line", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -33,11 +33,11 @@ test("exits-3: failed with the end of stderr, 8 KiB at most, from the start of a
 });
 
 const ENDS: [string, string, RegExp][] = [
-  ["an exit code with nothing on stderr", "!exit 7", /^Process exited with code 7$/],
+  ["an exit code without stderr", "!exit 7", /^Process exited with code 7$/],
   ["a signal", "!crash", /SIGKILL/],
-  ["its own words", "!fail out of coffee", /out of coffee/],
+  ["its own error message", "!fail out of coffee", /out of coffee/],
 ];
-test.each(ENDS)("an executor that ends by %s: failed, and the report says so", async (_, prompt, expected) => {
+test.each(ENDS)("an executor that ends with %s: failed, with that in the report", async (_, prompt, expected) => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt });
@@ -46,7 +46,7 @@ test.each(ENDS)("an executor that ends by %s: failed, and the report says so", a
   expect(run.error).toMatch(expected);
 });
 
-test("a project directory that does not exist, and one that is a file: failed, not started, named", async () => {
+test("a project folder that does not exist or is a file: failed, with its path", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   writeFileSync(world.path("file"), "");
@@ -58,7 +58,7 @@ test("a project directory that does not exist, and one that is a file: failed, n
   expect(file.error).toContain(`is not a folder: ${world.path("file")}`);
 });
 
-test("an unknown agent: failed with the words of the existing runner, and nothing is spawned", async () => {
+test("an unknown agent: failed with the Python runner's message, and nothing is spawned", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ agent_name: "nobody" });
@@ -68,7 +68,7 @@ test("an unknown agent: failed with the words of the existing runner, and nothin
   expect(fake.reportsOf(run)).toEqual(["failed"]);
 });
 
-test("an executor that disappears while the runner is up: failed, and the next run after it is back is executed", async () => {
+test("an executor that disappears while the runner is up: runs fail until its file is back", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const folder = join(world.home, "own", "vanishing");
@@ -90,7 +90,7 @@ test("an executor that disappears while the runner is up: failed, and the next r
   await until("completed", () => run.status === "completed");
 });
 
-test("a normal end: what the executor left behind is ended, in its group and escaped", async () => {
+test("after a normal end leftovers are killed, in the executor's group and outside of it", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -98,10 +98,10 @@ test("a normal end: what the executor left behind is ended, in its group and esc
   await until("completed", () => run.status === "completed");
   const pids = ["in-group", "escaped"].map((name) => Number(readFileSync(world.path(`${run.run_id}.${name}`), "utf8")));
   await until("both have ended", () => !pids.some(isAlive));
-  await runner.line(/Ended 2 process\(es\) that run \w+ left behind/);
+  await runner.line(/Ended 2 leftover\(s\) of run \w+/);
 });
 
-test("--keep-background: what the executor left behind goes on", async () => {
+test("--keep-background: leftovers continue to run", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -114,7 +114,7 @@ test("--keep-background: what the executor left behind goes on", async () => {
   for (const pid of pids) killProcess(pid);
 });
 
-test("the run's folder is for its user alone, and stdin is not left in it", async () => {
+test("the run folder is private, and stdin is removed from it", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();

@@ -6,13 +6,13 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-/** What the executor of the run was given as its coordinator; the test plays the executor. */
+/** The coordinator URL in the executor's environment. The test acts as the executor. */
 async function apiOf(world: World, run: Pick<FakeRun, "run_id">): Promise<string> {
   await world.file(`${run.run_id}.ready`);
   return /^AGENT_ORCHESTRATOR_API_URL=(.*)$/m.exec(await world.file(`${run.run_id}.env`))?.[1] ?? "";
 }
 
-async function ask(
+async function request(
   url: string,
   method = "GET",
   body?: unknown,
@@ -23,30 +23,30 @@ async function ask(
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-async function running(world: World): Promise<{ fake: FakeCoordinator; run: FakeRun; api: string }> {
+async function startRun(world: World): Promise<{ fake: FakeCoordinator; run: FakeRun; api: string }> {
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
   world.runner(fake.url, "waits-for-release");
   return { fake, run, api: await apiOf(world, run) };
 }
 
-test("a wrong token, and none, is 401; the right one dies with its run", async () => {
+test("a wrong or missing token is 401; a token ends with its run", async () => {
   await using world = new World();
-  const { run, api } = await running(world);
+  const { run, api } = await startRun(world);
   const { origin } = new URL(api);
-  expect((await ask(`${origin}/wrong/sessions/${run.session_id}`)).status).toBe(401);
-  expect((await ask(`${origin}/sessions/${run.session_id}`)).status).toBe(401);
-  expect((await ask(`${api}/sessions/${run.session_id}`)).status).toBe(200);
+  expect((await request(`${origin}/wrong/sessions/${run.session_id}`)).status).toBe(401);
+  expect((await request(`${origin}/sessions/${run.session_id}`)).status).toBe(401);
+  expect((await request(`${api}/sessions/${run.session_id}`)).status).toBe(200);
   await Bun.write(world.path(`${run.run_id}.release`), "0");
   await until("completed", () => run.status === "completed");
-  expect((await ask(`${api}/sessions/${run.session_id}`)).status).toBe(401);
+  expect((await request(`${api}/sessions/${run.session_id}`)).status).toBe(401);
 });
 
-test("the own session can be bound, written and read; bind says where it runs", async () => {
+test("a run can bind, write and read its own session; bind names the executor", async () => {
   await using world = new World();
-  const { fake, run, api } = await running(world);
+  const { fake, run, api } = await startRun(world);
   const own = `${api}/sessions/${run.session_id}`;
-  expect((await ask(`${own}/bind`, "POST", { executor_session_id: "x1" })).status).toBe(200);
+  expect((await request(`${own}/bind`, "POST", { executor_session_id: "x1" })).status).toBe(200);
   expect(fake.calls("POST /sessions/:id/bind")[0]?.body).toMatchObject({
     executor_session_id: "x1",
     executor_type: "waits-for-release",
@@ -54,7 +54,7 @@ test("the own session can be bound, written and read; bind says where it runs", 
   });
   expect(
     (
-      await ask(`${own}/events`, "POST", {
+      await request(`${own}/events`, "POST", {
         event_type: "message",
         session_id: run.session_id,
         role: "user",
@@ -62,12 +62,12 @@ test("the own session can be bound, written and read; bind says where it runs", 
       })
     ).status,
   ).toBe(200);
-  expect((await ask(`${own}/metadata`, "PATCH", { agent_name: "a" })).status).toBe(200);
-  expect((await ask(`${api}/events`, "POST", { event_type: "note", session_id: run.session_id })).status).toBe(200);
+  expect((await request(`${own}/metadata`, "PATCH", { agent_name: "a" })).status).toBe(200);
+  expect((await request(`${api}/events`, "POST", { event_type: "note", session_id: run.session_id })).status).toBe(200);
   expect(fake.eventsOf(run).map(({ event_type }) => event_type)).toEqual(["message", "note"]);
 });
 
-test("a stream that is open is cut off when its run ends and when the coordinator goes, and neither fills the log", async () => {
+test("an open stream ends with its run and with the coordinator, without log lines", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
   const runner = world.runner(api.url, "waits-for-release");
@@ -93,9 +93,9 @@ test("a stream that is open is cut off when its run ends and when the coordinato
   await api.reached(second.run_id, "completed");
 });
 
-test("a foreign session is neither written nor read, and what runners call is refused", async () => {
+test("foreign sessions and the runners' endpoints are 403", async () => {
   await using world = new World();
-  const { fake, run, api } = await running(world);
+  const { fake, run, api } = await startRun(world);
   const foreign = fake.queue();
   const refused: [string, string, unknown?][] = [
     ["POST", `/sessions/${foreign.session_id}/events`, { event_type: "message", session_id: foreign.session_id }],
@@ -116,15 +116,15 @@ test("a foreign session is neither written nor read, and what runners call is re
   ];
   const before = fake.calls("POST /runner/register").length;
   for (const [method, path, body] of refused)
-    expect([path, (await ask(api + path, method, body)).status]).toEqual([path, 403]);
+    expect([path, (await request(api + path, method, body)).status]).toEqual([path, 403]);
   expect(fake.eventsOf(foreign)).toEqual([]);
   expect(fake.calls("POST /runner/register").length).toBe(before);
 });
 
-test("a run that an executor creates has its session as parent, whatever it says, and belongs to its tree", async () => {
+test("a run created by an executor has the executor's session as parent, despite parent_session_id", async () => {
   await using world = new World();
-  const { fake, run, api } = await running(world);
-  const created = await ask(`${api}/runs`, "POST", {
+  const { fake, run, api } = await startRun(world);
+  const created = await request(`${api}/runs`, "POST", {
     type: "start_session",
     prompt: "help",
     parent_session_id: "ses_of_somebody",
@@ -135,44 +135,45 @@ test("a run that an executor creates has its session as parent, whatever it says
     parent_session_id: run.session_id,
     execution_mode: "async_callback",
   });
-  expect((await ask(`${api}/runs/${String(created.body["run_id"])}`)).status).toBe(200);
-  expect((await ask(`${api}/sessions/${String(created.body["session_id"])}`)).status).toBe(200);
+  expect((await request(`${api}/runs/${String(created.body["run_id"])}`)).status).toBe(200);
+  expect((await request(`${api}/sessions/${String(created.body["session_id"])}`)).status).toBe(200);
   for (const child of fake.state.runs.values()) await Bun.write(world.path(`${child.run_id}.release`), "0");
 });
 
-test("a parent that the coordinator does not know is refused here: it would lock the database of the existing one", async () => {
+// The Python coordinator's database would stay locked.
+test("a run with a parent unknown to the coordinator is refused by the gateway", async () => {
   await using world = new World();
-  const { fake, run, api } = await running(world);
+  const { fake, run, api } = await startRun(world);
   fake.state.sessions.delete(run.session_id);
-  expect((await ask(`${api}/runs`, "POST", { type: "start_session", prompt: "help" })).status).toBe(409);
+  expect((await request(`${api}/runs`, "POST", { type: "start_session", prompt: "help" })).status).toBe(409);
   expect(fake.calls("POST /runs")).toEqual([]);
 });
 
-test("lists hold only what belongs to the run's tree, unless the scope is the coordinator", async () => {
+test("lists contain only sessions and runs of the run's own tree", async () => {
   await using world = new World();
-  const { fake, run, api } = await running(world);
+  const { fake, run, api } = await startRun(world);
   const foreign = fake.queue();
   await Bun.write(world.path(`${foreign.run_id}.release`), "0");
-  const { body } = await ask(`${api}/sessions`);
+  const { body } = await request(`${api}/sessions`);
   expect((body["sessions"] as { session_id: string }[]).map(({ session_id }) => session_id)).toEqual([run.session_id]);
-  const runs = (await ask(`${api}/runs`)).body["runs"] as { run_id: string }[];
+  const runs = (await request(`${api}/runs`)).body["runs"] as { run_id: string }[];
   expect(runs.map(({ run_id }) => run_id)).toEqual([run.run_id]);
 });
 
-test("bodies that are missing, no JSON, or without a session are 400; an unreachable coordinator is 502", async () => {
+test("a missing body or a body without a session is 400; an unreachable coordinator is 502", async () => {
   await using world = new World();
-  const { fake, run, api } = await running(world);
-  expect(await ask(`${api}/bind`, "POST")).toEqual({ status: 400, body: { detail: "Request body required" } });
-  expect(await ask(`${api}/bind`, "POST", { executor_session_id: "x" })).toEqual({
+  const { fake, run, api } = await startRun(world);
+  expect(await request(`${api}/bind`, "POST")).toEqual({ status: 400, body: { detail: "Request body required" } });
+  expect(await request(`${api}/bind`, "POST", { executor_session_id: "x" })).toEqual({
     status: 400,
     body: { detail: "session_id required" },
   });
-  expect(await ask(`${api}/bind`, "POST", { session_id: run.session_id })).toEqual({
+  expect(await request(`${api}/bind`, "POST", { session_id: run.session_id })).toEqual({
     status: 400,
     body: { detail: "executor_session_id required" },
   });
   await fake.down();
-  const answer = await ask(`${api}/sessions/${run.session_id}`);
+  const answer = await request(`${api}/sessions/${run.session_id}`);
   expect(answer.status).toBe(502);
   expect(answer.body["detail"]).toStartWith("Failed to connect to Agent Coordinator: ");
   await fake.up();

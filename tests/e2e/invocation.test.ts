@@ -17,7 +17,7 @@ async function environmentOf(world: World, run: FakeRun): Promise<Map<string, st
   return new Map(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 }
 
-test("a start without an agent: exactly the fields of schema 2.0", async () => {
+test("a start without an agent has exactly the fields of schema 2.0", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt: 'grüße, "quoted"\nand a second line' });
@@ -31,7 +31,7 @@ test("a start without an agent: exactly the fields of schema 2.0", async () => {
   });
 });
 
-test("a resume: no project_dir in the invocation, and the session's is the working folder", async () => {
+test("a resume has no project_dir, and runs in the session's project folder", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   mkdirSync(world.path("sub"));
@@ -65,7 +65,7 @@ const BLUEPRINT = {
   status: "active",
 };
 
-test("a blueprint goes whole to the executor, the placeholders of its MCP servers filled in and nothing else", async () => {
+test("the executor gets the whole blueprint; only the placeholders of MCP servers are replaced", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.state.agents.set("researcher", BLUEPRINT);
@@ -82,7 +82,7 @@ test("a blueprint goes whole to the executor, the placeholders of its MCP server
   });
 });
 
-test("a resume that names no agent has the blueprint of its session's", async () => {
+test("a resume without an agent has the blueprint of the session's agent", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.state.agents.set("researcher", { agent: BLUEPRINT });
@@ -109,7 +109,7 @@ test("AGENT_INVOCATION_SCHEMA=2.2: parameters and agent_name instead of a prompt
   });
 });
 
-test("the environment: the run's variables are there, the runner's secrets and Bun's switches are not", async () => {
+test("the environment has the run's variables, without the runner's secrets and Bun's variables", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();

@@ -80,7 +80,7 @@ test("logs --follow ends when its reader is gone", async () => {
   await at.api.reached(run_id, "completed");
 });
 
-test("logs --follow continues after an outage of the coordinator, and repeats nothing", async () => {
+test("logs --follow continues after an outage of the coordinator, without repeating lines", async () => {
   await using w = new World();
   const first = await w.coordinator();
   await w.runner(first.api.url, "test-executor").line(/waiting for runs/);
@@ -100,7 +100,7 @@ test("logs --follow continues after an outage of the coordinator, and repeats no
   ]);
 });
 
-test("logs ends while the run writes on; Ctrl+C ends logs --follow, not the run", async () => {
+test("logs ends although the run continues to write; Ctrl+C ends logs --follow, not the run", async () => {
   await using w = new World();
   const { api } = await w.coordinator();
   await w.runner(api.url, "floods-stdout", [], { FLOOD_BYTES: "1000000000000" }).line(/waiting for runs/);

@@ -37,7 +37,7 @@ async function call(client: Client, name: string, given: Record<string, unknown>
   };
 }
 
-/** The tools of a run that waits for its release: the test plays its agent. */
+/** The MCP URL of a run that waits for its release. The test acts as the run's agent. */
 async function mcpUrlOf(world: World, runId: string): Promise<string> {
   await world.file(`${runId}.ready`);
   const api = /^AGENT_ORCHESTRATOR_API_URL=(.*)$/m.exec(await world.file(`${runId}.env`))?.[1] ?? "";
@@ -65,7 +65,7 @@ async function childOf(
   });
 }
 
-test("with --max-concurrent 1 a parent's sync child runs while the parent waits, and a child's child too", async () => {
+test("--max-concurrent 1: a sync child runs while its parent waits, and a grandchild too", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   world.runner(api.url, "waits-for-release", ["--max-concurrent", "1"]);
@@ -84,7 +84,7 @@ test("with --max-concurrent 1 a parent's sync child runs while the parent waits,
   for (const { run_id } of [grandchild, child, parent]) await api.reached(run_id, "completed");
 });
 
-test("a drain returns the handle of a sync child to its parent, which may end, and waits for no child that nobody takes", async () => {
+test("a drain returns the handle of a sync child to its parent, and does not wait for an unclaimed child", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const runner = world.runner(api.url, "waits-for-release");
@@ -104,7 +104,7 @@ test("a drain returns the handle of a sync child to its parent, which may end, a
   expect((await api.run(child.run_id)).status).toBe("pending");
 });
 
-test("after a runner was killed the same URL works again, for a client that was connected before", async () => {
+test("a connected client's MCP URL works again after the runner was killed and restarted", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const first = world.runner(api.url, "waits-for-release");
@@ -114,7 +114,7 @@ test("after a runner was killed the same URL works again, for a client that was 
   first.signal("SIGKILL");
   await first.exited;
   const second = world.runner(api.url, "waits-for-release");
-  await second.line(/Took up run/);
+  await second.line(/Adopted run/);
   const answer = call(tools, "start_agent_session", { prompt: "child" });
   const child = await childOf(api, parent.session_id);
   await release(world, child.run_id);
@@ -123,7 +123,7 @@ test("after a runner was killed the same URL works again, for a client that was 
   await api.reached(parent.run_id, "completed");
 });
 
-test("the flow of callbacks by the tools: two children, the turn ends, one resume with both results", async () => {
+test("callbacks through the tools: two children end, and one resume brings both results", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   world.runner(api.url, "waits-for-release");
@@ -147,7 +147,7 @@ test("the flow of callbacks by the tools: two children, the turn ends, one resum
   expect(await api.runs()).toHaveLength(4);
 });
 
-test("limits: the same words to an executor's POST /runs and to a tool", async () => {
+test("limits: an executor's POST /runs and a tool give the same error", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   world.runner(api.url, "waits-for-release", ["--max-children", "1", "--max-depth", "1"]);
@@ -173,7 +173,7 @@ test("limits: the same words to an executor's POST /runs and to a tool", async (
   for (const { run_id } of [parent, child]) await api.reached(run_id, "completed");
 });
 
-test("--mcp-port: agents outside of runs, under a token from the state folder, whose path is in the log", async () => {
+test("--mcp-port: agents outside of runs use a token from the state folder; the log has its path", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const runner = world.runner(api.url, "test-executor", ["--mcp-port", "0"]);
@@ -188,7 +188,7 @@ test("--mcp-port: agents outside of runs, under a token from the state folder, w
   expect(value.result_text).toContain("hello from outside");
 });
 
-test("--mcp-port: a token of one's own, which no executor inherits; a port that is taken ends the start", async () => {
+test("--mcp-port: no executor inherits the user's own token; a port in use ends the start", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const runner = world.runner(api.url, "waits-for-release", ["-m", "0"], {
@@ -207,7 +207,7 @@ test("--mcp-port: a token of one's own, which no executor inherits; a port that 
   ]);
 });
 
-test("the placeholders stand for the run's own tools, or for --external-mcp-url; the two options exclude each other", async () => {
+test("--external-mcp-url replaces the URL of the run's own tools, and excludes --mcp-port", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const mcp_servers = {

@@ -4,7 +4,7 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-test("ten runs end while the coordinator is dead: after its restart none of the outcomes is lost", async () => {
+test("ten runs end during an outage of the coordinator: no outcome is lost", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
   const runner = world.runner(api.url, "waits-for-release");
@@ -26,7 +26,7 @@ test("ten runs end while the coordinator is dead: after its restart none of the 
   expect(runner.stdout().match(/is back after/g)?.length).toBe(1);
 });
 
-test("an executor whose events meet an outage waits it out: the result is whole", async () => {
+test("an executor waits out an outage of the coordinator: its result is complete", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
   const runner = world.runner(api.url, "test-executor");
@@ -41,7 +41,7 @@ test("an executor whose events meet an outage waits it out: the result is whole"
   expect(await api.result(run.session_id)).toContain("hello");
 });
 
-test("the coordinator dies while runs go on: they are not disturbed, and new ones are taken after its restart", async () => {
+test("running runs continue after a kill of the coordinator; new runs are claimed after its restart", async () => {
   await using world = new World();
   const { api, process } = await world.coordinator();
   world.runner(api.url, "waits-for-release");
@@ -59,21 +59,21 @@ test("the coordinator dies while runs go on: they are not disturbed, and new one
   expect((await world.file("order")).match(/^begin/gm)?.length).toBe(2);
 });
 
-test("at the limit, with the embedded coordinator: a stop arrives at once, by a poll that claims nothing", async () => {
+test("at the limit, with the built-in coordinator: a stop arrives at once, by a poll that claims nothing", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const first = await api.submit("first");
   world.runner(api.url, "sleeps", ["--max-concurrent", "1"]);
   await world.file(`${first.run_id}.ready`);
   const second = await api.submit("second");
-  const begunMs = performance.now();
+  const startMs = performance.now();
   await api.stop(first.run_id);
   await api.reached(first.run_id, "stopped");
-  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
   await world.file(`${second.run_id}.ready`);
 });
 
-test("draining, with the embedded coordinator: a stop arrives at once and the runner leaves", async () => {
+test("draining, with the built-in coordinator: a stop arrives at once, and the runner exits", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("first");

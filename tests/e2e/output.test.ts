@@ -9,21 +9,21 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const MIB = 1024 * 1024;
 
-/** `VmRSS` (now) or `VmHWM` (the most so far) of a process, in bytes. */
+/** `VmRSS` (current) or `VmHWM` (peak) of a process, in bytes. */
 function memory(pid: number, which: "VmRSS" | "VmHWM"): number {
   const kib = new RegExp(`^${which}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kib) * 1024;
 }
 
 test.skipIf(process.platform !== "linux")(
-  "a flood of 200 MB: little memory, a bounded file, heartbeats on time, the end of it as the result",
+  "a flood of 200 MB: bounded memory and file, heartbeats on time, and the end of the output as result",
   async () => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: 0.1 }));
     const runner = world.runner(fake.url, "floods-stdout", [], { RUNNER_OUTPUT_LIMIT: "8MiB" });
     await until("two heartbeats", () => fake.calls("POST /runner/heartbeat").length >= 2);
     const before = memory(runner.pid, "VmRSS");
-    const begunMs = performance.now();
+    const startMs = performance.now();
     const run = fake.queue();
     await until("completed", () => run.status === "completed", 30_000);
     const endedMs = performance.now();
@@ -38,13 +38,13 @@ test.skipIf(process.platform !== "linux")(
     const beats = fake
       .calls("POST /runner/heartbeat")
       .map(({ at }) => at)
-      .filter((at) => at >= begunMs && at <= endedMs);
-    const gaps = [...beats, endedMs].map((at, i) => at - (beats[i - 1] ?? begunMs));
+      .filter((at) => at >= startMs && at <= endedMs);
+    const gaps = [...beats, endedMs].map((at, i) => at - (beats[i - 1] ?? startMs));
     expect(Math.max(...gaps)).toBeLessThan(2_000);
   },
 );
 
-test("-v shows what executors write, each line with its run before it", async () => {
+test("-v logs the executors' output, each line with its run id", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -54,7 +54,7 @@ test("-v shows what executors write, each line with its run before it", async ()
   await runner.line(new RegExp(`${run.run_id} err\\| a warning`));
 });
 
-test("without -v nothing that executors write is in the log", async () => {
+test("without -v the log has no executor output", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -65,7 +65,7 @@ test("without -v nothing that executors write is in the log", async () => {
   expect(runner.stdout()).not.toContain("in spite of it");
 });
 
-test("no prompt, no error text and no token is in any line of the log, with -v and as JSON", async () => {
+test("the log has no prompts, error texts or tokens, with -v and as JSON", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const runner = world.runner(fake.url, "records-invocation", ["-v", "--log-format", "json"], {

@@ -8,7 +8,7 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const POLL = "GET /runner/runs";
 
-test("a run goes the whole way: claimed, started, completed", async () => {
+test("a run is claimed, started and completed", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   world.runner(fake.url, "prints-hello");
@@ -21,7 +21,7 @@ const LOST: [string, Behaviour][] = [
   ["lost", dropAfter],
   ["cut short", cutShort],
 ];
-test.each(LOST)("a claim whose answer is %s is found and executed once", async (_, behaviour) => {
+test.each(LOST)("a claim whose poll answer is %s is found and executed once", async (_, behaviour) => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.next(POLL, behaviour);
@@ -36,7 +36,7 @@ test.each(LOST)("a claim whose answer is %s is found and executed once", async (
 const BAD: [string, Behaviour][] = [
   ["a dropped connection", dropBefore],
   ["HTML from a proxy", badGateway],
-  ["JSON that is none", garbage],
+  ["invalid JSON", garbage],
   ["500", refuse(500)],
   ["409", refuse(409)],
   ["404", refuse(404)],
@@ -50,7 +50,7 @@ test.each(BAD)("a poll answered with %s is followed by another", async (_, behav
   await until("completed", () => run.status === "completed");
 });
 
-test("at the limit no claiming poll goes out, and a stop takes effect within 3 s", async () => {
+test("at the limit no poll claims, and a stop takes effect within 3 s", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const first = fake.queue();
@@ -59,15 +59,15 @@ test("at the limit no claiming poll goes out, and a stop takes effect within 3 s
   await world.file(`${first.run_id}.ready`);
   const polls = fake.calls(POLL).length;
   fake.state.stop(first);
-  const begunMs = performance.now();
+  const startMs = performance.now();
   await until("stopped", () => first.status === "stopped");
-  expect(performance.now() - begunMs).toBeLessThan(3_000);
+  expect(performance.now() - startMs).toBeLessThan(3_000);
   expect(second.runner_id === null || fake.calls(POLL).length > polls).toBeTrue();
-  expect(fake.calls(POLL)[polls]?.at ?? Infinity).toBeGreaterThan(begunMs);
+  expect(fake.calls(POLL)[polls]?.at ?? Infinity).toBeGreaterThan(startMs);
   await world.file(`${second.run_id}.ready`);
 });
 
-test("runs that wait for their session's turn keep no other session from its own", async () => {
+test("runs that wait for their turn do not block other sessions", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const first = fake.queue();
@@ -80,7 +80,7 @@ test("runs that wait for their session's turn keep no other session from its own
   await until("all completed", () => [first, ...waiting, other].every(({ status }) => status === "completed"));
 });
 
-test("a poll is open for as long as the coordinator said, and the next follows at once", async () => {
+test("a poll stays open for the coordinator's poll timeout, and the next follows at once", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 0.5 }));
   world.runner(fake.url, "prints-hello", [], { POLL_TIMEOUT: "0.1" });
@@ -90,7 +90,7 @@ test("a poll is open for as long as the coordinator said, and the next follows a
   expect((second?.at ?? 0) - (first?.answeredAt ?? 0)).toBeLessThan(250);
 });
 
-test("a run that is delivered twice is executed once", async () => {
+test("a run delivered twice is executed once", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -109,7 +109,7 @@ test("a run that is delivered twice is executed once", async () => {
   expect(await world.file("order")).toBe([run, next].map(({ run_id }) => `begin ${run_id}\nend ${run_id}\n`).join(""));
 });
 
-test("a run that makes no sense is reported failed, with the field that is wrong", async () => {
+test("an invalid run is reported failed, with the invalid field", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const bad = fake.queue({ extra: { type: "dance" } });
@@ -119,7 +119,7 @@ test("a run that makes no sense is reported failed, with the field that is wrong
   expect(bad.error).toContain("type");
 });
 
-test("a run whose id would leave its folder is not executed", async () => {
+test("a run id with a path outside the run folder is not executed", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const bad = fake.queue({ run_id: "../../evil" });
@@ -129,7 +129,7 @@ test("a run whose id would leave its folder is not executed", async () => {
   expect(fake.reportsOf(bad)).toEqual([]);
 });
 
-test("heartbeats come as often as the coordinator said, or as the user set", async () => {
+test("heartbeats have the coordinator's interval, or the user's", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ heartbeatIntervalSeconds: 0.3 }));
   const beats = (): number => fake.calls("POST /runner/heartbeat").length;

@@ -9,7 +9,7 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const REGISTER = "POST /runner/register";
 
-test("the registration says what both generations ask, and nothing that is empty", async () => {
+test("the registration has the fields of both generations, without empty ones", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const runner = world.runner(fake.url, "prints-hello", ["-t", "gpu, linux"]);
@@ -24,27 +24,29 @@ test("the registration says what both generations ask, and nothing that is empty
   });
 });
 
-test("409 after a crash: the registration is taken up at once, with a heartbeat, and runs are executed", async () => {
+test("409 after a crash: the runner reuses its registration at once, with a heartbeat, and executes runs", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const crashed = world.runner(fake.url, "prints-hello");
   await crashed.line(/Runner started/);
   crashed.signal("SIGKILL");
   await crashed.exited;
-  const ghosts = fake.calls("GET /runner/runs");
-  const begunMs = performance.now();
+  const oldPolls = fake.calls("GET /runner/runs");
+  const startMs = performance.now();
   const runner = world.runner(fake.url, "prints-hello");
   await runner.line(/Reusing the registration lnch_\w+ of an earlier process/);
   await runner.line(/Runner started/);
-  expect(performance.now() - begunMs).toBeLessThan(2_000);
+  expect(performance.now() - startMs).toBeLessThan(2_000);
   expect(fake.calls("POST /runner/heartbeat").length).toBeGreaterThanOrEqual(1);
   expect(fake.calls(REGISTER).length).toBe(2);
-  await until("the dead start's polls have run out", () => ghosts.every(({ answeredAt }) => answeredAt !== undefined));
+  await until("the dead process's polls have ended", () =>
+    oldPolls.every(({ answeredAt }) => answeredAt !== undefined),
+  );
   const run = fake.queue();
   await until("completed", () => run.status === "completed");
 });
 
-test("409 of a runner on another machine is a refusal", async () => {
+test("409 for a runner on another machine: exit code 1", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.next(
@@ -61,7 +63,7 @@ test("409 of a runner on another machine is a refusal", async () => {
   expect(runner.stderr()).toContain("is online at");
 });
 
-test("a second runner of the same identity on this machine is refused", async () => {
+test("a second runner with the same identity on this machine: exit code 1", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const first = world.runner(fake.url, "prints-hello");
@@ -74,7 +76,7 @@ test("a second runner of the same identity on this machine is refused", async ()
   await otherExecutor.line(/Runner started/);
 });
 
-test.each(["poll", "heartbeat"])("401 on a %s: the runner registers again and goes on", async (where) => {
+test.each(["poll", "heartbeat"])("401 on a %s: the runner registers again and continues", async (where) => {
   await using world = new World();
   const isPoll = where === "poll";
   const fake = world.own(
@@ -82,7 +84,7 @@ test.each(["poll", "heartbeat"])("401 on a %s: the runner registers again and go
   );
   const runner = world.runner(fake.url, "prints-hello");
   await runner.line(/Runner started/);
-  // A poll that is open notices by itself in this coordinator; the heartbeat has to be the first where that hangs.
+  // The fake answers an open poll with 401 at once. The poll must hang, so that the heartbeat gets the 401 first.
   if (!isPoll) fake.next("GET /runner/runs", () => new Promise(() => {}));
   await until("a poll", () => fake.calls("GET /runner/runs").length > 0);
   fake.state.runners.clear();
@@ -97,7 +99,7 @@ test.each([
   [403, "refuses this runner's credentials"],
   [404, "is not an Agent Coordinator"],
   [422, "refuses to register this runner"],
-])("%i at the start ends the runner with exit code 1 and a reason", async (status, reason) => {
+])("%i at the start: exit code 1 with a reason", async (status, reason) => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.always(REGISTER, refuse(status));
@@ -106,7 +108,7 @@ test.each([
   expect(runner.stderr()).toContain(reason);
 });
 
-test("500 at the start is waited out", async () => {
+test("500 and 503 at the start are retried", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.next(REGISTER, refuse(500), refuse(503));
@@ -114,7 +116,7 @@ test("500 at the start is waited out", async () => {
   await runner.line(/Runner started/);
 });
 
-test("a coordinator that is away at the start is waited for, with one line when it is missed and one when it is back", async () => {
+test("a coordinator unreachable at the start is waited for, with one log line at either end", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const { url } = fake;
@@ -127,7 +129,7 @@ test("a coordinator that is away at the start is waited for, with one line when 
   expect(runner.stdout().match(/is back after/g)?.length).toBe(1);
 });
 
-test("another live runner of the identity, whatever its home and its coordinator's spelling, is not taken for a dead one", async () => {
+test("a live runner with the same identity is not replaced, despite another home and host spelling", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const first = world.runner(api.url, "sleeps");

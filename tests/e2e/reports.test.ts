@@ -58,7 +58,7 @@ test("completed: if the coordinator forgot the runner (401), the runner register
   expect(fake.calls("POST /runner/register").length).toBe(2);
 });
 
-test("completed: if the coordinator forgot the run (404), the report is not retried and the error is logged", async () => {
+test("completed: if the coordinator forgot the run (404), the runner logs an error and does not retry", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();

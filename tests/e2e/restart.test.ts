@@ -5,12 +5,12 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-async function killed(started: StartedBinary): Promise<void> {
+async function kill(started: StartedBinary): Promise<void> {
   started.signal("SIGKILL");
   await started.exited;
 }
 
-test("up, killed and started again on its port: it takes up its own registration and its run at once", async () => {
+test("up, killed and restarted on its port: reuses its registration and adopts its run at once", async () => {
   await using world = new World();
   const first = world.start(["up", "--port", "0", "-x", "test-executor"]);
   const [, url = ""] = await first.line(/Connecting to Agent Coordinator at (\S+)/);
@@ -18,11 +18,11 @@ test("up, killed and started again on its port: it takes up its own registration
   const api = new CoordinatorApi(url);
   const run = await api.submit("!write ready yes\n!wait go-on\nhello");
   await world.file("ready");
-  await killed(first);
+  await kill(first);
 
   const second = world.start(["up", "--port", new URL(url).port, "-x", "test-executor"]);
   await second.line(/Reusing the registration lnch_\w+ of an earlier process/);
-  await second.line(new RegExp(`Took up run ${run.run_id}, whose executor lives`));
+  await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
   await second.line(/Runner started/);
   await Bun.write(world.path("go-on"), "");
   await api.reached(run.run_id, "completed", 20_000);
@@ -30,13 +30,13 @@ test("up, killed and started again on its port: it takes up its own registration
   await api.reached(next.run_id, "completed");
 });
 
-test("a runner that is killed and started again with other tags gets the runs for those", async () => {
+test("a runner killed and restarted with other tags gets the runs for the new tags", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const first = world.runner(api.url, "prints-hello", ["-t", "blue"]);
   await first.line(/Runner started/);
   const run = await api.submit("anything", { additional_demands: { tags: ["red"] } });
-  await killed(first);
+  await kill(first);
   const second = world.runner(api.url, "prints-hello", ["-t", "red"]);
   await second.line(/Reusing the registration/);
   await api.reached(run.run_id, "completed");

@@ -5,7 +5,7 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-test("submit --max-attempts: an executor that ends with 75 is tried again, and the last attempt is what counts", async () => {
+test("submit --max-attempts: exit code 75 is retried, and the last attempt decides", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   await world.runner(api.url, "test-executor").line(/Runner started/);
@@ -21,7 +21,7 @@ test("submit --max-attempts: an executor that ends with 75 is tried again, and t
   expect(JSON.parse((await world.run(["runs", "-c", api.url, "--json", "--status", "failed"])).stdout)).toHaveLength(3);
 });
 
-test("coordinator --agents-dir: a run gets the blueprint that stands in the file; a folder that is not there is told", async () => {
+test("coordinator --agents-dir: a run gets the blueprint of the file; a missing folder is an error", async () => {
   await using world = new World();
   const agents = join(world.projectDir, "agents");
   mkdirSync(join(agents, "helper"), { recursive: true });

@@ -52,7 +52,7 @@ test("second generation: a result that the executor sent is not sent again", asy
   expect(fake.eventsOf(run).filter(({ event_type }) => event_type === "result").length).toBe(1);
 });
 
-test("second generation: stop_sessions stops what runs in the session", async () => {
+test("second generation: stop_sessions stops the session's runs only", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   const run = fake.queue();
@@ -65,7 +65,7 @@ test("second generation: stop_sessions stops what runs in the session", async ()
   expect(other.status).toBe("running");
 });
 
-test("second generation: script sync is not served, and disturbs nothing", async () => {
+test("second generation: script sync is ignored, with a log line", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   fake.state.messages.push({ sync_scripts: ["a"], remove_scripts: [] }, { something_new: true });

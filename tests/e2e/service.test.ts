@@ -11,7 +11,7 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const isLinux = process.platform === "linux";
 
-/** A PATH with a systemctl, loginctl and journalctl that record their calls; `failing` fails. */
+/** A PATH with fakes of systemctl, loginctl and journalctl that record their calls. The tool `failing` fails. */
 function fakeTools(world: World, failing?: string): { env: Record<string, string>; calls: () => string[] } {
   const folder = join(world.home, "tools");
   const record = join(world.home, "calls");
@@ -30,7 +30,7 @@ function fakeTools(world: World, failing?: string): { env: Record<string, string
 }
 
 test.if(isLinux)(
-  "service install: writes the unit and a private environment file, starts the service, keeps the file the second time",
+  "service install: writes the unit, creates a private environment file once, and starts the service",
   async () => {
     await using world = new World();
     const tools = fakeTools(world);
@@ -93,7 +93,7 @@ test.each([
   [["service", "install", "--run-as", "me"], "--run-as goes with --system"],
   [["service", "install", "--name", "../x"], '--name: "../x"'],
   [["service", "install", "--max-concurrent", "many"], "Bad setting: --max-concurrent"],
-])("%p is refused with exit code 2", async (args, message) => {
+])("%p: exit code 2 with a message", async (args, message) => {
   await using world = new World();
   const { code, stderr } = await world.run(args);
   expect(stderr).toContain(message);

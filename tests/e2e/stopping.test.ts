@@ -11,27 +11,27 @@ setDefaultTimeout(TEST_TIMEOUT_MS);
 const POLL = "GET /runner/runs";
 const STOPPED = "POST /runner/runs/:id/stopped";
 
-test("a stop: SIGTERM, and the report names it", async () => {
+test("a stop sends SIGTERM, and the report names the signal", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
   world.runner(fake.url, "sleeps");
   await world.file(`${run.run_id}.ready`);
-  const begunMs = performance.now();
+  const startMs = performance.now();
   fake.state.stop(run);
   await until("stopped", () => run.status === "stopped");
-  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
   expect(fake.calls(STOPPED)[0]?.body).toMatchObject({ signal: "SIGTERM" });
   expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
 });
 
-test("a stop of an executor that ignores SIGTERM: SIGKILL after 5 s, and other runs are not delayed meanwhile", async () => {
+test("a stop of an executor that ignores SIGTERM: SIGKILL after 5 s, without delaying other runs", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const stubborn = fake.queue({ prompt: "!ignore-sigterm\n!write stubborn.ready\n!sleep 5m" });
   world.runner(fake.url, "test-executor");
   await world.file("stubborn.ready");
-  const begunMs = performance.now();
+  const startMs = performance.now();
   fake.state.stop(stubborn);
 
   const meek = fake.queue({ prompt: "!write meek.ready\n!sleep 5m" });
@@ -40,12 +40,12 @@ test("a stop of an executor that ignores SIGTERM: SIGKILL after 5 s, and other r
   await until("the other is stopped", () => meek.status === "stopped");
   const third = fake.queue();
   await until("a third is completed", () => third.status === "completed");
-  expect(performance.now() - begunMs).toBeLessThan(3_000);
+  expect(performance.now() - startMs).toBeLessThan(3_000);
   expect(stubborn.status).toBe("stopping");
 
   await until("stopped", () => stubborn.status === "stopped");
-  expect(performance.now() - begunMs).toBeGreaterThan(4_900);
-  expect(performance.now() - begunMs).toBeLessThan(7_000);
+  expect(performance.now() - startMs).toBeGreaterThan(4_900);
+  expect(performance.now() - startMs).toBeLessThan(7_000);
   expect(fake.calls(STOPPED).find(({ id }) => id === stubborn.run_id)?.body).toMatchObject({ signal: "SIGKILL" });
 });
 
@@ -62,20 +62,20 @@ test("a stop ends grandchildren, in the executor's group and escaped from it, be
   expect(pids.map(isAlive)).toEqual([false, false]);
 });
 
-test("a stop of a run that is not here: it is reported stopped if the coordinator says that it is stopping", async () => {
+test("a stop of an unknown run is reported stopped only if its status is stopping", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const runner = world.runner(fake.url, "prints-hello");
   await runner.line(/Runner started/);
-  const strange = fake.queue();
-  strange.status = "running";
-  fake.state.stop(strange);
-  await until("stopped", () => strange.status === "stopped");
+  const unknown = fake.queue();
+  unknown.status = "running";
+  fake.state.stop(unknown);
+  await until("stopped", () => unknown.status === "stopped");
 
   const running = fake.queue();
   running.status = "running";
   fake.state.messages.push({ stop_runs: [running.run_id] });
-  await until("it was asked about", () => fake.calls("GET /runs/:id").some(({ id }) => id === running.run_id));
+  await until("the runner reads the run", () => fake.calls("GET /runs/:id").some(({ id }) => id === running.run_id));
   const next = fake.queue();
   await until("the next run completed", () => next.status === "completed");
   expect(running.status).toBe("running");
@@ -85,7 +85,7 @@ const LOST: [string, Behaviour][] = [
   ["lost", dropAfter],
   ["cut short", cutShort],
 ];
-test.each(LOST)("a stop whose answer is %s is found, and carried out", async (_, behaviour) => {
+test.each(LOST)("a stop whose poll answer is %s is found and executed", async (_, behaviour) => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -100,7 +100,7 @@ test.each(LOST)("a stop whose answer is %s is found, and carried out", async (_,
   expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
 });
 
-test("a stop that a poll of a dead start took is found by the next, and carried out", async () => {
+test("a stop that went to a dead process's poll is found and executed by the next process", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 10 }));
   const run = fake.queue();
@@ -110,27 +110,27 @@ test("a stop that a poll of a dead start took is found by the next, and carried 
   first.signal("SIGKILL");
   await first.exited;
   fake.state.stop(run);
-  await until("the ghost has taken it", () => fake.state.stops.length === 0);
+  await until("the dead process's poll has taken the stop", () => fake.state.stops.length === 0);
   world.runner(fake.url, "sleeps");
   await until("stopped", () => run.status === "stopped");
   expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
 });
 
-test("a stop of a run that is not here comes twice: it is reported once", async () => {
+test("two stops of an unknown run are reported once", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const runner = world.runner(fake.url, "prints-hello");
   await runner.line(/Runner started/);
-  const strange = fake.queue();
-  strange.status = "stopping";
-  fake.state.messages.push({ stop_runs: [strange.run_id, strange.run_id] });
-  await until("stopped", () => strange.status === "stopped");
+  const unknown = fake.queue();
+  unknown.status = "stopping";
+  fake.state.messages.push({ stop_runs: [unknown.run_id, unknown.run_id] });
+  await until("stopped", () => unknown.status === "stopped");
   const next = fake.queue();
   await until("the next run completed", () => next.status === "completed");
-  expect(fake.reportsOf(strange)).toEqual(["stopped"]);
+  expect(fake.reportsOf(unknown)).toEqual(["stopped"]);
 });
 
-test("a stop of a run that has ended meanwhile changes nothing", async () => {
+test("a stop of an ended run changes nothing", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -142,7 +142,7 @@ test("a stop of a run that has ended meanwhile changes nothing", async () => {
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
 });
 
-test("a stop of a run that waits for its session's turn: reported stopped, never started", async () => {
+test("a stop of a run that waits for its turn: reported stopped, never started", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const first = fake.queue();
@@ -157,14 +157,14 @@ test("a stop of a run that waits for its session's turn: reported stopped, never
   expect(await world.file("order")).not.toContain(second.run_id);
 });
 
-test("a stop that comes while the run's start is being reported: nothing is spawned", async () => {
+test("a stop during the report started: nothing is spawned", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const acknowledge = Promise.withResolvers<void>();
   fake.next("POST /runner/runs/:id/started", handledAfter(acknowledge.promise));
   const run = fake.queue();
   world.runner(fake.url, "sleeps");
-  await until("started on its way", () => fake.calls("POST /runner/runs/:id/started").length === 1);
+  await until("started is in flight", () => fake.calls("POST /runner/runs/:id/started").length === 1);
   await fake.stop(run);
   acknowledge.resolve();
   await until("stopped", () => fake.reportsOf(run).includes("stopped"));
@@ -172,7 +172,7 @@ test("a stop that comes while the run's start is being reported: nothing is spaw
   expect(await Bun.file(world.path(`${run.run_id}.ready`)).exists()).toBeFalse();
 });
 
-test("two runs of one session take turns, in the order of their claims; other sessions do not wait", async () => {
+test("runs of one session execute in turn, in the order of their claims; other sessions do not wait", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const first = fake.queue();
@@ -189,7 +189,7 @@ test("two runs of one session take turns, in the order of their claims; other se
   expect(lines).toEqual([first, second, third].flatMap(({ run_id }) => [`begin ${run_id}`, `end ${run_id}`]));
 });
 
-test("--run-timeout: the run is ended and reported failed, with the time and the signal", async () => {
+test("--run-timeout: the run is stopped and reported failed, with the limit and the signal", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();

@@ -62,7 +62,7 @@ test("--metrics: during an outage of the coordinator the runner is alive but not
   await until("ready again", async () => (await fetch(`${url}/readyz`)).status === 200, 20_000);
 });
 
-test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree per run, in the run's trace; the executor gets the context", async () => {
+test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree per run in the run's trace; executors get the context", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const receiver = world.own(stubServer(() => Response.json({})));
@@ -101,7 +101,7 @@ test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree per run, in the run's trace; th
   expect(environment.filter((line) => line.includes("secret"))).toEqual([]);
 });
 
-test("a trace continues from a run's creator through the coordinator to its child, and to the resumed parent", async () => {
+test("a trace continues from a run's creator to the run, its child, and the resumed parent", async () => {
   await using world = new World();
   const receiver = world.own(stubServer(() => Response.json({})));
   const { api } = await world.coordinator();

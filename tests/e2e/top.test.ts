@@ -5,7 +5,7 @@ import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-async function place(): Promise<
+async function start(): Promise<
   {
     w: World;
     url: string;
@@ -28,7 +28,7 @@ const program = (at: { w: World; url: string }, args: readonly string[], more: P
   });
 
 test("top shows runs live in 80 columns and 24 lines, and restores the terminal", async () => {
-  await using at = await place();
+  await using at = await start();
   await using top = program(at, ["top"], { columns: 80, lines: 24 });
   await top.shows(/1 of 1 runners online/);
   const { run_id } = await at.api.submit("!wait go-on\nCount the beans");
@@ -45,7 +45,7 @@ test("top shows runs live in 80 columns and 24 lines, and restores the terminal"
 });
 
 test("top: views, help, and a run followed and stopped by keys", async () => {
-  await using at = await place();
+  await using at = await start();
   const { run_id, session_id } = await at.api.submit("!child !sleep 5m\n!stderr 20B\n!sleep 5m\nnever");
   await using top = program(at, ["top"], { columns: 140, lines: 30 });
   await top.shows(new RegExp(run_id));
@@ -101,8 +101,8 @@ test("top shows an outage of the coordinator, and continues after it", async () 
   expect(top.raw).toEndWith("\x1b[?1049l");
 });
 
-test("top shows no control sequences of others, and no colours with NO_COLOR", async () => {
-  await using at = await place();
+test("top shows no control sequences from prompts, and no colours with NO_COLOR", async () => {
+  await using at = await start();
   await at.api.submit("\x1b]0;owned\x07\x1b[2J evil \u202e日本語 prompt", { not_before: "2099-01-01T00:00:00Z" });
   await using top = program(at, ["top"], { columns: 160, env: { HOME: at.w.home, NO_COLOR: "1" } });
   await top.shows(/evil \[U\+202E\]日本語 prompt/);
@@ -112,7 +112,7 @@ test("top shows no control sequences of others, and no colours with NO_COLOR", a
 });
 
 test("top without a terminal prints the runs once", async () => {
-  await using at = await place();
+  await using at = await start();
   const { run_id } = await at.api.submit("Hello");
   await at.api.reached(run_id, "completed");
   const { code, stdout, stderr } = await at.w.run(["top", "-c", at.url]);
@@ -122,7 +122,7 @@ test("top without a terminal prints the runs once", async () => {
 });
 
 test("--watch redraws a list in place; piped as JSON it is one array per line", async () => {
-  await using at = await place();
+  await using at = await start();
   await using runs = program(at, ["runs", "--watch"], { columns: 120 });
   await runs.shows(/^RUN /);
   const lines = at.w.start(["runs", "--watch", "--json", "-c", at.url]);

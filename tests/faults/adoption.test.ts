@@ -33,7 +33,7 @@ test("a killed runner leaves its executor alive; the next process watches it and
   await kill(first);
 
   const second = world.runner(api.url, "waits-for-release");
-  await second.line(new RegExp(`Took up run ${run.run_id}, whose executor lives`));
+  await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
   expect(lastingPidsOf(run.run_id)).toEqual(pids);
   await Bun.write(world.path(`${run.run_id}.release`), "0");
   await api.reached(run.run_id, "completed");
@@ -71,7 +71,7 @@ test.each([
 
   const second = world.runner(api.url, "waits-for-release");
   await api.reached(run.run_id, status);
-  await second.line(new RegExp(`Took up run ${run.run_id}, which ended meanwhile`));
+  await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor has ended`));
   if (status === "completed") expect(await api.result(run.session_id)).toBe("released");
 });
 
@@ -100,7 +100,7 @@ function loseWhatWasNotFlushed(world: World, runId: string, bootId: string): voi
   journal.run("UPDATE settings SET value = ? WHERE name = 'boot'", [bootId]);
 }
 
-test("after a power cut a run that was reported as started is not executed again, whatever marks are lost", async () => {
+test("after a power cut a run that was reported as started is not executed again: marks may be lost", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const run = await api.submit("anything");
@@ -158,7 +158,7 @@ test("ten kills with twenty runs in flight: executors live on, each run is execu
     await kill(runner);
     runner = world.runner(api.url, "waits-for-release");
     // Kills at a different moment of the start each time.
-    await runner.line([/Connecting/, /Took up run/, /Registered|Taking up/, /Runner started/][i % 4] ?? /./);
+    await runner.line([/Connecting/, /Adopted run/, /Registered|Reusing/, /Runner started/][i % 4] ?? /./);
   }
   await runner.line(/Runner started/);
   expect(runs.map(({ run_id }) => lastingPidsOf(run_id))).toEqual(pids);
@@ -181,7 +181,7 @@ test("handover: the runner exits at once without deregistering, and the next pro
   expect(code).toBe(0);
   expect(stdout).toContain(`pid ${first.pid}`);
   expect(await first.exited).toBe(0);
-  expect(first.stdout()).toContain("Handing over 1 run(s) to the next start");
+  expect(first.stdout()).toContain("Handing over 1 run(s) to the next process");
   expect(fake.calls("DELETE /runners/:id")).toEqual([]);
   expect(lastingPidsOf(run.run_id)).toEqual(pids);
 

@@ -45,7 +45,7 @@ test.each([
   const { code, stdout, stderr } = await run(args);
   expect([code, stdout]).toEqual([2, ""]);
   expect(stderr).toStartWith(why);
-  expect(stderr).toEndWith("bun run faults --help shows what there is.\n");
+  expect(stderr).toEndWith("See bun run faults --help\n");
 });
 
 test.skipIf(process.platform !== "linux")(

@@ -78,10 +78,7 @@ async function ended(executor: string, leaves: number): Promise<void> {
   await inPlace(executor, async ({ api, runner }) => {
     const { run_id } = await api.submit("go");
     await api.reached(run_id, "completed", 20_000);
-    const [, count] = await runner.line(
-      new RegExp(`Ended (\\d+) process\\(es\\) that run ${run_id} left behind`),
-      20_000,
-    );
+    const [, count] = await runner.line(new RegExp(`Ended (\\d+) leftover\\(s\\) of run ${run_id}`), 20_000);
     check(`at least ${leaves} leftovers were ended; the log says ${count}`, Number(count) >= leaves);
   });
 }

@@ -45,7 +45,7 @@ test.each(["damaged", "deleted"] as const)(
     const next = world.runner(api.url, "waits-for-release");
     await api.reached(failed.run_id, "failed");
     expect((await api.run(failed.run_id)).error).toBe("Process exited with code 6");
-    await next.line(new RegExp(`Took up run ${lives.run_id}, whose executor lives`));
+    await next.line(new RegExp(`Adopted run ${lives.run_id}, whose executor lives`));
     expect(next.stdout()).toContain("Added 2 run(s) to the journal from their folders");
     if (how === "damaged") expect(next.stdout()).toMatch(/\[ERROR\].*cannot be used.*set aside as/);
     await Bun.write(world.path(`${lives.run_id}.release`), "0");
@@ -79,7 +79,7 @@ test("a run that was reported before the journal was lost is not reported again"
   damage(world, "deleted");
   writeFileSync(record, kept);
   const second = world.runner(api.url, "waits-for-release");
-  await second.line(new RegExp(`The coordinator knows how run ${run.run_id} ended`));
+  await second.line(new RegExp(`The coordinator already knows how run ${run.run_id} ended`));
   await until("its record to be removed", async () => !(await Bun.file(record).exists()));
   expect((await api.run(run.run_id)).error).toBe("Process exited with code 5");
 });

@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { copyFileSync, existsSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { StartedBinary } from "../harness/binary.ts";
 import { CoordinatorApi } from "../harness/coordinator-api.ts";
@@ -69,12 +69,16 @@ class Machines implements AsyncDisposable {
 
   /** A runner with a state folder, and so an identity, of its own: another machine. */
   runner(name: string, executor = "waits-for-release"): StartedBinary {
-    const args = ["--state-dir", this.world.path(`state-${name}`), "-t", name, "-p", this.world.projectDir];
-    return this.world.runner(this.api.url, executor, args, {
-      HEARTBEAT_INTERVAL: "0.3",
-      RUNNER_LOCKS_DIR: "",
-      XDG_RUNTIME_DIR: this.world.path(`runtime-${name}`),
-    });
+    // Another project directory is another identity; the executors still find their files in the first one.
+    const project = this.world.path(`project-${name}`);
+    mkdirSync(project, { recursive: true });
+    const args = ["--state-dir", this.world.path(`state-${name}`), "-t", name, "-p", project];
+    return this.world.runner(this.api.url, executor, args, { HEARTBEAT_INTERVAL: "0.3" });
+  }
+
+  /** A run in the project directory that all runners share. */
+  submit(fields: Readonly<Record<string, unknown>> = {}): Promise<{ run_id: string; session_id: string }> {
+    return this.api.submit("x", { project_dir: this.world.projectDir, ...fields });
   }
 
   wipe(name: string): void {
@@ -116,7 +120,7 @@ describe("a runner whose memory is lost", () => {
   test("and that never comes back: its run fails with runner_lost after the stated time, and is retried", async () => {
     await using m = await Machines.start(LOST_AFTER);
     const runner = m.runner("a");
-    const { run_id } = await m.api.submit("x", { max_attempts: 2, retry_delay_seconds: 0 });
+    const { run_id } = await m.submit({ max_attempts: 2, retry_delay_seconds: 0 });
     await m.world.file(`${run_id}.ready`);
     await m.losePower(runner, run_id);
     m.wipe("a");
@@ -132,12 +136,12 @@ describe("a runner whose memory is lost", () => {
   test("and that comes back: it does not know the run, which is runner_lost at once", async () => {
     await using m = await Machines.start();
     const runner = m.runner("a");
-    const { run_id } = await m.api.submit("x");
+    const { run_id } = await m.submit();
     await m.world.file(`${run_id}.ready`);
     await m.losePower(runner, run_id);
     m.wipe("a");
     const again = m.runner("a");
-    await again.line(/is not known: reporting it as lost/);
+    await again.line(/unknown here: reporting it as lost/);
     await m.becomes(run_id, "failed");
     expect(await m.api.run(run_id)).toMatchObject({ reason: "runner_lost" });
   });
@@ -145,7 +149,7 @@ describe("a runner whose memory is lost", () => {
   test("but whose executor goes on: the executor is ended with the report", async () => {
     await using m = await Machines.start();
     const runner = m.runner("a");
-    const { run_id } = await m.api.submit("x");
+    const { run_id } = await m.submit();
     await m.world.file(`${run_id}.ready`);
     const [executor = 0] = processesWith("AGENT_RUN_ID", run_id);
     runner.signal("SIGKILL");
@@ -162,7 +166,7 @@ describe("a runner that sleeps past the limit", () => {
   test("while its run is stopped: the run is given up, and its executor ended at the return", async () => {
     await using m = await Machines.start(LOST_AFTER);
     const runner = m.runner("a");
-    const { run_id } = await m.api.submit("x");
+    const { run_id } = await m.submit();
     await m.world.file(`${run_id}.ready`);
     const [executor = 0] = processesWith("AGENT_RUN_ID", run_id);
     runner.signal("SIGSTOP");
@@ -174,15 +178,15 @@ describe("a runner that sleeps past the limit", () => {
     await until("the executor to be ended", () => !isAlive(executor));
     await until("the note", async () => (await m.api.run(run_id)).note !== null);
     expect((await m.api.run(run_id)).note).toMatch(/came back at .* and reported: stopped/);
-    const { run_id: next } = await m.api.submit("x");
+    const { run_id: next } = await m.submit();
     await m.release(next);
     await m.becomes(next, "completed");
   });
 
-  test("without a stop: the run is failed, its executor ended at the return, and what it did is kept as a note", async () => {
+  test("without a stop: the run fails, and a note keeps what the runner tells at its return", async () => {
     await using m = await Machines.start(LOST_AFTER);
     const runner = m.runner("a");
-    const { run_id } = await m.api.submit("x");
+    const { run_id } = await m.submit();
     await m.world.file(`${run_id}.ready`);
     runner.signal("SIGSTOP");
     await m.becomes(run_id, "failed");
@@ -199,50 +203,51 @@ describe("a coordinator that is restored from a backup", () => {
     await using m = await Machines.start();
     const runner = m.runner("a");
     await runner.line(/waiting for runs/);
+    // It is suspended while the run is created, so that the backup has it as pending.
+    runner.signal("SIGSTOP");
+    const { run_id } = await m.submit();
     await m.backUp();
-    const made = await m.api.submit("x");
-    await m.restore();
-    // A run of the backup: it is pending there, and executed since.
-    const { run_id } = await m.api.submit("x");
-    await m.killCoordinator();
-    await m.startCoordinator();
+    runner.signal("SIGCONT");
     await m.release(run_id);
     await m.becomes(run_id, "completed");
+    await m.restore();
+    await m.becomes(run_id, "completed");
     expect(await m.timesBegun(run_id)).toBe(1);
-    expect(made.run_id).not.toBe(run_id);
+    const { run_id: next } = await m.submit();
+    await m.release(next);
+    await m.becomes(next, "completed");
   });
 
-  test("with two runners: every run is executed once", async () => {
+  test("with two runners: a run that the first executes is not given to the second", async () => {
     await using m = await Machines.start();
     const first = m.runner("a");
     await first.line(/waiting for runs/);
-    // Both may take them, but only one is there yet.
-    const runs = [];
+    // It is suspended while the runs are created, so that the backup has them as pending.
     first.signal("SIGSTOP");
-    for (let i = 0; i < 6; i++) runs.push(await m.api.submit("x"));
+    const runs = [];
+    for (let i = 0; i < 6; i++) runs.push(await m.submit());
     await m.backUp();
     first.signal("SIGCONT");
     for (const { run_id } of runs.slice(0, 3)) await m.release(run_id);
     for (const { run_id } of runs.slice(0, 3)) await m.becomes(run_id, "completed");
     for (const { run_id } of runs.slice(3)) await m.world.file(`${run_id}.ready`);
     await m.restore();
-    const second = m.world.runner(
-      m.api.url,
-      "waits-for-release",
-      ["--state-dir", m.world.path("state-b"), "-p", m.world.path("."), "--max-concurrent", "20"],
-      { HEARTBEAT_INTERVAL: "0.3" },
-    );
-    await second.line(/waiting for runs|is online/).catch(() => null);
-    for (const { run_id } of runs) await m.release(run_id);
+    const second = m.runner("b");
+    await second.line(/waiting for runs/);
+    for (const { run_id } of runs.slice(3)) await m.release(run_id);
     for (const { run_id } of runs) await m.becomes(run_id, "completed");
     for (const { run_id } of runs) expect(await m.timesBegun(run_id)).toBe(1);
     expect(m.log).toContain("a backup was restored");
+    // From now on the second one takes runs, too.
+    const { run_id } = await m.submit({ additional_demands: { tags: ["b"] } });
+    await m.release(run_id);
+    await m.becomes(run_id, "completed");
   });
 
   test("a run whose acknowledged end was lost is reported again from the runner's journal", async () => {
     await using m = await Machines.start();
     m.runner("a");
-    const { run_id } = await m.api.submit("x");
+    const { run_id } = await m.submit();
     await m.world.file(`${run_id}.ready`);
     await m.backUp();
     await m.release(run_id);

@@ -117,7 +117,7 @@ test.skipIf(!smallDisk.isPossible)(
     const second = world.runner(fake.url, "waits-for-release", ["--state-dir", disk.path]);
     await reached(ends, "failed");
     expect(ends.error).toBe("Process exited with code 7");
-    await second.line(new RegExp(`Took up run ${lives.run_id}, whose executor lives`));
+    await second.line(new RegExp(`Adopted run ${lives.run_id}, whose executor lives`));
     await release(world, lives, "0");
     await reached(lives, "completed");
     await second.line(NO_ROOM);

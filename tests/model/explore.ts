@@ -46,7 +46,10 @@ interface Found {
   readonly step: string;
 }
 
-/** Visits every world that can be reached within `depth` steps, and from each one lets the run come to its end without further faults. */
+/**
+ * Visits every world that can be reached within `depth` steps, and from each one lets the run come to its end without
+ * further faults.
+ */
 export function explore(faults: Partial<Faults>, depth: number): Exploration {
   let level: Found[] = [{ world: beginning(faults), from: null, step: "" }];
   const seen = new Set(level.map(({ world }) => keyOf(world)));
@@ -79,8 +82,8 @@ function wrongIn({ spawns, database, wasExecuted }: World): string | null {
 const SETTLING_STEPS = 200;
 
 /**
- * Without further faults the run ends and nothing runs on: one fair order of steps is followed. `settling` collects the worlds from which that
- * was seen.
+ * Without further faults the run ends and nothing runs on: one fair order of steps is followed. `settling` collects the
+ * worlds from which that was seen.
  */
 function wrongAtEnd(world: World, settling: Set<string>): string | null {
   let at: World = { ...world, faults: NO_FAULTS };

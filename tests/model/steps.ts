@@ -134,8 +134,8 @@ function coordinatorSteps(world: World): Step[] {
   if (backup === null && faults.restore > 0)
     steps.push({ name: "a backup is made", isFault: true, next: { ...world, backup: database } });
   if (backup !== null && faults.restore > 0 && backup !== database) {
-    // Polls that wait are cut off with the process that had them.
-    // A coordinator that starts gives no run out until the runners that it knows have said what they hold and what they did.
+    // Polls that wait are cut off with the process that had them. A coordinator that starts gives no run out until the
+    // runners that it knows have said what they hold and what they did.
     const begun = { ...backup, epoch: backup.epoch + 1, awaited: RUNNERS };
     const restored = { ...world, database: begun, backup: null, wasRestored: true };
     steps.push(fault(world, "restore", "the backup is restored", restored));
@@ -237,7 +237,7 @@ function toCoordinator(world: World, message: Message & { from: RunnerIndex }): 
       return answer(changed, { kind: "start-answer", to: from, instance, isOwn: isAccepted });
     }
     case "report": {
-      const changed = isOwn || isNobodys(world) ? ended({ ...database, owner: from }, message.outcome) : database;
+      const changed = isOwn || mayBeAdopted(world) ? ended({ ...database, owner: from }, message.outcome) : database;
       return answer(changed, { kind: "report-answer", to: from, instance });
     }
     case "unknown": {
@@ -251,8 +251,8 @@ function toCoordinator(world: World, message: Message & { from: RunnerIndex }): 
   }
 }
 
-/** After a restore a pending run may have been done already: whoever has it, or its outcome, is believed. */
-function isNobodys({ database, wasRestored }: World): boolean {
+/** After a restore a pending run may have been done already: a runner that has it, or its outcome, is believed. */
+function mayBeAdopted({ database, wasRestored }: World): boolean {
   return database.status === "pending" && wasRestored;
 }
 
@@ -262,7 +262,7 @@ function reconciled(world: World, { from, instance, memory, epoch }: Message & {
   // Said before the restore: the answer tells the epoch, and the runner says again what it holds.
   const isLate = epoch !== database.epoch;
   const holds = isOpen(memory);
-  if (holds && isNobodys(world)) {
+  if (holds && mayBeAdopted(world)) {
     const isStarted = memory === "executing";
     database = { ...database, owner: from, isStarted, status: isStarted ? "running" : "claimed" };
   }

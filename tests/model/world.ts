@@ -1,9 +1,10 @@
 /*
  * A small model of one run between one coordinator and two runners, for exploring every order of events up to a depth.
  *
- * It models what `src/coordinator/runs/` and `src/runner/` decide, not how: claims and leases, `started` before the spawn, the journal, reports,
- * stops, reconciliation, giving up, instance ids, and a database that is restored from a backup. Messages may be late, lost and repeated;
- * a runner may be killed, killed with its machine, or lose its state folder; a coordinator may be restored to an earlier state.
+ * It models what `src/coordinator/runs/` and `src/runner/` decide, not how: claims and leases, `started` before the
+ * spawn, the journal, reports, stops, reconciliation, giving up, instance ids, and a database that is restored from a
+ * backup. Messages may be late, lost and repeated; a runner may be killed, killed with its machine, or lose its state
+ * folder; a coordinator may be restored to an earlier state.
  */
 
 export const RUNNERS = [0, 1] as const;

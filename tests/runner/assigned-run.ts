@@ -1,6 +1,6 @@
 import type { AssignedRun } from "../../src/protocol/poll.ts";
 
-/** A run as a poll of the first generation brings it. */
+/** A run from a poll of the first generation. */
 export function assignedRun(more: Partial<AssignedRun> = {}): AssignedRun {
   return {
     runId: "run_1",

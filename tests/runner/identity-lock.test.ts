@@ -15,7 +15,7 @@ const IDENTITY: RunnerIdentity = {
 };
 const MODULE = resolve(import.meta.dir, "../../src/runner/identity-lock.ts");
 
-/** Whether the lock could be taken; it is given back at once. */
+/** Whether the lock is free. */
 function isFree(folder: string, identity: RunnerIdentity = IDENTITY): boolean {
   try {
     lockIdentity(identity, folder)[Symbol.dispose]();
@@ -26,7 +26,7 @@ function isFree(folder: string, identity: RunnerIdentity = IDENTITY): boolean {
   }
 }
 
-test("lockIdentity: one at a time; free again when it is given back", () => {
+test("lockIdentity: one holder at a time; free again when disposed", () => {
   using folder = tempFolder();
   const lock = lockIdentity(IDENTITY, folder.path);
   expect(isFree(folder.path)).toBe(false);
@@ -34,7 +34,7 @@ test("lockIdentity: one at a time; free again when it is given back", () => {
   expect(isFree(folder.path)).toBe(true);
 });
 
-test("lockIdentity: another identity is another lock", () => {
+test("lockIdentity: another identity has another lock", () => {
   using folder = tempFolder();
   using _lock = lockIdentity(IDENTITY, folder.path);
   const others = [
@@ -46,7 +46,7 @@ test("lockIdentity: another identity is another lock", () => {
   expect(others.map((other) => isFree(folder.path, { ...IDENTITY, ...other }))).toEqual([true, true, true, true]);
 });
 
-test("lockIdentity: this machine's names for itself are one coordinator", () => {
+test("lockIdentity: all loopback names are one coordinator", () => {
   using folder = tempFolder();
   using _lock = lockIdentity(IDENTITY, folder.path);
   const names = ["http://127.0.0.1:8765", "http://[::1]:8765/", "http://LOCALHOST:8765"];
@@ -80,7 +80,7 @@ async function holder(folder: string): Promise<{ pid: number; child: number; kil
   };
 }
 
-test("lockIdentity: held by another process is a UserError that names it; freed by SIGKILL though its child lives", async () => {
+test("lockIdentity: throws a UserError with the holder's pid; SIGKILL of a holder with a child frees it", async () => {
   using folder = tempFolder();
   const other = await holder(folder.path);
   try {
@@ -95,19 +95,22 @@ test("lockIdentity: held by another process is a UserError that names it; freed 
   }
 });
 
-test("lockIdentity: a folder that cannot be used is a UserError", () => {
+test("lockIdentity: throws a UserError for a folder that cannot be used", () => {
   using folder = tempFolder();
   const file = join(folder.path, "file");
   writeFileSync(file, "");
   expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(UserError);
-  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(`No lock can be held in ${join(file, "locks")}: `);
+  expect(() => lockIdentity(IDENTITY, join(file, "locks"))).toThrow(
+    `Could not lock a file in ${join(file, "locks")}: `,
+  );
 });
 
-test("claimMachine: one at a time on this machine, whatever the coordinator is called; free again when it is given back", () => {
+test("claimMachine: one holder at a time per coordinator, however its host is spelt; free again when disposed", () => {
   const identity = { ...IDENTITY, projectDir: `/p/${process.pid}` };
   const claim = claimMachine(identity);
   expect(claim).not.toBeNull();
-  expect(claimMachine({ ...identity, coordinatorUrl: "http://elsewhere:1" })).toBeNull();
+  expect(claimMachine({ ...identity, coordinatorUrl: "http://this-machine:8765/" })).toBeNull();
+  claimMachine({ ...identity, coordinatorUrl: "http://localhost:8766" })?.[Symbol.dispose]();
   claimMachine({ ...identity, executorType: "y" })?.[Symbol.dispose]();
   claim?.[Symbol.dispose]();
   const again = claimMachine(identity);

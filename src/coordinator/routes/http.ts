@@ -63,7 +63,9 @@ export function listResponse(
 ): Response {
   let first = true;
   const encoder = new TextEncoder();
-  /** The head of the answer is gone: a fault of the database can only cut it off, so that no reader takes it for whole. */
+  /**
+   * The head of the answer is gone: a fault of the database can only cut it off, so that no reader takes it for whole.
+   */
   const nextPage = (controller: ReadableStreamDefaultController): IteratorResult<readonly unknown[]> | null => {
     try {
       return pages.next();

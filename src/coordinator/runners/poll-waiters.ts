@@ -43,7 +43,7 @@ export class PollWaiters {
 
   /** Call when every runner may find a run: each open poll looks once. */
   wakeAll(): void {
-    for (const waiter of [...this.#waiters.values()]) waiter.tryAnswer();
+    for (const waiter of this.#waiters.values()) waiter.tryAnswer();
   }
 
   /** Whether the runner has an open poll. */

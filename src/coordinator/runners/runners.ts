@@ -177,7 +177,9 @@ export class Runners {
     return performance.now() - (this.#heartbeatMs.get(runnerId) ?? this.#sinceMs);
   }
 
-  /** Time since the last call of any kind, not counting the coordinator's downtime; also of a runner that was removed. */
+  /**
+   * Time since the last call of any kind, not counting the coordinator's downtime; also of a runner that was removed.
+   */
   withoutContactMs(runnerId: string): number {
     return performance.now() - (this.#contactMs.get(runnerId) ?? this.#sinceMs);
   }

@@ -23,8 +23,8 @@ const RESTORED = "restored";
  * Gives out no run after a start until the known runners have said what they hold. A database that was restored from a
  * backup shows runs as pending that a runner executes, or has executed: giving one out again would execute it twice.
  *
- * A runner that has seen a later state proves a restore (`History`). Then each known runner is also asked for the outcomes
- * of the runs that look open here.
+ * A runner that has seen a later state proves a restore (`History`). Then each known runner is also asked for the
+ * outcomes of the runs that look open here.
  */
 export class ClaimGate implements Disposable {
   readonly #parts: ClaimGateParts;
@@ -109,8 +109,8 @@ export class ClaimGate implements Disposable {
   #expire(): void {
     const missing = [...this.#awaited];
     const said = this.#isRestored
-      ? `Gives out runs although ${missing.length} runner(s) did not tell what they did before the backup was restored. ` +
-        "Runs that they executed meanwhile are executed again"
+      ? `Gives out runs although ${missing.length} runner(s) did not tell what they did since the backup. ` +
+        "Pending runs that they executed meanwhile are executed again"
       : `Gives out runs although ${missing.length} known runner(s) did not come back`;
     this.#parts.log[this.#isRestored ? "error" : "info"](said, { runners: missing.join(" ") });
     this.#awaited.clear();

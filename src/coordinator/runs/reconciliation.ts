@@ -23,8 +23,8 @@ export interface ReconciliationParts {
 const MOST_ASKED = 20_000;
 
 /**
- * Makes coordinator and runner agree about every run. The runner names the runs that it holds; the answer names each run
- * that is open under it here, and the status of each run that it holds wrongly. What the runner does about it is in
+ * Makes coordinator and runner agree about every run. The runner names the runs that it holds; the answer names each
+ * run that is open under it here, and the status of each run that it holds wrongly. What the runner does about it is in
  * `src/runner/polling/reconcile.ts`.
  */
 export class Reconciliation {
@@ -43,9 +43,10 @@ export class Reconciliation {
       const held = heartbeat.held ?? [];
       for (const each of held) this.#accept(each, runner);
       const runs = this.#view(runner, held);
-      const asked = gate.asks(runner.runner_id) ? this.#pendingRuns() : [];
+      const isRestored = gate.asks(runner.runner_id);
+      const asked = isRestored ? this.#pendingRuns() : [];
       gate.heard(runner.runner_id, heartbeat);
-      return { moment: history.now, runs, asked };
+      return { moment: history.now, runs, asked, is_restored: isRestored };
     });
   }
 

@@ -7,8 +7,8 @@ import type { ClaimGate } from "./claim-gate.ts";
 import type { Claims } from "./claims.ts";
 
 /**
- * Gives a pending run back to the runner that has it: its lease ended while the runner was cut off, or a restored backup
- * shows the run as it was before the claim.
+ * Gives a pending run back to the runner that has it: its lease ended while the runner was cut off, or a restored
+ * backup shows the run as it was before the claim.
  */
 export class RunAdoption {
   readonly #store: Store;
@@ -27,8 +27,8 @@ export class RunAdoption {
   }
 
   /**
-   * Before a report on a run that the runner executed before a backup was restored. Refuses, unavailable: an earlier run of
-   * the session is open here. The runner repeats the report.
+   * Before a report on a run that the runner executed before a backup was restored. Refuses, unavailable: an earlier
+   * run of the session is open here. The runner repeats the report.
    */
   adoptForReport(run: RunRow, runner: RunnerRow): RunRow {
     if (run.status !== "pending" || !this.#gate.isRestored) return run;

@@ -151,8 +151,8 @@ export class RunTransitions {
   }
 
   /**
-   * Removes a runner. Its claimed runs are released. Its other runs end if the runner deregistered itself; otherwise the
-   * runner may return and report, until it is given up (`giveUpRunner`).
+   * Removes a runner. Its claimed runs are released. Its other runs end if the runner deregistered itself; otherwise
+   * the runner may return and report, until it is given up (`giveUpRunner`).
    */
   removeRunner(runnerId: string, byItself: boolean): void {
     const { store, runs, runners, claims, waiters, gate } = this.#parts;

@@ -10,8 +10,8 @@ const PROBATION_MS = DAY_MS;
 const ACCEPTED = "accepted_clock_ms";
 
 /**
- * Decides whether the wall clock may be used to delete old data. A start with a clock 100 days ahead would delete the whole
- * history, and the next start with the right clock could not bring it back.
+ * Decides whether the wall clock may be used to delete old data. A start with a clock 100 days ahead would delete the
+ * whole history, and the next start with the right clock could not bring it back.
  */
 export class ClockGuard {
   readonly #store: Store;

@@ -2,9 +2,9 @@ import type { Moment } from "../../protocol/runner.ts";
 import { isoTime, type Store } from "./store.ts";
 
 /**
- * The database's own history, by which a restored backup is noticed. Each process of the coordinator begins an epoch; each
- * change of a run's status counts one move. A runner that knows an epoch, or a move of an epoch, that is not in this
- * history has seen a later state of the database.
+ * The database's own history, by which a restored backup is noticed. Each process of the coordinator begins an epoch;
+ * each change of a run's status counts one move. A runner that knows an epoch, or a move of an epoch, that is not in
+ * this history has seen a later state of the database.
  */
 export class History {
   readonly #store: Store;

@@ -1,7 +1,7 @@
 import type { Blueprint } from "../../protocol/agent.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 
-/** What the placeholders of a blueprint stand for in one run. */
+/** The values of a blueprint's placeholders in one run. */
 export interface PlaceholderValues {
   readonly sessionId: string;
   readonly mcpUrl: string;

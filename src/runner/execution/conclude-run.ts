@@ -14,12 +14,12 @@ import type { TakenRun } from "../runs/run-registry.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
 import { endLeftovers } from "./supervise.ts";
 
-/** What came of a run, its executor if one was started. `unwatch` ends the look at its output. */
+/** A run that has ended, with its executor if one was started. `unwatch` ends the watch of its output. */
 export interface Attempt {
   readonly outcome: Outcome;
   readonly child: ExecutorProcess | null;
   readonly unwatch: () => void;
-  /** It ended before this start of the runner: an earlier one may have reported it, and died before it could note that. */
+  /** The run ended before this process began. An earlier process may have reported it without a record of that. */
   readonly mayBeReported?: boolean;
 }
 
@@ -32,8 +32,8 @@ const STDOUT_TAIL_BYTES = 64 * 1024;
 const RECORD_WAIT_MS = 5_000;
 
 /**
- * The second half of the straight line: the outcome is recorded, the token dies, the session is finished, the report is delivered. The
- * report of a normal end comes before the look at what remains; that of a stop came after it.
+ * The second half of the straight line: records the outcome, revokes the token, finishes the session, delivers the
+ * report and ends leftovers. The scan for leftovers follows the report. After a stop the leftovers have ended already.
  */
 export async function concludeRun(
   { run, end }: TakenRun,
@@ -59,33 +59,33 @@ export async function concludeRun(
   }
   await recorded;
   const reported = isReported ? undefined : report(run, outcome, parts);
-  if (isReported) log.info(`The coordinator knows how run ${run.runId} ended`, run.context);
+  if (isReported) log.info(`The coordinator already knows how run ${run.runId} ended`, run.context);
   else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
-  const endedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
-  const looked = child !== null && endedByItself ? endLeftovers(run, child, parts) : undefined;
+  const hasEndedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
+  const leftoversEnded = child !== null && hasEndedByItself ? endLeftovers(run, child, parts) : undefined;
   attempt.unwatch();
   child?.close();
   await reported;
   // The coordinator may assign a run with a revoked claim to this runner again.
   if (outcome.kind === "claim-revoked") parts.journal.forget(run.runId);
-  else if (looked === undefined) parts.journal.done(run.runId);
+  else if (leftoversEnded === undefined) parts.journal.done(run.runId);
   else parts.journal.reported(run.runId);
   dropRunRecord(join(parts.runsFolder, run.runId));
   end({ remember: outcome.kind !== "claim-revoked" });
   parts.observer.runEnded(run, outcome);
-  if (looked === undefined) return;
-  await looked;
+  if (leftoversEnded === undefined) return;
+  await leftoversEnded;
   parts.journal.done(run.runId);
 }
 
-/** An end that was reported already is not reported again, nor is one made up for a run that the coordinator knows more about. */
+/** Whether an earlier process has reported the run's end, or the coordinator has forgotten the run. */
 async function isEndKnown(runId: string, parts: RunnerParts): Promise<boolean> {
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   if (found.kind === "refused") return found.failure.status === 404;
   return found.kind === "answered" && isTerminal(found.value.status);
 }
 
-/** Delivers how the run ended; resolves when that is acknowledged or refused for good. */
+/** Delivers the report. Resolves when the coordinator acknowledges it, or refuses it for good. */
 async function report(run: ActiveRun, outcome: Outcome, parts: RunnerParts): Promise<void> {
   const message = reportOf(outcome);
   if (message === null) return;
@@ -102,7 +102,7 @@ async function report(run: ActiveRun, outcome: Outcome, parts: RunnerParts): Pro
   }
 }
 
-/** Keeps the output files within their bound and, with `-v`, shows what is written, each line with its run before it. */
+/** Keeps the output files within their limit. With `-v`, logs each line of the output. */
 export function watchOutputs(
   run: ActiveRun,
   child: ExecutorProcess,

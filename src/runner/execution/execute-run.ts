@@ -14,14 +14,14 @@ import { type RunnerParts, sendReport } from "./runner-parts.ts";
 import { supervise } from "./supervise.ts";
 
 /**
- * The straight line: what happens to a run from its claim to the acknowledgement of its report.
+ * The straight line: the steps of a run from its claim to the acknowledgement of its report.
  *
- * turn, blueprint and preparation, `started`, spawn, watch, outcome (here); the session's end, the report, the look at what remains
- * (`concludeRun`). A run that an earlier start began joins the line at "watch" (`adoptRun`).
+ * Here: turn, blueprint, preparation, report `started`, spawn, watch, outcome. In `concludeRun`: the session's end, the
+ * report, the scan for leftovers. An adopted run enters at "watch" (`adoptRun`).
  *
- * `started` comes before the spawn: a claim whose lease ran out belongs to somebody else, and nothing must be spent on it. What the
- * journal has to know before which step is told there. Up to the spawn a step for which the machine has no room waits for it; after the
- * spawn nothing does.
+ * `started` precedes the spawn: after its lease a claim belongs to another runner, and must not cost money here. The
+ * header of `journal.ts` says what the journal records before which step. A step before the spawn waits until the
+ * machine has room for it; a step after the spawn does not wait.
  */
 export async function executeRun(taken: TakenRun, parts: RunnerParts): Promise<void> {
   const { run, turn, end } = taken;
@@ -32,12 +32,12 @@ export async function executeRun(taken: TakenRun, parts: RunnerParts): Promise<v
     const attempt = await attemptRun(run, grant, parts).catch(asFault);
     await concludeRun(taken, grant, attempt, parts);
   } finally {
-    // A fault of ours must hold up neither the session's next run nor the runner's leaving.
+    // A fault of the runner must block neither the session's next run nor the shutdown.
     end({ remember: true });
   }
 }
 
-/** A fault of our own must not lose the run: it is reported like any other reason. */
+/** A fault of the runner must not lose the run: it is reported like any other failure. */
 function asFault(error: unknown): Attempt {
   return notStarted({ kind: "not-started", error: `The runner could not execute the run: ${describeError(error)}` });
 }
@@ -72,21 +72,21 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   return watchRun(run, child, parts);
 }
 
-/** A claim that is not ours any more is not reported at all. */
+/** A revoked claim is not reported. */
 function beforeStart(run: ActiveRun): Outcome {
   return run.cancelReason?.kind === "revoked"
-    ? { kind: "claim-revoked", reason: "it is not this runner's any more" }
+    ? { kind: "claim-revoked", reason: "the run is no longer this runner's" }
     : STOPPED_BEFORE_START;
 }
 
-/** The spawn, and what has to be on record before it. Throws, with nothing spawned, where there is no room for it. */
+/** Records the spawn, then spawns. Throws without a spawn if the machine has no room. */
 function spawnOnRecord(
   run: ActiveRun,
   request: SpawnRequest,
   grant: Grant,
   { cgroups, gateway, identityKey, journal }: RunnerParts,
 ): Spawned {
-  // Read now: nothing may fail once the executor lives.
+  // Cached now: nothing may fail once the executor lives.
   bootId();
   writeRunRecord(request.runFolder, identityKey, gateway.port, grant.token, run.assigned);
   journal.spawning(run.runId);
@@ -101,20 +101,20 @@ function spawnOnRecord(
   }
 }
 
-/** Watches an executor, whoever started it, to its end. */
+/** Watches a new or an adopted executor to its end. */
 export async function watchRun(run: ActiveRun, child: ExecutorProcess, parts: RunnerParts): Promise<Attempt> {
   run.watch(child);
   const unwatch = watchOutputs(run, child, parts);
   const outcome = await supervise(run, child, parts).catch((error: unknown): Outcome => {
     child.signalGroup("SIGKILL");
-    return { kind: "failed", error: `The runner could not watch over the run: ${describeError(error)}` };
+    return { kind: "failed", error: `The runner could not watch the run: ${describeError(error)}` };
   });
   return { outcome, child, unwatch };
 }
 
 type StartClaim = "acknowledged" | "cancelled" | { readonly revoked: string };
 
-/** Tells the coordinator that the run starts; only with its acknowledgement may it. */
+/** Reports `started`. The run may begin only if the coordinator acknowledges it. */
 async function claimStart(run: ActiveRun, parts: RunnerParts): Promise<StartClaim> {
   const options = { ...parts.delivery, context: run.context, signal: run.cancelled, isReport: true };
   const delivered = await deliver(

@@ -5,8 +5,9 @@ import { deliver } from "../link/deliver.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
 /**
- * What a successful executor did not say itself: the end of its stdout as the assistant message, then `session_stop`, which is what
- * finishes a session of the first generation; for a run of the second, the `result` event. So `echo hello` is a whole executor.
+ * Sends the events that a successful executor has not sent itself: the end of its stdout as the assistant message, then
+ * `session_stop`, which finishes a session of the first generation. A run of the second also needs the `result` event.
+ * So `echo hello` is a complete executor.
  */
 export async function finishSession(
   run: ActiveRun,

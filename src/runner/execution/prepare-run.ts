@@ -13,13 +13,13 @@ import { deliver } from "../link/deliver.ts";
 import { traceVariables } from "../runs/observer.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
-/** `cancelled`: the run was to be ended before it was prepared. */
+/** `cancelled`: the run was cancelled before it was prepared. */
 export type Prepared =
   | { readonly kind: "ready"; readonly request: SpawnRequest; readonly agentName: string | null }
   | { readonly kind: "fault"; readonly error: string }
   | { readonly kind: "cancelled" };
 
-/** Everything that an executor needs, made ready: blueprint, invocation, folder, environment. Nothing of the run is started yet. */
+/** Prepares what the executor needs: blueprint, invocation, folder, environment. Starts nothing. */
 export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Promise<Prepared> {
   const { assigned } = run;
   const session = await sessionOfResume(run, parts);
@@ -46,7 +46,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
     env: {
       ...parts.inheritedEnv,
       ...executor.env,
-      // Inherited, it would name the runner's folder, and some programs believe it.
+      // An inherited PWD would name the runner's folder, and some programs trust it.
       PWD: projectDir,
       AGENT_SESSION_ID: run.sessionId,
       [RUN_MARKER]: run.runId,
@@ -70,8 +70,8 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
 type Found<T> = { readonly kind: "found"; readonly value: T } | Exclude<Prepared, { kind: "ready" }>;
 
 /**
- * A resume that does not say its agent or project directory takes those of its session: callback resumes of the existing coordinator
- * never say them.
+ * The session of a resume without an agent or a project directory, which then come from the session. The callback
+ * resumes of the Python coordinators have neither.
  */
 async function sessionOfResume(run: ActiveRun, parts: RunnerParts): Promise<Found<Session | null>> {
   const { type, agentName, projectDir, generation } = run.assigned;
@@ -80,7 +80,7 @@ async function sessionOfResume(run: ActiveRun, parts: RunnerParts): Promise<Foun
   const options = { ...parts.delivery, context: run.context, signal: run.cancelled };
   const delivered = await deliver("Reading the session", () => parts.coordinator.session(run.sessionId), options);
   if (delivered.kind === "given-up") return { kind: "cancelled" };
-  // A session that the coordinator does not know has nothing to say; the executor decides whether it can be resumed.
+  // The coordinator may not know the session. The executor decides whether the session can be resumed.
   return { kind: "found", value: delivered.kind === "answered" ? delivered.value : null };
 }
 

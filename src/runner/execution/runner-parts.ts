@@ -12,7 +12,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { RunnerObserver } from "../runs/observer.ts";
 import type { Registration } from "../link/registration.ts";
 
-/** What the execution of a run needs of the runner; made once, at its start. */
+/** The parts of the runner that execute runs. */
 export interface RunnerParts {
   readonly config: Config;
   readonly executor: Executor;
@@ -21,21 +21,21 @@ export interface RunnerParts {
   readonly gateway: Gateway;
   readonly journal: Journal;
   readonly intake: Intake;
-  /** Names this runner's identity in files. */
+  /** The identity of this runner, for file names. */
   readonly identityKey: string;
   readonly outputs: OutputWatch;
   readonly leftovers: Leftovers;
   readonly cgroups: RunCgroups;
   readonly observer: RunnerObserver;
   readonly delivery: Omit<DeliverOptions, "context" | "signal">;
-  /** What executors inherit of this process's environment. */
+  /** The variables that executors inherit from this process. */
   readonly inheritedEnv: Readonly<Record<string, string>>;
-  /** One folder a run, named by its id. */
+  /** Has one folder per run, named after its id. */
   readonly runsFolder: string;
   readonly log: Log;
 }
 
-/** One report, once; before the first registration it waits for that. */
+/** Sends a report without a retry. Waits for the first registration. */
 export async function sendReport(
   { coordinator, registration, journal }: RunnerParts,
   runId: string,

@@ -5,8 +5,8 @@ import type { OutputShown, OutputWanted } from "../../protocol/run-output.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
 /**
- * Sends what somebody wants to see of a run's output. Once: whoever waits for it asks again. The folder's name is a run's id, so that nothing else can be
- * asked for; the runner keeps it for a while after the run's end.
+ * Sends a part of a run's output to the coordinator, without a retry: the reader asks again. The id of a run is
+ * validated, so a request cannot name any other folder.
  */
 export async function showOutput(
   wanted: OutputWanted,
@@ -21,11 +21,11 @@ export async function showOutput(
       output,
     });
   } catch (error) {
-    log.scope("poller").debug(`The output of run ${wanted.run_id} could not be shown: ${describeError(error)}`);
+    log.scope("poller").debug(`Could not send the output of run ${wanted.run_id}: ${describeError(error)}`);
   }
 }
 
-const NOTHING = { from: 0, to: 0, size: 0, text: "" };
+const EMPTY = { from: 0, to: 0, size: 0, text: "" };
 
 function readOutput(
   runFolder: string,
@@ -35,6 +35,6 @@ function readOutput(
   const stdout = readOutputPart(join(runFolder, "stdout"), { from: stdout_from, bytes, ...file });
   const stderr = readOutputPart(join(runFolder, "stderr"), { from: stderr_from, bytes, ...file });
   if (stdout !== null && stderr !== null) return { stdout, stderr };
-  // It has not begun yet: there will be something.
-  return file.isOver ? null : { stdout: NOTHING, stderr: NOTHING };
+  // The run has not begun: it will have output.
+  return file.isOver ? null : { stdout: EMPTY, stderr: EMPTY };
 }

@@ -7,13 +7,13 @@ import type { ActiveRun } from "../runs/active-run.ts";
 import { type Outcome, outcomeOfExit } from "../runs/outcome.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
-/** Between SIGTERM and SIGKILL, as the existing runners give it. */
+/** The time between SIGTERM and SIGKILL, as the Python runners have it. */
 const GRACE_MS = 5_000;
-/** A process that is stuck in the kernel outlives even SIGKILL; the run is over all the same. */
+/** A process that hangs in the kernel outlives SIGKILL. The run ends anyway. */
 const KILL_WAIT_MS = 10_000;
 const ERROR_TEXT_BYTES = 8 * 1024;
 
-/** Watches an executor to its end, which is an event and not polled for, and says what came of the run. */
+/** Watches an executor to its end, and stops it if the run is cancelled. The end is an event; nothing is polled. */
 export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: RunnerParts): Promise<Outcome> {
   const { config } = parts;
   const log = parts.log.scope("supervisor");
@@ -22,7 +22,7 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
       ? setTimeout(() => run.cancel(timeoutReason(config.runTimeoutMs)), leftMs(config.runTimeoutMs, child))
       : undefined;
   try {
-    // A stop that was begun before this watch was (by an earlier start of the runner) is what ended the run.
+    // An earlier process of this runner may have begun the stop: then the stop has ended the run.
     const isStopBegun = run.cancelReason !== null;
     const first = await Promise.race([child.exited, aborted(run.cancelled)]);
     if (first !== undefined && !isStopBegun)
@@ -34,7 +34,7 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
       { coalesce: false },
     );
     parts.observer.leftoversEnded(ended.ended);
-    if (ended.ended > 0) log.info(`Ended ${ended.ended} more process(es) of run ${run.runId}`, run.context);
+    if (ended.ended > 0) log.info(`Ended ${ended.ended} leftover(s) of run ${run.runId}`, run.context);
     if (ended.left.length > 0) log.error(`Could not end pid ${ended.left.join(", ")} of run ${run.runId}`, run.context);
     return outcomeOfExit(exit, run.cancelReason, usedSignal, () => "");
   } finally {
@@ -42,7 +42,7 @@ export async function supervise(run: ActiveRun, child: ExecutorProcess, parts: R
   }
 }
 
-/** SIGTERM to the group, the grace, SIGKILL to the group. */
+/** Sends SIGTERM to the process group, and SIGKILL after the grace. */
 async function stop(
   run: ActiveRun,
   child: ExecutorProcess,
@@ -58,7 +58,7 @@ async function stop(
   return { exit: killed === "timeout" ? { code: null, signal: "SIGKILL" } : killed, usedSignal: "SIGKILL" };
 }
 
-/** The run time-out counts from the executor's own start, under whichever runner that was. */
+/** The run time-out counts from the executor's start, even if an earlier process of this runner started it. */
 function leftMs(runTimeoutMs: number, child: ExecutorProcess): number {
   return Math.max(0, runTimeoutMs - child.ageMs);
 }
@@ -67,7 +67,7 @@ function timeoutReason(afterMs: number): { kind: "run-timeout"; afterMs: number 
   return { kind: "run-timeout", afterMs };
 }
 
-/** Of an executor that was taken up without its process, or whose start could not be told, only the mark is known. */
+/** An adopted executor without a known pid or start time is found by AGENT_RUN_ID alone. */
 function leftoversOf(run: RunName, { pid, startedAt }: Leader): Pick<LeftoverScope, "runId" | "leader"> {
   return { runId: run.runId, leader: startedAt === "" ? null : { pid, startedAt } };
 }
@@ -76,8 +76,8 @@ type RunName = Pick<ActiveRun, "runId" | "context">;
 type Leader = Pick<ExecutorProcess, "pid" | "startedAt">;
 
 /**
- * After a normal end: what the executor left behind is ended too. The report has gone out by then; the look at the process table
- * waits for other runs' to share it.
+ * Ends the leftovers of an executor that has ended by itself. Several runs share one scan of the process table, which
+ * follows the report.
  */
 export async function endLeftovers(run: RunName, child: Leader, parts: RunnerParts): Promise<void> {
   if (parts.config.keepBackground) return parts.cgroups.drop(run.runId);
@@ -87,6 +87,6 @@ export async function endLeftovers(run: RunName, child: Leader, parts: RunnerPar
   );
   const log = parts.log.scope("supervisor");
   parts.observer.leftoversEnded(ended);
-  if (ended > 0) log.info(`Ended ${ended} process(es) that run ${run.runId} left behind`, run.context);
-  if (left.length > 0) log.error(`Could not end pid ${left.join(", ")} that run ${run.runId} left behind`, run.context);
+  if (ended > 0) log.info(`Ended ${ended} leftover(s) of run ${run.runId}`, run.context);
+  if (left.length > 0) log.error(`Could not end pid ${left.join(", ")} of run ${run.runId}`, run.context);
 }

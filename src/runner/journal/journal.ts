@@ -207,6 +207,7 @@ export class Journal implements Disposable {
   }
 
   set gatewayPort(port: number) {
+    if (this.gatewayPort === port) return;
     this.#soon("port", () => this.#keep("gateway_port", String(port)));
   }
 
@@ -215,7 +216,8 @@ export class Journal implements Disposable {
     return (this.#seen ??= parse(Moment, this.#setting("seen")));
   }
 
-  set seen(moment: Moment) {
+  set seen(moment: Moment | null) {
+    if (moment === null) return;
     if (this.seen?.epoch === moment.epoch && this.seen.moves >= moment.moves) return;
     this.#seen = moment;
     this.#soon("seen", () => this.#keep("seen", JSON.stringify(moment)));
@@ -224,16 +226,17 @@ export class Journal implements Disposable {
   /** Records the id of this process and returns those of earlier ones, which are dead: the newest first. */
   beginInstance(instanceId: string): string[] {
     const earlier = parse(v.array(v.string()), this.#setting("instances")) ?? [];
-    this.#soon("instances", () =>
-      this.#keep("instances", JSON.stringify([instanceId, ...earlier].slice(0, KEPT_INSTANCES))),
-    );
+    const instances = JSON.stringify([instanceId, ...earlier].slice(0, KEPT_INSTANCES));
+    // Written with the next record: a full disk must not close the intake, and so hold up the adoption of executors.
+    this.#queued.set("instances", () => this.#keep("instances", instances));
     return earlier;
   }
 
   /** Records the boot of the machine. False: an earlier process of this runner wrote the journal before a reboot. */
   beginBoot(bootId: string): boolean {
     const earlier = this.#setting("boot");
-    this.#soon("boot", () => this.#keep("boot", bootId));
+    // Written with the next record, as the instances are.
+    this.#queued.set("boot", () => this.#keep("boot", bootId));
     return earlier === null || earlier === bootId;
   }
 

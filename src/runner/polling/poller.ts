@@ -22,7 +22,7 @@ export interface PollerOptions {
   readonly lostClaims: LostClaims;
   readonly link: Link;
   readonly log: Log;
-  /** Handles a message without blocking: the next poll starts when it returns. */
+  /** Handles a message. Must not block: the next poll starts when the handler returns. */
   readonly onMessage: (message: PollMessage) => void;
 }
 

@@ -2,18 +2,24 @@ import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import type { Log } from "../../log.ts";
 import { type PollMessage, parseAssignedRun } from "../../protocol/poll.ts";
 import { isTerminal, type Run } from "../../protocol/run.ts";
-import type { HeldRun, Reconciled, RunView } from "../../protocol/runner.ts";
-import type { Journal } from "../journal/journal.ts";
+import type { HeldRun, Moment, Reconciled, RunView } from "../../protocol/runner.ts";
 import type { Registration } from "../link/registration.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import type { Outcome } from "../runs/outcome.ts";
 import type { RunRegistry } from "../runs/run-registry.ts";
 
+/** What the journal knows. */
+export interface RunRecords {
+  outcomeOf(runId: string): Outcome | null;
+  isHere(runId: string): boolean;
+  seen: Moment | null;
+}
+
 export interface ReconcilerOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
   readonly registry: RunRegistry;
-  readonly journal: Pick<Journal, "outcomeOf" | "isHere" | "seen">;
+  readonly journal: RunRecords;
   readonly log: Log;
   readonly onMessage: (message: PollMessage) => void;
   /** Delivers an outcome from the journal; resolves when it is acknowledged or refused. */
@@ -26,8 +32,8 @@ export interface ReconcilerOptions {
 const MOST_EXCHANGES = 3;
 
 /**
- * Makes runner and coordinator agree about every run. The runner names the runs that it holds; the coordinator answers with
- * its view of them, and of every other run that it counts as this runner's. What follows:
+ * Makes runner and coordinator agree about every run. The runner names the runs that it holds; the coordinator answers
+ * with its view of them, and of every other run that it counts as this runner's. What follows:
  *
  * - a held run that is not this runner's any more: its executor is ended
  * - a run that is open there and ended here: its outcome is reported again, from the journal
@@ -46,8 +52,8 @@ export class Reconciler {
   }
 
   /**
-   * Exchanges views by a heartbeat. `isQuiet`: no poll is open that may bring a run, so that a claim which is not here never
-   * arrived. Rejects with a CoordinatorFailure.
+   * Exchanges views by a heartbeat. `isQuiet`: no poll is open that may bring a run, so that a claim which is not here
+   * never arrived. Rejects with a CoordinatorFailure.
    */
   async exchange({ isQuiet }: { readonly isQuiet: boolean }): Promise<void> {
     const { coordinator, registration, registry, journal } = this.#options;
@@ -63,13 +69,17 @@ export class Reconciler {
       if (answer.moment !== null) journal.seen = answer.moment;
       await this.#agree(answer, isQuiet);
       // What was said to an earlier process of the coordinator does not count for this one: say it again.
-      if (answer.moment === null || (answer.moment.epoch === seen?.epoch && answer.asked.length === 0)) return;
+      if (answer.moment === null || (answer.moment.epoch === seen?.epoch && !answer.is_restored)) return;
     }
   }
 
-  async #agree({ runs, asked, moment }: Reconciled, isQuiet: boolean): Promise<void> {
+  async #agree({ runs, asked, moment, is_restored }: Reconciled, isQuiet: boolean): Promise<void> {
     for (const run of runs ?? []) await this.agreeOn(run, isQuiet);
     const { journal, reportAgain } = this.#options;
+    if (!is_restored) return;
+    this.#options.log.warn(
+      "The coordinator's database was restored from a backup: telling it what this runner has done",
+    );
     const known = asked.flatMap((runId) => {
       const outcome = journal.outcomeOf(runId);
       return outcome === null ? [] : [reportAgain(runId, outcome)];
@@ -98,19 +108,16 @@ export class Reconciler {
   #revoke(run: ActiveRun, status: string): void {
     const what = isTerminal(status) ? `it has ended there (${status})` : `it is ${status} there`;
     if (run.cancel({ kind: "revoked" }))
-      this.#options.log.warn(
-        `Run ${run.runId} is not this runner's any more, ${what}: ending its executor`,
-        run.context,
-      );
+      this.#options.log.warn(`Run ${run.runId} is no longer this runner's, ${what}: ending its executor`, run.context);
   }
 
   #stop(runId: string): void {
-    this.#options.log.info(`Found run ${runId} that is to be stopped, of which nothing arrived`, { run: runId });
+    this.#options.log.info(`Found a stop of run ${runId} that never arrived`, { run: runId });
     this.#options.onMessage({ kind: "stops", runIds: [runId], sessionIds: [] });
   }
 
   #reportAgain(runId: string, outcome: Outcome): Promise<void> {
-    this.#options.log.info(`Run ${runId} is open at the coordinator and has ended here: reporting it again`, {
+    this.#options.log.info(`Run ${runId} is open at the coordinator but has ended here: reporting it again`, {
       run: runId,
     });
     return this.#options.reportAgain(runId, outcome);
@@ -120,7 +127,7 @@ export class Reconciler {
     const { coordinator, registration, registry, log, onMessage } = this.#options;
     const run = row ?? (await coordinator.run(runId));
     if (run.status !== "claimed" || run.runner_id !== registration.runnerId || registry.knows(runId)) return;
-    log.info(`Found run ${runId} that was claimed for this runner and did not arrive`, {
+    log.info(`Found run ${runId}, a claim that never arrived`, {
       run: runId,
       session: run.session_id,
     });

@@ -1,6 +1,6 @@
 /**
- * Rings when something changes that decides whether the runner takes runs, or whether it is finished: a run's state, a
- * free slot, room on the machine. Waiters check their own condition after each ring.
+ * Rings when a run's state, a slot or the room on the machine changes. These decide whether the runner takes runs and
+ * when it may leave. Waiters check their own condition after each ring.
  */
 export class Bell {
   readonly #waiters = new Set<() => void>();

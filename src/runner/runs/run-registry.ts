@@ -27,8 +27,8 @@ export class RunRegistry {
   readonly #isOnRecord: (runId: string) => boolean;
 
   /**
-   * `limit`: the number of slots; 0: no limit. Rings `bell` at each change. `isOnRecord`: whether the journal has the run
-   * as ended.
+   * `limit`: the number of slots; 0: no limit. Rings `bell` at each change. `isOnRecord`: whether the journal has the
+   * run as ended.
    */
   constructor(limit: number, bell: Bell, isOnRecord: (runId: string) => boolean = () => false) {
     this.#isOnRecord = isOnRecord;

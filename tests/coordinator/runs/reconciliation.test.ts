@@ -45,6 +45,7 @@ describe("reconciliation", () => {
       moment: { epoch: expect.any(String), moves: expect.any(Number) },
       runs: [{ run_id, status: "running", is_own: true }],
       asked: [],
+      is_restored: false,
     });
   });
 

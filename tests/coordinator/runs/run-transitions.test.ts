@@ -260,7 +260,7 @@ describe("stop", () => {
     expect(await c.sessionStatus(session_id)).toBe("stopped");
   });
 
-  test("of a run whose runner is silent stays stopping until the runner is given up, then fails without a retry", async () => {
+  test("of a run with a silent runner waits until the runner is given up, then fails without a retry", async () => {
     await using c = await Fixture.start({ staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 400 });
     const runner = await c.register();
     const { run_id } = await runIn("running", c, runner, { max_attempts: 5 });

@@ -25,12 +25,12 @@ test("resolvePlaceholders: fills url, headers, args and env of the MCP servers",
   });
 });
 
-test("resolvePlaceholders: the first generation's placeholders stay as they are everywhere else", () => {
+test("resolvePlaceholders: keeps the first generation's placeholders in all other places", () => {
   const blueprint = { name: S, system_prompt: `${S} ${M}`, mcp_servers: { a: { command: S, type: M } } };
   expect(resolvePlaceholders(blueprint, VALUES)).toEqual(blueprint);
 });
 
-test("resolvePlaceholders: the second generation's placeholder counts in every text", () => {
+test("resolvePlaceholders: replaces the second generation's placeholder in every string", () => {
   const blueprint = {
     system_prompt: `use ${RUNNER_M}`,
     skills: [RUNNER_M],
@@ -47,17 +47,17 @@ test("resolvePlaceholders: the second generation's placeholder counts in every t
   });
 });
 
-test("resolvePlaceholders: unknown placeholders stay as they are", () => {
+test("resolvePlaceholders: keeps unknown placeholders", () => {
   const blueprint = { mcp_servers: { a: { url: "${params.x} ${env.HOME} ${AGENT_SESSION_ID_2} $AGENT_SESSION_ID" } } };
   expect(resolvePlaceholders(blueprint, VALUES)).toEqual(blueprint);
 });
 
-test("resolvePlaceholders: a session's id is put in as it stands", () => {
+test("resolvePlaceholders: inserts the session's id unchanged", () => {
   const resolved = resolvePlaceholders({ mcp_servers: { a: { url: S } } }, { ...VALUES, sessionId: "$&$1$$" });
   expect(resolved.mcp_servers?.["a"]?.url).toBe("$&$1$$");
 });
 
-test("resolvePlaceholders: leaves the blueprint that it was given as it was", () => {
+test("resolvePlaceholders: does not change its argument", () => {
   const blueprint = { mcp_servers: { a: { url: S } } };
   resolvePlaceholders(blueprint, VALUES);
   expect(blueprint.mcp_servers.a.url).toBe(S);

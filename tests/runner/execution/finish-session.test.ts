@@ -25,7 +25,7 @@ const message = (text: string) => ({
   content: [{ type: "text", text }],
 });
 
-/** What is sent for an executor that did `activity` itself and wrote `stdout`. */
+/** The events that are sent for an executor with this activity and stdout. */
 async function sent(
   activity: Partial<Activity>,
   stdout: string,
@@ -51,23 +51,23 @@ async function sent(
   return { events, lines };
 }
 
-test("finishSession: an executor that said nothing: the end of stdout as its message, then session_stop", async () => {
+test("finishSession: sends the end of stdout as the message, then session_stop", async () => {
   expect((await sent({}, "hello")).events).toEqual([message("hello"), STOP]);
 });
 
-test("finishSession: nothing on stdout is no message", async () => {
+test("finishSession: sends no message for an empty stdout", async () => {
   expect((await sent({}, "")).events).toEqual([STOP]);
 });
 
-test("finishSession: an executor that sent its message is not spoken for", async () => {
+test("finishSession: sends no message if the executor has sent one", async () => {
   expect((await sent({ assistantMessageSent: true, lastAssistantText: "mine" }, "noise")).events).toEqual([STOP]);
 });
 
-test("finishSession: an executor that sent session_stop has finished its session itself", async () => {
+test("finishSession: sends nothing if the executor has sent session_stop", async () => {
   expect((await sent({ sessionStopSent: true }, "noise")).events).toEqual([]);
 });
 
-test("finishSession: a run of the second generation needs a result, of the message or of stdout", async () => {
+test("finishSession: sends a result for a run of the second generation, from the message or from stdout", async () => {
   const second = { generation: "second" } as const;
   const result = (text: string) => ({ event_type: "result", session_id: "ses_1", result_text: text });
   expect((await sent({}, "hello", second)).events).toEqual([message("hello"), result("hello"), STOP]);
@@ -78,7 +78,7 @@ test("finishSession: a run of the second generation needs a result, of the messa
   expect((await sent({ resultSent: true, sessionStopSent: true }, "noise", second)).events).toEqual([]);
 });
 
-test("finishSession: a refused event is told and does not fail the run", async () => {
+test("finishSession: logs a refused event, and does not fail the run", async () => {
   const { lines } = await sent({}, "hello", {}, () =>
     Promise.reject(new CoordinatorFailure("refused", "no session", 404)),
   );

@@ -6,7 +6,7 @@ import type { RunnerParts } from "../../../src/runner/execution/runner-parts.ts"
 import { showOutput } from "../../../src/runner/execution/show-output.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
-/** What the coordinator is sent for a run that is over, or that is under way. */
+/** The output that the coordinator gets, for a run that is over or not. */
 async function shown(runsFolder: string, isOver: boolean): Promise<OutputShown | undefined> {
   let sent: OutputShown | undefined;
   const parts = {
@@ -23,7 +23,7 @@ async function shown(runsFolder: string, isOver: boolean): Promise<OutputShown |
   return sent;
 }
 
-test("showOutput: of a run that has not begun yet there is nothing yet; of one that is over and whose folder is gone, nothing any more", async () => {
+test("showOutput: sends empty output before a run begins, and null after its folder is removed", async () => {
   using folder = tempFolder();
   const nothing = { from: 0, to: 0, size: 0, text: "" };
   expect(await shown(folder.path, false)).toEqual({

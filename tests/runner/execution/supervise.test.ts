@@ -17,21 +17,21 @@ const parts = {
   observer: unobserved,
 } as unknown as RunnerParts;
 
-/** An executor of such an age that ends, if not by itself, by the first signal. */
+/** An executor of this age. Ends by itself, or at the first signal. */
 function executor(ageMs: number, more: Partial<ExecutorProcess> = {}): ExecutorProcess {
   const exit = Promise.withResolvers<ExitStatus>();
   const signalGroup = (signal: "SIGTERM" | "SIGKILL"): void => exit.resolve({ code: null, signal });
   return { pid: 2, startedAt: "1", ageMs, exited: exit.promise, signalGroup, ...more } as ExecutorProcess;
 }
 
-test("supervise: the run time-out counts from the executor's start, before this runner's", async () => {
+test("supervise: the run time-out counts from the executor's start, not from the adoption", async () => {
   for (const ageMs of [HOUR_MS, 5 * HOUR_MS]) {
     const outcome = await supervise(new ActiveRun(assignedRun()), executor(ageMs), parts);
     expect(outcome).toEqual({ kind: "timed-out", error: expect.stringContaining("the run time-out of 1 h") });
   }
 });
 
-test("supervise: an executor that ended meanwhile ended by itself, however long ago it began", async () => {
+test("supervise: an executor that has ended already is not timed out, whatever its age", async () => {
   const ended = executor(5 * HOUR_MS, { exited: Promise.resolve({ code: 0, signal: null }) });
   expect(await supervise(new ActiveRun(assignedRun()), ended, parts)).toEqual({ kind: "succeeded" });
 });

@@ -101,7 +101,7 @@ test("Journal: remembers done runs, and does not return them as unfinished", () 
 });
 
 test.each([
-  ["damaged", (path: string) => writeFileSync(path, "this is no database at all, but long enough to be looked at")],
+  ["damaged", (path: string) => writeFileSync(path, "this is not a database, but long enough for a header")],
   [
     "of another version",
     (path: string) => {

@@ -214,10 +214,10 @@ test("Registration.renew: concurrent callers share one attempt, a later caller m
   await using coordinator = server();
   const { registration, lines } = registrationAt(coordinator);
   await registration.register(forever());
-  let told = 0;
-  registration.onRenewed = () => void told++;
+  let calls = 0;
+  registration.onRenewed = () => void calls++;
   await Promise.all([registration.renew(), registration.renew(), registration.renew()]);
-  expect(told).toBe(1);
+  expect(calls).toBe(1);
   expect(coordinator.received).toHaveLength(2);
   await registration.renew();
   expect(coordinator.received).toHaveLength(3);

@@ -14,21 +14,21 @@ function openPolls(fake: FakeCoordinator): number {
   return fake.calls(POLL).filter(({ answeredAt, abandoned }) => answeredAt === undefined && abandoned !== true).length;
 }
 
-test("idle: one signal ends the open poll by the external DELETE, and the runner exits with 0 within a second", async () => {
+test("idle: one signal ends the open poll by the external DELETE; exit code 0 within a second", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 20 }));
   const runner = world.runner(fake.url, "prints-hello");
   await until("an open poll", () => openPolls(fake) === 1);
-  const begunMs = performance.now();
+  const startMs = performance.now();
   runner.signal("SIGTERM");
   expect(await runner.exited).toBe(0);
-  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
   expect(fake.calls(DELETE).map(({ query }) => query.toString())).toEqual([""]);
   expect(fake.abandonedPolls).toBe(0);
   expect(fake.state.runners.size).toBe(0);
 });
 
-test("idle: a run that slips in while the runner leaves is executed and reported before it exits", async () => {
+test("idle: a run claimed during the shutdown is executed and reported before the runner exits", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 20 }));
   const runner = world.runner(fake.url, "prints-hello");
@@ -47,7 +47,7 @@ test("idle: a run that slips in while the runner leaves is executed and reported
   expect(fake.calls(DELETE).at(-1)?.query.get("self")).toBe("true");
 });
 
-test("draining: runs go on, one that slips in is executed, no further poll claims, and self=true is last of all", async () => {
+test("draining: runs continue, a late claim is executed, no other poll claims, self=true comes last", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 1 }));
   const first = fake.queue();
@@ -82,14 +82,14 @@ test("draining: a stop still takes effect within 3 s", async () => {
   runner.signal("SIGINT");
   await runner.line(/Shutting down/);
   await until("no open poll", () => openPolls(fake) === 0);
-  const begunMs = performance.now();
+  const startMs = performance.now();
   fake.state.stop(run);
   expect(await runner.exited).toBe(0);
-  expect(performance.now() - begunMs).toBeLessThan(3_000);
+  expect(performance.now() - startMs).toBeLessThan(3_000);
   expect(run.status).toBe("stopped");
 });
 
-test("two signals: the runs are stopped and reported stopped, and the runner exits with 0", async () => {
+test("two signals: runs are stopped and reported stopped, and the runner exits with 0", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -104,7 +104,7 @@ test("two signals: the runs are stopped and reported stopped, and the runner exi
   expect(fake.state.runners.size).toBe(0);
 });
 
-test("two signals in one breath count as one", async () => {
+test("two signals within 100 ms count as one", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -118,7 +118,7 @@ test("two signals in one breath count as one", async () => {
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
 });
 
-test("three signals: exit code 130 at once, and no executor is left", async () => {
+test("three signals: exit code 130 at once, without leftovers", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -130,10 +130,10 @@ test("three signals: exit code 130 at once, and no executor is left", async () =
   runner.signal("SIGINT");
   await runner.line(/Stopping 1 run/);
   await Bun.sleep(NOT_AN_ECHO_MS);
-  const begunMs = performance.now();
+  const startMs = performance.now();
   runner.signal("SIGINT");
   expect(await runner.exited).toBe(130);
-  expect(performance.now() - begunMs).toBeLessThan(1_000);
+  expect(performance.now() - startMs).toBeLessThan(1_000);
   await until("no process of the run", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
 });
 
@@ -148,7 +148,7 @@ test("--drain-timeout: runs that take longer are stopped", async () => {
   expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
 });
 
-test("--max-offline: a coordinator that is away for longer ends the runs and the runner, with exit code 4", async () => {
+test("--max-offline: a longer outage stops the runs and the runner, with exit code 4", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const idle = world.runner(fake.url, "prints-hello", ["--max-offline", "300ms"]);
@@ -160,7 +160,7 @@ test("--max-offline: a coordinator that is away for longer ends the runs and the
   expect(await never.exited).toBe(4);
 });
 
-test("deregistered from outside, idle: exit code 0, and no DELETE of its own", async () => {
+test("deregistered by a client, idle: exit code 0, and the runner sends no DELETE", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const runner = world.runner(fake.url, "prints-hello");
@@ -171,7 +171,7 @@ test("deregistered from outside, idle: exit code 0, and no DELETE of its own", a
   expect(fake.calls(DELETE)).toEqual([]);
 });
 
-test("deregistered from outside with a run in flight: the run is finished and reported, and no registration is left", async () => {
+test("deregistered by a client with a run in flight: the run completes, and no registration remains", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue();
@@ -187,7 +187,7 @@ test("deregistered from outside with a run in flight: the run is finished and re
   expect(fake.state.runners.size).toBe(0);
 });
 
-test("a terminal that is closed (SIGHUP) drains like Ctrl+C: the run is watched to its end", async () => {
+test("SIGHUP (a closed terminal) drains like Ctrl+C: the run is watched to its end", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
   const runner = world.runner(api.url, "waits-for-release");
@@ -200,10 +200,10 @@ test("a terminal that is closed (SIGHUP) drains like Ctrl+C: the run is watched 
   expect((await api.run(run.run_id)).status).toBe("completed");
 });
 
-test("up --sample that is interrupted before its sample run was claimed leaves all the same", async () => {
+test("up --sample exits when interrupted before its sample run is claimed", async () => {
   await using world = new World();
   const up = world.start(["up", "-x", "test-executor", "--port", "0", "--sample", "--max-concurrent", "1"]);
   await up.line(/waiting for runs/);
   up.signal("SIGINT");
-  expect(await Promise.race([up.exited.then(() => "left"), Bun.sleep(10_000).then(() => "stuck")])).toBe("left");
+  expect(await Promise.race([up.exited.then(() => "exited"), Bun.sleep(10_000).then(() => "stuck")])).toBe("exited");
 });
