@@ -94,7 +94,7 @@ test.each(["poll", "heartbeat"])("401 on a %s: the runner registers again and go
 
 test.each([
   [401, "refuses this runner's credentials"],
-  [403, "refuses this runner's credentials"],
+  [403, "does not allow this runner"],
   [404, "is not an Agent Coordinator"],
   [422, "refuses to register this runner"],
 ])("%i at the start ends the runner with exit code 1 and a reason", async (status, reason) => {
