@@ -68,11 +68,7 @@ test("an unknown agent: failed with the Python runner's message, and nothing is 
   expect(fake.reportsOf(run)).toEqual(["failed"]);
 });
 
-<<<<<<< HEAD
-test("an executor that disappears while the runner is up: runs fail until its file is back", async () => {
-=======
 test("an executor that disappears while the runner is up costs no run: all are executed when it is back", async () => {
->>>>>>> w15b
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const folder = join(world.home, "own", "vanishing");
