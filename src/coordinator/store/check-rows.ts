@@ -28,12 +28,9 @@ const JSON_TEXTS: readonly (readonly [table: string, column: string])[] = [
   ["events", "body"],
 ];
 
-/**
- * Not `json_valid`: SQLite takes JSON that is nested a thousand levels deep for invalid, and an executor may send it.
- */
-function isNoJson(column: string): string {
-  return `substr(${column}, 1, 1) || substr(${column}, -1) NOT IN ('{}', '[]')`;
-}
+/** An event repeats its session and says what it is. */
+const WRONG_EVENT = `json_valid(body)
+  AND (body ->> 'session_id' IS NOT session_id OR body ->> 'event_type' IS NULL)`;
 
 const WRONG: readonly (readonly [table: string, column: string, condition: string])[] = [
   ...ONE_OF.map(([table, column, words]) => {
@@ -42,7 +39,7 @@ const WRONG: readonly (readonly [table: string, column: string, condition: strin
   ...TIMES.map(
     ([table, column]) => [table, column, `strftime('%Y-%m-%dT%H:%M:%fZ', ${column}) IS NOT ${column}`] as const,
   ),
-  ...JSON_TEXTS.map(([table, column]) => [table, column, isNoJson(column)] as const),
+  ["events", "body", WRONG_EVENT],
 ];
 
 /** Names the first value that this program cannot have written; null if there is none. */
@@ -55,5 +52,31 @@ export function wrongRow(db: Database): string | null {
       .get();
     if (found !== null) return `row ${found.id} of ${table} has a wrong ${column}`;
   }
+  return wrongJson(db);
+}
+
+/**
+ * SQLite takes JSON that is nested a thousand levels deep for invalid, and an executor may send it: so it is parsed.
+ */
+function wrongJson(db: Database): string | null {
+  for (const [table, column] of JSON_TEXTS) {
+    const doubtful = db
+      .query<{ id: number; text: string }, []>(
+        `SELECT rowid AS id, ${column} AS text FROM ${table} NOT INDEXED
+         WHERE ${column} IS NOT NULL AND NOT json_valid(${column})`,
+      )
+      .all();
+    const wrong = doubtful.find(({ text }) => !isJson(text));
+    if (wrong !== undefined) return `row ${wrong.id} of ${table} has a wrong ${column}`;
+  }
   return null;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
