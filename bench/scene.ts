@@ -54,7 +54,7 @@ export class Scene implements AsyncDisposable {
 
   /** Starts the embedded coordinator. Its log lines mark the arrival of requests. */
   async coordinator(stateDir = this.path("coordinator")): Promise<{ url: string; program: Program }> {
-    const program = this.start([binaryFile, "coordinator", "--port", "0", "--state-dir", stateDir], {
+    const program = this.start([binaryFile, "coordinator", "--no-token", "--port", "0", "--state-dir", stateDir], {
       wantsLines: true,
     });
     const { value: url } = await program.lines.next((line) => /agent-runner -c (\S+)/.exec(line)?.[1] ?? null);

@@ -25,6 +25,12 @@ export const SETTINGS = {
     default: "http://localhost:8765",
   }),
   coordinatorToken: setting(Secret, { flag: "token", env: "AGENT_COORDINATOR_TOKEN", file: "coordinator.token" }),
+  noToken: setting(Flag, {
+    flag: "no-token",
+    env: "AGENT_COORDINATOR_NO_TOKEN",
+    file: "coordinator.no_token",
+    default: false,
+  }),
   host: setting(Text, { flag: "host", env: "AGENT_COORDINATOR_HOST", file: "coordinator.host", default: "127.0.0.1" }),
   port: setting(wholeNumber(0, 65535), {
     flag: "port",

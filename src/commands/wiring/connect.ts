@@ -4,11 +4,13 @@ import { CoordinatorFailure } from "../../client/failure.ts";
 import type { Config } from "../../config/load-config.ts";
 import { ExitCode, UserError } from "../../errors.ts";
 import type { CommandContext } from "../command-line/command.ts";
+import { FoundToken } from "./found-token.ts";
 import { executorOption } from "./resolve-executor.ts";
 
 export function authorizationOf(config: Config): Authorization {
   if (config.credentials !== null) return new OidcAuthorization(config.credentials);
-  return config.coordinatorToken === undefined ? noAuthorization : staticToken(config.coordinatorToken);
+  if (config.coordinatorToken !== undefined) return staticToken(config.coordinatorToken);
+  return config.noToken ? noAuthorization : new FoundToken(config);
 }
 
 /** The coordinator as a command sees it. */
@@ -49,7 +51,9 @@ function explain(
       });
     case "unregistered":
       return new UserError(`The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`, {
-        hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token",
+        hint:
+          "Set AGENT_COORDINATOR_TOKEN to the coordinator's token; " +
+          "the user who started the coordinator gets it with: agent-runner token",
       });
     case "unavailable":
       return new UserError(`The Agent Coordinator at ${url} is in trouble: ${failure.message}`, {

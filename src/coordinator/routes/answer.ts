@@ -2,7 +2,7 @@ import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { Refusal } from "../store/refusal.ts";
 import { answerPage, isPageRequest } from "./dashboard-page.ts";
-import { corsHeaders, guard } from "./guard.ts";
+import { corsHeaders, guard } from "./access/guard.ts";
 import { refusalResponse } from "./refusal-status.ts";
 import type { Router } from "./router.ts";
 import type { Store } from "../store/store.ts";
@@ -26,8 +26,9 @@ export async function answer(
   try {
     const url = new URL(request.url);
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
+    // Before the check of the token: a client may not find the token yet, and must not take that for a refusal.
+    if (router === null) throw new Refusal("unavailable", "The coordinator is opening or closing");
     guard(request, url, token);
-    if (router === null) throw new Refusal("unavailable", "The coordinator is closing");
     const page = isPageRequest(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
     if (page !== null) return page;
     const { handler, params } = router.find(request.method, url.pathname);

@@ -1,13 +1,14 @@
-import { bearerTokenOf, isToken } from "../../protocol/bearer-token.ts";
-import { isLoopback, isTrustedHost, UNTRUSTED_HOST } from "../../protocol/loopback.ts";
-import { Refusal } from "../store/refusal.ts";
-import { isPageRequest } from "./dashboard-page.ts";
+import { bearerTokenOf, isToken } from "../../../protocol/bearer-token.ts";
+import { isLoopback, isTrustedHost, UNTRUSTED_HOST } from "../../../protocol/loopback.ts";
+import { Refusal } from "../../store/refusal.ts";
+import { isPageRequest } from "../dashboard-page.ts";
+import { LOGIN_PATH } from "./login-routes.ts";
 
 /**
  * Checks that a request may call the API. Refuses as unauthorized or forbidden.
  *
- * With a token: the request must carry the token. `GET /health` and the dashboard's files are open. The event stream
- * also takes the token as `api_key`, as in the first generation: a browser's EventSource cannot send headers.
+ * With a token: the request must carry the token. `/health`, `/login` and the dashboard's files are open. The event
+ * stream also takes the token as `api_key`, as in the first generation: a browser's EventSource cannot send headers.
  *
  * Without a token: the coordinator listens on loopback only. The danger is a web page in this machine's browser.
  * `Origin` gives away a page of another origin; `Host` gives away a page that has rebound its own name to 127.0.0.1.
@@ -17,6 +18,7 @@ export function guard(request: Request, { pathname, searchParams }: URL, token: 
     const queryToken = pathname === "/sse/sessions" ? searchParams.get("api_key") : null;
     if (
       pathname === "/health" ||
+      pathname === LOGIN_PATH ||
       isPageRequest(request.method, pathname) ||
       isToken(bearerTokenOf(request) ?? queryToken, token)
     )
