@@ -5,6 +5,7 @@ import { buildForThisMachine, isUpToDate } from "../build.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { completion } from "./completion.ts";
 import { coordinator } from "./coordinator.ts";
+import { durability } from "./durability.ts";
 import { growth } from "./growth.ts";
 import { dispatch } from "./dispatch.ts";
 import { explain } from "./explain.ts";
@@ -30,6 +31,7 @@ const ITEMS: readonly Item[] = [
   output,
   gateway,
   coordinator,
+  durability,
   growth,
   size,
   explain,

@@ -60,7 +60,7 @@ function figuresOf(runs: number, rates: readonly Rates[], limit: readonly Rates[
       return {
         ...common,
         what,
-        limitIs: "a POST to a bare server that inserts one row into SQLite in one transaction with the same settings",
+        limitIs: "a POST to a bare server that inserts one row into SQLite in one transaction, and waits for no disk",
       };
     return {
       ...common,
@@ -83,13 +83,14 @@ export class FilledCoordinator {
     this.#runnerIds = runnerIds;
   }
 
-  static async start(scene: Scene, runs: number): Promise<FilledCoordinator> {
-    const stateDir = scene.path(`stored.${runs}`);
+  /** `durability`: the setting of that name. */
+  static async start(scene: Scene, runs: number, durability = "disk"): Promise<FilledCoordinator> {
+    const stateDir = scene.path(`stored.${runs}.${durability}`);
     if (runs > 0) {
       await scene.shutDown((await scene.coordinator(stateDir)).program);
       fillDatabase(`${stateDir}/coordinator.sqlite`, { ended: runs, pending: 0 });
     }
-    const { url, program } = await scene.coordinator(stateDir);
+    const { url, program } = await scene.coordinator(stateDir, { AGENT_COORDINATOR_DURABILITY: durability });
     return new FilledCoordinator(
       url,
       program.pid,

@@ -53,9 +53,13 @@ export class Scene implements AsyncDisposable {
   }
 
   /** Starts the embedded coordinator. Its log lines mark the arrival of requests. */
-  async coordinator(stateDir = this.path("coordinator")): Promise<{ url: string; program: Program }> {
+  async coordinator(
+    stateDir = this.path("coordinator"),
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ url: string; program: Program }> {
     const program = this.start([binaryFile, "coordinator", "--no-token", "--port", "0", "--state-dir", stateDir], {
       wantsLines: true,
+      env,
     });
     const { value: url } = await program.lines.next((line) => /agent-runner -c (\S+)/.exec(line)?.[1] ?? null);
     return { url, program };

@@ -8,6 +8,7 @@ import { commit, version } from "./version.ts";
  */
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
+  if (words[0] === "check-database") return checkDatabase(words[1] ?? "");
   if (words.length === 1 && words[0] === "--version") return printVersion();
   const [{ programContext }, { runCommandLine }] = await Promise.all([
     import("./commands/program-context.ts"),
@@ -27,6 +28,13 @@ const stderr = new Output(() => Bun.stderr.writer());
 async function execBuiltIn([name = "", ...rest]: readonly string[]): Promise<number> {
   const { runBuiltIn } = await import("./catalog/built-in.ts");
   return runBuiltIn(name, rest);
+}
+
+/** Hidden command: the coordinator starts this program to check its database. */
+async function checkDatabase(path: string): Promise<number> {
+  const { checkInThisProcess } = await import("./coordinator/store/check-database.ts");
+  stdout.write(checkInThisProcess(path));
+  return ExitCode.ok;
 }
 
 function printVersion(): number {

@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 /**
  * Listens on a free loopback port and prints the URL:
  * - `POST /echo`: parses the body as JSON, prints "arrived", and answers
- * - `POST /insert`: parses the body, and inserts one row in one SQLite transaction, with our databases' settings
+ * - `POST /insert`: parses the body, and inserts one row in one SQLite transaction, without a wait for the disk
  * - `GET /stream` and `POST /fan-out`: sends the posted body to every open stream
  * - `GET /pending`: never answers
  * - anything else: 401, like the gateway's answer to an unknown token

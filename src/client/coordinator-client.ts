@@ -50,9 +50,14 @@ export interface HeartbeatWord {
 /** A report: the endpoint's verb, and the body without `runner_id` (`docs/protocol.md`, section 5). */
 export type Report =
   | { readonly verb: "started" }
-  | { readonly verb: "completed" }
-  | { readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason }
-  | { readonly verb: "stopped"; readonly signal: string };
+  | ({ readonly verb: "completed" } & Timed)
+  | ({ readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason } & Timed)
+  | ({ readonly verb: "stopped"; readonly signal: string } & Timed);
+
+/** From the executor's start to its end. */
+interface Timed {
+  readonly durationMs?: number;
+}
 
 /**
  * The coordinator's HTTP API, one method per call. Every method rejects with a CoordinatorFailure, and none retries.
@@ -411,19 +416,20 @@ export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | 
 }
 
 function reportBody(runnerId: string, report: Report): object {
+  if (report.verb === "started") return { runner_id: runnerId };
+  const timed = report.durationMs === undefined ? {} : { duration_ms: report.durationMs };
   switch (report.verb) {
-    case "started":
-      return { runner_id: runnerId };
     case "completed":
-      return { runner_id: runnerId, status: "success", session_status: "finished" };
+      return { runner_id: runnerId, status: "success", session_status: "finished", ...timed };
     case "failed":
       return {
         runner_id: runnerId,
         error: report.error,
         ...(report.reason === undefined ? {} : { reason: report.reason }),
+        ...timed,
       };
     case "stopped":
-      return { runner_id: runnerId, signal: report.signal };
+      return { runner_id: runnerId, signal: report.signal, ...timed };
   }
 }
 

@@ -1,11 +1,14 @@
-import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { loadConfig, type Config } from "../config/load-config.ts";
+import { checkDatabase, DAMAGE_REMEDY } from "../coordinator/store/check-database.ts";
 import { describeError, ExitCode, UserError } from "../errors.ts";
 import { flagArg } from "./command-line/arguments.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
 import { folderBytes } from "../process/folder-bytes.ts";
 import { commonOptions, jsonOption, runnerOptions } from "./command-line/options.ts";
+import { databaseFile } from "./wiring/state-folder.ts";
+import { isLoopback } from "../protocol/loopback.ts";
 import { catalogOptions, resolveExecutor } from "./wiring/resolve-executor.ts";
 import { listExecutors } from "../catalog/list-executors.ts";
 
@@ -25,6 +28,7 @@ export const doctorCommand: Command = {
   args: { ...checkedOptions, ...jsonOption, ...commonOptions },
   notes: [
     "Checks the coordinator and its clock, the executor, the project directory and the state folder.",
+    "A coordinator's database in the state folder is checked for damage.",
     "The exit code is 1 if a check fails.",
   ],
   examples: [
@@ -34,8 +38,9 @@ export const doctorCommand: Command = {
   ],
   async run(args, context) {
     const config = loadConfig(args, context.env);
+    const coordinator = await coordinatorChecks(config, context);
     const checks = [
-      ...(await coordinatorChecks(config, context)),
+      ...coordinator,
       executorCheck(config, context),
       folderCheck(
         "project directory",
@@ -43,6 +48,7 @@ export const doctorCommand: Command = {
         "Name an existing folder that you can write with --project-dir",
       ),
       await stateCheck(config),
+      ...databaseChecks(config, coordinator[0]),
     ];
     if (flagArg(args, "json")) context.print(JSON.stringify(checks, null, 2));
     else for (const check of checks) context.print(describe(check));
@@ -123,6 +129,31 @@ async function stateCheck({ stateDir }: Config): Promise<Check> {
     found: `other users can read ${stateDir}`,
     hint: `chmod 700 ${stateDir}`,
   };
+}
+
+/** None on a machine without a coordinator of its own. `coordinator` is the check of the configured one. */
+function databaseChecks({ stateDir, coordinatorUrl }: Config, coordinator: Check | undefined): Check[] {
+  const path = databaseFile(stateDir);
+  if (!existsSync(path)) return [];
+  const name = "database";
+  const finding = checkDatabase(path);
+  switch (finding.kind) {
+    case "sound":
+      return [{ name, ok: true, found: `${path} is not damaged` }];
+    case "damaged":
+      return [{ name, ok: false, found: `${path} is damaged: ${finding.what}`, hint: DAMAGE_REMEDY }];
+    case "unchecked": {
+      if (!finding.busy) {
+        const hint = "Check the disk, and the permissions of the file";
+        return [{ name, ok: false, found: `${path} cannot be checked: ${finding.why}`, hint }];
+      }
+      // Its coordinator has checked it, and says at /health what is wrong.
+      const found = `${path} is in use by a coordinator`;
+      const isAsked = coordinator !== undefined && isLoopback(new URL(coordinatorUrl).hostname);
+      if (!isAsked) return [{ name, ok: true, found: `${found}, which checks it itself` }];
+      return [{ name, ok: coordinator.ok, found: `${found}: ${coordinator.found}` }];
+    }
+  }
 }
 
 /** `640 KiB`, `12.3 MiB`, `1.9 GiB`. */

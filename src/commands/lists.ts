@@ -7,6 +7,8 @@ import { ExitCode } from "../errors.ts";
 import { parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
+import { describeEnding } from "./wiring/describe-ending.ts";
+import { givenUpIn } from "./wiring/silent-runner.ts";
 import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./command-line/options.ts";
 import { showList } from "./wiring/show-list.ts";
 
@@ -47,7 +49,7 @@ export const runsCommand = listCommand({
     run.session_id,
     run.agent_name ?? "-",
     run.created_at ?? "-",
-    run.error ?? "",
+    describeEnding(run),
   ],
 });
 
@@ -71,6 +73,10 @@ export const sessionsCommand = listCommand({
 export const runnersCommand = listCommand({
   name: "runners",
   description: "Lists the registered runners.",
+  notes: [
+    "A runner without a heartbeat for 2 min is stale.",
+    "The coordinator gives up the runs of a silent runner after its --lost-after (default 15m).",
+  ],
   headings: ["RUNNER", "STATUS", "HOST", "EXECUTOR", "TAGS", "LAST HEARTBEAT", "PROJECT DIR"],
   read: async (client, _args, limit) => {
     const rows = await client.runners();
@@ -78,7 +84,7 @@ export const runnersCommand = listCommand({
   },
   row: (runner) => [
     runner.runner_id,
-    runner.status ?? "-",
+    givenUpIn(runner) === null ? (runner.status ?? "-") : `${runner.status} (runs given up in ${givenUpIn(runner)})`,
     runner.hostname ?? "-",
     runner.executor_type ?? runner.executor_profile ?? "-",
     (runner.tags ?? []).join(",") || "-",

@@ -6,6 +6,7 @@ import type { StopAnswer } from "../protocol/run.ts";
 import { flagArg, textArg } from "./command-line/arguments.ts";
 import type { Command } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
+import { unreachableNote } from "./wiring/silent-runner.ts";
 import { commonOptions, coordinatorOptions, jsonOption } from "./command-line/options.ts";
 
 export const stopCommand: Command = {
@@ -17,7 +18,10 @@ export const stopCommand: Command = {
     ...coordinatorOptions,
     ...commonOptions,
   },
-  notes: ["The executor gets SIGTERM, and SIGKILL after 5 s. Returns before the run has ended."],
+  notes: [
+    "The executor gets SIGTERM, and SIGKILL after 5 s. Returns before the run has ended.",
+    "The run of a runner that cannot be reached stays stopping until the runner answers or is given up.",
+  ],
   examples: [
     ["agent-runner stop run_0123456789ab", "Stop a run"],
     ["agent-runner stop ses_0123456789ab", "Stop all open runs of a session"],
@@ -27,6 +31,8 @@ export const stopCommand: Command = {
     const { client, ask } = connect(loadConfig(args, context.env), context);
     const answer = await ask(stopEither(client, id));
     context.print(flagArg(args, "json") ? JSON.stringify(answer) : `${id}: ${answer.status ?? "stopping"}`);
+    const note = answer.status === "stopping" ? await unreachableNote(client, answer.run_id ?? id) : null;
+    if (note !== null) context.note(note);
     return ExitCode.ok;
   },
 };

@@ -8,6 +8,7 @@ import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { flagArg, parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
+import { describeEnding } from "./wiring/describe-ending.ts";
 import { exitCodeOfRun, type Followed, followRun } from "./follow/follow-run.ts";
 import { commonOptions, coordinatorOptions, jsonOption, TIME_NOTE } from "./command-line/options.ts";
 import { printable } from "./terminal/table.ts";
@@ -168,11 +169,11 @@ function noteEvent(event: SessionEvent, context: CommandContext): void {
 
 function printEnd({ run, result }: Followed, args: CommandArgs, context: CommandContext): void {
   if (flagArg(args, "json")) {
-    const { run_id, session_id, status, error } = run;
-    context.print(JSON.stringify({ run_id, session_id, status, result, error }));
+    const { run_id, session_id, status, error, reason, note } = run;
+    context.print(JSON.stringify({ run_id, session_id, status, result, error, reason, note }));
     return;
   }
   if (result !== null) context.print(result);
-  if (run.status !== "completed")
-    context.note(`Run ${run.run_id} ${run.status}${run.error === null ? "" : `: ${run.error}`}`);
+  const ending = describeEnding(run);
+  if (run.status !== "completed") context.note(`Run ${run.run_id} ${run.status}${ending === "" ? "" : `: ${ending}`}`);
 }

@@ -5,6 +5,7 @@ import type { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import type { Statistics } from "./runs/statistics.ts";
 import { ClockGuard } from "./store/clock-guard.ts";
+import { Refusal } from "./store/refusal.ts";
 import { isoTime, type Store } from "./store/store.ts";
 
 export interface HousekeepingParts {
@@ -82,8 +83,8 @@ export class Housekeeping implements Disposable {
         );
       }
     } catch (error) {
-      // `close` may close the database between two steps.
-      if (!this.#isDisposed) log.error(`Housekeeping failed: ${describeError(error)}`);
+      // `close` may close the database between two steps. A fault of the database is logged by its health, once.
+      if (!this.#isDisposed && !(error instanceof Refusal)) log.error(`Housekeeping failed: ${describeError(error)}`);
     }
   }
 

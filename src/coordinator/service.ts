@@ -34,6 +34,7 @@ import { SessionEvents } from "./sessions/session-events.ts";
 import { SessionTrees } from "./sessions/session-trees.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { UsageLedger } from "./sessions/usage-ledger.ts";
+import { BackgroundCheck } from "./store/background-check.ts";
 import { Deadlines } from "./store/deadlines.ts";
 import { History } from "./store/history.ts";
 import { type Durability, Store } from "./store/store.ts";
@@ -60,6 +61,8 @@ export interface ServiceOptions {
   readonly token?: string;
   /** Codes for links to the dashboard. */
   readonly loginCodes?: LoginCodes;
+  /** The words that start this program, which checks a large database in another process; without them nothing does. */
+  readonly selfCommand?: readonly string[];
 }
 
 /** The coordinator behind its HTTP server. */
@@ -87,6 +90,7 @@ export function openService(options: ServiceOptions): Service {
     everyMs: timings.housekeepingEveryMs,
     log,
   });
+  const check = backgroundCheckOf(options, store);
   return {
     router: createRouter(parts, timings, options),
     store,
@@ -94,6 +98,7 @@ export function openService(options: ServiceOptions): Service {
     release() {
       deadlines[Symbol.dispose]();
       housekeeping[Symbol.dispose]();
+      check?.[Symbol.dispose]();
       parts.files?.[Symbol.dispose]();
       parts.gate[Symbol.dispose]();
       parts.outputs.endAll();
@@ -102,6 +107,12 @@ export function openService(options: ServiceOptions): Service {
     },
     close: () => store.close(),
   };
+}
+
+/** Null where the file was checked as it was opened. */
+function backgroundCheckOf({ databasePath, selfCommand, log }: ServiceOptions, store: Store): BackgroundCheck | null {
+  if (store.isChecked || selfCommand === undefined) return null;
+  return new BackgroundCheck({ store, path: databasePath, selfCommand, log });
 }
 
 /** Every part, from the database upwards; none of them has started. */
@@ -164,9 +175,9 @@ function createRouter(
   timings: CoordinatorTimings,
   { log, token, loginCodes = new LoginCodes() }: ServiceOptions,
 ): Router {
-  const { store, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
+  const { store, gate, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
   const router: Router = new Router(
-    aboutRoutes(store, () => router.names),
+    aboutRoutes(store, gate, () => router.names),
     loginRoutes(loginCodes, token),
     runnerRoutes({ ...parts, timings, log }),
     runRoutes(store, runs, transitions, keys),

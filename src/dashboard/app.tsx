@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { StartRun } from "./actions/start-run.tsx";
+import { CoordinatorState } from "./coordinator-state.tsx";
 import { HomePage } from "./home/home-page.tsx";
 import { Login } from "./login.tsx";
 import { Outage } from "./outage.tsx";
@@ -55,6 +56,7 @@ export function App({ services }: { readonly services: Services }): VNode {
         </button>
       </header>
       <Outage live={services.live} />
+      <CoordinatorState services={services} />
       <main id="main" ref={main} tabIndex={-1}>
         <View services={services} route={route} onStart={() => setIsStarting(true)} />
       </main>

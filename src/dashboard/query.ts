@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import * as v from "valibot";
-import type { Api } from "./api.ts";
+import { type Api, ApiError } from "./api.ts";
 import type { Change, Live } from "./live.ts";
 
 /** Every view gets these. */
@@ -13,6 +13,8 @@ export interface Answer<T> {
   /** Null until the first read succeeds. A failed read keeps the last value. */
   readonly value: T | null;
   readonly fault: string | null;
+  /** The HTTP status of the failed read; 0 if the coordinator is unreachable. Null without a fault. */
+  readonly faultStatus: number | null;
 }
 
 /**
@@ -54,10 +56,15 @@ export function useQuery<S extends v.GenericSchema>(
       const startMs = performance.now();
       try {
         const value = v.parse(schema, await api.read(path, end.signal));
-        if (!end.signal.aborted) setAnswer({ value, fault: null, path });
+        if (!end.signal.aborted) setAnswer({ value, fault: null, faultStatus: null, path });
       } catch (error) {
         if (!end.signal.aborted)
-          setAnswer((last) => ({ value: last.path === path ? last.value : null, fault: messageFor(error), path }));
+          setAnswer((last) => ({
+            value: last.path === path ? last.value : null,
+            fault: messageFor(error),
+            faultStatus: error instanceof ApiError ? error.status : null,
+            path,
+          }));
       }
       setTimeout(
         () => {
@@ -85,7 +92,7 @@ export function useQuery<S extends v.GenericSchema>(
   return answer.path === path ? answer : NONE;
 }
 
-const NONE = { value: null, fault: null } as const;
+const NONE = { value: null, fault: null, faultStatus: null } as const;
 
 /** The text that the page shows for an error. */
 export function messageFor(error: unknown): string {

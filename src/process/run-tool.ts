@@ -5,14 +5,23 @@ export type ToolEnd =
   | { readonly kind: "ended"; readonly code: number; readonly output: string }
   | { readonly kind: "missing"; readonly why: string };
 
-/**
- * Runs a system program, such as `systemctl`, to its end. `show`: it inherits stdout and stderr, and `output` is
- * empty.
- */
-export async function runTool(command: readonly string[], options: { readonly show: boolean }): Promise<ToolEnd> {
+interface ToolOptions {
+  /** It inherits stdout and stderr, and `output` is empty. */
+  readonly show: boolean;
+  /** Kills it. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs a program that is no executor, such as `systemctl`, to its end. */
+export async function runTool(command: readonly string[], options: ToolOptions): Promise<ToolEnd> {
   const stream = options.show ? "inherit" : "pipe";
   try {
-    const child = Bun.spawn([...command], { stdin: "ignore", stdout: stream, stderr: stream });
+    const child = Bun.spawn([...command], {
+      stdin: "ignore",
+      stdout: stream,
+      stderr: stream,
+      ...(options.signal === undefined ? {} : { signal: options.signal, killSignal: "SIGKILL" }),
+    });
     const text = (from: ReadableStream | undefined): Promise<string> =>
       from === undefined ? Promise.resolve("") : new Response(from).text();
     const [code, out, err] = await Promise.all([child.exited, text(child.stdout), text(child.stderr)]);

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { McpServers } from "./agent.ts";
 import { OutputWanted } from "./run-output.ts";
+import { Moment, RunView } from "./runner.ts";
 import { Demands, ExecutionMode, FailureReason, RunStatus, RunType, WaitingFor } from "./run.ts";
 
 /*
@@ -31,6 +32,8 @@ export const RunAnswer = v.object({
   runner_id: textOrNull,
   error: textOrNull,
   reason: v.nullable(FailureReason),
+  /** What was heard of the run after its end: its runner came back. */
+  note: textOrNull,
   created_at: time,
   claimed_at: timeOrNull,
   started_at: timeOrNull,
@@ -152,6 +155,10 @@ export const RunnerShown = v.object({
   status: v.picklist(["online", "stale"]),
   seconds_since_heartbeat: amount,
   active_runs: count,
+  /** Until the runs of a silent runner are given up; null while it is not silent, or has no started run. */
+  lost_in_seconds: v.nullable(amount),
+  /** No run is given out until this runner has said what it holds. */
+  is_awaited: v.boolean(),
 });
 export const RunnersAnswer = v.looseObject({ runners: v.array(RunnerShown), ...page });
 export const RunnerRemovedAnswer = v.object({
@@ -166,6 +173,7 @@ export const RegisteredAnswer = v.object({
   poll_timeout_seconds: amount,
   heartbeat_interval_seconds: amount,
   capabilities: v.array(text),
+  keep_outcomes_seconds: amount,
 });
 export const PollAnswer = v.union([
   v.object({ run: RunAnswer }),
@@ -199,8 +207,23 @@ export const StatsAnswer = v.object({
   run: steps,
 });
 
-export const HealthAnswer = v.object({ status: v.literal("healthy") });
+export const HealthAnswer = v.object({
+  status: v.literal("healthy"),
+  /** Only while no run is given out: after a start, or after a backup was restored. */
+  claims_wait: v.optional(
+    v.object({ reason: v.picklist(["started", "restored"]), runners: count, at_most_seconds: amount }),
+  ),
+});
 export const OkAnswer = v.object({ ok: v.literal(true) });
+export const ReportedAnswer = v.object({ ok: v.literal(true), moment: Moment });
+/** All but `ok` only for a heartbeat with `held`. */
+export const HeartbeatAnswer = v.object({
+  ok: v.literal(true),
+  moment: v.optional(Moment),
+  runs: v.optional(v.array(RunView)),
+  is_restored: v.optional(v.boolean()),
+  asked: v.optional(v.array(text)),
+});
 
 /** Every error answer: a text, a list of invalid fields, or an object with `error` and `message`. */
 export const FaultAnswer = v.object({

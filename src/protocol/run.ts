@@ -79,6 +79,7 @@ export const Run = v.looseObject({
   attempt: v.nullish(v.number(), 1),
   max_attempts: v.nullish(v.number(), 1),
   reason: v.nullish(v.string(), null),
+  note: v.nullish(v.string(), null),
   retried_by: v.nullish(v.string(), null),
 });
 export type Run = v.InferOutput<typeof Run>;

@@ -96,20 +96,32 @@ export const Reconciled = v.looseObject({
 });
 export type Reconciled = v.InferOutput<typeof Reconciled>;
 
+/**
+ * Milliseconds from the executor's start to its end, on the runner's monotonic clock. Only the built-in coordinator
+ * reads it. A value that is no such time counts as none: it must not hold up the report.
+ */
+const DurationMs = v.fallback(v.nullish(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1e12))), null);
+
 /** Bodies of `POST /runner/runs/{id}/started|completed|failed|stopped` (`docs/protocol.md`, section 5). */
 export const StartedReport = v.looseObject({ runner_id: v.string() });
 export const CompletedReport = v.looseObject({
   runner_id: v.string(),
   status: v.nullish(v.string(), "success"),
   session_status: v.nullish(v.string()),
+  duration_ms: DurationMs,
 });
 /** Only the built-in coordinator reads `reason`. An unknown reason counts as none. */
 export const FailedReport = v.looseObject({
   runner_id: v.string(),
   error: v.string(),
   reason: v.fallback(v.nullish(FailureReason), null),
+  duration_ms: DurationMs,
 });
-export const StoppedReport = v.looseObject({ runner_id: v.string(), signal: v.nullish(v.string(), "SIGTERM") });
+export const StoppedReport = v.looseObject({
+  runner_id: v.string(),
+  signal: v.nullish(v.string(), "SIGTERM"),
+  duration_ms: DurationMs,
+});
 
 /** A runner in `GET /runners`. */
 export const RunnerInfo = v.looseObject({
@@ -123,6 +135,8 @@ export const RunnerInfo = v.looseObject({
   tags: v.nullish(v.array(v.string()), []),
   status: v.nullish(v.string(), null),
   seconds_since_heartbeat: v.nullish(v.number(), null),
+  // Only the built-in coordinator sends the fields below.
+  lost_in_seconds: v.nullish(v.number(), null),
 });
 export type RunnerInfo = v.InferOutput<typeof RunnerInfo>;
 export const RunnerList = v.looseObject({ runners: v.array(v.unknown()) });

@@ -32,6 +32,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   // Before the gateway answers: a 401 to the token of an adopted run would end its executor.
   const grants = new Map(unfinished.map((record) => [record, adoptGrant(record, parts)]));
   parts.gateway.open();
+  const isSameBoot = process.platform === "win32" || journal.beginBoot(bootId());
   if (unfinished.length === 0) return;
   // Before the scan of the processes: the scan finds every executor that has begun by now.
   const notBegun = unfinished.filter(
@@ -49,7 +50,7 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
     if (taken !== null) dispatcher.track(adoptRun(taken, record, identity, grant, parts));
     else {
       parts.gateway.revoke(grant);
-      dispatcher.track(startAgain(record, dispatcher, parts));
+      dispatcher.track(startAgain({ record, grant, isSameBoot }, dispatcher, parts));
     }
   }
 }
@@ -123,14 +124,30 @@ async function adoptAttempt(
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
 }
 
+interface NotBegun {
+  readonly record: JournalRun;
+  readonly grant: Grant;
+  /** After a power cut the mark of a start may be lost: a run that was reported as started counts as begun. */
+  readonly isSameBoot: boolean;
+}
+
 /** Executes a run whose executor has certainly not begun, if the run still belongs to this runner. */
-async function startAgain(record: JournalRun, dispatcher: Dispatcher, parts: RunnerParts): Promise<void> {
+async function startAgain(
+  { record, grant, isSameBoot }: NotBegun,
+  dispatcher: Dispatcher,
+  parts: RunnerParts,
+): Promise<void> {
   const { runId } = record.assigned;
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());
   const status = isOurs ? found.value.status : null;
   // The record stays until the new attempt replaces it: the status `running` does not say that nothing was spawned.
-  if (isOurs && (status === "claimed" || status === "running")) return dispatcher.take(parseAssignedRun(found.value));
+  if (isOurs && (status === "claimed" || (status === "running" && isSameBoot)))
+    return dispatcher.take(parseAssignedRun(found.value));
+  if (isOurs && status === "running") {
+    const taken = dispatcher.registry.add(record.assigned);
+    return taken === null ? undefined : adoptRun(taken, record, NO_PROCESS, grant, parts);
+  }
   if (status !== "stopping") return parts.journal.forget(runId);
   const taken = dispatcher.registry.add(record.assigned);
   taken?.run.cancel({ kind: "stop-command" });

@@ -64,7 +64,8 @@ async function untilReported({ registry, bell, stopping }: LeaveOptions): Promis
 
 async function endOpenPoll({ poller, link, coordinator, registration, log }: LeaveOptions): Promise<void> {
   const open = poller.openClaim;
-  if (open === null || link.isDown) return;
+  // Once another instance has the registration, the call would end that one's.
+  if (open === null || link.isDown || !registration.isRegistered) return;
   try {
     await coordinator.deregister(registration.runnerId, { self: false });
     if ((await withDeadline(open, OPEN_POLL_MS)) === "timeout")

@@ -34,6 +34,15 @@ test("CoordinatorClient.report: sends the bodies that both generations accept", 
   ]);
 });
 
+test("CoordinatorClient.report: names the time that the executor ran", async () => {
+  await using server = stubServer(() => Response.json({ ok: true }));
+  const client = clientOf(server);
+  await client.report("r", "run_1", { verb: "completed", durationMs: 7 });
+  await client.report("r", "run_1", { verb: "failed", error: "e", durationMs: 7 });
+  await client.report("r", "run_1", { verb: "stopped", signal: "SIGKILL", durationMs: 7 });
+  expect(bodiesOf(server)).toMatchObject(Array.from({ length: 3 }, () => ({ duration_ms: 7 })));
+});
+
 test.each(["<html>log in</html>", '{"ok": tr', '"ok"'])(
   "CoordinatorClient.report: a 200 with %s acknowledges nothing",
   async (body) => {

@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { doctorCommand } from "../../src/commands/doctor.ts";
+import { Store } from "../../src/coordinator/store/store.ts";
+import { silentLog } from "../../src/log.ts";
 import { type StubServer, stubServer } from "../client/stub-server.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { runOf } from "./command-run.ts";
@@ -158,4 +160,44 @@ test("doctor: the size of the state folder with all its content", async () => {
     ok: true,
     found: expect.stringMatching(/state \(3\.\d MiB\)$/),
   });
+});
+
+function stateWithDatabase(home: string): { state: string; store: Store; path: string } {
+  const state = join(home, "state");
+  mkdirSync(state, { mode: 0o700 });
+  const path = join(state, "coordinator.sqlite");
+  return { state, path, store: new Store(path, silentLog) };
+}
+
+test("doctor: no database, no check of one; a sound one and a damaged one", async () => {
+  using here = machine();
+  await using server = coordinator();
+  const { state, path, store } = stateWithDatabase(here.path);
+  store.close();
+  expect((await here.check(server)).of("database")).toBeUndefined();
+  expect((await here.check(server, { "state-dir": state })).of("database")).toMatchObject({ ok: true });
+  writeFileSync(path, "this is no database, but long enough to have the header of one ".repeat(20));
+  const { code, of } = await here.check(server, { "state-dir": state });
+  expect(of("database")).toMatchObject({
+    ok: false,
+    found: expect.stringContaining("is damaged"),
+    hint: expect.stringContaining("Restore a backup"),
+  });
+  expect(code).toBe(1);
+});
+
+test("doctor: a database that a coordinator holds is as healthy as its coordinator says", async () => {
+  using here = machine();
+  const { state, store } = stateWithDatabase(here.path);
+  await using healthy = coordinator();
+  await using sick = stubServer(() => Response.json({ detail: "it is damaged; restore" }, { status: 503 }));
+  expect((await here.check(healthy, { "state-dir": state })).of("database")).toMatchObject({
+    ok: true,
+    found: expect.stringMatching(/is in use by a coordinator: .* is healthy/),
+  });
+  expect((await here.check(sick, { "state-dir": state })).of("database")).toMatchObject({
+    ok: false,
+    found: expect.stringContaining("it is damaged; restore"),
+  });
+  store.close();
 });

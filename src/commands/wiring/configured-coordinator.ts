@@ -1,11 +1,11 @@
 import { statSync } from "node:fs";
-import { join } from "node:path";
 import type { Config } from "../../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../../coordinator/coordinator.ts";
 import { ExitCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { selfCommand } from "./resolve-executor.ts";
 import { noteCoordinator } from "./running-coordinators.ts";
-import { makeStateFolder } from "./state-folder.ts";
+import { databaseFile, makeStateFolder } from "./state-folder.ts";
 import { makeTokenFile, tokenFileOf } from "./token-file.ts";
 
 /** Longer than any process lives. */
@@ -35,13 +35,14 @@ export async function startConfiguredCoordinator(config: CoordinatorConfig, log:
     host,
     port: config.port,
     callbacks: config.callbacks,
-    databasePath: join(stateDir, "coordinator.sqlite"),
+    databasePath: databaseFile(stateDir),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     ...(tokenFile === null
       ? {}
       : { onListening: (url, port) => noteCoordinator(config, { host, port, url }, tokenFile, log) }),
     keepMs: config.coordinatorKeepMs,
     durability: config.durability,
+    selfCommand: selfCommand(),
     timings: { lostAfterMs: config.lostAfterMs === 0 ? NEVER_MS : config.lostAfterMs },
     ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir) }),
     log: log.scope("coordinator"),

@@ -26,9 +26,14 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
     binaryFolder,
     env: inheritableEnvironment(env),
     executorConfigs: config.executors,
-    selfCommand: Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main],
+    selfCommand: selfCommand(),
     stateDir: config.stateDir,
   };
+}
+
+/** The words that start this program as another process. */
+export function selfCommand(): string[] {
+  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
 }
 
 /**

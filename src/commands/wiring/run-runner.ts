@@ -74,5 +74,6 @@ export function makeRunner(
 
 export function exitCodeOf(end: RunnerEnd): number {
   if (end.reason === "offline") return ExitCode.unreachable;
+  if (end.reason === "superseded") return ExitCode.failed;
   return end.unreported.length > 0 ? ExitCode.failed : ExitCode.ok;
 }

@@ -3,6 +3,7 @@ import type { CommandArgs, CommandContext } from "../command-line/command.ts";
 import { printTable, terminalWidth } from "../terminal/table.ts";
 import { watch } from "../terminal/watch.ts";
 import type { Connection } from "./connect.ts";
+import { inSteps } from "./silent-runner.ts";
 
 export interface ShownList<Row> {
   readonly headings: readonly string[];
@@ -35,5 +36,6 @@ export async function showList<Row>(
 
 /** Leaves out the age of a heartbeat: it differs on each read and would redraw without a change. */
 function withoutAge(key: string, value: unknown): unknown {
+  if (key === "lost_in_seconds" && typeof value === "number") return inSteps(value);
   return key === "seconds_since_heartbeat" ? undefined : value;
 }

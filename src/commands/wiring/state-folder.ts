@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { describeError, UserError } from "../../errors.ts";
 
 /** Makes the folder if it is missing. Throws a UserError if it cannot. */
@@ -11,4 +12,9 @@ export function makeStateFolder(path: string): void {
       cause: error,
     });
   }
+}
+
+/** The coordinator's database in a state folder. */
+export function databaseFile(stateDir: string): string {
+  return join(stateDir, "coordinator.sqlite");
 }

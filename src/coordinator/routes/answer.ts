@@ -31,6 +31,8 @@ export async function answer(
     guard(request, url, token);
     const page = isPageRequest(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
     if (page !== null) return page;
+    // A damaged database answers with wrong data. The route says itself what is wrong.
+    if (url.pathname !== "/health") store?.requireSound();
     const { handler, params } = router.find(request.method, url.pathname);
     response = await handler({ request, params, query: url.searchParams, keepOpen: () => server.timeout(request, 0) });
     // What an answer acknowledges, or shows, is on the disk before it leaves.

@@ -26,6 +26,8 @@ const FAULTS: Readonly<Record<number, string>> = {
   413: "The body is larger than 16 MiB",
   422: "Invalid field or parameter",
   500: "Internal error",
+  503: "The database cannot be used, or the coordinator is closing",
+  507: "No room on the coordinator's disk",
 };
 
 /** The OpenAPI 3.1 document of `routes` (`"GET /runs/:run_id"`). Throws unless each route has its description. */
@@ -96,7 +98,7 @@ function describe(
       : { requestBody: { required: true, content: { "application/json": { schema: schemaOf(body) } } } }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)])),
-      ...Object.fromEntries([401, 403, 500, ...faults].map((status) => [status, faultOf(status)])),
+      ...Object.fromEntries([401, 403, 500, 503, 507, ...faults].map((status) => [status, faultOf(status)])),
     },
   };
 }

@@ -24,7 +24,7 @@ export interface Operation {
   readonly body?: v.GenericSchema;
   /** The success bodies by status. Null: no body; a string: a media type other than JSON. */
   readonly answers: Readonly<Record<number, v.GenericSchema | string | null>>;
-  /** The error statuses besides 401, 403 and 500. */
+  /** The error statuses besides 401, 403, 500, 503 and 507. */
   readonly faults?: readonly number[];
 }
 
@@ -33,11 +33,15 @@ const paged = {
   cursor: "the `next_cursor` of the previous page",
 };
 const ordered = { ...paged, order: "`desc`: newest first; `asc`: oldest first" };
+const instance = {
+  "X-Runner-Instance": "the `instance_id` of the registration; 401 if another instance has registered since",
+};
 const report = (event: string, body: v.GenericSchema): Operation => ({
   summary: `Reports that ${event}`,
   tag: "runner protocol",
   body,
-  answers: { 200: a.OkAnswer },
+  headers: instance,
+  answers: { 200: a.ReportedAnswer },
   faults: [404, 409, 413, 422],
 });
 const eventList: Operation = {
@@ -51,7 +55,7 @@ const eventList: Operation = {
 /** Every route of the coordinator, by its key in the route tables. */
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "GET /health": {
-    summary: "Checks that the coordinator is up; needs no token",
+    summary: "Whether the database can be used (else 503), and what the start of runs waits for; needs no token",
     tag: "coordinator",
     answers: { 200: a.HealthAnswer },
   },
@@ -295,6 +299,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Tells a runner to shut down at its next poll; with `self=true` removes the runner at once",
     tag: "runners",
     query: { self: "`true`: the request comes from the runner itself" },
+    headers: instance,
     answers: { 200: a.RunnerRemovedAnswer },
     faults: [404],
   },
@@ -314,14 +319,16 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       capacity: "0: claims no run",
       output: "1: this runner answers requests for output",
     },
+    headers: instance,
     answers: { 200: a.PollAnswer, 204: null },
     faults: [422],
   },
   "POST /runner/heartbeat": {
-    summary: "Keeps the runner alive and renews the leases of its claims",
+    summary: "Keeps the runner alive and renews the leases of its claims; with `held`: compares which runs are open",
     tag: "runner protocol",
+    headers: instance,
     body: Heartbeat,
-    answers: { 200: a.OkAnswer },
+    answers: { 200: a.HeartbeatAnswer },
     faults: [400, 413, 422],
   },
   "POST /runner/runs/:run_id/output": {

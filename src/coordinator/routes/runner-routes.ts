@@ -93,14 +93,16 @@ function lifecycleRoutes({
     "GET /runners"({ query }) {
       const { rows, next } = namedPage(query, runners.all(), (runner) => runner.runner_id);
       return Response.json({
-        runners: rows.map((runner) =>
-          runners.wire(runner, runs.activeCount(runner.runner_id), runs.startedCount(runner.runner_id)),
-        ),
+        runners: rows.map((runner) => ({
+          ...runners.wire(runner, runs.activeCount(runner.runner_id), runs.startedCount(runner.runner_id)),
+          is_awaited: gate.awaits(runner.runner_id),
+        })),
         next_cursor: next,
       });
     },
-    "DELETE /runners/:runner_id"({ params, query }) {
+    "DELETE /runners/:runner_id"({ request, params, query }) {
       const runnerId = params.runner_id;
+      runners.requireCurrent(runnerId, request.headers.get(INSTANCE_HEADER));
       if (!isTrue(query.get("self"))) {
         runners.markDeregistered(runnerId);
         gate.forget(runnerId);
@@ -132,7 +134,10 @@ function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts):
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
       requireCaller(request, body);
-      const run = transitions.ended(params.run_id, body.runner_id, { status: "completed" });
+      const run = transitions.ended(params.run_id, body.runner_id, {
+        status: "completed",
+        durationMs: body.duration_ms,
+      });
       log.info("Run completed", contextOf(run));
       return acknowledged();
     },
@@ -143,6 +148,7 @@ function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts):
         status: "failed",
         error: body.error,
         reason: body.reason ?? null,
+        durationMs: body.duration_ms,
       });
       log.info("Run failed", contextOf(run));
       return acknowledged();
@@ -150,7 +156,10 @@ function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts):
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
       requireCaller(request, body);
-      const run = transitions.ended(params.run_id, body.runner_id, { status: "stopped" });
+      const run = transitions.ended(params.run_id, body.runner_id, {
+        status: "stopped",
+        durationMs: body.duration_ms,
+      });
       log.info("Run stopped", { ...contextOf(run), signal: body.signal ?? undefined });
       return acknowledged();
     },

@@ -67,14 +67,21 @@ export class Runners {
    */
   requireCaller(runnerId: string, instanceId: string | null): RunnerRow {
     const row = this.require(runnerId);
-    if (instanceId !== null && row.instance_id !== instanceId) {
-      if (row.instance_id !== null) throw new Refusal("unregistered", "Another instance of this runner has registered");
+    this.requireCurrent(runnerId, instanceId);
+    if (instanceId !== null && row.instance_id === null) {
       this.#store.write(() =>
         this.#store.db.query("UPDATE runners SET instance_id = ? WHERE runner_id = ?").run(instanceId, runnerId),
       );
     }
     this.#contact(runnerId);
     return row;
+  }
+
+  /** Refuses, unregistered: another instance has registered since. A person at a terminal names no instance. */
+  requireCurrent(runnerId: string, instanceId: string | null): void {
+    const current = this.find(runnerId)?.instance_id ?? null;
+    if (instanceId !== null && current !== null && current !== instanceId)
+      throw new Refusal("unregistered", "Another instance of this runner has registered");
   }
 
   /**
@@ -185,7 +192,7 @@ export class Runners {
   }
 
   /** A runner as `GET /runners` shows it, with its active runs, of which some have started. */
-  wire(runner: RunnerRow, activeRuns: number, startedRuns: number): unknown {
+  wire(runner: RunnerRow, activeRuns: number, startedRuns: number): object {
     const { deregistered: _, instance_id: _instance, tags, ...shown } = runner;
     const lostInMs = this.#timings.lostAfterMs - this.withoutContactMs(runner.runner_id);
     return {

@@ -19,6 +19,15 @@ export interface ClaimGateParts {
 
 const RESTORED = "restored";
 
+/** Why no run is given out, as `GET /health` shows it. */
+export interface ClaimsWait {
+  readonly reason: "started" | "restored";
+  /** How many runners have not said yet what they hold. */
+  readonly runners: number;
+  /** The wait ends without them then. */
+  readonly at_most_seconds: number;
+}
+
 /**
  * Gives out no run after a start until the known runners have said what they hold. A database that was restored from a
  * backup shows runs as pending that a runner executes, or has executed: giving one out again would execute it twice.
@@ -34,6 +43,7 @@ export class ClaimGate implements Disposable {
   readonly #answered = new Set<string>();
   #isRestored: boolean;
   #timer: Timer | undefined;
+  #untilMs = 0;
 
   constructor(parts: ClaimGateParts) {
     this.#parts = parts;
@@ -46,6 +56,21 @@ export class ClaimGate implements Disposable {
 
   get isOpen(): boolean {
     return this.#awaited.size === 0;
+  }
+
+  /** Null while runs are given out. */
+  get wait(): ClaimsWait | null {
+    if (this.isOpen) return null;
+    return {
+      reason: this.#isRestored ? "restored" : "started",
+      runners: this.#awaited.size,
+      at_most_seconds: Math.max(0, this.#untilMs - performance.now()) / 1_000,
+    };
+  }
+
+  /** Whether the runner holds up the others: it has not said yet what it holds. */
+  awaits(runnerId: string): boolean {
+    return this.#awaited.has(runnerId);
   }
 
   /** Runners that say that they hold a pending run, or know its outcome, are believed. */
@@ -103,7 +128,9 @@ export class ClaimGate implements Disposable {
     }
     clearTimeout(this.#timer);
     if (this.isOpen) return;
-    this.#timer = setTimeout(() => this.#expire(), this.#isRestored ? restoredMs : startMs);
+    const waitMs = this.#isRestored ? restoredMs : startMs;
+    this.#untilMs = performance.now() + waitMs;
+    this.#timer = setTimeout(() => this.#expire(), waitMs);
   }
 
   #expire(): void {

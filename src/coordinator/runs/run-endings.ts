@@ -9,10 +9,11 @@ import type { RunQueue } from "./run-queue.ts";
 import { move } from "./run-status.ts";
 import { runMsOf, type Statistics } from "./statistics.ts";
 
-/** How a run ended. */
-export type Ending =
+/** How a run ended. `durationMs`: how long its executor ran, where its runner says so. */
+export type Ending = { readonly durationMs?: number | null | undefined } & (
   | { readonly status: "completed" | "stopped" }
-  | { readonly status: "failed"; readonly error: string; readonly reason: FailureReason | null };
+  | { readonly status: "failed"; readonly error: string; readonly reason: FailureReason | null }
+);
 
 const SESSION_STATUS_AFTER: Readonly<Record<Ending["status"], string>> = {
   completed: "finished",
@@ -45,14 +46,14 @@ export class RunEndings {
     const { error, reason } = status === "failed" ? ending : { error: null, reason: null };
     const completedAt = isoTime();
     move(store, run, status, { error, reason, completed_at: completedAt });
-    statistics.ended({ run, status, completedAt });
+    const runMs = ending.durationMs ?? runMsOf(run, completedAt);
+    statistics.ended({ run, status, completedAt, runMs });
     // A run that somebody stopped is not retried, whatever becomes of it.
     const next = run.status === "stopping" ? null : retries.next(run, reason);
     // A run that never started does not change the status of a session that was active before.
     const setsSession = run.status !== "pending" || sessions.find(run.session_id)?.status === "pending";
     const sessionStatus = next === null ? SESSION_STATUS_AFTER[status] : "pending";
-    if (setsSession)
-      sessions.update(run.session_id, { status: sessionStatus }, { run_ms: runMsOf(run, completedAt) ?? 0 });
+    if (setsSession) sessions.update(run.session_id, { status: sessionStatus }, { run_ms: runMs ?? 0 });
     this.#broadcastEnd(run, ending, next?.run_id ?? null);
     if (next !== null) return;
     callbacks.runEnded({ ...run, status, error });

@@ -6,6 +6,8 @@ export interface EndedRun {
   readonly run: RunRow;
   readonly status: "completed" | "failed" | "stopped";
   readonly completedAt: string;
+  /** Null if the run never started. */
+  readonly runMs: number | null;
 }
 
 /** Counts and sums over the runs that ended in one hour. */
@@ -51,10 +53,9 @@ export class Statistics {
   }
 
   /** Call in the transaction that ends the run. */
-  ended({ run, status, completedAt }: EndedRun): void {
+  ended({ run, status, completedAt, runMs }: EndedRun): void {
     const hour = `${completedAt.slice(0, 13)}:00:00.000Z`;
     const waitMs = waitOf(run);
-    const runMs = runMsOf(run, completedAt);
     this.#store.afterCommit(() => void this.#sinceStart[status]++);
     this.#store.db
       .query(
@@ -129,7 +130,7 @@ export class Statistics {
   }
 }
 
-/** From start to end; null if the run never started. */
+/** From start to end by the coordinator's clock, which may be set meanwhile; null if the run never started. */
 export function runMsOf({ started_at }: RunRow, completedAt: string): number | null {
   return started_at === null ? null : Math.max(0, Date.parse(completedAt) - Date.parse(started_at));
 }

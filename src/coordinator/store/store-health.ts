@@ -16,7 +16,7 @@ interface Fault {
 const REMEDIES: Readonly<Record<FaultKind, string>> = {
   full: "no room on the disk; writing goes on by itself when there is room",
   "read-only": "it is read-only; make the file and its folder writable",
-  damaged: "it is damaged; stop the coordinator and restore a backup (docs/operating.md, Backup)",
+  damaged: "it is damaged; stop the coordinator and restore a backup (docs/operating.md, State and backup)",
   failing: "the disk reports an error; writing goes on by itself when it works again",
 };
 
@@ -39,16 +39,31 @@ export class StoreHealth {
     return this.#fault?.message ?? null;
   }
 
+  /** The refusal for every request while the file is damaged; null while no damage is known. */
+  get damage(): Refusal | null {
+    return this.#fault?.kind === "damaged" ? new Refusal("unavailable", this.#fault.message) : null;
+  }
+
+  /** A check has found damage. */
+  foundDamage(what: string): void {
+    this.#enter("damaged", what);
+  }
+
   /** The refusal for an error of the database or its disk; null for any other error. */
   refusalFor(error: unknown): Refusal | null {
     const kind = kindOf(errorCode(error) ?? "");
     if (kind === null) return null;
+    return new Refusal(kind === "full" ? "no-room" : "unavailable", this.#enter(kind, describeError(error)));
+  }
+
+  /** Logs a new fault, and returns its text for clients. Damage outranks every later fault. */
+  #enter(kind: FaultKind, cause: string): string {
     const message = `The coordinator's database ${this.#path} cannot be used: ${REMEDIES[kind]}`;
-    if (this.#fault?.kind !== kind) {
-      this.#log.error(`${message} (${describeError(error)})`);
+    if (this.#fault?.kind !== kind && this.#fault?.kind !== "damaged") {
+      this.#log.error(`${message} (${cause})`);
       this.#fault = { kind, message, sinceMs: performance.now() };
     }
-    return new Refusal(kind === "full" ? "no-room" : "unavailable", message);
+    return message;
   }
 
   /** A write reached the disk. Damage does not heal. */

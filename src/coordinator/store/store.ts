@@ -3,6 +3,7 @@ import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { GroupSync } from "../../process/group-sync.ts";
+import { DAMAGE_REMEDY, integrityOf } from "./check-database.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -11,8 +12,8 @@ import { StoreHealth } from "./store-health.ts";
 Database.MAX_QUERY_CACHE_SIZE = 100;
 
 /**
- * What survives: `disk`: an acknowledged write survives a power cut. `process`: it survives a crash of the process; a
- * power cut may lose the last seconds, but never corrupts the file.
+ * What an acknowledged write survives. `disk`: a power cut. `process`: a crash of the process; a power cut may lose the
+ * last seconds, but never damages the file.
  */
 export type Durability = "disk" | "process";
 
@@ -20,8 +21,8 @@ export type Durability = "disk" | "process";
  * The coordinator's database. All writes go through `write`.
  *
  * A committed write survives a crash of the process: it is in the WAL, which the operating system holds. SQLite does
- * not wait for the disk at each commit (`synchronous = NORMAL`). An answer waits for `durable`: one
- * flush serves all writes that came meanwhile, and the event loop goes on.
+ * not wait for the disk at each commit (`synchronous = NORMAL`). An answer that acknowledges a write waits for
+ * `durable`: one flush serves all writes that came meanwhile, and the event loop goes on.
  *
  * One process at a time: the file is locked exclusively. The open polls are known in memory only, so two coordinators
  * would not see each other's polls.
@@ -31,8 +32,12 @@ export class Store {
   readonly health: StoreHealth;
   readonly #log: Log;
   readonly #sync: GroupSync | null;
-  /** A flush failed: what the operating system held may be gone, although it says that it is written. */
+  /** A flush failed: the operating system may have dropped the pages, although it counts them as written. */
   #isFlushInDoubt = false;
+  /** Checkpoints besides SQLite's own. */
+  #checkpoints = 0;
+  /** Whether the file was checked for damage; larger ones are checked while they are in use. */
+  readonly isChecked: boolean;
   #effects: (() => void)[] = [];
 
   /** UserError: the file is another program's, a newer version's, damaged, or in use. */
@@ -45,11 +50,11 @@ export class Store {
       this.db.run("PRAGMA locking_mode = EXCLUSIVE");
       this.db.run("PRAGMA journal_mode = WAL");
       this.db.run("PRAGMA synchronous = NORMAL");
-      // 4000 pages are 16 MiB. A checkpoint waits for the disk but writes a page once, however often it changed.
-      this.db.run("PRAGMA wal_autocheckpoint = 4000");
+      this.db.run(AUTOCHECKPOINT);
       // SQLite otherwise writes the undo data of a statement, with prompts, into a file in /var/tmp.
       this.db.run("PRAGMA temp_store = MEMORY");
-      requireIntact(this.db, path);
+      this.isChecked = statSync(path).size <= CHECKED_AT_START_BYTES;
+      if (this.isChecked) requireIntact(this.db, path);
       this.write(() => this.#migrate(path));
       this.#sync = durability === "disk" ? new GroupSync(`${path}-wal`) : null;
     } catch (error) {
@@ -63,7 +68,7 @@ export class Store {
     if (this.#sync === null) return;
     try {
       // After a failed flush the next one would succeed without the lost pages: write them again, into the file itself.
-      if (this.#isFlushInDoubt) this.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      if (this.#isFlushInDoubt) this.#checkpoint();
       this.#isFlushInDoubt = false;
       await this.#sync.synced();
       this.health.wrote();
@@ -85,9 +90,30 @@ export class Store {
     return this.health.fault;
   }
 
+  /** Refuses, unavailable: the file is damaged. Its data may be wrong, and more writes would make it worse. */
+  requireSound(): void {
+    const refusal = this.health.damage;
+    if (refusal !== null) throw refusal;
+  }
+
+  /** Until `release`, commits stay in the WAL and the file itself does not change: another process can read it. */
+  freeze(): Frozen {
+    this.db.run("PRAGMA wal_autocheckpoint = 0");
+    const release = (): void => void this.db.run(AUTOCHECKPOINT);
+    try {
+      this.#checkpoint();
+    } catch (error) {
+      release();
+      throw error;
+    }
+    const checkpoints = this.#checkpoints;
+    return { isStill: () => this.#checkpoints === checkpoints, release };
+  }
+
   /** Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. */
   write<T>(work: () => T): T {
     if (this.db.inTransaction) return work();
+    this.requireSound();
     let result: T;
     try {
       this.db.query("BEGIN IMMEDIATE").run();
@@ -123,6 +149,12 @@ export class Store {
     this.db.close();
   }
 
+  #checkpoint(): void {
+    this.#checkpoints++;
+    const row = this.db.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    if (row?.busy !== 0) throw new Error("the WAL is being read");
+  }
+
   #perform(effect: () => void): void {
     try {
       effect();
@@ -154,19 +186,27 @@ export class Store {
   }
 }
 
-/** Larger files are checked while they are in use (`check-database.ts`): this one holds up the start. */
+/** 4000 pages are 16 MiB. A checkpoint waits for the disk but writes a page once, however often it changed. */
+const AUTOCHECKPOINT = "PRAGMA wal_autocheckpoint = 4000";
+
+/** Larger files are checked while they are in use (`background-check.ts`): a check holds up the start. */
 const CHECKED_AT_START_BYTES = 16 * 1024 * 1024;
+
+export interface Frozen {
+  /** False once the file changed all the same: a failed flush had to be repaired. */
+  readonly isStill: () => boolean;
+  readonly release: () => void;
+}
 
 /** A damaged file is refused at once: it would be served without a word until the damage is met. */
 function requireIntact(db: Database, path: string): void {
-  if (statSync(path).size > CHECKED_AT_START_BYTES) return;
-  const found = db.query<{ integrity_check: string }, []>("PRAGMA integrity_check(1)").get()?.integrity_check;
-  if (found !== "ok") throw damagedError(path, found ?? "no answer");
+  const finding = integrityOf(db);
+  if (finding.kind === "damaged") throw damagedError(path, finding.what);
 }
 
 function damagedError(path: string, what: string, cause?: unknown): UserError {
   return new UserError(`The coordinator's database ${path} is damaged: ${what}`, {
-    hint: "Restore a backup (docs/operating.md, Backup), or move the file away to begin with an empty one",
+    hint: DAMAGE_REMEDY,
     cause,
   });
 }

@@ -4,6 +4,7 @@ import type * as v from "valibot";
 import { RunnersAnswer } from "../../protocol/answers.ts";
 import { Copy } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
+import { Countdown } from "../parts/countdown.tsx";
 import { ago, counted } from "../parts/figures.ts";
 import { Status } from "../parts/status.tsx";
 import { InlineText } from "../parts/inline-text.tsx";
@@ -59,6 +60,8 @@ function RunnerCard({
     active_runs,
     last_heartbeat,
     registered_at,
+    lost_in_seconds,
+    is_awaited,
   } = runner;
   return (
     <li class="card" data-runner={id}>
@@ -74,6 +77,16 @@ function RunnerCard({
               <time dateTime={registered_at}>{ago(registered_at, nowMs)}</time>
             </span>
           </p>
+          {lost_in_seconds !== null && (
+            <p class="unreachable">
+              This runner cannot be reached: its runs are given up in <Countdown seconds={lost_in_seconds} />.
+            </p>
+          )}
+          {is_awaited && (
+            <p class="unreachable">
+              This runner has not reported yet which runs it holds. Until then the coordinator gives out no runs.
+            </p>
+          )}
           <dl class="facts">
             <div>
               <dt>Executor</dt>

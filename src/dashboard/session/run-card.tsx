@@ -10,7 +10,9 @@ import { AgentText } from "./agent-text.tsx";
 import { Failure } from "./failure.tsx";
 import { FigureList } from "./figure-list.tsx";
 import { OutputTail } from "./output-tail.tsx";
+import type { ShownRunner } from "./session-data.ts";
 import { Timeline } from "./timeline.tsx";
+import { Unreachable } from "./unreachable.tsx";
 
 const WAIT_REASONS: Readonly<Record<string, string>> = {
   time: "Waits for its scheduled time.",
@@ -22,32 +24,37 @@ const WAIT_REASONS: Readonly<Record<string, string>> = {
 export interface RunCardProps {
   readonly services: Services;
   readonly run: ShownRun;
+  /** The run's runner, while it cannot be reached. */
+  readonly silentRunner: ShownRunner | null;
   readonly nowMs: number;
   readonly isFirst: boolean;
 }
 
 /** One run of a session: status, time by phase, failure, usage, prompt and output. */
-export function RunCard({ services, run, nowMs, isFirst }: RunCardProps): VNode {
+export function RunCard({ services, run, silentRunner, nowMs, isFirst }: RunCardProps): VNode {
   const [isOpen, setIsOpen] = useState(isFirst);
+  const word = silentRunner === null ? run.status : `${run.status}: runner unreachable`;
   return (
     <details class="run-card" open={isOpen} onToggle={(event) => setIsOpen(event.currentTarget.open)}>
       <summary>
-        <Status status={run.status} /> <code>{run.run_id}</code>
+        <Status status={run.status} word={word} /> <code>{run.run_id}</code>
         {run.max_attempts > 1 && <span class="quiet">{` attempt ${run.attempt} of ${run.max_attempts}`}</span>}
       </summary>
-      {isOpen && <RunDetails services={services} run={run} nowMs={nowMs} />}
+      {isOpen && <RunDetails services={services} run={run} silentRunner={silentRunner} nowMs={nowMs} />}
     </details>
   );
 }
 
-function RunDetails({ services, run, nowMs }: Omit<RunCardProps, "isFirst">): VNode {
+function RunDetails({ services, run, silentRunner, nowMs }: Omit<RunCardProps, "isFirst">): VNode {
   const { api } = services;
   const [showsOutput, setShowsOutput] = useState(false);
   return (
     <>
       <Timeline run={run} nowMs={nowMs} />
       {run.waiting_for !== null && <p>{WAIT_REASONS[run.waiting_for] ?? "Waits."}</p>}
+      {silentRunner !== null && <Unreachable run={run} runner={silentRunner} />}
       {run.status === "failed" && <Failure run={run} />}
+      {run.status !== "failed" && run.note !== null && <AgentText text={run.note} />}
       <FigureList usage={run} />
       <div class="actions">
         <Copy text={run.run_id} label="Copy ID" />

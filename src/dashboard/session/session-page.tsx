@@ -15,6 +15,7 @@ import type { LoadEvents } from "./event-window.ts";
 import { Failure } from "./failure.tsx";
 import { FigureList } from "./figure-list.tsx";
 import { RunCard } from "./run-card.tsx";
+import { silentRunnerOf, Unreachable } from "./unreachable.tsx";
 import { type SessionData, type ShownSession, useSessionData } from "./session-data.ts";
 
 /** One session: its conversation, runs, parent and children. */
@@ -26,7 +27,7 @@ export function SessionPage({
   readonly sessionId: string;
 }): VNode {
   const data = useSessionData(services, sessionId);
-  const { session, runs } = data;
+  const { session, runs, runners } = data;
   const isActive = runs.some(({ status }) => !isTerminal(status));
   const nowMs = useClock(isActive);
   const loadEvents = useLoadEvents(services, sessionId);
@@ -51,7 +52,14 @@ export function SessionPage({
           <h2 id="runs">Runs</h2>
           {runs.length === 0 && <p class="quiet">No runs.</p>}
           {runs.map((run, i) => (
-            <RunCard key={run.run_id} services={services} run={run} nowMs={nowMs} isFirst={i === 0} />
+            <RunCard
+              key={run.run_id}
+              services={services}
+              run={run}
+              silentRunner={silentRunnerOf(run, runners)}
+              nowMs={nowMs}
+              isFirst={i === 0}
+            />
           ))}
           {data.hasMoreRuns && <p class="quiet">Older runs are not shown.</p>}
           <Children tree={data.tree} />
@@ -67,13 +75,16 @@ const DONE: ReadonlySet<string> = new Set(["finished", "failed", "stopped", "idl
 function Head({
   services,
   session,
-  data: { runs, tree, fault },
+  data: { runs, runners, tree, fault },
 }: {
   readonly services: Services;
   readonly session: ShownSession;
   readonly data: SessionData;
 }): VNode {
   const lastRun = runs[0] ?? null;
+  // A session has one run with a runner at a time.
+  const cutOff = runs.find((run) => silentRunnerOf(run, runners) !== null);
+  const cutOffRunner = cutOff === undefined ? null : silentRunnerOf(cutOff, runners);
   const open = tree.filter(({ status }) => !DONE.has(status));
   // The session's own turn has ended; the end of its descendants resumes it.
   const waits = open.length > 0 && (session.status === "finished" || session.status === "idle");
@@ -99,6 +110,7 @@ function Head({
         )}
       </p>
       {fault !== null && <p class="fault">This may be out of date: {fault}</p>}
+      {cutOff !== undefined && cutOffRunner !== null && <Unreachable run={cutOff} runner={cutOffRunner} />}
       {lastRun?.status === "failed" && <Failure run={lastRun} />}
       <dl class="figures">
         {facts.map(([name, value]) =>

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { withDeadline } from "../../async/delay.ts";
 import { describeMs } from "../../async/describe-ms.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
@@ -27,6 +28,8 @@ export function notStarted(outcome: Outcome): Attempt {
 }
 
 const STDOUT_TAIL_BYTES = 64 * 1024;
+/** A disk that takes longer holds up no report. */
+const RECORD_WAIT_MS = 5_000;
 
 /**
  * The second half of the straight line: records the outcome, revokes the token, finishes the session, delivers the
@@ -38,10 +41,13 @@ export async function concludeRun(
   attempt: Attempt,
   parts: RunnerParts,
 ): Promise<void> {
-  const { outcome, child } = attempt;
+  const { child } = attempt;
+  const outcome: Outcome = { ...attempt.outcome, durationMs: attempt.outcome.durationMs ?? run.durationMs };
   const log = parts.log.scope("supervisor");
   run.moveTo("reporting");
   parts.journal.ended(run.runId, outcome);
+  // The journal reports a failed flush itself, and the run is reported all the same.
+  const recorded = withDeadline(parts.journal.durable(), RECORD_WAIT_MS).catch(() => {});
   parts.gateway.revoke(grant);
   await grant.settled();
   const isReported = attempt.mayBeReported === true && (await isEndKnown(run.runId, parts));
@@ -51,6 +57,7 @@ export async function concludeRun(
       log.error(`Could not finish session ${run.sessionId}: ${describeError(error)}`, run.context),
     );
   }
+  await recorded;
   const reported = isReported ? undefined : report(run, outcome, parts);
   if (isReported) log.info(`The coordinator already knows how run ${run.runId} ended`, run.context);
   else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);

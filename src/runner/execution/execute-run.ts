@@ -50,7 +50,10 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   const prepared = await prepareRun(run, grant, parts);
   if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
 
-  const recorded = await intake.whenThereIsRoom(() => journal.starting(run.assigned, grant.token), run.cancelled);
+  const recorded = await intake.whenThereIsRoom(async () => {
+    journal.starting(run.assigned, grant.token);
+    await journal.durable();
+  }, run.cancelled);
   const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
   if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null)
     return notStarted(beforeStart(run));

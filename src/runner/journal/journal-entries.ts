@@ -51,15 +51,18 @@ export const ActivityEntry = v.object({
   lastAssistantText: v.string(),
 });
 
+const timed = { durationMs: v.optional(v.pipe(v.number(), v.minValue(0))) };
+
 export const OutcomeEntry = v.variant("kind", [
-  v.object({ kind: v.literal("succeeded") }),
+  v.object({ kind: v.literal("succeeded"), ...timed }),
   v.object({
     kind: v.literal("failed"),
     error: v.string(),
     reason: v.optional(v.picklist(["temporary", "interrupted"])),
+    ...timed,
   }),
-  v.object({ kind: v.picklist(["timed-out", "not-started", "vanished"]), error: v.string() }),
-  v.object({ kind: v.literal("stopped"), signal: v.string() }),
+  v.object({ kind: v.picklist(["timed-out", "not-started", "vanished"]), error: v.string(), ...timed }),
+  v.object({ kind: v.literal("stopped"), signal: v.string(), ...timed }),
   v.pipe(
     v.object({ kind: v.literal("claim-lost"), reason: v.string() }),
     v.transform(({ reason }) => ({ kind: "claim-revoked" as const, reason })),

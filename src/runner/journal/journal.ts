@@ -1,8 +1,10 @@
 import type { Database } from "bun:sqlite";
 import * as v from "valibot";
 import type { Activity } from "../../gateway/grant.ts";
+import { describeError, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { ProcessIdentity } from "../../process/adopt.ts";
+import { type Flush, GroupSync } from "../../process/group-sync.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 import { Moment } from "../../protocol/runner.ts";
 import { openJournalDatabase } from "./journal-database.ts";
@@ -34,14 +36,17 @@ import type { CancelReason, Outcome } from "../runs/outcome.ts";
  * - The outcome before its report, and `reported` after the acknowledgement.
  * - `done` after the scan for leftovers, which follows the report of a run that ended by itself.
  *
- * A record must outlive the process, not the machine: after a power cut there is no executor to adopt. So the database
- * does without an fsync per step (`synchronous = NORMAL` in WAL mode), which would cost more than the rest of a
- * dispatch. A lost record causes no false report: before the runner reports `vanished` it asks the coordinator.
+ * Every record outlives the process: the operating system has it. Two also outlive a power cut before the next step,
+ * because the coordinator will know of that step: `starting` before the report `started`, and the outcome before its
+ * report. Otherwise a run would be `running` there and unknown here, or an outcome told and forgotten. SQLite does not
+ * wait for the disk (`synchronous = NORMAL` in WAL mode). `durable` does: one flush in a thread serves all runs. The
+ * other records reach the disk with the next flush or checkpoint. After a power cut no executor is left to adopt, and a
+ * run that the coordinator shows as running is not begun again (`beginBoot`): its start mark may be lost, too.
  *
- * A full disk refuses a record. Before the spawn the run waits until the record is written. After the spawn nothing
- * waits: the write is queued, and retried before the next one or as soon as there is room. If the runner dies with
- * writes in the queue, the next process finds the executor by its mark or its status file. It asks the coordinator
- * before it reports an end that it has not seen.
+ * A full disk refuses a record or a flush. Before the spawn the run waits until the record is on the disk. After the
+ * spawn nothing waits: the write is queued, and retried before the next one or as soon as there is room. If the runner
+ * dies with writes in the queue, the next process finds the executor by its mark or its status file. It asks the
+ * coordinator before it reports an end that it has not seen.
  */
 
 export type Phase = "starting" | "spawning" | "running" | "ended" | "reported" | "done";
@@ -77,14 +82,24 @@ export class Journal implements Disposable {
   #doneCount = 0;
   /** Writes to retry, in order. The key names the fact: a later write of the same fact replaces the earlier one. */
   readonly #queued = new Map<string, () => void>();
+  readonly #sync: GroupSync;
+  /** A flush failed: the operating system may have dropped the pages, although it counts them as written. */
+  #isFlushInDoubt = false;
 
-  private constructor(db: Database) {
+  private constructor(db: Database, sync: GroupSync) {
     this.#db = db;
+    this.#sync = sync;
   }
 
   /** Throws a UserError if the file cannot be opened (see `openJournalDatabase`). */
-  static open(path: string, log: Log): Journal {
-    return new Journal(openJournalDatabase(path, log));
+  static open(path: string, log: Log, toDisk?: Flush): Journal {
+    const db = openJournalDatabase(path, log);
+    try {
+      return new Journal(db, new GroupSync(`${path}-wal`, toDisk));
+    } catch (error) {
+      db.close();
+      throw new UserError(`The journal ${path} cannot be opened: ${describeError(error)}`, { cause: error });
+    }
   }
 
   /** Throws if the record cannot be written. */
@@ -217,6 +232,13 @@ export class Journal implements Disposable {
     return earlier;
   }
 
+  /** Records the boot of the machine. False: an earlier process of this runner wrote the journal before a reboot. */
+  beginBoot(bootId: string): boolean {
+    const earlier = this.#setting("boot");
+    this.#soon("boot", () => this.#keep("boot", bootId));
+    return earlier === null || earlier === bootId;
+  }
+
   #setting(name: string): string | null {
     return (
       this.#db.query<{ value: string }, [string]>("SELECT value FROM settings WHERE name = ?").get(name)?.value ?? null
@@ -225,6 +247,24 @@ export class Journal implements Disposable {
 
   #keep(name: string, value: string): void {
     this.#run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, value);
+  }
+
+  /** Resolves when every record that is not queued survives a power cut. Rejects where the disk cannot take them. */
+  async durable(): Promise<void> {
+    try {
+      this.#repairFlush();
+      await this.#sync.synced();
+    } catch (error) {
+      this.#isFlushInDoubt = true;
+      this.onFault(error);
+      throw error;
+    }
+  }
+
+  /** The next flush would succeed without the lost pages: writes them again, into the file itself. */
+  #repairFlush(): void {
+    if (this.#isFlushInDoubt) this.#db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    this.#isFlushInDoubt = false;
   }
 
   /** Writes the queue. Throws at the first failure, and keeps the rest. */
@@ -238,6 +278,7 @@ export class Journal implements Disposable {
   /** Throws if the file cannot be written. */
   requireRoom(): void {
     this.flush();
+    this.#repairFlush();
     this.#keep("probe", String(Date.now()));
   }
 
@@ -247,6 +288,7 @@ export class Journal implements Disposable {
     } catch {
       // `onFault` has reported the failure already.
     }
+    this.#sync[Symbol.dispose]();
     this.#db.close();
   }
 
@@ -276,6 +318,7 @@ export class Journal implements Disposable {
 
   #run(query: string, ...values: (string | number | null)[]): void {
     this.#db.query(query).run(...values);
+    this.#sync.written();
   }
 }
 

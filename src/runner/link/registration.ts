@@ -146,7 +146,7 @@ export class Registration {
       } catch (error) {
         const failure = failureOfThrown("register", error);
         if (isLive(failure) && performance.now() < giveUpMs) {
-          this.#warnOfOther(failure);
+          this.#warnOfOther();
           await delay(OTHER_INSTANCE_PAUSE_MS, signal);
           continue;
         }
@@ -182,10 +182,13 @@ export class Registration {
   }
 
   /** A machine that lost its power leaves a poll open for up to its time-out, which looks like a living runner. */
-  #warnOfOther(failure: CoordinatorFailure): void {
+  #warnOfOther(): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    this.#options.log.warn(`${failure.message}. Waiting up to ${OTHER_INSTANCE_MS / 1000} s for it to leave`);
+    this.#options.log.warn(
+      "Another runner of this host name, project directory and executor is online: " +
+        `waiting up to ${OTHER_INSTANCE_MS / 1000} s for it to leave`,
+    );
   }
 
   /** Nothing is registered again: the two would take the registration from each other for ever. */

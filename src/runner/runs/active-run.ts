@@ -28,6 +28,8 @@ export class ActiveRun {
   #sinceMs = performance.now();
   readonly #enteredAtMs = new Map<RunState, number>([["queued", nowMs()]]);
   #child: ExecutorProcess | null = null;
+  #childSinceMs = 0;
+  #childEndedMs: number | null = null;
   /** An earlier process of this runner began the run. The times of its claim and of its spawn are unknown. */
   isAdopted = false;
 
@@ -52,6 +54,8 @@ export class ActiveRun {
   watch(child: ExecutorProcess): void {
     this.#child = child;
     this.#sinceMs -= child.ageMs;
+    this.#childSinceMs = performance.now() - child.ageMs;
+    void child.exited.then(() => (this.#childEndedMs = performance.now()));
     this.moveTo("running");
   }
 
@@ -63,6 +67,16 @@ export class ActiveRun {
   /** The time since the claim; for an adopted run, the time since its executor's start. */
   get ageMs(): number {
     return performance.now() - this.#sinceMs;
+  }
+
+  /**
+   * From the executor's start to its end, or to now. Undefined without an executor, and for an adopted one that had
+   * ended: its end was not seen.
+   */
+  get durationMs(): number | undefined {
+    const child = this.#child;
+    if (child === null || (this.isAdopted && child.ageMs === 0)) return undefined;
+    return (this.#childEndedMs ?? performance.now()) - this.#childSinceMs;
   }
 
   /**

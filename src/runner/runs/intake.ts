@@ -71,7 +71,7 @@ export class Intake implements Disposable {
    * Runs one step towards the start of a run. Retries the step after each shortage, as soon as there is room again.
    * Resolves to "cancelled" when `cancelled` fires. Throws if the run has waited too long for room.
    */
-  async whenThereIsRoom<T>(step: () => T, cancelled: AbortSignal): Promise<T | "cancelled"> {
+  async whenThereIsRoom<T>(step: () => T | Promise<T>, cancelled: AbortSignal): Promise<T | "cancelled"> {
     const { maxWaitMs = MAX_WAIT_MS } = this.#options;
     const sinceMs = performance.now();
     for (;;) {
@@ -79,7 +79,7 @@ export class Intake implements Disposable {
       await this.#untilOpen(leftMs, cancelled);
       if (cancelled.aborted || this.#ended.signal.aborted) return "cancelled";
       try {
-        return step();
+        return await step();
       } catch (error) {
         if (!isShortage(error)) throw error;
         this.close(error);

@@ -10,8 +10,10 @@ export type CancelReason =
   /** The coordinator says that the run is not this runner's any more. */
   | { readonly kind: "revoked" };
 
-/** How a run ended. */
-export type Outcome =
+/** How a run ended, and how long its executor ran: unset if none ran, or if its end was not seen. */
+export type Outcome = Way & { readonly durationMs?: number | undefined };
+
+type Way =
   | { readonly kind: "succeeded" }
   /** `reason` is set if a retry may succeed. */
   | { readonly kind: "failed"; readonly error: string; readonly reason?: "temporary" | "interrupted" | undefined }
@@ -61,6 +63,12 @@ export const STOPPED_BEFORE_START: Outcome = { kind: "stopped", signal: "SIGTERM
 
 /** The report to the coordinator; null if there is none. */
 export function reportOf(outcome: Outcome): Report | null {
+  const report = untimedReportOf(outcome);
+  const { durationMs } = outcome;
+  return report === null || durationMs === undefined ? report : { ...report, durationMs: Math.round(durationMs) };
+}
+
+function untimedReportOf(outcome: Outcome): Exclude<Report, { verb: "started" }> | null {
   switch (outcome.kind) {
     case "succeeded":
       return { verb: "completed" };

@@ -160,6 +160,35 @@ describe("instances of one identity", () => {
   });
 });
 
+describe("an instance without the registration", () => {
+  test("cannot deregister the one that has it", async () => {
+    await using c = await Fixture.start();
+    const { runner, run_id } = await running(c);
+    await as(c, B).register({ supersedes: [A] });
+    for (const path of [`/runners/${runner}`, `/runners/${runner}?self=true`]) {
+      const answer = await c.call("DELETE", path, undefined, { headers: { [INSTANCE_HEADER]: A } });
+      expect(answer).toMatchObject({ status: 401, body: { detail: expect.stringContaining("Another instance") } });
+    }
+    expect(await c.runStatus(run_id)).toBe("running");
+    expect((await as(c, B).say(runner)).status).toBe(200);
+  });
+});
+
+describe("what the start of runs waits for", () => {
+  test("is shown by GET /health and GET /runners until the runner has said what it holds", async () => {
+    await using c = await Fixture.start();
+    const runner = await as(c, A).register();
+    expect((await c.get("/health")).body).toEqual({ status: "healthy" });
+    await c.restart();
+    const { claims_wait } = (await c.get("/health")).body;
+    expect(claims_wait).toEqual({ reason: "started", runners: 1, at_most_seconds: expect.any(Number) });
+    expect(claims_wait.at_most_seconds).toBeWithin(20, 30);
+    expect((await c.get("/runners")).body.runners).toMatchObject([{ runner_id: runner, is_awaited: true }]);
+    await c.call("DELETE", `/runners/${runner}`);
+    expect((await c.get("/health")).body).toEqual({ status: "healthy" });
+  });
+});
+
 /** Starts again on a copy of the database as it was when `backup` was called. */
 function backups(c: Fixture) {
   const copy = `${c.databasePath}.backup`;
@@ -194,11 +223,12 @@ describe("a restored backup", () => {
     word = (await as(c, A).say(runner, { seen })).body;
     expect(word.asked).toEqual([run_id]);
     const nothing = await Promise.race([as(c, A).poll(runner), c.get("/health")]);
-    expect(nothing.body).toEqual({ status: "healthy" });
+    expect(nothing.body).toMatchObject({ status: "healthy", claims_wait: { reason: "restored", runners: 1 } });
     expect((await as(c, A).report(run_id, "completed", runner)).status).toBe(200);
     expect(await c.runStatus(run_id)).toBe("completed");
     const { moment } = word;
     expect((await as(c, A).say(runner, { seen: moment, answered: moment.epoch })).body.asked).toEqual([]);
+    expect((await c.get("/health")).body).toEqual({ status: "healthy" });
   });
 
   test("no runner gets a run until the one that executes it has said so", async () => {

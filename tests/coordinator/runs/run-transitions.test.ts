@@ -283,3 +283,33 @@ describe("stop", () => {
     await until("the run is stopped", async () => (await c.runStatus(run_id)) === "stopped");
   });
 });
+
+describe("The duration of a run", () => {
+  const timesOf = async (c: Fixture, sessionId: string) => {
+    const { session } = (await c.get(`/sessions/${sessionId}`)).body;
+    const stats = (await c.get("/stats")).body;
+    const hours: { run_ms: number }[] = stats.hours;
+    return { session: session.run_ms, hours: hours.reduce((sum, hour) => sum + hour.run_ms, 0) };
+  };
+
+  test.each(["completed", "failed", "stopped"])("is the runner's own where %s says it", async (ending) => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { session_id } = await c.start();
+    const run = await c.claim(runner);
+    await c.report(run.run_id, "started", runner);
+    await c.report(run.run_id, ending, runner, { duration_ms: 3_600_000 });
+    expect(await timesOf(c, session_id)).toEqual({ session: 3_600_000, hours: 3_600_000 });
+  });
+
+  test.each([undefined, null, -1, 1.5, "long", 1e300])("is the coordinator's for a report with %p", async (given) => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { session_id } = await c.start();
+    const run = await c.claim(runner);
+    await c.report(run.run_id, "started", runner);
+    await Bun.sleep(20);
+    expect((await c.report(run.run_id, "completed", runner, { duration_ms: given })).status).toBe(200);
+    expect((await timesOf(c, session_id)).session).toBeWithin(15, 10_000);
+  });
+});

@@ -54,6 +54,7 @@ function run(status: ShownRun["status"], more: Partial<ShownRun> = {}): ShownRun
     runner_id: null,
     error: null,
     reason: null,
+    note: null,
     claimed_at: null,
     started_at: null,
     completed_at: null,

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Flush } from "../../../src/process/group-sync.ts";
 import { Journal } from "../../../src/runner/journal/journal.ts";
 import { smallDisk } from "../../harness/small-disk.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
@@ -55,6 +56,14 @@ test("Journal: a revoked claim has the name on disk that version 0.1.0 gave it",
   const row = db.query<{ outcome: string }, []>("SELECT outcome FROM runs").get();
   expect(JSON.parse(row?.outcome ?? "")).toEqual({ kind: "claim-lost", reason: "409" });
   expect(journal.unfinished(recordedLog().log)).toMatchObject([{ outcome: { kind: "claim-revoked", reason: "409" } }]);
+});
+
+test("Journal: keeps how long the executor ran", () => {
+  using folder = tempFolder();
+  const { journal } = journalIn(folder.path);
+  journal.starting(assignedRun({ runId: "run_a" }), "t");
+  journal.ended("run_a", { kind: "succeeded", durationMs: 1_234.5 });
+  expect(journal.outcomeOf("run_a")).toEqual({ kind: "succeeded", durationMs: 1_234.5 });
 });
 
 test("Journal: a generation has the name on disk that version 0.1.0 gave it", () => {
@@ -275,4 +284,66 @@ test("Journal: keeps the latest moment of the coordinator and the instances of t
   const second = journalIn(folder.path).journal;
   expect([second.seen, second.beginInstance("instance-2")]).toEqual([{ epoch: "b", moves: 3 }, ["instance-1"]]);
   second[Symbol.dispose]();
+});
+
+/** A disk whose flushes end when the test says so. */
+function heldDisk(): { pending: ((error: NodeJS.ErrnoException | null) => void)[]; toDisk: Flush } {
+  const pending: ((error: NodeJS.ErrnoException | null) => void)[] = [];
+  return { pending, toDisk: (_fd, done) => void pending.push(done) };
+}
+
+test("Journal.durable: waits for the disk; one flush serves the records of many runs", async () => {
+  using folder = tempFolder();
+  const { pending, toDisk } = heldDisk();
+  using journal = Journal.open(join(folder.path, "journals", "key.sqlite"), recordedLog().log, toDisk);
+  await journal.durable();
+  expect(pending).toHaveLength(0);
+  const onDisk: string[] = [];
+  const record = async (runId: string): Promise<void> => {
+    journal.starting(assignedRun({ runId }), "t");
+    await journal.durable();
+    onDisk.push(runId);
+  };
+  const waits = ["run_a", "run_b", "run_c"].map(record);
+  await Bun.sleep(0);
+  expect([onDisk, pending.length]).toEqual([[], 1]);
+  pending.shift()?.(null);
+  await waits[0];
+  expect(onDisk).toEqual(["run_a"]);
+  await Bun.sleep(0);
+  expect(pending).toHaveLength(1);
+  pending.shift()?.(null);
+  await Promise.all(waits);
+  expect(onDisk).toEqual(["run_a", "run_b", "run_c"]);
+});
+
+test("Journal.durable: a failed flush rejects and calls onFault; the records are written again", async () => {
+  using folder = tempFolder();
+  const path = join(folder.path, "journals", "key.sqlite");
+  const { pending, toDisk } = heldDisk();
+  using journal = Journal.open(path, recordedLog().log, toDisk);
+  const faults: string[] = [];
+  journal.onFault = (fault) => faults.push(String(fault));
+  journal.starting(assignedRun({}), "t");
+  const refused = journal.durable();
+  await Bun.sleep(0);
+  pending.shift()?.(Object.assign(new Error("no room"), { code: "ENOSPC" }));
+  await expect(refused).rejects.toThrow("no room");
+  expect(faults).toEqual([expect.stringContaining("no room")]);
+  expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+  const again = journal.durable();
+  await Bun.sleep(0);
+  // SQLite has moved the records into the file and waited for the disk.
+  expect(statSync(`${path}-wal`).size).toBe(0);
+  pending.shift()?.(null);
+  await again;
+});
+
+test("Journal.beginBoot: notices a reboot", () => {
+  using folder = tempFolder();
+  const boots = ["boot-1", "boot-1", "boot-2", "boot-2"].map((bootId) => {
+    using journal = journalIn(folder.path).journal;
+    return journal.beginBoot(bootId);
+  });
+  expect(boots).toEqual([true, true, false, true]);
 });

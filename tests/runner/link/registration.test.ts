@@ -253,3 +253,41 @@ test("Registration: does not reuse the identity of another live runner on this m
   expect(fault.message).toContain("A runner with this host name, project directory and executor is online");
   expect(pathsOf(coordinator)).toEqual(["/runner/register"]);
 });
+
+const LIVE = { detail: { ...DUPLICATE.detail, is_live: true } };
+
+test("Registration: waits for another live instance to leave, and warns once", async () => {
+  let count = 0;
+  await using coordinator = server(() => (++count <= 3 ? Response.json(LIVE, { status: 409 }) : Response.json(ANSWER)));
+  const { registration, lines } = registrationAt(coordinator);
+  await registration.register(forever());
+  expect(registration.runnerId).toBe("lnch_1");
+  // It never takes the other's id.
+  expect(pathsOf(coordinator)).toEqual(Array(4).fill("/runner/register"));
+  expect(lines).toEqual([
+    "[WARNING] test: Another runner of this host name, project directory and executor is online: " +
+      "waiting up to 45 s for it to leave",
+  ]);
+});
+
+test("Registration: names its earlier instances", async () => {
+  await using coordinator = server();
+  await registrationAt(coordinator, { supersedes: ["instance-0"] }).registration.register(forever());
+  expect(JSON.parse(coordinator.received[0]?.body ?? "")).toMatchObject({
+    instance_id: "instance-1",
+    supersedes: ["instance-0"],
+  });
+});
+
+test("Registration.renew: is superseded once another instance is alive, and calls nothing any more", async () => {
+  let isTaken = false;
+  await using coordinator = server(() => (isTaken ? Response.json(LIVE, { status: 409 }) : Response.json(ANSWER)));
+  let count = 0;
+  const { registration } = registrationAt(coordinator, { onSuperseded: () => void count++ });
+  await registration.register(forever());
+  isTaken = true;
+  await registration.renew();
+  await registration.renew();
+  await registration.close();
+  expect([count, registration.isRegistered, coordinator.received.length]).toEqual([1, false, 2]);
+});

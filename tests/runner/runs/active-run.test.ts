@@ -68,8 +68,40 @@ test("ActiveRun.kill: signals the executor if there is one", () => {
   const signals: string[] = [];
   const run = runIn("starting");
   run.kill();
-  run.watch({ signalGroup: (signal: string) => signals.push(signal) } as unknown as ExecutorProcess);
+  run.watch({ ...childOf(0).child, signalGroup: (signal: string) => signals.push(signal) });
   expect(run.state).toBe("running");
   run.kill();
   expect(signals).toEqual(["SIGKILL"]);
+});
+
+function childOf(age: number): { child: ExecutorProcess; end: () => void } {
+  const { promise, resolve } = Promise.withResolvers<{ code: number; signal: null }>();
+  const child = { ageMs: age, exited: promise } as unknown as ExecutorProcess;
+  return { child, end: () => resolve({ code: 0, signal: null }) };
+}
+
+test("ActiveRun.durationMs: from the executor's start to its end, whatever follows", async () => {
+  const run = runIn("starting");
+  expect(run.durationMs).toBeUndefined();
+  const { child, end } = childOf(0);
+  run.watch(child);
+  await Bun.sleep(20);
+  end();
+  await Bun.sleep(0);
+  const durationMs = run.durationMs ?? 0;
+  expect(durationMs).toBeWithin(15, 2_000);
+  await Bun.sleep(20);
+  run.moveTo("reporting");
+  expect(run.durationMs).toBe(durationMs);
+});
+
+test("ActiveRun.durationMs: counts the age of an adopted executor, and is unknown for one that had ended", () => {
+  const adopted = runIn("starting");
+  adopted.isAdopted = true;
+  adopted.watch(childOf(60_000).child);
+  expect(adopted.durationMs).toBeWithin(60_000, 62_000);
+  const ended = runIn("starting");
+  ended.isAdopted = true;
+  ended.watch(childOf(0).child);
+  expect(ended.durationMs).toBeUndefined();
 });

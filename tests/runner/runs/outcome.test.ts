@@ -74,6 +74,15 @@ test.each<[Outcome, unknown, string]>([
   expect(describeOutcome(outcome)).toBe(words);
 });
 
+test("reportOf: with the time that the executor ran, in whole milliseconds", () => {
+  expect(reportOf({ kind: "succeeded", durationMs: 12.6 })).toEqual({ verb: "completed", durationMs: 13 });
+  expect(reportOf({ kind: "stopped", signal: "SIGTERM", durationMs: 0.2 })).toEqual({
+    verb: "stopped",
+    signal: "SIGTERM",
+    durationMs: 0,
+  });
+});
+
 test("describeOutcome: leaves out the error text, which may contain an agent's work", () => {
   expect(describeOutcome({ kind: "failed", error: "private" })).not.toContain("private");
 });
