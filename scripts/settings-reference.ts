@@ -5,7 +5,19 @@ import { join } from "node:path";
 import type * as v from "valibot";
 import { allCommandModels } from "../src/commands/command-table.ts";
 import { SETTINGS, type SettingName } from "../src/config/settings.ts";
-import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text } from "../src/config/values.ts";
+import {
+  Address,
+  Age,
+  Duration,
+  Flag,
+  HttpUrl,
+  List,
+  Origins,
+  Seconds,
+  Secret,
+  Size,
+  Text,
+} from "../src/config/values.ts";
 
 export const REFERENCE_FILE = join(import.meta.dir, "..", "docs", "configuration.md");
 
@@ -36,6 +48,7 @@ const KINDS = new Map<v.GenericSchema, string>([
   [Flag, "true or false"],
   [HttpUrl, "URL"],
   [List, "list"],
+  [Origins, "list"],
   [Secret, "secret"],
   [Size, "size"],
   [Text, "text"],

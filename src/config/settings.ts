@@ -1,5 +1,18 @@
 import * as v from "valibot";
-import { Address, Age, Duration, Flag, HttpUrl, List, Seconds, Secret, Size, Text, wholeNumber } from "./values.ts";
+import {
+  Address,
+  Age,
+  Duration,
+  Flag,
+  HttpUrl,
+  List,
+  Origins,
+  Seconds,
+  Secret,
+  Size,
+  Text,
+  wholeNumber,
+} from "./values.ts";
 
 /** The sources of a setting. `file` is its dotted path in the TOML file. */
 interface Sources<Value> {
@@ -37,6 +50,16 @@ export const SETTINGS = {
     env: "AGENT_COORDINATOR_PORT",
     file: "coordinator.port",
     default: 8765,
+  }),
+  allowedOrigins: setting(Origins, {
+    flag: "allowed-origins",
+    env: "AGENT_COORDINATOR_ALLOWED_ORIGINS",
+    file: "coordinator.allowed_origins",
+  }),
+  allowedHosts: setting(List, {
+    flag: "allowed-hosts",
+    env: "AGENT_COORDINATOR_ALLOWED_HOSTS",
+    file: "coordinator.allowed_hosts",
   }),
   callbacks: setting(v.picklist(["together", "each"], 'must be "together" or "each"'), {
     flag: "callbacks",

@@ -3,13 +3,15 @@ import { describeError, errorCode, UserError } from "../errors.ts";
 import { isLoopback } from "../protocol/loopback.ts";
 import { LOGIN_FRAGMENT } from "../protocol/login.ts";
 import { portInUse } from "./port-in-use.ts";
+import { type AccessRules, Guard } from "./routes/access/guard.ts";
 import { answer, type AnswerClass, answerClassOf, internalError } from "./routes/answer.ts";
 import { LoginCodes } from "./routes/access/login-codes.ts";
 import type { WorkCounts } from "./runs/counts.ts";
 import { openService, type Service, type ServiceOptions } from "./service.ts";
+import { weaknessOf } from "./token-strength.ts";
 import { DEFAULT_TIMINGS } from "./store/timings.ts";
 
-export interface CoordinatorOptions extends ServiceOptions {
+export interface CoordinatorOptions extends ServiceOptions, AccessRules {
   /** An address that other machines can reach requires a token. */
   readonly host: string;
   /** 0: the system chooses. */
@@ -42,10 +44,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   // Listens before it opens the database: a second coordinator then reports the first, not a locked file.
   let service: Service | undefined;
   const loginCodes = new LoginCodes();
+  const guard = new Guard(options, options.log);
   const answers: Record<AnswerClass, number> = { "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0 };
   const server = await listen(options, async (request, srv) => {
     const response = await answer(request, srv, {
-      ...options,
+      log: options.log,
+      guard,
       router: service?.router ?? null,
       store: service?.store ?? null,
     });
@@ -68,6 +72,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const close = (): Promise<void> => {
     service = undefined;
     listening?.[Symbol.dispose]();
+    guard[Symbol.dispose]();
     closing ??= shutDown(server, running);
     return closing;
   };
@@ -84,6 +89,11 @@ function requireToken({ host, token }: CoordinatorOptions): void {
       hint: "Leave out --no-token, or listen on 127.0.0.1",
     });
   }
+  const weakness = token === undefined || isLoopback(host) ? null : weaknessOf(token);
+  if (weakness === null) return;
+  throw new UserError(`The coordinator's token is too weak for ${host}, which other machines can reach: ${weakness}`, {
+    hint: "Set no token, and the coordinator makes a strong one; or take one from: openssl rand -hex 32",
+  });
 }
 
 async function listen(

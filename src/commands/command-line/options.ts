@@ -142,6 +142,16 @@ export const listenOptions = {
     type: "boolean",
     description: "Let every program of this machine call the coordinator (overrides AGENT_COORDINATOR_NO_TOKEN)",
   },
+  "allowed-origins": {
+    type: "string",
+    valueHint: "A,B",
+    description: "Origins whose pages may call the coordinator, e.g. http://localhost:3000 (default: its own)",
+  },
+  "allowed-hosts": {
+    type: "string",
+    valueHint: "A,B",
+    description: "Host names of the coordinator (default: any with a token, else only localhost and addresses)",
+  },
   "agents-dir": {
     type: "string",
     valueHint: "DIR",

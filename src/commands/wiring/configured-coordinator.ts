@@ -40,6 +40,8 @@ export async function startConfiguredCoordinator(config: CoordinatorConfig, log:
     ...(tokenFile === null
       ? {}
       : { onListening: (url, port) => noteCoordinator(config, { host, port, url }, tokenFile, log) }),
+    ...(config.allowedOrigins === undefined ? {} : { allowedOrigins: config.allowedOrigins }),
+    ...(config.allowedHosts === undefined ? {} : { allowedHosts: config.allowedHosts }),
     keepMs: config.coordinatorKeepMs,
     durability: config.durability,
     selfCommand: selfCommand(),
