@@ -42,7 +42,7 @@ export const tokenCommand: Command = {
     const token = config.coordinatorToken ?? readTokenFile(path);
     if (token === null)
       throw new UserError(`There is no token in ${path}`, {
-        hint: "Start a coordinator, or name its state folder with --state-dir",
+        hint: "Start a coordinator, again if the file was deleted; or name its state folder with --state-dir",
       });
     context.print(token);
     return ExitCode.ok;

@@ -2,7 +2,7 @@ const MIN_LENGTH = 16;
 const MIN_DISTINCT = 8;
 /** With separators and digits between them, too. */
 const OBVIOUS =
-  /passwor[dt]|secret|changeme|letmein|token|admin|welcome|default|coordinator|agent|runner|test|example|qwertz?y?|0123456789abcdef|abcdefgh\w*/g;
+  /password|secret|changeme|letmein|token|admin|welcome|default|coordinator|agent|runner|test|example|qwertz?y?|0123456789abcdef|abcdefgh\w*/g;
 
 /** Why others could guess a token; null if they cannot. Never contains the token. */
 export function weaknessOf(token: string): string | null {
