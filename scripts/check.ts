@@ -60,6 +60,13 @@ async function gate(): Promise<boolean> {
     deadlineMs: 10 * minutes,
   });
   await run({
+    name: "a clock for the tests that can be set",
+    command: [bun, "run", "scripts/faketime.ts"],
+    cwd: root,
+    env,
+    deadlineMs: 10 * minutes,
+  });
+  await run({
     name: "tests",
     command: [bun, "test", "--only-failures", "--timeout", "30000"],
     cwd: root,

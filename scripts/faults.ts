@@ -6,17 +6,18 @@ import { parseArgs } from "node:util";
 import { buildForThisMachine, describeBuild, isUpToDate } from "../build.ts";
 import { abandonAll } from "../tests/harness/abandon.ts";
 import { BINARY } from "../tests/harness/binary.ts";
-import { type Trial, type TrialResult, TRIALS } from "../tests/faults/trials.ts";
+import type { Trial, TrialResult } from "../tests/faults/trial.ts";
+import { TRIALS } from "../tests/faults/trials.ts";
 import { verdictOf } from "../tests/faults/verdict.ts";
 
 const PROGRESS_MS = 10_000;
 const HELP = `Usage: bun run faults [options]
 
-Injects faults into a runner and counts runs that are lost or duplicated, and leftovers. The full form takes about an
-hour on two cores. Each trial has its own home, coordinator and ports; it reaches nothing outside this machine.
+Injects faults into a runner and counts runs that are lost or duplicated, and leftovers. The full form takes about 80
+minutes on two cores. Each trial has its own home, coordinator and ports; it reaches nothing outside this machine.
 
 Options:
-  --quick       Run the short form (two minutes), which is part of the gate
+  --quick       Run the short form (three minutes), which is part of the gate
   --only NAME   Run this trial only; can be repeated
   --seed N      Replay the schedule of this seed; the other trials start their random numbers here
   --json FILE   Write results, complaints and the machine to FILE

@@ -149,6 +149,7 @@ function shown(name: SettingName, value: unknown): string | undefined {
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return undefined;
   if (name.endsWith("Bytes")) return `${Number(value) / 1024 ** 2}MiB`;
   if (name === "retentionMaxAgeMs" || name === "coordinatorKeepMs") return `${Number(value) / 86_400_000}d`;
+  if (name === "abandonAfterMs") return `${Number(value) / 3_600_000}h`;
   if (name === "lostAfterMs") return `${Number(value) / 60_000}m`;
   return String(value);
 }

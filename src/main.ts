@@ -9,6 +9,7 @@ import { commit, version } from "./version.ts";
 async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
   if (words[0] === "check-database") return checkDatabase(words[1] ?? "");
+  if (words[0] === "end-abandoned") return endAbandoned(words.slice(1));
   if (words.length === 1 && words[0] === "--version") return printVersion();
   const [{ programContext }, { runCommandLine }] = await Promise.all([
     import("./commands/program-context.ts"),
@@ -35,6 +36,12 @@ async function checkDatabase(path: string): Promise<number> {
   const { checkInThisProcess } = await import("./coordinator/store/check-database.ts");
   stdout.write(checkInThisProcess(path));
   return ExitCode.ok;
+}
+
+/** Hidden command: this program's watchdog becomes it (src/process/watchdog.ts). */
+async function endAbandoned(words: readonly string[]): Promise<number> {
+  const { endAbandonedExecutors } = await import("./commands/end-abandoned.ts");
+  return endAbandonedExecutors(words);
 }
 
 function printVersion(): number {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
-import { punchHole } from "../../src/process/punch-hole.ts";
+import { punchHole } from "../../src/process/output/punch-hole.ts";
 import type { Effort, Figure } from "../figure.ts";
 import { Scene } from "../scene.ts";
 import { summarise } from "../statistics.ts";

@@ -7,13 +7,15 @@ import { type Ending, endingOf } from "./endings.ts";
 import { environmentForClaude } from "./environment.ts";
 import { bindOf, closingEvents, eventsOf, NAME, openingEvents } from "./events.ts";
 import { findClaude } from "./find-claude.ts";
-import { credentialsIn, mcpServersOf } from "./mcp-servers.ts";
+import { credentialsIn, mcpServersOf, requiredServersOf } from "./mcp-servers.ts";
 import { type Allowance, allowanceOf, optionsOf } from "./options.ts";
 import { Outbox } from "./outbox.ts";
+import { pinnedSettings } from "./pinned-settings.ts";
 import { runTurn } from "./run-turn.ts";
 import { redactor } from "./secrets.ts";
 import { type ClaudeSettings, parseSettings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
+import { userMessage } from "./user-message.ts";
 import usage from "./usage.txt" with { type: "text" };
 
 /** A stop leaves 5 s: 4 s for the last events, 1 s to end. */
@@ -50,8 +52,13 @@ async function execute(context: ExecutorContext): Promise<number> {
   const outbox = new Outbox(session);
   let stderr = "";
   const turn = await runTurn({
-    prompt: invocation.prompt,
-    options: { ...options, stderr: (text) => void (stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS)) },
+    message: userMessage(invocation.prompt, settings),
+    requiredServers: requiredServersOf(invocation.agentBlueprint?.mcp_servers),
+    options: {
+      ...options,
+      ...pinnedSettings(settings, place.projectDir, env),
+      stderr: (text) => void (stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS)),
+    },
     stallTimeoutMs: settings.stallTimeoutMs,
     backgroundWaitMs: settings.backgroundWaitMs,
     signal,
@@ -144,9 +151,9 @@ async function fail(reason: string, outbox: Outbox, signal: AbortSignal, exitCod
   return exitCode;
 }
 
-/** Whether the same run may succeed later. */
+/** Whether the same run may succeed later, or on another machine. */
 function isTransient({ kind }: Ending): boolean {
-  return kind === "usage-limit" || kind === "provider-unavailable";
+  return kind === "usage-limit" || kind === "provider-unavailable" || kind === "not-started";
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

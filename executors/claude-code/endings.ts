@@ -1,5 +1,6 @@
 import { clip } from "../../src/errors.ts";
 import type { TurnResult } from "./messages.ts";
+import type { Obstacle } from "./preflight.ts";
 import type { ClaudeSettings } from "./settings.ts";
 import type { Turn } from "./turn.ts";
 
@@ -28,6 +29,11 @@ export type FailureKind =
   | "wrong-output"
   /** Claude Code does not have the conversation to resume. */
   | "conversation-lost"
+  /** A settings file is no JSON object, or has a field of a wrong type. */
+  | "bad-settings"
+  /** A required MCP server of the blueprint did not connect. */
+  | "mcp-unavailable"
+  /** A fault of this machine: Claude Code refuses to start. */
   | "not-started"
   | "execution-error"
   | "no-result"
@@ -59,6 +65,9 @@ export function endingOf(turn: Turn, context: EndingContext): Ending {
       return { kind: "provider-unavailable", reason: stallReason(turn, context.settings) };
     case "background":
       return stillRunning(turn, context.settings);
+    case "blocked":
+      if (turn.obstacle !== null) return ofObstacle(turn.obstacle);
+      break;
     case null:
       break;
   }
@@ -66,6 +75,21 @@ export function endingOf(turn: Turn, context: EndingContext): Ending {
   const hasDiedEarly = turn.thrown !== null && turn.background.length > 0;
   if (turn.result === null || (hasDiedEarly && !isFailure(turn.result))) return withoutResult(turn, context);
   return ofResult(turn, turn.result, context);
+}
+
+function ofObstacle(obstacle: Obstacle): Ending {
+  switch (obstacle.kind) {
+    case "settings": {
+      const how = "repair the file, or leave its source out of setting_sources";
+      const files = oneLine(obstacle.faults.join("; "));
+      const what = `Claude Code would ignore a settings file whole, with its rules (${files})`;
+      return { kind: "bad-settings", reason: `${what}: ${how}` };
+    }
+    case "mcp": {
+      const what = `MCP servers of the blueprint did not connect: ${oneLine(obstacle.servers.join(", "))}`;
+      return { kind: "mcp-unavailable", reason: `${what}; a server with optional: true may be missing` };
+    }
+  }
 }
 
 function ofResult(turn: Turn, result: TurnResult, { settings, otherHost }: EndingContext): Ending {
@@ -92,6 +116,8 @@ function ofResult(turn: Turn, result: TurnResult, { settings, otherHost }: Endin
 }
 
 function ofAnswer(turn: Turn, result: TurnResult): Ending {
+  if (!turn.hasModelAnswer)
+    return { kind: "no-result", reason: `No model answered the prompt${detail([result.text])}` };
   const refused = turn.refusedTools;
   if (refused.length > 0) {
     const how = "allow it with allowed_tools, or set another permission_mode";

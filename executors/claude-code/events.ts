@@ -25,11 +25,11 @@ export function bindOf(sessionId: string, projectDir: string): Bind {
 export function eventsOf(message: Message, turn: Turn, redact: (text: string) => string): NewEvent[] {
   switch (message.kind) {
     case "assistant": {
-      const { parts, parent, error } = message;
+      const { parts, parent, error, isFromModel } = message;
       return parts.flatMap((part) => {
         if (typeof part !== "string") return [preTool(part, parent, redact)];
-        // Skips errors of the provider, which Claude Code sends as the agent's text, and texts of subagents.
-        return error === null && parent === null ? [assistantMessage(part)] : [];
+        // Skips texts that Claude Code itself wrote, errors of the provider among them, and texts of subagents.
+        return error === null && isFromModel && parent === null ? [assistantMessage(part)] : [];
       });
     }
     case "tool-results":
@@ -77,7 +77,9 @@ function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewE
     event_type: "ending",
     reason: ending.kind,
     ...(ending.kind === "success" ? {} : { error: ending.reason }),
-    ...(ending.kind === "usage-limit" && ending.resetsAt !== null ? { resets_at: ending.resetsAt } : {}),
+    ...(ending.kind === "usage-limit" && ending.resetsAt !== null
+      ? { resets_at: ending.resetsAt, retry_at: ending.resetsAt }
+      : {}),
     turns,
     duration_ms: durationMs,
     cost_usd: usage.costUsd,

@@ -17,10 +17,10 @@ export interface ClaudeFault {
 }
 
 /**
- * The oldest Claude Code that accepts MCP servers on stdin (measured: 2.1.325 does not). Older versions accept them
- * only on the command line, where every user of the machine can read their credentials.
+ * The oldest Claude Code that accepts MCP servers and settings on stdin (measured: 2.1.326 does not). Older versions
+ * accept them only on the command line, where every user of the machine can read their credentials.
  */
-const MINIMUM_VERSION = "2.1.326";
+const MINIMUM_VERSION = "2.1.327";
 
 const PROGRAM = process.platform === "win32" ? "claude.exe" : "claude";
 const INSTALL =
@@ -92,7 +92,7 @@ export function probeVersion(
     return { ok: false, reason: `${path} prints no version: ${failure ?? clip(output.trim())}`, hint: INSTALL };
   if (Bun.semver.order(version, MINIMUM_VERSION) >= 0) return { ok: true, version };
   const why =
-    "older versions accept MCP servers only on the command line, " +
+    "older versions accept MCP servers and settings only on the command line, " +
     "where all users of the machine can read their credentials";
   return {
     ok: false,

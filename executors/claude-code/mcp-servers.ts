@@ -75,6 +75,13 @@ function filled(texts: Readonly<Record<string, string>>, env: Environment): Reco
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, fill(text)]));
 }
 
+/** The names of the servers without which the agent must not begin: all but those with `optional: true`. */
+export function requiredServersOf(servers: Blueprint["mcp_servers"]): string[] {
+  return Object.entries(servers ?? {})
+    .filter(([, server]) => !v.is(v.looseObject({ optional: v.literal(true) }), server))
+    .map(([name]) => name);
+}
+
 /** The values of headers and env, which no event or message may contain. */
 export function credentialsIn(servers: Readonly<Record<string, ServerConfig>>): string[] {
   return Object.values(servers).flatMap((server) =>

@@ -47,10 +47,14 @@ export type Message =
       readonly hasApiKey: boolean;
       readonly unconnected: readonly string[];
     }
-  /** `parent` is the tool use that started the subagent of this message; null for the agent itself. */
+  /**
+   * `parent` is the tool use that started the subagent of this message; null for the agent itself. `isFromModel` is
+   * false if Claude Code itself wrote the message, such as the output of a command or an error of the provider.
+   */
   | {
       readonly kind: "assistant";
       readonly parts: readonly (string | ToolUse)[];
+      readonly isFromModel: boolean;
       readonly error: string | null;
       readonly parent: string | null;
     }
@@ -70,6 +74,9 @@ export type Message =
   | { readonly kind: "result"; readonly result: TurnResult }
   | { readonly kind: "other" };
 
+/** In place of a model's name if Claude Code itself wrote a message. */
+const SYNTHETIC = "<synthetic>";
+
 const count = v.nullish(v.number(), 0);
 const text = v.nullish(v.string(), "");
 const flag = v.nullish(v.boolean(), false);
@@ -85,7 +92,7 @@ const Init = v.object({
 });
 const Assistant = v.object({
   type: v.literal("assistant"),
-  message: v.object({ content: v.array(v.unknown()) }),
+  message: v.object({ content: v.array(v.unknown()), model: text }),
   error: v.nullish(v.string(), null),
   parent_tool_use_id: v.nullish(v.string(), null),
 });
@@ -182,6 +189,7 @@ export function readMessage(message: unknown): Message {
       return {
         kind: "assistant",
         parts: seen.message.content.flatMap(readPart),
+        isFromModel: seen.message.model !== SYNTHETIC,
         error: seen.error,
         parent: seen.parent_tool_use_id,
       };

@@ -1,4 +1,5 @@
 import { type ClaudeFault, findClaude, probeLogin, probeVersion } from "./find-claude.ts";
+import { faultOfFiles } from "./config-files.ts";
 import { allowanceOf } from "./options.ts";
 import { parseSettings } from "./settings.ts";
 
@@ -15,6 +16,7 @@ export function isInstalled(
 export function checkNeeds(
   table: Readonly<Record<string, unknown>>,
   env: Readonly<Record<string, string | undefined>>,
+  projectDir?: string,
 ): { readonly ok: true; readonly note: string } | ClaudeFault {
   const parsed = parseSettings(table, env);
   if (!parsed.ok)
@@ -27,6 +29,8 @@ export function checkNeeds(
   if (!claude.ok) return claude;
   const version = probeVersion(claude.path, env);
   if (!version.ok) return version;
+  const fault = faultOfFiles(parsed.settings, env, projectDir);
+  if (fault !== null) return fault;
   if (probeLogin(claude.path, env) === false) {
     const hint = "claude auth login, or set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN";
     return { ok: false, reason: `Claude Code ${version.version} at ${claude.path} is not logged in`, hint };

@@ -1,10 +1,13 @@
 import type { Options, Query, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
 import { type Message, readMessage } from "./messages.ts";
+import { findObstacle, type Obstacle } from "./preflight.ts";
 import { type AbortReason, Turn } from "./turn.ts";
 
 export interface TurnRequest {
-  readonly prompt: string;
+  readonly message: SDKUserMessage;
   readonly options: Options;
+  /** The MCP servers without which the agent does not begin. */
+  readonly requiredServers: readonly string[];
   /** Maximum time without a sign of life from the provider; 0: no limit. */
   readonly stallTimeoutMs: number;
   /** Maximum time for background tasks after the agent's turn; 0: no limit. */
@@ -33,15 +36,26 @@ const CONTINUE_MS = 3_000;
 export async function runTurn(request: TurnRequest): Promise<Turn> {
   const { query } = await import("@anthropic-ai/claude-agent-sdk");
   const turn = new Turn();
+  const mayBegin = Promise.withResolvers<boolean>();
   const inputEnd = Promise.withResolvers<void>();
-  const running = query({ prompt: input(request.prompt, inputEnd.promise), options: request.options });
+  const prompt = input(request.message, mayBegin.promise, inputEnd.promise);
+  const running = query({ prompt, options: request.options });
   using watch = new Watch(request, turn, running, inputEnd.resolve);
+  void findObstacle(running, request.requiredServers, request.signal).then((obstacle) => {
+    if (obstacle !== null) watch.blocked(obstacle);
+    mayBegin.resolve(obstacle === null);
+  });
   await Promise.race([follow(running, request, turn, watch), watch.givenUp]);
   return turn;
 }
 
-async function* input(prompt: string, end: Promise<void>): AsyncGenerator<SDKUserMessage> {
-  yield { type: "user", message: { role: "user", content: prompt }, parent_tool_use_id: null };
+async function* input(
+  message: SDKUserMessage,
+  mayBegin: Promise<boolean>,
+  end: Promise<void>,
+): AsyncGenerator<SDKUserMessage> {
+  if (!(await mayBegin)) return;
+  yield message;
   await end;
 }
 
@@ -105,6 +119,13 @@ class Watch implements Disposable {
     if (message.kind === "retry" && limit?.isRejected) return this.#abort("usage-limit");
     const phase = result === null ? "working" : background.length > 0 ? "waiting" : "over";
     if (phase !== this.#phase || (phase === "working" && isProgress(message))) this.#enter(phase);
+  }
+
+  /** Ends the turn before the prompt is sent. */
+  blocked(obstacle: Obstacle): void {
+    if (this.#phase === "aborted") return;
+    this.#turn.obstacle = obstacle;
+    this.#abort("blocked");
   }
 
   #enter(phase: Exclude<Phase, "aborted">): void {

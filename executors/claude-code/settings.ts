@@ -15,6 +15,8 @@ export interface ClaudeSettings {
   readonly maxTurns: number | undefined;
   readonly maxBudgetUsd: number | undefined;
   readonly appendSystemPrompt: string | undefined;
+  /** Whether commands (`/name`) and mentions (`@path`) in a prompt have an effect. */
+  readonly commands: boolean;
   readonly stallTimeoutMs: number;
   readonly backgroundWaitMs: number;
 }
@@ -50,6 +52,11 @@ function number(isValid: (value: number) => boolean, message: string) {
 const Turns = number((value) => Number.isSafeInteger(value) && value >= 1, "must be a whole number of at least 1");
 const Dollars = number((value) => Number.isFinite(value) && value > 0, "must be a number of dollars above 0");
 
+const Flag = v.pipe(
+  v.union([v.boolean(), v.picklist(["true", "false"])], "must be true or false"),
+  v.transform((value) => String(value) === "true"),
+);
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, "": 1000, m: 60_000, h: 3_600_000 };
 const TIME = "must be seconds (90) or a number with a unit (30s, 10m, 2h), at most 24 days; 0 is no limit";
 /** The maximum of setTimeout. */
@@ -75,6 +82,7 @@ const SCHEMAS = {
   max_turns: Turns,
   max_budget_usd: Dollars,
   append_system_prompt: Text,
+  commands: Flag,
   stall_timeout: Time,
   background_wait: Time,
 } as const;
@@ -109,6 +117,7 @@ export function parseSettings(table: Readonly<Record<string, unknown>>, env: Env
     maxTurns: read("max_turns"),
     maxBudgetUsd: read("max_budget_usd"),
     appendSystemPrompt: read("append_system_prompt"),
+    commands: read("commands") ?? false,
     stallTimeoutMs: read("stall_timeout") ?? 15 * 60_000,
     backgroundWaitMs: read("background_wait") ?? 10 * 60_000,
   };

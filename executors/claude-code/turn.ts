@@ -1,7 +1,8 @@
 import type { Message, ToolUse, TurnResult, Usage } from "./messages.ts";
+import type { Obstacle } from "./preflight.ts";
 
 /** Why the executor aborted a turn. */
-export type AbortReason = "stopped" | "credentials-refused" | "usage-limit" | "stalled" | "background";
+export type AbortReason = "stopped" | "credentials-refused" | "usage-limit" | "stalled" | "background" | "blocked";
 
 /** The observed state of a run. All decisions about the run depend on this state. */
 export class Turn {
@@ -34,6 +35,10 @@ export class Turn {
     usage: { costUsd: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0 },
   };
   abortReason: AbortReason | null = null;
+  /** Why the prompt was not sent. */
+  obstacle: Obstacle | null = null;
+  /** Whether a model answered at all: a run without any answer of a model is no success. */
+  hasModelAnswer = false;
   /** The error that ended the stream of messages. */
   thrown: unknown = null;
 
@@ -76,6 +81,8 @@ export class Turn {
       case "result":
         this.result = message.result;
         this.totals = add(this.totals, message.result);
+        // A command may leave the whole work to a subagent, whose texts do not arrive.
+        this.hasModelAnswer ||= message.result.usage.outputTokens > 0;
         break;
       case "other":
         break;
@@ -116,13 +123,14 @@ export class Turn {
     this.usedBackground = this.background.length > 0;
   }
 
-  #addAssistantMessage({ parts, error, parent }: Message & { kind: "assistant" }): void {
+  #addAssistantMessage({ parts, error, parent, isFromModel }: Message & { kind: "assistant" }): void {
+    this.hasModelAnswer ||= isFromModel && error === null;
     for (const part of parts) if (typeof part !== "string") this.#running.set(part.id, part);
     if (parent !== null) return;
     this.partialText = "";
     this.errorKind = error;
     const text = parts.findLast((part) => typeof part === "string");
-    if (error === null && text !== undefined) this.lastText = text;
+    if (error === null && isFromModel && text !== undefined) this.lastText = text;
   }
 }
 

@@ -19,7 +19,8 @@ const BUILT_IN: ReadonlyMap<string, BuiltIn> = new Map<string, BuiltIn>([
     "claude-code",
     {
       load: async () => (await import("../../executors/claude-code/ao-claude-code-exec.ts")).main,
-      checkNeeds: ({ executorConfigs, env }) => checkClaudeCode(executorConfigs["claude-code"] ?? {}, env),
+      checkNeeds: ({ executorConfigs, env, projectDir }) =>
+        checkClaudeCode(executorConfigs["claude-code"] ?? {}, env, projectDir),
       isInstalled: ({ executorConfigs, env }) => isClaudeInstalled(executorConfigs["claude-code"] ?? {}, env),
     },
   ],

@@ -30,6 +30,8 @@ export interface CatalogOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The settings of executors, by name. */
   readonly executorConfigs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** The runner's project folder. */
+  readonly projectDir?: string;
   /** How to start this program: `[process.execPath]` when compiled, `[process.execPath, Bun.main]` in development. */
   readonly selfCommand: readonly string[];
   /** The folder for the catalog's own files. */

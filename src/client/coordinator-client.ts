@@ -30,6 +30,7 @@ import type { Authorization } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 import { readEventStream } from "./event-stream.ts";
 import { type Call, callCoordinator } from "./http.ts";
+import { isMissing, readRunResult, SessionResultAnswer, textOfResult } from "./run-result.ts";
 import { type ListFilter, type Newest, newestRows } from "./newest-rows.ts";
 
 /**
@@ -284,24 +285,29 @@ export class CoordinatorClient {
     }
   }
 
-  /**
-   * The result as text: `result` in the first generation; `result_text`, or `result_data` as JSON, in the second.
-   * Fails with 400 or 404 without a result.
-   */
-  async result(sessionId: string): Promise<string> {
-    const schema = v.looseObject({
-      result: v.nullish(v.string()),
-      result_text: v.nullish(v.string()),
-      result_data: v.nullish(v.unknown()),
-    });
-    const answer = await this.#call({
-      method: "GET",
-      path: `/sessions/${encodeURIComponent(sessionId)}/result`,
-      answer: schema,
-    });
-    return (
-      answer.result ?? answer.result_text ?? (answer.result_data == null ? "" : JSON.stringify(answer.result_data))
-    );
+  /** The text of what a completed run itself said, or its data as JSON; null if it said nothing. */
+  async runResult(run: Pick<Run, "run_id" | "session_id">): Promise<string | null> {
+    const get = (path: string): Promise<unknown> => this.#optional(path);
+    const own = await readRunResult(get, run);
+    return own === undefined ? this.#sessionResult(run.session_id) : textOfResult(own);
+  }
+
+  /** The session's result: `result` in the first generation; `result_text` or `result_data` in the second. */
+  async #sessionResult(sessionId: string): Promise<string | null> {
+    const answer = await this.#optional(`/sessions/${encodeURIComponent(sessionId)}/result`);
+    const parsed = v.safeParse(SessionResultAnswer, answer);
+    if (!parsed.success) return null;
+    const { result, result_text, result_data } = parsed.output;
+    return textOfResult({ result_text: result ?? result_text ?? null, result_data });
+  }
+
+  async #optional(path: string): Promise<unknown> {
+    try {
+      return await this.#call({ method: "GET", path, answer: v.unknown() });
+    } catch (error) {
+      if (error instanceof CoordinatorFailure && isMissing(error.status)) return undefined;
+      throw error;
+    }
   }
 
   /**

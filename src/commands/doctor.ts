@@ -5,10 +5,14 @@ import { describeError, ExitCode, UserError } from "../errors.ts";
 import { flagArg } from "./command-line/arguments.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
+import { describeMs } from "../async/describe-ms.ts";
 import { folderBytes } from "../process/folder-bytes.ts";
 import { commonOptions, jsonOption, runnerOptions } from "./command-line/options.ts";
 import { databaseFile } from "./wiring/state-folder.ts";
 import { isLoopback } from "../protocol/loopback.ts";
+import { locksFolder } from "../runner/identity-lock.ts";
+import { unattendedExecutors } from "../runner/unattended.ts";
+import { restartLine } from "./wiring/restart-words.ts";
 import { catalogOptions, resolveExecutor } from "./wiring/resolve-executor.ts";
 import { listExecutors } from "../catalog/list-executors.ts";
 
@@ -16,7 +20,7 @@ interface Check {
   readonly name: string;
   readonly ok: boolean;
   readonly found: string;
-  /** What to do about a fault. */
+  /** What to do about a fault, or, if `ok`, about something to know. */
   readonly hint?: string;
 }
 
@@ -29,6 +33,7 @@ export const doctorCommand: Command = {
   notes: [
     "Checks the coordinator and its clock, the executor, the project directory and the state folder.",
     "A coordinator's database in the state folder is checked for damage.",
+    "Lists the executors that have no runner, each with the command that adopts it.",
     "The exit code is 1 if a check fails.",
   ],
   examples: [
@@ -49,6 +54,7 @@ export const doctorCommand: Command = {
       ),
       await stateCheck(config),
       ...databaseChecks(config, coordinator[0]),
+      ...(await unattendedChecks(config, context)),
     ];
     if (flagArg(args, "json")) context.print(JSON.stringify(checks, null, 2));
     else for (const check of checks) context.print(describe(check));
@@ -57,7 +63,8 @@ export const doctorCommand: Command = {
 };
 
 function describe({ name, ok, found, hint }: Check): string {
-  return `${ok ? "ok   " : "FAULT"} ${name}: ${found}${ok || hint === undefined ? "" : `\n      ${hint}`}`;
+  const mark = !ok ? "FAULT" : hint === undefined ? "ok   " : "NOTE ";
+  return `${mark} ${name}: ${found}${hint === undefined ? "" : `\n      ${hint.replaceAll("\n", "\n      ")}`}`;
 }
 
 const MAX_CLOCK_DIFFERENCE_MS = 5_000;
@@ -75,7 +82,8 @@ async function coordinatorChecks(config: Config, context: CommandContext): Promi
     const found = isNear
       ? "agrees with the coordinator's"
       : `${seconds} s ${clockAheadMs > 0 ? "behind" : "ahead of"} the coordinator's`;
-    return [coordinator, { name: "clock", ok: isNear, found, hint: "Correct the wrong clock of the two (NTP)" }];
+    const hint = isNear ? {} : { hint: "Correct the wrong clock of the two (NTP)" };
+    return [coordinator, { name: "clock", ok: isNear, found, ...hint }];
   } catch (error) {
     const hint = error instanceof UserError ? error.hint : undefined;
     return [{ name: "coordinator", ok: false, found: describeError(error), ...(hint === undefined ? {} : { hint }) }];
@@ -154,6 +162,25 @@ function databaseChecks({ stateDir, coordinatorUrl }: Config, coordinator: Check
       return [{ name, ok: coordinator.ok, found: `${found}: ${coordinator.found}` }];
     }
   }
+}
+
+async function unattendedChecks(config: Config, context: CommandContext): Promise<Check[]> {
+  const name = "executors without a runner";
+  const executors = await unattendedExecutors(config.stateDir, locksFolder(config));
+  if (executors.length === 0) return [{ name, ok: true, found: "none" }];
+  return executors.map(({ runId, pid, ageMs, projectDir, runner }) => ({
+    name,
+    ok: true,
+    found: [`run ${runId} (pid ${pid})`, `running for ${describeMs(ageMs)}`, ...place(projectDir)].join(", "),
+    hint: [
+      ...(runner === null ? [] : [`Adopt it with: ${restartLine(context.program(), runner)}`]),
+      `End it with: kill -- -${pid}`,
+    ].join("\n"),
+  }));
+}
+
+function place(projectDir: string | null): string[] {
+  return projectDir === null ? [] : [`in ${projectDir}`];
 }
 
 /** `640 KiB`, `12.3 MiB`, `1.9 GiB`. */

@@ -7,6 +7,7 @@ import { textArg } from "./command-line/arguments.ts";
 import type { Command } from "./command-line/command.ts";
 import { HANDOVER_SIGNAL } from "./terminal/interrupts.ts";
 import { commonOptions, coordinatorOptions } from "./command-line/options.ts";
+import { restartLine } from "./wiring/restart-words.ts";
 
 const EXIT_WAIT_MS = 10_000;
 const CHECK_EVERY_MS = 50;
@@ -40,7 +41,7 @@ export const handoverCommand: Command = {
     }
     context.print(
       `The runner (pid ${holder.pid}) has exited; start the next one with the same options:\n` +
-        `  ${context.program()} ${runnerOptionsOf(holder)}`,
+        `  ${restartLine(context.program(), holder)}`,
     );
     return ExitCode.ok;
   },
@@ -61,8 +62,4 @@ function choose(runners: readonly Holder[], pid: string | undefined): Holder {
   }
   if (others.length > 0) throw usageError(`Several runners are running:\n${list}`, "Name one with --pid");
   return only;
-}
-
-function runnerOptionsOf({ coordinatorUrl, executorType, projectDir }: Holder): string {
-  return `-c ${coordinatorUrl} -x ${executorType} -p ${projectDir}`;
 }

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
-import { dirname, resolve } from "node:path";
+import { dirname } from "node:path";
 import { loadConfig } from "../config/load-config.ts";
 import { describeError, errorCode, ExitCode, usageError, UserError } from "../errors.ts";
 import { runTool } from "../process/run-tool.ts";
@@ -8,15 +8,15 @@ import { planService } from "../service/plan-service.ts";
 import type { ServicePlan, ServiceRequest, Step } from "../service/service-plan.ts";
 import { flagArg, oneOf, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
+import { optionWords } from "./command-line/option-words.ts";
 import { commonOptions, runnerOptions } from "./command-line/options.ts";
+import { selfCommand } from "./wiring/resolve-executor.ts";
 
 const ACTIONS = ["install", "uninstall", "status", "logs"] as const;
 type Action = (typeof ACTIONS)[number];
 
 /** Limits the drain of a service: the service manager kills a stop that takes too long. */
 const DRAIN_TIMEOUT = "60s";
-/** Options with a path, made absolute: a service has another current folder. */
-const PATHS: ReadonlySet<string> = new Set(["config", "executor-path", "executors-dir", "project-dir", "state-dir"]);
 
 const serviceOptions = {
   system: { type: "boolean", description: "Service of the machine, started at boot (default: of your own user)" },
@@ -106,7 +106,7 @@ function requestOf(action: Action, args: CommandArgs, context: CommandContext): 
   return {
     name,
     scope: isSystem ? "system" : "user",
-    command: [...programWords(), ...(flagArg(args, "up") ? ["up"] : []), ...runnerWords(words)],
+    command: [...selfCommand(), ...(flagArg(args, "up") ? ["up"] : []), ...optionWords(withoutList, words)],
     projectDir: config.projectDir,
     home: isSystem ? homeOf(runAs ?? "") : (context.env["HOME"] ?? userInfo().homedir),
     configHome: dirname(config.folders.config),
@@ -115,22 +115,6 @@ function requestOf(action: Action, args: CommandArgs, context: CommandContext): 
     searchPath: context.env["PATH"] ?? "",
     uid: process.getuid?.() ?? 0,
   };
-}
-
-/** The words with which a service manager starts this program. */
-function programWords(): string[] {
-  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, Bun.main];
-}
-
-/** The given options of the runner, in the order of `--help`. */
-function runnerWords(typed: CommandArgs): string[] {
-  return Object.keys(withoutList).flatMap((option) => {
-    const value = typed[option];
-    if (value === undefined) return [];
-    if (typeof value === "boolean") return [value ? `--${option}` : `--no-${option}`];
-    const isPath = PATHS.has(option) && (option !== "executor-path" || value.includes("/"));
-    return [`--${option}`, isPath ? resolve(value) : value];
-  });
 }
 
 function homeOf(user: string): string {

@@ -54,7 +54,7 @@ export const upCommand: Command = {
     const online = Promise.withResolvers<void>();
     await using telemetry = await startConfiguredTelemetry("up", config, context, log, coordinator);
     using manager = tellServiceManager(context.env);
-    const runner = makeRunner(config, context, log, telemetry, (state) => {
+    const runner = makeRunner({ command: "up", args, config, context, log, telemetry }, (state) => {
       manager.onState(state);
       if (state === "online") online.resolve();
     });

@@ -116,6 +116,12 @@ export const SETTINGS = {
     file: "runner.drain_timeout",
     default: 0,
   }),
+  abandonAfterMs: setting(Duration, {
+    flag: "abandon-after",
+    env: "RUNNER_ABANDON_AFTER",
+    file: "runner.abandon_after",
+    default: 3_600_000,
+  }),
   maxOfflineMs: setting(Duration, {
     flag: "max-offline",
     env: "RUNNER_MAX_OFFLINE",

@@ -80,8 +80,9 @@ export function openService(options: ServiceOptions): Service {
   const { log } = options;
   const timings = { ...DEFAULT_TIMINGS, ...options.timings };
   const parts = createParts(options, timings);
-  const { store, runners, claims, callbacks, deadlines, statistics } = parts;
+  const { store, runners, claims, retries, callbacks, deadlines, statistics } = parts;
   claims.renewAll(timings.noMatchTimeoutMs);
+  retries.limitWaits();
   callbacks.deliverAll();
   deadlines.start(sweepOf({ ...parts, timings, log }));
   const housekeeping = new Housekeeping({
@@ -163,11 +164,12 @@ function createParts(
     waiters,
     broadcast,
   };
-  const endings = new RunEndings({ ...shared, retries: new Retries(store, queue) });
+  const retries = new Retries(store, queue, events);
+  const endings = new RunEndings({ ...shared, retries });
   const transitions = new RunTransitions({ ...shared, endings });
   const reconciliation = new Reconciliation({ ...shared, transitions, log });
   const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...shared, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
+  return { ...shared, retries, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
 }
 
 function createRouter(
@@ -175,12 +177,12 @@ function createRouter(
   timings: CoordinatorTimings,
   { log, token, loginCodes = new LoginCodes() }: ServiceOptions,
 ): Router {
-  const { store, gate, runs, runners, transitions, outputs, agents, statistics, keys } = parts;
+  const { store, gate, runs, runners, outputs, agents, statistics } = parts;
   const router: Router = new Router(
     aboutRoutes(store, gate, () => router.names),
     loginRoutes(loginCodes, token),
     runnerRoutes({ ...parts, timings, log }),
-    runRoutes(store, runs, transitions, keys),
+    runRoutes(parts),
     outputRoutes(runs, runners, outputs),
     sessionRoutes({ ...parts, trees: new SessionTrees(store) }),
     agentRoutes(agents),

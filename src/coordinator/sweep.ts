@@ -123,7 +123,7 @@ function sweepRunners({ runs, runners, transitions, timings, log }: SweepParts):
     const context = { runner: runner.runner_id, host: runner.hostname };
     // One that executes runs stays in the list until it is given up.
     if (silence > timings.removeAfterMs && runs.startedCount(runner.runner_id) === 0) {
-      transitions.removeRunner(runner.runner_id, false);
+      transitions.removeSilentRunner(runner.runner_id);
       log.warn("Runner removed: silent for too long", context);
       done++;
     } else if (silence > timings.staleAfterMs && runner.status === "online") {

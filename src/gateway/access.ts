@@ -73,7 +73,9 @@ async function read(access: AccessRequest): Promise<Response> {
   if (head === "sessions" || head === "runs") {
     if (id === undefined) return list(access, head);
     const isReadable =
-      head === "runs" ? action === undefined : action === undefined || READABLE_OF_A_SESSION.has(action);
+      head === "runs"
+        ? action === undefined || action === "result"
+        : action === undefined || READABLE_OF_A_SESSION.has(action);
     const isOwn = isReadable && (head === "runs" ? await isRunInTree(access, id) : await grant.tree.has(id));
     return isOwn ? pass(access) : denied(access);
   }

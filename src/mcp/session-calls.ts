@@ -1,8 +1,9 @@
 import * as v from "valibot";
 import { detailOf, parseJson } from "../client/failure.ts";
+import { isMissing, readRunResult, type RunResult, SessionResultAnswer } from "../client/run-result.ts";
 import type { Caller } from "../gateway/caller.ts";
 import { keepValid } from "../protocol/keep-valid.ts";
-import { CreatedRun } from "../protocol/run.ts";
+import { CreatedRun, Run, RunList } from "../protocol/run.ts";
 import { Session, SessionList } from "../protocol/session.ts";
 import { ToolError } from "./tool-result.ts";
 
@@ -15,18 +16,6 @@ const Agent = v.looseObject({
   status: v.nullish(v.string(), "active"),
 });
 export type Agent = v.InferOutput<typeof Agent>;
-
-/** The first generation answers with `result`, the second with one of the other fields. */
-const ResultAnswer = v.looseObject({
-  result: v.nullish(v.string()),
-  result_text: v.nullish(v.string()),
-  result_data: v.nullish(v.unknown()),
-});
-
-export interface SessionResult {
-  readonly result_text: string | null;
-  readonly result_data: unknown;
-}
 
 /** An answer with a status outside 2xx. */
 interface Refusal {
@@ -67,11 +56,26 @@ export class SessionCalls {
     throw answer.refusal.status === 403 ? notYours(sessionId) : broken(answer.refusal);
   }
 
+  /** What a completed run itself said, with nulls if it said nothing. A string says why there is no result yet. */
+  async runResult(run: Pick<Run, "run_id" | "session_id">): Promise<RunResult | string> {
+    return (await readRunResult((path) => this.#optional(path), run)) ?? this.#sessionResult(run.session_id);
+  }
+
   /** The result of the session's last turn, with nulls if it has none. A string says why there is no result yet. */
-  async result(sessionId: string): Promise<SessionResult | string> {
+  async result(sessionId: string): Promise<RunResult | string> {
+    // Says whether there is a result yet. An earlier turn may have said it.
+    const result = await this.#sessionResult(sessionId);
+    if (typeof result === "string") return result;
+    const query = `session_id=${encodeURIComponent(sessionId)}&status=completed&limit=1`;
+    const runs = v.safeParse(RunList, await this.#optional(`/runs?${query}`));
+    const last = runs.success ? keepValid(Run, runs.output.runs).findLast((run) => run.session_id === sessionId) : null;
+    return last == null ? result : ((await readRunResult((path) => this.#optional(path), last)) ?? result);
+  }
+
+  async #sessionResult(sessionId: string): Promise<RunResult | string> {
     const answer = await this.#request("GET", `${pathOf(sessionId)}/result`);
     if (answer.ok) {
-      const { result, result_text, result_data } = parsed(ResultAnswer, answer.body);
+      const { result, result_text, result_data } = parsed(SessionResultAnswer, answer.body);
       return { result_text: result ?? result_text ?? null, result_data: result_data ?? null };
     }
     if (answer.refusal.status === 403) throw notYours(sessionId);
@@ -107,6 +111,13 @@ export class SessionCalls {
     const answer = await this.#request("GET", path);
     if (!answer.ok) throw broken(answer.refusal);
     return parsed(schema, answer.body);
+  }
+
+  async #optional(path: string): Promise<unknown> {
+    const answer = await this.#request("GET", path);
+    if (answer.ok) return answer.body;
+    if (isMissing(answer.refusal.status)) return undefined;
+    throw broken(answer.refusal);
   }
 
   async #request(

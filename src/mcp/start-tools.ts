@@ -3,7 +3,7 @@ import { describeError } from "../errors.ts";
 import { promptOfParameters } from "../protocol/parameters.ts";
 import type { CreatedRun, ExecutionMode } from "../protocol/run.ts";
 import type { CallContext } from "./call-context.ts";
-import type { SessionResult } from "./session-calls.ts";
+import type { RunResult } from "../client/run-result.ts";
 import type { ResumeArguments, StartArguments } from "./tool-arguments.ts";
 import { ToolError, toolResult } from "./tool-result.ts";
 import { untilRunEnded } from "./wait.ts";
@@ -113,7 +113,7 @@ async function waitFor(context: CallContext, { run_id, session_id }: CreatedRun)
   }
   if (status === "stopped")
     throw new ToolError(`Session ${session_id} was stopped on request before it finished. It has no result.`);
-  const result = await context.calls.result(session_id);
+  const result = await context.calls.runResult({ run_id, session_id });
   if (typeof result === "string")
     return toolResult({
       session_id,
@@ -134,7 +134,7 @@ function notWaitedFor(session_id: string, run_id: string, why: "draining" | "can
   return toolResult({ session_id, status: "pending", run_id, result_text: null, result_data: null, message });
 }
 
-export function truncated(result: SessionResult): SessionResult {
+export function truncated(result: RunResult): RunResult {
   const { result_text: text } = result;
   if (text === null || text.length <= MAX_RESULT_CHARACTERS) return result;
   return {

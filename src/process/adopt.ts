@@ -1,8 +1,8 @@
 import { type FSWatcher, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
 import { privateFolder } from "./private-folder.ts";
-import { ageMsOf, processStartTime } from "./process-table.ts";
-import { RunOutput } from "./run-output.ts";
+import { ageMsOf, byStart, type ProcessEntry, processStartTime } from "./process-table.ts";
+import { RunOutput } from "./output/run-output.ts";
 import { type ExitStatus, readStatus, statusOfCode } from "./shim.ts";
 import { type ExecutorProcess, statusFileOf } from "./spawn.ts";
 
@@ -38,6 +38,19 @@ export function lives(identity: ProcessIdentity): boolean {
   return (
     identity.startedAt !== "" && identity.bootId === bootId() && processStartTime(identity.pid) === identity.startedAt
   );
+}
+
+/**
+ * The executors that live, by run: for each run the oldest process with its marker that leads a group. A younger one
+ * may have left the executor's group and lead its own.
+ */
+export function markedLeaders(table: readonly ProcessEntry[]): Map<string, ProcessIdentity> {
+  const leaders = new Map<string, ProcessIdentity>();
+  for (const { pid, group, runId, startedAt } of table.toSorted(byStart)) {
+    if (runId !== null && pid === group && !leaders.has(runId))
+      leaders.set(runId, { pid, startedAt, bootId: bootId() });
+  }
+  return leaders;
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
 import { hasInterpreter, inspectFile } from "./inspect-file.ts";
 import { processStartTime } from "./process-table.ts";
-import { RunOutput } from "./run-output.ts";
+import { RunOutput } from "./output/run-output.ts";
 import { type ExitStatus, NO_STATUS, statusOfCode, statusOfSignal, underShim } from "./shim.ts";
 import { isShortage } from "./shortage.ts";
 import { startMarkOf } from "./start-mark.ts";

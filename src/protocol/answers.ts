@@ -88,6 +88,12 @@ export const SessionsAnswer = v.looseObject({ sessions: v.array(SessionShown), .
 export const OneSessionAnswer = v.object({ session: SessionShown });
 export const SessionWrittenAnswer = v.object({ ok: v.literal(true), session: SessionShown });
 export const SessionStatusAnswer = v.object({ status: v.picklist([...sessionFields.status.options, "not_existent"]) });
+export const RunResultAnswer = v.object({
+  run_id: text,
+  session_id: text,
+  status: v.picklist(["completed", "failed", "stopped"]),
+  result: textOrNull,
+});
 export const ResultAnswer = v.object({ result: text });
 export const AffinityAnswer = v.object({
   affinity: v.object({

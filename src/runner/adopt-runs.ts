@@ -1,9 +1,10 @@
 import { join } from "node:path";
+import { describeMs } from "../async/describe-ms.ts";
 import { NEVER } from "../async/never.ts";
 import type { Grant } from "../gateway/grant.ts";
-import { adoptExecutor, bootId, lives, type ProcessIdentity } from "../process/adopt.ts";
+import { adoptExecutor, bootId, lives, markedLeaders, type ProcessIdentity } from "../process/adopt.ts";
+import { readProcessTable } from "../process/process-table.ts";
 import { preventStart } from "../process/start-mark.ts";
-import { byStart, readProcessTable } from "../process/process-table.ts";
 import { parseAssignedRun } from "../protocol/poll.ts";
 import type { ActiveRun } from "./runs/active-run.ts";
 import { type Attempt, concludeRun, notStarted } from "./execution/conclude-run.ts";
@@ -34,11 +35,14 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
   parts.gateway.open();
   const isSameBoot = process.platform === "win32" || journal.beginBoot(bootId());
   if (unfinished.length === 0) return;
+  for (const { assigned } of unfinished) parts.watchdog.guard(assigned.runId);
   // Before the scan of the processes: the scan finds every executor that has begun by now.
   const notBegun = unfinished.filter(
     (record) => ["starting", "spawning"].includes(record.phase) && preventStart(folderOf(record, parts)),
   );
-  const marked = await markedLeaders();
+  const table = await readProcessTable();
+  parts.watchdog.endEarlier(table);
+  const marked = markedLeaders(table);
   for (const [record, grant] of grants) {
     if (grant === null) {
       registry.remember([record.assigned.runId]);
@@ -121,6 +125,11 @@ async function adoptAttempt(
       : `Adopted run ${run.runId}, whose executor has ended`,
     run.context,
   );
+  if (record.cancel?.kind === "abandoned")
+    log.warn(
+      `No runner adopted run ${run.runId} for ${describeMs(record.cancel.afterMs)}, so it was ended`,
+      run.context,
+    );
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
 }
 
@@ -138,6 +147,7 @@ async function startAgain(
   parts: RunnerParts,
 ): Promise<void> {
   const { runId } = record.assigned;
+  parts.watchdog.release(runId);
   const found = await deliver("Reading the run", () => parts.coordinator.run(runId), parts.delivery);
   const isOurs = found.kind === "answered" && found.value.runner_id === (await parts.registration.id());
   const status = isOurs ? found.value.status : null;
@@ -152,19 +162,6 @@ async function startAgain(
   const taken = dispatcher.registry.add(record.assigned);
   taken?.run.cancel({ kind: "stop-command" });
   if (taken !== null) await executeRun(taken, parts);
-}
-
-/**
- * Finds the leaders of live executors by AGENT_RUN_ID, for executors whose pid was not recorded before the runner died.
- * The first process of a run to start is its leader; its descendants may lead process groups of their own.
- */
-async function markedLeaders(): Promise<Map<string, ProcessIdentity>> {
-  const leaders = new Map<string, ProcessIdentity>();
-  for (const { pid, group, runId, startedAt } of (await readProcessTable()).toSorted(byStart)) {
-    if (runId !== null && pid === group && !leaders.has(runId))
-      leaders.set(runId, { pid, startedAt, bootId: bootId() });
-  }
-  return leaders;
 }
 
 function folderOf(record: JournalRun, parts: RunnerParts): string {

@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Executor } from "../catalog/executor.ts";
@@ -7,12 +8,14 @@ import type { Config } from "../config/load-config.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import { Leftovers } from "../process/leftovers.ts";
-import { OutputWatch } from "../process/output-watch.ts";
+import { OutputWatch } from "../process/output/output-watch.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { RunCgroups } from "../process/run-cgroups.ts";
 import { requireRoom } from "../process/shortage.ts";
+import { Watchdog } from "../process/watchdog.ts";
 import type { PollMessage } from "../protocol/poll.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { type AbandonedRunner, watchdogMarker } from "./end-abandoned.ts";
 import { rebuildJournal } from "./execution/run-record.ts";
 import type { RunnerParts } from "./execution/runner-parts.ts";
 import { claimMachine, lockIdentity, locksFolder, type RunnerIdentity } from "./identity-lock.ts";
@@ -36,6 +39,10 @@ export interface RunnerOptions {
   readonly executor: Executor;
   readonly authorization: Authorization;
   readonly inheritedEnv: Readonly<Record<string, string>>;
+  /** The words that start this program. */
+  readonly selfCommand: readonly string[];
+  /** The words after them that start this runner again. */
+  readonly restartWords: readonly string[];
   readonly log: Log;
   /** Called with `starting`, then with each state that the runner enters. */
   readonly onState?: (state: RunnerState) => void;
@@ -52,7 +59,9 @@ export function createRunner(options: RunnerOptions): Runner {
   const log = options.log.scope("agent-runner");
   const identity = identityOf(options);
   using stack = new DisposableStack();
-  const lock = stack.use(lockIdentity(identity, locksFolder(config)));
+  const stateDir = realpathSync(config.stateDir);
+  const restart = { stateDir, words: options.restartWords };
+  const lock = stack.use(lockIdentity(identity, locksFolder(config), restart));
   const isAlone = stack.use(claimMachine(identity)) !== null;
 
   const bell = new Bell();
@@ -97,6 +106,7 @@ export function createRunner(options: RunnerOptions): Runner {
     outputs: new OutputWatch(),
     leftovers: new Leftovers(cgroups),
     cgroups,
+    watchdog: createWatchdog(options, lock.key, stateDir),
     observer: options.observer ?? unobserved,
     delivery: { link, renew: () => registration.renew(), log: options.log.scope("supervisor") },
     inheritedEnv: options.inheritedEnv,
@@ -128,6 +138,22 @@ export function createRunner(options: RunnerOptions): Runner {
     poller,
     serveTools,
     owned,
+  });
+}
+
+function createWatchdog(
+  { config, inheritedEnv, selfCommand, log }: RunnerOptions,
+  key: string,
+  stateDir: string,
+): Watchdog {
+  const { abandonAfterMs: afterMs, keepBackground } = config;
+  const runner: AbandonedRunner = { key, locksFolder: locksFolder(config), stateDir, keepBackground, afterMs };
+  return new Watchdog({
+    afterMs,
+    command: [...selfCommand, "end-abandoned", JSON.stringify(runner)],
+    marker: watchdogMarker(runner),
+    env: inheritedEnv,
+    log: log.scope("supervisor"),
   });
 }
 

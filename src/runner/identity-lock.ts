@@ -22,15 +22,25 @@ export interface IdentityLock extends Disposable {
   readonly key: string;
 }
 
+/** How to start the runner again, beyond its identity. */
+export interface Restart {
+  readonly stateDir: string;
+  /** The words after the program's name. */
+  readonly words: readonly string[];
+}
+
+/** Commands hold a lock for a moment, to find out whether a runner does. So does `endAbandoned`. */
+const PROBE_MS = 5_000;
+
 /**
  * Takes the lock of an identity, so that only one live runner of this user has it. The lock is an exclusively locked
  * SQLite file. The kernel frees the lock when the process ends, and executors do not inherit it. Throws a UserError if
  * another runner holds the lock, or if the folder cannot be used.
  */
-export function lockIdentity(identity: RunnerIdentity, folder: string): IdentityLock {
+export function lockIdentity(identity: RunnerIdentity, folder: string, restart?: Restart): IdentityLock {
   try {
     privateFolder(folder);
-    return lockIn(folder, identity);
+    return lockIn(folder, identity, restart);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`Could not lock a file in ${folder}: ${describeError(error)}`, {
@@ -40,12 +50,13 @@ export function lockIdentity(identity: RunnerIdentity, folder: string): Identity
   }
 }
 
-function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
+function lockIn(folder: string, identity: RunnerIdentity, restart?: Restart): IdentityLock {
   const key = new Bun.CryptoHasher("sha256")
     .update(JSON.stringify(normalised(identity)))
     .digest("hex")
     .slice(0, 24);
-  const database = tryLock(join(folder, `${key}.lock`));
+  const path = join(folder, `${key}.lock`);
+  const database = tryLock(path) ?? (isAlive(readHolder(folder, key)) ? null : tryLock(path, PROBE_MS));
   if (database === null) {
     const pid = readHolder(folder, key)?.pid ?? "unknown";
     throw new UserError(
@@ -54,13 +65,18 @@ function lockIn(folder: string, identity: RunnerIdentity): IdentityLock {
       { hint: "Stop that runner, or give this one another --project-dir or executor" },
     );
   }
-  writeHolder(join(folder, `${key}.json`), identity);
+  writeHolder(join(folder, `${key}.json`), identity, restart);
   return { key, [Symbol.dispose]: () => database.close() };
 }
 
 /** Ignores a full disk: only messages and `handover` need the file, and the runner must adopt its executors. */
-function writeHolder(path: string, identity: RunnerIdentity): void {
-  const holder: Holder = { ...identity, pid: process.pid, startedAt: processStartTime(process.pid) ?? "" };
+function writeHolder(path: string, identity: RunnerIdentity, restart?: Restart): void {
+  const holder: Holder = {
+    ...identity,
+    pid: process.pid,
+    startedAt: processStartTime(process.pid) ?? "",
+    ...(restart === undefined ? {} : { stateDir: restart.stateDir, restartWords: [...restart.words] }),
+  };
   try {
     writeFileSync(path, JSON.stringify(holder), { mode: 0o600 });
   } catch (error) {
@@ -68,10 +84,11 @@ function writeHolder(path: string, identity: RunnerIdentity): void {
   }
 }
 
-/** Null if another process holds the lock. */
-function tryLock(path: string): Database | null {
+/** Null if somebody holds it for longer than `waitMs`. */
+function tryLock(path: string, waitMs = 0): Database | null {
   const database = new Database(path, { create: true });
   try {
+    database.run(`PRAGMA busy_timeout = ${waitMs}`);
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     database.run("BEGIN EXCLUSIVE");
     return database;
@@ -89,11 +106,15 @@ const Holder = v.object({
   executorType: v.string(),
   pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
   startedAt: v.string(),
+  // Version 0.1.0 wrote neither.
+  stateDir: v.exactOptional(v.string()),
+  restartWords: v.exactOptional(v.array(v.string())),
 });
 /** The holder of a lock, from the JSON file beside the lock. */
 export type Holder = v.InferOutput<typeof Holder>;
 
-function readHolder(folder: string, key: string): Holder | null {
+/** The last runner that held the lock, alive or not. */
+export function readHolder(folder: string, key: string): Holder | null {
   try {
     return v.parse(Holder, JSON.parse(readFileSync(join(folder, `${key}.json`), "utf8")));
   } catch {
@@ -106,11 +127,28 @@ export function liveRunners(folder: string): Holder[] {
   if (!existsSync(folder)) return [];
   const keys = readdirSync(folder).flatMap((name) => (name.endsWith(".lock") ? [name.slice(0, -".lock".length)] : []));
   return keys.flatMap((key) => {
-    const lock = tryLock(join(folder, `${key}.lock`));
-    lock?.close();
-    const holder = lock === null ? readHolder(folder, key) : null;
+    const holder = isHeld(folder, key) ? readHolder(folder, key) : null;
     return holder === null ? [] : [holder];
   });
+}
+
+function isAlive(holder: Holder | null): boolean {
+  return holder !== null && processStartTime(holder.pid) === holder.startedAt;
+}
+
+/** Whether a runner with this key lives. */
+export function isHeld(folder: string, key: string): boolean {
+  const lock = lockKey(folder, key);
+  lock?.[Symbol.dispose]();
+  return lock === null;
+}
+
+/** Keeps a runner with this key from starting; null if one lives. Creates nothing if the folder was deleted. */
+export function lockKey(folder: string, key: string, waitMs = 0): Disposable | null {
+  const path = join(folder, `${key}.lock`);
+  if (!existsSync(path)) return { [Symbol.dispose]() {} };
+  const database = tryLock(path, waitMs);
+  return database === null ? null : { [Symbol.dispose]: () => database.close() };
 }
 
 /**

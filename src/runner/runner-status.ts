@@ -1,7 +1,7 @@
 import type { ActiveRun } from "./runs/active-run.ts";
 import type { RunnerState } from "./runner-state.ts";
 
-/** The current status of a runner, for metrics, the watchdog and the HTTP status. */
+/** The current status of a runner, for metrics, systemd's watchdog and the HTTP status. */
 export interface RunnerStatus {
   readonly state: RunnerState;
   /** Null while the runner is not registered. */

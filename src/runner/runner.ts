@@ -75,13 +75,14 @@ export class Runner {
 
   /** Sends SIGKILL to every executor and its cgroup. The program must exit at once. */
   killAll(): void {
-    const { registry, journal, cgroups } = this.#parts;
+    const { registry, journal, cgroups, watchdog } = this.#parts;
     for (const run of registry.all()) {
       // Tells the next process why the executors ended.
       journal.cancelled(run.runId, { kind: "shutdown" });
       run.kill();
       cgroups.kill(run.runId);
     }
+    watchdog.end();
   }
 
   /**

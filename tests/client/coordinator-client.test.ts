@@ -4,6 +4,7 @@ import { CoordinatorClient, duplicateRunner } from "../../src/client/coordinator
 import { noAuthorization, staticToken } from "../../src/client/credentials.ts";
 import { CoordinatorFailure, failureOfAnswer } from "../../src/client/failure.ts";
 import { until } from "../harness/until.ts";
+import { said, stop } from "./session-events.ts";
 import { rawServer, type StubServer, stubServer } from "./stub-server.ts";
 
 const RUN = { run_id: "run_1", session_id: "ses_1", type: "start_session", status: "claimed", prompt: "p" };
@@ -151,17 +152,30 @@ test("CoordinatorClient.runs: leaves out malformed rows", async () => {
   expect(server.received[0]?.url).toBe("/runs?status=claimed");
 });
 
-test("CoordinatorClient.result: reads the results of both generations", async () => {
-  const answers = [
-    { result: "one" },
-    { result_text: "two", result_data: null },
-    { result_text: null, result_data: { three: 3 } },
-    { result: null },
+const missing = (): Response => Response.json({ detail: "Not Found" }, { status: 404 });
+const completed = { run_id: "run_2", session_id: "ses_1" };
+
+test("CoordinatorClient.runResult: from the run, else its events, else the session", async () => {
+  const answers: [own: unknown, events: unknown, session: unknown][] = [
+    [{ result: "one" }, null, null],
+    [{ result: null }, null, { result: "of an earlier run" }],
+    [null, [said("early"), stop(1), stop(2)], { result: "early" }],
+    [null, [said("early"), stop(1), said("now"), stop(2)], { result: "now" }],
+    [null, null, { result: "one" }],
+    [null, null, { result_text: "two", result_data: null }],
+    [null, null, { result_text: null, result_data: { three: 3 } }],
+    [null, null, { result: null }],
+    [null, null, null],
   ];
-  await using server = stubServer(() => Response.json(answers.shift()));
   const results = [];
-  for (let i = 0; i < 4; i++) results.push(await clientOf(server).result("ses_1"));
-  expect(results).toEqual(["one", "two", '{"three":3}', ""]);
+  for (const [own, events, session] of answers) {
+    await using server = stubServer(({ url }) => {
+      const body = url.startsWith("/runs/") ? own : url.endsWith("/events") ? events && { events } : session;
+      return body === null ? missing() : Response.json(body);
+    });
+    results.push(await clientOf(server).runResult(completed));
+  }
+  expect(results).toEqual(["one", null, null, "now", "one", "two", '{"three":3}', null, null]);
 });
 
 test("CoordinatorClient.sessionStream: yields events, null for other changes, and ends with the signal", async () => {

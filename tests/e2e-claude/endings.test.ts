@@ -107,6 +107,21 @@ test.concurrent.each(FAILURES)(
   },
 );
 
+test.concurrent("the retry after a usage limit waits for its reset", async () => {
+  const { provider, api } = shared;
+  const reset = Math.ceil(Date.now() / 1000) + 3_600;
+  const headers = { ...USAGE_LIMIT, "anthropic-ratelimit-unified-reset": String(reset) };
+  provider.conversation("until then", inTurn(refuses(429, "No more.", headers)));
+  const run = await api.submit("until then", { max_attempts: 3, retry_delay_seconds: 1 });
+  await api.reached(run.run_id, "failed", RUN_MS);
+  const { retried_by } = await api.run(run.run_id);
+  expect(await api.run(retried_by ?? "none")).toMatchObject({
+    status: "pending",
+    not_before: new Date(reset * 1000).toISOString(),
+  });
+  await api.stop(retried_by ?? "none");
+});
+
 test.concurrent("the agent learns of a refused tool call, and the run succeeds if it finds another way", async () => {
   const [refused, allowed] = ["touch forbidden", "echo instead"].map((command) => uses("Bash", { command }));
   const { provider, api } = shared;

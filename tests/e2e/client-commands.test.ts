@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { BINARY } from "../harness/binary.ts";
 import type { CoordinatorApi } from "../harness/coordinator-api.ts";
 import { until } from "../harness/until.ts";
@@ -70,6 +71,21 @@ test("submit without --wait: the run's id on stdout; - reads the prompt from std
   expect(await api.result(session_id)).toContain("from a pipe");
   const resumed = await world.run(["submit", "-c", api.url, "--wait", "--session", session_id, "and again"]);
   expect(resumed.stdout).toContain(`turn 2 of session ${session_id}: and again`);
+});
+
+test("submit --wait --session: a run that says nothing has no result, whatever an earlier run said", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const path = world.path("speaks-once");
+  writeFileSync(path, '#!/bin/sh\ngrep -q \'"mode": *"resume"\' && exit 0\necho FIRST ANSWER\n', { mode: 0o755 });
+  await world.start(["-c", api.url, "-e", path]).line(/Runner started/);
+  const first = await world.run(["submit", "-c", api.url, "--json", "--wait", "hello"]);
+  const { session_id, result } = JSON.parse(first.stdout) as { session_id: string; result: string };
+  expect(result).toBe("FIRST ANSWER");
+  const resume = ["submit", "-c", api.url, "--wait", "--session", session_id, "and now?"];
+  expect(await world.run(resume)).toMatchObject({ code: 0, stdout: "" });
+  const asJson = await world.run([...resume, "--json"]);
+  expect(JSON.parse(asJson.stdout)).toMatchObject({ session_id, status: "completed", result: null });
 });
 
 test("submit --json --wait: one JSON object on stdout", async () => {

@@ -10,7 +10,7 @@ async function kill(started: StartedBinary): Promise<void> {
   await started.exited;
 }
 
-test("up, killed and restarted on its port: reuses its registration and adopts its run at once", async () => {
+test("up, killed and restarted on its port: takes its registration over and adopts its run at once", async () => {
   await using world = new World();
   const first = world.start(["up", "--no-token", "--port", "0", "-x", "test-executor"]);
   const [, url = ""] = await first.line(/Connecting to Agent Coordinator at (\S+)/);
@@ -21,7 +21,7 @@ test("up, killed and restarted on its port: reuses its registration and adopts i
   await kill(first);
 
   const second = world.start(["up", "--no-token", "--port", new URL(url).port, "-x", "test-executor"]);
-  await second.line(/Reusing the registration lnch_\w+ of an earlier process/);
+  await second.line(/Registered as lnch_/);
   await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
   await second.line(/Runner started/);
   await Bun.write(world.path("go-on"), "");
@@ -38,7 +38,7 @@ test("a runner killed and restarted with other tags gets the runs for the new ta
   const run = await api.submit("anything", { additional_demands: { tags: ["red"] } });
   await kill(first);
   const second = world.runner(api.url, "prints-hello", ["-t", "red"]);
-  await second.line(/Reusing the registration/);
+  await second.line(/Registered as lnch_/);
   await api.reached(run.run_id, "completed");
   expect((await api.runs()).filter(({ status }) => status === "completed")).toHaveLength(1);
 });

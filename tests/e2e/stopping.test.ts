@@ -96,7 +96,7 @@ test.each(LOST)("a stop whose poll answer is %s is found and executed", async (_
   await until("the poll whose answer will not arrive", () => fake.calls(POLL).length > polls);
   fake.state.stop(run);
   await until("stopped", () => run.status === "stopped");
-  await runner.line(new RegExp(`Found run ${run.run_id}, whose stop command never arrived`));
+  await runner.line(new RegExp(`Found a stop of run ${run.run_id} that never arrived`));
   expect(fake.reportsOf(run)).toEqual(["started", "stopped"]);
 });
 

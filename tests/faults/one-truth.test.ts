@@ -1,124 +1,16 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import type { StartedBinary } from "../harness/binary.ts";
-import { CoordinatorApi } from "../harness/coordinator-api.ts";
-import { groupOf, isAlive, killProcess, processesWith } from "../harness/processes.ts";
+import { groupOf, isAlive, processesWith } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
-import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
-import { freePort } from "./free-port.ts";
+import { TEST_TIMEOUT_MS } from "../harness/world.ts";
+import { Machines } from "./machines.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const LOST_AFTER = ["--lost-after", "2s"];
 
-/** A coordinator on a fixed port whose database can be put back, and runners with state folders that can be deleted. */
-class Machines implements AsyncDisposable {
-  readonly world = new World();
-  readonly api: CoordinatorApi;
-  readonly #port: number;
-  #coordinator: StartedBinary | undefined;
-
-  private constructor(port: number) {
-    this.#port = port;
-    this.api = new CoordinatorApi(`http://127.0.0.1:${port}`);
-  }
-
-  static async start(args: readonly string[] = []): Promise<Machines> {
-    const machines = new Machines(await freePort());
-    await machines.startCoordinator(args);
-    return machines;
-  }
-
-  get log(): string {
-    return this.#coordinator?.stdout() ?? "";
-  }
-
-  get #database(): string {
-    return join(this.world.stateDir, "coordinator.sqlite");
-  }
-
-  async startCoordinator(args: readonly string[] = []): Promise<void> {
-    this.#coordinator = (await this.world.coordinator(this.#port, args)).process;
-  }
-
-  async killCoordinator(): Promise<void> {
-    this.#coordinator?.signal("SIGKILL");
-    await this.#coordinator?.exited;
-  }
-
-  /** What `sqlite3 .backup` or a copy of a stopped coordinator's file gives. */
-  async backUp(): Promise<void> {
-    await this.killCoordinator();
-    for (const suffix of ["", "-wal"]) {
-      if (existsSync(this.#database + suffix))
-        copyFileSync(this.#database + suffix, this.#database + suffix + ".backup");
-    }
-    await this.startCoordinator();
-  }
-
-  async restore(): Promise<void> {
-    await this.killCoordinator();
-    for (const suffix of ["", "-wal", "-shm"]) rmSync(this.#database + suffix, { force: true });
-    for (const suffix of ["", "-wal"]) {
-      const backup = this.#database + suffix + ".backup";
-      if (existsSync(backup)) copyFileSync(backup, this.#database + suffix);
-    }
-    await this.startCoordinator();
-  }
-
-  /** A runner with a state folder, and so an identity, of its own: another machine. */
-  runner(name: string, executor = "waits-for-release"): StartedBinary {
-    // Another project directory is another identity; the executors still find their files in the first one.
-    const project = this.world.path(`project-${name}`);
-    mkdirSync(project, { recursive: true });
-    const args = ["--state-dir", this.world.path(`state-${name}`), "-t", name, "-p", project];
-    return this.world.runner(this.api.url, executor, args, { HEARTBEAT_INTERVAL: "0.3" });
-  }
-
-  /** A run in the project directory that all runners share. */
-  submit(fields: Readonly<Record<string, unknown>> = {}): Promise<{ run_id: string; session_id: string }> {
-    return this.api.submit("x", { project_dir: this.world.projectDir, ...fields });
-  }
-
-  wipe(name: string): void {
-    rmSync(this.world.path(`state-${name}`), { recursive: true, force: true });
-  }
-
-  /** Ends the runner and everything that it started, as the loss of its power does. */
-  async losePower(runner: StartedBinary, runId: string): Promise<void> {
-    runner.signal("SIGKILL");
-    await runner.exited;
-    for (const pid of processesWith("AGENT_RUN_ID", runId)) killProcess(pid);
-    await until("the executor to be gone", () => processesWith("AGENT_RUN_ID", runId).length === 0);
-  }
-
-  status = async (runId: string): Promise<string> => (await this.api.run(runId)).status;
-
-  async becomes(runId: string, status: string): Promise<void> {
-    await until(`the run to be ${status}`, async () => (await this.status(runId)) === status);
-  }
-
-  async release(runId: string): Promise<void> {
-    await Bun.write(this.world.path(`${runId}.release`), "0");
-  }
-
-  /** How often an executor began with the run. */
-  async timesBegun(runId: string): Promise<number> {
-    const order = await Bun.file(this.world.path("order"))
-      .text()
-      .catch(() => "");
-    return order.split("\n").filter((line) => line === `begin ${runId}`).length;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.world[Symbol.asyncDispose]();
-  }
-}
-
 describe("a runner whose memory is lost", () => {
   test("and that never comes back: its run fails with runner_lost after the stated time, and is retried", async () => {
-    await using m = await Machines.start(LOST_AFTER);
+    await using m = await Machines.start({ args: LOST_AFTER });
     const runner = m.runner("a");
     const { run_id } = await m.submit({ max_attempts: 2, retry_delay_seconds: 0 });
     await m.world.file(`${run_id}.ready`);
@@ -164,7 +56,7 @@ describe("a runner whose memory is lost", () => {
 
 describe("a runner that sleeps past the limit", () => {
   test("while its run is stopped: the run is given up, and its executor ended at the return", async () => {
-    await using m = await Machines.start(LOST_AFTER);
+    await using m = await Machines.start({ args: LOST_AFTER });
     const runner = m.runner("a");
     const { run_id } = await m.submit();
     await m.world.file(`${run_id}.ready`);
@@ -184,7 +76,7 @@ describe("a runner that sleeps past the limit", () => {
   });
 
   test("without a stop: the run fails, and a note keeps what the runner tells at its return", async () => {
-    await using m = await Machines.start(LOST_AFTER);
+    await using m = await Machines.start({ args: LOST_AFTER });
     const runner = m.runner("a");
     const { run_id } = await m.submit();
     await m.world.file(`${run_id}.ready`);

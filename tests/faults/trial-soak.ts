@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { parentOf } from "../harness/processes.ts";
+import { isWatchdog, parentOf } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
 import { ENDS_WELL } from "./behaviour.ts";
 import type { FaultWorld } from "./fault-world.ts";
@@ -81,11 +81,11 @@ function readHoldings(pid: number): Holdings {
   };
 }
 
-/** Counts zombies too. */
+/** Counts zombies too, but not the watchdog, which lives as long as the runner. */
 function childrenOf(parent: number): number {
   return readdirSync("/proc")
     .map(Number)
-    .filter((pid) => Number.isInteger(pid) && parentOf(pid) === parent).length;
+    .filter((pid) => Number.isInteger(pid) && parentOf(pid) === parent && !isWatchdog(pid)).length;
 }
 
 function growth(before: Holdings, after: Holdings): string[] {

@@ -4,36 +4,11 @@ import { fuzzInvocations } from "./trial-fuzz-invocations.ts";
 import { hostileExecutors } from "./hostile-executors.ts";
 import { killInFlight, killUnderStream } from "./trial-kills.ts";
 import { outage } from "./trial-outage.ts";
+import { ONE_TRUTH_TRIALS } from "./one-truth-trials.ts";
 import { playSchedules } from "./play-schedule.ts";
 import { type Holdings, soak } from "./trial-soak.ts";
-import type { Verdict } from "./verdict.ts";
+import { counted, FIRST_SEED, type Trial } from "./trial.ts";
 
-export interface TrialOptions {
-  /** The short form for the gate: the same trials with smaller numbers. */
-  readonly isQuick: boolean;
-  /**
-   * The seed of the random numbers; null: the default. With a number, only one schedule is played: that of this seed.
-   */
-  readonly seed: number | null;
-  /** Receives the progress. May be called very often. */
-  readonly onProgress: (line: string) => void;
-}
-
-export interface TrialResult {
-  readonly verdict: Verdict;
-  /** The number of things tried, as text. */
-  readonly tried: string;
-  /** Further facts for the reader. */
-  readonly notes: readonly string[];
-}
-
-export interface Trial {
-  readonly name: string;
-  readonly fault: string;
-  readonly run: (options: TrialOptions) => Promise<TrialResult>;
-}
-
-const FIRST_SEED = 1;
 const SCHEDULES_AT_ONCE = 8;
 
 /** All trials of `bun run faults`. The gate plays their short form. */
@@ -152,11 +127,8 @@ export const TRIALS: readonly Trial[] = [
       };
     },
   },
+  ...ONE_TRUTH_TRIALS,
 ];
-
-function counted(number: number): string {
-  return number.toLocaleString("en-US");
-}
 
 function described(holdings: Holdings | null): string {
   if (holdings === null) return "unknown";

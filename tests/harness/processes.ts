@@ -53,6 +53,11 @@ export function commandLineOf(pid: number): string {
   }
 }
 
+/** Whether the process is a runner's watchdog: that of the runner with this pid, if one is given. */
+export function isWatchdog(pid: number, runnerPid?: number): boolean {
+  return commandLineOf(pid).includes(` agent-runner-watchdog ${runnerPid === undefined ? "" : `${runnerPid} `}`);
+}
+
 /** The pid of the process's parent; 0 if the process is gone (Linux). */
 export function parentOf(pid: number): number {
   return Number(statOf(pid)[1] ?? 0);

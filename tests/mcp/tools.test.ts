@@ -213,6 +213,13 @@ test("resume_agent_session: continues a child's session; refuses unknown, foreig
     parent_session_id: "root",
   });
   expect((await second).value).toEqual({ session_id, result_text: "2", result_data: null });
+  // A run that said nothing has no result, whatever an earlier run of its session said.
+  const silent = agent.call("resume_agent_session", { session_id, prompt: "three" });
+  await t.c.execute(t.runner, "completed");
+  expect((await silent).value).toEqual({ session_id, result_text: null, result_data: null });
+  await agent.call("resume_agent_session", { session_id, prompt: "four", mode: "async_poll" });
+  await t.c.execute(t.runner, "completed");
+  expect((await agent.call("get_agent_session_result", { session_id })).value).toMatchObject({ result_text: null });
   for (const id of ["foreign", "nobody"]) {
     expect(await agent.call("resume_agent_session", { session_id: id, prompt: "x" })).toMatchObject({
       isError: true,

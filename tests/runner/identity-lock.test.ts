@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import { UserError } from "../../src/errors.ts";
 import { claimMachine, lockIdentity, type RunnerIdentity } from "../../src/runner/identity-lock.ts";
 import { isAlive } from "../harness/processes.ts";
@@ -93,6 +93,24 @@ test("lockIdentity: throws a UserError with the holder's pid; SIGKILL of a holde
     await other.kill();
     process.kill(other.child, "SIGKILL");
   }
+});
+
+test("lockIdentity: waits for a process that probes the lock for a moment", async () => {
+  using folder = tempFolder();
+  lockIdentity(IDENTITY, folder.path)[Symbol.dispose]();
+  // The runner on record is dead.
+  const [holderFile = ""] = new Bun.Glob("*.json").scanSync({ cwd: folder.path });
+  const record = JSON.parse(readFileSync(join(folder.path, holderFile), "utf8")) as object;
+  writeFileSync(join(folder.path, holderFile), JSON.stringify({ ...record, startedAt: "1" }));
+  const script = `
+    const { lockKey } = await import(${JSON.stringify(MODULE)});
+    const lock = lockKey(${JSON.stringify(folder.path)}, ${JSON.stringify(basename(holderFile, ".json"))});
+    console.log(lock === null ? "held" : "probing");
+    await Bun.sleep(300);`;
+  await using probe = Bun.spawn([process.execPath, "-e", script], { stdin: "ignore", stdout: "pipe" });
+  const { value } = await probe.stdout.getReader().read();
+  expect(new TextDecoder().decode(value)).toBe("probing\n");
+  expect(isFree(folder.path)).toBe(true);
 });
 
 test("lockIdentity: throws a UserError for a folder that cannot be used", () => {

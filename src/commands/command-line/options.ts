@@ -61,6 +61,11 @@ const runOptions = {
     valueHint: "TIME",
     description: "At shutdown, stop runs that take longer to end (default: wait for all)",
   },
+  "abandon-after": {
+    type: "string",
+    valueHint: "TIME",
+    description: "End executors that have had no runner for this time (default 1h; 0: never)",
+  },
   "max-offline": {
     type: "string",
     valueHint: "TIME",

@@ -7,7 +7,7 @@ import type { SessionEvent } from "../../protocol/session.ts";
 
 export interface Followed {
   readonly run: Run;
-  /** The session's result; null if it has none. */
+  /** What this run said last; null if it said nothing. */
   readonly result: string | null;
 }
 
@@ -70,12 +70,16 @@ async function readRun(client: CoordinatorClient, runId: string): Promise<Run | 
   }
 }
 
+/** Waits out an outage of the coordinator. Null for a run without a result. */
 async function resultOf(client: CoordinatorClient, run: Run): Promise<string | null> {
   if (run.status !== "completed") return null;
-  try {
-    return await client.result(run.session_id);
-  } catch {
-    return null;
+  for (;;) {
+    try {
+      return await client.runResult(run);
+    } catch (error) {
+      if (!failureOfThrown("result", error).isRetryable) return null;
+      await delay(READ_EVERY_MS);
+    }
   }
 }
 

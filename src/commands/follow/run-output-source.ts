@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { CoordinatorFailure } from "../../client/failure.ts";
-import { readOutputPart } from "../../process/output-part.ts";
+import { readOutputPart } from "../../process/output/output-part.ts";
 import type { OutputPart } from "../../protocol/run-output.ts";
 
 export interface OutputParts {

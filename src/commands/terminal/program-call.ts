@@ -36,6 +36,7 @@ function shortPath({ file, cwd, env }: ProgramCallOptions): string {
   return fromHere.includes(sep) ? fromHere : `.${sep}${fromHere}`;
 }
 
-function quoted(word: string): string {
+/** The word as a POSIX shell reads it back. */
+export function quoted(word: string): string {
   return /^[\w@%+=:,./\\-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -26,6 +26,7 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
     binaryFolder,
     env: inheritableEnvironment(env),
     executorConfigs: config.executors,
+    projectDir: config.projectDir,
     selfCommand: selfCommand(),
     stateDir: config.stateDir,
   };

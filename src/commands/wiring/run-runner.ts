@@ -9,7 +9,8 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { flagArg } from "../command-line/arguments.ts";
 import type { CommandArgs, CommandContext } from "../command-line/command.ts";
 import { authorizationOf } from "./connect.ts";
-import { listOfExecutors, resolveExecutor } from "./resolve-executor.ts";
+import { listOfExecutors, resolveExecutor, selfCommand } from "./resolve-executor.ts";
+import { restartWords } from "./restart-words.ts";
 import { makeStateFolder } from "./state-folder.ts";
 import { onInterrupts } from "../terminal/interrupts.ts";
 import { startConfiguredTelemetry } from "./configured-telemetry.ts";
@@ -25,7 +26,7 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
   makeStateFolder(config.stateDir);
   await using telemetry = await startConfiguredTelemetry("runner", config, context, log);
   using manager = tellServiceManager(context.env);
-  const runner = makeRunner(config, context, log, telemetry, (state) => manager.onState(state));
+  const runner = makeRunner({ command: "", args, config, context, log, telemetry }, (state) => manager.onState(state));
   manager.watch(runner);
   using _signals = onInterrupts(runner, context);
   return exitCodeOf(await runner.run());
@@ -50,11 +51,17 @@ export function commandLog(config: Config, context: CommandContext): Log {
   return log;
 }
 
+export interface RunnerCommand {
+  readonly command: "" | "up";
+  readonly args: CommandArgs;
+  readonly config: Config;
+  readonly context: CommandContext;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+}
+
 export function makeRunner(
-  config: Config,
-  context: CommandContext,
-  log: Log,
-  telemetry: Telemetry,
+  { command, args, config, context, log, telemetry }: RunnerCommand,
   onState?: RunnerOptions["onState"],
 ): Runner {
   const { executor, note } = resolveExecutor(config, context.env);
@@ -64,6 +71,8 @@ export function makeRunner(
     executor,
     authorization: authorizationOf(config),
     inheritedEnv: inheritableEnvironment(context.env),
+    selfCommand: selfCommand(),
+    restartWords: restartWords(command, args, config, executor),
     log,
     observer: telemetry.observer,
     ...(onState === undefined ? {} : { onState }),

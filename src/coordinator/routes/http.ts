@@ -59,6 +59,8 @@ function tooLarge(): Refusal {
 export function listResponse(
   key: string,
   pages: Iterator<readonly unknown[]>,
+  /** Waits until what a page shows survives a power cut: it may be younger than the head of the answer. */
+  durable: () => Promise<void>,
   onFault: (error: unknown) => void,
 ): Response {
   let first = true;
@@ -66,9 +68,13 @@ export function listResponse(
   /**
    * The head of the answer is gone: a fault of the database can only cut it off, so that no reader takes it for whole.
    */
-  const nextPage = (controller: ReadableStreamDefaultController): IteratorResult<readonly unknown[]> | null => {
+  const nextPage = async (
+    controller: ReadableStreamDefaultController,
+  ): Promise<IteratorResult<readonly unknown[]> | null> => {
     try {
-      return pages.next();
+      const page = pages.next();
+      await durable();
+      return page;
     } catch (error) {
       onFault(error);
       controller.error(error);
@@ -79,7 +85,7 @@ export function listResponse(
     {
       start: (controller) => controller.enqueue(encoder.encode(`{${JSON.stringify(key)}:[`)),
       async pull(controller) {
-        const page = nextPage(controller);
+        const page = await nextPage(controller);
         if (page === null) return;
         if (page.done) {
           controller.enqueue(encoder.encode("]}"));

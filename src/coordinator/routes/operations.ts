@@ -108,6 +108,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     faults: [422],
   },
   "GET /runs/:run_id": { summary: "Gets a run", tag: "runs", answers: { 200: a.RunAnswer }, faults: [404] },
+  "GET /runs/:run_id/result": {
+    summary: "Gets what a completed run itself said last; null if it said nothing, failed or was stopped",
+    tag: "runs",
+    answers: { 200: a.RunResultAnswer },
+    faults: [400, 404],
+  },
   "GET /runs/:run_id/output": {
     summary: "Gets the stdout and stderr of a run from its runner: the end, or the bytes after an offset",
     tag: "runs",

@@ -52,7 +52,12 @@ export function answerList<Row extends { readonly seq: number }>(
 ): Response {
   const { key, store, query, show } = list;
   if (page === null)
-    return listResponse(key, mapped(allRows<Row>(store, query), show), (error) => store.health.refusalFor(error));
+    return listResponse(
+      key,
+      mapped(allRows<Row>(store, query), show),
+      () => store.durable(),
+      (error) => store.health.refusalFor(error),
+    );
   const rows = rowsOfPage<Row>(store, query, page);
   return Response.json({ [key]: rows.map(show), next_cursor: nextCursor(rows, page) });
 }

@@ -1,4 +1,4 @@
-import { CreateRun } from "../../protocol/run.ts";
+import { CreateRun, isTerminal } from "../../protocol/run.ts";
 import { traceFields, traceOfHeaders } from "../../protocol/trace-context.ts";
 import { readBody } from "./http.ts";
 import type { IdempotencyKeys } from "../runs/idempotency-keys.ts";
@@ -8,10 +8,20 @@ import { runListQuery } from "./run-lists.ts";
 import { type RunRow, wireRun } from "../store/run-row.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
+import { Refusal } from "../store/refusal.ts";
+import type { SessionEvents } from "../sessions/session-events.ts";
 import type { Store } from "../store/store.ts";
 
+export interface RunRouteParts {
+  readonly store: Store;
+  readonly runs: Runs;
+  readonly transitions: RunTransitions;
+  readonly keys: IdempotencyKeys;
+  readonly events: SessionEvents;
+}
+
 /** Creates, lists and stops runs (`docs/protocol.md`, sections 1b and 13). */
-export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions, keys: IdempotencyKeys): Routes {
+export function runRoutes({ store, runs, transitions, keys, events }: RunRouteParts): Routes {
   return routes({
     async "POST /runs"({ request }) {
       // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
@@ -28,6 +38,12 @@ export function runRoutes(store: Store, runs: Runs, transitions: RunTransitions,
     "GET /runs": ({ query }) =>
       answerList<RunRow>({ key: "runs", store, query: runListQuery(query), show: wireRun }, pageOf(query)),
     "GET /runs/:run_id": ({ params }) => Response.json(wireRun(runs.get(params.run_id))),
+    "GET /runs/:run_id/result"({ params }) {
+      const run = runs.get(params.run_id);
+      if (!isTerminal(run.status)) throw new Refusal("wrong-state", `Run has not ended: it is ${run.status}`);
+      const result = run.status === "completed" ? events.answerOf(run) : null;
+      return Response.json({ run_id: run.run_id, session_id: run.session_id, status: run.status, result });
+    },
     "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params.run_id)),
     "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params.session_id)),
   });

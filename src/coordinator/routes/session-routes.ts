@@ -53,7 +53,7 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
       const session = sessions.get(params.session_id);
       if (session.status !== "finished")
         throw new Refusal("wrong-state", `Session is not finished: it is ${session.status}`);
-      const result = events.answer(session.session_id);
+      const result = events.lastAnswer(session.session_id);
       if (result === null) throw new Refusal("unknown", "No result found: the session has no assistant message");
       return Response.json({ result });
     },

@@ -115,6 +115,8 @@ export class Runners {
           body.instance_id ?? null,
         );
     });
+    // A poll of an earlier process may still look open here, and would claim a run for nobody.
+    this.#waiters.supersede(runnerId);
     this.#hear(runnerId);
     return runnerId;
   }

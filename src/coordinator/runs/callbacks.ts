@@ -137,7 +137,7 @@ export class Callbacks {
   }
 
   #record(run: RunRow, parentId: string): void {
-    const content = run.status === "completed" ? this.#events.answer(run.session_id, run.events_before) : run.error;
+    const content = run.status === "completed" ? this.#events.answerOf(run) : run.error;
     this.#store.db
       .query(
         `INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content)

@@ -1,5 +1,6 @@
 import type { FailureReason } from "../../protocol/run.ts";
 import { randomHex12 } from "../../protocol/identifiers.ts";
+import type { SessionEvents } from "../sessions/session-events.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { isoTime, steadyTime, type Store } from "../store/store.ts";
@@ -12,6 +13,8 @@ const TRANSIENT: ReadonlySet<FailureReason> = new Set(["temporary", "interrupted
 
 const FIRST_DELAY_SECONDS = 10;
 const LONGEST_DELAY_MS = 3_600_000;
+/** Longer than any known usage limit. */
+const LONGEST_TOLD_DELAY_MS = 35 * 24 * 3_600_000;
 
 /**
  * Creates the next attempt of a failed run. Each attempt is a run of its own, so its ending stays visible and a runner
@@ -21,16 +24,18 @@ const LONGEST_DELAY_MS = 3_600_000;
 export class Retries {
   readonly #store: Store;
   readonly #queue: RunQueue;
+  readonly #events: SessionEvents;
 
-  constructor(store: Store, queue: RunQueue) {
+  constructor(store: Store, queue: RunQueue, events: SessionEvents) {
     this.#store = store;
     this.#queue = queue;
+    this.#events = events;
   }
 
   /** Creates the next attempt. Call in the transaction that ends `run`. Null: the run is not retried. */
   next(run: RunRow, reason: FailureReason | null): RunRow | null {
     if (reason === null || !TRANSIENT.has(reason) || run.attempt >= run.max_attempts) return null;
-    const notBefore = steadyTime(delayMs(run));
+    const notBefore = this.#startOf(run);
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     const next = this.#store.db
       .query<RunRow, [string, string, string, number]>(
@@ -48,8 +53,44 @@ export class Retries {
     this.#queue.enterRetry(next);
     return next;
   }
+
+  /** Call after a restart. No retry waits longer than its delay, also where the clock was ahead at an earlier start. */
+  limitWaits(): void {
+    const { db } = this.#store;
+    const waiting = db.query<{ readonly seq: number; readonly retry_of: string }, []>(
+      `SELECT seq, retry_of FROM runs INDEXED BY runs_scheduled
+       WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry' AND retry_of IS NOT NULL`,
+    );
+    const failed = db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?");
+    const limit = db.query<unknown, [string, number, string]>(
+      "UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?",
+    );
+    this.#store.write(() => {
+      for (const { seq, retry_of } of waiting.all()) {
+        const run = failed.get(retry_of);
+        if (run === null) continue;
+        const latest = this.#startOf(run);
+        limit.run(latest, seq, latest);
+      }
+    });
+  }
+
+  /** When the next attempt may start: after its delay, and not before the time that the executor named in an event. */
+  #startOf(run: RunRow): string {
+    const pauseEnds = steadyTime(delayMs(run));
+    const told = this.#toldTime(run);
+    return told !== null && told > pauseEnds ? told : pauseEnds;
+  }
+
+  /** The time that the executor named in an event, such as the reset of a usage limit. */
+  #toldTime(run: RunRow): string | null {
+    const retryAt = this.#events.retryAtOf(run);
+    return retryAt === null ? null : new Date(Math.min(retryAt, Date.now() + LONGEST_TOLD_DELAY_MS)).toISOString();
+  }
 }
 
-function delayMs({ attempt, retry_delay_seconds }: RunRow): number {
+type Delayed = Pick<RunRow, "attempt" | "retry_delay_seconds">;
+
+function delayMs({ attempt, retry_delay_seconds }: Delayed): number {
   return Math.min((retry_delay_seconds ?? FIRST_DELAY_SECONDS) * 1_000 * 2 ** (attempt - 1), LONGEST_DELAY_MS);
 }

@@ -168,6 +168,15 @@ export class RunTransitions {
     });
   }
 
+  /** Removes a runner that has been silent. "Deregistered" in its open poll would make it leave when it comes back. */
+  removeSilentRunner(runnerId: string): void {
+    const { store, waiters } = this.#parts;
+    store.write(() => {
+      store.afterCommit(() => waiters.supersede(runnerId));
+      this.removeRunner(runnerId, false);
+    });
+  }
+
   /** Gives up a runner that has been silent for `silenceMs`: fails the runs that it executes. Returns their number. */
   giveUpRunner(runnerId: string, silenceMs: number): number {
     const { store, runs, endings } = this.#parts;
@@ -178,7 +187,7 @@ export class RunTransitions {
         const error = run.status === "stopping" ? `Not known whether it was stopped: ${silence}` : `Lost: ${silence}`;
         endings.end(run, { status: "failed", error, reason: "runner_lost" });
       }
-      this.removeRunner(runnerId, false);
+      this.removeSilentRunner(runnerId);
       return started.length;
     });
   }

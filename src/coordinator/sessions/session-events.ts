@@ -3,6 +3,7 @@ import type { Broadcast } from "./broadcast.ts";
 import { Refusal } from "../store/refusal.ts";
 import type { ListQuery } from "../store/lists.ts";
 import type { Sessions } from "./sessions.ts";
+import type { RunRow } from "../store/run-row.ts";
 import { isoTime, type Store } from "../store/store.ts";
 import type { UsageLedger } from "./usage-ledger.ts";
 
@@ -10,6 +11,11 @@ export interface EventRow {
   readonly seq: number;
   readonly body: string;
 }
+
+/** An executor names its retry time shortly before its end. */
+const LAST_EVENTS = 50;
+
+type Turn = Pick<RunRow, "seq" | "session_id" | "claimed_at" | "events_before">;
 
 /** Events that executors send about their sessions. The last assistant message is the session's result. */
 export class SessionEvents {
@@ -46,13 +52,45 @@ export class SessionEvents {
     });
   }
 
-  /** The text of the last assistant message after the event `since`, or null. */
-  answer(sessionId: string, since = 0): string | null {
-    const row = this.#store.db
-      .query<EventRow, [string, number]>(
-        "SELECT seq, body FROM events WHERE session_id = ? AND is_answer = 1 AND seq > ? ORDER BY seq DESC LIMIT 1",
+  /** The text of the session's last assistant message, of whatever run, or null. */
+  lastAnswer(sessionId: string): string | null {
+    return this.#answer(sessionId, 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** The text of the run's last assistant message, or null: the events between its claim and the session's next one. */
+  answerOf({ seq, session_id, claimed_at, events_before }: Turn): string | null {
+    if (claimed_at === null) return null;
+    const next = this.#store.db
+      .query<{ events_before: number | null }, [string, string, number]>(
+        `SELECT min(events_before) AS events_before FROM runs INDEXED BY runs_by_session
+         WHERE session_id = ?1 AND (claimed_at > ?2 OR claimed_at = ?2 AND seq > ?3)`,
       )
-      .get(sessionId, since);
+      .get(session_id, claimed_at, seq);
+    return this.#answer(session_id, events_before, next?.events_before ?? Number.MAX_SAFE_INTEGER);
+  }
+
+  /** `retry_at` of the run's last event with one, in ms since 1970; null if none of its last events has a valid one. */
+  retryAtOf({ session_id, events_before }: Turn): number | null {
+    const rows = this.#store.db
+      .query<Pick<EventRow, "body">, [string, number, number]>(
+        "SELECT body FROM events WHERE session_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?",
+      )
+      .all(session_id, events_before, LAST_EVENTS);
+    for (const { body } of rows) {
+      const { retry_at } = JSON.parse(body) as Record<string, unknown>;
+      const retryAt = typeof retry_at === "string" ? Date.parse(retry_at) : Number.NaN;
+      if (!Number.isNaN(retryAt)) return retryAt;
+    }
+    return null;
+  }
+
+  #answer(sessionId: string, after: number, upTo: number): string | null {
+    const row = this.#store.db
+      .query<EventRow, [string, number, number]>(
+        `SELECT seq, body FROM events WHERE session_id = ? AND is_answer = 1 AND seq > ? AND seq <= ?
+         ORDER BY seq DESC LIMIT 1`,
+      )
+      .get(sessionId, after, upTo);
     return row === null ? null : messageText(JSON.parse(row.body) as SessionEvent);
   }
 }

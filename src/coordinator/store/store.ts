@@ -4,6 +4,7 @@ import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { GroupSync } from "../../process/group-sync.ts";
 import { DAMAGE_REMEDY, integrityOf } from "./check-database.ts";
+import { wrongRow } from "./check-rows.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -56,6 +57,7 @@ export class Store {
       this.isChecked = statSync(path).size <= CHECKED_AT_START_BYTES;
       if (this.isChecked) requireIntact(this.db, path);
       this.write(() => this.#migrate(path));
+      requireOwnRows(this.db, path);
       this.#sync = durability === "disk" ? new GroupSync(`${path}-wal`) : null;
     } catch (error) {
       this.db.close();
@@ -202,6 +204,13 @@ export interface Frozen {
 function requireIntact(db: Database, path: string): void {
   const finding = integrityOf(db);
   if (finding.kind === "damaged") throw damagedError(path, finding.what);
+}
+
+/** After the migration, which knows the columns. */
+function requireOwnRows(db: Database, path: string): void {
+  if (statSync(path).size > CHECKED_AT_START_BYTES) return;
+  const wrong = wrongRow(db);
+  if (wrong !== null) throw damagedError(path, wrong);
 }
 
 function damagedError(path: string, what: string, cause?: unknown): UserError {

@@ -63,6 +63,7 @@ export async function concludeRun(
   else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
   const hasEndedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
   const leftoversEnded = child !== null && hasEndedByItself ? endLeftovers(run, child, parts) : undefined;
+  if (leftoversEnded === undefined) parts.watchdog.release(run.runId);
   attempt.unwatch();
   child?.close();
   await reported;

@@ -84,12 +84,13 @@ function spawnOnRecord(
   run: ActiveRun,
   request: SpawnRequest,
   grant: Grant,
-  { cgroups, gateway, identityKey, journal }: RunnerParts,
+  { cgroups, gateway, identityKey, journal, watchdog }: RunnerParts,
 ): Spawned {
   // Cached now: nothing may fail once the executor lives.
   bootId();
   writeRunRecord(request.runFolder, identityKey, gateway.port, grant.token, run.assigned);
   journal.spawning(run.runId);
+  watchdog.guard(run.runId);
   let spawned: Spawned | undefined;
   try {
     return (spawned = spawnExecutor(request, cgroups.make(run.runId)));
@@ -97,7 +98,10 @@ function spawnOnRecord(
     journal.notSpawned(run.runId);
     throw error;
   } finally {
-    if (spawned?.kind !== "started") cgroups.drop(run.runId);
+    if (spawned?.kind !== "started") {
+      cgroups.drop(run.runId);
+      watchdog.release(run.runId);
+    }
   }
 }
 

@@ -22,6 +22,8 @@ const RunRecord = v.object({
   assigned: AssignedEntry,
 });
 
+export type RunRecord = v.InferOutput<typeof RunRecord>;
+
 /** Throws if the record cannot be written. */
 export function writeRunRecord(
   runFolder: string,
@@ -32,6 +34,11 @@ export function writeRunRecord(
 ): void {
   const record: v.InferInput<typeof RunRecord> = { owner, gatewayPort, token, assigned: assignedEntry(assigned) };
   writeFileSync(recordFileOf(runFolder), JSON.stringify(record), { mode: 0o600 });
+}
+
+/** The record of a run that a runner still has to account for; null if there is none. */
+export function readRunRecord(runFolder: string): RunRecord | null {
+  return readAs(RunRecord, recordFileOf(runFolder));
 }
 
 /** Returns a callback that records a run's activity, in the journal and in the run's folder: no event is sent twice. */
@@ -70,7 +77,7 @@ export function rebuildJournal(journal: Journal, runsFolder: string, owner: stri
   const known = new Set(journal.unfinished(log).map(({ assigned }) => assigned.runId));
   let added = 0;
   for (const runFolder of foldersIn(runsFolder)) {
-    const record = readAs(RunRecord, recordFileOf(runFolder));
+    const record = readRunRecord(runFolder);
     if (record === null || record.owner !== owner || known.has(record.assigned.runId)) continue;
     if (done.has(record.assigned.runId)) {
       dropRunRecord(runFolder);

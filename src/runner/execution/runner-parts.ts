@@ -3,9 +3,10 @@ import type { CoordinatorClient, Report } from "../../client/coordinator-client.
 import type { Config } from "../../config/load-config.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import type { Log } from "../../log.ts";
-import type { OutputWatch } from "../../process/output-watch.ts";
+import type { OutputWatch } from "../../process/output/output-watch.ts";
 import type { Leftovers } from "../../process/leftovers.ts";
 import type { RunCgroups } from "../../process/run-cgroups.ts";
+import type { Watchdog } from "../../process/watchdog.ts";
 import type { DeliverOptions } from "../link/deliver.ts";
 import type { Intake } from "../runs/intake.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -26,6 +27,7 @@ export interface RunnerParts {
   readonly outputs: OutputWatch;
   readonly leftovers: Leftovers;
   readonly cgroups: RunCgroups;
+  readonly watchdog: Watchdog;
   readonly observer: RunnerObserver;
   readonly delivery: Omit<DeliverOptions, "context" | "signal">;
   /** The variables that executors inherit from this process. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describeError } from "../../errors.ts";
-import { readOutputPart } from "../../process/output-part.ts";
+import { readOutputPart } from "../../process/output/output-part.ts";
 import type { OutputShown, OutputWanted } from "../../protocol/run-output.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 

@@ -8,7 +8,7 @@ import { type Outcome, outcomeOfExit } from "../runs/outcome.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
 /** The time between SIGTERM and SIGKILL, as the Python runners have it. */
-const GRACE_MS = 5_000;
+export const GRACE_MS = 5_000;
 /** A process that hangs in the kernel outlives SIGKILL. The run ends anyway. */
 const KILL_WAIT_MS = 10_000;
 const ERROR_TEXT_BYTES = 8 * 1024;
@@ -80,11 +80,16 @@ type Leader = Pick<ExecutorProcess, "pid" | "startedAt">;
  * follows the report.
  */
 export async function endLeftovers(run: RunName, child: Leader, parts: RunnerParts): Promise<void> {
-  if (parts.config.keepBackground) return parts.cgroups.drop(run.runId);
+  if (parts.config.keepBackground) {
+    parts.cgroups.drop(run.runId);
+    parts.watchdog.release(run.runId);
+    return;
+  }
   const { ended, left } = await parts.leftovers.end(
     { ...leftoversOf(run, child), graceMs: GRACE_MS },
     { coalesce: true },
   );
+  parts.watchdog.release(run.runId);
   const log = parts.log.scope("supervisor");
   parts.observer.leftoversEnded(ended);
   if (ended > 0) log.info(`Ended ${ended} leftover(s) of run ${run.runId}`, run.context);

@@ -41,7 +41,7 @@ export const CancelEntry = v.variant("kind", [
   v.object({ kind: v.literal("stop-command") }),
   v.object({ kind: v.literal("shutdown") }),
   v.object({ kind: v.literal("revoked") }),
-  v.object({ kind: v.literal("run-timeout"), afterMs: v.number() }),
+  v.object({ kind: v.picklist(["run-timeout", "abandoned"]), afterMs: v.number() }),
 ]);
 
 export const ActivityEntry = v.object({

@@ -34,7 +34,7 @@ export class Link {
     return this.#lastAnswerAtMs;
   }
 
-  /** `performance.now()` at the last end of a call, answered or not; null before the first. The watchdog needs it. */
+  /** `performance.now()` at the last end of a call, answered or not; null before the first. For systemd's watchdog. */
   get lastCallAtMs(): number | null {
     return this.#lastCallAtMs;
   }

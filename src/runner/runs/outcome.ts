@@ -8,7 +8,9 @@ export type CancelReason =
   | { readonly kind: "run-timeout"; readonly afterMs: number }
   | { readonly kind: "shutdown" }
   /** The coordinator says that the run is not this runner's any more. */
-  | { readonly kind: "revoked" };
+  | { readonly kind: "revoked" }
+  /** No runner came back for the executor within this time (end-abandoned.ts). */
+  | { readonly kind: "abandoned"; readonly afterMs: number };
 
 /** How a run ended, and how long its executor ran: unset if none ran, or if its end was not seen. */
 export type Outcome = Way & { readonly durationMs?: number | undefined };
@@ -45,6 +47,10 @@ export function outcomeOfExit(
       kind: "timed-out",
       error: `The run took longer than the run time-out of ${describeMs(reason.afterMs)} and was ended (${usedSignal})`,
     };
+  }
+  if (reason?.kind === "abandoned") {
+    const error = `The runner did not come back for ${describeMs(reason.afterMs)}, so the executor was ended`;
+    return { kind: "failed", error, reason: "interrupted" };
   }
   if (reason !== null) return { kind: "stopped", signal: usedSignal };
   if (exit.code === 0) return { kind: "succeeded" };

@@ -90,7 +90,14 @@ test("followRun: rejects for an unknown run", async () => {
   expect(await following.catch((error: unknown) => error)).toMatchObject({ kind: "refused", status: 404 });
 });
 
-test("followRun: null for a session without a result; does not ask for the result of a failed one", async () => {
+test("followRun: waits out an outage between the end of the run and its result", async () => {
+  const answers = [() => new Response(null, { status: 503 }), result];
+  const { server } = coordinatorOf({ status: "completed", errors: [], result: () => answers.shift()?.() ?? result() });
+  await using _server = server;
+  expect((await followRun(clientOf(server), "run_1", "ses_1", { onEvent() {} })).result).toBe("done");
+});
+
+test("followRun: null for a run without a result; does not ask for the result of a failed one", async () => {
   const { server } = coordinatorOf({
     status: "completed",
     errors: [],

@@ -41,6 +41,43 @@ describe("a run with max_attempts", () => {
     );
   });
 
+  test.each([
+    ["a later time than the pause", 3_600_000, 3_600_000],
+    ["an earlier one", 1_000, 60_000],
+    ["one in the past", -5_000, 60_000],
+    ["one in the far future", 400 * 86_400_000, 35 * 86_400_000],
+    ["no time", null, 60_000],
+  ])("waits for the retry_at of its executor: %s", async (_what, told, expected) => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 60 });
+    await c.claim(runner);
+    const at = Date.now();
+    const retry_at = told === null ? "soon" : new Date(at + told).toISOString();
+    await c.post(`/sessions/${session_id}/events`, { event_type: "ending", session_id, retry_at });
+    await c.report(run_id, "failed", runner, { reason: "temporary" });
+    const { retried_by } = (await c.get(`/runs/${run_id}`)).body;
+    const { not_before } = (await c.get(`/runs/${retried_by}`)).body;
+    expect(Math.abs(Date.parse(not_before) - at - expected)).toBeLessThan(10_000);
+  });
+
+  test("does not wait for the retry_at of an earlier run of its session", async () => {
+    await using c = await Fixture.start();
+    const runner = await c.register();
+    const { session_id } = await c.start();
+    const retry_at = new Date(Date.now() + 3_600_000).toISOString();
+    await c.post(`/sessions/${session_id}/events`, { event_type: "ending", session_id, retry_at });
+    await c.execute(runner, "completed", "done");
+    const { run_id } = await c.resume(session_id, policy);
+    await c.execute(runner, "failed");
+    expect((await c.get(`/runs/${run_id}`)).body.retried_by).toBeNull();
+    const second = await c.resume(session_id, policy);
+    await c.claim(runner);
+    await c.report(second.run_id, "failed", runner, { reason: "temporary" });
+    const { retried_by } = (await c.get(`/runs/${second.run_id}`)).body;
+    expect(Date.parse((await c.get(`/runs/${retried_by}`)).body.not_before)).toBeLessThan(Date.now() + 10_000);
+  });
+
   for (const reason of ["timed_out", "no-such-reason", undefined]) {
     test(`that fails for the reason ${reason} is not retried`, async () => {
       await using c = await Fixture.start();

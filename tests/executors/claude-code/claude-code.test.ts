@@ -153,7 +153,12 @@ describe("other users of the machine", () => {
       const seen: (string | null)[] = [];
       await using at = await ClaudePlace.open([stalls("in-the-message")]);
       const mcp_servers = {
-        files: { type: "http", url: server.url.href, headers: { Authorization: "Bearer s3cret-of-the-server" } },
+        files: {
+          type: "http",
+          url: server.url.href,
+          headers: { Authorization: "Bearer s3cret-of-the-server" },
+          optional: true,
+        },
       };
       const executor = await at.start({ ...invocation20("Go."), agent_blueprint: { mcp_servers } });
       await until("a request to the provider", () => at.provider.requests.length > 0, DEADLINE_MS);

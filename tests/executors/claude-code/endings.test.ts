@@ -54,6 +54,17 @@ describe("endingOf", () => {
     expect(end(turnOf(init(), result("")))).toEqual({ kind: "success", text: "", data: null });
   });
 
+  test("no answer of a model is no success, whatever Claude Code itself says", () => {
+    const nothing = { modelUsage: {}, model_usage_since_last_result: {}, num_turns: 0 };
+    const own = { message: { model: "<synthetic>", content: [{ type: "text", text: "/login isn't available" }] } };
+    expect(end(turnOf(init(), assistantText("", own), result("/login isn't\navailable", nothing)))).toEqual({
+      kind: "no-result",
+      reason: "No model answered the prompt: /login isn't available",
+    });
+    expect(end(turnOf(init(), result("", nothing)))).toMatchObject({ reason: "No model answered the prompt" });
+    expect(end(turnOf(init(), assistantText("Hi."), result("Hi.", nothing)))).toMatchObject({ kind: "success" });
+  });
+
   test.each([
     ["error_max_turns", "max-turns", "Claude Code reached its limit of 2 turns (max_turns)"],
     ["error_max_budget_usd", "max-budget", "Claude Code used up its budget of $0.5 (max_budget_usd)"],

@@ -20,9 +20,11 @@ describe("eventsOf", () => {
     ]);
   });
 
-  test("no texts of a subagent, and no errors of the provider", () => {
+  test("no texts of a subagent or of Claude Code itself, and no errors of the provider", () => {
     expect(events([assistantText("Hi.", { parent_tool_use_id: "t1" })])).toEqual([]);
     expect(events([assistantText("API Error: 529", { error: "server_error" })])).toEqual([]);
+    const message = { model: "<synthetic>", content: [{ type: "text", text: "No such command" }] };
+    expect(events([assistantText("", { message })])).toEqual([]);
     for (const message of [init(), delta("Hi"), result("Hi"), { type: "news" }, null])
       expect(eventsOf(readMessage(message), turnOf(), plain)).toEqual([]);
   });

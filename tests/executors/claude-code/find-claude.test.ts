@@ -67,17 +67,17 @@ describe("findClaude", () => {
 });
 
 describe.skipIf(process.platform === "win32")("probeVersion and probeLogin", () => {
-  test.each(["2.1.326 (Claude Code)", "2.1.330", "2.2.0", "3.0.0"])("%s is new enough", (line) => {
+  test.each(["2.1.327 (Claude Code)", "2.1.330", "2.2.0", "3.0.0"])("%s is new enough", (line) => {
     using at = tempFolder();
     expect(probeVersion(fakeClaude(at.path, line), env)).toEqual({ ok: true, version: line.split(" ")[0] as string });
   });
 
-  test.each(["2.1.325 (Claude Code)", "1.9.999"])("%s is too old, with the reason", (line) => {
+  test.each(["2.1.326 (Claude Code)", "1.9.999"])("%s is too old, with the reason", (line) => {
     using at = tempFolder();
     const probed = probeVersion(fakeClaude(at.path, line), env);
     expect(probed).toMatchObject({
       ok: false,
-      reason: expect.stringMatching(/is too old: 2\.1\.326 is required, because .*command line/),
+      reason: expect.stringMatching(/is too old: 2\.1\.327 is required, because .*command line/),
       hint: "update it: claude update",
     });
   });

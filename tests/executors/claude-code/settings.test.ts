@@ -23,6 +23,7 @@ test("parseSettings: bypasses permissions by default, and leaves the rest to Cla
     maxTurns: undefined,
     maxBudgetUsd: undefined,
     appendSystemPrompt: undefined,
+    commands: false,
     stallTimeoutMs: 900_000,
     backgroundWaitMs: 600_000,
   });
@@ -51,6 +52,7 @@ test.each([
     { appendSystemPrompt: "be brief" },
     { appendSystemPrompt: "be kind" },
   ],
+  ["commands", true, "false", { commands: true }, { commands: false }],
   ["stall_timeout", 90, "2m", { stallTimeoutMs: 90_000 }, { stallTimeoutMs: 120_000 }],
   ["background_wait", "500ms", "0", { backgroundWaitMs: 500 }, { backgroundWaitMs: 0 }],
 ])(
@@ -72,6 +74,7 @@ test("parseSettings: reports all faults, each with its key or variable", () => {
     allowed_tools: 5,
     setting_sources: ["everywhere"],
     max_turns: 1.5,
+    commands: "yes",
     stall_timeout: "soon",
   };
   expect(faultsOf(table, { CLAUDE_CODE_MAX_BUDGET_USD: "-1", CLAUDE_CODE_BACKGROUND_WAIT: "100 years" })).toEqual([
@@ -81,6 +84,7 @@ test("parseSettings: reports all faults, each with its key or variable", () => {
     "setting_sources: must be a list of user, project, local, or none",
     "max_turns: must be a whole number of at least 1",
     "CLAUDE_CODE_MAX_BUDGET_USD: must be a number of dollars above 0",
+    "commands: must be true or false",
     expect.stringMatching(/^stall_timeout: must be seconds/),
     expect.stringMatching(/^CLAUDE_CODE_BACKGROUND_WAIT: must be seconds/),
   ]);

@@ -57,7 +57,10 @@ export class MessagesApi implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Sets the script for conversations whose first prompt contains `when`. The earliest matching script wins. */
+  /**
+   * Sets the script for conversations whose first prompt contains `when`; "" matches all. The earliest matching script
+   * wins.
+   */
   conversation(when: string, script: Script): void {
     this.#conversations.push({ when, script });
   }
@@ -189,7 +192,7 @@ function refuse(response: ServerResponse, { status, error, message, headers }: R
 }
 
 function isAbout({ prompts }: History, when: string): boolean {
-  return prompts[0]?.includes(when) ?? false;
+  return prompts[0]?.includes(when) ?? when === "";
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

@@ -52,6 +52,15 @@ test("outcomeOfExit: after the run time-out it is a failure that names the time-
   });
 });
 
+test("outcomeOfExit: an executor that was ended without a runner has failed, and a retry may succeed", () => {
+  const outcome = outcomeOfExit(EXIT_0, { kind: "abandoned", afterMs: 3_600_000 }, "SIGTERM", stderr("x"));
+  expect(outcome).toEqual({
+    kind: "failed",
+    error: "The runner did not come back for 1 h, so the executor was ended",
+    reason: "interrupted",
+  });
+});
+
 test.each<[Outcome, unknown, string]>([
   [{ kind: "succeeded" }, { verb: "completed" }, "completed"],
   [{ kind: "failed", error: "e" }, { verb: "failed", error: "e" }, "failed"],

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { appendFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { RunOutput } from "../../src/process/run-output.ts";
-import { tempFolder } from "../harness/temp-folder.ts";
+import { RunOutput } from "../../../src/process/output/run-output.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
 
 function output(
   limitBytes = 0,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { appendFileSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readOutputPart } from "../../src/process/output-part.ts";
-import { RunOutput } from "../../src/process/run-output.ts";
-import { tempFolder } from "../harness/temp-folder.ts";
+import { readOutputPart } from "../../../src/process/output/output-part.ts";
+import { RunOutput } from "../../../src/process/output/run-output.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
 
 function withFile(content: string | Uint8Array, body: (path: string) => void): void {
   using folder = tempFolder();

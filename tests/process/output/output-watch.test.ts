@@ -1,10 +1,10 @@
 import { afterEach, expect, jest, test } from "bun:test";
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
-import { OutputWatch } from "../../src/process/output-watch.ts";
-import { RunOutput } from "../../src/process/run-output.ts";
-import { tempFolder } from "../harness/temp-folder.ts";
-import { until } from "../harness/until.ts";
+import { OutputWatch } from "../../../src/process/output/output-watch.ts";
+import { RunOutput } from "../../../src/process/output/run-output.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
+import { until } from "../../harness/until.ts";
 
 function watched(
   limitBytes = 0,

@@ -1,5 +1,5 @@
 import { dlopen, FFIType } from "bun:ffi";
-import { C_LIBRARIES } from "./c-library.ts";
+import { C_LIBRARIES } from "../c-library.ts";
 
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { OutputPart } from "../protocol/run-output.ts";
+import type { OutputPart } from "../../protocol/run-output.ts";
 
 /** Holes start and end on a page boundary. */
 const PAGE = 4096;

@@ -1,0 +1,150 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { inTurn, MessagesApi } from "../fakes/messages-api/messages-api.ts";
+import { says, uses } from "../fakes/messages-api/reply.ts";
+import { CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS } from "../harness/claude-world.ts";
+import type { CoordinatorApi, ShownRun } from "../harness/coordinator-api.ts";
+
+setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
+
+function write(path: string, content: unknown): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, typeof content === "string" ? content : JSON.stringify(content));
+}
+
+/** The ended run. */
+async function ended(api: CoordinatorApi, status: string, more: object = {}): Promise<ShownRun> {
+  const { run_id } = await api.submit("Do it", { ...more });
+  await api.reached(run_id, status, RUN_MS);
+  return api.run(run_id);
+}
+
+const PROXIES = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+
+test("a checkout cannot choose the provider, the credentials or a proxy, nor run a key helper", async () => {
+  await using world = await ClaudeWorld.open();
+  await using foreign = await MessagesApi.start();
+  for (const api of [world.provider, foreign]) api.conversation("", inTurn(says("Done.")));
+  const helper = `touch ${world.path("helper-ran")}; echo sk-of-the-checkout`;
+  const helpers = ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"];
+  const routes: Readonly<Record<string, string>>[] = [
+    { ANTHROPIC_BASE_URL: foreign.url },
+    Object.fromEntries(PROXIES.map((name) => [name, foreign.url])),
+    { ANTHROPIC_API_KEY: "sk-of-the-checkout", ANTHROPIC_CUSTOM_HEADERS: "x-of-the-checkout: 1" },
+    { CLAUDE_CODE_USE_BEDROCK: "1", ANTHROPIC_BEDROCK_BASE_URL: foreign.url, CLAUDE_CODE_SKIP_BEDROCK_AUTH: "1" },
+    { CLAUDE_CODE_USE_VERTEX: "1", ANTHROPIC_VERTEX_BASE_URL: foreign.url, CLAUDE_CODE_SKIP_VERTEX_AUTH: "1" },
+    { CLAUDE_CODE_USE_FOUNDRY: "1", ANTHROPIC_FOUNDRY_BASE_URL: foreign.url, ANTHROPIC_FOUNDRY_API_KEY: "x" },
+  ];
+  const { api } = await world.up();
+  for (const env of routes)
+    for (const file of ["settings.json", "settings.local.json"]) {
+      write(world.path(".claude/settings.json"), {});
+      write(world.path(`.claude/${file}`), { ...Object.fromEntries(helpers.map((name) => [name, helper])), env });
+      await ended(api, "completed");
+      const last = world.provider.requests.at(-1);
+      expect({ file, env, foreign: foreign.requests.length, credential: last?.credential }).toEqual({
+        file,
+        env,
+        foreign: 0,
+        credential: "api-key",
+      });
+      write(world.path(".claude/settings.local.json"), {});
+    }
+  expect(world.provider.requests).toHaveLength(routes.length * 2);
+  expect(existsSync(world.path("helper-ran"))).toBe(false);
+});
+
+test("the user's own settings still choose provider and key helper, and are in no arguments", async () => {
+  await using world = await ClaudeWorld.open();
+  await using chosen = await MessagesApi.start();
+  chosen.conversation("", inTurn(uses("Bash", { command: "ps -eo args" }), says("Done.")));
+  write(join(world.home, ".claude/settings.json"), {
+    apiKeyHelper: `touch ${world.path("helper-ran")}; echo sk-of-the-user`,
+    env: { ANTHROPIC_BASE_URL: chosen.url, ANTHROPIC_CUSTOM_HEADERS: "x-of-the-user: secret-value" },
+  });
+  const { api } = await world.up([], { ANTHROPIC_API_KEY: "" });
+  await ended(api, "completed");
+  expect(chosen.requests).toHaveLength(2);
+  expect(existsSync(world.path("helper-ran"))).toBe(true);
+  expect(chosen.requests[1]?.history.toolResults[0]?.text).toContain("claude");
+  expect(chosen.requests[1]?.history.toolResults[0]?.text).not.toMatch(/secret-value|sk-of-the-user/);
+});
+
+const DENY = '"permissions": {"deny": ["Bash"]}';
+const BAD: readonly [what: string, file: string, content: string][] = [
+  ["no JSON, in the project", ".claude/settings.json", `{${DENY}`],
+  ["no object, in the project", ".claude/settings.local.json", "[]"],
+  ["JSON with a comment", ".claude/settings.json", `{ // rules\n${DENY}}`],
+  ["a field of a wrong type", ".claude/settings.json", `{"model": 5, ${DENY}}`],
+];
+
+test("a settings file that Claude Code would ignore ends the run before the agent starts, and is named", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation("", inTurn(says("Done.")));
+  const { api } = await world.up();
+  for (const [what, file, content] of BAD) {
+    write(world.path(file), content);
+    const { error } = await ended(api, "failed");
+    expect({ what, error }).toEqual({ what, error: expect.stringContaining(world.path(file)) });
+    expect(error).toContain("setting_sources");
+    write(world.path(file), "{}");
+  }
+  expect(world.provider.requests).toEqual([]);
+  write(world.path(".claude/settings.json"), "");
+  await ended(api, "completed");
+});
+
+test("doctor and a start name a damaged settings file and a damaged state of Claude Code", async () => {
+  await using world = await ClaudeWorld.open();
+  const claude = { ANTHROPIC_API_KEY: "sk-x" };
+  const files: readonly [path: string, hint: RegExp][] = [
+    [join(world.home, ".claude/settings.json"), /setting_sources/],
+    [world.path(".claude/settings.json"), /setting_sources/],
+    [join(world.home, ".claude.json"), /backups/],
+  ];
+  for (const [path, hint] of files) {
+    write(path, '{"truncated":');
+    const doctor = world.start(["doctor", "-x", "claude-code", "-c", "http://127.0.0.1:1"], { env: claude });
+    await doctor.exited;
+    const shown = doctor.stdout() + doctor.stderr();
+    expect(shown).toContain(path);
+    expect(shown).toMatch(hint);
+    const up = world.start(["up", "--port", "0", "-x", "claude-code"], { env: claude });
+    expect(await up.exited).not.toBe(0);
+    expect(up.stderr()).toContain(path);
+    write(path, "{}");
+  }
+});
+
+test("a damaged state of Claude Code is a fault of the machine: the run can be retried", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation("", inTurn(says("Done.")));
+  const { api } = await world.up();
+  write(join(world.home, ".claude.json"), '{"truncated":');
+  const run = await ended(api, "failed", { max_attempts: 2, retry_delay_seconds: 5 });
+  expect(run.reason).toBe("temporary");
+  expect(run.error).toContain(join(world.home, ".claude.json"));
+  write(join(world.home, ".claude.json"), "{}");
+  await api.reached(run.retried_by ?? "none", "completed", RUN_MS);
+});
+
+test("an MCP server that does not connect fails the run and is named, unless it is optional", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation("", inTurn(says("Done.")));
+  const { api } = await world.up();
+  const dead = { type: "http", url: "http://127.0.0.1:1/mcp" };
+  const gone = { command: "/no/such/program" };
+  await api.createAgent({ name: "needs", description: "d", mcp_servers: { dead, gone } });
+  const run = await ended(api, "failed", { agent_name: "needs" });
+  expect(run.error).toMatch(/did not connect: dead \(.*\), gone \(.*\)/);
+  expect((await api.events(run.session_id)).find(({ event_type }) => event_type === "ending")).toMatchObject({
+    reason: "mcp-unavailable",
+  });
+  expect(world.provider.requests).toEqual([]);
+  const maybe = { ...dead, optional: true };
+  await api.createAgent({ name: "may-use", description: "d", mcp_servers: { maybe } });
+  const other = await ended(api, "completed", { agent_name: "may-use" });
+  const ending = (await api.events(other.session_id)).find(({ event_type }) => event_type === "ending");
+  expect(JSON.stringify(ending)).toContain("MCP servers not connected: maybe");
+});
