@@ -13,6 +13,8 @@ import {
   HttpUrl,
   List,
   Origins,
+  Path,
+  PathOrName,
   Seconds,
   Secret,
   Size,
@@ -51,6 +53,8 @@ const KINDS = new Map<v.GenericSchema, string>([
   [Origins, "list"],
   [Secret, "secret"],
   [Size, "size"],
+  [Path, "path"],
+  [PathOrName, "path"],
   [Text, "text"],
 ]);
 
@@ -93,7 +97,8 @@ export async function settingsReference(): Promise<string> {
 # Settings
 
 A flag beats the environment, which beats the settings file, which beats the default. An empty variable counts as not
-set. All mistakes are reported at once, each with its source. Relative paths start at the current folder.
+set. All mistakes are reported at once, each with its source. Relative paths start at the current folder,
+and \`~\` is your home folder.
 
 The settings file is TOML: \`--config FILE\`, else \`agent-runner/config.toml\` in your configuration folder
 (\`~/.config\`, or \`XDG_CONFIG_HOME\`). No file is ever read from the current folder.

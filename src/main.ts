@@ -10,6 +10,7 @@ async function main(words: readonly string[]): Promise<number> {
   if (words[0] === "exec-builtin") return execBuiltIn(words.slice(1));
   if (words[0] === "check-database") return checkDatabase(words[1] ?? "");
   if (words[0] === "end-abandoned") return endAbandoned(words.slice(1));
+  if (words[0] === "exec-become") return (await import("./process/environment/become.ts")).become(words.slice(1));
   if (words.length === 1 && words[0] === "--version") return printVersion();
   const [{ programContext }, { runCommandLine }] = await Promise.all([
     import("./commands/program-context.ts"),

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, isAbsolute, join } from "node:path";
+import { expandHome } from "../../src/paths.ts";
 import { clip, errorCode } from "../../src/errors.ts";
 import { developmentClaude } from "./development-claude.ts";
 
@@ -49,7 +50,7 @@ function ofSetting(setting: string, env: Environment): FoundClaude {
     if (path !== undefined) return { ok: true, path, from: "the setting" };
     return { ok: false, reason: `Claude Code not found: ${setting} is not on PATH`, hint: INSTALL };
   }
-  const path = setting.startsWith("~/") ? join(env["HOME"] || homedir(), setting.slice(2)) : setting;
+  const path = expandHome(setting, env["HOME"] || homedir());
   if (!isAbsolute(path))
     return { ok: false, reason: `the path of Claude Code, ${path}, is not absolute`, hint: "start it with / or ~/" };
   const fault = faultOfFile(path);

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "../errors.ts";
 import { builtInExecutor, builtInNames } from "./built-in.ts";
 import type { CatalogOptions, Executor, ExecutorOrigin } from "./executor.ts";
@@ -27,7 +27,7 @@ export function findExecutorByName(name: string, options: CatalogOptions): Execu
  * executor in the source tree means the built-in one if there is no file. Otherwise throws UserError.
  */
 export function findExecutorByPath(path: string, options: CatalogOptions): Executor {
-  const file = isAbsolute(path) ? path : join(options.binaryFolder, path);
+  const file = resolve(options.binaryFolder, path);
   if (existsSync(file)) return executorOfFile(basename(dirname(file)) || "unknown", "path", file, options);
   const builtInName = BUILT_IN_PATH.exec(path.replaceAll("\\", "/"))?.[1];
   const builtIn = builtInName === undefined ? null : builtInExecutor(builtInName, options);

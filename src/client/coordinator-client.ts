@@ -64,6 +64,9 @@ interface Timed {
  * The coordinator's HTTP API, one method per call. Every method rejects with a CoordinatorFailure, and none retries.
  */
 export class CoordinatorClient {
+  /** The coordinator is of the second generation, and has created a run from `parameters`. */
+  #takesParameters = false;
+
   /** `instanceId`: of the runner's process that calls; none for other clients. */
   constructor(
     private readonly url: string,
@@ -130,18 +133,19 @@ export class CoordinatorClient {
       abort.signal.throwIfAborted();
       const header = await this.authorization.header();
       const headers = { ...this.#instanceHeader, ...(header === null ? {} : { authorization: header }) };
-      const response = await fetch(this.baseUrl + path, { headers, keepalive: false, signal: abort.signal });
+      const init = { headers, keepalive: false, signal: abort.signal, redirect: "manual" } as const;
+      const response = await fetch(this.baseUrl + path, init);
       const text = await response.text();
       if (response.status === 204) return { kind: "nothing" };
       if (!response.ok) {
         if (response.status === 401 || response.status === 403) this.authorization.refused();
-        throw failureOfAnswer(what, response.status, text);
+        throw this.#failureOf(what, response, text, path);
       }
       const message = parsePollMessage(parseJson(text));
       if (message === null) throw new CoordinatorFailure("unavailable", `${what}: invalid answer`, response.status);
       return message;
     } catch (error) {
-      throw failureOfThrown(what, error);
+      throw failureOfThrown(what, error, this.baseUrl);
     } finally {
       clearTimeout(timer);
     }
@@ -195,13 +199,24 @@ export class CoordinatorClient {
   }
 
   /**
-   * The second generation reads the prompt from `parameters`, which the first ignores. With an `idempotencyKey`, the
-   * call can be repeated safely; only the built-in coordinator supports keys.
+   * The second generation reads the prompt from `parameters` and refuses a run without them, which creates nothing. A
+   * prompt may be large, so it is never sent in both forms at once. With an `idempotencyKey`, the call can be repeated
+   * safely; only the built-in coordinator supports keys.
    */
-  createRun(run: CreateRun, idempotencyKey?: string): Promise<CreatedRun> {
-    const body = { ...run, parameters: { prompt: run.prompt } };
+  async createRun(run: CreateRun, idempotencyKey?: string): Promise<CreatedRun> {
     const headers = idempotencyKey === undefined ? {} : { "idempotency-key": idempotencyKey };
-    return this.#call({ method: "POST", path: "/runs", body, headers, answer: CreatedRun });
+    const create = (body: object): Promise<CreatedRun> =>
+      this.#call({ method: "POST", path: "/runs", body, headers, answer: CreatedRun });
+    const { prompt, ...others } = run;
+    if (this.#takesParameters) return create({ ...others, parameters: { prompt } });
+    try {
+      return await create(run);
+    } catch (error) {
+      if (!isParameterFault(error)) throw error;
+      const created = await create({ ...others, parameters: { prompt } });
+      this.#takesParameters = true;
+      return created;
+    }
   }
 
   run(runId: string): Promise<Run> {
@@ -377,10 +392,11 @@ export class CoordinatorClient {
   ): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
     const header = await this.authorization.header();
     const headers: Record<string, string> = header === null ? {} : { authorization: header };
-    const response = await fetch(`${this.baseUrl}/sse/sessions${query(filter)}`, { headers, signal });
+    const path = `/sse/sessions${query(filter)}`;
+    const response = await fetch(this.baseUrl + path, { headers, signal, redirect: "manual" });
     if (response.status === 401 || response.status === 403) this.authorization.refused();
     if (!response.ok || response.body === null)
-      throw failureOfAnswer("GET /sse/sessions", response.status, await response.text());
+      throw this.#failureOf("GET /sse/sessions", response, await response.text(), path);
     return response as Response & { readonly body: ReadableStream<Uint8Array> };
   }
 
@@ -391,19 +407,25 @@ export class CoordinatorClient {
   async probe(): Promise<{ clockAheadMs: number | null }> {
     await this.health();
     try {
-      const response = await fetch(`${this.baseUrl}/health`, { signal: AbortSignal.timeout(5_000) });
+      const init = { signal: AbortSignal.timeout(5_000), redirect: "manual" } as const;
+      const response = await fetch(`${this.baseUrl}/health`, init);
       await response.body?.cancel();
       const date = Date.parse(response.headers.get("date") ?? "");
       // The header has whole seconds: adds half a second, the mean of the part that is cut.
       return { clockAheadMs: Number.isNaN(date) ? null : date + 500 - Date.now() };
     } catch (error) {
-      throw failureOfThrown("GET /health", error);
+      throw failureOfThrown("GET /health", error, this.baseUrl);
     }
   }
 
   /** A code for a link to the dashboard, valid once. */
   async loginCode(): Promise<string> {
     return (await this.#call({ method: "POST", path: "/login/codes", answer: LoginCode })).code;
+  }
+
+  #failureOf(what: string, response: Response, text: string, path: string): CoordinatorFailure {
+    const location = response.headers.get("location");
+    return failureOfAnswer(what, response.status, text, { location, baseUrl: this.baseUrl, path });
   }
 
   async runners(): Promise<RunnerInfo[]> {
@@ -419,6 +441,15 @@ export class CoordinatorClient {
 export function duplicateRunner(failure: CoordinatorFailure): DuplicateRunner | null {
   const parsed = v.safeParse(DuplicateRunner, failure.body);
   return failure.status === 409 && parsed.success ? parsed.output.detail : null;
+}
+
+/** Whether a coordinator of the second generation misses the `parameters` of a run. */
+function isParameterFault(error: unknown): boolean {
+  return (
+    error instanceof CoordinatorFailure &&
+    (error.status === 400 || error.status === 422) &&
+    error.message.includes("parameter")
+  );
 }
 
 function reportBody(runnerId: string, report: Report): object {

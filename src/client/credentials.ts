@@ -58,6 +58,8 @@ export class OidcAuthorization implements Authorization {
         method: "POST",
         body: { grant_type: "client_credentials", client_id: clientId, client_secret: clientSecret, audience },
         retry: false,
+        // The secret goes to the configured provider only.
+        redirect: "error",
         timeout: TOKEN_TIMEOUT_MS,
       });
       return this.#keep(answer);

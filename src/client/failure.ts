@@ -1,14 +1,18 @@
 import * as v from "valibot";
+import { proxyOf } from "../config/environment.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 import { clip, describeError, errorCode } from "../errors.ts";
 
 /**
  * Why a call to the coordinator failed:
  * - `unreachable`: no answer (refused, reset, timed out, name not found). The request may have been carried out.
+ * - `untrusted`: the certificate of the coordinator is not trusted, expired, or for another name.
+ * - `moved`: a redirect (3xx). It is never followed: a request may carry prompts and credentials.
  * - `unavailable`: an answer that says nothing about the request: 5xx, 408, 429, or not the expected JSON.
  * - `unregistered`: 401 or 403. The coordinator has forgotten the runner, or refuses its credentials.
  * - `refused`: any other 4xx. The same request will be refused again.
  */
-export type FailureKind = "unreachable" | "unavailable" | "unregistered" | "refused";
+export type FailureKind = "unreachable" | "untrusted" | "moved" | "unavailable" | "unregistered" | "refused";
 
 /** A failed call to the coordinator. `status` and `body` are set if there was an answer. */
 export class CoordinatorFailure extends Error {
@@ -35,21 +39,51 @@ export class CoordinatorFailure extends Error {
    * safely.
    */
   get isRetryable(): boolean {
-    return this.kind === "unreachable" || this.kind === "unavailable";
+    return this.kind !== "unregistered" && this.kind !== "refused";
   }
 }
 
+/** Where a redirect leads: the answer's `Location`, and the request that it answers. */
+export interface Redirect {
+  readonly location: string | null;
+  readonly baseUrl: string;
+  readonly path: string;
+}
+
 /** The failure for an answer with a status outside 2xx. `what` names the request, `body` is the answer's text. */
-export function failureOfAnswer(what: string, status: number, body: string): CoordinatorFailure {
+export function failureOfAnswer(what: string, status: number, body: string, redirect?: Redirect): CoordinatorFailure {
+  if (isRedirect(status)) {
+    const to = redirect === undefined ? null : newBase(redirect);
+    const where =
+      to === null ? `to another address (${status})` : `to ${to} (${status}): set --coordinator-url to that`;
+    return new CoordinatorFailure("moved", `${what}: the service has moved ${where}`, status);
+  }
   const parsed = parseJson(body);
   const detail = detailOf(parsed) ?? (parsed === undefined ? "the answer is not JSON" : "no detail");
   return new CoordinatorFailure(kindOfStatus(status), `${what}: ${detail} (${status})`, status, parsed);
 }
 
-/** The failure for an error that fetch threw. */
-export function failureOfThrown(what: string, error: unknown): CoordinatorFailure {
+/** 304 answers a conditional request, and leads nowhere. */
+export function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400 && status !== 304;
+}
+
+/** The address of the service after a redirect: its target without the path of the request. */
+function newBase({ location, baseUrl, path }: Redirect): string | null {
+  if (location === null || !URL.canParse(location, `${baseUrl}${path}`)) return null;
+  const target = shownUrl(new URL(location, `${baseUrl}${path}`).href);
+  const [requested = ""] = path.split("?", 1);
+  return target.endsWith(requested) ? target.slice(0, target.length - requested.length) : target;
+}
+
+/** The failure for an error that fetch threw. `url`: the URL of the request. */
+export function failureOfThrown(what: string, error: unknown, url?: string): CoordinatorFailure {
   if (error instanceof CoordinatorFailure) return error;
-  return new CoordinatorFailure("unreachable", `${what}: ${reasonOf(error)}`, null, undefined, error);
+  const fault = CERTIFICATE_FAULTS[errorCode(error) ?? ""];
+  if (fault !== undefined) return new CoordinatorFailure("untrusted", `${what}: ${fault}`, null, undefined, error);
+  const proxy = url === undefined ? null : proxyOf(url);
+  const through = proxy === null ? "" : ` (through the proxy ${shownUrl(proxy.url)} of ${proxy.variable})`;
+  return new CoordinatorFailure("unreachable", `${what}: ${reasonOf(error)}${through}`, null, undefined, error);
 }
 
 function kindOfStatus(status: number): FailureKind {
@@ -57,6 +91,32 @@ function kindOfStatus(status: number): FailureKind {
   if (status >= 500 || status === 408 || status === 429 || status < 400) return "unavailable";
   return "refused";
 }
+
+export const CERTIFICATE_HINT =
+  "Set NODE_EXTRA_CA_CERTS to a file with the certificate of the authority (PEM), and start the program again";
+
+const UNKNOWN_ISSUER = "the certificate is signed by an authority that this machine does not trust";
+
+/** By the error codes of OpenSSL and of Node's TLS. */
+const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_ISSUER,
+  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_ISSUER,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_ISSUER,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_ISSUER,
+  CERT_UNTRUSTED: UNKNOWN_ISSUER,
+  CERT_SIGNATURE_FAILURE: UNKNOWN_ISSUER,
+  DEPTH_ZERO_SELF_SIGNED_CERT: "the certificate is self-signed",
+  CERT_HAS_EXPIRED: "the certificate has expired",
+  CERT_NOT_YET_VALID: "the certificate is not valid yet",
+  CERT_REVOKED: "the certificate is revoked",
+  CERT_REJECTED: "the certificate is rejected",
+  INVALID_PURPOSE: "the certificate is not one of a server",
+  INVALID_CA: "the certificate is signed by one that is no authority",
+  CERT_CHAIN_TOO_LONG: "the chain of certificates is too long",
+  PATH_LENGTH_EXCEEDED: "the chain of certificates is too long",
+  HOSTNAME_MISMATCH: "the certificate is for another host name",
+  ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is for another host name",
+};
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "connection refused",
@@ -71,7 +131,9 @@ function reasonOf(error: unknown): string {
   const code = errorCode(error);
   if (code !== undefined && REASONS[code] !== undefined) return REASONS[code];
   // ofetch wraps the error of fetch.
-  return isTimeout(error) || (error instanceof Error && isTimeout(error.cause)) ? "timed out" : describeError(error);
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  // The message of ofetch names the whole URL, which may hold a token.
+  return isTimeout(error) || isTimeout(inner) ? "timed out" : describeError(inner);
 }
 
 function isTimeout(error: unknown): boolean {

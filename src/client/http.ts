@@ -40,17 +40,22 @@ export async function callCoordinator<S extends v.GenericSchema>(
       headers: { ...call.headers, ...(header === null ? {} : { authorization: header }) },
       ...(call.body === undefined ? {} : { body: call.body }),
       signal: abort.signal,
+      redirect: "manual",
       retry: false,
       ignoreResponseError: true,
       responseType: "text",
     });
     if (!response.ok) {
       if (response.status === 401 || response.status === 403) authorization.refused();
-      throw failureOfAnswer(what, response.status, response._data ?? "");
+      throw failureOfAnswer(what, response.status, response._data ?? "", {
+        location: response.headers.get("location"),
+        baseUrl,
+        path: call.path,
+      });
     }
     return parseAnswer(what, call.answer, response.status, response._data ?? "");
   } catch (error) {
-    throw failureOfThrown(what, error);
+    throw failureOfThrown(what, error, baseUrl);
   } finally {
     clearTimeout(timer);
   }

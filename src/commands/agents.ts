@@ -1,7 +1,8 @@
-import { basename, resolve } from "node:path";
+import { basename } from "node:path";
 import { loadConfig } from "../config/load-config.ts";
 import { readAgentFile } from "../coordinator/agents/agent-file.ts";
 import { ExitCode, usageError, UserError } from "../errors.ts";
+import { absolutePath } from "../paths.ts";
 import { type AgentInfo, type CreateAgent, CreateAgent as CreateAgentSchema } from "../protocol/agent.ts";
 import * as v from "valibot";
 import { flagArg, oneOf, textArg } from "./command-line/arguments.ts";
@@ -50,7 +51,7 @@ export const agentsCommand: Command = {
         context.print(JSON.stringify(await ask(client.agent(agent ?? "")), null, 2));
         break;
       case "add": {
-        const name = await add(connection, args, resolve(agent ?? ""));
+        const name = await add(connection, args, absolutePath(agent ?? "", process.cwd()));
         context.note(`Added agent ${name}; give it a run with: ${context.program()} submit --agent ${name} 'PROMPT'`);
         break;
       }

@@ -1,5 +1,6 @@
 import { loadConfig } from "../config/load-config.ts";
 import { ExitCode } from "../errors.ts";
+import { heeded } from "../process/ignored-signals.ts";
 import type { Command } from "./command-line/command.ts";
 import { startConfiguredCoordinator, withToken } from "./wiring/configured-coordinator.ts";
 import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
@@ -45,6 +46,8 @@ export const coordinatorCommand: Command = {
   async run(args, context) {
     const configured = loadConfig(args, context.env);
     const log = commandLog(configured, context);
+    const interrupted = Promise.withResolvers<void>();
+    for (const signal of heeded(["SIGINT", "SIGTERM", "SIGHUP"])) process.once(signal, () => interrupted.resolve());
     const config = withToken(configured, log);
     await using coordinator = await startConfiguredCoordinator(config, log);
     await using _telemetry = await startConfiguredTelemetry(
@@ -56,9 +59,7 @@ export const coordinatorCommand: Command = {
     );
     log.info(`Start a runner with: ${context.program()} -c ${coordinator.url}${executorOption(config, context.env)}`);
     log.info(dashboardLine(coordinator, config, context));
-    await new Promise<void>((resolve) => {
-      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
-    });
+    await interrupted.promise;
     log.info("Shutting down");
     return ExitCode.ok;
   },

@@ -15,6 +15,7 @@ import { unattendedExecutors } from "../runner/unattended.ts";
 import { restartLine } from "./wiring/restart-words.ts";
 import { catalogOptions, resolveExecutor } from "./wiring/resolve-executor.ts";
 import { listExecutors } from "../catalog/list-executors.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 
 interface Check {
   readonly name: string;
@@ -74,7 +75,7 @@ async function coordinatorChecks(config: Config, context: CommandContext): Promi
   try {
     const { clockAheadMs } = await ask(client.probe());
     await ask(client.runners());
-    const coordinator = { name: "coordinator", ok: true, found: `${config.coordinatorUrl} is healthy` };
+    const coordinator = { name: "coordinator", ok: true, found: `${shownUrl(config.coordinatorUrl)} is healthy` };
     if (clockAheadMs === null)
       return [coordinator, { name: "clock", ok: true, found: "not checked: the coordinator sends no time" }];
     const seconds = Math.round(Math.abs(clockAheadMs) / 1000);

@@ -8,6 +8,7 @@ import type { Command } from "./command-line/command.ts";
 import { HANDOVER_SIGNAL } from "./terminal/interrupts.ts";
 import { commonOptions, coordinatorOptions } from "./command-line/options.ts";
 import { restartLine } from "./wiring/restart-words.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 
 const EXIT_WAIT_MS = 10_000;
 const CHECK_EVERY_MS = 50;
@@ -49,7 +50,10 @@ export const handoverCommand: Command = {
 
 function choose(runners: readonly Holder[], pid: string | undefined): Holder {
   const list = runners
-    .map((runner) => `  pid ${runner.pid}: ${runner.executorType} in ${runner.projectDir} at ${runner.coordinatorUrl}`)
+    .map(
+      (runner) =>
+        `  pid ${runner.pid}: ${runner.executorType} in ${runner.projectDir} at ${shownUrl(runner.coordinatorUrl)}`,
+    )
     .join("\n");
   const chosen = pid === undefined ? runners : runners.filter((runner) => String(runner.pid) === pid);
   const [only, ...others] = chosen;

@@ -5,7 +5,7 @@ import { loadConfig } from "../config/load-config.ts";
 import { describeError, errorCode, ExitCode, usageError, UserError } from "../errors.ts";
 import { runTool } from "../process/run-tool.ts";
 import { planService } from "../service/plan-service.ts";
-import type { ServicePlan, ServiceRequest, Step } from "../service/service-plan.ts";
+import { serviceFault, type ServicePlan, type ServiceRequest, type Step } from "../service/service-plan.ts";
 import { flagArg, oneOf, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
 import { optionWords } from "./command-line/option-words.ts";
@@ -103,7 +103,7 @@ function requestOf(action: Action, args: CommandArgs, context: CommandContext): 
   const config = loadConfig({ ...drain, ...args }, context.env);
   const state = isSystem && process.platform === "linux" ? { "state-dir": `/var/lib/${name}` } : {};
   const words = { ...drain, ...state, ...args, "project-dir": config.projectDir };
-  return {
+  const request: ServiceRequest = {
     name,
     scope: isSystem ? "system" : "user",
     command: [...selfCommand(), ...(flagArg(args, "up") ? ["up"] : []), ...optionWords(withoutList, words)],
@@ -115,6 +115,9 @@ function requestOf(action: Action, args: CommandArgs, context: CommandContext): 
     searchPath: context.env["PATH"] ?? "",
     uid: process.getuid?.() ?? 0,
   };
+  const fault = action === "install" ? serviceFault(request) : null;
+  if (fault !== null) throw usageError(fault, "Rename the folder, or correct the option or variable");
+  return request;
 }
 
 function homeOf(user: string): string {

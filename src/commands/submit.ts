@@ -1,9 +1,9 @@
-import { resolve } from "node:path";
 import * as v from "valibot";
 import { loadConfig } from "../config/load-config.ts";
 import { Age, wholeNumber } from "../config/values.ts";
 import { ExitCode, usageError } from "../errors.ts";
-import type { CreateRun, Run } from "../protocol/run.ts";
+import { absolutePath } from "../paths.ts";
+import { type CreateRun, Moment, promptFault, type Run } from "../protocol/run.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { flagArg, parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
@@ -101,6 +101,8 @@ async function readRequest(args: CommandArgs): Promise<CreateRun> {
   const typed = textArg(args, "prompt") ?? "";
   const prompt = typed === "-" ? new TextDecoder().decode(await Bun.stdin.bytes()) : typed;
   if (prompt.trim() === "") throw usageError("The prompt is empty");
+  const fault = promptFault(prompt);
+  if (fault !== null) throw usageError(`PROMPT: ${fault}`, "Put the text into a file, and name the file in the prompt");
   const session = textArg(args, "session");
   const projectDir = textArg(args, "project-dir");
   const tags = (textArg(args, "tag") ?? "")
@@ -113,7 +115,7 @@ async function readRequest(args: CommandArgs): Promise<CreateRun> {
     execution_mode: "sync",
     ...(session === undefined ? {} : { session_id: session }),
     ...(textArg(args, "agent") === undefined ? {} : { agent_name: textArg(args, "agent") }),
-    ...(projectDir === undefined ? {} : { project_dir: resolve(projectDir) }),
+    ...(projectDir === undefined ? {} : { project_dir: absolutePath(projectDir, process.cwd()) }),
     ...(tags.length === 0 ? {} : { additional_demands: { tags } }),
     ...readSchedule(args),
   };
@@ -122,10 +124,13 @@ async function readRequest(args: CommandArgs): Promise<CreateRun> {
 /** The options of the schedule that were given. */
 function readSchedule(
   args: CommandArgs,
-): Pick<CreateRun, "priority" | "not_before" | "ttl_seconds" | "max_attempts" | "retry_delay_seconds"> {
+): Pick<
+  CreateRun,
+  "priority" | "not_before" | "delay_seconds" | "ttl_seconds" | "max_attempts" | "retry_delay_seconds"
+> {
   const given = {
     priority: parsedArg(args, "priority", Priority),
-    not_before: parsedArg(args, "not-before", Moment),
+    ...parsedArg(args, "not-before", Start),
     ttl_seconds: parsedArg(args, "ttl", AgeInSeconds),
     max_attempts: parsedArg(args, "max-attempts", wholeNumber(1, 100)),
     retry_delay_seconds: parsedArg(args, "retry-delay", AgeInSeconds),
@@ -140,20 +145,25 @@ const AgeInSeconds = v.pipe(
   v.transform((ms) => ms / 1_000),
 );
 
-/** A time with its zone, or a duration from now; becomes ISO 8601. */
-const Moment = v.union(
+const TEN_YEARS_MS = 315_360_000_000;
+
+/**
+ * A time with its zone, or a duration from now. The coordinator computes a duration by its own clock. An older one does
+ * not know `delay_seconds`, and gets the time by this machine's.
+ */
+const Start = v.union(
   [
     v.pipe(
-      v.string(),
-      v.isoTimestamp(),
-      v.check((text) => !Number.isNaN(Date.parse(text))),
+      Moment,
+      v.transform((text) => ({ not_before: text })),
     ),
     v.pipe(
       Age,
-      v.transform((ms) => new Date(Date.now() + ms).toISOString()),
+      v.maxValue(TEN_YEARS_MS),
+      v.transform((ms) => ({ not_before: new Date(Date.now() + ms).toISOString(), delay_seconds: ms / 1_000 })),
     ),
   ],
-  "must be a time such as 2026-01-31T08:00:00Z, or a time from now such as 2h",
+  "must be a time that exists, such as 2026-01-31T08:00:00Z, or a time from now such as 2h",
 );
 
 const SHOWN_CHARACTERS = 200;

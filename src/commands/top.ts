@@ -1,5 +1,6 @@
 import { type Config, loadConfig } from "../config/load-config.ts";
 import { describeError, ExitCode } from "../errors.ts";
+import { heeded } from "../process/ignored-signals.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
@@ -91,7 +92,7 @@ class Top {
     const draw = (): void => guarded(() => screen.show(screenOf(this.#state, screen.size, Date.now())));
     this.#draw = draw;
     const end = (): void => this.#quit.abort();
-    const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+    const signals = heeded(["SIGTERM", "SIGINT", "SIGHUP"]);
     for (const signal of signals) process.once(signal, end);
     const ticking = setInterval(draw, 1_000);
     try {

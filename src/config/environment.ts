@@ -42,7 +42,22 @@ export function noProxyWithLoopback(env: Environment): string {
     .flatMap((names) => (names ?? "").split(","))
     .map((s) => s.trim())
     .filter(Boolean);
-  return [...new Set([...present, ...LOOPBACK])].join(",");
+  // "*" means every host, and most programs know it only alone.
+  return present.includes("*") ? "*" : [...new Set([...present, ...LOOPBACK])].join(",");
+}
+
+/** The proxy through which a request to `url` goes, and the variable that names it. Null: directly. */
+export function proxyOf(url: string, env: Environment = process.env): { url: string; variable: string } | null {
+  const { protocol, hostname, port } = new URL(url);
+  const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
+  const variable = [name.toLowerCase(), name].find((candidate) => env[candidate]);
+  if (variable === undefined) return null;
+  const host = hostname.replace(/^\[(.*)\]$/, "$1");
+  const isExcepted = (env["no_proxy"] || env["NO_PROXY"] || "")
+    .split(",")
+    .map((entry) => entry.trim().replace(/^\*?\./, ""))
+    .some((entry) => entry === "*" || entry === `${host}:${port}` || `.${host}`.endsWith(`.${entry || "?"}`));
+  return isExcepted ? null : { url: env[variable] ?? "", variable };
 }
 
 /** Makes this process and its children reach loopback addresses without a proxy. fetch reads only the variables. */

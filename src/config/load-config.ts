@@ -1,10 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import * as v from "valibot";
 import { describeError, ExitCode, UserError } from "../errors.ts";
+import { absolutePath, expandHome } from "../paths.ts";
 import { type Environment, type UserFolders, userFolders } from "./environment.ts";
 import { nearest } from "./nearest.ts";
 import { SETTINGS, type SettingName, type Settings } from "./settings.ts";
+import { Path, PathOrName } from "./values.ts";
 
 /** OIDC client credentials, if all four settings are set. */
 export interface ClientCredentials {
@@ -53,10 +56,11 @@ interface Candidate {
 export function loadConfig(flags: Flags, env: Environment, cwd: string = process.cwd()): Config {
   const folders = userFolders(env);
   const faults: string[] = [];
-  const file = readSettingsFile(flags["config"], folders, cwd, faults);
+  const home = env["HOME"] || homedir();
+  const file = readSettingsFile(flags["config"], folders, { cwd, home }, faults);
   const settings: Record<string, unknown> = {};
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
-    settings[name] = readSetting(name, flags, env, file, faults);
+    settings[name] = inPlace(name, readSetting(name, flags, env, file, faults), { cwd, home });
   }
   if (settings["mcpPort"] !== undefined && settings["externalMcpUrl"] !== undefined) {
     faults.push(
@@ -81,18 +85,28 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
   return freeze(settings as Settings, folders, file, cwd);
 }
 
+/** What the relative paths of a process start from. */
+interface Place {
+  readonly cwd: string;
+  readonly home: string;
+}
+
+function inPlace(name: SettingName, value: unknown, { cwd, home }: Place): unknown {
+  const { schema } = SETTINGS[name];
+  if (typeof value !== "string") return value;
+  if (schema === Path) return absolutePath(value, cwd, home);
+  return schema === PathOrName ? expandHome(value, home) : value;
+}
+
 function freeze(settings: Settings, folders: UserFolders, file: SettingsFile | null, cwd: string): Config {
   const { auth0Domain, auth0ClientId, auth0ClientSecret, auth0Audience, ...others } = settings;
   const { retentionMaxAgeMs, retentionMaxBytes, retentionMaxRuns, maxDepth, maxChildren, maxTreeRuns, ...rest } =
     others;
   const warnings: string[] = [];
-  const absolute = (path: string): string => (isAbsolute(path) ? path : resolve(cwd, path));
   return Object.freeze({
     ...rest,
-    projectDir: absolute(rest.projectDir ?? cwd),
-    stateDir: absolute(rest.stateDir ?? folders.state),
-    agentsDir: rest.agentsDir === undefined ? undefined : absolute(rest.agentsDir),
-    executorsDir: rest.executorsDir === undefined ? undefined : absolute(rest.executorsDir),
+    projectDir: rest.projectDir ?? cwd,
+    stateDir: rest.stateDir ?? absolutePath(folders.state, cwd),
     folders,
     credentials: credentialsOf(
       {
@@ -170,10 +184,10 @@ interface SettingsFile {
 function readSettingsFile(
   flag: string | boolean | undefined,
   folders: UserFolders,
-  cwd: string,
+  { cwd, home }: Place,
   faults: string[],
 ): SettingsFile | null {
-  const path = typeof flag === "string" ? resolve(cwd, flag) : join(folders.config, "config.toml");
+  const path = typeof flag === "string" ? absolutePath(flag, cwd, home) : join(folders.config, "config.toml");
   if (!existsSync(path)) {
     if (typeof flag === "string") faults.push(`--config: ${path} does not exist`);
     return null;

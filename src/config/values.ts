@@ -95,6 +95,21 @@ export const Secret = v.pipe(v.string("must be a text"), v.trim(), v.minLength(1
 
 export const Text = v.pipe(v.string(), v.trim(), v.minLength(1, "is empty"));
 
+/**
+ * A path. `loadConfig` makes it absolute, from the current folder; `~` is the home folder: nobody expands it in a file,
+ * a service or between quotes.
+ */
+export const Path = v.pipe(
+  Text,
+  v.check(
+    (path) => !/^~[^/]/.test(path),
+    ({ input }) => `"${input}": only ~ and ~/ stand for a home folder; write another user's in full`,
+  ),
+);
+
+/** As `Path`, but a relative path starts where its reader says, and a name may stand for a path. */
+export const PathOrName = v.pipe(Path, v.trim());
+
 /** A list: `a,b` or, in a file, `["a", "b"]`. */
 export const List = v.pipe(
   v.union([v.string(), v.array(v.string())]),

@@ -10,6 +10,7 @@ export function bypassProxy(env: Record<string, string | undefined>, url: string
       .split(",")
       .map((host) => host.trim())
       .filter((host) => host !== "");
-    if (!known.includes(hostname)) env[name] = [...known, hostname].join(",");
+    // "*" means every host, and most programs know it only alone.
+    if (!known.includes("*") && !known.includes(hostname)) env[name] = [...known, hostname].join(",");
   }
 }

@@ -187,6 +187,8 @@ export class SessionClient {
       const response = await fetch(apiUrl + path, {
         method,
         signal: abort.signal,
+        // A redirect would take prompts and results to another address.
+        redirect: "manual",
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
       });
       return { status: response.status, text: await response.text() };

@@ -1,5 +1,5 @@
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
-import { failureOfThrown } from "../client/failure.ts";
+import { failureOfAnswer, failureOfThrown, isRedirect } from "../client/failure.ts";
 
 /** Headers of a single connection (RFC 9110, section 7.6.1), and headers that the gateway sets itself. */
 const NOT_FORWARDED = new Set([
@@ -44,6 +44,13 @@ export async function forward(coordinator: CoordinatorClient, request: ForwardRe
       ...(request.signal === null ? {} : { signal: request.signal }),
       redirect: "manual",
     });
+    // An executor's client would follow the redirect, with its prompt.
+    if (isRedirect(response.status)) {
+      await response.body?.cancel();
+      const location = response.headers.get("location");
+      const redirect = { location, baseUrl: coordinator.baseUrl, path: request.path };
+      return answerOfFailure(failureOfAnswer("coordinator", response.status, "", redirect));
+    }
     if (response.status === 401 || response.status === 403) coordinator.authorization.refused();
     const answerHeaders = forwardable(response.headers);
     // If the coordinator compresses all the same, fetch has decompressed the body already.

@@ -7,6 +7,8 @@ import type { Caller, ServeTools } from "./caller.ts";
 import { answerOfFailure, detail } from "./forward.ts";
 import { type Activity, type Earlier, Grant } from "./grant.ts";
 import { answerOutside } from "./outside.ts";
+import { requestUrl } from "../protocol/request-url.ts";
+import { MAX_BODY_BYTES } from "../protocol/run.ts";
 import type { TreeLimits } from "./tree-limits.ts";
 
 export interface GatewayOptions {
@@ -23,6 +25,10 @@ export interface GatewayOptions {
    * The port of the previous process of this runner, which its executors still use. If in use, chooses another port.
    */
   readonly port?: number | null;
+  /** The identity of the runner. The port and the tag of the tokens follow from it; by default the port is random. */
+  readonly identity?: string;
+  /** Ports of the other runners of this machine, whose executors would come here while those runners are down. */
+  readonly avoidedPorts?: ReadonlySet<number>;
 }
 
 /** Outside the ephemeral range (32768 to 60999 on Linux): the port must be free again after a restart. */
@@ -32,7 +38,6 @@ const ATTEMPTS = 50;
 
 /** Below Bun's 256 requests in flight per process, bodies included: the runner's own reports always need room. */
 const MAX_FORWARDED = 200;
-const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**
  * The local HTTP server that executors use as their coordinator. The first path segment is the run's token. `access.ts`
@@ -62,11 +67,25 @@ export class Gateway implements AsyncDisposable {
     }
     for (let attempt = 1; ; attempt++) {
       try {
-        return this.#serve(FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1)));
+        return this.#serve(this.#candidate(attempt));
       } catch (error) {
         if (attempt === ATTEMPTS) throw error;
       }
     }
+  }
+
+  /** One sequence of ports per identity. The last candidates do not avoid the ports of other runners. */
+  #candidate(attempt: number): number {
+    const { identity, avoidedPorts } = this.#options;
+    for (let salt = attempt * ATTEMPTS; ; salt++) {
+      const draw = identity === undefined ? Math.random() : drawOf(`${identity}:${salt}`);
+      const port = FIRST_PORT + Math.floor(draw * (LAST_PORT - FIRST_PORT + 1));
+      if (avoidedPorts?.has(port) !== true || salt % ATTEMPTS === ATTEMPTS - 1) return port;
+    }
+  }
+
+  get #tag(): string {
+    return this.#options.identity === undefined ? "" : tagOf(this.#options.identity);
   }
 
   #serve(port: number): Bun.Server<undefined> {
@@ -80,7 +99,9 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  /** Answers requests from now on. Call it once the tokens of adopted runs are known: a 401 ends their executors. */
+  /**
+   * Answers requests from now on. Call it when the tokens of adopted runs are known: a 401 would end their executors.
+   */
   open(): void {
     this.#opened.resolve();
   }
@@ -91,7 +112,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Creates a grant for a run. Calls `onActivity` when the coordinator acknowledges an event of the run. */
   grant(runId: string, sessionId: string, onActivity: (activity: Activity) => void = () => {}): Grant {
-    return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity));
+    return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity, null, this.#tag));
   }
 
   /** Creates the grant of an adopted run, with the token that its executor already has. */
@@ -136,14 +157,19 @@ export class Gateway implements AsyncDisposable {
 
   async #answer(request: Request): Promise<Response> {
     await this.#opened.promise;
-    const url = new URL(request.url);
+    const url = requestUrl(request);
     const [, token = "", ...rest] = url.pathname.split("/");
     const grant = this.#grants.get(token);
-    if (grant === undefined) return noSuchToken();
+    if (grant === undefined) return this.#isForeign(token) ? foreignToken() : noSuchToken();
     // Without a slot: a tool may wait long for a run to end. Each of its calls to the coordinator takes a slot.
     if (rest.join("/") === "mcp" && this.#options.serveTools !== undefined)
       return this.#options.serveTools(request, this.#callerOf(grant));
     return this.#decide(grant, request, rest, url.search);
+  }
+
+  /** Whether another runner made the token: its executors come here while it is down, if both had the same port. */
+  #isForeign(token: string): boolean {
+    return this.#tag !== "" && RUN_TOKEN.test(token) && !token.startsWith(this.#tag);
   }
 
   #callerOf(grant: Grant): Caller {
@@ -190,6 +216,22 @@ export class Gateway implements AsyncDisposable {
     grant.slots.hold(() => this.#slots.hold(hold)).catch(reject);
     return promise;
   }
+}
+
+const RUN_TOKEN = /^[\w-]{32}$/;
+
+function tagOf(identity: string): string {
+  return new Bun.CryptoHasher("sha256").update(identity).digest("base64url").slice(0, 4);
+}
+
+/** A number from 0 to below 1. */
+function drawOf(text: string): number {
+  return new Bun.CryptoHasher("sha256").update(text).digest().readUInt32BE(0) / 2 ** 32;
+}
+
+/** Executors take a 401 for the end of their run, and wait on a 503 until their own gateway is back. */
+function foreignToken(): Response {
+  return detail(503, "This is the gateway of another runner; the one of this run is away");
 }
 
 function noSuchToken(): Response {

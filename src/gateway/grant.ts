@@ -30,8 +30,14 @@ export interface Earlier {
   readonly activity: Activity | null;
 }
 
-function newToken(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
+/** 32 characters: the tag of the gateway, then at least 20 random bytes in base64url. */
+function newToken(tag: string): string {
+  return (
+    tag +
+    Buffer.from(crypto.getRandomValues(new Uint8Array(24)))
+      .toString("base64url")
+      .slice(tag.length)
+  );
 }
 
 /** The permissions of one run at the gateway: its token, its tree of sessions and its activity. Ends with the run. */
@@ -58,8 +64,10 @@ export class Grant {
     readonly onActivity: (activity: Activity) => void,
     /** The token and activity of an adopted run. */
     earlier: Earlier | null = null,
+    /** How the tokens of this gateway begin. */
+    tag = "",
   ) {
-    this.token = earlier?.token ?? newToken();
+    this.token = earlier?.token ?? newToken(tag);
     this.activity = { ...(earlier?.activity ?? NOTHING_SENT) };
     this.tree = new SessionTree(coordinator, sessionId);
   }

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import type { Caller, ServeTools } from "../gateway/caller.ts";
 import { bearerTokenOf, isToken } from "../protocol/bearer-token.ts";
+import { requestUrl } from "../protocol/request-url.ts";
 import { SessionId } from "../protocol/identifiers.ts";
 
 export interface OutsideOptions {
@@ -35,7 +36,7 @@ function serve({ port, token, serveTools, callerOf }: OutsideOptions): Bun.Serve
         { status: 401, headers },
       );
     }
-    if (new URL(request.url).pathname !== "/mcp")
+    if (requestUrl(request).pathname !== "/mcp")
       return Response.json({ detail: "Not found: the only path is /mcp" }, { status: 404 });
     const named = request.headers.get("x-agent-session-id");
     // An MCP client that does not fill placeholders sends `${AGENT_SESSION_ID}` itself.

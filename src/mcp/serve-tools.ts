@@ -14,6 +14,7 @@ import type { Log } from "../log.ts";
 import type { RunnerHooks } from "./call-context.ts";
 import { Cancellations, SESSION_HEADER } from "./cancellations.ts";
 import { orchestrationServer } from "./orchestration-server.ts";
+import { requestUrl } from "../protocol/request-url.ts";
 import { SessionWatch } from "./session-watch.ts";
 
 export interface ToolOptions extends Pick<RunnerHooks, "draining" | "waits"> {
@@ -49,7 +50,8 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
       const cancelled = v.safeParse(Cancelled, message);
       if (cancelled.success) cancellations.cancel(caller, headers, cancelled.output.params.requestId);
     }
-    const { url, method, signal } = request;
+    const { method, signal } = request;
+    const url = requestUrl(request);
     const response = await handler.fetch(
       new Request(url, { method, headers, body: text, signal }),
       body === undefined ? {} : { parsedBody: body },

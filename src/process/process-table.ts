@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { type Environment, processEnvironment } from "../config/environment.ts";
 import { isShortage } from "./shortage.ts";
 
 /** One live process: the fields that identify leftovers of a run. */
@@ -130,9 +131,16 @@ function readPsTable(): ProcessEntry[] {
   return psRows(["-A"]);
 }
 
+/** Makes `lstart` the same text in every start of the runner: launchd has another language and zone than a shell. */
+export function psEnvironment(env: Environment): Record<string, string> {
+  const { LANG: _lang, LC_TIME: _time, ...others } = env;
+  return { ...(others as Record<string, string>), LC_ALL: "C", TZ: "UTC" };
+}
+
 function psRows(selection: string[]): ProcessEntry[] {
   const args = ["-E", "-ww", ...selection, "-o", "pid=,ppid=,pgid=,stat=,lstart=,command="];
-  const result = Bun.spawnSync(["ps", ...args], { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
+  const env = psEnvironment(processEnvironment());
+  const result = Bun.spawnSync(["ps", ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "ignore" });
   return parsePsTable(result.stdout.toString());
 }
 

@@ -10,32 +10,35 @@ import { constants } from "node:os";
  * - Survives the signals that a stop sends to the group. The trap is a command (`:`), because the executor would
  *   inherit an ignored signal.
  * - Keeps its own messages ("Terminated") out of the executor's stderr.
+ * - Lowers the soft limit of open files to `l`, if given: Bun has raised it.
  * - Overwrites the status file in place (`<>`). The file exists from the start, filled with line feeds, so a full
  *   disk loses no status. The file is complete once it holds digits and ends in a line feed.
  */
-const SCRIPT = `f=$1; b=$2; g=$3; shift 3
+const SCRIPT = `f=$1; b=$2; g=$3; l=$4; shift 4
 trap : TERM INT HUP
 exec 4>&2 2>/dev/null
 set -C
 true >"$b" || { echo "agent-runner: $b cannot be created" >&4; exit 1; }
 set +C
 [ -z "$g" ] || printf 0 >"$g/cgroup.procs"
-(exec "$@" 2>&4 4>&-)
+([ -z "$l" ] || ulimit -Sn "$l"; exec "$@" 2>&4 4>&-)
 c=$?
 printf '%s\\n' "$c" 1<>"$f"
 exit "$c"`;
 
 /**
  * A command that creates `startMark`, runs `command` in `cgroup` (if given), and writes its exit status to
- * `statusFile`. It does nothing if the mark exists.
+ * `statusFile`. It does nothing if the mark exists. `softLimit`: the soft limit of open files; null to leave it.
  */
 export function underShim(
   command: readonly string[],
   statusFile: string,
   startMark: string,
   cgroup: string | null,
+  softLimit: number | null = null,
 ): string[] {
-  return ["/bin/sh", "-c", SCRIPT, "agent-runner", statusFile, startMark, cgroup ?? "", ...command];
+  const values = [statusFile, startMark, cgroup ?? "", softLimit === null ? "" : String(softLimit)];
+  return ["/bin/sh", "-c", SCRIPT, "agent-runner", ...values, ...command];
 }
 
 /** The content of the status file until the executor has ended. */

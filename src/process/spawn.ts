@@ -2,8 +2,10 @@ import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFile
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
+import { softDescriptorLimit } from "./environment/descriptor-limit.ts";
+import { type EnvironmentEntries, exactEntries, ownProgram, shellKeeps } from "./environment/exact-environment.ts";
 import { hasInterpreter, inspectFile } from "./inspect-file.ts";
-import { processStartTime } from "./process-table.ts";
+import { processStartTime, RUN_MARKER } from "./process-table.ts";
 import { RunOutput } from "./output/run-output.ts";
 import { type ExitStatus, NO_STATUS, statusOfCode, statusOfSignal, underShim } from "./shim.ts";
 import { isShortage } from "./shortage.ts";
@@ -12,6 +14,8 @@ import { startMarkOf } from "./start-mark.ts";
 export interface SpawnRequest {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** The bytes of the variables in `env` that this process inherited. */
+  readonly inherited?: EnvironmentEntries;
   /** The working folder, which must exist. */
   readonly projectDir: string;
   /** The text that the executor reads from its stdin. */
@@ -52,48 +56,79 @@ export type Spawned =
  * is the run's cgroup, if it has one. Throws on a shortage (`isShortage`), and has started nothing then.
  */
 export function spawnExecutor(request: SpawnRequest, cgroup: string | null = null): Spawned {
-  const fault = folderFault(request.projectDir) ?? programFault(request);
+  const fault = startFault(request);
   if (fault !== null) return { kind: "not-started", reason: fault };
-  let stdin: number | undefined;
+  const descriptors: number[] = [];
   const outputs: RunOutput[] = [];
   try {
     writeFileSync(statusFileOf(request.runFolder), NO_STATUS, { mode: 0o600 });
-    stdin = openUnlinked(join(request.runFolder, "stdin"), request.stdin);
+    const stdin = openUnlinked(join(request.runFolder, "stdin"), request.stdin);
+    descriptors.push(stdin);
+    const launch = launchOf(request, cgroup);
+    let environment: number | null = null;
+    if (launch.environment !== null) {
+      environment = openUnlinked(join(request.runFolder, "environment"), launch.environment);
+      descriptors.push(environment);
+    }
     const stdout = new RunOutput(join(request.runFolder, "stdout"), request.outputLimitBytes);
     outputs.push(stdout);
     const stderr = new RunOutput(join(request.runFolder, "stderr"), request.outputLimitBytes);
     outputs.push(stderr);
     requireDescriptors(2);
-    return { kind: "started", process: start(request, { stdin, stdout, stderr, cgroup }) };
+    return { kind: "started", process: start(request, { stdin, environment, stdout, stderr, launch }) };
   } catch (error) {
     for (const output of outputs) output.close();
     if (isShortage(error)) throw error;
     return { kind: "not-started", reason: notStarted(describeError(error)) };
   } finally {
-    if (stdin !== undefined) closeSync(stdin);
+    for (const descriptor of descriptors) closeSync(descriptor);
   }
+}
+
+/** Why an executor with this program and project directory could not be started now; null if it could. */
+export function startFault(request: Pick<SpawnRequest, "command" | "env" | "projectDir">): string | null {
+  return folderFault(request.projectDir) ?? programFault(request);
 }
 
 interface Opened {
   readonly stdin: number;
+  readonly environment: number | null;
   readonly stdout: RunOutput;
   readonly stderr: RunOutput;
-  readonly cgroup: string | null;
+  readonly launch: Launch;
 }
 
-function start(request: SpawnRequest, { stdin, stdout, stderr, cgroup }: Opened): ExecutorProcess {
+interface Launch {
+  readonly command: string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** The content of ENVIRONMENT_FD; null if the executor inherits the environment from the shim. */
+  readonly environment: Buffer | null;
+}
+
+function launchOf(request: SpawnRequest, cgroup: string | null): Launch {
+  const { command, env, inherited = [], runFolder } = request;
+  if (process.platform === "win32") return { command: [...command], env, environment: null };
+  const shimmed = (words: readonly string[], softLimit: number | null): string[] =>
+    underShim(words, statusFileOf(runFolder), startMarkOf(runFolder), cgroup, softLimit);
+  const entries = exactEntries(env, inherited);
+  if (shellKeeps(entries)) return { command: shimmed(command, softDescriptorLimit()), env, environment: null };
+  const become = [...ownProgram(), "exec-become", String(softDescriptorLimit() ?? ""), pathOf(request), ...command];
+  // The mark lets the scan for leftovers find the shim.
+  const marks = [RUN_MARKER, "PATH"].flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
+  return {
+    command: shimmed(become, null),
+    env: Object.fromEntries(marks),
+    environment: Buffer.from(entries.map((entry) => `${entry}\0`).join(""), "latin1"),
+  };
+}
+
+function start(request: SpawnRequest, { stdin, environment, stdout, stderr, launch }: Opened): ExecutorProcess {
   const exit = Promise.withResolvers<ExitStatus>();
   let ended = false;
-  const isShimmed = process.platform !== "win32";
-  const shimmed = (): string[] =>
-    underShim(request.command, statusFileOf(request.runFolder), startMarkOf(request.runFolder), cgroup);
-  const command = isShimmed ? shimmed() : [...request.command];
-  const child = Bun.spawn(command, {
+  const child = Bun.spawn(launch.command, {
     cwd: request.projectDir,
-    env: { ...request.env },
-    stdin,
-    stdout: stdout.fd,
-    stderr: stderr.fd,
+    env: { ...launch.env },
+    stdio: [stdin, stdout.fd, stderr.fd, ...(environment === null ? [] : [environment])],
     detached: true,
     windowsHide: true,
     onExit(_child, code, signal) {
@@ -159,7 +194,7 @@ function signalTree(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   }
 }
 
-function openUnlinked(path: string, content: string): number {
+function openUnlinked(path: string, content: string | Buffer): number {
   // An attempt that SIGKILL interrupted may have left the file.
   rmSync(path, { force: true });
   try {
@@ -187,16 +222,21 @@ function folderFault(path: string): string | null {
  * Why the system would refuse to execute the program. Checked before the shim starts, which could only report an exit
  * code.
  */
-function programFault({ command, env }: SpawnRequest): string | null {
+function programFault(request: Pick<SpawnRequest, "command" | "env">): string | null {
+  const { command, env } = request;
   const [program = ""] = command;
   if (process.platform === "win32") return null;
-  const path = program.includes("/") ? program : (Bun.which(program, { PATH: env["PATH"] ?? "" }) ?? "");
-  const file = inspectFile(path);
+  const file = inspectFile(pathOf(request));
   if (file.kind === "missing" || (file.kind === "script" && !hasInterpreter(file.interpreter, env["PATH"] ?? ""))) {
     return notStarted(`${program} (or the interpreter that it names) was not found`);
   }
   if (!("runnable" in file) || !file.runnable) return notStarted(`${program} may not be executed`);
   return file.kind === "text" ? notStarted(`${program} is neither a program nor a script that begins with #!`) : null;
+}
+
+/** The file of the executor; empty if the program is not in the PATH. */
+function pathOf({ command: [program = ""], env }: Pick<SpawnRequest, "command" | "env">): string {
+  return program.includes("/") ? program : (Bun.which(program, { PATH: env["PATH"] ?? "" }) ?? "");
 }
 
 function notStarted(why: string): string {

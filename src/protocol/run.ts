@@ -47,11 +47,18 @@ export const WaitingFor = v.picklist(["time", "turn", "runner", "retry"]);
 export type WaitingFor = v.InferOutput<typeof WaitingFor>;
 
 /** A time with its zone (`2026-01-31T08:00:00Z`, `2026-01-31T09:00:00.000+01:00`). */
-const Moment = v.pipe(
+export const Moment = v.pipe(
   v.string(),
   v.isoTimestamp("not a time such as 2026-01-31T08:00:00Z"),
-  v.check((text) => !Number.isNaN(Date.parse(text)), "there is no such day or time"),
+  v.check((text) => isOnCalendar(text) && !Number.isNaN(Date.parse(text)), "there is no such day or time"),
 );
+
+/** `Date.parse` takes 30 February for 2 March. */
+function isOnCalendar(text: string): boolean {
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split("-").map(Number);
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
+}
 
 /** A run in `GET /runs`, `GET /runs/{id}` and the poll (`docs/protocol.md`, section 3). Times are ISO 8601. */
 export const Run = v.looseObject({
@@ -84,10 +91,31 @@ export const Run = v.looseObject({
 });
 export type Run = v.InferOutput<typeof Run>;
 
+/** The limit for a prompt in UTF-8: 8 MiB. Every client and server of this program has the same one. */
+export const MAX_PROMPT_BYTES = 8 * 1024 * 1024;
+
+/** The limit for a request body: JSON may need six bytes for one of a prompt. */
+export const MAX_BODY_BYTES = 6 * MAX_PROMPT_BYTES + 2 * 1024 * 1024;
+
+/** Says that a prompt is too long; null if it is not. */
+export function promptFault(prompt: string): string | null {
+  const bytes = Buffer.byteLength(prompt);
+  return bytes <= MAX_PROMPT_BYTES
+    ? null
+    : `the prompt has ${bytes} bytes, and ${MAX_PROMPT_BYTES} (8 MiB) is the limit`;
+}
+
 /** Body of `POST /runs` (`docs/protocol.md`, section 1b). */
 export const CreateRun = v.object({
   type: RunType,
-  prompt: v.pipe(v.string(), v.minLength(1, "the prompt is empty")),
+  prompt: v.pipe(
+    v.string(),
+    v.minLength(1, "the prompt is empty"),
+    v.check(
+      (prompt) => promptFault(prompt) === null,
+      ({ input }) => promptFault(input) ?? "",
+    ),
+  ),
   session_id: v.nullish(SessionId),
   agent_name: v.nullish(v.string()),
   project_dir: v.nullish(v.string()),
@@ -98,6 +126,8 @@ export const CreateRun = v.object({
   priority: v.nullish(v.pipe(v.number(), v.integer(), v.minValue(-1000), v.maxValue(1000))),
   /** No runner gets the run earlier. */
   not_before: v.nullish(Moment),
+  /** As `not_before`, from now by the coordinator's clock; overrides it. Maximum: ten years. */
+  delay_seconds: v.nullish(v.pipe(v.number(), v.minValue(0), v.maxValue(315_360_000))),
   /** The run fails if no runner claims it within this time after it could have started. Maximum: ten years. */
   ttl_seconds: v.nullish(v.pipe(v.number(), v.minValue(0.001), v.maxValue(315_360_000))),
   /** The maximum number of attempts. Only transient failures are retried. */

@@ -4,6 +4,7 @@ import { NEVER } from "../async/never.ts";
 import type { Grant } from "../gateway/grant.ts";
 import { adoptExecutor, bootId, lives, markedLeaders, type ProcessIdentity } from "../process/adopt.ts";
 import { readProcessTable } from "../process/process-table.ts";
+import { isShortage } from "../process/shortage.ts";
 import { preventStart } from "../process/start-mark.ts";
 import { parseAssignedRun } from "../protocol/poll.ts";
 import type { ActiveRun } from "./runs/active-run.ts";
@@ -116,7 +117,7 @@ async function adoptAttempt(
     isAlive: lives(identity),
     child: adoptExecutor(identity, folder, parts.config.outputLimitBytes),
   });
-  const taken = await parts.intake.whenThereIsRoom(open, NEVER);
+  const taken = await openNowOr(open, () => parts.intake.whenThereIsRoom(open, NEVER));
   if (taken === "cancelled") throw new Error(`the runner has left before it could adopt run ${run.runId}`);
   const { isAlive, child } = taken;
   log.info(
@@ -131,6 +132,16 @@ async function adoptAttempt(
       run.context,
     );
   return { ...(await watchRun(run, child, parts)), mayBeReported: !isAlive };
+}
+
+/** A closed intake holds up no adoption: watching an executor needs less room than a new run. */
+async function openNowOr<T>(open: () => T, later: () => Promise<T | "cancelled">): Promise<T | "cancelled"> {
+  try {
+    return open();
+  } catch (error) {
+    if (!isShortage(error)) throw error;
+    return later();
+  }
 }
 
 interface NotBegun {

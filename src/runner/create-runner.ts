@@ -9,8 +9,10 @@ import { Gateway } from "../gateway/gateway.ts";
 import type { Log } from "../log.ts";
 import { Leftovers } from "../process/leftovers.ts";
 import { OutputWatch } from "../process/output/output-watch.ts";
+import { identityOfPath } from "../paths.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { RunCgroups } from "../process/run-cgroups.ts";
+import { startFault } from "../process/spawn.ts";
 import { requireRoom } from "../process/shortage.ts";
 import { Watchdog } from "../process/watchdog.ts";
 import type { PollMessage } from "../protocol/poll.ts";
@@ -30,7 +32,7 @@ import { Reconciler } from "./polling/reconcile.ts";
 import type { RunnerState } from "./runner-state.ts";
 import { Runner, type WiredParts } from "./runner.ts";
 import { Bell } from "./runs/bell.ts";
-import { Intake } from "./runs/intake.ts";
+import { CannotRun, Intake } from "./runs/intake.ts";
 import { type RunnerObserver, unobserved } from "./runs/observer.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
 
@@ -65,7 +67,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const isAlone = stack.use(claimMachine(identity)) !== null;
 
   const bell = new Bell();
-  const { journal, intake, runsFolder } = stateParts(config, lock.key, bell, log, stack);
+  const { journal, intake, runsFolder } = stateParts(options, lock.key, bell, log, stack);
   const registry = new RunRegistry(config.maxConcurrent, bell, (runId) => journal.isDone(runId));
   const lifecycle = new Lifecycle({
     registry,
@@ -90,8 +92,11 @@ export function createRunner(options: RunnerOptions): Runner {
     log: options.log.scope("gateway"),
     serveTools,
     port: journal.gatewayPort,
+    identity: lock.key,
+    avoidedPorts: lock.portsOfOthers(),
   });
   journal.gatewayPort = gateway.port;
+  lock.recordPort(gateway.port);
   const cgroups = RunCgroups.open(lock.key, log);
 
   const parts: RunnerParts = {
@@ -124,6 +129,7 @@ export function createRunner(options: RunnerOptions): Runner {
   });
   const lostClaims = new LostClaims({ ...polling, reconciler });
   registration.onRenewed = () => lostClaims.expect();
+  intake.onOpened = () => lostClaims.expect();
   const poller = new Poller({ ...polling, intake, bell, lostClaims });
   const owned = stack.move();
   return new Runner({
@@ -159,7 +165,8 @@ function createWatchdog(
 
 function identityOf({ config, executor }: RunnerOptions): RunnerIdentity {
   const { coordinatorUrl, projectDir } = config;
-  return { coordinatorUrl, hostname: hostname(), projectDir, executorType: executor.name };
+  const identity = { hostname: hostname(), projectDir: identityOfPath(projectDir), executorType: executor.name };
+  return { coordinatorUrl, ...identity };
 }
 
 /** The parts between this runner and the coordinator. */
@@ -193,16 +200,19 @@ function connectionParts(
 
 /** The parts in the state folder, and the intake, which closes when nothing can be written there. */
 function stateParts(
-  { stateDir }: Config,
+  { config, executor, inheritedEnv }: RunnerOptions,
   key: string,
   bell: Bell,
   log: Log,
   stack: DisposableStack,
 ): Pick<WiredParts, "journal" | "intake" | "runsFolder"> {
+  const { stateDir, projectDir } = config;
   const journal = stack.use(Journal.open(join(stateDir, "journals", `${key}.sqlite`), log));
   const hasRoom = async (): Promise<void> => {
     journal.requireRoom();
     await requireRoom(stateDir);
+    const fault = startFault({ command: executor.command, env: { ...inheritedEnv, ...executor.env }, projectDir });
+    if (fault !== null) throw new CannotRun(fault);
   };
   const intake = stack.use(new Intake({ log, bell, requireRoom: hasRoom }));
   journal.onFault = (error) => intake.close(error);

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
@@ -8,6 +8,7 @@ import { describeError, errorCode, UserError } from "../errors.ts";
 import { privateFolder } from "../process/private-folder.ts";
 import { processStartTime } from "../process/process-table.ts";
 import { isShortage } from "../process/shortage.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 
 /** The fields by which a coordinator recognises a runner (`docs/protocol.md`, section 2). */
 export interface RunnerIdentity {
@@ -20,6 +21,9 @@ export interface RunnerIdentity {
 /** Held until disposed, or until the process ends. `key` stands for the identity in file names. */
 export interface IdentityLock extends Disposable {
   readonly key: string;
+  /** The gateway ports of this user's other runners on this machine, whether they live or not. */
+  portsOfOthers(): ReadonlySet<number>;
+  recordPort(port: number): void;
 }
 
 /** How to start the runner again, beyond its identity. */
@@ -60,22 +64,36 @@ function lockIn(folder: string, identity: RunnerIdentity, restart?: Restart): Id
   if (database === null) {
     const pid = readHolder(folder, key)?.pid ?? "unknown";
     throw new UserError(
-      `A runner for ${identity.executorType} in ${identity.projectDir} at ${identity.coordinatorUrl} ` +
+      `A runner for ${identity.executorType} in ${identity.projectDir} at ${shownUrl(identity.coordinatorUrl)} ` +
         `is already running on this machine (pid ${pid})`,
       { hint: "Stop that runner, or give this one another --project-dir or executor" },
     );
   }
-  writeHolder(join(folder, `${key}.json`), identity, restart);
-  return { key, [Symbol.dispose]: () => database.close() };
+  const record = (gatewayPort: number | undefined): void =>
+    writeHolder(join(folder, `${key}.json`), identity, gatewayPort, restart);
+  record(readHolder(folder, key)?.gatewayPort);
+  return {
+    key,
+    portsOfOthers: () =>
+      new Set(keysIn(folder).flatMap((other) => (other === key ? [] : (readHolder(folder, other)?.gatewayPort ?? [])))),
+    recordPort: record,
+    [Symbol.dispose]: () => database.close(),
+  };
 }
 
 /** Ignores a full disk: only messages and `handover` need the file, and the runner must adopt its executors. */
-function writeHolder(path: string, identity: RunnerIdentity, restart?: Restart): void {
+function writeHolder(
+  path: string,
+  identity: RunnerIdentity,
+  gatewayPort: number | undefined,
+  restart: Restart | undefined,
+): void {
   const holder: Holder = {
     ...identity,
     pid: process.pid,
     startedAt: processStartTime(process.pid) ?? "",
     ...(restart === undefined ? {} : { stateDir: restart.stateDir, restartWords: [...restart.words] }),
+    ...(gatewayPort === undefined ? {} : { gatewayPort }),
   };
   try {
     writeFileSync(path, JSON.stringify(holder), { mode: 0o600 });
@@ -106,9 +124,10 @@ const Holder = v.object({
   executorType: v.string(),
   pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
   startedAt: v.string(),
-  // Version 0.1.0 wrote neither.
+  // Version 0.1.0 wrote none of these.
   stateDir: v.exactOptional(v.string()),
   restartWords: v.exactOptional(v.array(v.string())),
+  gatewayPort: v.optional(v.number()),
 });
 /** The holder of a lock, from the JSON file beside the lock. */
 export type Holder = v.InferOutput<typeof Holder>;
@@ -122,11 +141,15 @@ export function readHolder(folder: string, key: string): Holder | null {
   }
 }
 
+/** The keys of all identities that had a lock in the folder. */
+function keysIn(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => (name.endsWith(".lock") ? [name.slice(0, -".lock".length)] : []));
+}
+
 /** The live runners of this user: those whose lock is held. */
 export function liveRunners(folder: string): Holder[] {
   if (!existsSync(folder)) return [];
-  const keys = readdirSync(folder).flatMap((name) => (name.endsWith(".lock") ? [name.slice(0, -".lock".length)] : []));
-  return keys.flatMap((key) => {
+  return keysIn(folder).flatMap((key) => {
     const holder = isHeld(folder, key) ? readHolder(folder, key) : null;
     return holder === null ? [] : [holder];
   });
@@ -192,13 +215,16 @@ function normalised(identity: RunnerIdentity): RunnerIdentity {
   return { ...identity, coordinatorUrl: url.toString() };
 }
 
-/** The folder of this user's locks. In `--state-dir` only as a last resort: runners may set it differently. */
+/** The folder of this user's locks. In `--state-dir` only if the other cannot be written:
+ * runners may set it differently. */
 export function locksFolder({ folders, stateDir }: Pick<Config, "folders" | "stateDir">): string {
   const folder = join(folders.state, "locks");
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    rmdirSync(mkdtempSync(join(folder, "probe-")));
     return folder;
-  } catch {
-    return join(stateDir, "locks");
+  } catch (error) {
+    // A full disk passes. The lock must stay where other starts of this runner look for it.
+    return isShortage(error) ? folder : join(stateDir, "locks");
   }
 }

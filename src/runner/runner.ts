@@ -18,6 +18,7 @@ import type { RunnerState } from "./runner-state.ts";
 import type { RunnerStatus } from "./runner-status.ts";
 import type { Bell } from "./runs/bell.ts";
 import type { RunRegistry } from "./runs/run-registry.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 
 /** `unreported`: ids of runs whose end the coordinator does not know. The next process of this runner reports them. */
 export interface RunnerEnd {
@@ -99,7 +100,7 @@ export class Runner {
   async run(): Promise<RunnerEnd> {
     const { config, gateway, intake, lifecycle, registration, registry, dispatcher, runsFolder, log } = this.#parts;
     using _owned = this.#parts.owned;
-    this.#log.info(`Connecting to Agent Coordinator at ${config.coordinatorUrl}`);
+    this.#log.info(`Connecting to Agent Coordinator at ${shownUrl(config.coordinatorUrl)}`);
     lifecycle.start();
     await using _gateway = gateway;
     await using _outsiders = await listenForOutsiders(
@@ -117,6 +118,7 @@ export class Runner {
     if (lifecycle.draining.aborted) {
       // The interrupt may have come while the registration succeeded.
       await registration.close();
+      await this.#parts.leftovers.settled();
       return this.#end();
     }
     this.#parts.journal.keepMs = registration.keepOutcomesMs ?? this.#parts.journal.keepMs;

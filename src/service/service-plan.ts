@@ -47,6 +47,19 @@ export interface Step {
   readonly mayFail?: string;
 }
 
+/**
+ * Says which value no service file can hold: a line feed would begin a line of its own, and so would the line after a
+ * backslash at the end. Null: all can.
+ */
+export function serviceFault(request: ServiceRequest): string | null {
+  const { command, projectDir, home, configHome, runAs, searchPath } = request;
+  const values = [...command, projectDir, home, configHome, runAs ?? "", searchPath];
+  const bad = values.find((value) => /\p{Cc}/u.test(value) || (process.platform !== "win32" && value.endsWith("\\")));
+  if (bad === undefined) return null;
+  const why = "it has a control character or a backslash at its end";
+  return `${JSON.stringify(bad)} cannot stand in the file of a service: ${why}`;
+}
+
 /** After the drain, runs get 15 s to stop and their reports 10 s. */
 const LEAVE_SECONDS = 30;
 

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { isReady, type RunnerStatus } from "../runner/runner-status.ts";
 import { commit, version } from "../version.ts";
+import { shownUrl } from "../protocol/shown-url.ts";
 
 /** The properties of the program that never change. */
 export interface Identity {
@@ -52,7 +53,7 @@ export function statusOf(identity: Identity, runner: RunnerStatus | null, starte
     pid: process.pid,
     started_at: new Date(startedAtMs).toISOString(),
     command: identity.command,
-    coordinator_url: identity.coordinatorUrl,
+    coordinator_url: shownUrl(identity.coordinatorUrl),
     executor: identity.executor,
     project_dir: identity.projectDir,
     tags: [...identity.tags],

@@ -11,7 +11,7 @@ export interface Layers {
 /** Throws if the document has no layer list, or no sentence about executors. */
 export function readLayers(architecture: string): Layers {
   const lines: string[][] = [];
-  for (const [, names] of architecture.matchAll(/^\d+\. (`[^`]+`(?: \| `[^`]+`)*): /gm)) lines.push(quoted(names));
+  for (const [, names] of architecture.matchAll(/^\d+\. (`[^`]+`(?: \| `[^`]+`)*):\s/gm)) lines.push(quoted(names));
   const forExecutors = quoted(/^`executors\/<name>\/` import ([^.]*?) and the last line only/m.exec(architecture)?.[1]);
   if (lines.length < 2 || forExecutors.length === 0)
     throw new Error("ARCHITECTURE.md: no layer list, or nothing about executors");

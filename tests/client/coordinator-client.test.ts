@@ -215,3 +215,31 @@ test("duplicateRunner: reads the 409 for a registered identity, and nothing else
   expect(of(400, { detail })).toBeNull();
   expect(of(409, { detail: "text" })).toBeNull();
 });
+
+test("CoordinatorClient.createRun: sends the prompt once, in `parameters` where they are missed", async () => {
+  const created = { run_id: "run_1", session_id: "ses_1", status: "pending" };
+  await using first = stubServer(() => Response.json(created));
+  await clientOf(first).createRun({ type: "start_session", prompt: "p", execution_mode: "sync" });
+  expect(bodiesOf(first)).toEqual([{ type: "start_session", prompt: "p", execution_mode: "sync" }]);
+
+  await using second = stubServer(({ body }) =>
+    body.includes('"parameters"')
+      ? Response.json(created, { status: 201 })
+      : Response.json({ detail: [{ loc: ["body", "parameters"], msg: "Field required" }] }, { status: 422 }),
+  );
+  const client = clientOf(second);
+  await client.createRun({ type: "start_session", prompt: "p", execution_mode: "sync" });
+  await client.createRun({ type: "start_session", prompt: "q", execution_mode: "sync" });
+  const [, ...sent] = bodiesOf(second);
+  expect(sent).toEqual([
+    { type: "start_session", execution_mode: "sync", parameters: { prompt: "p" } },
+    { type: "start_session", execution_mode: "sync", parameters: { prompt: "q" } },
+  ]);
+});
+
+test("CoordinatorClient.createRun: a run that is refused for another reason is sent once", async () => {
+  await using server = stubServer(() => Response.json({ detail: "no such agent" }, { status: 400 }));
+  const creating = clientOf(server).createRun({ type: "start_session", prompt: "p", execution_mode: "sync" });
+  expect(await creating.catch((error: unknown) => error)).toMatchObject({ status: 400 });
+  expect(server.received).toHaveLength(1);
+});

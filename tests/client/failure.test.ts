@@ -32,8 +32,8 @@ test("failureOfAnswer: keeps the parsed body, and reports one that is not JSON",
     "GET /x: the answer is not JSON (502)",
   );
   expect(failureOfAnswer("GET /x", 301, "{}")).toMatchObject({
-    kind: "unavailable",
-    message: "GET /x: no detail (301)",
+    kind: "moved",
+    message: "GET /x: the service has moved to another address (301)",
   });
 });
 

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import * as v from "valibot";
 import { type Authorization, noAuthorization, staticToken } from "../../src/client/credentials.ts";
 import { CoordinatorFailure } from "../../src/client/failure.ts";
@@ -142,4 +143,48 @@ test("callCoordinator: ends when its signal fires, and sends nothing after it fi
   const before = server.received.length;
   expect((await failureOf(get(server.url, { signal: AbortSignal.abort() }))).kind).toBe("unreachable");
   expect(server.received.length).toBe(before);
+});
+
+test.each([301, 302, 303, 307, 308])(
+  "callCoordinator: a %i is not followed, and says where the service is",
+  async (status) => {
+    await using other = stubServer(() => Response.json({ a: 1 }));
+    const location = `${other.url}/base/thing?secret=1`;
+    await using server = stubServer(() => new Response(null, { status, headers: { location } }));
+    const failure = await failureOf(get(server.url, { method: "POST", body: { prompt: "p" } }, staticToken("secret")));
+    expect(failure).toMatchObject({ kind: "moved", status, isRetryable: true });
+    expect(failure.message).toContain(`has moved to ${other.url}/base (${status}): set --coordinator-url to that`);
+    expect(other.received).toEqual([]);
+  },
+);
+
+test("callCoordinator: a certificate that is not trusted is a failure of its own", async () => {
+  const folder = join(import.meta.dir, "../fixtures/tls");
+  const tls = { cert: Bun.file(join(folder, "cert.pem")), key: Bun.file(join(folder, "key.pem")) };
+  await using server = Bun.serve({ hostname: "127.0.0.1", port: 0, tls, fetch: () => Response.json({ a: 1 }) });
+  const failure = await failureOf(get(`https://127.0.0.1:${server.port}`));
+  expect(failure.kind).toBe("untrusted");
+  expect(failure.message).toContain("certificate");
+});
+
+test("callCoordinator: no message holds the token of a URL", async () => {
+  const token = "UqhQymkLnLskefA1r3j9S7MdzjHU06H_";
+  for (const base of [`http://127.0.0.1:1/${token}`, `http://nowhere.invalid/${token}`]) {
+    expect((await failureOf(get(base))).message).not.toContain(token);
+  }
+  using broken = rawServer((socket) => void socket.end("nonsense\r\n\r\n"));
+  expect((await failureOf(get(`${broken.url}/${token}`))).message).not.toContain(token);
+});
+
+test("callCoordinator: names a proxy in the way, without its password", async () => {
+  const before = process.env["HTTP_PROXY"];
+  process.env["HTTP_PROXY"] = "http://me:secret@127.0.0.1:1";
+  try {
+    const { message } = await failureOf(get("http://coordinator.invalid:8765"));
+    expect(message).toContain("(through the proxy http://127.0.0.1:1 of HTTP_PROXY)");
+    expect(message).not.toContain("secret");
+  } finally {
+    if (before === undefined) delete process.env["HTTP_PROXY"];
+    else process.env["HTTP_PROXY"] = before;
+  }
 });

@@ -40,6 +40,20 @@ test("submit --not-before: a time from now", async () => {
   expect(Math.abs(Date.parse(not_before) - Date.parse(created_at) - 7_200_000)).toBeLessThan(60_000);
 });
 
+test("submit --not-before: a time from now is counted by the coordinator's clock", async () => {
+  await using c = await Fixture.start();
+  const body = { type: "start_session", prompt: "x", not_before: "2001-01-01T00:00:00Z", delay_seconds: 7_200 };
+  const { run_id } = (await c.post("/runs", body)).body;
+  const { not_before, created_at } = (await c.get(`/runs/${run_id}`)).body;
+  expect(Math.abs(Date.parse(not_before) - Date.parse(created_at) - 7_200_000)).toBeLessThan(5_000);
+});
+
+test("submit --not-before: a leap day that exists is taken", async () => {
+  await using c = await Fixture.start();
+  const { stdout } = await submit(c, { "not-before": "2096-02-29T23:30:00-01:00" });
+  expect((await c.get(`/runs/${stdout.trim()}`)).body.not_before).toBe("2096-03-01T00:30:00.000Z");
+});
+
 test("submit --idempotency-key: the command twice creates one run", async () => {
   await using c = await Fixture.start();
   const first = await submit(c, { "idempotency-key": "k" });
@@ -50,6 +64,10 @@ test("submit --idempotency-key: the command twice creates one run", async () => 
 for (const [option, value] of [
   ["priority", "high"],
   ["not-before", "tomorrow"],
+  ["not-before", "2027-02-30T08:00:00Z"],
+  ["not-before", "2027-04-31T08:00:00+02:00"],
+  ["not-before", "2027-02-29T08:00:00Z"],
+  ["not-before", "9999999d"],
   ["ttl", "soon"],
   ["max-attempts", "0"],
   ["retry-delay", "-1"],

@@ -3,6 +3,7 @@ import {
   bypassProxyForLoopback,
   inheritableEnvironment,
   noProxyWithLoopback,
+  proxyOf,
   userFolders,
 } from "../../src/config/environment.ts";
 
@@ -69,4 +70,25 @@ test("userFolders: the application folders on Windows", () => {
     data: "/local/agent-runner/data",
     state: "/local/agent-runner/state",
   });
+});
+
+test('noProxyWithLoopback: "*" stays alone, in either spelling', () => {
+  expect(noProxyWithLoopback({ NO_PROXY: "*" })).toBe("*");
+  expect(noProxyWithLoopback({ NO_PROXY: "a.example", no_proxy: "b, *" })).toBe("*");
+});
+
+const PROXY = { HTTP_PROXY: "http://p:1", https_proxy: "http://q:2" };
+
+test.each([
+  ["http://host:8765", PROXY, "HTTP_PROXY"],
+  ["https://host", PROXY, "https_proxy"],
+  ["http://host", { ...PROXY, NO_PROXY: "*" }, null],
+  ["http://a.example.org", { ...PROXY, NO_PROXY: "example.org" }, null],
+  ["http://a.example.org", { ...PROXY, NO_PROXY: ".example.org" }, null],
+  ["http://anexample.org", { ...PROXY, NO_PROXY: "example.org, " }, "HTTP_PROXY"],
+  ["http://host:8765", { ...PROXY, NO_PROXY: "host:8765" }, null],
+  ["http://[::1]:8765", { ...PROXY, no_proxy: "::1" }, null],
+  ["http://host", {}, null],
+])("proxyOf: %s with %j", (url, env, variable) => {
+  expect(proxyOf(url, env)?.variable ?? null).toBe(variable);
 });

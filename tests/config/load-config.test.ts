@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, type Flags, loadConfig } from "../../src/config/load-config.ts";
+import { SETTINGS } from "../../src/config/settings.ts";
+import { Path, PathOrName } from "../../src/config/values.ts";
 import { UserError } from "../../src/errors.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
@@ -269,3 +271,22 @@ test.each(["executors = 'claude-code'", "[executors]\nmodel = 'm'"])(
     );
   },
 );
+
+const PATH_SETTINGS = Object.entries(SETTINGS).filter(([, { schema }]) => schema === Path || schema === PathOrName);
+
+test.each(PATH_SETTINGS.map(([name, { file }]) => [name, file]))("%s: ~ is the home folder", (name, key) => {
+  const [table, ...rest] = key.split(".");
+  const entry = rest.length === 0 ? `${table} = "~/proj"` : `[${table}]\n${rest.join(".")} = "~/proj"`;
+  using at = user(entry);
+  expect(at.load()[name as "projectDir"]).toBe(join(at.path, "proj"));
+  using plain = user();
+  const flag = SETTINGS[name as "projectDir"].flag;
+  expect(plain.load({ [flag]: "~" })[name as "projectDir"]).toBe(plain.path);
+  expect(faultOf(() => plain.load({ [flag]: "~bob/proj" })).message).toContain("another user's");
+});
+
+test("a path: .. and a slash at the end go away; --config takes ~ too", () => {
+  using at = user("[runner]\nproject_dir = 'x/../y/'");
+  expect(at.load().projectDir).toBe(join(at.cwd, "y"));
+  expect(at.load({ config: "~/settings/agent-runner/config.toml" }).configFile).toBe(at.file);
+});

@@ -159,3 +159,15 @@ test("a coordinator with a token: exit code 1 with a hint without it, success wi
   expect(stdout).toContain("good day");
   expect(coordinator.stdout() + runner.stdout()).not.toContain("sesame-open");
 });
+
+test("submit: a prompt of 8 MiB is a run, and a longer one is refused with the limit before it is sent", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const size = 8 * 1024 * 1024;
+  const taken = await world.run(["submit", "-c", api.url, "-"], { stdin: "x".repeat(size) });
+  expect(taken.code).toBe(0);
+  expect(await api.run(taken.stdout.trim())).toMatchObject({ prompt: "x".repeat(size) });
+  const refused = await world.run(["submit", "-c", api.url, "-"], { stdin: "x".repeat(size + 1) });
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain("8388608 (8 MiB) is the limit");
+});

@@ -96,7 +96,7 @@ test.each(["poll", "heartbeat"])("401 on a %s: the runner registers again and co
 
 test.each([
   [401, "refuses this runner's credentials"],
-  [403, "refuses this runner's credentials"],
+  [403, "does not allow this runner"],
   [404, "is not an Agent Coordinator"],
   [422, "refuses to register this runner"],
 ])("%i at the start: exit code 1 with a reason", async (status, reason) => {

@@ -72,5 +72,5 @@ test("second generation: script sync is ignored, with a log line", async () => {
   const run = fake.queue();
   const runner = world.runner(fake.url, "prints-hello", ["-v"]);
   await until("completed", () => run.status === "completed");
-  expect(runner.stdout()).toContain("does not serve: sync_scripts, remove_scripts");
+  expect(runner.stdout()).toContain("Ignored an unknown message: sync_scripts, remove_scripts");
 });

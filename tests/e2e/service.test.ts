@@ -127,3 +127,23 @@ test.if(isLinux)(
     expect(await runner.exited).toBe(0);
   },
 );
+
+test.if(isLinux)("service install: a line feed in a folder or in PATH is refused, and nothing is written", async () => {
+  await using world = new World();
+  const bad = join(world.projectDir, "a\nExecStartPre=touch owned");
+  mkdirSync(bad);
+  const tools = fakeTools(world);
+  for (const [words, env] of [
+    [["-p", bad], tools.env],
+    [["-p", bad, "--print"], tools.env],
+    [["--state-dir", bad], tools.env],
+    [["-p", `${world.projectDir}\\`], tools.env],
+    [[], { PATH: `${tools.env["PATH"]}:/x\nB=1` }],
+  ] as const) {
+    const refused = await world.run(["service", "install", "-x", "test-executor", ...words], { env });
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toContain("cannot stand in the file of a service");
+  }
+  expect(existsSync(join(world.home, "config/systemd"))).toBe(false);
+  expect(tools.calls()).toEqual([]);
+});

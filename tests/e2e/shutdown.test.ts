@@ -207,3 +207,29 @@ test("up --sample exits when interrupted before its sample run is claimed", asyn
   up.signal("SIGINT");
   expect(await Promise.race([up.exited.then(() => "exited"), Bun.sleep(10_000).then(() => "stuck")])).toBe("exited");
 });
+
+test.each(["SIGHUP", "SIGINT"] as const)(
+  "a %s that was ignored at the start (nohup, a background job) stays ignored",
+  async (signal) => {
+    await using world = new World();
+    const { api } = await world.coordinator();
+    const runner = world.start(["-c", api.url, "-x", "test-executor"], { shell: `trap '' ${signal.slice(3)}` });
+    await runner.line(/Registered/);
+    runner.signal(signal);
+    const run = await api.submit("x");
+    await until("completed", async () => (await api.run(run.run_id)).status === "completed");
+    expect(runner.stdout()).not.toMatch(/waiting for \d/);
+    runner.signal("SIGTERM");
+    expect(await runner.exited).toBe(0);
+  },
+);
+
+test("coordinator: a SIGHUP that was ignored at the start stays ignored", async () => {
+  await using world = new World();
+  const coordinator = world.start(["coordinator", "--port", "0"], { shell: "trap '' HUP" });
+  await coordinator.line(/agent-runner -c (\S+)/);
+  coordinator.signal("SIGHUP");
+  coordinator.signal("SIGTERM");
+  expect(await coordinator.exited).toBe(0);
+  expect(coordinator.stdout().match(/Shutting down/g)).toHaveLength(1);
+});

@@ -1,4 +1,7 @@
+import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import type { StartedBinary } from "../harness/binary.ts";
 import { groupOf, isAlive, killProcess, parentOf, processesWith } from "../harness/processes.ts";
@@ -85,6 +88,32 @@ test("an executor that vanishes without a status while no runner lives is report
   await api.reached(run.run_id, "failed");
   // If the shim was killed last, it wrote the status of its child.
   expect((await api.run(run.run_id)).error).toMatch(/vanished without an exit status|ended by SIGKILL/);
+});
+
+/** Leaves of a run what a power cut may leave: the record before its start. */
+function loseWhatWasNotFlushed(world: World, runId: string, bootId: string): void {
+  const runFolder = join(world.stateDir, "runs", runId);
+  for (const name of readdirSync(runFolder)) if (/^(?:begun|exit)/.test(name)) rmSync(join(runFolder, name));
+  const [name = ""] = readdirSync(join(world.stateDir, "journals")).filter((each) => each.endsWith(".sqlite"));
+  using journal = new Database(join(world.stateDir, "journals", name));
+  journal.run("UPDATE runs SET phase = 'starting', identity = NULL");
+  journal.run("UPDATE settings SET value = ? WHERE name = 'boot'", [bootId]);
+}
+
+test("after a power cut a run that was reported as started is not executed again: marks may be lost", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const run = await api.submit("anything");
+  const first = world.runner(api.url, "waits-for-release");
+  await world.file(`${run.run_id}.ready`);
+  await kill(first);
+  for (const pid of pidsOf(run.run_id)) killProcess(pid);
+  await until("the run's processes to end", () => pidsOf(run.run_id).length === 0);
+  loseWhatWasNotFlushed(world, run.run_id, "an earlier boot");
+  world.runner(api.url, "waits-for-release");
+  await api.reached(run.run_id, "failed");
+  expect((await api.run(run.run_id)).error).toContain("vanished without an exit status");
+  expect((await world.file("order")).match(/begin /g)).toHaveLength(1);
 });
 
 test("the next process delivers a report that was not acknowledged when the runner was killed", async () => {

@@ -34,7 +34,7 @@ export async function powerCut({ cuts, durability, seed, onCut }: PowerCutOption
     machines.machine("0");
     const loads = [0, 1, 2].map(() => new Load(machines, { random, pauseMs: 40, workMs: 300 }));
     for (let cut = 0; cut < cuts; cut++) {
-      await Bun.sleep(random.whole(50, 1_500));
+      await Bun.sleep(random.whole(50, 1_000));
       const ended = (await machines.runs()).filter((run) => !isOpen(run));
       const acknowledged = loads.flatMap(({ created }) => created);
       // A flush in flight comes to its end; nothing begins another one.

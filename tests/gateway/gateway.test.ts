@@ -23,3 +23,46 @@ test("Gateway.open: earlier requests wait, so that no token of an adopted run is
   gateway.open();
   expect(await early).toBe("served");
 });
+
+function gatewayOf(identity: string, more: { port?: number; avoidedPorts?: ReadonlySet<number> } = {}): Gateway {
+  const gateway = new Gateway({
+    coordinator: new CoordinatorClient("http://127.0.0.1:1", noAuthorization),
+    scope: "tree",
+    limits: { maxDepth: 0, maxChildren: 0, maxTreeRuns: 0 },
+    hostname: "this-host",
+    executorType: "test-executor",
+    log: silentLog,
+    identity,
+    ...more,
+  });
+  gateway.open();
+  return gateway;
+}
+
+test("Gateway: the port follows from the identity, and avoids those of other runners", async () => {
+  const first = gatewayOf("a");
+  const { port } = first;
+  await first[Symbol.asyncDispose]();
+  await using again = gatewayOf("a");
+  expect(again.port).toBe(port);
+  await using beside = gatewayOf("a");
+  expect(beside.port).not.toBe(port);
+  await again[Symbol.asyncDispose]();
+  await using avoiding = gatewayOf("a", { avoidedPorts: new Set([port]) });
+  expect(avoiding.port).not.toBe(port);
+});
+
+test("Gateway: a token of another runner is a 503, an own one that has ended a 401", async () => {
+  const other = gatewayOf("a");
+  const grant = other.grant("run_1", "ses_1");
+  await other[Symbol.asyncDispose]();
+  await using stranger = gatewayOf("b", { port: other.port });
+  const own = stranger.grant("run_2", "ses_2");
+  stranger.revoke(own);
+  const statusOf = async (token: string): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${stranger.port}/${token}/sessions/ses_1`)).status;
+  expect(await statusOf(grant.token)).toBe(503);
+  expect(await statusOf(own.token)).toBe(401);
+  expect(await statusOf("guess")).toBe(401);
+  expect(grant.token).toMatch(/^[\w-]{32}$/);
+});

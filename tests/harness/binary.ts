@@ -30,16 +30,16 @@ export interface StartOptions {
   readonly stdin?: string;
   /** The limit for open files. */
   readonly maxDescriptors?: number;
+  /** Commands of the shell that becomes the program: `trap '' HUP`. */
+  readonly shell?: string;
 }
 
 /** Starts the compiled binary. Disposing kills it if it still lives: `await using runner = startBinary(...)`. */
 export function startBinary(args: readonly string[], options: StartOptions): StartedBinary {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: bun run build`);
-  const limit =
-    options.maxDescriptors === undefined
-      ? []
-      : ["/bin/sh", "-c", `ulimit -n ${options.maxDescriptors}; exec "$@"`, "sh"];
-  const child = Bun.spawn([...limit, BINARY, ...args], {
+  const before = options.maxDescriptors === undefined ? options.shell : `ulimit -n ${options.maxDescriptors}`;
+  const shell = before === undefined ? [] : ["/bin/sh", "-c", `${before}; exec "$@"`, "sh"];
+  const child = Bun.spawn([...shell, BINARY, ...args], {
     cwd: options.cwd,
     env: {
       PATH: process.env["PATH"] ?? "",

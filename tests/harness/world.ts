@@ -6,7 +6,7 @@ import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
 import { cgroupsOf, removeCgroups, type SeenCgroup } from "./cgroups.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
-import { commandLineOf, processesWith } from "./processes.ts";
+import { commandLineOf, isWatchdog, killGroupOf, processesWith } from "./processes.ts";
 import { tempFolder } from "./temp-folder.ts";
 import { until } from "./until.ts";
 
@@ -33,6 +33,7 @@ export interface StartInWorld {
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
   readonly maxDescriptors?: number;
+  readonly shell?: string;
 }
 
 /**
@@ -124,6 +125,7 @@ export class World implements AsyncDisposable {
     const stuck: string[] = [];
     // In reverse order of start: a runner needs its coordinator to shut down.
     for (const started of this.#started.toReversed()) if (!(await shutDown(started))) stuck.push(started.stdout());
+    await this.#endWatchdogs();
     for (const resource of this.#owned) await resource[Symbol.asyncDispose]();
     const left = await this.#leftovers();
     for (const { pid } of left) kill(pid);
@@ -150,6 +152,14 @@ export class World implements AsyncDisposable {
     while (!this.cgroups.map(({ path }) => removeCgroup(path)).every(Boolean) && performance.now() < end)
       Bun.sleepSync(10);
     this.#folder[Symbol.dispose]();
+  }
+
+  /** A runner that was killed leaves its watchdog, which waits for another runner. Any other watchdog is a leftover. */
+  async #endWatchdogs(): Promise<void> {
+    for (const started of this.#started) {
+      if ((await started.exited) !== -1) continue;
+      for (const pid of this.#marked()) if (isWatchdog(pid, started.pid)) killGroupOf(pid);
+    }
   }
 
   #marked(): number[] {

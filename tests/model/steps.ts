@@ -135,9 +135,13 @@ function coordinatorSteps(world: World): Step[] {
     steps.push({ name: "a backup is made", isFault: true, next: { ...world, backup: database } });
   if (backup !== null && faults.restore > 0 && backup !== database) {
     // Polls that wait are cut off with the process that had them. A coordinator that starts gives no run out until the
-    // runners that it knows have said what they hold and what they did.
-    const begun = { ...backup, epoch: backup.epoch + 1, awaited: RUNNERS };
-    const restored = { ...world, database: begun, backup: null, wasRestored: true };
+    // runners that it knows have said what they hold and what they did. A claim of the backup may have been another
+    // runner's since: it is nobody's until all have spoken.
+    const claimless = backup.status === "claimed" ? released(backup) : backup;
+    const begun = { ...claimless, epoch: backup.epoch + 1, awaited: RUNNERS };
+    // The answers of the process that ended do not outlive its connections.
+    const messages = world.messages.filter((message) => message.kind !== "start-answer" && message.kind !== "run");
+    const restored = { ...world, messages, database: begun, backup: null, wasRestored: true };
     steps.push(fault(world, "restore", "the backup is restored", restored));
   }
   return steps;
@@ -229,6 +233,8 @@ function toCoordinator(world: World, message: Message & { from: RunnerIndex }): 
   const answer = (changed: Database, sent: Message): World => send({ ...world, database: changed }, sent);
   switch (message.kind) {
     case "started": {
+      // Refused for now: the runner repeats it.
+      if (database.awaited.length > 0 && !database.isStarted) return world;
       const isAccepted =
         isOwn && (database.status === "claimed" || database.status === "running" || database.status === "stopping");
       const isNews = isAccepted && !database.isStarted;
@@ -262,12 +268,15 @@ function reconciled(world: World, { from, instance, memory, epoch }: Message & {
   // Said before the restore: the answer tells the epoch, and the runner says again what it holds.
   const isLate = epoch !== database.epoch;
   const holds = isOpen(memory);
-  if (holds && mayBeAdopted(world)) {
+  // While others may have more to say, only an executor counts.
+  if ((memory === "executing" || (holds && database.awaited.length === 0)) && mayBeAdopted(world)) {
     const isStarted = memory === "executing";
     database = { ...database, owner: from, isStarted, status: isStarted ? "running" : "claimed" };
   }
   const isAsked = database.awaited.includes(from) && database.status === "pending";
-  const status = database.owner === from ? database.status : holds ? "not-yours" : "nothing";
+  // A claim that waits for the others is kept.
+  const isKept = mayBeAdopted({ ...world, database }) && (memory === "taken" || memory === "asked");
+  const status = database.owner === from ? database.status : holds && !isKept ? "not-yours" : "nothing";
   // Its outcome, if it has one, arrives before it says again what it holds: only then is it awaited no more.
   const isThrough = !isLate && ((memory !== "done" && memory !== "reporting") || !isAsked);
   if (isThrough && database.awaited.includes(from))

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   ageMsOf,
   parsePsTable,
+  psEnvironment,
   type ProcessEntry,
   processStartTime,
   readProcessTable,
@@ -162,4 +163,14 @@ test.if(process.platform === "linux")("ageMsOf: compares both start times, and i
     expect(ages[i]).toBeLessThanOrEqual(earlierMs + afterMs);
   }
   expect([ages[3], ageMsOf(""), ageMsOf("no date")]).toEqual([0, 0, 0]);
+});
+
+test.if(process.platform !== "win32")("psEnvironment: a start time is the same text in every language and zone", () => {
+  const startIn = (env: Record<string, string>): string =>
+    Bun.spawnSync(["ps", "-o", "lstart=", "-p", String(process.pid)], {
+      env: psEnvironment({ PATH: process.env["PATH"], ...env }),
+    }).stdout.toString();
+  const plain = startIn({});
+  expect(plain).toMatch(/\d{4}/);
+  expect(startIn({ TZ: "Asia/Tokyo", LC_ALL: "de_DE.UTF-8", LANG: "ja_JP.UTF-8", LC_TIME: "fr_FR" })).toBe(plain);
 });

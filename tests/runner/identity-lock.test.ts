@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { UserError } from "../../src/errors.ts";
-import { claimMachine, lockIdentity, type RunnerIdentity } from "../../src/runner/identity-lock.ts";
+import { claimMachine, lockIdentity, locksFolder, type RunnerIdentity } from "../../src/runner/identity-lock.ts";
 import { isAlive } from "../harness/processes.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { until } from "../harness/until.ts";
@@ -135,3 +135,31 @@ test("claimMachine: one holder at a time per coordinator, however its host is sp
   expect(again).not.toBeNull();
   again?.[Symbol.dispose]();
 });
+
+test("lockIdentity: knows the gateway ports of other runners, dead ones too, and not its own", () => {
+  using folder = tempFolder();
+  const first = lockIdentity(IDENTITY, folder.path);
+  first.recordPort(20_001);
+  first[Symbol.dispose]();
+  using second = lockIdentity({ ...IDENTITY, projectDir: "/other" }, folder.path);
+  expect([...second.portsOfOthers()]).toEqual([20_001]);
+  using again = lockIdentity(IDENTITY, folder.path);
+  second.recordPort(20_002);
+  expect([...again.portsOfOthers()]).toEqual([20_002]);
+  expect([...second.portsOfOthers()]).toEqual([20_001]);
+});
+
+test.if(process.platform === "linux")(
+  "locksFolder: the state folder's, if the user's exists and cannot be written",
+  () => {
+    using folder = tempFolder();
+    const state = join(folder.path, "state");
+    const folders = { config: "", data: "", state };
+    expect(locksFolder({ folders, stateDir: "/other" })).toBe(join(state, "locks"));
+    const readOnly = join(folder.path, "read-only");
+    mkdirSync(readOnly);
+    // Nobody can make a folder here, root neither.
+    symlinkSync("/proc/self", join(readOnly, "locks"));
+    expect(locksFolder({ folders: { ...folders, state: readOnly }, stateDir: "/other" })).toBe("/other/locks");
+  },
+);

@@ -1,5 +1,5 @@
-import { resolve } from "node:path";
 import type { ArgsDef } from "citty";
+import { absolutePath } from "../../paths.ts";
 import type { CommandArgs } from "./command.ts";
 
 /** Options with a path, made absolute: the words are used in another current folder. */
@@ -19,6 +19,6 @@ export function optionWords(options: ArgsDef, given: CommandArgs): string[] {
     if (value === undefined) return [];
     if (typeof value === "boolean") return [value ? `--${option}` : `--no-${option}`];
     const isPath = PATHS.has(option) && (option !== "executor-path" || value.includes("/"));
-    return [`--${option}`, isPath ? resolve(value) : value];
+    return [`--${option}`, isPath ? absolutePath(value, process.cwd()) : value];
   });
 }

@@ -1,4 +1,5 @@
 import { ExitCode } from "../../errors.ts";
+import { heeded } from "../../process/ignored-signals.ts";
 import type { Runner } from "../../runner/runner.ts";
 import type { CommandContext } from "../command-line/command.ts";
 
@@ -10,8 +11,10 @@ const INTERRUPTS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /**
  * Handles Ctrl+C, SIGTERM and SIGHUP (a closed terminal): the first drains, the second stops the runs, the third kills
  * the executors and exits at once. SIGUSR2 hands over: it exits at once and leaves the executors to the next start.
+ * A signal that was ignored when this program started stays ignored (`nohup`).
  */
 export function onInterrupts(runner: Runner, context: CommandContext): Disposable {
+  const interrupts = heeded(INTERRUPTS);
   let count = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
   const onSignal = (): void => {
@@ -28,11 +31,11 @@ export function onInterrupts(runner: Runner, context: CommandContext): Disposabl
     context.exitNow(ExitCode.ok);
   };
   if (process.platform !== "win32") process.on(HANDOVER_SIGNAL, onHandover);
-  for (const signal of INTERRUPTS) process.on(signal, onSignal);
+  for (const signal of interrupts) process.on(signal, onSignal);
   return {
     [Symbol.dispose]() {
       process.off(HANDOVER_SIGNAL, onHandover);
-      for (const signal of INTERRUPTS) process.off(signal, onSignal);
+      for (const signal of interrupts) process.off(signal, onSignal);
     },
   };
 }

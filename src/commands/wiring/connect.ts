@@ -1,8 +1,9 @@
 import { type Authorization, noAuthorization, OidcAuthorization, staticToken } from "../../client/credentials.ts";
 import { CoordinatorClient } from "../../client/coordinator-client.ts";
-import { CoordinatorFailure } from "../../client/failure.ts";
+import { CERTIFICATE_HINT, CoordinatorFailure } from "../../client/failure.ts";
 import type { Config } from "../../config/load-config.ts";
 import { ExitCode, UserError } from "../../errors.ts";
+import { shownUrl } from "../../protocol/shown-url.ts";
 import type { CommandContext } from "../command-line/command.ts";
 import { FoundToken } from "./found-token.ts";
 import { executorOption } from "./resolve-executor.ts";
@@ -37,24 +38,39 @@ export function connect(config: Config, context: Pick<CommandContext, "env" | "p
   };
 }
 
+const TOKEN_HINT =
+  "Set AGENT_COORDINATOR_TOKEN to the coordinator's token; " +
+  "the user who started the coordinator gets it with: agent-runner token";
+
 function explain(
   failure: CoordinatorFailure,
   config: Config,
   { env, program }: Pick<CommandContext, "env" | "program">,
 ): UserError {
-  const url = config.coordinatorUrl;
+  const url = shownUrl(config.coordinatorUrl);
   switch (failure.kind) {
     case "unreachable":
       return new UserError(`No Agent Coordinator at ${url}: ${failure.message}`, {
         hint: `Start one with: ${program()} up${executorOption(config, env)} (or name another with --coordinator-url)`,
         exitCode: ExitCode.unreachable,
       });
-    case "unregistered":
-      return new UserError(`The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`, {
-        hint:
-          "Set AGENT_COORDINATOR_TOKEN to the coordinator's token; " +
-          "the user who started the coordinator gets it with: agent-runner token",
+    case "untrusted":
+      return new UserError(`The Agent Coordinator at ${url} cannot be trusted: ${failure.message}`, {
+        hint: CERTIFICATE_HINT,
+        exitCode: ExitCode.unreachable,
       });
+    case "moved":
+      return new UserError(`The Agent Coordinator is not at ${url}: ${failure.message}`, {
+        exitCode: ExitCode.unreachable,
+      });
+    case "unregistered":
+      if (failure.status === 403)
+        return new UserError(`The Agent Coordinator at ${url} forbids this: ${failure.message}`);
+      return new UserError(
+        `The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`,
+        // A run's gateway needs no token of the coordinator.
+        url === config.coordinatorUrl ? { hint: TOKEN_HINT } : {},
+      );
     case "unavailable":
       return new UserError(`The Agent Coordinator at ${url} is in trouble: ${failure.message}`, {
         exitCode: ExitCode.unreachable,

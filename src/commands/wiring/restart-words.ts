@@ -1,6 +1,7 @@
 import type { Executor } from "../../catalog/executor.ts";
 import type { Config } from "../../config/load-config.ts";
 import type { Holder } from "../../runner/identity-lock.ts";
+import { shownUrl } from "../../protocol/shown-url.ts";
 import type { CommandArgs } from "../command-line/command.ts";
 import { optionWords } from "../command-line/option-words.ts";
 import { runnerOptions, upOptions } from "../command-line/options.ts";
@@ -17,7 +18,7 @@ export function restartWords(
   executor: Executor,
 ): string[] {
   const identity: CommandArgs = {
-    ...(command === "up" ? { port: new URL(coordinatorUrl).port } : { "coordinator-url": coordinatorUrl }),
+    ...(command === "up" ? { port: new URL(coordinatorUrl).port } : { "coordinator-url": shownUrl(coordinatorUrl) }),
     ...(executorPath === undefined || executor.path === null
       ? { executor: executor.name, "executor-path": undefined }
       : { "executor-path": executor.path }),
@@ -38,6 +39,13 @@ export function restartLine(
   { coordinatorUrl, executorType, projectDir, restartWords: words }: Holder,
 ): string {
   // Version 0.1.0 recorded only the identity.
-  const known = words ?? ["--coordinator-url", coordinatorUrl, "--executor", executorType, "--project-dir", projectDir];
+  const known = words ?? [
+    "--coordinator-url",
+    shownUrl(coordinatorUrl),
+    "--executor",
+    executorType,
+    "--project-dir",
+    projectDir,
+  ];
   return [program, ...known.map(quoted)].join(" ");
 }

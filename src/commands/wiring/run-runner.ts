@@ -1,9 +1,11 @@
+import { statSync } from "node:fs";
 import { inheritableEnvironment } from "../../config/environment.ts";
 import { type Config, loadConfig } from "../../config/load-config.ts";
-import { ExitCode, usageError } from "../../errors.ts";
+import { ExitCode, usageError, UserError } from "../../errors.ts";
 import { createLog, type Log } from "../../log.ts";
 import { createRunner, type RunnerOptions } from "../../runner/create-runner.ts";
 import type { Runner, RunnerEnd } from "../../runner/runner.ts";
+import { reapOrphans } from "../../process/reap-orphans.ts";
 import { tellServiceManager } from "./tell-service-manager.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { flagArg } from "../command-line/arguments.ts";
@@ -18,6 +20,7 @@ import { startConfiguredTelemetry } from "./configured-telemetry.ts";
 /** The root command. */
 export async function runRunner(args: CommandArgs, context: CommandContext): Promise<number> {
   const config = runnerConfig(args, context);
+  using _orphans = reapOrphans();
   if (flagArg(args, "executor-list")) {
     context.print(listOfExecutors(config, context.env));
     return ExitCode.ok;
@@ -38,6 +41,14 @@ export function runnerConfig(args: CommandArgs, context: CommandContext): Config
     throw usageError("--executor and --executor-path exclude each other", "Give a name (-x) or a path (-e)");
   }
   return loadConfig(args, context.env);
+}
+
+/** Throws a UserError unless the runner has a project directory: each of its runs would fail. */
+function requireProjectDir({ projectDir }: Config): void {
+  if (statSync(projectDir, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw new UserError(`The project directory ${projectDir} is not a folder`, {
+    hint: "Make it, or name another with --project-dir",
+  });
 }
 
 export function commandLog(config: Config, context: CommandContext): Log {
@@ -64,6 +75,7 @@ export function makeRunner(
   { command, args, config, context, log, telemetry }: RunnerCommand,
   onState?: RunnerOptions["onState"],
 ): Runner {
+  requireProjectDir(config);
   const { executor, note } = resolveExecutor(config, context.env);
   if (note !== null) log.info(`Executor ${executor.name}: ${note}`);
   const runner = createRunner({

@@ -4,6 +4,7 @@ import { Refusal } from "../store/refusal.ts";
 import { answerPage, isPageRequest } from "./dashboard-page.ts";
 import type { Guard } from "./access/guard.ts";
 import { refusalResponse } from "./refusal-status.ts";
+import { requestUrl } from "../../protocol/request-url.ts";
 import type { Router } from "./router.ts";
 import type { Store } from "../store/store.ts";
 
@@ -24,7 +25,7 @@ export async function answer(
   const cors = guard.corsHeaders(request);
   let response: Response;
   try {
-    const url = new URL(request.url);
+    const url = requestUrl(request);
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
     // Before the check of the token: a client may not find the token yet, and must not take that for a refusal.
     if (router === null) throw new Refusal("unavailable", "The coordinator is opening or closing");

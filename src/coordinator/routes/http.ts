@@ -1,8 +1,6 @@
 import * as v from "valibot";
+import { MAX_BODY_BYTES } from "../../protocol/run.ts";
 import { Refusal } from "../store/refusal.ts";
-
-/** A larger body is 413. */
-export const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 /** One request to a route. `params` are the decoded parts of the path. */
 export interface Call<Param extends string = never> {
@@ -13,7 +11,7 @@ export interface Call<Param extends string = never> {
   readonly keepOpen: () => void;
 }
 
-/** Reads and checks a JSON body. Throws 413 above 16 MiB, 400 for invalid JSON, 422 with the faults otherwise. */
+/** Reads and checks a JSON body. Throws 413 above 50 MiB, 400 for invalid JSON, 422 with the faults otherwise. */
 export async function readBody<S extends v.GenericSchema>(request: Request, schema: S): Promise<v.InferOutput<S>> {
   const text = await readText(request);
   let body: unknown;

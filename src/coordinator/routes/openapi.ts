@@ -23,7 +23,7 @@ const FAULTS: Readonly<Record<number, string>> = {
   403: "Request from a web page of another origin",
   404: "Not found",
   409: "Conflict with the current state",
-  413: "The body is larger than 16 MiB",
+  413: "The body is larger than 50 MiB",
   422: "Invalid field or parameter",
   500: "Internal error",
   503: "The database cannot be used, or the coordinator is closing",

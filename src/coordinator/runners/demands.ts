@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import type { Demands } from "../../protocol/run.ts";
 
 /** The properties of a runner that demands are compared with. */
@@ -26,9 +27,15 @@ export function mergeDemands(
   return { ...merged, tags };
 }
 
+/** A folder is the same with `/` at its end and with `.` or `..` inside. */
+function isSame(field: (typeof FIELDS)[number], demanded: string, offered: string | null): boolean {
+  if (field !== "project_dir" || offered === null) return demanded === offered;
+  return posix.resolve("/", demanded) === posix.resolve("/", offered);
+}
+
 /** Whether a runner may claim a run: every demanded field is equal, and the runner has every demanded tag. */
 export function satisfies(offer: Offer, demands: Demands | null): boolean {
   if (demands === null) return true;
-  if (FIELDS.some((field) => demands[field] && demands[field] !== offer[field])) return false;
+  if (FIELDS.some((field) => demands[field] && !isSame(field, demands[field], offer[field]))) return false;
   return (demands.tags ?? []).every((tag) => offer.tags.includes(tag));
 }

@@ -83,10 +83,13 @@ export class ClaimGate implements Disposable {
     return this.#isRestored && !this.#answered.has(runnerId);
   }
 
-  /** Compares what the runner has seen with the database's history, before its word on its runs is taken. */
-  compare(runnerId: string, { seen }: Heartbeat): void {
+  /**
+   * Compares what the runner has seen with the database's history, before its word on its runs is taken. Returns
+   * whether that shows a restore for the first time.
+   */
+  compare(runnerId: string, { seen }: Heartbeat): boolean {
     const { history, store, log } = this.#parts;
-    if (seen == null || history.has(seen) || this.#isRestored) return;
+    if (seen == null || history.has(seen) || this.#isRestored) return false;
     this.#isRestored = true;
     this.#answered.clear();
     store.write(() => store.db.query("INSERT OR REPLACE INTO counters (name, value) VALUES (?, 1)").run(RESTORED));
@@ -97,6 +100,7 @@ export class ClaimGate implements Disposable {
         `No run is given out until ${this.#awaited.size} runner(s) have told what they did`,
       { runner: runnerId },
     );
+    return true;
   }
 
   /** The runner has said what it holds, to this process of the coordinator. */

@@ -36,10 +36,10 @@ export class Reconciliation {
 
   /** In one transaction. Refuses: unregistered. */
   reconcile(heartbeat: Heartbeat): Reconciled {
-    const { store, runners, history, gate } = this.#parts;
+    const { store, runners, history, gate, transitions } = this.#parts;
     return store.write(() => {
       const runner = runners.require(heartbeat.runner_id);
-      gate.compare(runner.runner_id, heartbeat);
+      if (gate.compare(runner.runner_id, heartbeat)) transitions.releaseClaims();
       const held = heartbeat.held ?? [];
       for (const each of held) this.#accept(each, runner);
       const runs = this.#view(runner, held);
@@ -52,13 +52,15 @@ export class Reconciliation {
 
   /** A run that the runner executes is running, whatever an older state of the database says. */
   #accept({ run_id, state }: HeldRun, runner: RunnerRow): void {
-    const { runs, adoption, transitions, log } = this.#parts;
+    const { runs, adoption, transitions, gate, log } = this.#parts;
     const found = runs.find(run_id);
     if (found === null || state === "reporting") return;
+    // Another runner may say that it executes this run.
+    if (state === "claimed" && gate.isRestored && !gate.isOpen) return;
     const run = adoption.adopt(found, runner);
     if (run !== found) log.info("Run is held by its runner: claimed again", { run: run_id, runner: runner.runner_id });
     if (run.status === "claimed" && run.runner_id === runner.runner_id && state === "running")
-      transitions.started(run_id, runner.runner_id);
+      transitions.executes(run_id, runner.runner_id);
   }
 
   #view({ runner_id }: RunnerRow, held: readonly HeldRun[]): RunView[] {

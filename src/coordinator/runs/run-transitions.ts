@@ -47,9 +47,25 @@ export class RunTransitions {
 
   /**
    * Records the report `started`. Refuses: unregistered runner; unknown run; conflict if the run is another runner's or
-   * has ended. Idempotent.
+   * has ended; unavailable while a runner that may have executed the run before a restore has not spoken. Idempotent.
    */
   started(runId: string, runnerId: string): void {
+    const { gate, runs } = this.#parts;
+    const status = runs.find(runId)?.status;
+    if (!gate.isOpen && (status === "claimed" || status === "pending"))
+      throw new Refusal("unavailable", "Not all known runners have said what they execute; try again in a moment");
+    this.executes(runId, runnerId);
+  }
+
+  /** Call after a restore was noticed: a claim of the backup may have been another runner's since. */
+  releaseClaims(): void {
+    const { store, claims } = this.#parts;
+    for (const run of store.db.query<RunRow, []>("SELECT * FROM runs WHERE status = 'claimed'").all())
+      claims.release(run);
+  }
+
+  /** Records that the runner executes the run. Refuses as `started` does, but for the runners that have not spoken. */
+  executes(runId: string, runnerId: string): void {
     const { store, sessions, callbacks } = this.#parts;
     store.write(() => {
       const run = this.#owned(runId, runnerId);

@@ -143,7 +143,7 @@ export class Runs {
   #insert(body: CreateRun, session: SessionFields): RunRow {
     const { store, agents, queue, deadlines, noMatchTimeoutMs } = this.#parts;
     const demands = mergeDemands(agents.demandsOf(session.agent_name), body.additional_demands);
-    const notBefore = body.not_before == null ? null : new Date(body.not_before).toISOString();
+    const notBefore = startOf(body);
     const expiresAt = body.ttl_seconds == null ? null : expiryOf(notBefore, body.ttl_seconds * 1_000);
     const runId = `run_${randomHex12()}`;
     const trace = traceFields(body);
@@ -178,6 +178,12 @@ export class Runs {
     queue.enter(this.get(runId));
     return this.get(runId);
   }
+}
+
+/** The time before which no runner gets the run. */
+function startOf({ not_before, delay_seconds }: CreateRun): string | null {
+  if (delay_seconds != null) return isoTime(delay_seconds * 1_000);
+  return not_before == null ? null : new Date(not_before).toISOString();
 }
 
 /** The time to live begins when the run may start. */

@@ -60,12 +60,14 @@ export class SessionEvents {
   /** The text of the run's last assistant message, or null: the events between its claim and the session's next one. */
   answerOf({ seq, session_id, claimed_at, events_before }: Turn): string | null {
     if (claimed_at === null) return null;
+    // By events, not by the clock, which may have been set back between two claims.
     const next = this.#store.db
-      .query<{ events_before: number | null }, [string, string, number]>(
+      .query<{ events_before: number | null }, [string, number, string, number]>(
         `SELECT min(events_before) AS events_before FROM runs INDEXED BY runs_by_session
-         WHERE session_id = ?1 AND (claimed_at > ?2 OR claimed_at = ?2 AND seq > ?3)`,
+         WHERE session_id = ?1 AND claimed_at IS NOT NULL AND (events_before > ?2
+           OR events_before = ?2 AND (claimed_at > ?3 OR claimed_at = ?3 AND seq > ?4))`,
       )
-      .get(session_id, claimed_at, seq);
+      .get(session_id, events_before, claimed_at, seq);
     return this.#answer(session_id, events_before, next?.events_before ?? Number.MAX_SAFE_INTEGER);
   }
 

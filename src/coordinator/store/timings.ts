@@ -23,7 +23,10 @@ export interface CoordinatorTimings {
   readonly outputTimeoutMs: number;
   /** The interval of the housekeeping. */
   readonly housekeepingEveryMs: number;
-  /** An idle connection is closed after this many seconds; polls and streams are exempt. */
+  /**
+   * An idle connection is closed after this many seconds; polls and streams are exempt. Proxies keep idle connections
+   * for 60 s, and a server that closes earlier makes them answer 502 now and then.
+   */
   readonly idleTimeoutSeconds: number;
 }
 
@@ -60,5 +63,5 @@ export const DEFAULT_TIMINGS: CoordinatorTimings = {
   stopRedeliveryMs: 2_000,
   outputTimeoutMs: 5_000,
   housekeepingEveryMs: 3_600_000,
-  idleTimeoutSeconds: 30,
+  idleTimeoutSeconds: 90,
 };

@@ -2,10 +2,17 @@ import { aborted } from "../../async/aborted.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
 import { bootId } from "../../process/adopt.ts";
-import { type ExecutorProcess, type Spawned, type SpawnRequest, spawnExecutor } from "../../process/spawn.ts";
+import {
+  type ExecutorProcess,
+  type Spawned,
+  type SpawnRequest,
+  spawnExecutor,
+  startFault,
+} from "../../process/spawn.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import { type Attempt, concludeRun, notStarted, watchOutputs } from "./conclude-run.ts";
 import { deliver } from "../link/deliver.ts";
+import { CannotRun } from "../runs/intake.ts";
 import { type Outcome, STOPPED_BEFORE_START } from "../runs/outcome.ts";
 import { prepareRun } from "./prepare-run.ts";
 import type { TakenRun } from "../runs/run-registry.ts";
@@ -50,6 +57,13 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   const prepared = await prepareRun(run, grant, parts);
   if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
 
+  const fault = prepared.kind === "ready" ? machineFault(prepared.request, parts) : null;
+  if (fault !== null) {
+    intake.close(new CannotRun(fault));
+    // Without a report and a heartbeat that names it, the run goes back with its lease, to a runner that can.
+    return notStarted({ kind: "claim-revoked", reason: `given back: ${fault}` });
+  }
+
   const recorded = await intake.whenThereIsRoom(async () => {
     journal.starting(run.assigned, grant.token);
     await journal.durable();
@@ -77,6 +91,14 @@ function beforeStart(run: ActiveRun): Outcome {
   return run.cancelReason?.kind === "revoked"
     ? { kind: "claim-revoked", reason: "the run is no longer this runner's" }
     : STOPPED_BEFORE_START;
+}
+
+/**
+ * A fault of this machine that would fail each run: it must cost no run. A project directory that the run itself names
+ * is the run's own fault.
+ */
+function machineFault(request: SpawnRequest, { config }: RunnerParts): string | null {
+  return startFault({ ...request, projectDir: config.projectDir });
 }
 
 /** Records the spawn, then spawns. Throws without a spawn if the machine has no room. */

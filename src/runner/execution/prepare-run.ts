@@ -1,7 +1,9 @@
-import { isAbsolute, join, resolve } from "node:path";
+import { join } from "node:path";
 import { CoordinatorFailure } from "../../client/failure.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
+import { absolutePath } from "../../paths.ts";
+import { entriesAtStart } from "../../process/environment/exact-environment.ts";
 import { privateFolder } from "../../process/private-folder.ts";
 import { RUN_MARKER } from "../../process/process-table.ts";
 import type { SpawnRequest } from "../../process/spawn.ts";
@@ -29,7 +31,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
   if (blueprint.kind !== "found") return blueprint;
 
   const { config, executor, gateway } = parts;
-  const projectDir = absolute(
+  const projectDir = absolutePath(
     assigned.projectDir ?? session.value?.project_dir ?? config.projectDir,
     config.projectDir,
   );
@@ -53,6 +55,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
       AGENT_ORCHESTRATOR_API_URL: gateway.urlOf(grant),
       ...traceVariables(grant.trace),
     },
+    inherited: entriesAtStart(),
     projectDir,
     stdin: invocationOf(assigned, {
       schema: config.invocationSchema,
@@ -108,8 +111,4 @@ function blueprintFault(agentName: string, failure: CoordinatorFailure): string 
   return failure.status === 404
     ? `Blueprint not found: ${agentName}`
     : `Blueprint ${agentName} could not be resolved: ${failure.message}`;
-}
-
-function absolute(path: string, base: string): string {
-  return isAbsolute(path) ? path : resolve(base, path);
 }

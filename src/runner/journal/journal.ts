@@ -235,7 +235,8 @@ export class Journal implements Disposable {
   /** Records the boot of the machine. False: an earlier process of this runner wrote the journal before a reboot. */
   beginBoot(bootId: string): boolean {
     const earlier = this.#setting("boot");
-    this.#soon("boot", () => this.#keep("boot", bootId));
+    // Written with the next record, as the instances are.
+    this.#queued.set("boot", () => this.#keep("boot", bootId));
     return earlier === null || earlier === bootId;
   }
 

@@ -50,7 +50,7 @@ export async function deliver<T>(what: string, call: () => Promise<T>, options: 
         if (unregistered === 1) continue;
       } else {
         unregistered = 0;
-        if (failure.kind === "unreachable" || isGateway(failure)) link.down(failure);
+        if (failure.kind !== "unavailable" || isGateway(failure)) link.down(failure);
         else if (attempt === 1) log.warn(`${what} was not accepted, retrying: ${failure.message}`, context);
       }
       await link.pause(backoff.nextMs(), signal);

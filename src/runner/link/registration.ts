@@ -1,9 +1,10 @@
 import { Backoff } from "../../async/backoff.ts";
 import { delay } from "../../async/delay.ts";
 import { type CoordinatorClient, duplicateRunner } from "../../client/coordinator-client.ts";
-import { CoordinatorFailure, failureOfThrown } from "../../client/failure.ts";
+import { CERTIFICATE_HINT, CoordinatorFailure, failureOfThrown } from "../../client/failure.ts";
 import { UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { shownUrl } from "../../protocol/shown-url.ts";
 import type { Registered } from "../../protocol/runner.ts";
 import { deregisterIfTagsDiffer } from "./change-tags.ts";
 import type { Link } from "./link.ts";
@@ -150,7 +151,8 @@ export class Registration {
           await delay(OTHER_INSTANCE_PAUSE_MS, signal);
           continue;
         }
-        if (failure.kind === "refused" || failure.kind === "unregistered") throw refusal(failure, coordinator.baseUrl);
+        if (failure.kind !== "unreachable" && failure.kind !== "unavailable")
+          throw refusal(failure, coordinator.baseUrl);
         link.down(failure);
         await link.pause(backoff.nextMs(), signal);
       }
@@ -260,7 +262,22 @@ export class Registration {
   }
 }
 
-function refusal(failure: CoordinatorFailure, url: string): UserError {
+function refusal(failure: CoordinatorFailure, baseUrl: string): UserError {
+  const url = shownUrl(baseUrl);
+  if (failure.kind === "moved") {
+    return new UserError(`The Agent Coordinator is not at ${url}: ${failure.message}`, { cause: failure });
+  }
+  if (failure.kind === "untrusted") {
+    return new UserError(`The Agent Coordinator at ${url} cannot be trusted: ${failure.message}`, {
+      hint: CERTIFICATE_HINT,
+      cause: failure,
+    });
+  }
+  if (failure.status === 403) {
+    return new UserError(`The Agent Coordinator at ${url} does not allow this runner: ${failure.message}`, {
+      cause: failure,
+    });
+  }
   if (failure.kind === "unregistered") {
     return new UserError(`The Agent Coordinator at ${url} refuses this runner's credentials: ${failure.message}`, {
       hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token, or the four AUTH0 variables for OIDC",

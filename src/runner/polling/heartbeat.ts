@@ -55,7 +55,7 @@ export function startHeartbeat(options: HeartbeatOptions): Disposable {
       options.onFailure?.();
       const failure = failureOfThrown("heartbeat", error);
       if (failure.kind === "unregistered") await registration.renew();
-      else if (failure.kind === "unreachable") link.down(failure);
+      else if (failure.isRetryable && failure.kind !== "unavailable") link.down(failure);
       else log.debug(`Heartbeat not accepted: ${failure.message}`);
     } finally {
       isSending = false;

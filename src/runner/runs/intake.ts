@@ -8,12 +8,17 @@ import type { Bell } from "./bell.ts";
 
 export interface IntakeOptions {
   readonly log: Log;
-  /** Rejects, naming the shortage, unless there is room for one more run. */
+  /** Rejects, naming the shortage or with a CannotRun, unless one more run can be started. */
   readonly requireRoom: () => Promise<void>;
   /** Rung after each opening and closing. */
   readonly bell: Bell;
   readonly checkIntervalMs?: number;
   readonly maxWaitMs?: number;
+}
+
+/** No executor can be started on this machine: a program or the project directory is missing. */
+export class CannotRun extends Error {
+  override readonly name = "CannotRun";
 }
 
 /** A claimed run waits this long for room. Then it fails, and its error names the shortage. */
@@ -34,6 +39,8 @@ export class Intake implements Disposable {
   #openedAtMs = Number.NEGATIVE_INFINITY;
   #checkIntervalMs: number;
   #opening = Promise.withResolvers<void>();
+  /** Called after each opening: claims that were given back may still be this runner's. */
+  onOpened: () => void = () => {};
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -55,11 +62,13 @@ export class Intake implements Disposable {
         : checkIntervalMs;
     this.#closedSinceMs = now;
     log.error(
-      `No room for more runs on this machine (${describeError(shortage)}): ` +
-        "taking no runs until there is; current runs continue",
+      shortage instanceof CannotRun
+        ? `This machine cannot run the executor (${shortage.message}): taking no runs until it can`
+        : `No room for more runs on this machine (${describeError(shortage)}): ` +
+            "taking no runs until there is; current runs continue",
     );
     bell.ring();
-    void this.#reopen(now);
+    void this.#reopen(now, shortage instanceof CannotRun);
   }
 
   /** Closes if there is no room. */
@@ -97,7 +106,7 @@ export class Intake implements Disposable {
     this.#opening.resolve();
   }
 
-  async #reopen(closedAtMs: number): Promise<void> {
+  async #reopen(closedAtMs: number, cannotRun: boolean): Promise<void> {
     for (;;) {
       await delay(this.#checkIntervalMs, this.#ended.signal);
       if (this.#ended.signal.aborted) return;
@@ -106,12 +115,16 @@ export class Intake implements Disposable {
         () => false,
       );
       if (hasRoom) break;
+      // A missing program comes back by hand, room by itself.
+      if (cannotRun) this.#checkIntervalMs = Math.min(MAX_CHECK_INTERVAL_MS, this.#checkIntervalMs * 2);
     }
     this.#openedAtMs = performance.now();
     this.#closedSinceMs = null;
-    this.#options.log.info(`There is room again after ${describeMs(this.#openedAtMs - closedAtMs)}: taking runs`);
+    const change = cannotRun ? "This machine can run the executor again" : "There is room again";
+    this.#options.log.info(`${change} after ${describeMs(this.#openedAtMs - closedAtMs)}: taking runs`);
     this.#opening.resolve();
     this.#opening = Promise.withResolvers();
+    this.onOpened();
     this.#options.bell.ring();
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { startCoordinator } from "../../../src/coordinator/coordinator.ts";
-import { MAX_BODY_BYTES } from "../../../src/coordinator/routes/http.ts";
+import { MAX_BODY_BYTES, MAX_PROMPT_BYTES } from "../../../src/protocol/run.ts";
 import { silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { Fixture } from "../fixture.ts";
@@ -54,7 +54,7 @@ describe("HTTP", () => {
     expect((await c.post("/runs", [])).status).toBe(422);
   });
 
-  test("a body above 16 MiB is 413, with or without Content-Length; a body just below is accepted", async () => {
+  test("a body above 50 MiB is 413, with or without Content-Length; a body just below is accepted", async () => {
     await using c = await Fixture.start();
     const post = (body: BodyInit): Promise<Response> => fetch(`${c.coordinator.url}/runs`, { method: "POST", body });
     const big = "x".repeat(MAX_BODY_BYTES + 1);
@@ -64,11 +64,22 @@ describe("HTTP", () => {
       "string",
     ]);
     expect((await post(inChunks(big))).status).toBe(413);
-    expect(
-      (await post(JSON.stringify({ type: "start_session", prompt: "x".repeat(MAX_BODY_BYTES - 100) }))).status,
-    ).toBe(200);
+    const padded = `${" ".repeat(MAX_BODY_BYTES - 100)}${JSON.stringify({ type: "start_session", prompt: "x" })}`;
+    expect((await post(padded)).status).toBe(200);
     expect((await c.get("/health")).status).toBe(200);
   });
+
+  test.each(["x", "\u0001", "ü"])(
+    "a prompt of 8 MiB of %j is accepted; a longer one is 422 with the limit",
+    async (one) => {
+      await using c = await Fixture.start();
+      const prompt = one.repeat(MAX_PROMPT_BYTES / Buffer.byteLength(one));
+      expect((await c.post("/runs", { type: "start_session", prompt })).status).toBe(200);
+      const refused = await c.post("/runs", { type: "start_session", prompt: `${prompt}x` });
+      expect(refused.status).toBe(422);
+      expect(refused.body.detail[0].msg).toContain("8388608 (8 MiB) is the limit");
+    },
+  );
 
   test("a chunked body is accepted", async () => {
     await using c = await Fixture.start();

@@ -59,6 +59,9 @@ describe("a run with max_attempts", () => {
     const { retried_by } = (await c.get(`/runs/${run_id}`)).body;
     const { not_before } = (await c.get(`/runs/${retried_by}`)).body;
     expect(Math.abs(Date.parse(not_before) - at - expected)).toBeLessThan(10_000);
+    await c.restart();
+    const after = (await c.get(`/runs/${retried_by}`)).body.not_before;
+    expect(Math.abs(Date.parse(after) - at - expected)).toBeLessThan(10_000);
   });
 
   test("does not wait for the retry_at of an earlier run of its session", async () => {

@@ -124,7 +124,8 @@ test("Registration: stops waiting when its signal fires", async () => {
 
 test.each([
   [401, "refuses this runner's credentials", "AGENT_COORDINATOR_TOKEN"],
-  [403, "refuses this runner's credentials", "AGENT_COORDINATOR_TOKEN"],
+  [403, "does not allow this runner", undefined],
+  [307, "has moved to", undefined],
   [404, "is not an Agent Coordinator", "--coordinator-url"],
   [405, "is not an Agent Coordinator", "--coordinator-url"],
   [422, "refuses to register this runner", undefined],

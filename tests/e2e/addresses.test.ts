@@ -1,0 +1,79 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { stubServer } from "../client/stub-server.ts";
+import { CoordinatorApi } from "../harness/coordinator-api.ts";
+import { BINARY } from "../harness/binary.ts";
+import { rawAnswer } from "../harness/raw-answer.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+/** Adds an executor that runs `script`, and returns its path. */
+async function executorOf(world: World, script: string): Promise<string> {
+  const path = join(world.home, "executors", "own", "ao-own-exec");
+  mkdirSync(join(world.home, "executors", "own"), { recursive: true });
+  await Bun.write(path, `#!/bin/sh\ncat >/dev/null\n${script}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+test.each([301, 307])(
+  "a %i ends submit and a starting runner with the new address, and nothing is sent there",
+  async (status) => {
+    await using world = new World();
+    await using other = stubServer(() => Response.json({ status: "healthy" }));
+    await using old = stubServer(
+      ({ url }) => new Response(null, { status, headers: { location: `${other.url}${url}` } }),
+    );
+    const submitted = await world.run(["submit", "-c", old.url, "--wait", "a secret prompt"]);
+    const runner = await world.run(["-c", old.url, "-x", "test-executor"]);
+    for (const { code, stdout, stderr } of [submitted, runner]) {
+      expect(code).not.toBe(0);
+      expect(stdout + stderr).toContain(`has moved to ${other.url} (${status}): set --coordinator-url to that`);
+    }
+    expect(other.received).toEqual([]);
+  },
+);
+
+test("a command inside a run prints no token, and names no token of the coordinator as the remedy", async () => {
+  await using world = new World();
+  const executor = await executorOf(
+    world,
+    `"${BINARY}" runs >out 2>&1; "${BINARY}" doctor >>out 2>&1; env >env; exit 0`,
+  );
+  const up = world.start(["up", "--port", "0", "-e", executor]);
+  const [, url = ""] = await up.line(/Connecting to Agent Coordinator at (\S+)/);
+  const api = new CoordinatorApi(url);
+  const run = await api.submit("x");
+  await api.reached(run.run_id, "completed");
+  const [, token = ""] = /^AGENT_ORCHESTRATOR_API_URL=http:\/\/[^/]+\/(\S+)$/m.exec(await world.file("env")) ?? [];
+  const out = await world.file("out");
+  expect(token).toHaveLength(32);
+  expect(out).toContain("/<token>");
+  expect(out).not.toContain(token);
+  expect(out).not.toContain("AGENT_COORDINATOR_TOKEN");
+});
+
+test('an executor gets NO_PROXY="*" unchanged', async () => {
+  await using world = new World();
+  const executor = await executorOf(world, 'printf "%s %s" "$NO_PROXY" "$no_proxy" >seen');
+  world.start(["up", "--port", "0", "-e", executor, "--sample"], {
+    env: { NO_PROXY: "*", HTTP_PROXY: "http://p.invalid:1" },
+  });
+  expect(await world.file("seen")).toBe("* *");
+});
+
+test("HTTP/1.0 without Host: coordinator and gateway answer, and log no error", async () => {
+  await using world = new World();
+  const executor = await executorOf(world, 'echo "$AGENT_ORCHESTRATOR_API_URL" >url; sleep 60');
+  const up = world.start(["up", "--port", "0", "-e", executor, "--sample"]);
+  const [, port = ""] = await up.line(/Connecting to Agent Coordinator at http:\S+:(\d+)/);
+  expect(await rawAnswer(Number(port), "OPTIONS / HTTP/1.0")).toMatch(/^HTTP\/1\.[01] (404|405) /);
+  expect(await rawAnswer(Number(port), "GET /health HTTP/1.0")).toContain('"healthy"');
+  expect(await rawAnswer(Number(port), "GET / HTTP/1.0")).toMatch(/^HTTP\/1\.[01] 200 /);
+  const gateway = new URL((await world.file("url")).trim());
+  expect(await rawAnswer(Number(gateway.port), "OPTIONS / HTTP/1.0")).toMatch(/^HTTP\/1\.[01] 401 /);
+  expect(await rawAnswer(Number(gateway.port), `GET ${gateway.pathname}/runs HTTP/1.0`)).toMatch(/^HTTP\/1\.[01] 200 /);
+  expect(up.stdout()).not.toContain("ERROR");
+});

@@ -1,0 +1,14 @@
+import { expect, test } from "bun:test";
+import { shownUrl } from "../../src/protocol/shown-url.ts";
+
+test.each([
+  ["http://127.0.0.1:20348/UqhQymkLnLskefA1r3j9S7MdzjHU06H_", "http://127.0.0.1:20348/<token>"],
+  ["http://127.0.0.1:20348/UqhQymkLnLskefA1r3j9S7MdzjHU06H_/runs?x=1", "http://127.0.0.1:20348/<token>/runs"],
+  ["http://me:secret@proxy.example:3128/", "http://proxy.example:3128"],
+  ["https://host/coordinator/", "https://host/coordinator"],
+  ["https://host/sse?api_key=secret#x", "https://host/sse"],
+  ["socks5://me:secret@proxy:1080", "socks5://proxy:1080"],
+  ["no url with secret", "an invalid URL"],
+])("shownUrl: %s is %s", (url, expected) => {
+  expect(shownUrl(url)).toBe(expected);
+});
