@@ -76,6 +76,17 @@ export function signalProcess(entry: ProcessEntry, signal: NodeJS.Signals): bool
   }
 }
 
+/** Signals the group that a process leads, only while the pid still belongs to the process. */
+export function signalGroup(leader: ProcessEntry, signal: NodeJS.Signals): boolean {
+  try {
+    if (leader.group !== leader.pid || processStartTime(leader.pid) !== leader.startedAt) return false;
+    process.kill(-leader.pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function readLinuxTable(): Promise<ProcessEntry[]> {
   const table: ProcessEntry[] = [];
   let read = 0;

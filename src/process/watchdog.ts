@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { describeError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { type ProcessEntry, RUN_MARKER, signalProcess } from "./process-table.ts";
+import { type ProcessEntry, RUN_MARKER, signalGroup, signalProcess } from "./process-table.ts";
 
 /*
  * Executors outlive a runner that is killed. If no runner comes back, the runner's watchdog ends them. It is a shell,
@@ -63,7 +63,12 @@ export class Watchdog {
   endEarlier(table: readonly ProcessEntry[]): void {
     const { marker } = this.#options;
     const isOwn = ({ pid, group }: ProcessEntry): boolean => [pid, group].includes(this.#process?.child.pid ?? 0);
-    for (const entry of table) if (entry.runId === marker && !isOwn(entry)) signalProcess(entry, "SIGKILL");
+    for (const entry of table) {
+      if (entry.runId !== marker || isOwn(entry)) continue;
+      // Its sleep may have started after the scan. The group has both.
+      if (entry.pid === entry.group) signalGroup(entry, "SIGKILL");
+      else signalProcess(entry, "SIGKILL");
+    }
   }
 
   /** Ends the watchdog process although runs are guarded, for a program that has killed their executors. */
