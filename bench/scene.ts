@@ -57,7 +57,7 @@ export class Scene implements AsyncDisposable {
     stateDir = this.path("coordinator"),
     env: Readonly<Record<string, string>> = {},
   ): Promise<{ url: string; program: Program }> {
-    const program = this.start([binaryFile, "coordinator", "--port", "0", "--state-dir", stateDir], {
+    const program = this.start([binaryFile, "coordinator", "--no-token", "--port", "0", "--state-dir", stateDir], {
       wantsLines: true,
       env,
     });

@@ -81,10 +81,11 @@ soon() {
 shows() { systemctl show agent-runner -p "$1" --value; }
 is() { [ "$(shows "$1")" = "$2" ]; }
 takes_runs() { soon is StatusText 'Taking runs'; }
-field() { curl -s "$url/runs/$1" | sed -n "s/.*\"$2\":\"\([^\"]*\)\".*/\1/p"; }
+token() { as_agents agent-runner token --state-dir /var/lib/agent-runner; }
+field() { curl -s -H "Authorization: Bearer $(token)" "$url/runs/$1" | sed -n "s/.*\"$2\":\"\([^\"]*\)\".*/\1/p"; }
 run_is() { [ "$(field "$1" status)" = "$2" ]; }
 submit() {
-  run=$(agent-runner submit "$@")
+  run=$(AGENT_COORDINATOR_TOKEN=$(token) agent-runner submit "$@")
   soon run_is "$run" running || say "FAILED  $run is not in flight"
   echo "$run"
 }

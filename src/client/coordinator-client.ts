@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { linked } from "../async/linked.ts";
 import { AgentInfo, Blueprint, type CreateAgent } from "../protocol/agent.ts";
+import { LoginCode } from "../protocol/login.ts";
 import { keepValid } from "../protocol/keep-valid.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";
@@ -68,10 +69,14 @@ export class CoordinatorClient {
 
   /** `instanceId`: of the runner's process that calls; none for other clients. */
   constructor(
-    readonly baseUrl: string,
+    private readonly url: string,
     readonly authorization: Authorization,
     readonly instanceId?: string,
   ) {}
+
+  get baseUrl(): string {
+    return this.authorization.baseUrl ?? this.url;
+  }
 
   get #instanceHeader(): Record<string, string> {
     return this.instanceId === undefined ? {} : { [INSTANCE_HEADER]: this.instanceId };
@@ -79,7 +84,7 @@ export class CoordinatorClient {
 
   #call<S extends v.GenericSchema>(call: Call<S>): Promise<v.InferOutput<S>> {
     const headers = { ...this.#instanceHeader, ...call.headers };
-    return callCoordinator(this.baseUrl, this.authorization, { ...call, headers });
+    return callCoordinator(this.url, this.authorization, { ...call, headers });
   }
 
   health(signal?: AbortSignal): Promise<unknown> {
@@ -411,6 +416,11 @@ export class CoordinatorClient {
     } catch (error) {
       throw failureOfThrown("GET /health", error, this.baseUrl);
     }
+  }
+
+  /** A code for a link to the dashboard, valid once. */
+  async loginCode(): Promise<string> {
+    return (await this.#call({ method: "POST", path: "/login/codes", answer: LoginCode })).code;
   }
 
   #failureOf(what: string, response: Response, text: string, path: string): CoordinatorFailure {

@@ -8,6 +8,8 @@ export interface Authorization {
   header(): Promise<string | null>;
   /** Call when the coordinator refused the header, so that `header` fetches a new token. */
   refused(): void;
+  /** The only address that may get the header, if that is another than the client's. Read it after `header`. */
+  readonly baseUrl?: string | undefined;
 }
 
 export const noAuthorization: Authorization = { header: () => Promise.resolve(null), refused() {} };

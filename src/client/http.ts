@@ -35,7 +35,7 @@ export async function callCoordinator<S extends v.GenericSchema>(
   try {
     abort.signal.throwIfAborted();
     const header = await authorization.header();
-    const response = await ofetch.raw(`${baseUrl}${call.path}`, {
+    const response = await ofetch.raw(`${authorization.baseUrl ?? baseUrl}${call.path}`, {
       method: call.method,
       headers: { ...call.headers, ...(header === null ? {} : { authorization: header }) },
       ...(call.body === undefined ? {} : { body: call.body }),

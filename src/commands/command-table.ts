@@ -56,6 +56,10 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
     summary: "Stop a run, or all open runs of a session",
     load: async () => (await import("./stop.ts")).stopCommand,
   },
+  token: {
+    summary: "Print the coordinator's token, or a link to the dashboard",
+    load: async () => (await import("./token.ts")).tokenCommand,
+  },
   handover: {
     summary: "End a runner and leave its executors running",
     load: async () => (await import("./handover.ts")).handoverCommand,

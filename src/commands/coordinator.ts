@@ -1,10 +1,8 @@
-import { statSync } from "node:fs";
-import { type Config, loadConfig } from "../config/load-config.ts";
-import { type Coordinator, startCoordinator } from "../coordinator/coordinator.ts";
-import { ExitCode, UserError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { loadConfig } from "../config/load-config.ts";
+import { ExitCode } from "../errors.ts";
 import { heeded } from "../process/ignored-signals.ts";
 import type { Command } from "./command-line/command.ts";
+import { startConfiguredCoordinator, withToken } from "./wiring/configured-coordinator.ts";
 import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
 import {
   commonOptions,
@@ -14,14 +12,11 @@ import {
   logOptions,
   metricsOption,
   stateDirOption,
-  TOKEN_NOTE,
+  TOKEN_NOTES,
 } from "./command-line/options.ts";
-import { executorOption, selfCommand } from "./wiring/resolve-executor.ts";
+import { executorOption } from "./wiring/resolve-executor.ts";
 import { commandLog } from "./wiring/run-runner.ts";
-import { databaseFile, makeStateFolder } from "./wiring/state-folder.ts";
-
-/** Longer than any process lives. */
-const NEVER_MS = 100 * 365 * 86_400_000;
+import { dashboardLine } from "./wiring/show-dashboard.ts";
 
 export const coordinatorCommand: Command = {
   name: "coordinator",
@@ -38,7 +33,7 @@ export const coordinatorCommand: Command = {
   notes: [
     "Its URL serves the dashboard (a web page), the API, and the API's description (/openapi.json).",
     "The database is coordinator.sqlite in the state folder.",
-    TOKEN_NOTE,
+    ...TOKEN_NOTES,
   ],
   examples: [
     ["agent-runner coordinator", "Listen on http://127.0.0.1:8765"],
@@ -49,10 +44,11 @@ export const coordinatorCommand: Command = {
     ],
   ],
   async run(args, context) {
-    const config = loadConfig(args, context.env);
-    const log = commandLog(config, context);
+    const configured = loadConfig(args, context.env);
+    const log = commandLog(configured, context);
     const interrupted = Promise.withResolvers<void>();
     for (const signal of heeded(["SIGINT", "SIGTERM", "SIGHUP"])) process.once(signal, () => interrupted.resolve());
+    const config = withToken(configured, log);
     await using coordinator = await startConfiguredCoordinator(config, log);
     await using _telemetry = await startConfiguredTelemetry(
       "coordinator",
@@ -62,35 +58,9 @@ export const coordinatorCommand: Command = {
       coordinator,
     );
     log.info(`Start a runner with: ${context.program()} -c ${coordinator.url}${executorOption(config, context.env)}`);
-    log.info(`Dashboard: ${coordinator.url}/`);
+    log.info(dashboardLine(coordinator, config, context));
     await interrupted.promise;
     log.info("Shutting down");
     return ExitCode.ok;
   },
 };
-
-/** Starts the coordinator as configured, with its database in the state folder. */
-export async function startConfiguredCoordinator(config: Config, log: Log): Promise<Coordinator> {
-  makeStateFolder(config.stateDir);
-  return startCoordinator({
-    host: config.host,
-    port: config.port,
-    callbacks: config.callbacks,
-    databasePath: databaseFile(config.stateDir),
-    ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
-    keepMs: config.coordinatorKeepMs,
-    durability: config.durability,
-    selfCommand: selfCommand(),
-    timings: { lostAfterMs: config.lostAfterMs === 0 ? NEVER_MS : config.lostAfterMs },
-    ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir) }),
-    log: log.scope("coordinator"),
-  });
-}
-
-function requireFolder(path: string): string {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
-  throw new UserError(`The folder of agents ${path} does not exist`, {
-    hint: "Make it, or name another with --agents-dir",
-    exitCode: ExitCode.usage,
-  });
-}

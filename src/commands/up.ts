@@ -5,10 +5,11 @@ import { flagArg } from "./command-line/arguments.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
 import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
 import { clientOf } from "./wiring/connect.ts";
-import { startConfiguredCoordinator } from "./coordinator.ts";
+import { startConfiguredCoordinator, withToken } from "./wiring/configured-coordinator.ts";
+import { dashboardLine, openDashboard } from "./wiring/show-dashboard.ts";
 import { exitCodeOfRun, followRun } from "./follow/follow-run.ts";
 import { onInterrupts } from "./terminal/interrupts.ts";
-import { commonOptions, TIME_NOTE, TOKEN_NOTE, upOptions } from "./command-line/options.ts";
+import { commonOptions, TIME_NOTE, TOKEN_NOTES, upOptions } from "./command-line/options.ts";
 import { executorOption, listOfExecutors } from "./wiring/resolve-executor.ts";
 import { reapOrphans } from "../process/reap-orphans.ts";
 import { tellServiceManager } from "./wiring/tell-service-manager.ts";
@@ -22,6 +23,7 @@ export const upCommand: Command = {
   args: {
     ...upOptions,
     sample: { type: "boolean", description: "Submit a sample run and show its result" },
+    open: { type: "boolean", description: "Open the dashboard in your browser" },
     once: { type: "boolean", description: "With --sample: exit when the sample run has ended" },
     ...commonOptions,
   },
@@ -29,7 +31,7 @@ export const upCommand: Command = {
     "The coordinator's URL is also the address of the dashboard (a web page).",
     "The executor test-executor repeats the prompt. It needs no agent, so it is good for a first try.",
     TIME_NOTE,
-    TOKEN_NOTE,
+    ...TOKEN_NOTES,
   ],
   examples: [
     ["agent-runner up", "Run Claude Code; then, in another terminal: agent-runner submit --wait 'Hello'"],
@@ -47,9 +49,10 @@ export const upCommand: Command = {
     }
     const log = commandLog(configured, context);
     using _orphans = reapOrphans();
-    await using coordinator = await startConfiguredCoordinator(configured, log);
+    const ofCoordinator = withToken(configured, log);
+    await using coordinator = await startConfiguredCoordinator(ofCoordinator, log);
     // The built-in coordinator knows its own token only; OIDC credentials are for another coordinator.
-    const config = { ...configured, coordinatorUrl: coordinator.url, credentials: null };
+    const config = { ...ofCoordinator, coordinatorUrl: coordinator.url, credentials: null };
     const online = Promise.withResolvers<void>();
     await using telemetry = await startConfiguredTelemetry("up", config, context, log, coordinator);
     using manager = tellServiceManager(context.env);
@@ -64,7 +67,8 @@ export const upCommand: Command = {
     if (!flagArg(args, "sample")) {
       void online.promise.then(() => {
         log.info(`Submit a run from another terminal: ${submitLine}`);
-        log.info(`Dashboard: ${coordinator.url}/`);
+        log.info(dashboardLine(coordinator, config, context));
+        if (flagArg(args, "open")) openDashboard(coordinator, config, context, log);
       });
       return exitCodeOf(await ended);
     }
@@ -78,7 +82,10 @@ export const upCommand: Command = {
     const isOnce = flagArg(args, "once");
     if (isOnce) runner.interrupt();
     else if (sampleCode === ExitCode.ok)
-      context.print(`Next, from another terminal in this folder:\n\n  ${submitLine}\n`);
+      context.print(
+        `Next, from another terminal in this folder:\n\n  ${submitLine}\n\n` +
+          `${dashboardLine(coordinator, config, context)}\n`,
+      );
     const exitCode = exitCodeOf(await ended);
     if (sampleCode !== ExitCode.ok) return sampleCode;
     const upLine = `${context.program()} up${executorOption(configured, context.env)}`;

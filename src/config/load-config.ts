@@ -68,6 +68,12 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
         "exclude each other",
     );
   }
+  if (settings["noToken"] === true && settings["coordinatorToken"] !== undefined) {
+    faults.push(
+      "--no-token (AGENT_COORDINATOR_NO_TOKEN, coordinator.no_token) and --token (AGENT_COORDINATOR_TOKEN, " +
+        "coordinator.token) exclude each other",
+    );
+  }
   if (faults.length > 0) {
     throw new UserError(faults.length === 1 ? `Bad setting: ${faults[0]}` : `Bad settings:\n  ${faults.join("\n  ")}`, {
       exitCode: ExitCode.usage,

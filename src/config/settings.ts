@@ -6,6 +6,7 @@ import {
   Flag,
   HttpUrl,
   List,
+  Origins,
   Path,
   PathOrName,
   Seconds,
@@ -39,12 +40,28 @@ export const SETTINGS = {
     default: "http://localhost:8765",
   }),
   coordinatorToken: setting(Secret, { flag: "token", env: "AGENT_COORDINATOR_TOKEN", file: "coordinator.token" }),
+  noToken: setting(Flag, {
+    flag: "no-token",
+    env: "AGENT_COORDINATOR_NO_TOKEN",
+    file: "coordinator.no_token",
+    default: false,
+  }),
   host: setting(Text, { flag: "host", env: "AGENT_COORDINATOR_HOST", file: "coordinator.host", default: "127.0.0.1" }),
   port: setting(wholeNumber(0, 65535), {
     flag: "port",
     env: "AGENT_COORDINATOR_PORT",
     file: "coordinator.port",
     default: 8765,
+  }),
+  allowedOrigins: setting(Origins, {
+    flag: "allowed-origins",
+    env: "AGENT_COORDINATOR_ALLOWED_ORIGINS",
+    file: "coordinator.allowed_origins",
+  }),
+  allowedHosts: setting(List, {
+    flag: "allowed-hosts",
+    env: "AGENT_COORDINATOR_ALLOWED_HOSTS",
+    file: "coordinator.allowed_hosts",
   }),
   callbacks: setting(v.picklist(["together", "each"], 'must be "together" or "each"'), {
     flag: "callbacks",

@@ -116,6 +116,15 @@ export const List = v.pipe(
   v.transform((value) => (typeof value === "string" ? value.split(",") : value).map((s) => s.trim()).filter(Boolean)),
 );
 
+/** Origins of web pages: `http://localhost:3000`, without a path. */
+export const Origins = v.pipe(
+  List,
+  v.checkItems(
+    (origin) => URL.canParse(origin) && new URL(origin).origin === origin,
+    ({ input }) => `"${input}" is not an origin such as http://localhost:3000`,
+  ),
+);
+
 /** An address to listen on. */
 export interface Address {
   readonly host: string;

@@ -1,18 +1,23 @@
 import { withDeadline } from "../async/delay.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import { isLoopback } from "../protocol/loopback.ts";
+import { LOGIN_FRAGMENT } from "../protocol/login.ts";
 import { portInUse } from "./port-in-use.ts";
+import { type AccessRules, Guard } from "./routes/access/guard.ts";
 import { answer, type AnswerClass, answerClassOf, internalError } from "./routes/answer.ts";
+import { LoginCodes } from "./routes/access/login-codes.ts";
 import type { WorkCounts } from "./runs/counts.ts";
 import { openService, type Service, type ServiceOptions } from "./service.ts";
+import { weaknessOf } from "./token-strength.ts";
 import { DEFAULT_TIMINGS } from "./store/timings.ts";
 
-export interface CoordinatorOptions extends ServiceOptions {
+export interface CoordinatorOptions extends ServiceOptions, AccessRules {
   /** An address that other machines can reach requires a token. */
   readonly host: string;
   /** 0: the system chooses. */
   readonly port: number;
-  readonly token?: string;
+  /** Called before the first answer other than 503. What it returns is disposed before the server stops. */
+  readonly onListening?: (url: string, port: number) => Disposable;
 }
 
 export interface CoordinatorCounts extends WorkCounts {
@@ -25,6 +30,8 @@ export interface Coordinator extends AsyncDisposable {
   readonly port: number;
   /** Throws after `close`. */
   counts(): CoordinatorCounts;
+  /** A new link to the dashboard that logs in once; without a token the dashboard's address. */
+  dashboardLink(): string;
   /** Ends open polls and streams, then closes the database. Takes at most two seconds. Idempotent. */
   close(): Promise<void>;
 }
@@ -36,41 +43,57 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   requireToken(options);
   // Listens before it opens the database: a second coordinator then reports the first, not a locked file.
   let service: Service | undefined;
+  const loginCodes = new LoginCodes();
+  const guard = new Guard(options, options.log);
   const answers: Record<AnswerClass, number> = { "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0 };
   const server = await listen(options, async (request, srv) => {
     const response = await answer(request, srv, {
-      ...options,
+      log: options.log,
+      guard,
       router: service?.router ?? null,
       store: service?.store ?? null,
     });
     answers[answerClassOf(response)]++;
     return response;
   });
+  const port = server.port ?? options.port;
+  const url = urlOf(options.host, port);
+  let listening: Disposable | undefined;
   try {
-    service = openService(options);
+    listening = options.onListening?.(url, port);
+    service = openService({ ...options, loginCodes });
   } catch (error) {
+    listening?.[Symbol.dispose]();
     await server.stop(true);
     throw error;
   }
-  const port = server.port ?? options.port;
   const running = service;
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     service = undefined;
+    listening?.[Symbol.dispose]();
+    guard[Symbol.dispose]();
     closing ??= shutDown(server, running);
     return closing;
   };
   const counts = (): CoordinatorCounts => ({ ...running.counts(), answers });
-  return { url: urlOf(options.host, port), port, counts, close, [Symbol.asyncDispose]: close };
+  const dashboardLink = (): string =>
+    options.token === undefined ? `${url}/` : `${url}/#${LOGIN_FRAGMENT}${loginCodes.create()}`;
+  return { url, port, counts, dashboardLink, close, [Symbol.asyncDispose]: close };
 }
 
 function requireToken({ host, token }: CoordinatorOptions): void {
   if (token === "") throw new UserError("The coordinator's token is empty", { hint: "Give a token, or none" });
   if (token === undefined && !isLoopback(host)) {
     throw new UserError(`A coordinator on ${host} can be reached by other machines and needs a token`, {
-      hint: "Set a token in AGENT_COORDINATOR_TOKEN, or listen on 127.0.0.1",
+      hint: "Leave out --no-token, or listen on 127.0.0.1",
     });
   }
+  const weakness = token === undefined || isLoopback(host) ? null : weaknessOf(token);
+  if (weakness === null) return;
+  throw new UserError(`The coordinator's token is too weak for ${host}, which other machines can reach: ${weakness}`, {
+    hint: "Set no token, and the coordinator makes a strong one; or take one from: openssl rand -hex 32",
+  });
 }
 
 async function listen(

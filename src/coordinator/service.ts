@@ -4,6 +4,8 @@ import { Agents } from "./agents/agents.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { aboutRoutes } from "./routes/about-routes.ts";
 import { agentRoutes } from "./routes/agent-routes.ts";
+import { LoginCodes } from "./routes/access/login-codes.ts";
+import { loginRoutes } from "./routes/access/login-routes.ts";
 import { outputRoutes } from "./routes/output-routes.ts";
 import { Router } from "./routes/router.ts";
 import { runRoutes } from "./routes/run-routes.ts";
@@ -55,6 +57,10 @@ export interface ServiceOptions {
   readonly timings?: Partial<CoordinatorTimings>;
   /** Default: `disk`. */
   readonly durability?: Durability;
+  /** The token that every client must send. */
+  readonly token?: string;
+  /** Codes for links to the dashboard. */
+  readonly loginCodes?: LoginCodes;
   /** The words that start this program, which checks a large database in another process; without them nothing does. */
   readonly selfCommand?: readonly string[];
 }
@@ -87,7 +93,7 @@ export function openService(options: ServiceOptions): Service {
   });
   const check = backgroundCheckOf(options, store);
   return {
-    router: createRouter(parts, timings, log),
+    router: createRouter(parts, timings, options),
     store,
     counts: () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart }),
     release() {
@@ -166,10 +172,15 @@ function createParts(
   return { ...shared, retries, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
 }
 
-function createRouter(parts: ReturnType<typeof createParts>, timings: CoordinatorTimings, log: Log): Router {
+function createRouter(
+  parts: ReturnType<typeof createParts>,
+  timings: CoordinatorTimings,
+  { log, token, loginCodes = new LoginCodes() }: ServiceOptions,
+): Router {
   const { store, gate, runs, runners, outputs, agents, statistics } = parts;
   const router: Router = new Router(
     aboutRoutes(store, gate, () => router.names),
+    loginRoutes(loginCodes, token),
     runnerRoutes({ ...parts, timings, log }),
     runRoutes(parts),
     outputRoutes(runs, runners, outputs),

@@ -29,7 +29,10 @@ export function Login({ api, onToken }: { readonly api: Api; readonly onToken: (
         <h1>
           <span class="brand-mark" aria-hidden="true" /> agent-runner
         </h1>
-        <p>This coordinator requires a token: the value of AGENT_COORDINATOR_TOKEN on its machine.</p>
+        <p>
+          This coordinator requires a token. On its machine, <code>agent-runner token --link</code> prints a link that
+          logs in, and <code>agent-runner token</code> prints the token. Links work once, for ten minutes.
+        </p>
         <label>
           Token
           <input

@@ -30,3 +30,21 @@ export async function runTool(command: readonly string[], options: ToolOptions):
     return { kind: "missing", why: describeError(error) };
   }
 }
+
+/** Opens a file of this machine in the user's browser, which outlives this process. Throws if no program can. */
+export function openInBrowser(path: string, env: Readonly<Record<string, string>>): void {
+  const child = Bun.spawn([...openerOf(process.platform), path], {
+    env,
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "ignore",
+    // Out of the reach of a Ctrl+C in the terminal.
+    detached: true,
+  });
+  child.unref();
+}
+
+function openerOf(platform: NodeJS.Platform): string[] {
+  if (platform === "darwin") return ["open"];
+  return platform === "win32" ? ["explorer.exe"] : ["xdg-open"];
+}

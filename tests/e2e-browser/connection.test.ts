@@ -32,6 +32,31 @@ test("a page that needs a token asks for it, and keeps it out of URLs and cookie
   });
 });
 
+test("the link of the program's output logs in once, and leaves no code in the address or the history", async () => {
+  await using w = new World();
+  const process = w.start(["coordinator", "--port", "0"]);
+  const [, link = ""] = await process.line(/Dashboard: (\S+#login=\S+) /);
+  await browser.visit(link, async ({ page }) => {
+    await page.getByText("No runs yet").waitFor();
+    expect(new URL(page.url()).hash).toBe("#/");
+    expect(await page.evaluate("history.length")).toBeLessThanOrEqual(2);
+    expect(await page.evaluate("localStorage.length")).toBe(0);
+    expect(await page.context().cookies()).toEqual([]);
+    await page.reload();
+    await page.getByText("No runs yet").waitFor();
+    // A new link in the same tab: only the fragment changes.
+    const { stdout } = await w.run(["token", "--link", "-c", new URL(link).origin]);
+    await page.evaluate("sessionStorage.clear()");
+    await page.goto(stdout.trim());
+    await page.getByText("No runs yet").waitFor();
+  });
+  await browser.visit(link, async (tab) => {
+    tab.expect(/401/);
+    await tab.page.getByLabel("Token").waitFor();
+    await keepPicture(tab.page, "used-link");
+  });
+});
+
 test("the page says that it is disconnected, and shows what it missed once the coordinator is back", async () => {
   await using w = new World();
   const first = await w.coordinator();

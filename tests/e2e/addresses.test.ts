@@ -42,7 +42,7 @@ test("a command inside a run prints no token, and names no token of the coordina
     world,
     `"${BINARY}" runs >out 2>&1; "${BINARY}" doctor >>out 2>&1; env >env; exit 0`,
   );
-  const up = world.start(["up", "--port", "0", "-e", executor]);
+  const up = world.start(["up", "--no-token", "--port", "0", "-e", executor]);
   const [, url = ""] = await up.line(/Connecting to Agent Coordinator at (\S+)/);
   const api = new CoordinatorApi(url);
   const run = await api.submit("x");
@@ -58,7 +58,7 @@ test("a command inside a run prints no token, and names no token of the coordina
 test('an executor gets NO_PROXY="*" unchanged', async () => {
   await using world = new World();
   const executor = await executorOf(world, 'printf "%s %s" "$NO_PROXY" "$no_proxy" >seen');
-  world.start(["up", "--port", "0", "-e", executor, "--sample"], {
+  world.start(["up", "--no-token", "--port", "0", "-e", executor, "--sample"], {
     env: { NO_PROXY: "*", HTTP_PROXY: "http://p.invalid:1" },
   });
   expect(await world.file("seen")).toBe("* *");
@@ -67,7 +67,7 @@ test('an executor gets NO_PROXY="*" unchanged', async () => {
 test("HTTP/1.0 without Host: coordinator and gateway answer, and log no error", async () => {
   await using world = new World();
   const executor = await executorOf(world, 'echo "$AGENT_ORCHESTRATOR_API_URL" >url; sleep 60');
-  const up = world.start(["up", "--port", "0", "-e", executor, "--sample"]);
+  const up = world.start(["up", "--no-token", "--port", "0", "-e", executor, "--sample"]);
   const [, port = ""] = await up.line(/Connecting to Agent Coordinator at http:\S+:(\d+)/);
   expect(await rawAnswer(Number(port), "OPTIONS / HTTP/1.0")).toMatch(/^HTTP\/1\.[01] (404|405) /);
   expect(await rawAnswer(Number(port), "GET /health HTTP/1.0")).toContain('"healthy"');

@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { COMMANDS } from "../../src/commands/command-table.ts";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import { BINARY } from "../harness/binary.ts";
@@ -162,7 +162,7 @@ test("up --host: its submit line has the address it listens on", async () => {
 
 test("coordinator: an address reachable from other machines needs a token", async () => {
   await using world = new World();
-  const { code, stderr } = await world.run(["coordinator", "--host", "0.0.0.0", "--port", "0"]);
+  const { code, stderr } = await world.run(["coordinator", "--no-token", "--host", "0.0.0.0", "--port", "0"]);
   expect(code).toBe(1);
   expect(stderr).toContain("needs a token");
 });
@@ -181,7 +181,8 @@ test("up --sample: a submit line that works in this terminal", async () => {
   await using world = new World();
   const up = world.start(["up", "-x", "test-executor", "--port", "0", "--sample"]);
   const [, line = ""] = await up.line(/^ {2}(.* submit -c \S+ --wait 'Hello')$/m);
-  const shell = Bun.spawnSync(["sh", "-c", line], { cwd: world.projectDir, env: { HOME: world.home } });
+  const env = { HOME: world.home, XDG_STATE_HOME: dirname(world.stateDir) };
+  const shell = Bun.spawnSync(["sh", "-c", line], { cwd: world.projectDir, env });
   expect([shell.exitCode, shell.stdout.toString()]).toEqual([0, expect.stringContaining("Hello")]);
 });
 

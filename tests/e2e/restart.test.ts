@@ -15,7 +15,7 @@ async function kill(started: StartedBinary): Promise<void> {
 
 test("up, killed and restarted on its port: takes its registration over and adopts its run at once", async () => {
   await using world = new World();
-  const first = world.start(["up", "--port", "0", "-x", "test-executor"]);
+  const first = world.start(["up", "--no-token", "--port", "0", "-x", "test-executor"]);
   const [, url = ""] = await first.line(/Connecting to Agent Coordinator at (\S+)/);
   await first.line(/Runner started/);
   const api = new CoordinatorApi(url);
@@ -23,7 +23,7 @@ test("up, killed and restarted on its port: takes its registration over and adop
   await world.file("ready");
   await kill(first);
 
-  const second = world.start(["up", "--port", new URL(url).port, "-x", "test-executor"]);
+  const second = world.start(["up", "--no-token", "--port", new URL(url).port, "-x", "test-executor"]);
   await second.line(/Registered as lnch_/);
   await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
   await second.line(/Runner started/);

@@ -85,7 +85,7 @@ export class Machines implements AsyncDisposable {
 
   async startCoordinator(): Promise<void> {
     this.#logs = this.log;
-    const args = ["coordinator", "--port", String(this.#port), ...this.#args];
+    const args = ["coordinator", "--no-token", "--port", String(this.#port), ...this.#args];
     this.#coordinator = this.world.start(args, { env: this.#env });
     await this.#coordinator.line(/agent-runner -c (\S+)/, 60_000);
   }

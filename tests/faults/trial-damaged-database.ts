@@ -150,7 +150,7 @@ async function serve(world: World, database: Buffer, name: string): Promise<stri
   const stateDir = world.path(`state-${name}`);
   mkdirSync(stateDir);
   writeFileSync(join(stateDir, "coordinator.sqlite"), database);
-  const coordinator = world.start(["coordinator", "--port", "0", "--state-dir", stateDir]);
+  const coordinator = world.start(["coordinator", "--no-token", "--port", "0", "--state-dir", stateDir]);
   const url = await Promise.race([urlOf(coordinator), coordinator.exited.then(() => null)]);
   if (url === null) return coordinator.stderr() + coordinator.stdout();
   const served = await readAll(url);

@@ -53,7 +53,7 @@ export class ClaudeWorld extends World {
     args: readonly string[] = [],
     env: Readonly<Record<string, string>> = {},
   ): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
-    const process = this.start(["up", "--port", "0", "-x", "claude-code", ...args], { env });
+    const process = this.start(["up", "--no-token", "--port", "0", "-x", "claude-code", ...args], { env });
     const [, url = ""] = await process.line(/Connecting to Agent Coordinator at (\S+)/, RUN_MS);
     return { api: new CoordinatorApi(url), process };
   }

@@ -3,13 +3,13 @@ import type { StartedBinary } from "./binary.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
 import { START_MS, World } from "./world.ts";
 
-/** Starts coordinator and runner in one process (`up`), with the test executor. */
+/** Starts coordinator and runner in one process (`up`), without a token, with the test executor. */
 export async function upFor(
   world: World,
   args: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
 ): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
-  const process = world.start(["up", "--port", "0", "-x", "test-executor", ...args], { env });
+  const process = world.start(["up", "--no-token", "--port", "0", "-x", "test-executor", ...args], { env });
   const [, url = ""] = await process.line(/Connecting to Agent Coordinator at (\S+)/, START_MS);
   await process.line(/Runner started/, START_MS);
   return { api: new CoordinatorApi(url), process };

@@ -98,9 +98,9 @@ export class World implements AsyncDisposable {
     return this.start(["-c", url, "-x", executor, "--executors-dir", FIXTURES, ...args], { env, ...more });
   }
 
-  /** Starts only the built-in coordinator, and waits until it listens. */
+  /** Starts only the built-in coordinator, without a token, and waits until it listens. */
   async coordinator(port = 0, args: readonly string[] = []): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
-    const process = this.start(["coordinator", "--port", String(port), ...args]);
+    const process = this.start(["coordinator", "--no-token", "--port", String(port), ...args]);
     const [, url = ""] = await process.line(/agent-runner -c (\S+)/, START_MS);
     return { api: new CoordinatorApi(url), process };
   }

@@ -102,7 +102,13 @@ function expandWord(word: string, args: ArgsDef): string[] {
 
 function toWord(name: string, value: string, arg: ArgDef | undefined): string {
   if (arg?.type !== "boolean") return `--${name}=${value}`;
+  // citty takes --no-token for the opposite of --token, but knows the name in camel case.
+  if (name.startsWith("no-")) return `--${camelCase(name)}=${value}`;
   return value === "true" ? `--${name}` : `--no-${name}`;
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function findOption(typed: string, args: ArgsDef): { name: string; arg: ArgDef; negated: boolean } | undefined {

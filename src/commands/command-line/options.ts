@@ -135,13 +135,27 @@ export const listenOptions = {
   host: {
     type: "string",
     valueHint: "ADDRESS",
-    description: "Address to listen on (default 127.0.0.1; any other needs a token)",
+    description: "Address to listen on (default 127.0.0.1; other machines reach any other)",
   },
   port: { type: "string", valueHint: "PORT", description: "Port to listen on (default 8765; 0: any free port)" },
   token: {
     type: "string",
     valueHint: "TOKEN",
-    description: "Token that clients must send (better: set AGENT_COORDINATOR_TOKEN)",
+    description: "Token that clients must send (better: AGENT_COORDINATOR_TOKEN; default: made in the state folder)",
+  },
+  "no-token": {
+    type: "boolean",
+    description: "Let every program of this machine call the coordinator (overrides AGENT_COORDINATOR_NO_TOKEN)",
+  },
+  "allowed-origins": {
+    type: "string",
+    valueHint: "A,B",
+    description: "Origins whose pages may call the coordinator, e.g. http://localhost:3000 (default: its own)",
+  },
+  "allowed-hosts": {
+    type: "string",
+    valueHint: "A,B",
+    description: "Host names of the coordinator (default: any with a token, else only localhost and addresses)",
   },
   "agents-dir": {
     type: "string",
@@ -180,4 +194,9 @@ export const jsonOption = {
 export const stateDirOption = { "state-dir": runOptions["state-dir"] } as const satisfies ArgsDef;
 
 export const TIME_NOTE = "TIME is in seconds, or has a unit: 500ms, 30s, 5m, 2h, 30d.";
-export const TOKEN_NOTE = "Other users see --token in the process list. They do not see AGENT_COORDINATOR_TOKEN.";
+export const TOKEN_NOTES = [
+  "Without --token the coordinator makes a token at its first start: coordinator.token in the state folder.",
+  "Your own commands and runners on this machine find it by themselves. For other programs: agent-runner token",
+  "Other users see --token in the process list. They do not see AGENT_COORDINATOR_TOKEN.",
+  "--no-token is for clients that cannot send a token. Every user of the machine can then run commands as you.",
+];

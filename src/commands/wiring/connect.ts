@@ -5,11 +5,13 @@ import type { Config } from "../../config/load-config.ts";
 import { ExitCode, UserError } from "../../errors.ts";
 import { shownUrl } from "../../protocol/shown-url.ts";
 import type { CommandContext } from "../command-line/command.ts";
+import { FoundToken } from "./found-token.ts";
 import { executorOption } from "./resolve-executor.ts";
 
 export function authorizationOf(config: Config): Authorization {
   if (config.credentials !== null) return new OidcAuthorization(config.credentials);
-  return config.coordinatorToken === undefined ? noAuthorization : staticToken(config.coordinatorToken);
+  if (config.coordinatorToken !== undefined) return staticToken(config.coordinatorToken);
+  return config.noToken ? noAuthorization : new FoundToken(config);
 }
 
 /** The coordinator as a command sees it. */
@@ -35,6 +37,10 @@ export function connect(config: Config, context: Pick<CommandContext, "env" | "p
     },
   };
 }
+
+const TOKEN_HINT =
+  "Set AGENT_COORDINATOR_TOKEN to the coordinator's token; " +
+  "the user who started the coordinator gets it with: agent-runner token";
 
 function explain(
   failure: CoordinatorFailure,
@@ -63,7 +69,7 @@ function explain(
       return new UserError(
         `The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`,
         // A run's gateway needs no token of the coordinator.
-        url === config.coordinatorUrl ? { hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token" } : {},
+        url === config.coordinatorUrl ? { hint: TOKEN_HINT } : {},
       );
     case "unavailable":
       return new UserError(`The Agent Coordinator at ${url} is in trouble: ${failure.message}`, {

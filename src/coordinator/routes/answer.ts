@@ -2,14 +2,14 @@ import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { Refusal } from "../store/refusal.ts";
 import { answerPage, isPageRequest } from "./dashboard-page.ts";
-import { corsHeaders, guard } from "./guard.ts";
+import type { Guard } from "./access/guard.ts";
 import { refusalResponse } from "./refusal-status.ts";
 import { requestUrl } from "../../protocol/request-url.ts";
 import type { Router } from "./router.ts";
 import type { Store } from "../store/store.ts";
 
 export interface Answering {
-  readonly token?: string;
+  readonly guard: Guard;
   readonly log: Log;
   /** Null while the coordinator opens or closes. */
   readonly router: Router | null;
@@ -20,15 +20,16 @@ export interface Answering {
 export async function answer(
   request: Request,
   server: Bun.Server<undefined>,
-  { token, log, router, store }: Answering,
+  { guard, log, router, store }: Answering,
 ): Promise<Response> {
-  const cors = corsHeaders(request);
+  const cors = guard.corsHeaders(request);
   let response: Response;
   try {
     const url = requestUrl(request);
     if (request.method === "OPTIONS" && cors["vary"]) return new Response(null, { status: 204, headers: cors });
-    guard(request, url, token);
-    if (router === null) throw new Refusal("unavailable", "The coordinator is closing");
+    // Before the check of the token: a client may not find the token yet, and must not take that for a refusal.
+    if (router === null) throw new Refusal("unavailable", "The coordinator is opening or closing");
+    await guard.check(request, url, server.requestIP(request)?.address ?? "an unknown address");
     const page = isPageRequest(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
     if (page !== null) return page;
     // A damaged database answers with wrong data. The route says itself what is wrong.

@@ -1,6 +1,7 @@
 import type * as v from "valibot";
 import { CreateAgent, UpdateAgent, UpdateAgentStatus } from "../../protocol/agent.ts";
 import * as a from "../../protocol/answers.ts";
+import { Login, LoginAnswer, LoginCodeAnswer } from "../../protocol/login.ts";
 import { CreateRun } from "../../protocol/run.ts";
 import { MAX_OUTPUT_BYTES, OutputShown, RunOutputAnswer, DEFAULT_OUTPUT_BYTES } from "../../protocol/run-output.ts";
 import {
@@ -57,6 +58,19 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     summary: "Whether the database can be used (else 503), and what the start of runs waits for; needs no token",
     tag: "coordinator",
     answers: { 200: a.HealthAnswer },
+  },
+  "POST /login": {
+    summary: "Exchanges the code of a link to the dashboard for the token; needs no token",
+    tag: "coordinator",
+    body: Login,
+    answers: { 200: LoginAnswer },
+    faults: [400, 409, 413, 422],
+  },
+  "POST /login/codes": {
+    summary: "Creates a code for a link to the dashboard, URL/#login=CODE; it is valid once",
+    tag: "coordinator",
+    answers: { 200: LoginCodeAnswer },
+    faults: [409],
   },
   "GET /openapi.json": { summary: "This OpenAPI document", tag: "coordinator", answers: { 200: "application/json" } },
   "GET /stats": {

@@ -12,6 +12,7 @@ const STATUS: Readonly<Record<RefusalKind, number>> = {
   gone: 410,
   "too-large": 413,
   invalid: 422,
+  throttled: 429,
   unsupported: 501,
   unavailable: 503,
   "no-room": 507,

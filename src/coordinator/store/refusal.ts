@@ -10,6 +10,8 @@ export type RefusalKind =
   /** The runner is not registered. A runner registers again after this. */
   | "unregistered"
   | "forbidden"
+  /** Too many wrong tokens. */
+  | "throttled"
   /** The named thing does not exist. */
   | "unknown"
   /** The request conflicts with what is stored. */

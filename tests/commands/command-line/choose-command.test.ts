@@ -134,3 +134,9 @@ test("short options can be combined, with a value directly after its letter", ()
   expect(normaliseArgs("submit", ["--", "-vx"], { ...SUBMIT, ...ROOT })).toEqual(["--", "-vx"]);
   expect(faultOf(() => normaliseArgs("", ["-vz"], ROOT)).message).toBe("Unknown option: -z");
 });
+
+test("a switch whose name begins with no- is not the opposite of another option", () => {
+  const args = { token: { type: "string" }, "no-token": { type: "boolean" } } as const;
+  expect(normaliseArgs("up", ["--no-token"], args)).toEqual(["--noToken=true"]);
+  expect(normaliseArgs("up", ["--token", "x"], args)).toEqual(["--token=x"]);
+});

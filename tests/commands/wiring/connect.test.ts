@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { noAuthorization, OidcAuthorization } from "../../../src/client/credentials.ts";
 import { CoordinatorFailure, type FailureKind } from "../../../src/client/failure.ts";
 import { authorizationOf, clientOf, connect } from "../../../src/commands/wiring/connect.ts";
+import { FoundToken } from "../../../src/commands/wiring/found-token.ts";
 import { loadConfig } from "../../../src/config/load-config.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
@@ -15,11 +16,14 @@ function configOf(env: Record<string, string>): { config: ReturnType<typeof load
 
 const AUTH0 = { AUTH0_DOMAIN: "d", AUTH0_RUNNER_CLIENT_ID: "i", AUTH0_RUNNER_CLIENT_SECRET: "s", AUTH0_AUDIENCE: "a" };
 
-test("authorizationOf: OIDC, else a token, else nothing", async () => {
-  using none = configOf({});
+test("authorizationOf: OIDC, else a token, else one that is found; with --no-token nothing", async () => {
+  using none = configOf({ AGENT_COORDINATOR_NO_TOKEN: "1" });
+  using found = configOf({});
   using token = configOf({ AGENT_COORDINATOR_TOKEN: "t" });
   using oidc = configOf({ AGENT_COORDINATOR_TOKEN: "t", ...AUTH0 });
   expect(authorizationOf(none.config)).toBe(noAuthorization);
+  expect(authorizationOf(found.config)).toBeInstanceOf(FoundToken);
+  expect(await authorizationOf(found.config).header()).toBeNull();
   expect(await authorizationOf(token.config).header()).toBe("Bearer t");
   expect(authorizationOf(oidc.config)).toBeInstanceOf(OidcAuthorization);
 });

@@ -95,11 +95,17 @@ describe("without a token", () => {
     await using c = await Fixture.start();
     return (await c.call("GET", "/runs", undefined, { headers })).status;
   };
-  for (const origin of ["https://evil.example", "http://localhost.evil.example", "null", "http://192.168.0.1"]) {
+  for (const origin of ["https://evil.example", "http://localhost.evil.example", "null", "http://localhost:5173"]) {
     test(`a page of origin ${origin} is refused`, async () => expect(await statusWith({ origin })).toBe(403));
   }
-  for (const origin of ["http://localhost:5173", "http://127.0.0.1:3000", "http://[::1]:3000"]) {
-    test(`a page of origin ${origin} is served`, async () => expect(await statusWith({ origin })).toBe(200));
+  test("the coordinator's own page is served", async () => {
+    const own = { host: "127.0.0.1:8765", origin: "http://127.0.0.1:8765", "sec-fetch-site": "same-origin" };
+    expect(await statusWith(own)).toBe(200);
+    expect(await statusWith({ ...own, origin: "http://127.0.0.1:8766" })).toBe(403);
+  });
+  for (const site of ["same-site", "cross-site", "new-kind"]) {
+    test(`Sec-Fetch-Site: ${site} is refused`, async () =>
+      expect(await statusWith({ "sec-fetch-site": site })).toBe(403));
   }
   for (const host of ["evil.example", "evil.example:8765", "localhost.evil.example"]) {
     test(`the Host ${host} is refused`, async () => expect(await statusWith({ host })).toBe(403));
@@ -108,9 +114,18 @@ describe("without a token", () => {
     test(`the Host ${host} is served`, async () => expect(await statusWith({ host })).toBe(200));
   }
 
-  test("a local dashboard may read answers across ports and send a preflight", async () => {
+  test("a page of an allowed origin may read answers and send a preflight, and no other", async () => {
     await using c = await Fixture.start();
-    const headers = { origin: "http://localhost:5173" };
+    await c.restart({ allowedOrigins: ["http://localhost:5173"], allowedHosts: ["runs.example"] });
+    const headers = { origin: "http://localhost:5173", "sec-fetch-site": "same-site" };
+    const hosts = ["runs.example", "runs.example:8765", "Runs.Example", "evil.example"];
+    const statuses = hosts.map(async (host) => (await c.call("GET", "/runs", undefined, { headers: { host } })).status);
+    expect(await Promise.all(statuses)).toEqual([200, 200, 200, 403]);
+    const other = await fetch(`${c.coordinator.url}/runs`, {
+      method: "OPTIONS",
+      headers: { origin: "http://localhost:1" },
+    });
+    expect([other.status, other.headers.get("access-control-allow-origin")]).toEqual([403, null]);
     const read = await fetch(`${c.coordinator.url}/runs/none`, { headers });
     expect(read.headers.get("access-control-allow-origin")).toBe("http://localhost:5173");
     const preflight = await fetch(`${c.coordinator.url}/runs`, { method: "OPTIONS", headers });
@@ -136,6 +151,8 @@ describe("without a token", () => {
   });
 });
 
+const TOKEN = "s3cret-9f2a7c1e5b";
+
 describe("with a token", () => {
   test("every endpoint but /health needs it", async () => {
     using folder = tempFolder();
@@ -144,7 +161,7 @@ describe("with a token", () => {
       port: 0,
       databasePath: join(folder.path, "c.db"),
       log: silentLog,
-      token: "s3cret",
+      token: TOKEN,
     };
     await using coordinator = await startCoordinator(options);
     const statusOf = async (path: string, authorization?: string): Promise<number> =>
@@ -161,17 +178,29 @@ describe("with a token", () => {
     ]) {
       expect(await statusOf(path)).toBe(401);
     }
-    for (const wrong of ["Bearer", "Bearer ", "Bearer wrong", "Basic s3cret", "s3cret"])
+    for (const wrong of ["Bearer", "Bearer ", "Bearer wrong", `Basic ${TOKEN}`, TOKEN])
       expect(await statusOf("/runs", wrong)).toBe(401);
-    expect(await statusOf("/runs", "Bearer s3cret")).toBe(200);
-    expect(await statusOf("/runs", "bearer s3cret")).toBe(200);
+    expect(await statusOf("/runs", `Bearer ${TOKEN}`)).toBe(200);
+    expect(await statusOf("/runs", `bearer ${TOKEN}`)).toBe(200);
     // A browser's EventSource sends no headers.
-    expect(await statusOf("/runs?api_key=s3cret")).toBe(401);
+    expect(await statusOf(`/runs?api_key=${TOKEN}`)).toBe(401);
     expect(await statusOf("/sse/sessions?api_key=wrong")).toBe(401);
-    const stream = await fetch(`${coordinator.url}/sse/sessions?api_key=s3cret`);
+    const stream = await fetch(`${coordinator.url}/sse/sessions?api_key=${TOKEN}`);
     expect(stream.status).toBe(200);
     await stream.body?.cancel();
     const refused = await fetch(`${coordinator.url}/runs`);
     expect(await refused.json()).toEqual({ detail: expect.any(String) });
   });
+
+  test.each(["short", "aaaaaaaaaaaaaaaaaaaaaaa", "changeme-changeme-1234", "0123456789abcdef", "secret_token_secret"])(
+    "the weak token %s is refused on an address that others reach, and not on loopback",
+    async (token) => {
+      using folder = tempFolder();
+      const options = { port: 0, databasePath: join(folder.path, "c.db"), log: silentLog, token };
+      await expect(startCoordinator({ ...options, host: "0.0.0.0" })).rejects.toMatchObject({
+        message: expect.stringContaining("too weak"),
+      });
+      await using _ = await startCoordinator({ ...options, host: "127.0.0.1" });
+    },
+  );
 });

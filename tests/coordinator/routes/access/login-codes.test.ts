@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import { LoginCodes } from "../../../../src/coordinator/routes/access/login-codes.ts";
+
+test("a code logs in once", () => {
+  const codes = new LoginCodes();
+  const code = codes.create();
+  expect([codes.redeem("other"), codes.redeem(code), codes.redeem(code)]).toEqual([false, true, false]);
+});
+
+test("a code is valid for ten minutes", () => {
+  let nowMs = 0;
+  const codes = new LoginCodes(() => nowMs);
+  const [first, second] = [codes.create(), codes.create()];
+  nowMs = 599_999;
+  expect(codes.redeem(first)).toBeTrue();
+  nowMs = 600_000;
+  expect(codes.redeem(second)).toBeFalse();
+});
+
+test("the oldest of more than 100 open codes is dropped", () => {
+  const codes = new LoginCodes();
+  const all = Array.from({ length: 101 }, () => codes.create());
+  expect(all.map((code) => codes.redeem(code))).toEqual([false, ...Array.from({ length: 100 }, () => true)]);
+});
