@@ -61,21 +61,24 @@ test("Stop asks for confirmation, then stops the run", async () => {
 
 test("Stop tree stops every session of the tree, and resumes no parent", async () => {
   const { api } = dashboard;
+  const earlier = new Set((await api.runs()).map((run) => run.run_id));
   const { run_id, session_id } = await api.submit(
     "!child !sleep 5m\n!child !child !sleep 5m\\n!sleep 5m\nI have started two",
   );
   await api.reached(run_id, "completed");
-  const openInTree = async (): Promise<string[]> =>
-    (await api.runs())
-      .filter(({ status }) => ["pending", "claimed", "running", "stopping"].includes(status))
-      .map((run) => run.run_id);
-  await until("both children run", async () => (await openInTree()).length === 2);
+  const descendants = async (): Promise<string[]> =>
+    (await api.runs()).filter((run) => !earlier.has(run.run_id) && run.run_id !== run_id).map(({ status }) => status);
+  const allAre = async (status: string): Promise<boolean> => {
+    const statuses = await descendants();
+    return statuses.length === 3 && statuses.every((each) => each === status);
+  };
+  await until("both children and the grandchild run", () => allAre("running"));
   await browser.visit(pageOf(api, session_id), async ({ page }) => {
     await page.getByText("0 of 2 done").waitFor();
     await page.getByRole("button", { name: "Stop tree" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Stop all" }).click();
     await page.getByText("2 of 2 done").waitFor();
-    await until("no session of the tree runs", async () => (await openInTree()).length === 0);
+    await until("every run of the tree is stopped", () => allAre("stopped"));
   });
   const runs = (await api.runs()).filter((run) => run.session_id === session_id);
   expect(runs).toHaveLength(1);
