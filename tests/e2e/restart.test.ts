@@ -28,7 +28,7 @@ test("up, killed and restarted on its port: takes its registration over and adop
   await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
   await second.line(/Runner started/);
   await Bun.write(world.path("go-on"), "");
-  await api.reached(run.run_id, "completed", 20_000);
+  await api.reached(run.run_id, "completed");
   const next = await api.submit("once more");
   await api.reached(next.run_id, "completed");
 });
@@ -64,7 +64,7 @@ test("a restart with another spelling of the project directory is the same runne
     await current.line(new RegExp(run.run_id));
   }
   await Bun.write(world.path("go-on"), "");
-  await api.reached(run.run_id, "completed", 20_000);
+  await api.reached(run.run_id, "completed");
 });
 
 test("a project directory that is no folder is a fault at the start", async () => {
@@ -120,10 +120,10 @@ test.if(hasNamespaces)("as PID 1 of a container the runner reaps orphans, and ea
     Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").split(" ")[0]);
   try {
     const first = await api.submit("x");
-    await api.reached(first.run_id, "completed", 20_000);
-    await until("a zombie", () => zombiesOf(inside()).length > 0, 20_000);
-    for (let i = 0; i < 2; i++) await api.reached((await api.submit("x")).run_id, "completed", 20_000);
-    await until("no zombies", () => zombiesOf(inside()).length === 0, 20_000);
+    await api.reached(first.run_id, "completed");
+    await until("a zombie", () => zombiesOf(inside()).length > 0);
+    for (let i = 0; i < 2; i++) await api.reached((await api.submit("x")).run_id, "completed");
+    await until("no zombies", () => zombiesOf(inside()).length === 0);
   } finally {
     child.kill("SIGKILL");
     await child.exited;
