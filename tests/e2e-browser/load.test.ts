@@ -34,6 +34,7 @@ async function sendEvents(api: CoordinatorApi, sessionId: string): Promise<void>
       body: JSON.stringify(event),
     });
     if (!response.ok) throw new Error(await response.text());
+    // Paces the events.
     await Bun.sleep(Math.max(0, startMs + (i * 1_000) / EVENTS_A_SECOND - performance.now()));
   }
 }

@@ -15,7 +15,7 @@ function runnerOf(world: World, url: string, home: string): StartedBinary {
     HOME: at,
     XDG_STATE_HOME: `${at}/state`,
     XDG_RUNTIME_DIR: at,
-    HEARTBEAT_INTERVAL: "0.3",
+    HEARTBEAT_INTERVAL: "1",
   };
   return world.runner(url, "waits-for-release", ["-p", world.projectDir, "--state-dir", `${at}/agent-runner`], env);
 }

@@ -49,6 +49,7 @@ test("Leftovers: a runner that was suspended before its first signal does not gi
   const runId = newRunId();
   await using left = await startLeftovers(at, runId, "trap '' TERM; sleep 300 & echo $!");
   const ended = new Leftovers(null, { giveUpMs: 100 }).end({ runId, leader: left.leader, graceMs: 0 }, AT_ONCE);
+  // Blocks the scans, as a suspended machine does.
   Bun.sleepSync(300);
   expect(await ended).toEqual({ ended: 1, left: [] });
   expect(left.pids.map(isAlive)).toEqual([false]);

@@ -261,9 +261,10 @@ describe("stop", () => {
   });
 
   test("of a run with a silent runner waits until the runner is given up, then fails without a retry", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 60_000 });
+    await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await runIn("running", c, runner, { max_attempts: 5 });
+    await c.restart({ timings: { staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 60_000 } });
     await until("the runner is stale", async () => (await c.get("/runners")).body.runners[0]?.status === "stale");
     expect((await c.post(`/runs/${run_id}/stop`)).body.status).toBe("stopping");
     await c.restart({ timings: { staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 100 } });
@@ -309,6 +310,7 @@ describe("The duration of a run", () => {
     const { session_id } = await c.start();
     const run = await c.claim(runner);
     await c.report(run.run_id, "started", runner);
+    // Time that the coordinator has to count.
     await Bun.sleep(20);
     expect((await c.report(run.run_id, "completed", runner, { duration_ms: given })).status).toBe(200);
     expect((await timesOf(c, session_id)).session).toBeWithin(15, 10_000);
