@@ -1,4 +1,4 @@
-/** Carries the tasks out, at most `atOnce` at a time, in their order. Rejects with the first failure, after all ended. */
+/** Runs the tasks in order, at most `atOnce` at a time. Rejects with the first failure, after all have ended. */
 export async function sideBySide(tasks: readonly (() => Promise<unknown>)[], atOnce: number): Promise<void> {
   const left = tasks.values();
   const failures: unknown[] = [];

@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, symlinkSync } from "node:fs";
 import { zombiesOf } from "../../src/process/reap-orphans.ts";
+import { freePort } from "../faults/free-port.ts";
 import { CoordinatorApi } from "../harness/coordinator-api.ts";
 import { BINARY, type StartedBinary } from "../harness/binary.ts";
 import { until } from "../harness/until.ts";
@@ -15,7 +16,8 @@ async function kill(started: StartedBinary): Promise<void> {
 
 test("up, killed and restarted on its port: takes its registration over and adopts its run at once", async () => {
   await using world = new World();
-  const first = world.start(["up", "--no-token", "--port", "0", "-x", "test-executor"]);
+  const port = String(await freePort());
+  const first = world.start(["up", "--no-token", "--port", port, "-x", "test-executor"]);
   const [, url = ""] = await first.line(/Connecting to Agent Coordinator at (\S+)/);
   await first.line(/Runner started/);
   const api = new CoordinatorApi(url);
@@ -23,7 +25,7 @@ test("up, killed and restarted on its port: takes its registration over and adop
   await world.file("ready");
   await kill(first);
 
-  const second = world.start(["up", "--no-token", "--port", new URL(url).port, "-x", "test-executor"]);
+  const second = world.start(["up", "--no-token", "--port", port, "-x", "test-executor"]);
   await second.line(/Registered as lnch_/);
   await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
   await second.line(/Runner started/);
