@@ -1,18 +1,34 @@
 // The whole gate: `bun run check`, `npm test`. Runs all steps, also after a failure, but none that needs a binary
 // without a build. The last line of stdout is `N passed, N failed`. The exit code is 1 if any failed.
-import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { binaryFile } from "../build.ts";
-import packageJson from "../package.json" with { type: "json" };
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { gateEnvironment } from "./gate-environment.ts";
 import { runStep, type Step, type Tally } from "./gate-step.ts";
+import { sideBySide } from "./side-by-side.ts";
+import { smokeSteps } from "./smoke-steps.ts";
 import { testTally } from "./test-tally.ts";
+import { testCommand } from "./test-command.ts";
+
+type GateStep = Omit<Step, "cwd" | "env"> & Partial<Pick<Step, "cwd" | "env">>;
 
 const root = join(import.meta.dir, "..");
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "agent-runner-gate-")));
 const bun = process.execPath;
 const minutes = 60_000;
+const total: Tally = { passed: 0, failed: 0 };
+let steps = 0;
+
+/** Each runs a script of package.json, so that each command stands in one place. */
+const STATIC_STEPS: readonly GateStep[] = (
+  [
+    ["types", "types"],
+    ["spelling", "spelling"],
+    ["lint", "lint"],
+    ["unused", "unused exports, files and dependencies"],
+    ["format:check", "format"],
+  ] as const
+).map(([script, name]) => ({ name, command: [bun, "run", script], deadlineMs: 5 * minutes }));
 
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -27,54 +43,14 @@ try {
 
 async function gate(): Promise<boolean> {
   const begun = performance.now();
-  const total: Tally = { passed: 0, failed: 0 };
-  const run = async (step: Step): Promise<boolean> => {
-    const { passed, failed } = await runStep(step, scratch, interrupted.signal);
-    total.passed += passed;
-    total.failed += failed;
-    return failed === 0;
+  let built = false;
+  const build = async (): Promise<void> => {
+    built = await run({ name: "build", command: [bun, "run", "build.ts"], deadlineMs: 5 * minutes });
   };
-
-  const env = gateEnvironment(scratch);
-  for (const step of staticSteps(env)) await run(step);
-  const built = await run({
-    name: "build",
-    command: [bun, "run", "build.ts"],
-    cwd: root,
-    env,
-    deadlineMs: 5 * minutes,
-  });
-  // A download of 380 MB, once, that only the tests need.
-  await run({
-    name: "Claude Code for the tests",
-    command: [bun, "run", "scripts/claude-code.ts"],
-    cwd: root,
-    env,
-    deadlineMs: 10 * minutes,
-  });
-  await run({
-    name: "a browser for the tests",
-    command: [bun, "run", "scripts/browser.ts"],
-    cwd: root,
-    env,
-    deadlineMs: 10 * minutes,
-  });
-  await run({
-    name: "a clock for the tests that can be set",
-    command: [bun, "run", "scripts/faketime.ts"],
-    cwd: root,
-    env,
-    deadlineMs: 10 * minutes,
-  });
-  await run({
-    name: "tests",
-    command: [bun, "test", "--only-failures", "--timeout", "30000"],
-    cwd: root,
-    env,
-    deadlineMs: 40 * minutes,
-    tally: testTally,
-  });
-  for (const step of smokeSteps(env)) {
+  await sideBySide([build, tools, ...STATIC_STEPS.map((step) => () => run(step))], availableParallelism());
+  console.log("\nThe tests run side by side. Those that fail are shown at the end");
+  await run({ name: "tests", command: testCommand(), deadlineMs: 40 * minutes, tally: testTally });
+  for (const step of smokeSteps(scratch)) {
     if (built) {
       await run(step);
     } else {
@@ -87,58 +63,23 @@ async function gate(): Promise<boolean> {
   return total.failed === 0;
 }
 
-/** Steps that run a script of package.json, so that each command stands in one place. */
-function staticSteps(env: Record<string, string>): Step[] {
-  const script = (script: string, name: string): Step => ({
-    name,
-    command: [bun, "run", script],
-    cwd: root,
-    env,
-    deadlineMs: 5 * minutes,
-  });
-  return [
-    script("types", "types"),
-    script("lint", "lint"),
-    script("format:check", "format"),
-    script("spelling", "spelling"),
-    script("unused", "unused exports, files and dependencies"),
-  ];
+/** Each step has a scratch folder of its own: its name marks the processes of the step, and no others. */
+async function run(step: GateStep): Promise<boolean> {
+  const own = join(scratch, String(++steps));
+  mkdirSync(own);
+  const env = { ...gateEnvironment(own), ...step.env };
+  const { passed, failed } = await runStep({ cwd: root, ...step, env }, own, interrupted.signal);
+  total.passed += passed;
+  total.failed += failed;
+  return failed === 0;
 }
 
-/** Steps that run the binary alone in an empty folder, without Bun and node_modules in reach. */
-function smokeSteps(testEnv: Record<string, string>): Step[] {
-  const folder = join(scratch, "alone");
-  const program = join(folder, basename(binaryFile));
-  const env = process.platform === "win32" ? testEnv : { ...testEnv, PATH: "/usr/bin:/bin" };
-  const smoke = (args: string[], expected: RegExp): Step => ({
-    name: `binary alone: ${args.join(" ").replaceAll(scratch, "<tmp>")}`,
-    command: [program, ...args],
-    cwd: folder,
-    env,
-    deadlineMs: minutes,
-    prepare: () => {
-      mkdirSync(folder, { recursive: true });
-      copyFileSync(binaryFile, program);
-    },
-    expected,
-  });
-  const sample = [
-    "-x",
-    "test-executor",
-    "--port",
-    "0",
-    "--state-dir",
-    join(scratch, "smoke-state"),
-    "--sample",
-    "--once",
-  ];
-  return [
-    smoke(
-      ["--version"],
-      new RegExp(`${packageJson.version.replaceAll(".", "\\.")} \\((?:[0-9a-f]{12}(?:-dirty)?|unknown)\\)`),
-    ),
-    smoke(["--help"], /usage/i),
-    smoke(["--executor-list"], /test-executor/),
-    smoke(["up", ...sample], /sample run run_\w+ completed/),
-  ];
+/** What only the tests need, downloaded once: 380 MB. One after the other, because apt-get takes a lock. */
+async function tools(): Promise<void> {
+  for (const [name, script] of [
+    ["Claude Code for the tests", "claude-code"],
+    ["a browser for the tests", "browser"],
+    ["a clock for the tests that can be set", "faketime"],
+  ] as const)
+    await run({ name, command: [bun, "run", `scripts/${script}.ts`], deadlineMs: 10 * minutes });
 }

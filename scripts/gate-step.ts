@@ -28,12 +28,11 @@ const KILL_AFTER_MS = 10_000;
 let steps = 0;
 
 /**
- * Runs the step, prints its heading and duration, and its output after a failure. `scratch` is the folder of the output
- * file, and the mark of the step's processes: leftovers are ended and are a failure. Throws after the command if
- * `interrupted` has fired.
+ * Runs the step, then prints its heading and duration, and its output after a failure: all at once, because steps run
+ * side by side. `scratch` is the folder of the output file, and the mark of the step's processes: leftovers are ended
+ * and are a failure. Throws after the command if `interrupted` has fired.
  */
 export async function runStep(step: Step, scratch: string, interrupted: AbortSignal): Promise<Tally> {
-  console.log(`\n== ${step.name}`);
   const begun = performance.now();
   const { exitCode, output } = await execute(step, join(scratch, `step-${++steps}.txt`), interrupted);
   const leftovers = await endLeftovers(scratch, step.graceMs);
@@ -42,10 +41,11 @@ export async function runStep(step: Step, scratch: string, interrupted: AbortSig
   const succeeded = exitCode === 0 && complaint === undefined;
   const tally = step.tally?.(exitCode, output) ?? { passed: succeeded ? 1 : 0, failed: succeeded ? 0 : 1 };
   if (!succeeded && tally.failed === 0) tally.failed = 1;
-  if (tally.failed > 0) console.log(output.trimEnd());
   const counts = step.tally === undefined ? "" : `, ${tally.passed} passed, ${tally.failed} failed`;
   const verdict = tally.failed === 0 ? "ok" : `FAILED (${complaint ?? `exit code ${exitCode}`})`;
-  console.log(`   ${verdict}${counts} in ${((performance.now() - begun) / 1000).toFixed(2)} s`);
+  const duration = ((performance.now() - begun) / 1000).toFixed(2);
+  const shown = tally.failed > 0 ? `${output.trimEnd()}\n` : "";
+  console.log(`\n== ${step.name}\n${shown}   ${verdict}${counts} in ${duration} s`);
   return tally;
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { startCoordinator } from "../../src/coordinator/coordinator.ts";
 import { type Log, silentLog } from "../../src/log.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
-import { until } from "../harness/until.ts";
+import { AT_ONCE_MS, until } from "../harness/until.ts";
 import { Fixture } from "./fixture.ts";
 
 describe("restart", () => {
@@ -62,9 +62,9 @@ describe("restart", () => {
 
   test("does not count its downtime as a runner's silence or against a lease", async () => {
     await using c = await Fixture.start({
-      staleAfterMs: 400,
-      removeAfterMs: 500,
-      claimLeaseMs: 400,
+      staleAfterMs: 1_500,
+      removeAfterMs: 1_600,
+      claimLeaseMs: 1_500,
       noMatchTimeoutMs: 20,
     });
     const runner = await c.register();
@@ -72,7 +72,7 @@ describe("restart", () => {
     await c.claim(runner);
     await c.coordinator.close();
     const before = Date.now();
-    await until("the time has passed", () => Date.now() - before > 600);
+    await until("the time has passed", () => Date.now() - before > 1_700);
     await c.restart();
     const unmatched = await c.start({ additional_demands: { tags: ["gpu"] } });
     await until("the sweep has run", async () => (await c.runStatus(unmatched.run_id)) === "failed");
@@ -88,12 +88,10 @@ describe("close", () => {
     const polled = c.poll(runner);
     const stream = await fetch(`${c.coordinator.url}/sse/sessions`);
     await c.get("/health");
-    const began = performance.now();
     const closing = c.coordinator.close();
     expect(await polled).toEqual({ status: 204, body: null });
     expect(await stream.text()).toContain("event: init");
     await closing;
-    expect(performance.now() - began).toBeLessThan(2_500);
     await c[Symbol.asyncDispose]();
     await expect(fetch(`${c.coordinator.url}/health`)).rejects.toThrow();
   });
@@ -105,7 +103,7 @@ describe("close", () => {
     await c.get("/health");
     const began = performance.now();
     await c.coordinator.close();
-    expect(performance.now() - began).toBeLessThan(2_500);
+    expect(performance.now() - began).toBeLessThan(AT_ONCE_MS);
   });
 });
 

@@ -34,6 +34,7 @@ async function sendEvents(api: CoordinatorApi, sessionId: string): Promise<void>
       body: JSON.stringify(event),
     });
     if (!response.ok) throw new Error(await response.text());
+    // Paces the events.
     await Bun.sleep(Math.max(0, startMs + (i * 1_000) / EVENTS_A_SECOND - performance.now()));
   }
 }
@@ -53,19 +54,15 @@ test("a list of 10,000 sessions is read and drawn only where the reader scrolls"
   await browser.visit(`${url}/#/sessions`, async ({ page }) => {
     const seen = new Set<string>();
     let maxNodes = 0;
-    await until(
-      "1,000 sessions were drawn",
-      async () => {
-        await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
-        for (const id of await page.evaluate(() =>
-          [...document.querySelectorAll<HTMLElement>("[data-session]")].map((row) => row.dataset["session"] ?? ""),
-        ))
-          seen.add(id);
-        maxNodes = Math.max(maxNodes, await nodesOf(page));
-        return seen.size >= 1_000;
-      },
-      40_000,
-    );
+    await until("1,000 sessions were drawn", async () => {
+      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+      for (const id of await page.evaluate(() =>
+        [...document.querySelectorAll<HTMLElement>("[data-session]")].map((row) => row.dataset["session"] ?? ""),
+      ))
+        seen.add(id);
+      maxNodes = Math.max(maxNodes, await nodesOf(page));
+      return seen.size >= 1_000;
+    });
     expect(maxNodes).toBeLessThan(MAX_NODES);
     await page.evaluate(() => scrollTo(0, 0));
     await page.getByRole("listitem").first().waitFor();
@@ -115,14 +112,10 @@ test("with 10,000 sessions and 200 events a second the page stays small and resp
     await page.getByRole("button", { name: /New events/ }).click();
     await page.getByText("the last event").waitFor();
     // Back to the start, page by page.
-    await until(
-      "the first event is shown",
-      async () => {
-        await conversation.evaluate((box) => void (box.scrollTop = 0));
-        return (await page.getByText("event 1 of many", { exact: true }).count()) === 1;
-      },
-      30_000,
-    );
+    await until("the first event is shown", async () => {
+      await conversation.evaluate((box) => void (box.scrollTop = 0));
+      return (await page.getByText("event 1 of many", { exact: true }).count()) === 1;
+    });
     expect(await nodesOf(page)).toBeLessThan(MAX_NODES);
   });
 });

@@ -76,6 +76,7 @@ test.each([
   await browser.visit(other.url, async (tab) => {
     tab.expect(ANY);
     expect(await tab.page.evaluate(attack, { target, runnerId: runners[0]?.runner_id ?? "" })).toEqual([]);
+    // Time for the form, the beacon and the images, which tell nobody how they end.
     await Bun.sleep(500);
     expect(await api.runs()).toEqual([]);
     const submitted = await Promise.all(Array.from({ length: RUNS }, () => api.submit("hello")));

@@ -61,15 +61,14 @@ test("Stop asks for confirmation, then stops the run", async () => {
 
 test("Stop tree stops every session of the tree, and resumes no parent", async () => {
   const { api } = dashboard;
-  const earlier = new Set((await api.runs()).map((run) => run.run_id));
   const { run_id, session_id } = await api.submit(
     "!child !sleep 5m\n!child !child !sleep 5m\\n!sleep 5m\nI have started two",
   );
   await api.reached(run_id, "completed");
-  const descendants = async (): Promise<string[]> =>
-    (await api.runs()).filter((run) => !earlier.has(run.run_id) && run.run_id !== run_id).map(({ status }) => status);
   const allAre = async (status: string): Promise<boolean> => {
-    const statuses = await descendants();
+    const children = await api.childrenOf(session_id);
+    const below = await Promise.all(children.map((child) => api.childrenOf(child.session_id)));
+    const statuses = [...children, ...below.flat()].map((run) => run.status);
     return statuses.length === 3 && statuses.every((each) => each === status);
   };
   await until("both children and the grandchild run", () => allAre("running"));
@@ -80,8 +79,7 @@ test("Stop tree stops every session of the tree, and resumes no parent", async (
     await page.getByText("2 of 2 done").waitFor();
     await until("every run of the tree is stopped", () => allAre("stopped"));
   });
-  const runs = (await api.runs()).filter((run) => run.session_id === session_id);
-  expect(runs).toHaveLength(1);
+  expect(await api.runsOf(session_id)).toHaveLength(1);
 });
 
 test("a failed run shows its error, and Retry starts a new run", async () => {

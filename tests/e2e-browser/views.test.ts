@@ -50,11 +50,10 @@ async function createSessions(): Promise<Sessions> {
   await api.reached(done.run_id, "completed");
   await api.reached(failed.run_id, "failed");
   await api.reached(parent.run_id, "completed");
-  await until(
-    "one child of three has ended",
-    async () =>
-      (await api.runs()).filter(({ status, prompt }) => status === "completed" && prompt.includes("third")).length ===
-      1,
+  await until("one child of three has ended", async () =>
+    (await api.childrenOf(parent.session_id)).some(
+      ({ status, prompt }) => status === "completed" && prompt === "Ask the third",
+    ),
   );
   return { parent: parent.session_id, failed: failed.session_id };
 }
@@ -92,7 +91,7 @@ test("the overview groups trees by need, with the reason for a failure or a wait
     // Shown only after a grace period: a runner might still claim the run.
     await group("Needs attention")
       .getByText(/No runner has claimed this run .* with tags gpu/)
-      .waitFor({ timeout: 40_000 });
+      .waitFor();
     await group("Running").getByText("Refactor the billing module").waitFor();
     await group("Waiting").getByText("for 2 of 3 descendants").waitFor();
     await group("Waiting")

@@ -64,7 +64,7 @@ test("results that wait for a busy parent survive a kill of the coordinator", as
   await process.exited;
   await world.coordinator(Number(new URL(api.url).port));
   await Bun.write(world.path("go-on"), "");
-  await until("all four completed", () => areCompleted(api, 4), 20_000);
+  await until("all four completed", () => areCompleted(api, 4));
   const [resume] = await resumesOf(api, parent.session_id);
   expect(resume?.prompt).toContain("first child's task");
   expect(resume?.prompt).toContain("second child's task");

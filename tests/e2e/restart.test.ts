@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, symlinkSync } from "node:fs";
 import { zombiesOf } from "../../src/process/reap-orphans.ts";
+import { freePort } from "../faults/free-port.ts";
 import { CoordinatorApi } from "../harness/coordinator-api.ts";
 import { BINARY, type StartedBinary } from "../harness/binary.ts";
 import { until } from "../harness/until.ts";
@@ -15,7 +16,8 @@ async function kill(started: StartedBinary): Promise<void> {
 
 test("up, killed and restarted on its port: takes its registration over and adopts its run at once", async () => {
   await using world = new World();
-  const first = world.start(["up", "--no-token", "--port", "0", "-x", "test-executor"]);
+  const port = String(await freePort());
+  const first = world.start(["up", "--no-token", "--port", port, "-x", "test-executor"]);
   const [, url = ""] = await first.line(/Connecting to Agent Coordinator at (\S+)/);
   await first.line(/Runner started/);
   const api = new CoordinatorApi(url);
@@ -23,12 +25,12 @@ test("up, killed and restarted on its port: takes its registration over and adop
   await world.file("ready");
   await kill(first);
 
-  const second = world.start(["up", "--no-token", "--port", new URL(url).port, "-x", "test-executor"]);
+  const second = world.start(["up", "--no-token", "--port", port, "-x", "test-executor"]);
   await second.line(/Registered as lnch_/);
   await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
   await second.line(/Runner started/);
   await Bun.write(world.path("go-on"), "");
-  await api.reached(run.run_id, "completed", 20_000);
+  await api.reached(run.run_id, "completed");
   const next = await api.submit("once more");
   await api.reached(next.run_id, "completed");
 });
@@ -64,7 +66,7 @@ test("a restart with another spelling of the project directory is the same runne
     await current.line(new RegExp(run.run_id));
   }
   await Bun.write(world.path("go-on"), "");
-  await api.reached(run.run_id, "completed", 20_000);
+  await api.reached(run.run_id, "completed");
 });
 
 test("a project directory that is no folder is a fault at the start", async () => {
@@ -120,10 +122,10 @@ test.if(hasNamespaces)("as PID 1 of a container the runner reaps orphans, and ea
     Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").split(" ")[0]);
   try {
     const first = await api.submit("x");
-    await api.reached(first.run_id, "completed", 20_000);
-    await until("a zombie", () => zombiesOf(inside()).length > 0, 20_000);
-    for (let i = 0; i < 2; i++) await api.reached((await api.submit("x")).run_id, "completed", 20_000);
-    await until("no zombies", () => zombiesOf(inside()).length === 0, 20_000);
+    await api.reached(first.run_id, "completed");
+    await until("a zombie", () => zombiesOf(inside()).length > 0);
+    for (let i = 0; i < 2; i++) await api.reached((await api.submit("x")).run_id, "completed");
+    await until("no zombies", () => zombiesOf(inside()).length === 0);
   } finally {
     child.kill("SIGKILL");
     await child.exited;

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import { processesWith } from "../harness/processes.ts";
-import { until } from "../harness/until.ts";
+import { AT_ONCE_MS, until } from "../harness/until.ts";
 import { NOT_AN_ECHO_MS, TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
@@ -14,15 +14,15 @@ function openPolls(fake: FakeCoordinator): number {
   return fake.calls(POLL).filter(({ answeredAt, abandoned }) => answeredAt === undefined && abandoned !== true).length;
 }
 
-test("idle: one signal ends the open poll by the external DELETE; exit code 0 within a second", async () => {
+test("idle: one signal ends the open poll by the external DELETE; exit code 0 at once", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 20 }));
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 3600 }));
   const runner = world.runner(fake.url, "prints-hello");
   await until("an open poll", () => openPolls(fake) === 1);
   const startMs = performance.now();
   runner.signal("SIGTERM");
   expect(await runner.exited).toBe(0);
-  expect(performance.now() - startMs).toBeLessThan(1_000);
+  expect(performance.now() - startMs).toBeLessThan(AT_ONCE_MS);
   expect(fake.calls(DELETE).map(({ query }) => query.toString())).toEqual([""]);
   expect(fake.abandonedPolls).toBe(0);
   expect(fake.state.runners.size).toBe(0);
@@ -49,7 +49,7 @@ test("idle: a run claimed during the shutdown is executed and reported before th
 
 test("draining: runs continue, a late claim is executed, no other poll claims, self=true comes last", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 1 }));
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 3600 }));
   const first = fake.queue();
   const runner = world.runner(fake.url, "waits-for-release");
   await world.file(`${first.run_id}.ready`);
@@ -73,7 +73,7 @@ test("draining: runs continue, a late claim is executed, no other poll claims, s
   expect(fake.requests.at(-1)?.query.get("self")).toBe("true");
 });
 
-test("draining: a stop still takes effect within 3 s", async () => {
+test("draining: a stop still takes effect", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 0.5 }));
   const run = fake.queue();
@@ -82,10 +82,8 @@ test("draining: a stop still takes effect within 3 s", async () => {
   runner.signal("SIGINT");
   await runner.line(/Shutting down/);
   await until("no open poll", () => openPolls(fake) === 0);
-  const startMs = performance.now();
   fake.state.stop(run);
   expect(await runner.exited).toBe(0);
-  expect(performance.now() - startMs).toBeLessThan(3_000);
   expect(run.status).toBe("stopped");
 });
 
@@ -130,10 +128,8 @@ test("three signals: exit code 130 at once, without leftovers", async () => {
   runner.signal("SIGINT");
   await runner.line(/Stopping 1 run/);
   await Bun.sleep(NOT_AN_ECHO_MS);
-  const startMs = performance.now();
   runner.signal("SIGINT");
   expect(await runner.exited).toBe(130);
-  expect(performance.now() - startMs).toBeLessThan(1_000);
   await until("no process of the run", () => processesWith("AGENT_RUN_ID", run.run_id).length === 0);
 });
 
@@ -205,7 +201,7 @@ test("up --sample exits when interrupted before its sample run is claimed", asyn
   const up = world.start(["up", "-x", "test-executor", "--port", "0", "--sample", "--max-concurrent", "1"]);
   await up.line(/waiting for runs/);
   up.signal("SIGINT");
-  expect(await Promise.race([up.exited.then(() => "exited"), Bun.sleep(10_000).then(() => "stuck")])).toBe("exited");
+  await up.exited;
 });
 
 test.each(["SIGHUP", "SIGINT"] as const)(

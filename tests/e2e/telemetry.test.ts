@@ -59,7 +59,7 @@ test("--metrics: during an outage of the coordinator the runner is alive but not
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
   expect(await (await fetch(`${url}/metrics`)).text()).toContain("agent_runner_coordinator_up 0");
   await fake.up();
-  await until("ready again", async () => (await fetch(`${url}/readyz`)).status === 200, 20_000);
+  await until("ready again", async () => (await fetch(`${url}/readyz`)).status === 200);
 });
 
 test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree per run in the run's trace; executors get the context", async () => {
@@ -78,7 +78,7 @@ test("OTEL_EXPORTER_OTLP_ENDPOINT: one span tree per run in the run's trace; exe
   runner.signal("SIGINT");
   expect(await runner.exited).toBe(0);
 
-  expect(receiver.received.map(({ url }) => url)).toEqual(["/v1/traces"]);
+  expect([...new Set(receiver.received.map(({ url }) => url))]).toEqual(["/v1/traces"]);
   expect(receiver.received[0]?.headers.get("authorization")).toBe("Bearer secret");
   const spans = receiver.received.flatMap(({ body }) => spansOf(body));
   const root = spans.find(({ name }) => name === "run start_session");

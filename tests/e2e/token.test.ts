@@ -1,6 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../faults/free-port.ts";
 import type { StartedBinary } from "../harness/binary.ts";
 import { START_MS, TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
@@ -13,7 +14,7 @@ async function up(
   world: World,
   args: readonly string[] = [],
 ): Promise<{ url: string; port: string; started: StartedBinary }> {
-  const started = world.start(["up", "--port", "0", "-x", "test-executor", ...args]);
+  const started = world.start(["up", "--port", String(await freePort()), "-x", "test-executor", ...args]);
   const [, url = ""] = await started.line(/Connecting to Agent Coordinator at (\S+)/, START_MS);
   await started.line(/Runner started/, START_MS);
   return { url, port: new URL(url).port, started };
@@ -65,9 +66,9 @@ test("the token outlives a restart, and each of two coordinators has its own", a
 
 test("a runner that starts before its coordinator finds the token, and keeps up with a new one", async () => {
   await using world = new World();
-  const first = world.start(["coordinator", "--port", "0"]);
+  const port = String(await freePort());
+  const first = world.start(["coordinator", "--port", port]);
   const [, url = ""] = await first.line(/agent-runner -c (\S+)/, START_MS);
-  const { port } = new URL(url);
   first.signal("SIGINT");
   await first.exited;
   const runner = world.start(["-c", `http://localhost:${port}`, "-x", "test-executor"]);

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Generation } from "../../src/protocol/poll.ts";
+import { freePort } from "../faults/free-port.ts";
 import { until } from "../harness/until.ts";
 import { type Answer, type Behaviour, detail, json } from "./answers.ts";
 import type { FakeRun, QueuedRun } from "./fake-runs.ts";
@@ -79,12 +79,12 @@ export class FakeCoordinator implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Starts to listen; after `down`, on the same port as before. */
+  /** Starts to listen; after `down`, on the same port as before, which must not be taken in between. */
   async up(): Promise<void> {
+    if (this.#port === 0) this.#port = await freePort();
     const server = createServer((request, response) => void this.#serve(request, response));
     this.#server = server;
     await new Promise<void>((resolve, reject) => server.once("error", reject).listen(this.#port, "127.0.0.1", resolve));
-    this.#port = (server.address() as AddressInfo).port;
   }
 
   /** Closes every connection and refuses new ones. Keeps its state. */

@@ -50,7 +50,7 @@ test("an executor's calls work again through the runner's next process: same por
   await kill(first);
   await Bun.write(world.path("go-on"), "");
   world.runner(api.url, "test-executor");
-  await api.reached(run.run_id, "completed", 20_000);
+  await api.reached(run.run_id, "completed");
   expect(await api.result(run.session_id)).toContain("hello");
   const types = (await api.events(run.session_id)).map(({ event_type }) => event_type);
   expect(types.filter((type) => type === "session_stop")).toHaveLength(1);
@@ -143,7 +143,7 @@ test("the next process completes a stop that the killed runner had started, and 
   await first.line(new RegExp(`Stopping run ${run.run_id}`));
   await kill(first);
   world.runner(api.url, "ignores-sigterm");
-  await api.reached(run.run_id, "stopped", 20_000);
+  await api.reached(run.run_id, "stopped");
   expect(pidsOf(run.run_id)).toEqual([]);
 });
 
@@ -165,7 +165,7 @@ test("ten kills with twenty runs in flight: executors live on, each run is execu
   expect(pids.flat().every(isAlive)).toBe(true);
   for (const [i, { run_id }] of runs.entries())
     await Bun.write(world.path(`${run_id}.release`), i % 2 === 0 ? "0" : "5");
-  for (const [i, { run_id }] of runs.entries()) await api.reached(run_id, i % 2 === 0 ? "completed" : "failed", 20_000);
+  for (const [i, { run_id }] of runs.entries()) await api.reached(run_id, i % 2 === 0 ? "completed" : "failed");
   const order = await world.file("order");
   for (const { run_id } of runs) expect([...order.matchAll(new RegExp(`(begin|end) ${run_id}`, "g"))]).toHaveLength(2);
 });

@@ -57,10 +57,6 @@ export class FaultWorld implements AsyncDisposable {
     return created;
   }
 
-  get coordinatorPort(): number {
-    return this.#port;
-  }
-
   get isCoordinatorUp(): boolean {
     return this.#coordinator !== null;
   }

@@ -1,15 +1,22 @@
 import { createServer } from "node:net";
 
 const FIRST = 10_000;
-const LAST = 19_999;
+/** Bun runs test files in several processes (`--parallel`), and numbers them. */
+const EACH = 1_000;
+const SHARE = 10;
+const given = new Set<number>();
 
 /**
- * A free port outside the system's ephemeral range, so that it is still free when a killed coordinator restarts on
- * it.
+ * A free port that stays free while a coordinator that was ended restarts on it: outside the system's ephemeral range,
+ * given to nobody else in this process, and out of the share of this process.
  */
 export async function freePort(): Promise<number> {
+  const first = FIRST + EACH * (Number(process.env["BUN_TEST_WORKER_ID"] ?? 0) % SHARE);
   for (;;) {
-    const port = FIRST + Math.floor(Math.random() * (LAST - FIRST + 1));
+    const port = first + Math.floor(Math.random() * EACH);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (given.size === EACH) given.clear();
     if (await isFree(port)) return port;
   }
 }

@@ -66,7 +66,7 @@ async function stopped(executor: string, atLeast: number): Promise<void> {
     await world.file(`${run_id}.ready`);
     await until(`${atLeast} processes`, () => processesWith("AGENT_RUN_ID", run_id).length >= atLeast);
     await api.stop(run_id);
-    await api.reached(run_id, "stopped", 20_000);
+    await api.reached(run_id, "stopped");
     const left = processesWith("AGENT_RUN_ID", run_id);
     if (left.length > 0)
       throw new LeftoversFound(`the stop of run ${run_id} was reported while ${left.length} of its processes lived`);
@@ -77,8 +77,8 @@ async function stopped(executor: string, atLeast: number): Promise<void> {
 async function ended(executor: string, leaves: number): Promise<void> {
   await inPlace(executor, async ({ api, runner }) => {
     const { run_id } = await api.submit("go");
-    await api.reached(run_id, "completed", 20_000);
-    const [, count] = await runner.line(new RegExp(`Ended (\\d+) leftover\\(s\\) of run ${run_id}`), 20_000);
+    await api.reached(run_id, "completed");
+    const [, count] = await runner.line(new RegExp(`Ended (\\d+) leftover\\(s\\) of run ${run_id}`));
     check(`at least ${leaves} leftovers were ended; the log says ${count}`, Number(count) >= leaves);
   });
 }
@@ -86,7 +86,7 @@ async function ended(executor: string, leaves: number): Promise<void> {
 async function completes(executor: string, prompt: string, result: string | null): Promise<void> {
   await inPlace(executor, async ({ api }) => {
     const { run_id, session_id } = await api.submit(prompt);
-    await api.reached(run_id, "completed", 20_000);
+    await api.reached(run_id, "completed");
     if (result === null) return;
     const actual = await api.result(session_id);
     check(`the result is ${JSON.stringify(result)}; it is ${JSON.stringify(actual)}`, actual === result);
@@ -131,9 +131,9 @@ async function fillsTheDisk(): Promise<void> {
   using disk = smallDisk.mount(48);
   const play = async ({ world, api }: Place): Promise<void> => {
     const { run_id } = await api.submit("fill");
-    await world.file(`${run_id}.full`, 30_000);
+    await world.file(`${run_id}.full`);
     await Bun.write(world.path(`${run_id}.release`), "");
-    await api.reached(run_id, "completed", 30_000);
+    await api.reached(run_id, "completed");
     rmSync(join(disk.path, "filler"));
     const later = await api.submit("nothing");
     await api.reached(later.run_id, "completed", 60_000);

@@ -56,7 +56,7 @@ test.each(["damaged", "deleted"] as const)(
 
     world.runner(api.url, "test-executor");
     await Bun.write(world.path("go-on"), "");
-    await api.reached(talks.run_id, "completed", 20_000);
+    await api.reached(talks.run_id, "completed");
     expect(await api.result(talks.session_id)).toContain("hello");
     expect((await api.events(talks.session_id)).filter(({ event_type }) => event_type === "session_stop")).toHaveLength(
       1,

@@ -35,7 +35,6 @@ const reached = (run: FakeRun, status: string): Promise<unknown> =>
   until(
     () => `${run.run_id} ${status}; it is ${run.status}`,
     () => run.status === status,
-    20_000,
   );
 const release = (world: World, run: FakeRun, code: string): Promise<number> =>
   Bun.write(world.path(`${run.run_id}.release`), code);

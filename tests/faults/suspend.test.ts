@@ -20,6 +20,7 @@ test.each(["stale", "removed"])(
     await Bun.write(world.path(`${ended.run_id}.release`), "5");
     if (how === "stale") fake.state.markStale();
     else fake.state.runners.clear();
+    // The runner's own clock must see the gap.
     await Bun.sleep(SUSPENDED_MS);
     expect(ended.status).toBe("running");
     runner.signal("SIGCONT");

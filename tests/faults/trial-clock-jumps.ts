@@ -6,10 +6,10 @@ import type { ListedRun, Machines } from "./machines.ts";
 import { executedTwice, isOpen } from "./truth.ts";
 import type { Verdict } from "./verdict.ts";
 
-const STEP_MS = 30_000;
+const STEP_MS = 60_000;
 const RETRY_MS = 2_000;
 /** A retry may come this much late on a busy machine. */
-const LATE_MS = 10_000;
+const LATE_MS = 20_000;
 const HISTORY = 10;
 const RETENTION = { AGENT_COORDINATOR_RETENTION: "30d" };
 

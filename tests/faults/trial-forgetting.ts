@@ -8,7 +8,7 @@ import { World } from "../harness/world.ts";
 import { type Behaviour, ENDS_WELL, promptOf } from "./behaviour.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
-const STEP_MS = 30_000;
+const STEP_MS = 60_000;
 const ENDS = ["completed", "failed", "stopped"] as const;
 
 interface Submitted {

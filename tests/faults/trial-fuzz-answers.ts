@@ -5,6 +5,7 @@ import { CoordinatorFailure } from "../../src/client/failure.ts";
 import { describeError } from "../../src/errors.ts";
 import { NEVER } from "../../src/async/never.ts";
 import { Semaphore } from "../../src/async/semaphore.ts";
+import { AT_ONCE_MS } from "../harness/until.ts";
 import { mutateBytes, mutateValue } from "./mutate.ts";
 import { RequestReader } from "./request-reader.ts";
 import { SeededRandom } from "./seeded-random.ts";
@@ -95,7 +96,7 @@ async function attempt(call: Call, answer: Buffer): Promise<string[]> {
   const client = new CoordinatorClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, noAuthorization);
   const shown = answer.toString("latin1", 0, 300);
   try {
-    const hang = Bun.sleep(HANG_MS + 1_000).then(() => Promise.reject(new Error("it hangs")));
+    const hang = Bun.sleep(HANG_MS + AT_ONCE_MS).then(() => Promise.reject(new Error("it hangs")));
     await Promise.race([call(client), hang]);
     return [];
   } catch (error) {

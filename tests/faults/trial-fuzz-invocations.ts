@@ -7,7 +7,7 @@ import { SeededRandom } from "./seeded-random.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 const CONCURRENCY = 8;
-const HANG_MS = 10_000;
+const HANG_MS = 60_000;
 const MAX_MESSAGE_LENGTH = 1_000;
 
 const COMMON = {

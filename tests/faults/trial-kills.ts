@@ -4,7 +4,7 @@ import { inFaultWorld } from "./in-fault-world.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import type { Verdict } from "./verdict.ts";
 
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 /** The pids of the executor and its shim, without the processes that the executor starts and ends. */
 function lastingPidsOf(runId: string): number[] {

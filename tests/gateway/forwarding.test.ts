@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
-import { until } from "../harness/until.ts";
+import { AT_ONCE_MS, until } from "../harness/until.ts";
 import { gatewayFixture, type GatewayFixture } from "./gateway-fixture.ts";
 
 /** Writes the request to a socket, because HTTP clients normalize the path. Resolves to the status. */
@@ -220,7 +220,7 @@ test("gateway: open streams of many runs do not block the runner's own calls", a
   });
   await until("the maximum number of streams", () => coordinator.received.length >= 200);
   for (let i = 0; i < 50; i++) {
-    const response = await fetch(`${coordinator.url}/agents`, { signal: AbortSignal.timeout(3_000) });
+    const response = await fetch(`${coordinator.url}/agents`, { signal: AbortSignal.timeout(AT_ONCE_MS) });
     expect(response.status).toBe(200);
   }
   client.kill("SIGKILL");

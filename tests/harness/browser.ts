@@ -5,9 +5,8 @@ import type { AxeResults } from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { browserForTests } from "../../scripts/browser.ts";
 import { tempFolder } from "./temp-folder.ts";
+import { WAIT_MS } from "./until.ts";
 
-/** For one wait. Only a deadline, so that a slow machine fails no test. */
-const WAIT_MS = 20_000;
 const LAUNCH_MS = 60_000;
 const ARGUMENTS = [
   // The tests run as root in containers, and show only the project's own pages.

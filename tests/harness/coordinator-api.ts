@@ -23,6 +23,15 @@ export interface ShownRun {
   readonly note: string | null;
 }
 
+export interface ListedRun {
+  readonly run_id: string;
+  readonly status: string;
+  readonly session_id: string;
+  readonly parent_session_id: string | null;
+  readonly type: string;
+  readonly prompt: string;
+}
+
 /** The calls that tests make to a real coordinator. */
 export class CoordinatorApi {
   constructor(readonly url: string) {}
@@ -47,12 +56,18 @@ export class CoordinatorApi {
     return (await this.#json(`/runs/${runId}`)) as ShownRun;
   }
 
-  async runs(): Promise<{ run_id: string; status: string; session_id: string; type: string; prompt: string }[]> {
-    return (
-      (await this.#json("/runs")) as {
-        runs: { run_id: string; status: string; session_id: string; type: string; prompt: string }[];
-      }
-    ).runs;
+  /** Every run of the coordinator. In a world that several tests share, ask for those of a session instead. */
+  async runs(): Promise<ListedRun[]> {
+    return ((await this.#json("/runs")) as { runs: ListedRun[] }).runs;
+  }
+
+  async runsOf(sessionId: string): Promise<ListedRun[]> {
+    return (await this.runs()).filter(({ session_id }) => session_id === sessionId);
+  }
+
+  /** The runs whose sessions are children of the session. */
+  async childrenOf(sessionId: string): Promise<ListedRun[]> {
+    return (await this.runs()).filter(({ parent_session_id }) => parent_session_id === sessionId);
   }
 
   async stop(runId: string): Promise<void> {

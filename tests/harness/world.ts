@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { removeCgroup } from "../../src/process/run-cgroups.ts";
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
+import { freePort } from "../faults/free-port.ts";
 import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
 import { cgroupsOf, removeCgroups, type SeenCgroup } from "./cgroups.ts";
@@ -18,10 +19,10 @@ export const TEST_TIMEOUT_MS = 180_000;
 
 /** Only deadlines, so that a slow machine fails no test. */
 export const START_MS = 60_000;
-const LEAVE_MS = 30_000;
+const LEAVE_MS = 60_000;
 /** The program ignores a signal that follows another one sooner than this. */
 export const NOT_AN_ECHO_MS = 150;
-const GONE_MS = 2_000;
+const GONE_MS = 20_000;
 
 /** Paths of the compiled program in its output mean that it printed a stack trace instead of a message. */
 const STACK_TRACE = /\$bunfs/;
@@ -100,7 +101,9 @@ export class World implements AsyncDisposable {
 
   /** Starts only the built-in coordinator, without a token, and waits until it listens. */
   async coordinator(port = 0, args: readonly string[] = []): Promise<{ api: CoordinatorApi; process: StartedBinary }> {
-    const process = this.start(["coordinator", "--no-token", "--port", String(port), ...args]);
+    // A test may end it and start it again: an ephemeral port could be taken in between.
+    const at = port === 0 ? await freePort() : port;
+    const process = this.start(["coordinator", "--no-token", "--port", String(at), ...args]);
     const [, url = ""] = await process.line(/agent-runner -c (\S+)/, START_MS);
     return { api: new CoordinatorApi(url), process };
   }

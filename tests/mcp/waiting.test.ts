@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Fixture } from "../coordinator/fixture.ts";
-import { until } from "../harness/until.ts";
+import { AT_ONCE_MS, until } from "../harness/until.ts";
 import { ToolWorld } from "./tool-world.ts";
 
 async function world(): Promise<{ c: Fixture; w: ToolWorld; runner: string } & AsyncDisposable> {
@@ -157,12 +157,12 @@ test("sync: 260 waiting calls do not block other requests of the run", async () 
     stdout: "ignore",
     stderr: "ignore",
   });
-  await until("all wait", () => t.w.waiting.length === 260, 30_000);
+  await until("all wait", () => t.w.waiting.length === 260);
   for (let i = 0; i < 20; i++) {
-    const response = await fetch(`${t.w.gateway.urlOf(t.w.grant)}/agents`, { signal: AbortSignal.timeout(3_000) });
+    const response = await fetch(`${t.w.gateway.urlOf(t.w.grant)}/agents`, { signal: AbortSignal.timeout(AT_ONCE_MS) });
     expect(response.status).toBe(200);
   }
   client.kill("SIGKILL");
   await client.exited;
-  await until("none waits", () => t.w.waiting.length === 0, 30_000);
+  await until("none waits", () => t.w.waiting.length === 0);
 }, 60_000);

@@ -106,6 +106,7 @@ test("lockIdentity: waits for a process that probes the lock for a moment", asyn
     const { lockKey } = await import(${JSON.stringify(MODULE)});
     const lock = lockKey(${JSON.stringify(folder.path)}, ${JSON.stringify(basename(holderFile, ".json"))});
     console.log(lock === null ? "held" : "probing");
+    // A moment.
     await Bun.sleep(300);`;
   await using probe = Bun.spawn([process.execPath, "-e", script], { stdin: "ignore", stdout: "pipe" });
   const { value } = await probe.stdout.getReader().read();

@@ -32,7 +32,7 @@ test("requests the output through the runner's open poll, and returns the runner
 });
 
 test("a stop and a run come first; each request is sent once", async () => {
-  await using c = await Fixture.start({ outputTimeoutMs: 300 });
+  await using c = await Fixture.start({ outputTimeoutMs: 1_000 });
   const { runner, run } = await claimed(c);
   await c.post(`/runs/${run}/stop`);
   const first = poll(c, runner);
@@ -44,7 +44,7 @@ test("a stop and a run come first; each request is sent once", async () => {
 });
 
 test("the error names the reason when there is no output", async () => {
-  await using c = await Fixture.start({ outputTimeoutMs: 100 });
+  await using c = await Fixture.start({ outputTimeoutMs: 1_000 });
   expect((await c.get("/runs/run_none/output")).status).toBe(404);
   const { runner, run } = await claimed(c);
   for (const query of ["bytes=0", "bytes=1000000", "stdout_from=-1", "stderr_from=x"])
@@ -86,7 +86,7 @@ test("a runner that does not support output gets no request", async () => {
 });
 
 test("ignores the answer of another runner and the answer for another run", async () => {
-  await using c = await Fixture.start({ outputTimeoutMs: 200 });
+  await using c = await Fixture.start({ outputTimeoutMs: 1_000 });
   const { runner, run } = await claimed(c);
   const other = await c.register({ project_dir: "/other" });
   const polled = poll(c, runner);

@@ -61,7 +61,7 @@ describe("register", () => {
   });
 
   test("of a stale identity reconnects: same id, new tags, online", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 30 });
+    await using c = await Fixture.start({ staleAfterMs: 1_000 });
     const runner_id = await c.register({ tags: ["old"] });
     await until("it is stale", async () => (await c.get("/runners")).body.runners[0].status === "stale");
     expect((await c.poll(runner_id, "&capacity=0", AbortSignal.timeout(20)).catch(() => null))?.status ?? 204).toBe(
@@ -104,7 +104,7 @@ describe("heartbeat", () => {
   });
 
   test("brings a stale runner back online; without it the runner is removed and a poll is 401", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 60, removeAfterMs: 400 });
+    await using c = await Fixture.start({ staleAfterMs: 1_000, removeAfterMs: 3_000 });
     const runner_id = await c.register();
     const status = async (): Promise<string | undefined> => (await c.get("/runners")).body.runners[0]?.status;
     await until("it is stale", async () => (await status()) === "stale");

@@ -127,7 +127,7 @@ describe("one session", () => {
 
 describe("a claim", () => {
   test("without started goes back to pending at its old place, and to a waiting poll", async () => {
-    await using c = await Fixture.start({ claimLeaseMs: 60 });
+    await using c = await Fixture.start({ claimLeaseMs: 1_000 });
     const [lost, other] = [await c.register(), await c.register({ hostname: "other" })];
     const { run_id, session_id } = await c.start();
     await c.claim(lost);
@@ -142,7 +142,7 @@ describe("a claim", () => {
   });
 
   test("whose lease ended leaves the session as it was before", async () => {
-    await using c = await Fixture.start({ claimLeaseMs: 50 });
+    await using c = await Fixture.start({ claimLeaseMs: 1_000 });
     const runner = await c.register();
     const { session_id } = await c.start();
     await c.execute(runner, "completed");
@@ -155,7 +155,7 @@ describe("a claim", () => {
   });
 
   test("is renewed by heartbeats of its runner that name it", async () => {
-    await using c = await Fixture.start({ claimLeaseMs: 400 });
+    await using c = await Fixture.start({ claimLeaseMs: 1_000 });
     const [runner, other] = [await c.register(), await c.register({ hostname: "other" })];
     const { run_id } = await c.start();
     const { run_id: unrenewed } = await c.start();
@@ -171,7 +171,7 @@ describe("a claim", () => {
   });
 
   test("has no lease after started", async () => {
-    await using c = await Fixture.start({ claimLeaseMs: 50 });
+    await using c = await Fixture.start({ claimLeaseMs: 1_000 });
     const runner = await c.register();
     const started = await c.start();
     await c.claim(runner);

@@ -82,12 +82,14 @@ describe("reconciliation", () => {
 
 describe("a runner that does not come back", () => {
   test("is given up: its run fails with runner_lost and is retried, and is known no more", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 30, removeAfterMs: 60, lostAfterMs: 300 });
+    await using c = await Fixture.start();
     const { run_id } = await running(c, { max_attempts: 2, retry_delay_seconds: 0 });
+    await c.restart({ timings: { staleAfterMs: 30, removeAfterMs: 60, lostAfterMs: 60_000 } });
     const stale = await until("it is stale", async () =>
       (await c.get("/runners")).body.runners.find((each: { status: string }) => each.status === "stale"),
     );
-    expect(stale.lost_in_seconds).toBeLessThanOrEqual(0.3);
+    expect(stale.lost_in_seconds).toBeLessThanOrEqual(60);
+    await c.restart({ timings: { staleAfterMs: 30, removeAfterMs: 60, lostAfterMs: 100 } });
     await until("the run fails", async () => (await c.runStatus(run_id)) === "failed");
     const run = (await c.get(`/runs/${run_id}`)).body;
     expect(run).toMatchObject({ reason: "runner_lost", note: null });
@@ -97,9 +99,11 @@ describe("a runner that does not come back", () => {
   });
 
   test("comes back later: the ending stays, and what it tells is kept as a note", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 30, removeAfterMs: 60, lostAfterMs: 200 });
+    await using c = await Fixture.start();
     const { run_id } = await running(c);
+    await c.restart({ timings: { staleAfterMs: 30, removeAfterMs: 60, lostAfterMs: 100 } });
     await until("the run fails", async () => (await c.runStatus(run_id)) === "failed");
+    await c.restart({ timings: {} });
     const runner = await as(c, A).register();
     const held = [{ run_id, state: "running" }] as const;
     expect((await as(c, A).say(runner, { held })).body.runs).toEqual([{ run_id, status: "failed", is_own: false }]);

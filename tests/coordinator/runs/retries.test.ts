@@ -124,7 +124,7 @@ describe("a run with max_attempts", () => {
   test("keeps its session's turn until its next attempt", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
-    const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 0.1 });
+    const { run_id, session_id } = await c.start({ max_attempts: 2, retry_delay_seconds: 1 });
     await c.claim(runner);
     const behind = await c.resume(session_id);
     await c.report(run_id, "failed", runner, { reason: "temporary" });

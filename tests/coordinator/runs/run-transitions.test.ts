@@ -209,7 +209,7 @@ describe("stop", () => {
   });
 
   test("is delivered again after stopRedeliveryMs, to a new and an open poll, until the end is reported", async () => {
-    await using c = await Fixture.start({ stopRedeliveryMs: 120, pollTimeoutMs: 60 });
+    await using c = await Fixture.start({ stopRedeliveryMs: 1_500, pollTimeoutMs: 800 });
     const runner = await c.register();
     const { run_id } = await runIn("stopping", c, runner);
     expect((await c.poll(runner)).body).toEqual({ stop_runs: [run_id] });
@@ -261,11 +261,13 @@ describe("stop", () => {
   });
 
   test("of a run with a silent runner waits until the runner is given up, then fails without a retry", async () => {
-    await using c = await Fixture.start({ staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 400 });
+    await using c = await Fixture.start();
     const runner = await c.register();
     const { run_id } = await runIn("running", c, runner, { max_attempts: 5 });
+    await c.restart({ timings: { staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 60_000 } });
     await until("the runner is stale", async () => (await c.get("/runners")).body.runners[0]?.status === "stale");
     expect((await c.post(`/runs/${run_id}/stop`)).body.status).toBe("stopping");
+    await c.restart({ timings: { staleAfterMs: 50, removeAfterMs: 60, lostAfterMs: 100 } });
     await until("it is given up", async () => (await c.runStatus(run_id)) === "failed");
     expect((await c.get(`/runs/${run_id}`)).body).toMatchObject({
       reason: "runner_lost",
@@ -308,6 +310,7 @@ describe("The duration of a run", () => {
     const { session_id } = await c.start();
     const run = await c.claim(runner);
     await c.report(run.run_id, "started", runner);
+    // Time that the coordinator has to count.
     await Bun.sleep(20);
     expect((await c.report(run.run_id, "completed", runner, { duration_ms: given })).status).toBe(200);
     expect((await timesOf(c, session_id)).session).toBeWithin(15, 10_000);

@@ -44,7 +44,7 @@ describe("not_before", () => {
   test("a run is not claimed earlier, and goes to a waiting poll at that time", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
-    const not_before = inMs(150);
+    const not_before = inMs(1_000);
     const scheduled = await c.start({ not_before });
     expect((await c.get(`/runs/${scheduled.run_id}`)).body).toMatchObject({
       status: "pending",
@@ -71,7 +71,7 @@ describe("not_before", () => {
     const runner = await c.register();
     const { session_id } = await c.start();
     await c.execute(runner, "completed");
-    const later = await c.resume(session_id, { not_before: inMs(150) });
+    const later = await c.resume(session_id, { not_before: inMs(1_000) });
     const now = await c.resume(session_id);
     await c.start({ parent_session_id: session_id, execution_mode: "async_callback" });
     expect((await c.claim(runner)).run_id).toBe(now.run_id);
@@ -108,7 +108,7 @@ describe("ttl_seconds", () => {
   test("a run that no runner claims in time fails as expired; a claimed run does not", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
-    const taken = await c.start({ ttl_seconds: 0.1 });
+    const taken = await c.start({ ttl_seconds: 1 });
     await c.claim(runner);
     const { run_id, session_id } = await c.start({ ttl_seconds: 0.05 });
     await until("it has failed", async () => (await c.runStatus(run_id)) === "failed");
@@ -117,7 +117,7 @@ describe("ttl_seconds", () => {
       error: "The run was not started within its time to live",
     });
     expect(await c.sessionStatus(session_id)).toBe("failed");
-    const later = await c.start({ ttl_seconds: 0.05 });
+    const later = await c.start({ ttl_seconds: 1 });
     await until("a later one has failed", async () => (await c.runStatus(later.run_id)) === "failed");
     expect(await c.runStatus(taken.run_id)).toBe("claimed");
   });
@@ -144,7 +144,7 @@ describe("ttl_seconds", () => {
   test("over for two runs at once: the second runs if the end of the first lets a runner claim it", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();
-    const times = { not_before: inMs(100), ttl_seconds: 0.1 };
+    const times = { not_before: inMs(1_000), ttl_seconds: 1 };
     const first = await c.start({ ...times, additional_demands: { tags: ["gpu"] } });
     const second = await c.resume(first.session_id, times);
     expect((await c.claim(runner)).run_id).toBe(second.run_id);

@@ -115,6 +115,7 @@ test("EventWindow: many notifications cause few reads", async () => {
   for (let i = 0; i < 500; i++) {
     fixture.last += 1;
     fixture.window.notify();
+    // Lets a read begin.
     if (i % 100 === 0) await Bun.sleep(1);
   }
   await until("the newest event is shown", () => fixture.numbers[1] === 503);

@@ -251,6 +251,7 @@ test("Poller: without room does not poll a coordinator that cannot be polled for
   at.runOutOfRoom();
   first.answer(null, 204);
   const second = at.next();
+  // Time for a poll that must not come.
   expect(await Promise.race([second, Bun.sleep(100).then(() => "no poll")])).toBe("no poll");
   at.findRoom();
   await second;

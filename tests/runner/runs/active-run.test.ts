@@ -85,11 +85,13 @@ test("ActiveRun.durationMs: from the executor's start to its end, whatever follo
   expect(run.durationMs).toBeUndefined();
   const { child, end } = childOf(0);
   run.watch(child);
+  // Time that a duration has to count, or not.
   await Bun.sleep(20);
   end();
   await Bun.sleep(0);
   const durationMs = run.durationMs ?? 0;
   expect(durationMs).toBeWithin(15, 2_000);
+  // Time that a duration has to count, or not.
   await Bun.sleep(20);
   run.moveTo("reporting");
   expect(run.durationMs).toBe(durationMs);

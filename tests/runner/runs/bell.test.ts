@@ -15,6 +15,7 @@ test("Bell.rung: an earlier ring wakes nobody", async () => {
   const bell = new Bell();
   bell.ring();
   const rung = bell.rung().then(() => "rung");
+  // Time for a ring that must not come.
   expect(await Promise.race([rung, Bun.sleep(1).then(() => "silent")])).toBe("silent");
   bell.ring();
   expect(await rung).toBe("rung");
