@@ -20,6 +20,7 @@ import { size } from "./size.ts";
 import { startUp } from "./start-up.ts";
 import { renderLimits, renderTable } from "./table.ts";
 import { throughput } from "./throughput.ts";
+import { unreadStreams } from "./unread-streams.ts";
 
 const ITEMS: readonly Item[] = [
   startUp,
@@ -33,6 +34,7 @@ const ITEMS: readonly Item[] = [
   coordinator,
   durability,
   growth,
+  unreadStreams,
   size,
   explain,
 ];

@@ -32,6 +32,8 @@ const ABOUT: Partial<Record<SettingName, string>> = {
   pollTimeoutSeconds: "Longest time of a poll. The coordinator's value if that is longer, or if none is set",
   heartbeatIntervalSeconds: "Time between heartbeats. The coordinator's value if none is set",
   gatewayScope: "What executors can read: their own tree of sessions, or everything (coordinator)",
+  childAttempts: "Attempts that an agent may allow for a run, even if its own run has fewer",
+  childrenAnywhere: "Let agents start runs in any project folder and at any runner",
   mcpToken: "Token for --mcp-port, at least 16 characters. Default: a random one in the state folder",
   retentionMaxAgeMs: "Remove older run folders (0: no limit)",
   retentionMaxBytes: "Remove the oldest run folders beyond this total size (0: no limit)",

@@ -166,6 +166,16 @@ export const SETTINGS = {
     file: "limits.max_tree_runs",
     default: 1000,
   }),
+  childAttempts: setting(wholeNumber(1, 100), {
+    env: "RUNNER_MAX_ATTEMPTS",
+    file: "limits.max_attempts",
+    default: 1,
+  }),
+  childrenAnywhere: setting(Flag, {
+    env: "RUNNER_CHILDREN_ANYWHERE",
+    file: "limits.children_anywhere",
+    default: false,
+  }),
   mcpPort: setting(wholeNumber(0, 65535), { flag: "mcp-port", env: "RUNNER_MCP_PORT", file: "mcp.port" }),
   mcpToken: setting(v.pipe(Secret, v.minLength(16, "must have at least 16 characters")), {
     env: "AGENT_RUNNER_MCP_TOKEN",

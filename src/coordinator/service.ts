@@ -19,6 +19,7 @@ import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
 import { ClaimGate } from "./runs/claim-gate.ts";
 import { Claims } from "./runs/claims.ts";
 import { runnersNow, runsNow, type WorkCounts } from "./runs/counts.ts";
+import { CreationBounds } from "./runs/creation-bounds.ts";
 import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import { Polls } from "./runs/polls.ts";
 import { Reconciliation } from "./runs/reconciliation.ts";
@@ -144,6 +145,7 @@ function createParts(
   const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
   const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
   const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
+  const bounds = new CreationBounds({ store, runs, agents });
   const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, () => gate.isOpen);
   const adoption = new RunAdoption(store, claims, gate);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
@@ -155,6 +157,7 @@ function createParts(
     gate,
     adoption,
     runs,
+    bounds,
     runners,
     sessions,
     claims,

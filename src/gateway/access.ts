@@ -1,13 +1,14 @@
 import * as v from "valibot";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
+import type { CreationLimits, TreeLimits } from "../protocol/creation-limits.ts";
 import { RunList } from "../protocol/run.ts";
 import { SessionEvent, SessionList } from "../protocol/session.ts";
 import { traceOfHeaders } from "../protocol/trace-context.ts";
 import { createRun } from "./create-run.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
-import type { Grant } from "./grant.ts";
-import type { TreeLimits } from "./tree-limits.ts";
+import { type Grant, OUTSIDE } from "./grant.ts";
+import { type ChildBounds, outsideFolder } from "./project-bounds.ts";
 
 /** What a run may read. `tree`: its own tree of sessions. `coordinator`: everything but the endpoints for runners. */
 export type GatewayScope = "tree" | "coordinator";
@@ -20,6 +21,7 @@ export interface AccessRequest {
   readonly grant: Grant;
   readonly scope: GatewayScope;
   readonly limits: TreeLimits;
+  readonly bounds: ChildBounds;
   readonly coordinator: CoordinatorClient;
   readonly hostname: string;
   readonly executorType: string;
@@ -60,7 +62,7 @@ export async function decide(access: AccessRequest): Promise<Response> {
         ? pass(access)
         : denied(access);
     case "PATCH sessions":
-      return id === own && action === "metadata" ? pass(access) : denied(access);
+      return id === own && action === "metadata" ? writeOwn(access, action, await bodyOf(request)) : denied(access);
     default:
       return request.method === "GET" ? read(access) : denied(access);
   }
@@ -110,9 +112,11 @@ async function list(access: AccessRequest, head: "sessions" | "runs"): Promise<R
 
 /** Creates a run. Its parent is always the executor's own session; a resume must stay in that session's tree. */
 async function createOwnRun(access: AccessRequest): Promise<Response> {
-  const { grant, request, coordinator, limits, log } = access;
+  const { grant, request, coordinator, log } = access;
   const { runId: run, sessionId, tree } = grant;
-  const body = await bodyOf(request);
+  const asked = await bodyOf(request);
+  if (asked instanceof Response) return asked;
+  const body = placed(access, asked);
   if (body instanceof Response) return body;
   const target = typeof body["session_id"] === "string" ? body["session_id"] : null;
   if (body["type"] === "resume_session" && (target === null || !(await tree.has(target)))) return denied(access);
@@ -122,7 +126,7 @@ async function createOwnRun(access: AccessRequest): Promise<Response> {
     sessionId,
     tree,
     creations: grant.creations,
-    limits,
+    limits: creationLimits(access),
     trace,
     coordinator,
     log,
@@ -130,6 +134,30 @@ async function createOwnRun(access: AccessRequest): Promise<Response> {
     context: { run, session: sessionId },
   };
   return createRun(creator, body);
+}
+
+function creationLimits({ grant, limits, bounds }: AccessRequest): CreationLimits {
+  const { maxAttempts, childrenAnywhere: anywhere } = bounds;
+  return { tree: limits, run: grant.runId === OUTSIDE ? null : { runId: grant.runId, maxAttempts, anywhere } };
+}
+
+/** Demands the runner of this folder, where the run would work. */
+const DemandedFolder = v.object({ project_dir: v.string() });
+
+/** The body with the folder of the own run, if that was submitted with one and the body names none; or a refusal. */
+function placed({ grant, bounds, log }: AccessRequest, body: JsonObject): JsonObject | Response {
+  const { runId: run, projectDir } = grant;
+  const demanded = v.safeParse(DemandedFolder, body["additional_demands"]);
+  const outside =
+    outsideFolder(body["project_dir"], grant, bounds) ??
+    outsideFolder(demanded.success ? demanded.output.project_dir : null, grant, bounds);
+  if (outside !== null) {
+    const name = `run ${run}`;
+    log.warn(`Refused to create a run for ${name}: ${outside}`, { run, session: grant.sessionId });
+    return detail(403, outside);
+  }
+  const isOpen = !body["project_dir"] && body["type"] !== "resume_session";
+  return isOpen && projectDir !== null && !bounds.childrenAnywhere ? { ...body, project_dir: projectDir } : body;
 }
 
 type OwnWrite = "bind" | "events" | "metadata";
@@ -146,15 +174,15 @@ async function writeByBody(access: AccessRequest, action: OwnWrite): Promise<Res
   if (action === "bind" && !body["executor_session_id"]) return detail(400, "executor_session_id required");
   if (action === "events") return writeOwn(access, action, body);
   const { session_id: _, ...rest } = body;
-  return action === "bind" ? writeOwn(access, action, rest) : passBody(access, `${ownPath(access)}/metadata`, rest);
+  return writeOwn(access, action, rest);
 }
 
-async function writeOwn(
-  access: AccessRequest,
-  action: "bind" | "events",
-  body: JsonObject | Response,
-): Promise<Response> {
+async function writeOwn(access: AccessRequest, action: OwnWrite, body: JsonObject | Response): Promise<Response> {
   if (body instanceof Response) return body;
+  // The session's folder is that of its later runs.
+  const outside = action === "events" ? null : outsideFolder(body["project_dir"], access.grant, access.bounds);
+  if (outside !== null) return detail(403, outside);
+  if (action === "metadata") return passBody(access, `${ownPath(access)}/metadata`, body);
   if (action === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
   const response = await passBody(access, `${ownPath(access)}/events`, body);

@@ -2,10 +2,11 @@ import * as v from "valibot";
 import type { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log, LogContext } from "../log.ts";
+import { CREATION_LIMITS_HEADER, type CreationLimits } from "../protocol/creation-limits.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
 import type { TraceFields } from "../protocol/trace-context.ts";
 import type { SessionTree } from "./own-tree.ts";
-import { exceededLimit, type TreeLimits } from "./tree-limits.ts";
+import { foreseenLimit } from "./tree-limits.ts";
 
 /** The agent on whose behalf a run is created. */
 export interface Creator {
@@ -15,7 +16,7 @@ export interface Creator {
   readonly tree: SessionTree | null;
   /** Serializes creations: each must see the sessions created before it, or parallel calls would exceed the limits. */
   readonly creations: Semaphore;
-  readonly limits: TreeLimits;
+  readonly limits: CreationLimits;
   /** The trace of the run if the request's body names none. Sent as headers, which every coordinator accepts. */
   readonly trace: TraceFields;
   readonly coordinator: CoordinatorClient;
@@ -40,28 +41,33 @@ export function createRun(creator: Creator, body: Readonly<Record<string, unknow
       return detail(409, `The coordinator does not know the session ${tree.root} of this run`);
     // A resume adds a run to the tree of the resumed session.
     const grows = kind === "start_session" ? sessionId : target;
-    const exceeded = grows === null ? null : await exceededLimit({ kind, sessionId: grows }, limits, coordinator);
-    if (exceeded !== null) {
-      creator.log.warn(`Refused to create a run for ${creator.name}: ${exceeded}`, creator.context);
-      return detail(403, exceeded);
-    }
+    const exceeded = grows === null ? null : await foreseenLimit({ kind, sessionId: grows }, limits.tree, coordinator);
+    if (exceeded !== null) return refused(creator, exceeded);
     // A session that resumes itself must not become its own parent.
     const parent = target === sessionId ? null : sessionId;
     return post(creator, { ...body, parent_session_id: parent });
   });
 }
 
+function refused({ log, name, context }: Creator, why: string): Response {
+  log.warn(`Refused to create a run for ${name}: ${why}`, context);
+  return detail(403, why);
+}
+
+const Refused = v.object({ detail: v.string() });
+
 /** Completes the creation even if the caller disconnects meanwhile. */
-async function post(
-  { coordinator, tree, trace, log, name, context }: Creator,
-  body: Readonly<Record<string, unknown>>,
-): Promise<Response> {
-  const headers = new Headers({ "content-type": "application/json", ...trace });
+async function post(creator: Creator, body: Readonly<Record<string, unknown>>): Promise<Response> {
+  const { coordinator, tree, limits, trace, log, name, context } = creator;
+  const marks = { ...trace, [CREATION_LIMITS_HEADER]: JSON.stringify(limits) };
+  const headers = new Headers({ "content-type": "application/json", ...marks });
   const response = await acknowledgement(
     await forward(coordinator, { method: "POST", path: "/runs", headers, body: JSON.stringify(body), signal: null }),
   );
-  if (!response.ok) return response;
   const text = await response.text();
+  const refusal = response.status === 403 ? v.safeParse(Refused, JSON.parse(text)) : null;
+  if (refusal?.success) return refused(creator, refusal.output.detail);
+  if (!response.ok) return new Response(text, response);
   const created = v.safeParse(Created, JSON.parse(text));
   if (created.success) {
     const { run_id, session_id } = created.output;

@@ -5,16 +5,18 @@ import type { Log } from "../log.ts";
 import { decide, type GatewayScope } from "./access.ts";
 import type { Caller, ServeTools } from "./caller.ts";
 import { answerOfFailure, detail } from "./forward.ts";
-import { type Activity, type Earlier, Grant } from "./grant.ts";
+import { type Activity, type Earlier, Grant, OUTSIDE } from "./grant.ts";
 import { answerOutside } from "./outside.ts";
 import { requestUrl } from "../protocol/request-url.ts";
 import { MAX_BODY_BYTES } from "../protocol/run.ts";
-import type { TreeLimits } from "./tree-limits.ts";
+import type { TreeLimits } from "../protocol/creation-limits.ts";
+import type { ChildBounds } from "./project-bounds.ts";
 
 export interface GatewayOptions {
   readonly coordinator: CoordinatorClient;
   readonly scope: GatewayScope;
   readonly limits: TreeLimits;
+  readonly bounds: ChildBounds;
   /** Default for an executor's bind, like `executorType`. */
   readonly hostname: string;
   readonly executorType: string;
@@ -144,7 +146,7 @@ export class Gateway implements AsyncDisposable {
   /** The caller for an agent outside of all runs. `sessionId` is the session that the agent names as its own. */
   outsideCaller(sessionId: string | null): Caller {
     if (sessionId !== null)
-      return { ...this.#callerOf(new Grant("outside", sessionId, this.#options.coordinator, () => {})), runId: null };
+      return { ...this.#callerOf(new Grant(OUTSIDE, sessionId, this.#options.coordinator, () => {})), runId: null };
     const call: Caller["call"] = (method, path, body) =>
       this.#slots.hold(() => answerOutside(this.#options, method, path, body));
     return { runId: null, sessionId, ended: NEVER, call };

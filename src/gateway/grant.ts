@@ -25,6 +25,9 @@ const NOTHING_SENT: Activity = {
   lastAssistantText: "",
 };
 
+/** Stands for the run of an agent outside of all runs. */
+export const OUTSIDE = "outside";
+
 export interface Earlier {
   readonly token: string;
   readonly activity: Activity | null;
@@ -51,6 +54,8 @@ export class Grant {
   readonly creations = new Semaphore(1);
   /** The trace of the run, and by default of the runs that it creates. */
   trace: TraceFields = {};
+  /** The folder that the run was submitted with; null: it works in the runner's. */
+  projectDir: string | null = null;
   /** Number of refused calls. */
   refusals = 0;
   readonly #ended = new AbortController();

@@ -3,7 +3,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import { createRun } from "./create-run.ts";
 import { detail, forward } from "./forward.ts";
-import type { TreeLimits } from "./tree-limits.ts";
+import type { TreeLimits } from "../protocol/creation-limits.ts";
 
 export interface OutsideParts {
   readonly coordinator: CoordinatorClient;
@@ -32,7 +32,7 @@ export async function answerOutside(
       sessionId: null,
       tree: null,
       creations: new Semaphore(1),
-      limits,
+      limits: { tree: limits, run: null },
       trace: {},
       coordinator,
       log,

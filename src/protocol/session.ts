@@ -24,8 +24,8 @@ export type Session = v.InferOutput<typeof Session>;
 export const SessionAnswer = v.looseObject({ session: Session });
 
 /**
- * A session's place in its tree: the number of its ancestors and children, and of runs in the whole tree. Deleted
- * sessions do not count.
+ * A session's place in its tree: its depth, the number of children that it ever started, and of runs that the whole
+ * tree ever had. Deleted ones count.
  */
 export const TreeShape = v.object({ depth: v.number(), children: v.number(), runs: v.number() });
 export type TreeShape = v.InferOutput<typeof TreeShape>;

@@ -62,10 +62,11 @@ export async function adoptRuns(registry: RunRegistry, dispatcher: Dispatcher, p
 
 /** Null if only the scan for leftovers is outstanding. */
 function adoptGrant(record: JournalRun, parts: RunnerParts): Grant | null {
-  const { runId, sessionId } = record.assigned;
-  return record.phase === "reported"
-    ? null
-    : parts.gateway.adopt(runId, sessionId, record, activityRecorder(runId, parts));
+  const { runId, sessionId, projectDir } = record.assigned;
+  if (record.phase === "reported") return null;
+  const grant = parts.gateway.adopt(runId, sessionId, record, activityRecorder(runId, parts));
+  grant.projectDir = projectDir;
+  return grant;
 }
 
 async function adoptRun(

@@ -89,6 +89,11 @@ export function createRunner(options: RunnerOptions): Runner {
     coordinator,
     scope: config.gatewayScope,
     limits: config.treeLimits,
+    bounds: {
+      projectDir: config.projectDir,
+      childrenAnywhere: config.childrenAnywhere,
+      maxAttempts: config.childAttempts,
+    },
     log: options.log.scope("gateway"),
     serveTools,
     port: journal.gatewayPort,

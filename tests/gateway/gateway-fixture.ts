@@ -2,7 +2,7 @@ import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { type Authorization, staticToken } from "../../src/client/credentials.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { GatewayScope } from "../../src/gateway/access.ts";
-import type { TreeLimits } from "../../src/gateway/tree-limits.ts";
+import type { TreeLimits } from "../../src/protocol/creation-limits.ts";
 import type { Grant } from "../../src/gateway/grant.ts";
 import { silentLog } from "../../src/log.ts";
 import { type Received, type StubServer, stubServer } from "../client/stub-server.ts";
@@ -55,6 +55,7 @@ export function gatewayFixture(options: FixtureOptions = {}): GatewayFixture {
     coordinator: new CoordinatorClient(coordinator.url, authorization),
     scope: options.scope ?? "tree",
     limits: { maxDepth: 0, maxChildren: 0, maxTreeRuns: 0, ...options.limits },
+    bounds: { projectDir: "/p", childrenAnywhere: false, maxAttempts: 1 },
     hostname: "this-host",
     executorType: "test-executor",
     log: silentLog,

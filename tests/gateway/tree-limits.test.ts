@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../src/client/credentials.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
-import type { TreeLimits } from "../../src/gateway/tree-limits.ts";
+import type { TreeLimits } from "../../src/protocol/creation-limits.ts";
 import { silentLog } from "../../src/log.ts";
 import { Fixture } from "../coordinator/fixture.ts";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
@@ -32,6 +32,7 @@ function gatewayAt(url: string, limits: Partial<TreeLimits>): Gateway {
     coordinator: new CoordinatorClient(url, noAuthorization),
     scope: "tree",
     limits: { maxDepth: 0, maxChildren: 0, maxTreeRuns: 0, ...limits },
+    bounds: { projectDir: "/work", childrenAnywhere: false, maxAttempts: 1 },
     hostname: "h",
     executorType: "e",
     log: silentLog,

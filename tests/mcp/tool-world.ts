@@ -48,6 +48,7 @@ export class ToolWorld implements AsyncDisposable {
       coordinator,
       scope: "tree",
       limits: { maxDepth: 3, maxChildren: 300, maxTreeRuns: 1000 },
+      bounds: { projectDir: "/", childrenAnywhere: false, maxAttempts: 1 },
       hostname: "h",
       executorType: "e",
       log: silentLog,

@@ -83,12 +83,12 @@ const runOptions = {
   "max-children": {
     type: "string",
     valueHint: "N",
-    description: "Child sessions of one session (default 100; 0: no limit)",
+    description: "Child sessions that one session may start, also deleted ones (default 100; 0: no limit)",
   },
   "max-tree-runs": {
     type: "string",
     valueHint: "N",
-    description: "Runs of one tree of sessions (default 1000; 0: no limit)",
+    description: "Runs of one tree of sessions, also deleted ones (default 1000; 0: no limit)",
   },
   "mcp-port": {
     type: "string",

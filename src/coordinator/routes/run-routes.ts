@@ -1,3 +1,5 @@
+import * as v from "valibot";
+import { CREATION_LIMITS_HEADER, type CreationLimits, CreationLimitsText } from "../../protocol/creation-limits.ts";
 import { CreateRun, isTerminal } from "../../protocol/run.ts";
 import { traceFields, traceOfHeaders } from "../../protocol/trace-context.ts";
 import { readBody } from "./http.ts";
@@ -6,6 +8,7 @@ import { answerList, pageOf } from "./paging.ts";
 import { type Routes, routes } from "./router.ts";
 import { runListQuery } from "./run-lists.ts";
 import { type RunRow, wireRun } from "../store/run-row.ts";
+import type { CreationBounds } from "../runs/creation-bounds.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
 import { Refusal } from "../store/refusal.ts";
@@ -15,19 +18,21 @@ import type { Store } from "../store/store.ts";
 export interface RunRouteParts {
   readonly store: Store;
   readonly runs: Runs;
+  readonly bounds: CreationBounds;
   readonly transitions: RunTransitions;
   readonly keys: IdempotencyKeys;
   readonly events: SessionEvents;
 }
 
 /** Creates, lists and stops runs (`docs/protocol.md`, sections 1b and 13). */
-export function runRoutes({ store, runs, transitions, keys, events }: RunRouteParts): Routes {
+export function runRoutes({ store, runs, bounds, transitions, keys, events }: RunRouteParts): Routes {
   return routes({
     async "POST /runs"({ request }) {
       // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
       const { traceparent, tracestate, ...fields } = await readBody(request, CreateRun);
-      const create = (): RunRow =>
-        runs.create({ ...fields, ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) });
+      const trace = { ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) };
+      const limits = creationLimitsOf(request.headers);
+      const create = (): RunRow => store.write(() => runs.create(bounds.admit({ ...fields, ...trace }, limits)));
       const key = request.headers.get("idempotency-key");
       const { answer, isRepeated } =
         key === null ? { answer: create(), isRepeated: false } : keys.once(key, fields, create);
@@ -47,6 +52,15 @@ export function runRoutes({ store, runs, transitions, keys, events }: RunRoutePa
     "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params.run_id)),
     "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params.session_id)),
   });
+}
+
+/** The mark of a gateway on what one of its agents creates; null for any other client. Refuses: malformed. */
+function creationLimitsOf(headers: Headers): CreationLimits | null {
+  const text = headers.get(CREATION_LIMITS_HEADER);
+  if (text === null) return null;
+  const parsed = v.safeParse(CreationLimitsText, text);
+  if (parsed.success) return parsed.output;
+  throw new Refusal("malformed", `The header ${CREATION_LIMITS_HEADER} is not valid`);
 }
 
 function stopAnswer({ run_id, session_id, status }: RunRow): Response {

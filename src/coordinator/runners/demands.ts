@@ -33,6 +33,13 @@ function isSame(field: (typeof FIELDS)[number], demanded: string, offered: strin
   return posix.resolve("/", demanded) === posix.resolve("/", offered);
 }
 
+/** The field in which `demands` name something else than `bounds`; null if there is none. */
+export function conflictOf(bounds: Demands, demands: Demands | null): (typeof FIELDS)[number] | null {
+  return (
+    FIELDS.find((field) => bounds[field] && demands?.[field] && !isSame(field, bounds[field], demands[field])) ?? null
+  );
+}
+
 /** Whether a runner may claim a run: every demanded field is equal, and the runner has every demanded tag. */
 export function satisfies(offer: Offer, demands: Demands | null): boolean {
   if (demands === null) return true;

@@ -186,8 +186,8 @@ export class Callbacks {
       // A deleted parent gets no callback.
       parent_session_id: parentId !== null && this.#sessions.find(parentId) !== null ? parentId : null,
       execution_mode: executionModeOf(session.execution_mode),
-      // The resume run continues the trace in which the session started its children.
-      ...this.#runs.traceOf(session.session_id),
+      // The trace in which the session started its children, and the bounds that its children had.
+      ...this.#runs.continued(session.session_id),
     });
     const mark = this.#store.db.query("UPDATE callbacks SET delivered_in = ? WHERE seq = ?");
     for (const row of undelivered) mark.run(run.run_id, row.seq);

@@ -11,7 +11,8 @@ import { isoTime, steadyTime, type Store } from "../store/store.ts";
  */
 const TRANSIENT: ReadonlySet<FailureReason> = new Set(["temporary", "interrupted", "not_started", "runner_lost"]);
 
-const FIRST_DELAY_SECONDS = 10;
+/** Before the second attempt of a run that names no delay. */
+export const FIRST_DELAY_SECONDS = 10;
 const LONGEST_DELAY_MS = 3_600_000;
 /** Longer than any known usage limit. */
 const LONGEST_TOLD_DELAY_MS = 35 * 24 * 3_600_000;
@@ -41,10 +42,10 @@ export class Retries {
       .query<RunRow, [string, string, string, number]>(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
-           retry_delay_seconds, retry_of, traceparent, tracestate)
+           retry_delay_seconds, retry_of, traceparent, tracestate, asked_demands)
          SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, 'pending', ?, priority, ?, expires_at, attempt + 1, max_attempts,
-           retry_delay_seconds, run_id, traceparent, tracestate
+           retry_delay_seconds, run_id, traceparent, tracestate, asked_demands
          FROM runs WHERE seq = ? RETURNING *`,
       )
       .get(`run_${randomHex12()}`, isoTime(), notBefore, run.seq);

@@ -6,7 +6,7 @@ import type { Deadlines } from "../store/deadlines.ts";
 import { mergeDemands } from "../runners/demands.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
 import type { RunQueue } from "./run-queue.ts";
-import type { RunRow } from "../store/run-row.ts";
+import { askedDemandsOf, type RunRow } from "../store/run-row.ts";
 import { ACTIVE, OPEN } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { isoTime, steadyMs, steadyTime, type Store } from "../store/store.ts";
@@ -72,15 +72,17 @@ export class Runs {
       .all(sessionId);
   }
 
-  /** The trace of a session's newest run. */
-  traceOf(sessionId: string): TraceFields {
+  /** What a callback's run takes from the session's newest run: its trace, priority and demands. */
+  continued(sessionId: string): TraceFields & Pick<CreateRun, "priority" | "additional_demands"> {
     const { db } = this.#parts.store;
     const newest = db
-      .query<Pick<RunRow, "traceparent" | "tracestate">, [string]>(
-        "SELECT traceparent, tracestate FROM runs WHERE session_id = ? ORDER BY seq DESC LIMIT 1",
+      .query<Pick<RunRow, "traceparent" | "tracestate" | "priority" | "asked_demands">, [string]>(
+        `SELECT traceparent, tracestate, priority, asked_demands FROM runs
+         WHERE session_id = ? ORDER BY seq DESC LIMIT 1`,
       )
       .get(sessionId);
-    return newest === null ? {} : traceFields(newest);
+    if (newest === null) return {};
+    return { ...traceFields(newest), priority: newest.priority, additional_demands: askedDemandsOf(newest) };
   }
 
   /** The runs that a runner has claimed and that have not ended. */
@@ -142,6 +144,7 @@ export class Runs {
 
   #insert(body: CreateRun, session: SessionFields): RunRow {
     const { store, agents, queue, deadlines, noMatchTimeoutMs } = this.#parts;
+    const asked = mergeDemands(null, body.additional_demands);
     const demands = mergeDemands(agents.demandsOf(session.agent_name), body.additional_demands);
     const notBefore = startOf(body);
     const expiresAt = body.ttl_seconds == null ? null : expiryOf(notBefore, body.ttl_seconds * 1_000);
@@ -151,8 +154,8 @@ export class Runs {
       .query(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
-           retry_delay_seconds, traceparent, tracestate)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           retry_delay_seconds, traceparent, tracestate, asked_demands)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         runId,
@@ -173,6 +176,7 @@ export class Runs {
         body.retry_delay_seconds ?? null,
         trace.traceparent ?? null,
         trace.tracestate ?? null,
+        asked === null ? null : JSON.stringify(asked),
       );
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
     queue.enter(this.get(runId));

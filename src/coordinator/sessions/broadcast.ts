@@ -1,3 +1,6 @@
+import { RecentMessages } from "./recent-messages.ts";
+import { type EventFilter, StreamReader } from "./stream-reader.ts";
+
 /**
  * The types of events on the stream, with the payloads of `docs/protocol.md`, section 1b. `run_ended` is this project's
  * addition and follows the end of every run.
@@ -11,57 +14,33 @@ export type BroadcastType =
   | "run_failed"
   | "run_ended";
 
-interface Message {
-  readonly id: number;
-  readonly type: BroadcastType;
-  readonly sessionId: string;
-  readonly frame: string;
-}
+const HEARTBEAT = bytes(": heartbeat\n\n");
+const CONNECTED = bytes(": connected\n\n");
 
-/** A subscriber's filter; an undefined field matches everything. */
-export interface EventFilter {
-  readonly sessionId?: string;
-  readonly types?: ReadonlySet<string>;
-}
-
-interface Subscriber {
-  readonly filter: EventFilter;
-  readonly send: (text: string) => void;
-  readonly end: () => void;
-}
-
-const RING_MESSAGES = 1_000;
-const RING_CHARACTERS = 16 * 1024 * 1024;
-/** Disconnects a subscriber this far behind; it reconnects with Last-Event-ID. */
-const MAX_BACKLOG_BYTES = 16 * 1024 * 1024;
-
-/** Sends server-sent events to every subscriber, and replays the last ones to a subscriber that reconnects. */
+/**
+ * Sends server-sent events to every subscriber, and replays the last ones to a subscriber that reconnects. A frame is
+ * encoded once. Its memory is that of the recent messages, however many subscribers there are and however slow.
+ */
 export class Broadcast {
-  readonly #subscribers = new Set<Subscriber>();
-  readonly #ring: Message[] = [];
-  #ringCharacters = 0;
+  readonly #readers = new Set<StreamReader>();
+  readonly #recent = new RecentMessages();
   readonly #heartbeat: Timer;
-  /** Starts at the current time: an id from before a restart is then older than anything in the ring. */
-  #lastId = Date.now() * 1_000;
 
   constructor(heartbeatMs: number) {
     this.#heartbeat = setInterval(() => {
-      for (const subscriber of this.#subscribers) subscriber.send(": heartbeat\n\n");
+      for (const reader of this.#readers) reader.comment(HEARTBEAT);
     }, heartbeatMs);
   }
 
   send(type: BroadcastType, sessionId: string, data: unknown): void {
-    const id = ++this.#lastId;
-    const message = { id, type, sessionId, frame: frame(type, id, data) };
-    this.#remember(message);
-    for (const subscriber of this.#subscribers) {
-      if (matches(message, subscriber.filter)) subscriber.send(message.frame);
-    }
+    const message = this.#recent.add(type, sessionId, (id) => frame(type, id, data));
+    for (const reader of this.#readers) if (!reader.advance(message)) this.#readers.delete(reader);
   }
 
   /**
    * Streams future events that match `filter`, after a replay of the events since `lastEventId`. Without `lastEventId`,
-   * starts with `init` if `includeInit`. If the ring has dropped missed events, always starts with `init`.
+   * starts with `init` if `includeInit`. If missed events are too old to be replayed, always starts with `init`. Resets
+   * the connection of a subscriber that reads too slowly; it reconnects with `lastEventId`.
    */
   subscribe(options: {
     filter: EventFilter;
@@ -70,75 +49,30 @@ export class Broadcast {
     init: () => unknown;
     signal: AbortSignal;
   }): ReadableStream<Uint8Array> {
-    const missed = options.lastEventId === undefined ? [] : this.#since(options.lastEventId);
-    const sendsInit = missed === undefined || (options.includeInit && options.lastEventId === undefined);
-    let subscriber: Subscriber | undefined;
-    const leave = (): void => void (subscriber && this.#subscribers.delete(subscriber));
-    return new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          subscriber = this.#join(controller, options.filter, leave);
-          controller.enqueue(bytes(": connected\n\n"));
-          if (sendsInit) controller.enqueue(bytes(frame("init", this.#lastId, options.init())));
-          for (const message of missed ?? []) {
-            if (matches(message, options.filter)) controller.enqueue(bytes(message.frame));
-          }
-          options.signal.addEventListener("abort", leave, { once: true });
-        },
-        cancel: leave,
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: MAX_BACKLOG_BYTES }),
-    );
+    const { lastEventId, filter } = options;
+    const { lastId } = this.#recent;
+    const isReplayed = lastEventId !== undefined && this.#recent.reachesBackTo(lastEventId);
+    const sendsInit = lastEventId === undefined ? options.includeInit : !isReplayed;
+    const first = sendsInit ? [CONNECTED, frame("init", lastId, options.init())] : [CONNECTED];
+    const reader = new StreamReader(this.#recent, filter, isReplayed ? lastEventId : lastId, first);
+    const leave = (): void => {
+      this.#readers.delete(reader);
+      reader.end();
+    };
+    this.#readers.add(reader);
+    options.signal.addEventListener("abort", leave, { once: true });
+    return reader.stream(leave);
   }
 
   close(): void {
     clearInterval(this.#heartbeat);
-    for (const subscriber of this.#subscribers) subscriber.end();
-    this.#subscribers.clear();
-  }
-
-  #join(controller: ReadableStreamDefaultController<Uint8Array>, filter: EventFilter, leave: () => void): Subscriber {
-    const end = (): void => {
-      leave();
-      try {
-        controller.close();
-      } catch {
-        // The client has cancelled the stream already.
-      }
-    };
-    const send = (text: string): void => {
-      if ((controller.desiredSize ?? 0) <= 0) end();
-      else controller.enqueue(bytes(text));
-    };
-    const subscriber = { filter, send, end };
-    this.#subscribers.add(subscriber);
-    return subscriber;
-  }
-
-  #remember(message: Message): void {
-    this.#ring.push(message);
-    this.#ringCharacters += message.frame.length;
-    while (this.#ring.length > RING_MESSAGES || this.#ringCharacters > RING_CHARACTERS) {
-      this.#ringCharacters -= this.#ring.shift()?.frame.length ?? 0;
-    }
-  }
-
-  /** The messages after `id`; undefined if the ring has dropped some of them. */
-  #since(id: number): Message[] | undefined {
-    if (id > this.#lastId) return undefined;
-    const oldest = this.#ring[0]?.id ?? this.#lastId + 1;
-    return id < oldest - 1 ? undefined : this.#ring.filter((message) => message.id > id);
+    for (const reader of this.#readers) reader.end();
+    this.#readers.clear();
   }
 }
 
-function matches(message: Message, { sessionId, types }: EventFilter): boolean {
-  return (
-    (sessionId === undefined || sessionId === message.sessionId) && (types === undefined || types.has(message.type))
-  );
-}
-
-function frame(type: BroadcastType, id: number, data: unknown): string {
-  return `event: ${type}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
+function frame(type: BroadcastType, id: number, data: unknown): Uint8Array {
+  return bytes(`event: ${type}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`);
 }
 
 function bytes(text: string): Uint8Array {

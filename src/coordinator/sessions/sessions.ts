@@ -23,9 +23,14 @@ export interface SessionRow {
   readonly output_tokens: number;
   /** Total run time of the session's runs. */
   readonly run_ms: number;
+  /** The place in the tree, which triggers keep (`schema-trees.ts`). */
+  readonly tree_id: number;
+  readonly tree_depth: number;
+  readonly children_started: number;
 }
 type Sums = Pick<SessionRow, "total_cost_usd" | "num_turns" | "input_tokens" | "output_tokens" | "run_ms">;
-type Changes = Partial<Omit<SessionRow, "seq" | "session_id" | "created_at" | keyof Sums>>;
+type Place = "tree_id" | "tree_depth" | "children_started";
+type Changes = Partial<Omit<SessionRow, "seq" | "session_id" | "created_at" | keyof Sums | Place>>;
 
 /** Stores sessions. Broadcasts every change after its commit. */
 export class Sessions {
@@ -162,7 +167,8 @@ export class Sessions {
 }
 
 /** A session as the API shows it (`docs/protocol.md`, section 1b). */
-export function wireSession({ seq: _, ...session }: SessionRow): Omit<SessionRow, "seq"> {
+export function wireSession(row: SessionRow): Omit<SessionRow, "seq" | Place> {
+  const { seq: _seq, tree_id: _tree, tree_depth: _depth, children_started: _children, ...session } = row;
   return session;
 }
 

@@ -23,6 +23,7 @@ const TIMES: readonly (readonly [table: string, column: string])[] = [
 ];
 const JSON_TEXTS: readonly (readonly [table: string, column: string])[] = [
   ["runs", "demands"],
+  ["runs", "asked_demands"],
   ["agents", "definition"],
   ["runners", "tags"],
   ["events", "body"],

@@ -13,6 +13,8 @@ export interface RunRow {
   readonly execution_mode: string;
   /** JSON, or null. */
   readonly demands: string | null;
+  /** The part of `demands` that the run was submitted with, and inherited: JSON, or null. */
+  readonly asked_demands: string | null;
   readonly status: RunStatus;
   readonly runner_id: string | null;
   readonly error: string | null;
@@ -54,8 +56,19 @@ export function demandsOf({ demands }: Pick<RunRow, "demands">): Demands | null 
   return demands === null ? null : (JSON.parse(demands) as Demands);
 }
 
+export function askedDemandsOf({ asked_demands }: Pick<RunRow, "asked_demands">): Demands | null {
+  return asked_demands === null ? null : (JSON.parse(asked_demands) as Demands);
+}
+
 /** The run in the API (`docs/protocol.md`, section 3); every key is always present. */
 export function wireRun(run: RunRow): Record<string, unknown> {
-  const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...shown } = run;
+  const {
+    seq: _seq,
+    lease_until: _lease,
+    session_status_before: _before,
+    events_before: _events,
+    asked_demands: _asked,
+    ...shown
+  } = run;
   return { ...shown, demands: demandsOf(run) };
 }

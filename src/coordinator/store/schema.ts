@@ -1,3 +1,5 @@
+import { TREE_COUNTERS } from "./schema-trees.ts";
+
 /** The database schema. A change of the schema adds a step to `MIGRATIONS`, which raises the version. */
 
 /** Identifies our database files, so that we never write into another program's SQLite file ("ARco"). */
@@ -206,4 +208,4 @@ const VERSION_4 = `
 `;
 
 /** Step n migrates version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, TREE_COUNTERS];

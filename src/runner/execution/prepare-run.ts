@@ -31,10 +31,8 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
   if (blueprint.kind !== "found") return blueprint;
 
   const { config, executor, gateway } = parts;
-  const projectDir = absolutePath(
-    assigned.projectDir ?? session.value?.project_dir ?? config.projectDir,
-    config.projectDir,
-  );
+  grant.projectDir = assigned.projectDir ?? session.value?.project_dir ?? null;
+  const projectDir = absolutePath(grant.projectDir ?? config.projectDir, config.projectDir);
   const values = { sessionId: run.sessionId, mcpUrl: config.externalMcpUrl ?? gateway.mcpUrlOf(grant) };
   const runFolder = join(parts.runsFolder, run.runId);
   try {

@@ -49,3 +49,40 @@ test("a database of version 1 is migrated, and its runs keep their places in the
   expect(await c.runStatus("run_behind2")).toBe("stopped");
   expect((await c.get("/sessions/over/events")).body.events).toHaveLength(1);
 });
+
+test("a tree of an older version is counted from what there is, runs of deleted sessions included", async () => {
+  const write = (path: string): void => {
+    using db = new Database(path);
+    for (const step of MIGRATIONS.slice(0, 4)) db.run(step);
+    db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+    db.run("PRAGMA user_version = 4");
+    const session = db.query(
+      `INSERT INTO sessions (session_id, status, created_at, execution_mode, parent_session_id)
+       VALUES (?, 'finished', '${T}', 'sync', ?)`,
+    );
+    const run = db.query(
+      `INSERT INTO runs (run_id, type, session_id, prompt, execution_mode, status, created_at, completed_at,
+         parent_session_id)
+       VALUES (?, ?, ?, 'do it', 'sync', 'completed', '${T}', '${T}', ?)`,
+    );
+    for (const [id, parent] of [
+      ["root", null],
+      ["child", "root"],
+      ["leaf", "child"],
+      ["orphan", "deleted"],
+    ] as const) {
+      session.run(id, parent);
+      run.run(`run_${id}`, "start_session", id, parent);
+    }
+    run.run("run_again", "resume_session", "child", "root");
+    run.run("run_deleted", "start_session", "deleted", "root");
+  };
+  await using c = await Fixture.start({}, "together", write);
+  const shapes = ["root", "child", "leaf", "orphan"].map(async (id) => (await c.get(`/sessions/${id}/tree`)).body.tree);
+  expect(await Promise.all(shapes)).toEqual([
+    { depth: 0, children: 2, runs: 5 },
+    { depth: 1, children: 1, runs: 5 },
+    { depth: 2, children: 0, runs: 5 },
+    { depth: 0, children: 0, runs: 1 },
+  ]);
+});
