@@ -26,7 +26,7 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
     return ExitCode.ok;
   }
   const log = commandLog(config, context);
-  makeStateFolder(config.stateDir);
+  makeStateFolder(config);
   await using telemetry = await startConfiguredTelemetry("runner", config, context, log);
   using manager = tellServiceManager(context.env);
   const runner = makeRunner({ command: "", args, config, context, log, telemetry }, (state) => manager.onState(state));
