@@ -55,7 +55,7 @@ export function commandLog(config: Config, context: CommandContext): Log {
   const log = createLog("agent-runner", {
     format: config.logFormat,
     verbose: config.verbose,
-    write: context.write,
+    write: context.draw,
     colours: context.isTerminal && !context.env["NO_COLOR"],
   });
   for (const warning of config.warnings) log.warn(warning);

@@ -54,6 +54,8 @@ export function readAgentFile(folder: string, name: string, reading: AgentReadin
 }
 
 function requireOwnFiles(folder: string, { within, trustedFolders }: AgentReading): void {
+  // A missing folder is reported by the file that it lacks.
+  if (!existsSync(folder)) return;
   const root = realpathSync(within);
   for (const path of [folder, ...Object.values(AGENT_FILES).map((file) => join(folder, file))]) {
     if (!existsSync(path)) continue;
