@@ -1,4 +1,5 @@
 import { type ConsolaInstance, type ConsolaReporter, createConsola, LogLevels } from "consola/core";
+import { harmlessJson, harmlessLine } from "./harmless-text.ts";
 import { localTime } from "./local-time.ts";
 
 export type LogFormat = "text" | "json";
@@ -23,7 +24,7 @@ export interface Log {
 export interface LogOptions {
   readonly format: LogFormat;
   readonly verbose: boolean;
-  /** Receives a line with its line feed. */
+  /** Receives a line with its line feed. Its text cannot control a terminal; colours are the log's own. */
   readonly write: (line: string) => void;
   readonly colours?: boolean;
 }
@@ -66,7 +67,7 @@ function textReporter(write: (line: string) => void, colours: boolean): ConsolaR
   return {
     log({ date, type, args }) {
       const [message, context, scope] = args as unknown as Line;
-      const line = oneLine(
+      const line = harmlessLine(
         `${localTime(date)} [${LABELS[type] ?? type}] ${scope}: ${message}${suffix(message, context)}`,
       );
       const colour = colours ? COLOURS[type] : undefined;
@@ -89,7 +90,7 @@ function jsonReporter(write: (line: string) => void): ConsolaReporter {
         ...(session === undefined ? {} : { session_id: session }),
         ...rest,
       };
-      write(`${JSON.stringify(line)}\n`);
+      write(`${harmlessJson(JSON.stringify(line))}\n`);
     },
   };
 }
@@ -106,12 +107,4 @@ function suffix(message: string, context: LogContext): string {
     }
   }
   return parts.length === 0 ? "" : ` [${parts.join(" ")}]`;
-}
-
-// oxlint-disable-next-line no-control-regex
-const CONTROL_CHARACTERS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
-
-/** Keeps text of executors and coordinators from forging a line or controlling the terminal. */
-function oneLine(text: string): string {
-  return text.trimEnd().replace(/\r?\n/g, "\\n").replace(CONTROL_CHARACTERS, "?");
 }

@@ -23,8 +23,8 @@ async function main(words: readonly string[]): Promise<number> {
   );
 }
 
-const stdout = new Output(() => Bun.stdout.writer());
-const stderr = new Output(() => Bun.stderr.writer());
+const stdout = new Output(1, () => Bun.stdout.writer());
+const stderr = new Output(2, () => Bun.stderr.writer());
 
 /** Hidden command: this program starts itself as a built-in executor. */
 async function execBuiltIn([name = "", ...rest]: readonly string[]): Promise<number> {
@@ -35,7 +35,7 @@ async function execBuiltIn([name = "", ...rest]: readonly string[]): Promise<num
 /** Hidden command: the coordinator starts this program to check its database. */
 async function checkDatabase(path: string): Promise<number> {
   const { checkInThisProcess } = await import("./coordinator/store/check-database.ts");
-  stdout.write(checkInThisProcess(path));
+  stdout.draw(checkInThisProcess(path));
   return ExitCode.ok;
 }
 
@@ -46,7 +46,7 @@ async function endAbandoned(words: readonly string[]): Promise<number> {
 }
 
 function printVersion(): number {
-  stdout.write(`agent-runner ${version} (${commit})\n`);
+  stdout.draw(`agent-runner ${version} (${commit})\n`);
   return ExitCode.ok;
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { harmlessText } from "../src/harmless-text.ts";
+import { harmlessJson, harmlessLine, harmlessText } from "../src/harmless-text.ts";
 
 test.each([
   ["plain text, tabs and lines", "a\tb\nc", "a\tb\nc"],
@@ -19,6 +19,23 @@ test.each([
   expect(harmlessText(text)).toBe(expected);
 });
 
-test("harmlessText takes linear time for a megabyte of unfinished sequences", () => {
-  expect(harmlessText("\u001b]".repeat(500_000)).length).toBe(1_000_000);
+test.each(["\u001b]", "\u009d", "\u0090a", "\u009b1", "\u001b(", "\u001b[1;"])(
+  "harmlessText takes linear time for a megabyte of unfinished sequences: %j",
+  (begin) => {
+    const start = performance.now();
+    expect(harmlessText(begin.repeat(1_000_000 / begin.length))).not.toContain(begin);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  },
+);
+
+test("harmlessLine: one line without control characters and changes of direction", () => {
+  expect(harmlessLine("a\r\nb\u001b[2J\u009b2J\u202ec\u2028d\u0085\te\n")).toBe("a\\nb?[2J?2J?c?d?\te");
+});
+
+test("harmlessJson: the same value, without control characters", () => {
+  const value = { a: "\u001b]0;x\u0007\u009b2J\u202e\u2028\u007f\u0085 שלום" };
+  const text = harmlessJson(JSON.stringify(value));
+  expect(JSON.parse(text)).toEqual(value);
+  // oxlint-disable-next-line no-control-regex
+  expect(text).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u202e]/);
 });

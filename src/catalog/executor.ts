@@ -34,6 +34,8 @@ export interface CatalogOptions {
   readonly projectDir?: string;
   /** How to start this program: `[process.execPath]` when compiled, `[process.execPath, Bun.main]` in development. */
   readonly selfCommand: readonly string[];
+  /** Folders that the user vouches for, although others can write them. */
+  readonly trustedFolders: readonly string[];
   /** The folder for the catalog's own files. */
   readonly stateDir: string;
   readonly platform?: NodeJS.Platform;

@@ -5,7 +5,7 @@ import { builtInExecutor, builtInNames } from "./built-in.ts";
 import type { CatalogOptions, Executor, ExecutorOrigin } from "./executor.ts";
 import { nearest } from "../config/nearest.ts";
 import { ownBunCommand, runsOnOwnBun } from "./own-bun.ts";
-import { type FoundFolder, scanFault, scanFolder } from "./scan-folder.ts";
+import { executorFault, type FoundFolder, scanFault, scanFolder } from "./scan-folder.ts";
 
 /** The path of a built-in executor in the source tree, with or without its extension. */
 const BUILT_IN_PATH = /^(?:\.\/)?executors\/([^/]+)\/ao-[^/]*-exec[^/]*$/;
@@ -28,7 +28,11 @@ export function findExecutorByName(name: string, options: CatalogOptions): Execu
  */
 export function findExecutorByPath(path: string, options: CatalogOptions): Executor {
   const file = resolve(options.binaryFolder, path);
-  if (existsSync(file)) return executorOfFile(basename(dirname(file)) || "unknown", "path", file, options);
+  if (existsSync(file)) {
+    const fault = executorFault(file, [], options);
+    if (fault) throw new UserError(fault.reason, { hint: fault.hint });
+    return executorOfFile(basename(dirname(file)) || "unknown", "path", file, options);
+  }
   const builtInName = BUILT_IN_PATH.exec(path.replaceAll("\\", "/"))?.[1];
   const builtIn = builtInName === undefined ? null : builtInExecutor(builtInName, options);
   if (builtIn) return builtIn;
@@ -40,7 +44,7 @@ export function findExecutorByPath(path: string, options: CatalogOptions): Execu
 }
 
 function executorOfFolder(found: FoundFolder, options: CatalogOptions): Executor {
-  const fault = scanFault(found);
+  const fault = scanFault(found, options);
   if (fault) throw new UserError(fault.reason, { hint: fault.hint });
   return executorOfFile(found.name, "folder", join(found.path, found.files[0] ?? ""), options);
 }

@@ -33,7 +33,7 @@ export function listExecutors(options: CatalogOptions): ListedExecutor[] {
 
 function listFound(found: FoundFolder, shadowedBy: string | null, options: CatalogOptions): ListedExecutor {
   const { name } = found;
-  const fault = scanFault(found);
+  const fault = scanFault(found, options);
   if (fault) return { name, origin: "folder", path: found.path, readiness: { ok: false, ...fault }, shadowedBy };
   const path = join(found.path, found.files[0] ?? "");
   return { name, origin: "folder", path, readiness: checkReadiness({ name, path }, options), shadowedBy };

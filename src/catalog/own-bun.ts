@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { type CatalogOptions, isWindows } from "./executor.ts";
 import { hasInterpreter, inspectFile } from "../process/inspect-file.ts";
+import { createSecretFile, readSecretFile } from "../trust/secret-file.ts";
 
 const OWN_EXTENSIONS: ReadonlySet<string> = new Set([".ts", ".js", ".mjs"]);
 
@@ -49,13 +50,14 @@ export function ownBunCommand(
 function writePreload(stateDir: string): string {
   const file = join(stateDir, "own-bun-preload.js");
   try {
-    if (readFileSync(file, "utf8") === PRELOAD) return file;
+    if (readSecretFile(file) === PRELOAD) return file;
   } catch {
-    // The file is missing.
+    // Another user could change the file: it is replaced.
   }
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const draft = `${file}.${process.pid}.tmp`;
-  writeFileSync(draft, PRELOAD, { mode: 0o600 });
+  rmSync(draft, { force: true });
+  createSecretFile(draft, PRELOAD);
   renameSync(draft, file);
   return file;
 }

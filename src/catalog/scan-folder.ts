@@ -1,6 +1,7 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { errorCode, UserError } from "../errors.ts";
+import { describeTrustFault, type TrustFault, trustFault, trustHint, type TrustOptions } from "../trust/trust-fault.ts";
 
 /** A folder `<folder>/<name>` with executors: one, or by mistake several. */
 export interface FoundFolder {
@@ -26,13 +27,39 @@ export function scanFolder(folder: string): FoundFolder[] {
   return found;
 }
 
-/** The fault of a folder with several executors; null for a folder with one. */
-export function scanFault({ path, files }: FoundFolder): { readonly reason: string; readonly hint: string } | null {
+/** Why the folder has no executor to use: other users can change it, or it has several. Null without a fault. */
+export function scanFault(
+  { path, files }: FoundFolder,
+  options: TrustOptions,
+): { readonly reason: string; readonly hint: string } | null {
+  const [file = ""] = files;
+  const fault = executorFault(join(path, file), [dirname(path), path], options);
+  if (fault !== null) return fault;
   if (files.length === 1) return null;
   return {
     reason: `${path} has ${files.length} executors: ${files.join(", ")}`,
     hint: "leave one file ao-*-exec* in it, or name one by its path (-e)",
   };
+}
+
+/**
+ * Who else could change an executor's file, or plant another in one of the `scanned` folders: there the sticky bit does
+ * not help.
+ */
+export function executorFault(
+  path: string,
+  scanned: readonly string[],
+  options: TrustOptions,
+): { readonly reason: string; readonly hint: string } | null {
+  for (const step of [...scanned, path]) {
+    const fault: TrustFault | null = trustFault(step, options);
+    if (fault === null) continue;
+    return {
+      reason: describeTrustFault(path, fault),
+      hint: trustHint(step, fault),
+    };
+  }
+  return null;
 }
 
 /** The executor files directly in `path`. */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parseJson as parseBounded } from "../protocol/json.ts";
 import { proxyOf } from "../config/environment.ts";
 import { shownUrl } from "../protocol/shown-url.ts";
 import { clip, describeError, errorCode } from "../errors.ts";
@@ -142,7 +143,7 @@ function isTimeout(error: unknown): boolean {
 
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseBounded(text);
   } catch {
     return undefined;
   }

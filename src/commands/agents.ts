@@ -86,7 +86,7 @@ async function add({ client, ask }: Connection, args: CommandArgs, folder: strin
 
 function readAgent(folder: string): CreateAgent {
   const name = basename(folder);
-  const file = readAgentFile(folder, name);
+  const file = readAgentFile(folder, name, { within: folder, trustedFolders: null });
   if (file.kind === "broken")
     throw new UserError(`No agent can be read from ${folder}: ${file.fault}`, { exitCode: ExitCode.usage });
   return v.parse(CreateAgentSchema, { name, ...file.definition });

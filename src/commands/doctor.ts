@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { loadConfig, type Config } from "../config/load-config.ts";
 import { checkDatabase, DAMAGE_REMEDY } from "../coordinator/store/check-database.ts";
 import { describeError, ExitCode, UserError } from "../errors.ts";
@@ -8,7 +8,7 @@ import { connect } from "./wiring/connect.ts";
 import { describeMs } from "../async/describe-ms.ts";
 import { folderBytes } from "../process/folder-bytes.ts";
 import { commonOptions, jsonOption, runnerOptions } from "./command-line/options.ts";
-import { databaseFile } from "./wiring/state-folder.ts";
+import { databaseFile, makeStateFolder } from "./wiring/state-folder.ts";
 import { isLoopback } from "../protocol/loopback.ts";
 import { locksFolder } from "../runner/identity-lock.ts";
 import { unattendedExecutors } from "../runner/unattended.ts";
@@ -121,12 +121,14 @@ function folderCheck(name: string, path: string, hint: string): Check {
   }
 }
 
-async function stateCheck({ stateDir }: Config): Promise<Check> {
+async function stateCheck(config: Config): Promise<Check> {
+  const { stateDir } = config;
   const hint = "Name a folder that you can write with --state-dir";
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    makeStateFolder(config);
   } catch (error) {
-    return { name: "state folder", ok: false, found: describeError(error), hint };
+    const how = error instanceof UserError ? (error.hint ?? hint) : hint;
+    return { name: "state folder", ok: false, found: describeError(error), hint: how };
   }
   const check = folderCheck("state folder", stateDir, hint);
   const isOpen = process.platform !== "win32" && (statSync(stateDir).mode & 0o077) !== 0;

@@ -11,6 +11,7 @@ export function programContext(stdout: Output, stderr: Output, exitNow: CommandC
     env,
     program: () => programCall(thisProgram(env)),
     write: (text) => stdout.write(text),
+    draw: (text) => stdout.draw(text),
     print: (text) => stdout.write(`${text}\n`),
     note: (text) => stderr.write(`${text}\n`),
     hasReader: () => stdout.hasReader,

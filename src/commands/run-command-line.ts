@@ -44,6 +44,6 @@ function printHelp(command: Command, context: CommandContext): number {
   const commands =
     command === rootCommand ? Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const) : [];
   const colours = context.isTerminal && !context.env["NO_COLOR"];
-  context.write(renderHelp(command, { commands, colours, width: terminalWidth(context) ?? 100 }));
+  context.draw(renderHelp(command, { commands, colours, width: terminalWidth(context) ?? 100 }));
   return ExitCode.ok;
 }

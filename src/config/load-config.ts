@@ -1,11 +1,13 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
 import { describeError, ExitCode, UserError } from "../errors.ts";
 import { absolutePath, expandHome } from "../paths.ts";
+import { shownPath } from "../shell-word.ts";
 import { type Environment, type UserFolders, userFolders } from "./environment.ts";
 import { nearest } from "./nearest.ts";
+import { readSettingsText } from "./settings-text.ts";
 import { SETTINGS, type SettingName, type Settings } from "./settings.ts";
 import { Path, PathOrName } from "./values.ts";
 
@@ -57,10 +59,13 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
   const folders = userFolders(env);
   const faults: string[] = [];
   const home = env["HOME"] || homedir();
-  const file = readSettingsFile(flags["config"], folders, { cwd, home }, faults);
+  const place = { cwd, home };
+  const trusted = inPlace("trustedFolders", readSetting("trustedFolders", flags, env, null, faults), place);
+  const trustedFolders = trusted as Settings["trustedFolders"];
+  const file = readSettingsFile(flags["config"], folders, { ...place, trustedFolders }, faults);
   const settings: Record<string, unknown> = {};
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
-    settings[name] = inPlace(name, readSetting(name, flags, env, file, faults), { cwd, home });
+    settings[name] = inPlace(name, readSetting(name, flags, env, file, faults), place);
   }
   if (settings["mcpPort"] !== undefined && settings["externalMcpUrl"] !== undefined) {
     faults.push(
@@ -93,6 +98,7 @@ interface Place {
 
 function inPlace(name: SettingName, value: unknown, { cwd, home }: Place): unknown {
   const { schema } = SETTINGS[name];
+  if (name === "trustedFolders") return (value as readonly string[]).map((path) => absolutePath(path, cwd, home));
   if (typeof value !== "string") return value;
   if (schema === Path) return absolutePath(value, cwd, home);
   return schema === PathOrName ? expandHome(value, home) : value;
@@ -184,7 +190,7 @@ interface SettingsFile {
 function readSettingsFile(
   flag: string | boolean | undefined,
   folders: UserFolders,
-  { cwd, home }: Place,
+  { cwd, home, trustedFolders }: Place & Pick<Settings, "trustedFolders">,
   faults: string[],
 ): SettingsFile | null {
   const path = typeof flag === "string" ? absolutePath(flag, cwd, home) : join(folders.config, "config.toml");
@@ -193,9 +199,9 @@ function readSettingsFile(
     return null;
   }
   try {
-    const { executors = {}, ...ours } = Bun.TOML.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+    const { executors = {}, ...ours } = readSettingsText(path, { trustedFolders });
     const values = flatten(ours);
-    const known = Object.values(SETTINGS).flatMap((s: { file?: string }) => (s.file === undefined ? [] : [s.file]));
+    const known = Object.values(SETTINGS).flatMap((s) => ("file" in s ? [s.file as string] : []));
     for (const key of values.keys()) {
       if (known.includes(key)) continue;
       const meant = nearest(key, known);
@@ -203,7 +209,7 @@ function readSettingsFile(
     }
     return { path, values, executors: executorTables(executors, path, faults) };
   } catch (error) {
-    faults.push(`${path}: ${describeError(error)}`);
+    faults.push(`${shownPath(path)}: ${describeError(error)}`);
     return null;
   }
 }

@@ -194,6 +194,8 @@ export const SETTINGS = {
     default: "text",
   }),
   metrics: setting(Address, { flag: "metrics", env: "RUNNER_METRICS", file: "metrics.listen" }),
+  // Not in the settings file: whether that can be trusted depends on it.
+  trustedFolders: setting(List, { flag: "trusted-folders", env: "AGENT_RUNNER_TRUSTED_FOLDERS", default: [] }),
   stateDir: setting(Path, { flag: "state-dir", env: "AGENT_RUNNER_STATE_DIR", file: "state_dir" }),
   retentionMaxAgeMs: setting(Age, { file: "retention.max_age", default: 30 * 86_400_000 }),
   retentionMaxBytes: setting(Size, { file: "retention.max_size", default: 2 * 1024 ** 3 }),

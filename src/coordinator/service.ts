@@ -54,6 +54,8 @@ export interface ServiceOptions {
   readonly keepMs?: number;
   /** An existing folder of agents defined by files. */
   readonly agentsDir?: string;
+  /** Folders that the user vouches for, although others can write them. Default: none. */
+  readonly trustedFolders?: readonly string[];
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
   /** Default: `disk`. */
@@ -119,7 +121,14 @@ function backgroundCheckOf({ databasePath, selfCommand, log }: ServiceOptions, s
 
 /** Every part, from the database upwards; none of them has started. */
 function createParts(
-  { databasePath, agentsDir, callbacks: timing = "together", durability = "disk", log }: ServiceOptions,
+  {
+    databasePath,
+    agentsDir,
+    trustedFolders = [],
+    callbacks: timing = "together",
+    durability = "disk",
+    log,
+  }: ServiceOptions,
   timings: CoordinatorTimings,
 ) {
   const { noMatchTimeoutMs, claimLeaseMs, pollTimeoutMs, stopRedeliveryMs } = timings;
@@ -127,7 +136,7 @@ function createParts(
   const deadlines = new Deadlines(log);
   const waiters = new PollWaiters();
   const broadcast = new Broadcast(timings.sseHeartbeatMs);
-  const files = agentsDir === undefined ? null : new AgentFolder(agentsDir, log);
+  const files = agentsDir === undefined ? null : new AgentFolder({ path: agentsDir, trustedFolders }, log);
   const agents = new Agents(store, files);
   const sessions = new Sessions(store, broadcast);
   const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast);

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import type { CreationLimits, TreeLimits } from "../protocol/creation-limits.ts";
+import { parseJson, TooDeep } from "../protocol/json.ts";
 import { RunList } from "../protocol/run.ts";
 import { SessionEvent, SessionList } from "../protocol/session.ts";
 import { traceOfHeaders } from "../protocol/trace-context.ts";
@@ -210,10 +211,11 @@ async function bodyOf(request: Request): Promise<JsonObject | Response> {
   const text = await request.text();
   if (text.trim() === "") return detail(400, "Request body required");
   try {
-    const body: unknown = JSON.parse(text);
+    const body = parseJson(text);
     const parsed = v.safeParse(v.record(v.string(), v.unknown()), body);
     return parsed.success && !Array.isArray(body) ? parsed.output : detail(400, "Invalid JSON: not an object");
   } catch (error) {
+    if (error instanceof TooDeep) return detail(422, `The body ${error.message}`);
     return detail(400, `Invalid JSON: ${error instanceof Error ? error.message : "unreadable"}`);
   }
 }

@@ -1,4 +1,5 @@
 import type { Caller } from "../gateway/caller.ts";
+import { parseJson } from "../protocol/json.ts";
 import { Demands } from "../protocol/run.ts";
 import * as v from "valibot";
 import type { SessionCalls } from "./session-calls.ts";
@@ -46,7 +47,7 @@ export function readHeaders(headers: Headers): CallHeaders {
 /** Ignores invalid demands, as the Python servers do. */
 function readDemands(text: string | null): Demands | null {
   try {
-    const demands = v.safeParse(Demands, JSON.parse(text ?? ""));
+    const demands = v.safeParse(Demands, parseJson(text ?? ""));
     return demands.success ? demands.output : null;
   } catch {
     return null;

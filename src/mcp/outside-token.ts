@@ -1,6 +1,6 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describeError, errorCode, UserError } from "../errors.ts";
+import { describeError, UserError } from "../errors.ts";
+import { createSecretFile, readSecretFile } from "../trust/secret-file.ts";
 
 export interface OutsideToken {
   readonly value: string;
@@ -31,13 +31,6 @@ export function outsideToken(configured: string | undefined, stateDir: string): 
 
 /** Creates the file exclusively: if two runners start at the same moment, one creates the token and both use it. */
 function readOrCreate(path: string): string {
-  try {
-    const token = Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
-    writeFileSync(path, `${token}\n`, { mode: 0o600, flag: "wx" });
-    return token;
-  } catch (error) {
-    if (errorCode(error) !== "EEXIST") throw error;
-    chmodSync(path, 0o600);
-    return readFileSync(path, "utf8").trim();
-  }
+  const token = Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString("base64url");
+  return createSecretFile(path, `${token}\n`) ? token : (readSecretFile(path) ?? "").trim();
 }

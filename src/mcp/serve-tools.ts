@@ -8,9 +8,9 @@ import {
 } from "@modelcontextprotocol/server";
 import * as v from "valibot";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
-import { parseJson } from "../client/failure.ts";
 import type { Caller, ServeTools } from "../gateway/caller.ts";
 import type { Log } from "../log.ts";
+import { parseJson, TooDeep } from "../protocol/json.ts";
 import type { RunnerHooks } from "./call-context.ts";
 import { Cancellations, SESSION_HEADER } from "./cancellations.ts";
 import { orchestrationServer } from "./orchestration-server.ts";
@@ -45,7 +45,8 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
     const handler = createMcpHandler(() => orchestrationServer({ caller, hooks, headers, cancellations }));
     if (request.method !== "POST") return handler.fetch(request);
     const text = await request.text();
-    const body = parseJson(text);
+    const body = parsed(text);
+    if (body instanceof TooDeep) return tooDeep(body);
     for (const message of Array.isArray(body) ? (body as unknown[]) : [body]) {
       const cancelled = v.safeParse(Cancelled, message);
       if (cancelled.success) cancellations.cancel(caller, headers, cancelled.output.params.requestId);
@@ -59,6 +60,20 @@ export function toolServer({ coordinator, log, draining, waits }: ToolOptions): 
     if (isInitializeRequest(body)) response.headers.set(SESSION_HEADER, crypto.randomUUID());
     return response;
   };
+}
+
+/** Undefined for a text that is not JSON: the SDK answers it. */
+function parsed(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    return error instanceof TooDeep ? error : undefined;
+  }
+}
+
+function tooDeep({ message }: TooDeep): Response {
+  const error = { code: -32_600, message: `The message ${message}` };
+  return Response.json({ jsonrpc: "2.0", id: null, error }, { status: 422 });
 }
 
 /** Logs a header that names another session than the run's. The run's token decides who the parent is. */

@@ -33,7 +33,7 @@ export function hasInterpreter(interpreter: string, pathVariable: string): boole
 function readHead(path: string): Buffer | null {
   const head = Buffer.alloc(512);
   try {
-    const file = openSync(path, "r");
+    const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       return head.subarray(0, readSync(file, head));
     } finally {

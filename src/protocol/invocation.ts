@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parseJson } from "./json.ts";
 import { clip } from "../errors.ts";
 import { Blueprint } from "./agent.ts";
 import { SessionId } from "./identifiers.ts";
@@ -65,7 +66,7 @@ function parseJsonObject(text: string): Record<string, unknown> {
   if (text.trim() === "") throw new Error("the invocation is empty: expected a JSON object on stdin");
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw new Error("the invocation is not valid JSON", { cause: error });
   }

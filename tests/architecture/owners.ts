@@ -56,6 +56,34 @@ export const OWNED: readonly Owned[] = [
     reason: "pids are reused: check the start time before a signal, unless the parent has not reaped the child yet",
   },
   {
+    what: "stdout and stderr",
+    api: {
+      code: /\bBun\.(?:stdout|stderr)\b|\bprocess\.(?:stdout|stderr)\.(?:write|end|cork)\b|\bconsole\.\w|\bwriteSync\s*\(\s*[12]\b/,
+    },
+    owners: [
+      "src/main.ts",
+      "src/executor-kit/write-output.ts",
+      "src/process/environment/become.ts",
+      "src/dashboard/",
+      "executors/examples/",
+    ],
+    reason: "text of agents must not control a terminal, so one writer (src/commands/terminal/output.ts) cleans it all",
+  },
+  {
+    what: "draw",
+    api: { code: /\.draw\b/ },
+    owners: [
+      "src/main.ts",
+      "src/commands/terminal/output.ts",
+      "src/commands/terminal/watch.ts",
+      "src/commands/top/terminal-screen.ts",
+      "src/commands/program-context.ts",
+      "src/commands/run-command-line.ts",
+      "src/commands/wiring/run-runner.ts",
+    ],
+    reason: "draw writes as it is: its callers clean what comes from outside, and add this program's own sequences",
+  },
+  {
     what: "consola",
     api: { module: "consola" },
     owners: ["src/log.ts"],

@@ -25,6 +25,7 @@ export function optionsFor(folder: string, more: Partial<CatalogOptions> = {}): 
     executorConfigs: { "claude-code": { path: join(folder, "no-claude") } },
     selfCommand: [process.execPath, "main.ts"],
     stateDir: join(folder, "state"),
+    trustedFolders: [],
     ...more,
   };
 }

@@ -15,6 +15,7 @@ export async function runOf(command: Command, args: CommandArgs, env: Environmen
     env,
     program: () => "agent-runner",
     write: (text) => void (stdout += text),
+    draw: (text) => void (stdout += text),
     print: (text) => void (stdout += `${text}\n`),
     note: (text) => void (stderr += `${text}\n`),
     hasReader: () => true,

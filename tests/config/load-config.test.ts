@@ -274,16 +274,19 @@ test.each(["executors = 'claude-code'", "[executors]\nmodel = 'm'"])(
 
 const PATH_SETTINGS = Object.entries(SETTINGS).filter(([, { schema }]) => schema === Path || schema === PathOrName);
 
-test.each(PATH_SETTINGS.map(([name, { file }]) => [name, file]))("%s: ~ is the home folder", (name, key) => {
-  const [table, ...rest] = key.split(".");
-  const entry = rest.length === 0 ? `${table} = "~/proj"` : `[${table}]\n${rest.join(".")} = "~/proj"`;
-  using at = user(entry);
-  expect(at.load()[name as "projectDir"]).toBe(join(at.path, "proj"));
-  using plain = user();
-  const flag = SETTINGS[name as "projectDir"].flag;
-  expect(plain.load({ [flag]: "~" })[name as "projectDir"]).toBe(plain.path);
-  expect(faultOf(() => plain.load({ [flag]: "~bob/proj" })).message).toContain("another user's");
-});
+test.each(PATH_SETTINGS.map(([name, setting]) => [name, "file" in setting ? setting.file : ""] as const))(
+  "%s: ~ is the home folder",
+  (name, key) => {
+    const [table, ...rest] = key.split(".");
+    const entry = rest.length === 0 ? `${table} = "~/proj"` : `[${table}]\n${rest.join(".")} = "~/proj"`;
+    using at = user(entry);
+    expect(at.load()[name as "projectDir"]).toBe(join(at.path, "proj"));
+    using plain = user();
+    const flag = SETTINGS[name as "projectDir"].flag;
+    expect(plain.load({ [flag]: "~" })[name as "projectDir"]).toBe(plain.path);
+    expect(faultOf(() => plain.load({ [flag]: "~bob/proj" })).message).toContain("another user's");
+  },
+);
 
 test("a path: .. and a slash at the end go away; --config takes ~ too", () => {
   using at = user("[runner]\nproject_dir = 'x/../y/'");

@@ -174,7 +174,7 @@ test("--no-token: one line warns, and everybody may call", async () => {
 });
 
 const UNSAFE: [string, string, (stateDir: string) => void][] = [
-  ["a folder that others can write", "other users can write to it (mode 0777)", (dir) => chmodSync(dir, 0o777)],
+  ["a folder that others can write", "it can be written by other users (mode 0777)", (dir) => chmodSync(dir, 0o777)],
   [
     "a link to a folder",
     "it is a symbolic link",
@@ -191,10 +191,14 @@ const UNSAFE: [string, string, (stateDir: string) => void][] = [
   ],
   ["a link to a file", "it is a symbolic link", (dir) => symlinkSync("/etc/hostname", join(dir, "coordinator.token"))],
   ["a link to nothing", "it is a symbolic link", (dir) => symlinkSync("/nowhere", join(dir, "coordinator.token"))],
-  ["a folder in place of the file", "it is no regular file", (dir) => mkdirSync(join(dir, "coordinator.token"))],
+  [
+    "a folder in place of the file",
+    "it is a folder, not a regular file",
+    (dir) => mkdirSync(join(dir, "coordinator.token")),
+  ],
   [
     "a FIFO in place of the file",
-    "it is no regular file",
+    "it is a FIFO, not a regular file",
     (dir) => void Bun.spawnSync(["mkfifo", "-m", "600", join(dir, "coordinator.token")]),
   ],
   [
@@ -222,7 +226,7 @@ test.skipIf(!isRoot)("a folder, and a file, of another user are refused", async 
   const start = ["coordinator", "--port", "0", "--state-dir", dir];
   expect((await world.run(start)).stderr).toContain(`it belongs to another user (uid ${NOBODY})`);
   Bun.spawnSync(["chown", "-R", String(NOBODY), dir]);
-  expect((await world.run(start)).stderr).toContain("cannot hold the coordinator's token: it belongs to another user");
+  expect((await world.run(start)).stderr).toContain("is not safe to use: it belongs to another user");
 });
 
 test.skipIf(!isRoot || Bun.which("setpriv") === null)(

@@ -20,6 +20,7 @@ function start(name: string, folder: string, apiUrl: string, invocation: object)
     executorConfigs: {},
     selfCommand: [process.execPath],
     stateDir: folder,
+    trustedFolders: [],
   });
   return startExecutor(executor.command, { folder, apiUrl, invocation, env: { ...executor.env } });
 }

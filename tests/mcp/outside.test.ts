@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../src/client/credentials.ts";
@@ -102,9 +102,11 @@ test("outsideToken: the configured token, else a token generated once in a priva
   const made = outsideToken(undefined, folder.path);
   expect(made.source).toBe(join(folder.path, "mcp-token"));
   expect(readFileSync(made.source, "utf8").trim()).toBe(made.value);
-  chmodSync(made.source, 0o644);
   expect(outsideToken(undefined, folder.path)).toEqual(made);
-  if (process.platform !== "win32") expect(statSync(made.source).mode & 0o777).toBe(0o600);
+  chmodSync(made.source, 0o644);
+  if (process.platform !== "win32")
+    expect(() => outsideToken(undefined, folder.path)).toThrow("other users can open it (mode 0644)");
+  chmodSync(made.source, 0o600);
   writeFileSync(made.source, "short\n");
   expect(() => outsideToken(undefined, folder.path)).toThrow("fewer than 16 characters");
 });

@@ -7,11 +7,13 @@ export interface CommandContext {
   readonly env: Environment;
   /** The words that call this program in the user's terminal, for hints: `agent-runner`, `dist/agent-runner`. */
   readonly program: () => string;
-  /** Writes text to stdout as it is. */
+  /** Writes text to stdout. On a terminal it cannot control the terminal; elsewhere it is as it is. */
   readonly write: (text: string) => void;
-  /** Writes a line to stdout: the result of the command. */
+  /** Writes this program's own colours and sequences to stdout, and text that is harmless already. */
+  readonly draw: (text: string) => void;
+  /** Writes a line to stdout, as `write`: the result of the command. */
   readonly print: (text: string) => void;
-  /** Writes a line to stderr: anything that is not the result. */
+  /** Writes a line to stderr, as `write`: anything that is not the result. */
   readonly note: (text: string) => void;
   /** False once stdout is closed by its reader (`| head`). */
   readonly hasReader: () => boolean;

@@ -106,6 +106,11 @@ const runOptions = {
     valueHint: "DIR",
     description: "Folder for runs and databases (default: your state folder)",
   },
+  "trusted-folders": {
+    type: "string",
+    valueHint: "A,B",
+    description: "Folders to use although other users can write them (overrides AGENT_RUNNER_TRUSTED_FOLDERS)",
+  },
 } as const satisfies ArgsDef;
 
 export const metricsOption = {
@@ -191,7 +196,10 @@ export const upOptions = { ...listenOptions, ...coordinatorOnlyOptions, ...witho
 export const jsonOption = {
   json: { type: "boolean", description: "Print JSON, for scripts" },
 } as const satisfies ArgsDef;
-export const stateDirOption = { "state-dir": runOptions["state-dir"] } as const satisfies ArgsDef;
+export const stateDirOption = {
+  "state-dir": runOptions["state-dir"],
+  "trusted-folders": runOptions["trusted-folders"],
+} as const satisfies ArgsDef;
 
 export const TIME_NOTE = "TIME is in seconds, or has a unit: 500ms, 30s, 5m, 2h, 30d.";
 export const TOKEN_NOTES = [

@@ -58,11 +58,13 @@ async function textOf(
     case "man":
       return manPage(await models(), version).trimEnd();
     case "executors":
-      return executorNames(catalogOptions(loadConfig(args, context.env), context.env)).join("\n");
+      return wordsOf(executorNames(catalogOptions(loadConfig(args, context.env), context.env)));
     case "runs":
-      return (await clientOf(loadConfig(args, context.env)).runs())
-        .slice(-MAX_RUNS)
-        .map((run) => run.run_id)
-        .join("\n");
+      return wordsOf((await clientOf(loadConfig(args, context.env)).runs()).slice(-MAX_RUNS).map((run) => run.run_id));
   }
+}
+
+/** One name per line. bash expands the words of a completion, so a name such as `$(command)` would be executed. */
+function wordsOf(names: readonly string[]): string {
+  return names.filter((name) => /^[\w.@:+-]+$/.test(name)).join("\n");
 }

@@ -1,4 +1,3 @@
-import { harmlessText } from "../../harmless-text.ts";
 import { messageText, type SessionEvent } from "../../protocol/session.ts";
 import type { CommandContext } from "../command-line/command.ts";
 import { printable } from "../terminal/table.ts";
@@ -50,8 +49,7 @@ export class LogWriter {
 
   output(stream: "stdout" | "stderr", text: string): void {
     if (text === "") return;
-    if (!this.#options.isJson && !this.#options.isMarked && !this.startsAtEnd)
-      return this.#context.write(this.#shown(text));
+    if (!this.#options.isJson && !this.#options.isMarked && !this.startsAtEnd) return this.#context.write(text);
     const lines = (this.#rest[stream] + text).split("\n");
     this.#rest[stream] = lines.pop() ?? "";
     for (const line of this.#lastOf(stream, lines)) this.#line(stream, line);
@@ -70,7 +68,7 @@ export class LogWriter {
 
   #line(stream: "stdout" | "stderr", line: string, more: { readonly continues?: true } = {}): void {
     if (this.#options.isJson) this.#context.print(JSON.stringify({ stream, line, ...more }));
-    else this.#context.print(this.#options.isMarked ? `${MARKS[stream]}| ${this.#shown(line)}` : this.#shown(line));
+    else this.#context.print(this.#options.isMarked ? `${MARKS[stream]}| ${line}` : line);
   }
 
   #lastOf<T>(stream: Stream, all: readonly T[]): readonly T[] {
@@ -78,10 +76,6 @@ export class LogWriter {
     if (tail === null || this.#begun.has(stream)) return all;
     if (all.length > 0) this.#begun.add(stream);
     return tail === 0 ? [] : all.slice(-tail);
-  }
-
-  #shown(text: string): string {
-    return this.#context.isTerminal ? harmlessText(text) : text;
   }
 }
 

@@ -1,4 +1,5 @@
 import { errorCode } from "../../errors.ts";
+import { harmlessText } from "../../harmless-text.ts";
 
 /**
  * The program's stdout or stderr, opened by its first text. Node's stream costs as much start-up time as the rest of
@@ -6,11 +7,14 @@ import { errorCode } from "../../errors.ts";
  */
 export class Output {
   readonly #open: () => Bun.FileSink;
+  readonly #descriptor: number;
+  #isTerminal: boolean | undefined;
   #sink: Bun.FileSink | undefined;
   #isDiskFull = false;
   #hasReader = true;
 
-  constructor(open: () => Bun.FileSink) {
+  constructor(descriptor: number, open: () => Bun.FileSink) {
+    this.#descriptor = descriptor;
     this.#open = open;
   }
 
@@ -24,8 +28,16 @@ export class Output {
     return this.#hasReader;
   }
 
-  /** Returns at once; text that a pipe does not take yet is buffered. */
+  /**
+   * Writes text, wherever it comes from. It cannot control a terminal; a file or pipe gets it as it is. Returns at once;
+   * text that a pipe does not take yet is buffered.
+   */
   write(text: string): void {
+    this.draw((this.#isTerminal ??= isTerminal(this.#descriptor)) ? harmlessText(text) : text);
+  }
+
+  /** Writes text with this program's own colours and sequences. Text from outside must be made harmless before. */
+  draw(text: string): void {
     const sink = (this.#sink ??= this.#open());
     void this.#attempt(() => sink.write(text));
     void this.#attempt(() => sink.flush());
@@ -50,5 +62,18 @@ export class Output {
   #note(error: unknown): void {
     if (errorCode(error) === "ENOSPC") this.#isDiskFull = true;
     else this.#hasReader = false;
+  }
+}
+
+/**
+ * Whether the descriptor may be a terminal: the other character devices do no harm. Imports nothing: `node:tty` costs more
+ * than a short command, and this file is loaded at each start of an executor.
+ */
+function isTerminal(descriptor: number): boolean {
+  try {
+    return process.getBuiltinModule("node:fs").fstatSync(descriptor).isCharacterDevice();
+  } catch {
+    // The descriptor is closed.
+    return false;
   }
 }

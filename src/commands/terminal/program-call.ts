@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { isAbsolute, relative, sep } from "node:path";
 import type { Environment } from "../../config/environment.ts";
+import { shellWord } from "../../shell-word.ts";
 
 export interface ProgramCallOptions {
   /** The program's file; in development the one that Bun runs. */
@@ -17,9 +18,11 @@ export interface ProgramCallOptions {
  */
 export function programCall(options: ProgramCallOptions): string {
   const { file, bun, cwd, env } = options;
-  if (bun !== null) return `${bun} ${quoted(shortPath(options))}`;
+  if (bun !== null) return `${bun} ${shellWord(shortPath(options))}`;
   const onPath = Bun.which("agent-runner", { PATH: env["PATH"] ?? "", cwd });
-  return onPath !== null && realpathSync(onPath) === realpathSync(file) ? "agent-runner" : quoted(shortPath(options));
+  return onPath !== null && realpathSync(onPath) === realpathSync(file)
+    ? "agent-runner"
+    : shellWord(shortPath(options));
 }
 
 export function thisProgram(env: Environment): ProgramCallOptions {
@@ -34,9 +37,4 @@ function shortPath({ file, cwd, env }: ProgramCallOptions): string {
   if (isElsewhere || (env["INIT_CWD"] || cwd) !== cwd) return file;
   // A shell searches PATH alone for a name without a separator.
   return fromHere.includes(sep) ? fromHere : `.${sep}${fromHere}`;
-}
-
-/** The word as a POSIX shell reads it back. */
-export function quoted(word: string): string {
-  return /^[\w@%+=:,./\\-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

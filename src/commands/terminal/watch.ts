@@ -1,5 +1,6 @@
 import { delay } from "../../async/delay.ts";
 import { failureOfThrown } from "../../client/failure.ts";
+import { harmlessText } from "../../harmless-text.ts";
 import type { CommandContext } from "../command-line/command.ts";
 
 const READ_EVERY_MS = 1_000;
@@ -16,14 +17,14 @@ export async function watch(
 ): Promise<void> {
   let lastKey: string | null = null;
   let isAway = false;
-  if (context.isTerminal) context.write("\x1b[2J");
+  if (context.isTerminal) context.draw("\x1b[2J");
   while (context.hasReader()) {
     try {
       const { text, key } = await read();
       // A resize of the terminal redraws, too.
       const sizedKey = context.isTerminal ? `${process.stdout.columns}x${process.stdout.rows} ${key}` : key;
       if (sizedKey !== lastKey || isAway)
-        context.write(context.isTerminal ? `${REDRAW}${fitting(text)}\n` : `${text}\n`);
+        context.isTerminal ? context.draw(`${REDRAW}${harmlessText(fitting(text))}\n`) : context.print(text);
       lastKey = sizedKey;
       isAway = false;
     } catch (error) {

@@ -1,4 +1,5 @@
 import type { CommandContext } from "../command-line/command.ts";
+import { harmlessText } from "../../harmless-text.ts";
 import type { Line, Size, Tone } from "./top-view.ts";
 
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
@@ -38,7 +39,7 @@ export class TerminalScreen implements Disposable {
     process.stdin.setRawMode?.(true);
     process.stdin.on("data", this.#onData);
     process.stdout.on("resize", this.#onResize);
-    context.write(ENTER);
+    context.draw(ENTER);
   }
 
   get size(): Size {
@@ -49,7 +50,7 @@ export class TerminalScreen implements Disposable {
   show(lines: readonly Line[]): void {
     const next = lines.map(({ text, tone }) => this.#painted(text, tone));
     const changed = next.flatMap((line, i) => (line === this.#shown[i] ? [] : [`\x1b[${i + 1};1H${line}\x1b[K`]));
-    if (changed.length > 0) this.#context.write(changed.join(""));
+    if (changed.length > 0) this.#context.draw(changed.join(""));
     this.#shown = next;
   }
 
@@ -58,11 +59,12 @@ export class TerminalScreen implements Disposable {
     process.stdin.setRawMode?.(false);
     process.stdin.pause();
     process.stdout.off("resize", this.#onResize);
-    this.#context.write(LEAVE);
+    this.#context.draw(LEAVE);
   }
 
   #painted(text: string, tone: Tone): string {
     const colour = (this.#hasColours ? COLOURS[tone] : WITHOUT_COLOURS[tone]) ?? "";
-    return colour === "" ? text : `${colour}${text}\x1b[0m`;
+    const line = harmlessText(text).replace(/\s/g, " ");
+    return colour === "" ? line : `${colour}${line}\x1b[0m`;
   }
 }

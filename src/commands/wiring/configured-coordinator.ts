@@ -3,6 +3,7 @@ import type { Config } from "../../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../../coordinator/coordinator.ts";
 import { ExitCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import { requireTrusted, type TrustOptions } from "../../trust/trust-fault.ts";
 import { selfCommand } from "./resolve-executor.ts";
 import { noteCoordinator } from "./running-coordinators.ts";
 import { databaseFile, makeStateFolder } from "./state-folder.ts";
@@ -19,7 +20,7 @@ export interface CoordinatorConfig extends Config {
 
 /** Makes the state folder, and in it a token unless the settings have one or refuse one. */
 export function withToken(config: Config, log: Log): CoordinatorConfig {
-  makeStateFolder(config.stateDir);
+  makeStateFolder(config);
   if (config.noToken)
     log.warn("--no-token: every user and program of this machine can run commands as the user of the runners");
   if (config.noToken || config.coordinatorToken !== undefined) return { ...config, tokenFile: null };
@@ -46,13 +47,17 @@ export async function startConfiguredCoordinator(config: CoordinatorConfig, log:
     durability: config.durability,
     selfCommand: selfCommand(),
     timings: { lostAfterMs: config.lostAfterMs === 0 ? NEVER_MS : config.lostAfterMs },
-    ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir) }),
+    ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir, config) }),
+    trustedFolders: config.trustedFolders,
     log: log.scope("coordinator"),
   });
 }
 
-function requireFolder(path: string): string {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
+function requireFolder(path: string, options: TrustOptions): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+    requireTrusted("The folder of agents", path, options);
+    return path;
+  }
   throw new UserError(`The folder of agents ${path} does not exist`, {
     hint: "Make it, or name another with --agents-dir",
     exitCode: ExitCode.usage,

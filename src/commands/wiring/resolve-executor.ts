@@ -29,6 +29,7 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
     projectDir: config.projectDir,
     selfCommand: selfCommand(),
     stateDir: config.stateDir,
+    trustedFolders: config.trustedFolders,
   };
 }
 

@@ -2,10 +2,10 @@ import type { Executor } from "../../catalog/executor.ts";
 import type { Config } from "../../config/load-config.ts";
 import type { Holder } from "../../runner/identity-lock.ts";
 import { shownUrl } from "../../protocol/shown-url.ts";
+import { shellWord } from "../../shell-word.ts";
 import type { CommandArgs } from "../command-line/command.ts";
 import { optionWords } from "../command-line/option-words.ts";
 import { runnerOptions, upOptions } from "../command-line/options.ts";
-import { quoted } from "../terminal/program-call.ts";
 
 /**
  * The words after the program's name that start a runner of the same identity again: the given options, and each
@@ -14,7 +14,7 @@ import { quoted } from "../terminal/program-call.ts";
 export function restartWords(
   command: "" | "up",
   given: CommandArgs,
-  { coordinatorUrl, configFile, executorPath, executorsDir, projectDir, stateDir, folders }: Config,
+  { coordinatorUrl, configFile, executorPath, executorsDir, projectDir, stateDir, folders, trustedFolders }: Config,
   executor: Executor,
 ): string[] {
   const identity: CommandArgs = {
@@ -25,6 +25,7 @@ export function restartWords(
     ...(executorsDir === undefined ? {} : { "executors-dir": executorsDir }),
     ...(configFile === null ? {} : { config: configFile }),
     ...(stateDir === folders.state ? {} : { "state-dir": stateDir }),
+    ...(trustedFolders.length === 0 ? {} : { "trusted-folders": trustedFolders.join(",") }),
     "project-dir": projectDir,
   };
   const { token: _token, ...options } = upOptions;
@@ -47,5 +48,5 @@ export function restartLine(
     "--project-dir",
     projectDir,
   ];
-  return [program, ...known.map(quoted)].join(" ");
+  return [program, ...known.map(shellWord)].join(" ");
 }

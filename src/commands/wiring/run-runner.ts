@@ -26,7 +26,7 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
     return ExitCode.ok;
   }
   const log = commandLog(config, context);
-  makeStateFolder(config.stateDir);
+  makeStateFolder(config);
   await using telemetry = await startConfiguredTelemetry("runner", config, context, log);
   using manager = tellServiceManager(context.env);
   const runner = makeRunner({ command: "", args, config, context, log, telemetry }, (state) => manager.onState(state));
@@ -55,7 +55,7 @@ export function commandLog(config: Config, context: CommandContext): Log {
   const log = createLog("agent-runner", {
     format: config.logFormat,
     verbose: config.verbose,
-    write: context.write,
+    write: context.draw,
     colours: context.isTerminal && !context.env["NO_COLOR"],
   });
   for (const warning of config.warnings) log.warn(warning);

@@ -7,7 +7,7 @@ import type { Log } from "../../log.ts";
 import { privateFolder } from "../../process/private-folder.ts";
 import { processStartTime } from "../../process/process-table.ts";
 import { isLoopback } from "../../protocol/loopback.ts";
-import { createSecretFile, readSecretFile } from "./secret-file.ts";
+import { createSecretFile, readSecretFile } from "../../trust/secret-file.ts";
 
 /*
  * A note per coordinator of this user that made its token, so that this user's commands find the token by the

@@ -7,7 +7,7 @@ import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { openInBrowser } from "../../process/run-tool.ts";
 import type { CommandContext } from "../command-line/command.ts";
-import { createSecretFile } from "./secret-file.ts";
+import { createSecretFile } from "../../trust/secret-file.ts";
 
 /**
  * The line about the dashboard. The journal of systemd is open to other users, who could be the first to use a link

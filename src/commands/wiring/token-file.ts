@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { describeError, UserError } from "../../errors.ts";
 import { privateFolder } from "../../process/private-folder.ts";
-import { folderFault } from "./ownership.ts";
-import { createSecretFile, readSecretFile } from "./secret-file.ts";
+import { createSecretFile, readSecretFile } from "../../trust/secret-file.ts";
 
 const FILE = "coordinator.token";
 const TOKEN_BYTES = 32;
@@ -18,10 +17,9 @@ export function tokenFileOf(stateDir: string): string {
 
 /**
  * The token of the coordinator with this state folder. Makes the token at the first start. Throws a UserError for a
- * folder or file that other users can change.
+ * file that other users can read or change. The caller has checked the folder.
  */
 export function makeTokenFile(stateDir: string): string {
-  refuseSharedFolder(stateDir);
   const path = tokenFileOf(stateDir);
   try {
     privateFolder(stateDir);
@@ -49,15 +47,6 @@ export function readTokenFile(path: string): string | null {
   } catch (error) {
     throw unreadable(path, error);
   }
-}
-
-/** A user who can write the folder can put a token there that they know. */
-function refuseSharedFolder(stateDir: string): void {
-  const fault = folderFault(stateDir);
-  if (fault === null) return;
-  throw new UserError(`The state folder ${stateDir} cannot hold the coordinator's token: ${fault}`, {
-    hint: `Use a folder of your own: chmod 700 ${stateDir}, or name another with --state-dir`,
-  });
 }
 
 function unreadable(path: string, error: unknown): UserError {

@@ -1,8 +1,12 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as v from "valibot";
 import { describeError } from "../../errors.ts";
 import { AgentName, McpServers, UpdateAgent } from "../../protocol/agent.ts";
+import { parseJson, TooDeep } from "../../protocol/json.ts";
+import { shownPath } from "../../shell-word.ts";
+import { readRegularFile } from "../../trust/read-regular-file.ts";
+import { describeTrustFault, isWithin, trustFault, trustHint } from "../../trust/trust-fault.ts";
 
 /** The agent defined by a folder's files, or why the files are broken. Times are ISO 8601 in UTC. */
 export type AgentFile =
@@ -32,12 +36,33 @@ const AgentJson = v.object({
   description: v.string("description is missing"),
 });
 
+export interface AgentReading {
+  /** No link may lead out of this folder: it would show any file that the coordinator can read. */
+  readonly within: string;
+  /** Folders that the user vouches for; null: no check of owners and modes. */
+  readonly trustedFolders: readonly string[] | null;
+}
+
 /** Reads one agent's folder. The folder's name is the agent's name: runs refer to it. */
-export function readAgentFile(folder: string, name: string): AgentFile {
+export function readAgentFile(folder: string, name: string, reading: AgentReading): AgentFile {
   try {
+    requireOwnFiles(folder, reading);
     return { kind: "good", ...readFiles(folder, name) };
   } catch (error) {
     return { kind: "broken", fault: describeError(error) };
+  }
+}
+
+function requireOwnFiles(folder: string, { within, trustedFolders }: AgentReading): void {
+  // A missing folder is reported by the file that it lacks.
+  if (!existsSync(folder)) return;
+  const root = realpathSync(within);
+  for (const path of [folder, ...Object.values(AGENT_FILES).map((file) => join(folder, file))]) {
+    if (!existsSync(path)) continue;
+    if (!isWithin(root, realpathSync(path)))
+      throw new Error(`${basename(path)} is a link that leaves ${shownPath(within)}`);
+    const fault = trustedFolders === null ? null : trustFault(path, { trustedFolders });
+    if (fault !== null) throw new Error(`${describeTrustFault(path, fault)}. ${trustHint(path, fault)}`);
   }
 }
 
@@ -77,8 +102,9 @@ function readFiles(folder: string, name: string): Omit<Extract<AgentFile, { kind
 function readJson(path: string): unknown {
   const text = readBounded(path);
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch (error) {
+    if (error instanceof TooDeep) throw new Error(`${basename(path)} ${error.message}`, { cause: error });
     throw new Error(`${basename(path)} is not valid JSON: ${describeError(error)}`, { cause: error });
   }
 }
@@ -93,9 +119,11 @@ function readIfThere(path: string): string | null {
 }
 
 function readBounded(path: string): string {
-  const { size } = statSync(path);
-  if (size > MAX_BYTES) throw new Error(`${path} is larger than ${MAX_BYTES} bytes`);
-  return readFileSync(path, "utf8");
+  try {
+    return readRegularFile(path, { maxBytes: MAX_BYTES });
+  } catch (error) {
+    throw new Error(`${basename(path)}: ${describeError(error)}`, { cause: error });
+  }
 }
 
 function parseAs<S extends v.GenericSchema>(schema: S, value: unknown, file: string): v.InferOutput<S> {

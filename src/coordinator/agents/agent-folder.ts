@@ -9,6 +9,12 @@ const SETTLE_MS = 100;
 /** Scans the folder regularly as well: network mounts do not notify about changes. */
 const SCAN_INTERVAL_MS = 10_000;
 
+export interface AgentFolderOptions {
+  readonly path: string;
+  /** Folders that the user vouches for, although others can write them. */
+  readonly trustedFolders: readonly string[];
+}
+
 interface Entry {
   readonly file: AgentFile;
   /** Identifies the version of the files: inode, size and times of each. */
@@ -21,14 +27,16 @@ interface Entry {
  */
 export class AgentFolder implements Disposable {
   readonly path: string;
+  readonly #trustedFolders: readonly string[];
   readonly #log: Log;
   readonly #entries = new Map<string, Entry>();
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #scanTimer: Timer;
   #settling: Timer | undefined;
 
-  constructor(path: string, log: Log) {
+  constructor({ path, trustedFolders }: AgentFolderOptions, log: Log) {
     this.path = path;
+    this.#trustedFolders = trustedFolders;
     this.#log = log;
     this.#scan();
     log.info(`Read ${this.#entries.size} agents from ${path}`);
@@ -84,7 +92,10 @@ export class AgentFolder implements Disposable {
     const before = this.#entries.get(name);
     const version = versionOf(join(this.path, name));
     if (before?.version === version) return;
-    const file = readAgentFile(join(this.path, name), name);
+    const file = readAgentFile(join(this.path, name), name, {
+      within: this.path,
+      trustedFolders: this.#trustedFolders,
+    });
     if (file.kind === "good") {
       this.#entries.set(name, { file, version });
       if (before !== undefined) this.#log.info(`Agent ${name} changed in ${this.fileOf(name)}`);

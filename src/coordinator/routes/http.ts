@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { parseJson, TooDeep } from "../../protocol/json.ts";
 import { MAX_BODY_BYTES } from "../../protocol/run.ts";
 import { Refusal } from "../store/refusal.ts";
 
@@ -11,13 +12,16 @@ export interface Call<Param extends string = never> {
   readonly keepOpen: () => void;
 }
 
-/** Reads and checks a JSON body. Throws 413 above 50 MiB, 400 for invalid JSON, 422 with the faults otherwise. */
+/**
+ * Reads and checks a JSON body. Throws 413 above 50 MiB, 400 for invalid JSON, 422 with the faults, and for deep nesting.
+ */
 export async function readBody<S extends v.GenericSchema>(request: Request, schema: S): Promise<v.InferOutput<S>> {
   const text = await readText(request);
   let body: unknown;
   try {
-    body = JSON.parse(text);
-  } catch {
+    body = parseJson(text);
+  } catch (error) {
+    if (error instanceof TooDeep) throw new Refusal("invalid", `The body ${error.message}`);
     throw new Refusal("malformed", "The body is not valid JSON");
   }
   const parsed = v.safeParse(schema, body);

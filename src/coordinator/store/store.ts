@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { chmodSync, closeSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, fchmodSync, openSync, statSync } from "node:fs";
 import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { GroupSync } from "../../process/group-sync.ts";
@@ -220,11 +220,15 @@ function damagedError(path: string, what: string, cause?: unknown): UserError {
   });
 }
 
+/** A link would have its target made and its mode changed, and a FIFO would hold up the start. */
+const OPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
 /** Opens the file with mode 0600: it holds prompts and results. SQLite gives its side files the same mode. */
 function openPrivate(path: string): Database {
   try {
-    closeSync(openSync(path, "a", 0o600));
-    chmodSync(path, 0o600);
+    const file = openSync(path, OPEN_FLAGS, 0o600);
+    fchmodSync(file, 0o600);
+    closeSync(file);
     return new Database(path, { strict: true });
   } catch (error) {
     throw openingError(path, error);

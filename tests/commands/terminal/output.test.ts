@@ -8,7 +8,7 @@ const OUTPUT = resolve(import.meta.dir, "../../../src/commands/terminal/output.t
 /** Writes N lines, reports a full disk on stderr, and exits as main does. */
 const PROGRAM = `
   const { Output } = await import(${JSON.stringify(OUTPUT)});
-  const [stdout, stderr] = [new Output(() => Bun.stdout.writer()), new Output(() => Bun.stderr.writer())];
+  const [stdout, stderr] = [new Output(1, () => Bun.stdout.writer()), new Output(2, () => Bun.stderr.writer())];
   for (let line = 0; line < Number(process.argv.at(-1)); line++) stdout.write(line + " " + "x".repeat(1000) + "\\n");
   await stdout.end();
   stderr.write("full: " + stdout.isDiskFull);
