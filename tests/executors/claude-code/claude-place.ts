@@ -14,8 +14,8 @@ import { type StartedExecutor, startExecutor } from "../start-executor.ts";
 const FILE = join(import.meta.dir, "../../../executors/claude-code/ao-claude-code-exec.ts");
 export const SESSION = "ses_000000000001";
 /** Claude Code is some 400 MB, loaded from the disk. */
-export const CLAUDE_TIMEOUT_MS = 120_000;
-export const DEADLINE_MS = 60_000;
+export const CLAUDE_TIMEOUT_MS = 300_000;
+export const DEADLINE_MS = 120_000;
 
 /** A folder, a session API and a provider for one test with the real Claude Code. Fails if the run has leftovers. */
 export class ClaudePlace implements AsyncDisposable {
