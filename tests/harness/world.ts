@@ -7,7 +7,7 @@ import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
 import { cgroupsOf, removeCgroups, type SeenCgroup } from "./cgroups.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
-import { commandLineOf, isWatchdog, killGroupOf, processesWith } from "./processes.ts";
+import { commandLineOf, isWatchdog, killGroupOf, killProcess, processesWith } from "./processes.ts";
 import { tempFolder } from "./temp-folder.ts";
 import { until } from "./until.ts";
 
@@ -133,7 +133,7 @@ export class World implements AsyncDisposable {
     await this.#endWatchdogs();
     for (const resource of this.#owned) await resource[Symbol.asyncDispose]();
     const left = await this.#leftovers();
-    for (const { pid } of left) kill(pid);
+    for (const { pid } of left) killProcess(pid);
     // Waits for the processes that were just killed. A leftover fails the test below, not here.
     const { cgroups } = this;
     await until("the cgroups to be gone", () => removeCgroups(cgroups), GONE_MS).catch(() => {});
@@ -150,10 +150,10 @@ export class World implements AsyncDisposable {
    * too.
    */
   #destroy(): void {
-    for (const started of this.#started) kill(started.pid);
+    for (const started of this.#started) killProcess(started.pid);
     const end = performance.now() + GONE_MS;
     for (let left = this.#marked(); left.length > 0 && performance.now() < end; left = this.#marked())
-      for (const pid of left) kill(pid);
+      for (const pid of left) killProcess(pid);
     while (!this.cgroups.map(({ path }) => removeCgroup(path)).every(Boolean) && performance.now() < end)
       Bun.sleepSync(10);
     this.#folder[Symbol.dispose]();
@@ -200,12 +200,4 @@ async function shutDown(started: StartedBinary): Promise<boolean> {
   const hasExited = await exits(LEAVE_MS);
   await started[Symbol.asyncDispose]();
   return hasExited;
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // The process is gone.
-  }
 }

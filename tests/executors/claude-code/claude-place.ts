@@ -6,7 +6,7 @@ import type { Session } from "../../../src/protocol/session.ts";
 import { type FakeApi, fakeApi } from "../../executor-kit/fake-api.ts";
 import { inTurn, MessagesApi } from "../../fakes/messages-api/messages-api.ts";
 import { type Reply, uses } from "../../fakes/messages-api/reply.ts";
-import { isAlive, processesWith } from "../../harness/processes.ts";
+import { isAlive, killProcess, processesWith } from "../../harness/processes.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { until } from "../../harness/until.ts";
 import { type StartedExecutor, startExecutor } from "../start-executor.ts";
@@ -98,7 +98,7 @@ export class ClaudePlace implements AsyncDisposable {
         5_000,
       );
     } finally {
-      for (const pid of processesWith("AGENT_RUN_ID", this.#runId)) process.kill(pid, "SIGKILL");
+      for (const pid of processesWith("AGENT_RUN_ID", this.#runId)) killProcess(pid);
       this.api[Symbol.dispose]();
       this.#folder[Symbol.dispose]();
       await this.provider[Symbol.asyncDispose]();
