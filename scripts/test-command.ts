@@ -4,9 +4,9 @@ import { availableParallelism } from "node:os";
 const TIMEOUT_MS = 120_000;
 
 /** Durations of the test files: the slowest start first. `--update-timings` writes it. */
-export const TIMINGS = "tests/timings.json";
+const TIMINGS = "tests/timings.json";
 
-export interface TestOptions {
+interface TestOptions {
   /** Processes that run test files side by side. */
   readonly processes?: number;
   /** Runs files and tests in a random order that the seed gives again. */

@@ -1,4 +1,4 @@
-import { ofetch } from "ofetch";
+import { type FetchResponse, ofetch } from "ofetch";
 import * as v from "valibot";
 import { linked } from "../async/linked.ts";
 import type { Authorization } from "./credentials.ts";
@@ -34,17 +34,7 @@ export async function callCoordinator<S extends v.GenericSchema>(
   );
   try {
     abort.signal.throwIfAborted();
-    const header = await authorization.header();
-    const response = await ofetch.raw(`${authorization.baseUrl ?? baseUrl}${call.path}`, {
-      method: call.method,
-      headers: { ...call.headers, ...(header === null ? {} : { authorization: header }) },
-      ...(call.body === undefined ? {} : { body: call.body }),
-      signal: abort.signal,
-      redirect: "manual",
-      retry: false,
-      ignoreResponseError: true,
-      responseType: "text",
-    });
+    const response = await send(baseUrl, authorization, call, abort.signal);
     if (!response.ok) {
       if (response.status === 401 || response.status === 403) authorization.refused();
       throw failureOfAnswer(what, response.status, response._data ?? "", {
@@ -59,6 +49,34 @@ export async function callCoordinator<S extends v.GenericSchema>(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * Sends the request. Sends it again if it was refused without a header and there is one now: the coordinator of a found
+ * token can start between the search for its token and the request.
+ */
+async function send(
+  baseUrl: string,
+  authorization: Authorization,
+  call: Call<v.GenericSchema>,
+  signal: AbortSignal,
+): Promise<FetchResponse<string>> {
+  const sendWith = (header: string | null): Promise<FetchResponse<string>> =>
+    ofetch.raw<string, "text">(`${authorization.baseUrl ?? baseUrl}${call.path}`, {
+      method: call.method,
+      headers: { ...call.headers, ...(header === null ? {} : { authorization: header }) },
+      ...(call.body === undefined ? {} : { body: call.body }),
+      signal,
+      redirect: "manual",
+      retry: false,
+      ignoreResponseError: true,
+      responseType: "text",
+    });
+  const header = await authorization.header();
+  const response = await sendWith(header);
+  if (response.status !== 401 || header !== null) return response;
+  const found = await authorization.header();
+  return found === null ? response : sendWith(found);
 }
 
 /**

@@ -40,6 +40,25 @@ test("callCoordinator: sends method, path, body and credentials", async () => {
   expect(sent?.headers.get("content-type")).toContain("application/json");
 });
 
+test("callCoordinator: sends a request again, once, that lacked a header which there is by now", async () => {
+  await using server = stubServer(({ headers }) =>
+    headers.get("authorization") === "Bearer found"
+      ? Response.json({ a: 1 })
+      : Response.json({ detail: "A bearer token is required" }, { status: 401 }),
+  );
+  const finding = (...found: (string | null)[]): Authorization => ({
+    header: () => Promise.resolve(found.shift() ?? null),
+    refused() {},
+  });
+  expect(await get(server.url, {}, finding(null, "Bearer found"))).toEqual({ a: 1 });
+  expect(server.received).toHaveLength(2);
+  expect(await failureOf(get(server.url, {}, finding(null, "Bearer of another", "Bearer found")))).toMatchObject({
+    kind: "unregistered",
+  });
+  expect(await failureOf(get(server.url))).toMatchObject({ kind: "unregistered" });
+  expect(server.received).toHaveLength(5);
+});
+
 test.each([
   [400, "refused"],
   [401, "unregistered"],

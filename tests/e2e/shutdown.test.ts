@@ -30,7 +30,7 @@ test("idle: one signal ends the open poll by the external DELETE; exit code 0 at
 
 test("idle: a run claimed during the shutdown is executed and reported before the runner exits", async () => {
   await using world = new World();
-  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 20 }));
+  const fake = world.own(await FakeCoordinator.start({ pollTimeoutSeconds: 3600 }));
   const runner = world.runner(fake.url, "prints-hello");
   await until("an open poll", () => openPolls(fake) === 1);
   let late: ReturnType<FakeCoordinator["queue"]> | undefined;

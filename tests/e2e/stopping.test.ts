@@ -38,7 +38,8 @@ test("a stop of an executor that ignores SIGTERM: SIGKILL after 5 s, without del
   await until("the other is stopped", () => meek.status === "stopped");
   const third = fake.queue();
   await until("a third is completed", () => third.status === "completed");
-  expect(stubborn.status).toBe("stopping");
+  // On a very busy machine the five seconds may be over.
+  if (performance.now() - startMs < 4_900) expect(stubborn.status).toBe("stopping");
 
   await until("stopped", () => stubborn.status === "stopped");
   expect(performance.now() - startMs).toBeGreaterThan(4_900);

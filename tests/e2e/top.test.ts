@@ -41,7 +41,7 @@ test("top shows runs live in 80 columns and 24 lines, and restores the terminal"
   await top.shows(/Count the beans/);
   top.type("q");
   expect(await top.exited).toBe(0);
-  expect(top.raw).toEndWith("\x1b[?7h\x1b[?25h\x1b[?1049l");
+  await top.endsWith("\x1b[?7h\x1b[?25h\x1b[?1049l");
 });
 
 test("top: views, help, and a run followed and stopped by keys", async () => {
@@ -98,7 +98,7 @@ test("top shows an outage of the coordinator, and continues after it", async () 
   expect(top.screen().join("\n")).not.toContain("DISCONNECTED");
   top.signal("SIGTERM");
   expect(await top.exited).toBe(0);
-  expect(top.raw).toEndWith("\x1b[?1049l");
+  await top.endsWith("\x1b[?1049l");
 });
 
 test("top shows no control sequences from prompts, and no colours with NO_COLOR", async () => {

@@ -20,7 +20,7 @@ interface Hostility {
 class ExecutedTwice extends Error {}
 
 const FLOOD_BYTES = 1_000_000_000;
-const FLOOD_MS = 60_000;
+const FLOOD_MS = 180_000;
 const LEFTOVERS_MS = 60_000;
 const MIB = 1024 ** 2;
 

@@ -169,7 +169,7 @@ export class Machines implements AsyncDisposable {
     const runner = this.#runners.get(name);
     runner?.signal("SIGKILL");
     for (let alive = this.#processesOf(name); alive.length > 0; alive = this.#processesOf(name))
-      for (const pid of alive) endProcess(pid);
+      for (const pid of alive) killProcess(pid);
     await runner?.exited;
     this.wipe(name);
     rmSync(this.world.path(`runtime-${name}`), { recursive: true, force: true });
@@ -228,13 +228,5 @@ export class Machines implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.world[Symbol.asyncDispose]();
-  }
-}
-
-function endProcess(pid: number): void {
-  try {
-    killProcess(pid);
-  } catch {
-    // The process is gone.
   }
 }

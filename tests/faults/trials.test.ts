@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { TRIALS } from "./trials.ts";
 
-const TRIAL_MS = 300_000;
+const TRIAL_MS = 600_000;
 
 for (const { name, fault, run } of TRIALS) {
   test(

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { endIfAbandoned } from "./abandon.ts";
 
 const SIZE_BYTES = 64 * 1024 * 1024;
-const COPY_MS = 10_000;
+const COPY_MS = 60_000;
 
 /** A disk whose content is a file: what the file has is what a power cut would leave. */
 export interface ImageDisk extends Disposable {

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { errorCode } from "../../src/errors.ts";
 
 /** Whether the process lives. A zombie counts as gone. */
 export function isAlive(pid: number): boolean {
@@ -79,17 +80,29 @@ function statOf(pid: number): string[] {
 }
 
 /**
- * Sends SIGKILL to one process. Throws for 1 and below: 0 means the test's own process group, and negative numbers
- * mean other groups.
+ * Sends SIGKILL to one process, which may have ended since it was found. Throws for 1 and below: 0 means the test's own
+ * process group, and negative numbers mean other groups.
  */
 export function killProcess(pid: number): void {
-  if (!Number.isInteger(pid) || pid <= 1) throw new Error(`${pid} is not the pid of a process to kill`);
-  process.kill(pid, "SIGKILL");
+  requirePid(pid);
+  kill(pid);
 }
 
-/** Sends SIGKILL to the process's whole group. Throws if the process is gone. */
+/** Sends SIGKILL to the process's whole group, unless the process has ended since it was found. */
 export function killGroupOf(pid: number): void {
+  requirePid(pid);
   const group = groupOf(pid);
-  if (group <= 1) throw new Error(`process ${pid} is gone`);
-  process.kill(-group, "SIGKILL");
+  if (group > 1) kill(-group);
+}
+
+function requirePid(pid: number): void {
+  if (!Number.isInteger(pid) || pid <= 1) throw new Error(`${pid} is not the pid of a process to kill`);
+}
+
+function kill(target: number): void {
+  try {
+    process.kill(target, "SIGKILL");
+  } catch (error) {
+    if (errorCode(error) !== "ESRCH") throw error;
+  }
 }

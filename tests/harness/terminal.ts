@@ -82,6 +82,14 @@ export class TerminalProgram implements AsyncDisposable {
     );
   }
 
+  /** Waits for the end of the output, which a busy machine brings after the end of the program. */
+  async endsWith(text: string): Promise<void> {
+    await until(
+      () => `${JSON.stringify(text)} at the end of ${JSON.stringify(this.raw)}`,
+      () => this.raw.endsWith(text),
+    );
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null) this.#child.kill("SIGKILL");
     await this.#child.exited;

@@ -7,7 +7,7 @@ import { endIfAbandoned } from "./abandon.ts";
 import { runBinary, startBinary, type StartedBinary } from "./binary.ts";
 import { cgroupsOf, removeCgroups, type SeenCgroup } from "./cgroups.ts";
 import { CoordinatorApi } from "./coordinator-api.ts";
-import { commandLineOf, isWatchdog, killGroupOf, processesWith } from "./processes.ts";
+import { commandLineOf, isWatchdog, killGroupOf, killProcess, processesWith } from "./processes.ts";
 import { tempFolder } from "./temp-folder.ts";
 import { until } from "./until.ts";
 
@@ -15,7 +15,7 @@ const FIXTURES = resolve(import.meta.dir, "../fixtures/executors");
 const MARKER = "E2E_WORLD";
 
 /** For a whole test. Its waits have shorter deadlines, which name what failed to happen. */
-export const TEST_TIMEOUT_MS = 180_000;
+export const TEST_TIMEOUT_MS = 300_000;
 
 /** Only deadlines, so that a slow machine fails no test. */
 export const START_MS = 60_000;
@@ -23,6 +23,8 @@ const LEAVE_MS = 60_000;
 /** The program ignores a signal that follows another one sooner than this. */
 export const NOT_AN_ECHO_MS = 150;
 const GONE_MS = 20_000;
+/** Not every program says that it shuts down. */
+const HEARD_MS = 2_000;
 
 /** Paths of the compiled program in its output mean that it printed a stack trace instead of a message. */
 const STACK_TRACE = /\$bunfs/;
@@ -131,7 +133,7 @@ export class World implements AsyncDisposable {
     await this.#endWatchdogs();
     for (const resource of this.#owned) await resource[Symbol.asyncDispose]();
     const left = await this.#leftovers();
-    for (const { pid } of left) kill(pid);
+    for (const { pid } of left) killProcess(pid);
     // Waits for the processes that were just killed. A leftover fails the test below, not here.
     const { cgroups } = this;
     await until("the cgroups to be gone", () => removeCgroups(cgroups), GONE_MS).catch(() => {});
@@ -148,10 +150,10 @@ export class World implements AsyncDisposable {
    * too.
    */
   #destroy(): void {
-    for (const started of this.#started) kill(started.pid);
+    for (const started of this.#started) killProcess(started.pid);
     const end = performance.now() + GONE_MS;
     for (let left = this.#marked(); left.length > 0 && performance.now() < end; left = this.#marked())
-      for (const pid of left) kill(pid);
+      for (const pid of left) killProcess(pid);
     while (!this.cgroups.map(({ path }) => removeCgroup(path)).every(Boolean) && performance.now() < end)
       Bun.sleepSync(10);
     this.#folder[Symbol.dispose]();
@@ -187,19 +189,15 @@ function refuseStackTraces(outputs: readonly string[]): void {
 
 /** The second SIGINT makes a runner stop its runs. Kills a program that does not shut down at all. */
 async function shutDown(started: StartedBinary): Promise<boolean> {
-  const exits = (ms: number): Promise<boolean> =>
-    Promise.race([started.exited.then(() => true), Bun.sleep(ms).then(() => false)]);
+  let hasEnded = false;
+  const ended = started.exited.then(() => (hasEnded = true));
+  const exits = (ms: number): Promise<boolean> => Promise.race([ended, Bun.sleep(ms).then(() => false)]);
   started.signal("SIGINT");
+  // A busy machine may deliver the first signal late, and the second one as its echo.
+  const isHeard = (): boolean => hasEnded || started.stdout().includes("Shutting down");
+  await until("the first signal to be heard", isHeard, HEARD_MS).catch(() => {});
   if (!(await exits(NOT_AN_ECHO_MS))) started.signal("SIGINT");
   const hasExited = await exits(LEAVE_MS);
   await started[Symbol.asyncDispose]();
   return hasExited;
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // The process is gone.
-  }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { ProcessEntry } from "../../src/process/process-table.ts";
 import { Leftovers, leftoversIn } from "../../src/process/leftovers.ts";
-import { isAlive } from "../harness/processes.ts";
+import { isAlive, killProcess } from "../harness/processes.ts";
 import { AT_ONCE_MS, until } from "../harness/until.ts";
 import { type Place, place, startScript } from "./started-process.ts";
 
@@ -27,7 +27,7 @@ async function startLeftovers(
     leader: { pid: run.process.pid, startedAt: run.process.startedAt },
     pids: found,
     async [Symbol.asyncDispose]() {
-      for (const pid of found) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+      for (const pid of found) killProcess(pid);
       await run[Symbol.asyncDispose]();
     },
   };

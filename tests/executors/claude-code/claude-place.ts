@@ -6,7 +6,7 @@ import type { Session } from "../../../src/protocol/session.ts";
 import { type FakeApi, fakeApi } from "../../executor-kit/fake-api.ts";
 import { inTurn, MessagesApi } from "../../fakes/messages-api/messages-api.ts";
 import { type Reply, uses } from "../../fakes/messages-api/reply.ts";
-import { isAlive, processesWith } from "../../harness/processes.ts";
+import { isAlive, killProcess, processesWith } from "../../harness/processes.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { until } from "../../harness/until.ts";
 import { type StartedExecutor, startExecutor } from "../start-executor.ts";
@@ -14,8 +14,8 @@ import { type StartedExecutor, startExecutor } from "../start-executor.ts";
 const FILE = join(import.meta.dir, "../../../executors/claude-code/ao-claude-code-exec.ts");
 export const SESSION = "ses_000000000001";
 /** Claude Code is some 400 MB, loaded from the disk. */
-export const CLAUDE_TIMEOUT_MS = 120_000;
-export const DEADLINE_MS = 60_000;
+export const CLAUDE_TIMEOUT_MS = 300_000;
+export const DEADLINE_MS = 120_000;
 
 /** A folder, a session API and a provider for one test with the real Claude Code. Fails if the run has leftovers. */
 export class ClaudePlace implements AsyncDisposable {
@@ -98,7 +98,7 @@ export class ClaudePlace implements AsyncDisposable {
         5_000,
       );
     } finally {
-      for (const pid of processesWith("AGENT_RUN_ID", this.#runId)) process.kill(pid, "SIGKILL");
+      for (const pid of processesWith("AGENT_RUN_ID", this.#runId)) killProcess(pid);
       this.api[Symbol.dispose]();
       this.#folder[Symbol.dispose]();
       await this.provider[Symbol.asyncDispose]();
