@@ -76,7 +76,10 @@ test("text of agents cannot control the terminal, whatever command shows it", as
     const args = words[0]?.startsWith("-") || words[0] === HOSTILE ? words : [...words, "-c", url];
     await using shown = new TerminalProgram(args, { cwd: world.projectDir, env: { HOME: world.home }, columns: 200 });
     await shown.exited;
-    await until(() => `${JSON.stringify(words)} shows ${String(pattern)}: ${JSON.stringify(shown.raw)}`, () => pattern === null || pattern.test(shown.raw));
+    await until(
+      () => `${JSON.stringify(words)} shows ${String(pattern)}: ${JSON.stringify(shown.raw)}`,
+      () => pattern === null || pattern.test(shown.raw),
+    );
     expect([words, controlsIn(shown.raw)]).toEqual([words, []]);
     expect(shown.raw).not.toMatch(SCREEN);
   }
@@ -93,7 +96,10 @@ test("text of agents cannot control the terminal of top, of --watch, or of the l
   ];
   for (const [words, pattern, keys] of watched) {
     await using shown = new TerminalProgram(words, options);
-    await until(() => `${words[0]} shows ${String(pattern)}: ${JSON.stringify(shown.raw)}`, () => pattern.test(shown.raw));
+    await until(
+      () => `${words[0]} shows ${String(pattern)}: ${JSON.stringify(shown.raw)}`,
+      () => pattern.test(shown.raw),
+    );
     if (keys === "") shown.signal("SIGTERM");
     else shown.type(keys);
     await shown.exited;
@@ -108,7 +114,7 @@ test("text of agents cannot control the terminal of top, of --watch, or of the l
     shown.signal("SIGINT");
     await shown.exited;
     expect([format, controlsIn(shown.raw)]).toEqual([format, []]);
-    expect(shown.raw).not.toMatch(/\u0007|title\u001b/);
+    expect(shown.raw).not.toContain("\u0007");
   }
 });
 
