@@ -1,5 +1,6 @@
 import { loadConfig } from "../config/load-config.ts";
 import { ExitCode } from "../errors.ts";
+import { DescriptorGuard } from "../process/descriptor-guard.ts";
 import { heeded } from "../process/ignored-signals.ts";
 import type { Command } from "./command-line/command.ts";
 import { startConfiguredCoordinator, withToken } from "./wiring/configured-coordinator.ts";
@@ -46,6 +47,7 @@ export const coordinatorCommand: Command = {
   async run(args, context) {
     const configured = loadConfig(args, context.env);
     const log = commandLog(configured, context);
+    using _descriptors = new DescriptorGuard(log);
     const interrupted = Promise.withResolvers<void>();
     for (const signal of heeded(["SIGINT", "SIGTERM", "SIGHUP"])) process.once(signal, () => interrupted.resolve());
     const config = withToken(configured, log);

@@ -11,6 +11,7 @@ import { exitCodeOfRun, followRun } from "./follow/follow-run.ts";
 import { onInterrupts } from "./terminal/interrupts.ts";
 import { commonOptions, TIME_NOTE, TOKEN_NOTES, upOptions } from "./command-line/options.ts";
 import { executorOption, listOfExecutors } from "./wiring/resolve-executor.ts";
+import { DescriptorGuard } from "../process/descriptor-guard.ts";
 import { reapOrphans } from "../process/reap-orphans.ts";
 import { tellServiceManager } from "./wiring/tell-service-manager.ts";
 import { commandLog, exitCodeOf, makeRunner, runnerConfig } from "./wiring/run-runner.ts";
@@ -49,6 +50,7 @@ export const upCommand: Command = {
     }
     const log = commandLog(configured, context);
     using _orphans = reapOrphans();
+    using _descriptors = new DescriptorGuard(log);
     const ofCoordinator = withToken(configured, log);
     await using coordinator = await startConfiguredCoordinator(ofCoordinator, log);
     // The built-in coordinator knows its own token only; OIDC credentials are for another coordinator.

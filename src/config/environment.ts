@@ -72,10 +72,6 @@ export function bypassProxyForLoopback(): void {
  * start, and those of its service manager.
  */
 const WITHHELD: ReadonlySet<string> = new Set([
-  "AUTH0_DOMAIN",
-  "AUTH0_RUNNER_CLIENT_ID",
-  "AUTH0_RUNNER_CLIENT_SECRET",
-  "AUTH0_AUDIENCE",
   "AGENT_COORDINATOR_TOKEN",
   "AGENT_RUNNER_MCP_TOKEN",
   "OTEL_EXPORTER_OTLP_HEADERS",
@@ -93,11 +89,17 @@ const WITHHELD: ReadonlySet<string> = new Set([
   "WATCHDOG_PID",
 ]);
 
-/** The environment of an executor: the runner's without {@link WITHHELD}. */
+/** Whether no executor inherits the variable. All of `AUTH0_*` may be credentials, also of an earlier runner. */
+export function isWithheld(name: string): boolean {
+  const upper = process.platform === "win32" ? name.toUpperCase() : name;
+  return WITHHELD.has(upper) || upper.startsWith("AUTH0_");
+}
+
+/** The environment of an executor: the runner's without the variables that are withheld. */
 export function inheritableEnvironment(env: Environment): Record<string, string> {
   const inherited: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !WITHHELD.has(name)) inherited[name] = value;
+    if (value !== undefined && !isWithheld(name)) inherited[name] = value;
   }
   return inherited;
 }

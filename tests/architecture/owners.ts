@@ -58,7 +58,16 @@ export const OWNED: readonly Owned[] = [
   {
     what: "stdout and stderr",
     api: {
-      code: /\bBun\.(?:stdout|stderr)\b|\bprocess\.(?:stdout|stderr)\.(?:write|end|cork)\b|\bconsole\.\w|\bwriteSync\s*\(\s*[12]\b/,
+      code: new RegExp(
+        [
+          /\bBun\.(?:stdout|stderr)\b/,
+          /\bprocess\.(?:stdout|stderr)\.(?:write|end|cork)\b/,
+          /\bconsole\.\w/,
+          /\bwriteSync\s*\(\s*[12]\b/,
+        ]
+          .map(({ source }) => source)
+          .join("|"),
+      ),
     },
     owners: [
       "src/main.ts",

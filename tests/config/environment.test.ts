@@ -40,6 +40,8 @@ test("inheritableEnvironment: withholds the runner's credentials and control var
     AUTH0_RUNNER_CLIENT_ID: "i",
     AUTH0_RUNNER_CLIENT_SECRET: "s",
     AUTH0_AUDIENCE: "a",
+    AUTH0_CLIENT_SECRET: "s",
+    AUTH0_: "",
     AGENT_COORDINATOR_TOKEN: "t",
     BUN_OPTIONS: "--preload=x",
     BUN_BE_BUN: "1",

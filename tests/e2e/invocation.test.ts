@@ -117,6 +117,7 @@ test("the environment has the run's variables, without the runner's secrets and 
     AUTH0_DOMAIN: "a",
     AUTH0_RUNNER_CLIENT_ID: "b",
     AUTH0_RUNNER_CLIENT_SECRET: "c",
+    AUTH0_CLIENT_SECRET: "d",
     AGENT_COORDINATOR_TOKEN: "secret",
     BUN_OPTIONS: "--smol",
     MY_OWN: "kept",

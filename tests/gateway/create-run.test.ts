@@ -72,10 +72,11 @@ test("gateway: passes on the coordinator's refusal of a run, and adds nothing to
 });
 
 test.each([
-  ["nothing", "", "Request body required"],
-  ["no JSON", "{", "Invalid JSON: "],
-  ["a list", "[]", "Invalid JSON: not an object"],
-])("gateway: a body of %s is 400", async (_, body, detail) => {
+  ["nothing", "", 400, "Request body required"],
+  ["no JSON", "{", 400, "Invalid JSON: "],
+  ["a list", "[]", 400, "Invalid JSON: not an object"],
+  ["100,000 levels", `{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`, 422, "nested too deeply"],
+])("gateway: a body of %s is refused", async (_, body, status, detail) => {
   await using fixture = gatewayFixture();
   for (const [method, path] of [
     ["POST", "/runs"],
@@ -84,7 +85,7 @@ test.each([
     ["POST", "/sessions/own/events"],
   ] as const) {
     expect(await fixture.call(method, path, body)).toMatchObject({
-      status: 400,
+      status,
       body: { detail: expect.stringContaining(detail) },
     });
   }

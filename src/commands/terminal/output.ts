@@ -29,11 +29,12 @@ export class Output {
   }
 
   /**
-   * Writes text, wherever it comes from. It cannot control a terminal; a file or pipe gets it as it is. Returns at once;
-   * text that a pipe does not take yet is buffered.
+   * Writes text, wherever it comes from. It cannot control a terminal; a file or pipe gets it as it is. Returns at
+   * once; text that a pipe does not take yet is buffered.
    */
   write(text: string): void {
-    this.draw((this.#isTerminal ??= isTerminal(this.#descriptor)) ? harmlessText(text) : text);
+    this.#isTerminal ??= isTerminal(this.#descriptor);
+    this.draw(this.#isTerminal ? harmlessText(text) : text);
   }
 
   /** Writes text with this program's own colours and sequences. Text from outside must be made harmless before. */
@@ -66,8 +67,8 @@ export class Output {
 }
 
 /**
- * Whether the descriptor may be a terminal: the other character devices do no harm. Imports nothing: `node:tty` costs more
- * than a short command, and this file is loaded at each start of an executor.
+ * Whether the descriptor may be a terminal: the other character devices do no harm. Imports nothing: `node:tty` costs
+ * more than a short command, and this file is loaded at each start of an executor.
  */
 function isTerminal(descriptor: number): boolean {
   try {

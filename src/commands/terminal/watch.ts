@@ -23,8 +23,10 @@ export async function watch(
       const { text, key } = await read();
       // A resize of the terminal redraws, too.
       const sizedKey = context.isTerminal ? `${process.stdout.columns}x${process.stdout.rows} ${key}` : key;
-      if (sizedKey !== lastKey || isAway)
-        context.isTerminal ? context.draw(`${REDRAW}${harmlessText(fitting(text))}\n`) : context.print(text);
+      if (sizedKey !== lastKey || isAway) {
+        if (context.isTerminal) context.draw(`${REDRAW}${harmlessText(fitting(text))}\n`);
+        else context.print(text);
+      }
       lastKey = sizedKey;
       isAway = false;
     } catch (error) {

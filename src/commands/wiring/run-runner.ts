@@ -5,6 +5,7 @@ import { ExitCode, usageError, UserError } from "../../errors.ts";
 import { createLog, type Log } from "../../log.ts";
 import { createRunner, type RunnerOptions } from "../../runner/create-runner.ts";
 import type { Runner, RunnerEnd } from "../../runner/runner.ts";
+import { DescriptorGuard } from "../../process/descriptor-guard.ts";
 import { reapOrphans } from "../../process/reap-orphans.ts";
 import { tellServiceManager } from "./tell-service-manager.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -27,6 +28,7 @@ export async function runRunner(args: CommandArgs, context: CommandContext): Pro
   }
   const log = commandLog(config, context);
   makeStateFolder(config);
+  using _descriptors = new DescriptorGuard(log);
   await using telemetry = await startConfiguredTelemetry("runner", config, context, log);
   using manager = tellServiceManager(context.env);
   const runner = makeRunner({ command: "", args, config, context, log, telemetry }, (state) => manager.onState(state));

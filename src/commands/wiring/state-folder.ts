@@ -39,7 +39,7 @@ export function makeStateFolder(config: Pick<Config, "stateDir" | "folders" | "t
 }
 
 /** Throws a UserError unless only this user and root can change the folder, and nothing in it leads elsewhere. */
-export function requireOwnState(path: string, options: TrustOptions): void {
+function requireOwnState(path: string, options: TrustOptions): void {
   if (process.platform === "win32") return;
   if (lstatSync(path).isSymbolicLink()) {
     throw new UserError(`${WHAT} ${shownPath(path)} is not safe to use: it is a symbolic link`, {

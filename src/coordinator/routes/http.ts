@@ -13,10 +13,11 @@ export interface Call<Param extends string = never> {
 }
 
 /**
- * Reads and checks a JSON body. Throws 413 above 50 MiB, 400 for invalid JSON, 422 with the faults, and for deep nesting.
+ * Reads and checks a JSON body. Throws 413 above 50 MiB, 400 for invalid JSON, 422 for deep nesting and with the faults
+ * of the value.
  */
 export async function readBody<S extends v.GenericSchema>(request: Request, schema: S): Promise<v.InferOutput<S>> {
-  const text = await readText(request);
+  const text = await readWhole(request);
   let body: unknown;
   try {
     body = parseJson(text);
@@ -35,6 +36,15 @@ function fault(issue: v.BaseIssue<unknown>): unknown {
   // valibot's messages for schemas quote the input; the messages of our own checks do not.
   const msg = issue.kind === "schema" ? `Expected ${issue.expected ?? "something else"}` : issue.message;
   return { type: issue.type, loc, msg };
+}
+
+/** A client that leaves in the middle is no fault of this program. */
+async function readWhole(request: Request): Promise<string> {
+  try {
+    return await readText(request);
+  } catch (error) {
+    throw error instanceof Refusal ? error : new Refusal("malformed", "The body ended early");
+  }
 }
 
 async function readText(request: Request): Promise<string> {

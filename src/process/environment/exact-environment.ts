@@ -1,5 +1,6 @@
 import { readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isWithheld } from "../../config/environment.ts";
 
 /*
  * An executor gets each variable byte for byte. Two things between the runner and its executor would change variables:
@@ -42,7 +43,7 @@ export function exactEntries(env: Readonly<Record<string, string>>, inherited: E
   );
   const kept = inherited.filter((entry) => {
     const name = nameOf(entry);
-    return name === "" || !isUtf8(name) || isUnchanged.has(name);
+    return name === "" || (!isUtf8(name) && !isWithheld(name)) || isUnchanged.has(name);
   });
   const names = new Set(kept.map(nameOf));
   const added = Object.entries(env).map(([name, value]) => bytesOf(`${name}=${value}`));
