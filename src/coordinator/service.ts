@@ -31,6 +31,7 @@ import { RunTransitions } from "./runs/run-transitions.ts";
 import { Runs } from "./runs/runs.ts";
 import { Statistics } from "./runs/statistics.ts";
 import { Broadcast } from "./sessions/broadcast.ts";
+import { EventBudget } from "./sessions/event-budget.ts";
 import { SessionEvents } from "./sessions/session-events.ts";
 import { SessionTrees } from "./sessions/session-trees.ts";
 import { Sessions } from "./sessions/sessions.ts";
@@ -56,6 +57,8 @@ export interface ServiceOptions {
   readonly agentsDir?: string;
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
+  /** What the events of one run may take; 0 or undefined: no limit. */
+  readonly eventsLimitBytes?: number;
   /** Default: `disk`. */
   readonly durability?: Durability;
   /** The token that every client must send. */
@@ -119,7 +122,14 @@ function backgroundCheckOf({ databasePath, selfCommand, log }: ServiceOptions, s
 
 /** Every part, from the database upwards; none of them has started. */
 function createParts(
-  { databasePath, agentsDir, callbacks: timing = "together", durability = "disk", log }: ServiceOptions,
+  {
+    databasePath,
+    agentsDir,
+    callbacks: timing = "together",
+    durability = "disk",
+    eventsLimitBytes = 0,
+    log,
+  }: ServiceOptions,
   timings: CoordinatorTimings,
 ) {
   const { noMatchTimeoutMs, claimLeaseMs, pollTimeoutMs, stopRedeliveryMs } = timings;
@@ -130,7 +140,8 @@ function createParts(
   const files = agentsDir === undefined ? null : new AgentFolder(agentsDir, log);
   const agents = new Agents(store, files);
   const sessions = new Sessions(store, broadcast);
-  const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast);
+  const budget = new EventBudget(store, eventsLimitBytes);
+  const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast, budget);
   const history = new History(store);
   const runners = new Runners(store, deadlines, waiters, timings);
   const gate = new ClaimGate({

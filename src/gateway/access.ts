@@ -3,7 +3,7 @@ import type { CoordinatorClient } from "../client/coordinator-client.ts";
 import type { Log } from "../log.ts";
 import type { CreationLimits, TreeLimits } from "../protocol/creation-limits.ts";
 import { RunList } from "../protocol/run.ts";
-import { SessionEvent, SessionList } from "../protocol/session.ts";
+import { DROPPED_HEADER, SessionEvent, SessionList } from "../protocol/session.ts";
 import { traceOfHeaders } from "../protocol/trace-context.ts";
 import { createRun } from "./create-run.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
@@ -187,7 +187,7 @@ async function writeOwn(access: AccessRequest, action: OwnWrite, body: JsonObjec
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
   const response = await passBody(access, `${ownPath(access)}/events`, body);
   const event = v.safeParse(SessionEvent, body);
-  if (response.ok && event.success) access.grant.noteEvent(event.output);
+  if (response.ok && event.success && !response.headers.has(DROPPED_HEADER)) access.grant.noteEvent(event.output);
   return response;
 }
 
