@@ -12,7 +12,8 @@ export const gateway: Item = {
     await using scene = new Scene();
     const fifo = scene.fifo();
     const executor = scene.executor("waits", `echo "$AGENT_ORCHESTRATOR_API_URL" >${fifo.path}`, "exec sleep 3600");
-    const { url } = await scene.coordinator();
+    // The events come faster than those of any agent.
+    const { url } = await scene.coordinator(undefined, { AGENT_COORDINATOR_EVENTS_LIMIT: "0" });
     await scene.runner(url, executor);
     const started = fifo.lines.next((line) => line);
     const { session_id: sessionId } = await createRun(url);

@@ -90,6 +90,11 @@ export const SETTINGS = {
     file: "coordinator.retention",
     default: 90 * 86_400_000,
   }),
+  eventsLimitBytes: setting(Size, {
+    env: "AGENT_COORDINATOR_EVENTS_LIMIT",
+    file: "coordinator.events_limit",
+    default: 64 * 1024 * 1024,
+  }),
   executor: setting(Text, { flag: "executor", file: "executor.name" }),
   executorPath: setting(PathOrName, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
   executorsDir: setting(Path, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),

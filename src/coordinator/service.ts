@@ -31,6 +31,7 @@ import { RunTransitions } from "./runs/run-transitions.ts";
 import { Runs } from "./runs/runs.ts";
 import { Statistics } from "./runs/statistics.ts";
 import { Broadcast } from "./sessions/broadcast.ts";
+import { EventBudget } from "./sessions/event-budget.ts";
 import { SessionEvents } from "./sessions/session-events.ts";
 import { SessionTrees } from "./sessions/session-trees.ts";
 import { Sessions } from "./sessions/sessions.ts";
@@ -58,6 +59,8 @@ export interface ServiceOptions {
   readonly trustedFolders?: readonly string[];
   readonly log: Log;
   readonly timings?: Partial<CoordinatorTimings>;
+  /** What the events of one run may take; 0 or undefined: no limit. */
+  readonly eventsLimitBytes?: number;
   /** Default: `disk`. */
   readonly durability?: Durability;
   /** The token that every client must send. */
@@ -124,9 +127,10 @@ function createParts(
   {
     databasePath,
     agentsDir,
-    trustedFolders = [],
+trustedFolders = [],
     callbacks: timing = "together",
     durability = "disk",
+    eventsLimitBytes = 0,
     log,
   }: ServiceOptions,
   timings: CoordinatorTimings,
@@ -139,7 +143,8 @@ function createParts(
   const files = agentsDir === undefined ? null : new AgentFolder({ path: agentsDir, trustedFolders }, log);
   const agents = new Agents(store, files);
   const sessions = new Sessions(store, broadcast);
-  const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast);
+  const budget = new EventBudget(store, eventsLimitBytes);
+  const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast, budget);
   const history = new History(store);
   const runners = new Runners(store, deadlines, waiters, timings);
   const gate = new ClaimGate({

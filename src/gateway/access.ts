@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 import type { CreationLimits, TreeLimits } from "../protocol/creation-limits.ts";
 import { parseJson, TooDeep } from "../protocol/json.ts";
 import { RunList } from "../protocol/run.ts";
-import { SessionEvent, SessionList } from "../protocol/session.ts";
+import { DROPPED_HEADER, SessionEvent, SessionList } from "../protocol/session.ts";
 import { traceOfHeaders } from "../protocol/trace-context.ts";
 import { createRun } from "./create-run.ts";
 import { acknowledgement, detail, forward } from "./forward.ts";
@@ -188,7 +188,7 @@ async function writeOwn(access: AccessRequest, action: OwnWrite, body: JsonObjec
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
   const response = await passBody(access, `${ownPath(access)}/events`, body);
   const event = v.safeParse(SessionEvent, body);
-  if (response.ok && event.success) access.grant.noteEvent(event.output);
+  if (response.ok && event.success && !response.headers.has(DROPPED_HEADER)) access.grant.noteEvent(event.output);
   return response;
 }
 

@@ -8,7 +8,7 @@ import { answerOfFailure, detail } from "./forward.ts";
 import { type Activity, type Earlier, Grant, OUTSIDE } from "./grant.ts";
 import { answerOutside } from "./outside.ts";
 import { requestUrl } from "../protocol/request-url.ts";
-import { MAX_BODY_BYTES } from "../protocol/run.ts";
+import { MAX_BODY_BYTES, mayBeLarge } from "../protocol/run.ts";
 import type { TreeLimits } from "../protocol/creation-limits.ts";
 import type { ChildBounds } from "./project-bounds.ts";
 
@@ -192,7 +192,8 @@ export class Gateway implements AsyncDisposable {
     try {
       const access = { ...this.#options, request, segments, search, grant };
       const isRead = request.method === "GET";
-      const answer = this.#withSlot(grant, isRead, () => decide(access));
+      const work = (): Promise<Response> => this.#withSlot(grant, isRead, () => decide(access));
+      const answer = mayBeLarge(request) ? grant.largeBodies.hold(work) : work();
       return await (isRead ? answer : grant.track(answer));
     } catch (error) {
       return answerOfFailure(error);

@@ -50,6 +50,11 @@ export class Grant {
   readonly activity: Activity;
   /** Bounds the requests in flight of this run, so that its streams cannot block other runs. */
   readonly slots = new Semaphore(MAX_IN_FLIGHT);
+  /**
+   * Admits one large body at a time: until it is forwarded, it takes several times its size. Per run: a body that never
+   * ends holds up no other run.
+   */
+  readonly largeBodies = new Semaphore(1);
   /** Serializes the creation of runs. */
   readonly creations = new Semaphore(1);
   /** The trace of the run, and by default of the runs that it creates. */

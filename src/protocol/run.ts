@@ -97,6 +97,14 @@ export const MAX_PROMPT_BYTES = 8 * 1024 * 1024;
 /** The limit for a request body: JSON may need six bytes for one of a prompt. */
 export const MAX_BODY_BYTES = 6 * MAX_PROMPT_BYTES + 2 * 1024 * 1024;
 
+const SMALL_BODY_BYTES = 1024 * 1024;
+
+/** Whether a request's body may take much memory: its length is large, or unknown. */
+export function mayBeLarge({ headers, body }: Request): boolean {
+  const length = headers.get("content-length");
+  return length === null ? body !== null : Number(length) > SMALL_BODY_BYTES;
+}
+
 /** Says that a prompt is too long; null if it is not. */
 export function promptFault(prompt: string): string | null {
   const bytes = Buffer.byteLength(prompt);

@@ -88,6 +88,9 @@ export const SessionEvent = v.looseObject({
 });
 export type SessionEvent = v.InferOutput<typeof SessionEvent>;
 
+/** In the answer to an event that was beyond the limits of its run, and was not stored. */
+export const DROPPED_HEADER = "x-event-dropped";
+
 /** The joined text blocks of a message event. */
 export function messageText(event: SessionEvent): string {
   return (event.content ?? []).map((block) => block.text ?? "").join("");

@@ -44,6 +44,7 @@ export async function startConfiguredCoordinator(config: CoordinatorConfig, log:
     ...(config.allowedOrigins === undefined ? {} : { allowedOrigins: config.allowedOrigins }),
     ...(config.allowedHosts === undefined ? {} : { allowedHosts: config.allowedHosts }),
     keepMs: config.coordinatorKeepMs,
+    eventsLimitBytes: config.eventsLimitBytes,
     durability: config.durability,
     selfCommand: selfCommand(),
     timings: { lostAfterMs: config.lostAfterMs === 0 ? NEVER_MS : config.lostAfterMs },

@@ -1,4 +1,4 @@
-import { Bind, CreateSession, Metadata, SessionEvent } from "../../protocol/session.ts";
+import { Bind, CreateSession, DROPPED_HEADER, Metadata, SessionEvent } from "../../protocol/session.ts";
 import type { Broadcast } from "../sessions/broadcast.ts";
 import { type Call, readBody } from "./http.ts";
 import { Refusal } from "../store/refusal.ts";
@@ -116,17 +116,22 @@ function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   };
   return routes({
     async "POST /sessions/:session_id/events"({ request, params }) {
-      events.add(params.session_id, await readBody(request, SessionEvent));
-      return Response.json({ ok: true });
+      return added(events.add(params.session_id, await readBody(request, SessionEvent)));
     },
     "GET /sessions/:session_id/events": list,
     async "POST /events"({ request }) {
       const event = await readBody(request, SessionEvent);
-      events.add(event.session_id, event);
-      return Response.json({ ok: true });
+      return added(events.add(event.session_id, event));
     },
     "GET /events/:session_id": list,
   });
+}
+
+/** The sender did nothing wrong that it could mend: an error would only end the run. */
+function added({ isDropped }: { isDropped: boolean }): Response {
+  return isDropped
+    ? Response.json({ ok: true, dropped: true }, { headers: { [DROPPED_HEADER]: "true" } })
+    : Response.json({ ok: true });
 }
 
 function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {

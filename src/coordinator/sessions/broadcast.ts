@@ -33,6 +33,10 @@ export class Broadcast {
   }
 
   send(type: BroadcastType, sessionId: string, data: unknown): void {
+    this.sendJson(type, sessionId, JSON.stringify(data));
+  }
+
+  sendJson(type: BroadcastType, sessionId: string, data: string): void {
     const message = this.#recent.add(type, sessionId, (id) => frame(type, id, data));
     for (const reader of this.#readers) if (!reader.advance(message)) this.#readers.delete(reader);
   }
@@ -53,7 +57,7 @@ export class Broadcast {
     const { lastId } = this.#recent;
     const isReplayed = lastEventId !== undefined && this.#recent.reachesBackTo(lastEventId);
     const sendsInit = lastEventId === undefined ? options.includeInit : !isReplayed;
-    const first = sendsInit ? [CONNECTED, frame("init", lastId, options.init())] : [CONNECTED];
+    const first = sendsInit ? [CONNECTED, frame("init", lastId, JSON.stringify(options.init()))] : [CONNECTED];
     const reader = new StreamReader(this.#recent, filter, isReplayed ? lastEventId : lastId, first);
     const leave = (): void => {
       this.#readers.delete(reader);
@@ -71,8 +75,8 @@ export class Broadcast {
   }
 }
 
-function frame(type: BroadcastType, id: number, data: unknown): Uint8Array {
-  return bytes(`event: ${type}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`);
+function frame(type: BroadcastType, id: number, data: string): Uint8Array {
+  return bytes(`event: ${type}\nid: ${id}\ndata: ${data}\n\n`);
 }
 
 function bytes(text: string): Uint8Array {

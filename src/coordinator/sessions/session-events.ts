@@ -1,5 +1,7 @@
 import { messageText, type SessionEvent } from "../../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
+import { boundedJson } from "./cut-event.ts";
+import type { EventBudget } from "./event-budget.ts";
 import { Refusal } from "../store/refusal.ts";
 import type { ListQuery } from "../store/lists.ts";
 import type { Sessions } from "./sessions.ts";
@@ -23,33 +25,49 @@ export class SessionEvents {
   readonly #sessions: Sessions;
   readonly #usage: UsageLedger;
   readonly #broadcast: Broadcast;
+  readonly #budget: EventBudget;
 
-  constructor(store: Store, sessions: Sessions, usage: UsageLedger, broadcast: Broadcast) {
+  constructor(store: Store, sessions: Sessions, usage: UsageLedger, broadcast: Broadcast, budget: EventBudget) {
     this.#store = store;
     this.#sessions = sessions;
     this.#usage = usage;
     this.#broadcast = broadcast;
+    this.#budget = budget;
   }
 
   /**
    * Stores an event. `session_stop` finishes the session, but delivers no callback: only the run's report does.
-   * Refuses: unknown session; malformed if the event names another session.
+   * An event beyond the limits of its run is dropped, but has its effect. Refuses: unknown session; malformed if the
+   * event names another session.
    */
-  add(sessionId: string, event: SessionEvent): void {
+  add(sessionId: string, event: SessionEvent): { isDropped: boolean } {
     if (event.session_id !== sessionId)
       throw new Refusal("malformed", "The event's session_id differs from the path's");
-    this.#store.write(() => {
+    return this.#store.write(() => {
       this.#sessions.get(sessionId);
-      const stored = { ...event, timestamp: event.timestamp ?? isoTime() };
-      const isAnswer = event.event_type === "message" && event.role === "assistant";
-      const { lastInsertRowid } = this.#store.db
-        .query("INSERT INTO events (session_id, is_answer, body) VALUES (?, ?, ?)")
-        .run(sessionId, isAnswer ? 1 : 0, JSON.stringify(stored));
-      const data = { ...stored, event_id: Number(lastInsertRowid) };
-      this.#store.afterCommit(() => this.#broadcast.send("event", sessionId, { data }));
+      const body = boundedJson({ ...event, timestamp: event.timestamp ?? isoTime() });
+      const admission = this.#budget.admit(event, Buffer.byteLength(body));
+      if (admission.kind === "stored") this.#insert(event, body);
+      if (admission.kind === "first") this.#tellOfDrops(sessionId, admission.reason);
       this.#usage.note(event);
       if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
+      return { isDropped: admission.kind !== "stored" };
     });
+  }
+
+  #insert({ session_id, event_type, role }: SessionEvent, body: string): void {
+    const isAnswer = event_type === "message" && role === "assistant";
+    const { lastInsertRowid } = this.#store.db
+      .query("INSERT INTO events (session_id, is_answer, body) VALUES (?, ?, ?)")
+      .run(session_id, isAnswer ? 1 : 0, body);
+    // The text itself, so that a large event is not encoded again.
+    const data = `{"data":${body.slice(0, -1)},"event_id":${Number(lastInsertRowid)}}}`;
+    this.#store.afterCommit(() => this.#broadcast.sendJson("event", session_id, data));
+  }
+
+  #tellOfDrops(sessionId: string, reason: string): void {
+    const told = { event_type: "events_dropped", session_id: sessionId, timestamp: isoTime(), reason };
+    this.#insert(told, JSON.stringify(told));
   }
 
   /** The text of the session's last assistant message, of whatever run, or null. */

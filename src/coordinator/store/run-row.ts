@@ -39,6 +39,8 @@ export interface RunRow {
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
+  /** How many of its events were beyond the limits and dropped. */
+  readonly events_dropped: number;
   /** What a runner that was given up reported when it came back. */
   readonly note: string | null;
   /** The trace of the run (W3C Trace Context). */

@@ -1,3 +1,4 @@
+import { EVENT_BOUNDS } from "./schema-events.ts";
 import { TREE_COUNTERS } from "./schema-trees.ts";
 
 /** The database schema. A change of the schema adds a step to `MIGRATIONS`, which raises the version. */
@@ -208,4 +209,4 @@ const VERSION_4 = `
 `;
 
 /** Step n migrates version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, TREE_COUNTERS];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, TREE_COUNTERS, EVENT_BOUNDS];
