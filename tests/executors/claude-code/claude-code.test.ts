@@ -212,7 +212,7 @@ describe("a turn that does not succeed", () => {
       { CLAUDE_CODE_PERMISSION_MODE: "dontAsk" },
       "Claude Code ended after it was denied a permission (Bash)",
     ],
-    ["process-died", [bash("kill -9 $PPID")], {}, "Claude Code process terminated by signal SIGKILL\n"],
+    ["process-died", [bash("kill -9 $PPID")], {}, "Claude Code was ended by SIGKILL\n"],
     [
       "still-running-in-background",
       [bash("sleep 1000", { run_in_background: true }), says("Started.")],
