@@ -207,25 +207,22 @@ async function drain(
   take: (chunk: Uint8Array) => void,
 ): Promise<void> {
   const reader = stream.getReader();
+  let state: "running" | "exited" | "drained" = "running";
   let timer: Timer | undefined;
-  let hasExited = false;
-  const restart = (): void => {
+  const wait = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => void settle(() => reader.cancel()), QUIET_MS);
+    if (state === "exited") timer = setTimeout(() => void settle(() => reader.cancel()), QUIET_MS);
   };
   void exited.then(() => {
-    hasExited = true;
-    restart();
+    if (state === "running") state = "exited";
+    wait();
   });
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      if (hasExited) restart();
-      take(value);
-    }
-  } finally {
-    clearTimeout(timer);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) state = "drained";
+    wait();
+    if (done) return;
+    take(value);
   }
 }
 

@@ -5,11 +5,13 @@ const LINE_FEED = 10;
 /** Splits a stream of bytes into lines. Time and memory grow linearly with the length of a line. */
 export class Lines {
   readonly #take: (line: string) => void;
+  readonly #maxBytes: number;
   #parts: Uint8Array[] = [];
   #bytes = 0;
 
-  constructor(take: (line: string) => void) {
+  constructor(take: (line: string) => void, maxBytes = MAX_LINE_BYTES) {
     this.#take = take;
+    this.#maxBytes = maxBytes;
   }
 
   add(chunk: Uint8Array): void {
@@ -31,8 +33,9 @@ export class Lines {
   }
 
   #append(part: Uint8Array): void {
-    if (part.length === 0 || this.#bytes + part.length > MAX_LINE_BYTES) return;
-    this.#parts.push(part);
-    this.#bytes += part.length;
+    const kept = part.subarray(0, this.#maxBytes - this.#bytes);
+    if (kept.length === 0) return;
+    this.#parts.push(kept);
+    this.#bytes += kept.length;
   }
 }
