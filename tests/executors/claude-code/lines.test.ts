@@ -10,10 +10,10 @@ function linesOf(chunks: readonly string[], maxBytes?: number): string[] {
 }
 
 test("Lines: any cut of the bytes gives the same lines, without blank ones", () => {
-  const bytes = Buffer.from("one\n\n  \ntwö 🎉\r\nlast").toString("latin1");
+  const bytes = Buffer.from("one\n\n  \né 🎉\r\nlast").toString("latin1");
   for (let cut = 0; cut <= bytes.length; cut++)
-    expect(linesOf([bytes.slice(0, cut), bytes.slice(cut)])).toEqual(["one", "twö 🎉\r", "last"]);
-  expect(linesOf(bytes.split(""))).toEqual(["one", "twö 🎉\r", "last"]);
+    expect(linesOf([bytes.slice(0, cut), bytes.slice(cut)])).toEqual(["one", "é 🎉\r", "last"]);
+  expect(linesOf(bytes.split(""))).toEqual(["one", "é 🎉\r", "last"]);
 });
 
 test("Lines: cuts a line that is too long, and reads the next one", () => {
