@@ -44,16 +44,17 @@ export async function runTurn(request: TurnRequest): Promise<Turn> {
     using claude = new ClaudeProcess(request.launch);
     await follow(claude, request, turn);
   } catch (error) {
-    turn.obstacle ??= { kind: "start", reason: describeError(error) };
-    turn.abortReason ??= "blocked";
+    turn.obstacle = { kind: "start", reason: describeError(error) };
+    turn.abortReason = "blocked";
   }
   return turn;
 }
 
+/** Never rejects. */
 async function follow(claude: ClaudeProcess, request: TurnRequest, turn: Turn): Promise<void> {
   using watch = new Watch(request, turn, claude);
   void findObstacle(claude, request).then((obstacle) => (obstacle === null ? watch.begin() : watch.blocked(obstacle)));
-  const ended = claude.follow({
+  const following = claude.follow({
     onMessage: (raw) => {
       const message = readMessage(raw);
       request.onMessage(message, turn);
@@ -63,7 +64,11 @@ async function follow(claude: ClaudeProcess, request: TurnRequest, turn: Turn): 
     onUnreadable: (line) => turn.observeUnreadable(line),
     onStderr: request.onStderr,
   });
-  await Promise.race([ended.then((reason) => void (turn.thrown = reason)), watch.givenUp]);
+  const ended = following.then(
+    (reason) => void (turn.thrown = reason),
+    (error: unknown) => void (turn.thrown = new Error(describeError(error))),
+  );
+  await Promise.race([ended, watch.givenUp]);
 }
 
 /**
