@@ -24,7 +24,7 @@ export const size: Item = {
       },
       {
         ...common,
-        what: "the packages (Agent SDK, MCP, telemetry and others)",
+        what: "the packages (MCP, telemetry and others)",
         measured: single(packages),
         limit: null,
       },

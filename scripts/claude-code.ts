@@ -1,5 +1,5 @@
 // `bun run scripts/claude-code.ts` prints the path of a Claude Code for tests, and installs it if it is missing.
-// `bun install` leaves it out (overrides in package.json).
+// It is no dependency: the program is proprietary and large, and users have their own.
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { developmentClaude } from "../executors/claude-code/development-claude.ts";

@@ -1,5 +1,4 @@
 // The third-party packages in the binary, reduced to the exports that agent-runner uses.
-import { query } from "@anthropic-ai/claude-agent-sdk";
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import { trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
@@ -13,7 +12,7 @@ import * as v from "valibot";
 
 // Named, so that the bundler keeps them.
 export const packages = [
-  [query, createMcpHandler, McpServer],
+  [createMcpHandler, McpServer],
   [trace, OTLPTraceExporter, defaultResource, detectResources, BatchSpanProcessor, TracerProvider],
   [defineCommand, runCommand, createConsola, ofetch, Counter, Gauge, Histogram, Registry, v.object],
 ];

@@ -8,8 +8,9 @@ import { environmentForClaude } from "./environment.ts";
 import { bindOf, closingEvents, eventsOf, NAME, openingEvents } from "./events.ts";
 import { findClaude } from "./find-claude.ts";
 import { credentialsIn, mcpServersOf, requiredServersOf } from "./mcp-servers.ts";
-import { type Allowance, allowanceOf, optionsOf } from "./options.ts";
+import { launchOf } from "./launch.ts";
 import { Outbox } from "./outbox.ts";
+import { type Allowance, allowanceOf } from "./permissions.ts";
 import { pinnedSettings } from "./pinned-settings.ts";
 import { runTurn } from "./run-turn.ts";
 import { redactor } from "./secrets.ts";
@@ -39,41 +40,41 @@ async function execute(context: ExecutorContext): Promise<number> {
   const redact = redactor(process.env, credentialsIn(mcpServers));
   const allowance = allowanceOf(settings.permissionMode, process.env);
   const env = environmentForClaude(process.env);
-  const options = optionsOf({
+  const launch = launchOf({
     settings,
     claudePath,
     mcpServers,
     allowance,
     env,
+    pinned: pinnedSettings(settings, place.projectDir, env),
     blueprint: invocation.agentBlueprint,
     ...place,
   });
 
   const outbox = new Outbox(session);
   let stderr = "";
+  const writeOnce = onceEach((type) => void writeStderr(`${NAME}: ignored messages of type ${type}\n`));
   const turn = await runTurn({
     message: userMessage(invocation.prompt, settings),
+    launch,
     requiredServers: requiredServersOf(invocation.agentBlueprint?.mcp_servers),
-    options: {
-      ...options,
-      ...pinnedSettings(settings, place.projectDir, env),
-      stderr: (text) => void (stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS)),
-    },
     stallTimeoutMs: settings.stallTimeoutMs,
     backgroundWaitMs: settings.backgroundWaitMs,
     signal,
+    onStderr: (text) => void (stderr = (stderr + text).slice(-MAX_STDERR_CHARACTERS)),
     onMessage: (message, before) => {
       if (message.kind === "init" && before.sessionId === null) {
         outbox.bind(bindOf(message.sessionId, place.projectDir));
         outbox.send(...openingEvents(invocation));
       }
       outbox.send(...eventsOf(message, before, redact));
+      if (message.kind === "other" && settings.debugMessages) writeOnce(message.type);
     },
   });
 
   const ending = redacted(endingOf(turn, { settings, stderr, otherHost: place.otherHost }), redact);
   if (turn.sessionId === null) outbox.send(...openingEvents(invocation));
-  outbox.send(...closingEvents(ending, turn, notesOf(turn, allowance, outbox)));
+  outbox.send(...closingEvents(ending, turn, notesOf(turn, allowance, outbox).map(redact)));
   if (ending.kind !== "success")
     return await fail(ending.reason, outbox, signal, isTransient(ending) ? TEMPORARY_FAILURE : 1);
   await writeStdout(`${ending.text}\n`);
@@ -81,6 +82,15 @@ async function execute(context: ExecutorContext): Promise<number> {
   outbox.send({ event_type: "session_stop", exit_code: 0, reason: "completed" });
   const refusal = await outbox.flush();
   return refusal === null ? 0 : await fail(`The session refused an event: ${refusal}`, outbox, signal);
+}
+
+/** Calls `act` for each text that it has not seen yet. */
+function onceEach(act: (text: string) => void): (text: string) => void {
+  const seen = new Set<string>();
+  return (text) => {
+    if (!seen.has(text)) act(text);
+    seen.add(text);
+  };
 }
 
 /** Throws one Error with all faults. */
@@ -130,12 +140,15 @@ function redacted(ending: Ending, redact: (text: string) => string): Ending {
 }
 
 /** Facts about a run besides its ending. */
-function notesOf({ unconnected }: Turn, allowance: Allowance, { dropped }: Outbox): string[] {
+function notesOf({ unconnected, unreadable }: Turn, allowance: Allowance, { dropped }: Outbox): string[] {
   return [
     allowance === "one-by-one"
       ? "Claude Code may not bypass permissions as root: the executor allowed each tool use"
       : "",
     unconnected.length > 0 ? `MCP servers not connected: ${unconnected.join(", ")}` : "",
+    unreadable === null
+      ? ""
+      : `${unreadable.count} lines of Claude Code were no messages; the first was ${JSON.stringify(unreadable.first)}`,
     dropped > 0 ? `${dropped} tool events were dropped: the coordinator was unreachable for too long` : "",
   ].filter(Boolean);
 }

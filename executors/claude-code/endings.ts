@@ -1,4 +1,5 @@
 import { clip } from "../../src/errors.ts";
+import { MINIMUM_VERSION, UPDATE } from "./find-claude.ts";
 import type { TurnResult } from "./messages.ts";
 import type { Obstacle } from "./preflight.ts";
 import type { ClaudeSettings } from "./settings.ts";
@@ -79,6 +80,8 @@ export function endingOf(turn: Turn, context: EndingContext): Ending {
 
 function ofObstacle(obstacle: Obstacle): Ending {
   switch (obstacle.kind) {
+    case "start":
+      return { kind: "not-started", reason: `Claude Code did not start: ${oneLine(obstacle.reason)}` };
     case "settings": {
       const how = "repair the file, or leave its source out of setting_sources";
       const files = oneLine(obstacle.faults.join("; "));
@@ -170,10 +173,16 @@ function failureReason(message: string): string {
   return message === "" ? "Claude Code failed without a reason" : `Claude Code failed: ${message}`;
 }
 
-function withoutResult({ thrown }: Turn, { stderr }: EndingContext): Ending {
-  if (thrown === null) return { kind: "no-result", reason: `Claude Code ended without a result${detail([stderr])}` };
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return { kind: "process-died", reason: `${oneLine(message)}${detail([stderr])}` };
+function withoutResult({ thrown, unreadable }: Turn, { stderr }: EndingContext): Ending {
+  const option = /unknown option '?(--[\w-]+)/.exec(stderr)?.[1];
+  if (option !== undefined) {
+    const why = `it does not know ${option}, and ${MINIMUM_VERSION} or newer is required`;
+    return { kind: "not-started", reason: `Claude Code is too old: ${why}; ${UPDATE}` };
+  }
+  const printed = unreadable === null ? [] : [`it printed ${JSON.stringify(unreadable.first)}`];
+  const details = detail([...printed, stderr].filter(Boolean));
+  if (thrown === null) return { kind: "no-result", reason: `Claude Code ended without a result${details}` };
+  return { kind: "process-died", reason: `${oneLine(thrown.message)}${details}` };
 }
 
 function isFailure({ subtype, isError }: TurnResult): boolean {

@@ -21,13 +21,13 @@ export interface ClaudeFault {
  * The oldest Claude Code that accepts MCP servers and settings on stdin (measured: 2.1.326 does not). Older versions
  * accept them only on the command line, where every user of the machine can read their credentials.
  */
-const MINIMUM_VERSION = "2.1.327";
+export const MINIMUM_VERSION = "2.1.327";
 
 const PROGRAM = process.platform === "win32" ? "claude.exe" : "claude";
 const INSTALL =
   "install it (https://code.claude.com/docs/en/setup), " +
   "or set its path in CLAUDE_CODE_PATH, or as path in [executors.claude-code]";
-const UPDATE = "update it: claude update";
+export const UPDATE = "update it: claude update";
 
 /**
  * Searches the setting, then `claude` on PATH, then (only in development) the npm package. Ignores relative folders in
@@ -75,7 +75,7 @@ function faultOfFile(path: string): string | null {
   }
 }
 
-/** Whether Node must run the file. The SDK uses the same rule. */
+/** Whether Node must run the file: an older way to install Claude Code. */
 export function isJavaScript(path: string): boolean {
   return /\.[cm]?js$/.test(path);
 }

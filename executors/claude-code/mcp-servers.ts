@@ -1,10 +1,21 @@
-import type { McpHttpServerConfig, McpSSEServerConfig, McpStdioServerConfig } from "@anthropic-ai/claude-agent-sdk";
 import * as v from "valibot";
 import { clip } from "../../src/errors.ts";
 import type { Blueprint } from "../../src/protocol/agent.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-type ServerConfig = McpStdioServerConfig | McpHttpServerConfig | McpSSEServerConfig;
+type Texts = Readonly<Record<string, string>>;
+interface SharedConfig {
+  /** In ms, for one tool call. */
+  readonly timeout?: number;
+  /** Whether the tools are loaded in the first turn. */
+  readonly alwaysLoad: boolean;
+}
+/** An MCP server in Claude Code's form. */
+export type ServerConfig = SharedConfig &
+  (
+    | { readonly type: "http" | "sse"; readonly url: string; readonly headers: Texts }
+    | { readonly type: "stdio"; readonly command: string; readonly args: readonly string[]; readonly env: Texts }
+  );
 
 const Texts = v.nullish(v.record(v.string(), v.string()));
 const shared = { timeout: v.nullish(v.number()), alwaysLoad: v.nullish(v.boolean()) };
@@ -63,10 +74,7 @@ function serverOf(name: string, server: unknown, env: Environment): ServerConfig
   );
 }
 
-function sharedOf(
-  timeout: number | null | undefined,
-  alwaysLoad: boolean | null | undefined,
-): { timeout?: number; alwaysLoad: boolean } {
+function sharedOf(timeout: number | null | undefined, alwaysLoad: boolean | null | undefined): SharedConfig {
   return { alwaysLoad: alwaysLoad ?? true, ...(timeout == null ? {} : { timeout }) };
 }
 
@@ -85,6 +93,6 @@ export function requiredServersOf(servers: Blueprint["mcp_servers"]): string[] {
 /** The values of headers and env, which no event or message may contain. */
 export function credentialsIn(servers: Readonly<Record<string, ServerConfig>>): string[] {
   return Object.values(servers).flatMap((server) =>
-    Object.values(("headers" in server ? server.headers : "env" in server ? server.env : {}) ?? {}),
+    Object.values(server.type === "stdio" ? server.env : server.headers),
   );
 }

@@ -1,4 +1,16 @@
 import * as v from "valibot";
+import {
+  Any,
+  Background,
+  Init,
+  ModelUsage,
+  Result,
+  Retry,
+  TextBlock,
+  ToolResultBlock,
+  ToolUseBlock,
+  Typed,
+} from "./message-schemas.ts";
 
 /*
  * The messages of Claude Code, reduced to the parts that this executor uses. Claude Code is the user's own program and
@@ -72,115 +84,16 @@ export type Message =
     }
   | { readonly kind: "background"; readonly tasks: readonly string[] }
   | { readonly kind: "result"; readonly result: TurnResult }
-  | { readonly kind: "other" };
+  /** A message that this executor ignores. `type` is its type and subtype. */
+  | { readonly kind: "other"; readonly type: string };
 
 /** In place of a model's name if Claude Code itself wrote a message. */
 const SYNTHETIC = "<synthetic>";
 
-const count = v.nullish(v.number(), 0);
-const text = v.nullish(v.string(), "");
-const flag = v.nullish(v.boolean(), false);
-
-const Init = v.object({
-  type: v.literal("system"),
-  subtype: v.literal("init"),
-  session_id: v.string(),
-  model: text,
-  claude_code_version: text,
-  apiKeySource: v.nullish(v.string(), "none"),
-  mcp_servers: v.nullish(v.array(v.object({ name: v.string(), status: v.string() })), []),
-});
-const Assistant = v.object({
-  type: v.literal("assistant"),
-  message: v.object({ content: v.array(v.unknown()), model: text }),
-  error: v.nullish(v.string(), null),
-  parent_tool_use_id: v.nullish(v.string(), null),
-});
-const TextBlock = v.object({ type: v.literal("text"), text: v.string() });
-const ToolUseBlock = v.object({
-  type: v.literal("tool_use"),
-  id: v.string(),
-  name: v.string(),
-  input: v.fallback(v.record(v.string(), v.unknown()), {}),
-});
-const User = v.object({
-  type: v.literal("user"),
-  message: v.object({ content: v.array(v.unknown()) }),
-  parent_tool_use_id: v.nullish(v.string(), null),
-});
-const ToolResultBlock = v.object({
-  type: v.literal("tool_result"),
-  tool_use_id: v.string(),
-  content: v.nullish(v.unknown()),
-  is_error: flag,
-});
-const Streamed = v.object({
-  type: v.literal("stream_event"),
-  // Ignores the other events: Claude Code sends pings and retries by itself even when the provider gives no answer.
-  event: v.variant("type", [
-    v.object({ type: v.literal("message_start") }),
-    v.object({ type: v.literal("content_block_delta"), delta: v.object({ text }) }),
-  ]),
-  parent_tool_use_id: v.nullish(v.string(), null),
-});
-const Retry = v.object({
-  type: v.literal("system"),
-  subtype: v.literal("api_retry"),
-  error_status: v.nullish(v.number(), null),
-  error: text,
-});
-const RateLimit = v.object({
-  type: v.literal("rate_limit_event"),
-  rate_limit_info: v.object({
-    status: v.string(),
-    resetsAt: v.nullish(v.number(), null),
-    rateLimitType: v.nullish(v.string(), null),
-    isUsingOverage: flag,
-  }),
-});
-const Background = v.object({
-  type: v.literal("system"),
-  subtype: v.literal("background_tasks_changed"),
-  tasks: v.array(v.object({ description: text, ambient: flag })),
-});
-const ModelUsage = v.record(
-  v.string(),
-  v.object({
-    costUSD: count,
-    inputTokens: count,
-    outputTokens: count,
-    cacheReadInputTokens: count,
-    cacheCreationInputTokens: count,
-  }),
-);
-const Result = v.object({
-  type: v.literal("result"),
-  subtype: v.string(),
-  is_error: flag,
-  result: text,
-  errors: v.nullish(v.array(v.string()), []),
-  structured_output: v.nullish(v.unknown()),
-  api_error_status: v.nullish(v.number(), null),
-  startup_failure_reason: v.nullish(v.string(), null),
-  num_turns: count,
-  duration_ms: count,
-  modelUsage: v.nullish(ModelUsage, {}),
-  model_usage_since_last_result: v.nullish(ModelUsage),
-  permission_denials: v.nullish(v.array(v.object({ tool_use_id: v.string(), tool_name: v.string() })), []),
-});
-const Any = v.variant("type", [
-  v.variant("subtype", [Init, Retry, Background]),
-  Assistant,
-  User,
-  Streamed,
-  RateLimit,
-  Result,
-]);
-
-/** Reads one message of the SDK's stream; never throws. */
+/** Reads one message of Claude Code; never throws. */
 export function readMessage(message: unknown): Message {
   const parsed = v.safeParse(Any, message);
-  if (!parsed.success) return { kind: "other" };
+  if (!parsed.success) return { kind: "other", type: typeOf(message) };
   const seen = parsed.output;
   switch (seen.type) {
     case "system":
@@ -201,7 +114,7 @@ export function readMessage(message: unknown): Message {
       };
     case "stream_event":
       if (seen.event.type === "message_start")
-        return seen.parent_tool_use_id === null ? { kind: "answer-start" } : { kind: "other" };
+        return seen.parent_tool_use_id === null ? { kind: "answer-start" } : { kind: "other", type: seen.type };
       return { kind: "delta", text: seen.parent_tool_use_id === null ? seen.event.delta.text : "" };
     case "rate_limit_event": {
       const { status, rateLimitType, resetsAt, isUsingOverage } = seen.rate_limit_info;
@@ -218,6 +131,13 @@ export function readMessage(message: unknown): Message {
     case "result":
       return { kind: "result", result: readResult(seen) };
   }
+}
+
+function typeOf(message: unknown): string {
+  const parsed = v.safeParse(Typed, message);
+  if (!parsed.success) return "none";
+  const { type, subtype, event } = parsed.output;
+  return subtype == null ? (event == null ? type : `${type} ${typeOf(event)}`) : `${type} ${subtype}`;
 }
 
 function readSystem(seen: v.InferOutput<typeof Init | typeof Retry | typeof Background>): Message {

@@ -1,5 +1,4 @@
 import { dirname, join, resolve } from "node:path";
-import type { Options } from "@anthropic-ai/claude-agent-sdk";
 import * as v from "valibot";
 import { readText, userSettingsPath } from "./config-files.ts";
 import type { ClaudeSettings } from "./settings.ts";
@@ -50,6 +49,11 @@ const FURTHER_ROUTES = new RegExp(
   "i",
 );
 
+/** Empty values unset what the checkout sets. */
+export type PinnedSettings = Readonly<Record<(typeof HELPERS)[number], string>> & {
+  readonly env: Readonly<Record<string, string>>;
+};
+
 const SettingsFile = v.looseObject({ env: v.nullish(v.record(v.string(), v.unknown()), {}) });
 type SettingsFile = v.InferOutput<typeof SettingsFile>;
 const NOTHING: SettingsFile = { env: {} };
@@ -60,18 +64,16 @@ const NOTHING: SettingsFile = { env: {} };
  * the checkout: the user's settings file, else the environment, else none. They may be secrets, so they must not be
  * in arguments.
  */
-export function pinnedSettings(settings: ClaudeSettings, projectDir: string, env: Environment): Options {
+export function pinnedSettings(settings: ClaudeSettings, projectDir: string, env: Environment): PinnedSettings {
   const user = settings.settingSources?.includes("user") === false ? NOTHING : readSettings(userSettingsPath(env));
   const inCheckout = checkoutSettingsPaths(projectDir).flatMap((path) => Object.keys(readSettings(path).env ?? {}));
   const names = new Set([...ROUTES, ...inCheckout.filter((name) => FURTHER_ROUTES.test(name))]);
   const valueOf = (name: string): string => textOf(user.env?.[name]) ?? env[name] ?? "";
-  const pinned = {
-    ...Object.fromEntries(HELPERS.map((helper) => [helper, textOf(user[helper]) ?? ""])),
+  const helpers = HELPERS.map((helper) => [helper, textOf(user[helper]) ?? ""] as const);
+  return {
+    ...(Object.fromEntries(helpers) as Record<(typeof HELPERS)[number], string>),
     env: Object.fromEntries([...names].map((name) => [name, valueOf(name)])),
   };
-  // The SDK has the option, but does not declare it yet: keeps the settings off the command line.
-  const delivery = { settingsDelivery: "initialize" };
-  return { settings: pinned, ...delivery };
 }
 
 /**

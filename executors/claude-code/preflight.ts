@@ -1,13 +1,24 @@
-import type { Query } from "@anthropic-ai/claude-agent-sdk";
 import * as v from "valibot";
 import { delay } from "../../src/async/delay.ts";
+import { describeError } from "../../src/errors.ts";
+import { type ClaudeProcess, EndedError } from "./claude-process.ts";
+import type { Launch } from "./launch.ts";
 
 /** Why the prompt is not sent. */
 export type Obstacle =
+  /** The program cannot be started, or does not speak the protocol. */
+  | { readonly kind: "start"; readonly reason: string }
   /** Claude Code ignores these settings files whole, with their rules. */
   | { readonly kind: "settings"; readonly faults: readonly string[] }
   /** Required MCP servers that are not connected, each with the reason. */
   | { readonly kind: "mcp"; readonly servers: readonly string[] };
+
+export interface Questions {
+  readonly launch: Pick<Launch, "initialize">;
+  /** The MCP servers without which the agent does not begin. */
+  readonly requiredServers: readonly string[];
+  readonly signal: AbortSignal;
+}
 
 const SettingsAnswer = v.looseObject({
   errors: v.nullish(
@@ -15,44 +26,50 @@ const SettingsAnswer = v.looseObject({
     [],
   ),
 });
-const ServerStatus = v.looseObject({ name: v.string(), status: v.string(), error: v.nullish(v.string(), "") });
+const ServersAnswer = v.looseObject({
+  mcpServers: v.array(v.looseObject({ name: v.string(), status: v.string(), error: v.nullish(v.string(), "") })),
+});
 
 const POLL_MS = 200;
 /** Claude Code gives up earlier by itself, unless MCP_TIMEOUT is longer. */
 const CONNECT_MS = 90_000;
+/** Claude Code is some 400 MB, which a slow disk takes a while to load. */
+const START_MS = 180_000;
 
 /**
- * Asks Claude Code, before it gets the prompt, whether it obeys all settings files and has connected the required MCP
- * servers. Null: nothing is in the way, or Claude Code ended, which the caller sees by itself.
+ * Starts the conversation, and asks Claude Code, before it gets the prompt, whether it obeys all settings files and has
+ * connected the required MCP servers. Null: nothing is in the way, or Claude Code ended, which the caller sees by
+ * itself.
  */
 export async function findObstacle(
-  running: Query,
-  requiredServers: readonly string[],
-  signal: AbortSignal,
+  claude: ClaudeProcess,
+  { launch, requiredServers, signal }: Questions,
 ): Promise<Obstacle | null> {
   try {
-    const faults = await settingsFaults(running);
+    await claude.request("initialize", launch.initialize, START_MS);
+    const faults = await settingsFaults(claude);
     if (faults.length > 0) return { kind: "settings", faults };
-    const servers = await unconnectedServers(running, requiredServers, signal);
+    const servers = await unconnectedServers(claude, requiredServers, signal);
     return servers.length > 0 ? { kind: "mcp", servers } : null;
-  } catch {
-    return null;
+  } catch (error) {
+    return error instanceof EndedError ? null : { kind: "start", reason: describeError(error) };
   }
 }
 
-async function settingsFaults(running: Query): Promise<string[]> {
-  // The SDK has this method, but does not declare it yet.
-  const { getSettings } = running as { getSettings?: () => Promise<unknown> };
-  if (getSettings === undefined) return [];
-  const { errors } = v.parse(SettingsAnswer, await getSettings.call(running));
+async function settingsFaults(claude: ClaudeProcess): Promise<string[]> {
+  const { errors } = await ask(claude, "get_settings", SettingsAnswer);
   return errors.map(({ file, path, message }) => [file, path, message].filter(Boolean).join(": "));
 }
 
-async function unconnectedServers(running: Query, required: readonly string[], signal: AbortSignal): Promise<string[]> {
+async function unconnectedServers(
+  claude: ClaudeProcess,
+  required: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
   if (required.length === 0) return [];
   for (const endMs = performance.now() + CONNECT_MS; ; await delay(POLL_MS, signal)) {
-    const all = v.parse(v.array(ServerStatus), await running.mcpServerStatus());
-    const seen = new Map(all.map((server) => [server.name, server]));
+    const { mcpServers } = await ask(claude, "mcp_status", ServersAnswer);
+    const seen = new Map(mcpServers.map((server) => [server.name, server]));
     const isPending = required.some((name) => seen.get(name)?.status === "pending");
     if (isPending && performance.now() < endMs && !signal.aborted) continue;
     return required.flatMap((name) => {
@@ -60,4 +77,14 @@ async function unconnectedServers(running: Query, required: readonly string[], s
       return status === "connected" ? [] : [`${name} (${error === "" ? status : error})`];
     });
   }
+}
+
+async function ask<T extends v.GenericSchema>(
+  claude: ClaudeProcess,
+  subtype: string,
+  schema: T,
+): Promise<v.InferOutput<T>> {
+  const parsed = v.safeParse(schema, await claude.request(subtype));
+  if (parsed.success) return parsed.output;
+  throw new Error(`its answer to ${subtype} has an unknown form`);
 }

@@ -1,6 +1,6 @@
 import { type ClaudeFault, findClaude, probeLogin, probeVersion } from "./find-claude.ts";
 import { faultOfFiles } from "./config-files.ts";
-import { allowanceOf } from "./options.ts";
+import { allowanceOf } from "./permissions.ts";
 import { parseSettings } from "./settings.ts";
 
 /** Whether Claude Code is installed. Starts no program. True for bad settings, which {@link checkNeeds} reports. */

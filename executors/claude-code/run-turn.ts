@@ -1,11 +1,14 @@
-import type { Options, Query, SDKUserMessage } from "@anthropic-ai/claude-agent-sdk";
+import { describeError } from "../../src/errors.ts";
+import { ClaudeProcess } from "./claude-process.ts";
+import type { Launch } from "./launch.ts";
 import { type Message, readMessage } from "./messages.ts";
 import { findObstacle, type Obstacle } from "./preflight.ts";
 import { type AbortReason, Turn } from "./turn.ts";
+import type { UserMessage } from "./user-message.ts";
 
 export interface TurnRequest {
-  readonly message: SDKUserMessage;
-  readonly options: Options;
+  readonly message: UserMessage;
+  readonly launch: Launch;
   /** The MCP servers without which the agent does not begin. */
   readonly requiredServers: readonly string[];
   /** Maximum time without a sign of life from the provider; 0: no limit. */
@@ -15,11 +18,13 @@ export interface TurnRequest {
   readonly signal: AbortSignal;
   /** Called with each message before `turn` observes it. Must not throw. */
   readonly onMessage: (message: Message, turn: Turn) => void;
+  /** Called with Claude Code's stderr. Must not throw. */
+  readonly onStderr: (text: string) => void;
 }
 
 /** From abort to close: an interrupted Claude Code sends its partial result within milliseconds. */
 const INTERRUPT_MS = 1_000;
-/** From abort to giving up: closing takes 2 s if Claude Code does not end by itself. All within a stop's 5 s. */
+/** From abort to giving up: closing takes 2.2 s if Claude Code does not end by itself. All within a stop's 5 s. */
 const GIVE_UP_MS = 3_700;
 /** From the end of input to close. Claude Code normally ends within a tenth of a second. */
 const EXIT_MS = 15_000;
@@ -34,76 +39,67 @@ const CONTINUE_MS = 3_000;
  * input open until the turn is over: answers about permissions and an interrupt use that input.
  */
 export async function runTurn(request: TurnRequest): Promise<Turn> {
-  const { query } = await import("@anthropic-ai/claude-agent-sdk");
   const turn = new Turn();
-  const mayBegin = Promise.withResolvers<boolean>();
-  const inputEnd = Promise.withResolvers<void>();
-  const prompt = input(request.message, mayBegin.promise, inputEnd.promise);
-  const running = query({ prompt, options: request.options });
-  using watch = new Watch(request, turn, running, inputEnd.resolve);
-  void findObstacle(running, request.requiredServers, request.signal).then((obstacle) => {
-    if (obstacle !== null) watch.blocked(obstacle);
-    mayBegin.resolve(obstacle === null);
-  });
-  await Promise.race([follow(running, request, turn, watch), watch.givenUp]);
+  try {
+    using claude = new ClaudeProcess(request.launch);
+    await follow(claude, request, turn);
+  } catch (error) {
+    turn.obstacle = { kind: "start", reason: describeError(error) };
+    turn.abortReason = "blocked";
+  }
   return turn;
 }
 
-async function* input(
-  message: SDKUserMessage,
-  mayBegin: Promise<boolean>,
-  end: Promise<void>,
-): AsyncGenerator<SDKUserMessage> {
-  if (!(await mayBegin)) return;
-  yield message;
-  await end;
-}
-
-async function follow(running: Query, { onMessage }: TurnRequest, turn: Turn, watch: Watch): Promise<void> {
-  try {
-    for await (const raw of running) {
+/** Never rejects. */
+async function follow(claude: ClaudeProcess, request: TurnRequest, turn: Turn): Promise<void> {
+  using watch = new Watch(request, turn, claude);
+  void findObstacle(claude, request).then((obstacle) => (obstacle === null ? watch.begin() : watch.blocked(obstacle)));
+  const following = claude.follow({
+    onMessage: (raw) => {
       const message = readMessage(raw);
-      onMessage(message, turn);
+      request.onMessage(message, turn);
       turn.observe(message);
       watch.observe(message);
-    }
-  } catch (error) {
-    // The stream throws after an error result too; `turn` has observed that result by then.
-    turn.thrown = error;
-  }
+    },
+    onUnreadable: (line) => turn.observeUnreadable(line),
+    onStderr: request.onStderr,
+  });
+  const ended = following.then(
+    (reason) => void (turn.thrown = reason),
+    (error: unknown) => void (turn.thrown = new Error(describeError(error))),
+  );
+  await Promise.race([ended, watch.givenUp]);
 }
 
 /**
  * The phases of a turn:
+ * - `starting`: the prompt is not sent yet. Each question of `findObstacle` has its own time-out.
  * - `working`: the agent works. Without progress within the stall time-out the turn is aborted, unless a tool runs.
  * - `waiting`: there is a result, but background tasks continue.
  * - `over`: there is a final result; Claude Code only has to end.
  * - `aborted`: the executor ended the turn early.
  * When a background task ends, Claude Code may answer it and so return from `waiting` or `over` to `working`.
  */
-type Phase = "working" | "waiting" | "over" | "aborted";
+type Phase = "starting" | "working" | "waiting" | "over" | "aborted";
 
 class Watch implements Disposable {
   readonly givenUp: Promise<void>;
   readonly #request: TurnRequest;
   readonly #turn: Turn;
-  readonly #running: Query;
-  readonly #endInput: () => void;
+  readonly #claude: ClaudeProcess;
   readonly #giveUp: () => void;
-  readonly #onStop = (): void => (this.#phase === "over" ? this.#running.close() : this.#abort("stopped"));
-  #phase: Phase = "working";
+  readonly #onStop = (): void => (this.#phase === "over" ? this.#claude.close() : this.#abort("stopped"));
+  #phase: Phase = "starting";
   #timer: Timer | undefined;
   #giveUpTimer: Timer | undefined;
 
-  constructor(request: TurnRequest, turn: Turn, running: Query, endInput: () => void) {
+  constructor(request: TurnRequest, turn: Turn, claude: ClaudeProcess) {
     this.#request = request;
     this.#turn = turn;
-    this.#running = running;
-    this.#endInput = endInput;
+    this.#claude = claude;
     const givenUp = Promise.withResolvers<void>();
     this.givenUp = givenUp.promise;
     this.#giveUp = givenUp.resolve;
-    this.#enter("working");
     request.signal.addEventListener("abort", this.#onStop, { once: true });
     if (request.signal.aborted) this.#onStop();
   }
@@ -112,23 +108,31 @@ class Watch implements Disposable {
     const { result, background, limit } = this.#turn;
     if (this.#phase === "aborted") {
       // The interrupted turn has sent its result; Claude Code needs no more input.
-      if (result !== null) this.#endInput();
+      if (result !== null) this.#claude.endInput();
       return;
     }
+    if (this.#phase === "starting" && result === null) return;
     if (this.#turn.areCredentialsRefused) return this.#abort("credentials-refused");
     if (message.kind === "retry" && limit?.isRejected) return this.#abort("usage-limit");
     const phase = result === null ? "working" : background.length > 0 ? "waiting" : "over";
     if (phase !== this.#phase || (phase === "working" && isProgress(message))) this.#enter(phase);
   }
 
+  /** Sends the prompt, unless the turn is over already. */
+  begin(): void {
+    if (this.#phase !== "starting") return;
+    this.#claude.send(this.#request.message);
+    this.#enter("working");
+  }
+
   /** Ends the turn before the prompt is sent. */
   blocked(obstacle: Obstacle): void {
-    if (this.#phase === "aborted") return;
+    if (this.#phase !== "starting") return;
     this.#turn.obstacle = obstacle;
     this.#abort("blocked");
   }
 
-  #enter(phase: Exclude<Phase, "aborted">): void {
+  #enter(phase: Exclude<Phase, "starting" | "aborted">): void {
     this.#phase = phase;
     switch (phase) {
       case "working":
@@ -144,15 +148,15 @@ class Watch implements Disposable {
   }
 
   #end(): void {
-    this.#endInput();
-    this.#after(EXIT_MS, () => this.#running.close());
+    this.#claude.endInput();
+    this.#after(EXIT_MS, () => this.#claude.close());
   }
 
   #abort(reason: AbortReason): void {
     this.#phase = "aborted";
     this.#turn.abortReason = reason;
-    this.#running.interrupt().catch(() => {});
-    this.#after(INTERRUPT_MS, () => this.#running.close());
+    this.#claude.request("interrupt").catch(() => {});
+    this.#after(INTERRUPT_MS, () => this.#claude.close());
     this.#giveUpTimer = setTimeout(this.#giveUp, GIVE_UP_MS);
   }
 
@@ -166,7 +170,6 @@ class Watch implements Disposable {
     clearTimeout(this.#timer);
     clearTimeout(this.#giveUpTimer);
     this.#request.signal.removeEventListener("abort", this.#onStop);
-    this.#running.close();
   }
 }
 

@@ -19,6 +19,8 @@ export interface ClaudeSettings {
   readonly commands: boolean;
   readonly stallTimeoutMs: number;
   readonly backgroundWaitMs: number;
+  /** Whether the types of ignored messages are written to stderr. */
+  readonly debugMessages: boolean;
 }
 
 export type ParsedSettings =
@@ -85,6 +87,7 @@ const SCHEMAS = {
   commands: Flag,
   stall_timeout: Time,
   background_wait: Time,
+  debug_messages: Flag,
 } as const;
 type Key = keyof typeof SCHEMAS;
 const KEYS = Object.keys(SCHEMAS) as Key[];
@@ -120,6 +123,7 @@ export function parseSettings(table: Readonly<Record<string, unknown>>, env: Env
     commands: read("commands") ?? false,
     stallTimeoutMs: read("stall_timeout") ?? 15 * 60_000,
     backgroundWaitMs: read("background_wait") ?? 10 * 60_000,
+    debugMessages: read("debug_messages") ?? false,
   };
   return faults.length === 0 ? { ok: true, settings } : { ok: false, faults };
 }

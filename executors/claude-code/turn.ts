@@ -1,3 +1,4 @@
+import { clip } from "../../src/errors.ts";
 import type { Message, ToolUse, TurnResult, Usage } from "./messages.ts";
 import type { Obstacle } from "./preflight.ts";
 
@@ -39,8 +40,10 @@ export class Turn {
   obstacle: Obstacle | null = null;
   /** Whether a model answered at all: a run without any answer of a model is no success. */
   hasModelAnswer = false;
-  /** The error that ended the stream of messages. */
-  thrown: unknown = null;
+  /** Why Claude Code's process failed; null while it runs, and after exit code 0. */
+  thrown: Error | null = null;
+  /** Lines of Claude Code that are no messages. */
+  unreadable: { readonly count: number; readonly first: string } | null = null;
 
   readonly #running = new Map<string, ToolUse>();
   #hasApiKey = true;
@@ -75,6 +78,8 @@ export class Turn {
         this.limit = message;
         break;
       case "background":
+        // An aborted Claude Code ends its tasks, which the ending still has to name.
+        if (this.abortReason !== null) break;
         this.background = message.tasks;
         this.usedBackground ||= message.tasks.length > 0;
         break;
@@ -87,6 +92,10 @@ export class Turn {
       case "other":
         break;
     }
+  }
+
+  observeUnreadable(line: string): void {
+    this.unreadable = { count: (this.unreadable?.count ?? 0) + 1, first: this.unreadable?.first ?? clip(line) };
   }
 
   /** Number of tool uses without a result. */

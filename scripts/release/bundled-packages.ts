@@ -32,8 +32,7 @@ export function bundledPackages(root: string): BundledPackage[] {
     const folder = folderOf(name, from, root);
     const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
     const key = `${manifest.name}@${manifest.version}`;
-    // `overrides` of package.json replaces unwanted packages by this empty one.
-    if (found.has(key) || manifest.name === "not-installed") return;
+    if (found.has(key)) return;
     found.set(key, {
       name: manifest.name,
       version: manifest.version,

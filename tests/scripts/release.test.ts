@@ -9,6 +9,7 @@ import { bundledPackages } from "../../scripts/release/bundled-packages.ts";
 import { changelogFault } from "../../scripts/release/changelog.ts";
 import { thirdPartyNotices } from "../../scripts/release/notices.ts";
 import { cycloneDx } from "../../scripts/release/sbom.ts";
+import { BINARY } from "../harness/binary.ts";
 
 const root = join(import.meta.dir, "../..");
 
@@ -38,9 +39,32 @@ test("bundledPackages: direct and indirect dependencies, each with a license, an
   const names = packages.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining([...Object.keys(packageJson.dependencies), "tdigest"]));
   expect(names).not.toContain("typescript");
-  expect(names).not.toContain("not-installed");
-  expect(packages.filter(({ license }) => license === "not stated")).toEqual([]);
 });
+
+/** Licenses that let anybody pass the binary on under the MIT license, with a notice. */
+const PERMISSIVE = new Set(["MIT", "ISC", "0BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0"]);
+
+test("bundledPackages: each has a permissive license", () => {
+  expect(bundledPackages(root).filter(({ license }) => !PERMISSIVE.has(license))).toEqual([]);
+});
+
+test("the bundle contains no package besides bundledPackages", async () => {
+  const { metafile } = await Bun.build({ entrypoints: [join(root, "src/main.ts")], target: "bun", metafile: true });
+  const names = Object.keys(metafile?.inputs ?? {}).flatMap((path) => packageOf(path) ?? []);
+  expect(names).toContain("citty");
+  const known = bundledPackages(root).map(({ name }) => name);
+  expect([...new Set(names)].filter((name) => !known.includes(name))).toEqual([]);
+});
+
+test("the binary contains nothing of the Claude Agent SDK", async () => {
+  const content = Buffer.from(await Bun.file(BINARY).arrayBuffer());
+  expect(content.includes("stream-json")).toBe(true);
+  expect(content.includes("claude-agent-sdk")).toBe(false);
+});
+
+function packageOf(path: string): string | undefined {
+  return /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1];
+}
 
 test("thirdPartyNotices and cycloneDx name every package with its version", () => {
   const packages = bundledPackages(root);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { claudeCodeForTests } from "../../../scripts/claude-code.ts";
 import { message, refuses, says, stalls, text, toolUse, uses } from "../../fakes/messages-api/reply.ts";
+import { place } from "../../catalog/executor-folder.ts";
 import { until } from "../../harness/until.ts";
 import { invocation20 } from "../start-executor.ts";
 import { bash, CLAUDE_TIMEOUT_MS, ClaudePlace, DEADLINE_MS, SESSION } from "./claude-place.ts";
@@ -212,7 +213,7 @@ describe("a turn that does not succeed", () => {
       { CLAUDE_CODE_PERMISSION_MODE: "dontAsk" },
       "Claude Code ended after it was denied a permission (Bash)",
     ],
-    ["process-died", [bash("kill -9 $PPID")], {}, "Claude Code process terminated by signal SIGKILL\n"],
+    ["process-died", [bash("kill -9 $PPID")], {}, "Claude Code was ended by SIGKILL\n"],
     [
       "still-running-in-background",
       [bash("sleep 1000", { run_in_background: true }), says("Started.")],
@@ -234,6 +235,15 @@ describe("a turn that does not succeed", () => {
       expect(at.api.outline()).not.toContain("result");
     },
   );
+
+  test("a tool use for which a rule requires a person is denied, also as root", async () => {
+    await using at = await ClaudePlace.open([bash("touch forbidden"), says("I could not.")]);
+    place(at.folder, ".claude/settings.json", JSON.stringify({ permissions: { ask: ["Bash(touch:*)"] } }));
+    const executor = await at.start(invocation20("Go."));
+    expect(await executor.ended).toBe(1);
+    expect(at.events("ending")).toMatchObject([{ reason: "refused-permissions", refused_tools: ["Bash"] }]);
+    expect(existsSync(join(at.folder, "forbidden"))).toBe(false);
+  });
 
   test("a 401 ends the turn at once, not after ten attempts", async () => {
     await using at = await ClaudePlace.open([refuses(401)]);

@@ -63,7 +63,7 @@ export class ClaudePlace implements AsyncDisposable {
         ANTHROPIC_BASE_URL: this.provider.url,
         ANTHROPIC_API_KEY: "sk-made-up-key",
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-        CLAUDE_CODE_PATH: await claudeCodeForTests(),
+        CLAUDE_CODE_PATH: env["CLAUDE_CODE_PATH"] ?? (await claudeCodeForTests()),
         AGENT_RUN_ID: this.#runId,
         ...env,
       },

@@ -13,7 +13,7 @@ import {
   assistantText,
   turnOf,
   toolUse,
-} from "./sdk-messages.ts";
+} from "./claude-messages.ts";
 
 const parsed = parseSettings({ max_turns: 2, max_budget_usd: 0.5, stall_timeout: "2m", background_wait: 3 }, {});
 if (!parsed.ok) throw new Error("bad settings");
@@ -213,7 +213,7 @@ describe("endingOf", () => {
       kind: "no-result",
       reason: "Claude Code ended without a result: out of memory",
     });
-    const died = new Error("Claude Code process terminated by signal SIGKILL");
+    const died = new Error("Claude Code was ended by SIGKILL");
     expect(afterThrow(turnOf(init()), died)).toEqual({ kind: "process-died", reason: died.message });
     expect(afterThrow(turnOf(), died, "boom")).toEqual({ kind: "process-died", reason: `${died.message}: boom` });
   });

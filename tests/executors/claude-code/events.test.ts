@@ -3,7 +3,7 @@ import { bindOf, closingEvents, eventsOf, openingEvents } from "../../../executo
 import { readMessage } from "../../../executors/claude-code/messages.ts";
 import { SessionEvent } from "../../../src/protocol/session.ts";
 import * as v from "valibot";
-import { delta, toolResult, init, result, assistantText, turnOf, toolUse } from "./sdk-messages.ts";
+import { delta, toolResult, init, result, assistantText, turnOf, toolUse } from "./claude-messages.ts";
 
 const plain = (text: string): string => text;
 

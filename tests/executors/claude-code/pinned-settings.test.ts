@@ -1,14 +1,9 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { pinnedSettings } from "../../../executors/claude-code/pinned-settings.ts";
+import { type PinnedSettings, pinnedSettings } from "../../../executors/claude-code/pinned-settings.ts";
 import { parseSettings } from "../../../executors/claude-code/settings.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
-
-interface Pinned {
-  readonly apiKeyHelper: string;
-  readonly env: Record<string, string>;
-}
 
 function write(path: string, content: unknown): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -16,11 +11,10 @@ function write(path: string, content: unknown): void {
 }
 
 /** The pins for the project `at/project`, with the home `at/home`. */
-function pins(at: string, env: Record<string, string> = {}, table: Record<string, unknown> = {}): Pinned {
+function pins(at: string, env: Record<string, string> = {}, table: Record<string, unknown> = {}): PinnedSettings {
   const parsed = parseSettings(table, {});
   if (!parsed.ok) throw new Error(parsed.faults.join("\n"));
-  const options = pinnedSettings(parsed.settings, join(at, "project"), { HOME: join(at, "home"), ...env });
-  return options.settings as unknown as Pinned;
+  return pinnedSettings(parsed.settings, join(at, "project"), { HOME: join(at, "home"), ...env });
 }
 
 test("pinnedSettings: the environment's values, or none", () => {

@@ -26,6 +26,7 @@ test("parseSettings: bypasses permissions by default, and leaves the rest to Cla
     commands: false,
     stallTimeoutMs: 900_000,
     backgroundWaitMs: 600_000,
+    debugMessages: false,
   });
 });
 
@@ -55,6 +56,7 @@ test.each([
   ["commands", true, "false", { commands: true }, { commands: false }],
   ["stall_timeout", 90, "2m", { stallTimeoutMs: 90_000 }, { stallTimeoutMs: 120_000 }],
   ["background_wait", "500ms", "0", { backgroundWaitMs: 500 }, { backgroundWaitMs: 0 }],
+  ["debug_messages", true, "false", { debugMessages: true }, { debugMessages: false }],
 ])(
   "parseSettings: %s of the table, and its variable, which wins",
   (key, inTable, inEnvironment, fromTable, fromEnvironment) => {
