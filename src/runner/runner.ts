@@ -136,13 +136,13 @@ export class Runner {
 
   /** Polls and executes until the runner drains, then leaves. */
   async #work(): Promise<void> {
-    const { lifecycle, registration, registry, intake, lostClaims, poller, log } = this.#parts;
+    const { lifecycle, registration, lostClaims, poller, log } = this.#parts;
     if (registration.isReused) lostClaims.expect({ isGhostPossible: true });
     const done = new AbortController();
     const stops = watchForStops({
       ...this.#parts,
       log: log.scope("poller"),
-      isNeeded: () => !registration.takesCapacity && (registry.isFull || intake.isClosed || lifecycle.draining.aborted),
+      isNeeded: () => !registration.takesCapacity && !poller.mayClaim,
       onStop: stopRun,
       signal: done.signal,
     });

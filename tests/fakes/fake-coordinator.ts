@@ -38,6 +38,7 @@ const ROUTES = [
   "GET /sessions/:id",
   "GET /sessions/:id/status",
   "GET /sessions/:id/result",
+  "GET /sessions/:id/events",
   "POST /sessions/:id/stop",
   "DELETE /sessions/:id",
   "POST /sessions/:id/bind",
@@ -195,6 +196,8 @@ export class FakeCoordinator implements AsyncDisposable {
         return json(200, { status: state.sessions.get(id)?.status ?? "not_existent" });
       case "GET /sessions/:id/result":
         return state.result(id);
+      case "GET /sessions/:id/events":
+        return json(200, { events: state.sessions.get(id)?.events ?? [] });
       case "POST /sessions/:id/stop":
         return state.stopSession(id);
       case "DELETE /sessions/:id":
