@@ -37,6 +37,13 @@ import { type ListFilter, type Newest, newestRows } from "./newest-rows.ts";
  */
 const Acknowledgement = v.looseObject({});
 
+/** An entry of the second generation's registry of MCP servers. `config` holds headers. */
+const McpServerEntry = v.looseObject({
+  url: v.string(),
+  default_config: v.nullish(v.record(v.string(), v.unknown()), {}),
+});
+export type McpServerEntry = v.InferOutput<typeof McpServerEntry>;
+
 const RUN_ENDED = "run_ended";
 
 /** What a heartbeat says. `claimedRunIds`: runs whose leases it renews. */
@@ -180,6 +187,10 @@ export class CoordinatorClient {
     if (parsed.success) return parsed.output;
     const [issue] = parsed.issues;
     throw new CoordinatorFailure("refused", `${v.getDotPath(issue) ?? "blueprint"}: ${issue.message}`);
+  }
+
+  mcpServer(id: string): Promise<McpServerEntry> {
+    return this.#call({ method: "GET", path: `/mcp-servers/${encodeURIComponent(id)}`, answer: McpServerEntry });
   }
 
   /** All agents, without malformed rows. */

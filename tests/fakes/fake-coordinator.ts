@@ -46,6 +46,7 @@ const ROUTES = [
   "PATCH /sessions/:id/metadata",
   "GET /agents",
   "GET /agents/:id",
+  "GET /mcp-servers/:id",
 ] as const;
 export type Route = (typeof ROUTES)[number];
 
@@ -210,14 +211,19 @@ export class FakeCoordinator implements AsyncDisposable {
         return state.showSession(id);
       case "POST /sessions/:id/events":
         return state.addEvent(id, body);
-      case "GET /agents/:id": {
-        const agent = state.agents.get(id);
-        return agent === undefined ? detail(404, "Agent not found") : json(200, agent);
-      }
+      case "GET /agents/:id":
+        return foundIn(state.agents, id);
+      case "GET /mcp-servers/:id":
+        return foundIn(state.mcpServers, id);
       default:
         return detail(404, "Not Found");
     }
   }
+}
+
+function foundIn(rows: ReadonlyMap<string, object>, id: string): Answer {
+  const row = rows.get(id);
+  return row === undefined ? detail(404, `Not found: ${id}`) : json(200, row);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Body> {

@@ -33,6 +33,8 @@ export class FakeState {
   readonly runs = new Map<string, FakeRun>();
   readonly sessions = new Map<string, FakeSession>();
   readonly agents = new Map<string, object>();
+  /** The second generation's registry of MCP servers. */
+  readonly mcpServers = new Map<string, object>();
   /** The hooks `on_run_start` of agents, by name. */
   readonly hooks = new Map<string, FakeHook>();
   readonly runners = new Map<string, FakeRunner>();

@@ -30,7 +30,8 @@ export function resolvePlaceholders(blueprint: Blueprint, values: PlaceholderVal
   return { ...resolved, mcp_servers: Object.fromEntries(servers) };
 }
 
-function mapStrings(value: unknown, map: (text: string) => string): unknown {
+/** Replaces every string of a JSON value. */
+export function mapStrings(value: unknown, map: (text: string) => string): unknown {
   if (typeof value === "string") return map(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, map));
   if (typeof value === "object" && value !== null) {
