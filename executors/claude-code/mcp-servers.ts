@@ -1,10 +1,10 @@
 import type { McpHttpServerConfig, McpSSEServerConfig, McpStdioServerConfig } from "@anthropic-ai/claude-agent-sdk";
 import * as v from "valibot";
 import { clip } from "../../src/errors.ts";
-import type { Blueprint } from "../../src/protocol/agent.ts";
+import { type Blueprint, ServerConfig } from "../../src/protocol/agent.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-type ServerConfig = McpStdioServerConfig | McpHttpServerConfig | McpSSEServerConfig;
+type ClaudeServer = McpStdioServerConfig | McpHttpServerConfig | McpSSEServerConfig;
 
 const Texts = v.nullish(v.record(v.string(), v.string()));
 const shared = { timeout: v.nullish(v.number()), alwaysLoad: v.nullish(v.boolean()) };
@@ -12,7 +12,7 @@ const Remote = v.object({
   type: v.nullish(v.picklist(["http", "sse"])),
   url: v.string(),
   headers: Texts,
-  config: Texts,
+  config: ServerConfig,
   ...shared,
 });
 const Stdio = v.object({
@@ -29,11 +29,11 @@ const Stdio = v.object({
  * name, if set (`docs/protocol.md`, section 8). Loads the tools in the first turn unless the blueprint has
  * `alwaysLoad: false`: the blueprint names servers that the agent needs. Throws an Error for a server of neither form.
  */
-export function mcpServersOf(servers: Blueprint["mcp_servers"], env: Environment): Record<string, ServerConfig> {
+export function mcpServersOf(servers: Blueprint["mcp_servers"], env: Environment): Record<string, ClaudeServer> {
   return Object.fromEntries(Object.entries(servers ?? {}).map(([name, server]) => [name, serverOf(name, server, env)]));
 }
 
-function serverOf(name: string, server: unknown, env: Environment): ServerConfig {
+function serverOf(name: string, server: unknown, env: Environment): ClaudeServer {
   const remote = v.safeParse(Remote, server);
   if (remote.success) {
     const { type, url, headers, config, timeout, alwaysLoad } = remote.output;
@@ -83,7 +83,7 @@ export function requiredServersOf(servers: Blueprint["mcp_servers"]): string[] {
 }
 
 /** The values of headers and env, which no event or message may contain. */
-export function credentialsIn(servers: Readonly<Record<string, ServerConfig>>): string[] {
+export function credentialsIn(servers: Readonly<Record<string, ClaudeServer>>): string[] {
   return Object.values(servers).flatMap((server) =>
     Object.values(("headers" in server ? server.headers : "env" in server ? server.env : {}) ?? {}),
   );

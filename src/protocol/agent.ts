@@ -22,6 +22,11 @@ const McpServer = v.looseObject({
   env: v.nullish(v.record(v.string(), v.string())),
 });
 
+/** The `config` of a server: headers, whose values need not be texts in the second generation. */
+export const ServerConfig = v.nullish(
+  v.record(v.string(), v.pipe(v.union([v.string(), v.number(), v.boolean()]), v.transform(String))),
+);
+
 export const McpServers = v.record(v.string(), McpServer);
 
 /** An agent blueprint. `mcp_servers` maps names to servers. Unknown fields are passed on to the executor. */

@@ -23,12 +23,19 @@ test("second generation: parameters and resolved blueprint reach the executor, a
   world.runner(fake.url, "records-invocation");
   await until("completed", () => run.status === "completed");
   const invocation = JSON.parse(await world.file(`${run.run_id}.stdin`)) as {
+    schema_version: string;
     prompt: string;
+    parameters: object;
     agent_blueprint: { mcp_servers: { o: object } };
   };
   const [, apiUrl] = /^AGENT_ORCHESTRATOR_API_URL=(.*)$/m.exec(await world.file(`${run.run_id}.env`)) ?? [];
-  expect(invocation.prompt).toBe("<inputs>\ntopic: bees\ndepth: 2\n</inputs>");
-  expect(invocation.agent_blueprint.mcp_servers.o).toEqual({ url: `${apiUrl}/mcp`, config: { k: `${apiUrl}/mcp` } });
+  expect(invocation).toMatchObject({
+    schema_version: "2.2",
+    prompt: "<inputs>\ntopic: bees\ndepth: 2\n</inputs>",
+    parameters: { topic: "bees", depth: 2 },
+  });
+  const headers = { k: `${apiUrl}/mcp` };
+  expect(invocation.agent_blueprint.mcp_servers.o).toEqual({ type: "http", url: headers.k, config: headers, headers });
   expect(fake.calls("GET /agents/:id")).toEqual([]);
 });
 
@@ -118,13 +125,13 @@ test("second generation: a lost claim has its agent, resolved as the coordinator
   expect(agent_blueprint).toMatchObject({
     system_prompt: `about bees and \${params.missing} on ${apiUrl}/mcp`,
     mcp_servers: {
-      web: { url: `http://search/${run.session_id}`, config: { "X-Run": run.run_id, "X-Deep": "True" } },
+      web: { url: `http://search/${run.session_id}`, headers: { "X-Run": run.run_id, "X-Deep": "True" } },
     },
   });
 });
 
 test.each([
-  ["scope", { system_prompt: "${scope.tenant} ${env.HOME}" }, "the runner cannot know ${scope.tenant}, ${env.HOME}"],
+  ["scope", { system_prompt: "${scope.a} ${env.HOME}" }, "the runner cannot know ${scope.a}, ${env.HOME}"],
   ["an MCP server", { mcp_servers: { a: { ref: "gone" } } }, "the coordinator's registry has no MCP server gone"],
 ])("second generation: a lost claim whose agent needs %s that is unknown fails", async (_, more, fault) => {
   await using world = new World();
@@ -154,7 +161,7 @@ test("second generation: a resume has the parameters of its session in its bluep
   expect(await promptOf(called)).toStartWith("about bees and ${params.missing}");
 });
 
-test("second generation: an agent that the coordinator does not know starts without a blueprint, as there", async () => {
+test("second generation: an agent that the coordinator does not know starts without a blueprint", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start({ generation: "second" }));
   const start = fake.queue({ agent_name: "gone" });

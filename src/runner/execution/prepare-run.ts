@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { CoordinatorFailure } from "../../client/failure.ts";
+import type { CoordinatorFailure } from "../../client/failure.ts";
+import type { Config } from "../../config/load-config.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
 import { absolutePath } from "../../paths.ts";
@@ -8,6 +9,7 @@ import { privateFolder } from "../../process/private-folder.ts";
 import { RUN_MARKER } from "../../process/process-table.ts";
 import type { SpawnRequest } from "../../process/spawn.ts";
 import type { Blueprint } from "../../protocol/agent.ts";
+import type { Generation } from "../../protocol/poll.ts";
 import type { Session } from "../../protocol/session.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import { invocationOf, resolvePlaceholders } from "./blueprint.ts";
@@ -59,7 +61,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
     inherited: entriesAtStart(),
     projectDir,
     stdin: invocationOf(assigned, {
-      schema: config.invocationSchema,
+      schema: schemaOf(config.invocationSchema, assigned.generation),
       projectDir,
       agentName,
       executorConfig: config.executors[executor.name] ?? {},
@@ -69,6 +71,12 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
     outputLimitBytes: config.outputLimitBytes,
   };
   return { kind: "ready", request, agentName };
+}
+
+/** The executors of each generation of the Python system take one version each. */
+function schemaOf(setting: Config["invocationSchema"], generation: Generation): "2.0" | "2.2" {
+  if (setting !== "auto") return setting;
+  return generation === "second" ? "2.2" : "2.0";
 }
 
 type Found<T> = { readonly kind: "found"; readonly value: T } | Exclude<Prepared, { kind: "ready" }>;
