@@ -45,10 +45,11 @@ export class SessionEvents {
       const { lastInsertRowid } = this.#store.db
         .query("INSERT INTO events (session_id, is_answer, body) VALUES (?, ?, ?)")
         .run(sessionId, isAnswer ? 1 : 0, JSON.stringify(stored));
-      const data = { ...stored, event_id: Number(lastInsertRowid) };
+      const data = wireEvent({ seq: Number(lastInsertRowid), body: JSON.stringify(stored) });
+      // As in the first generation, listeners learn the session's new status before the event.
+      if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
       this.#store.afterCommit(() => this.#broadcast.send("event", sessionId, { data }));
       this.#usage.note(event);
-      if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
     });
   }
 
@@ -101,7 +102,7 @@ export function eventListQuery(sessionId: string): ListQuery {
   return { table: "events", index: "events_by_session", where: [["session_id = ?", sessionId]] };
 }
 
-/** An event as the executor sent it, plus a unique number. */
+/** An event as the executor sent it, plus a unique number, which is `id` in the first generation. */
 export function wireEvent({ seq, body }: EventRow): Record<string, unknown> {
-  return { ...(JSON.parse(body) as SessionEvent), event_id: seq };
+  return { id: seq, ...(JSON.parse(body) as SessionEvent), event_id: seq };
 }
