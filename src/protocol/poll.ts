@@ -99,7 +99,8 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
     };
   }
   const run = parsed.output;
-  const generation = run.parameters == null ? "first" : "second";
+  // The second generation has no prompt. A coordinator that serves runners of both has both fields.
+  const generation = run.parameters == null || run.prompt != null ? "first" : "second";
   return {
     kind: "run",
     run: {
