@@ -142,7 +142,8 @@ test("parsePollMessage: null for garbage", () => {
 
 test("parseAssignedRun: a run with a prompt and parameters is of the first generation", () => {
   const run = { run_id: "run_1", session_id: "ses_1", type: "start_session", prompt: "p", parameters: { prompt: "p" } };
-  expect(parseAssignedRun({ ...run, resolved_agent_blueprint: null })).toMatchObject({
+  const withBoth = { ...run, resolved_agent_blueprint: null };
+  expect(parseAssignedRun(withBoth)).toMatchObject({
     kind: "run",
     run: { generation: "first", prompt: "p", parameters: { prompt: "p" }, resolvedBlueprint: undefined },
   });
