@@ -28,7 +28,8 @@ const ABOUT: Partial<Record<SettingName, string>> = {
   durability: "What an acknowledged write survives: a power cut (disk), or a crash of the process only (process)",
   coordinatorKeepMs: "How long the built-in coordinator keeps ended runs and sessions",
   eventsLimitBytes: "Size of the events that one run may send (0: no limit); further ones are dropped and counted",
-  invocationSchema: "Version of the invocation for executors; 2.2 for those of the second generation",
+  invocationSchema:
+    "Version of the invocation for executors (auto: as the coordinator has it, 2.2 for the second generation)",
   outputLimitBytes: "Size kept of an executor's stdout, and of its stderr; the oldest part is dropped",
   pollTimeoutSeconds: "Longest time of a poll. The coordinator's value if that is longer, or if none is set",
   heartbeatIntervalSeconds: "Time between heartbeats. The coordinator's value if none is set",

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Blueprint } from "../../src/protocol/agent.ts";
 import { isJavaScript } from "./find-claude.ts";
-import type { ServerConfig } from "./mcp-servers.ts";
+import type { ClaudeServer } from "./mcp-servers.ts";
 import { type Allowance, permissionArguments } from "./permissions.ts";
 import type { PinnedSettings } from "./pinned-settings.ts";
 import type { ClaudeSettings } from "./settings.ts";
@@ -10,7 +10,7 @@ export interface LaunchRequest {
   readonly settings: ClaudeSettings;
   readonly claudePath: string;
   readonly blueprint: Blueprint | null;
-  readonly mcpServers: Readonly<Record<string, ServerConfig>>;
+  readonly mcpServers: Readonly<Record<string, ClaudeServer>>;
   readonly pinned: PinnedSettings;
   readonly projectDir: string;
   /** Claude Code's id of the session to resume. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { clip } from "../../src/errors.ts";
-import type { Blueprint } from "../../src/protocol/agent.ts";
+import { type Blueprint, ServerConfig } from "../../src/protocol/agent.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Texts = Readonly<Record<string, string>>;
@@ -11,7 +11,7 @@ interface SharedConfig {
   readonly alwaysLoad: boolean;
 }
 /** An MCP server in Claude Code's form. */
-export type ServerConfig = SharedConfig &
+export type ClaudeServer = SharedConfig &
   (
     | { readonly type: "http" | "sse"; readonly url: string; readonly headers: Texts }
     | { readonly type: "stdio"; readonly command: string; readonly args: readonly string[]; readonly env: Texts }
@@ -23,7 +23,7 @@ const Remote = v.object({
   type: v.nullish(v.picklist(["http", "sse"])),
   url: v.string(),
   headers: Texts,
-  config: Texts,
+  config: ServerConfig,
   ...shared,
 });
 const Stdio = v.object({
@@ -40,11 +40,11 @@ const Stdio = v.object({
  * name, if set (`docs/protocol.md`, section 8). Loads the tools in the first turn unless the blueprint has
  * `alwaysLoad: false`: the blueprint names servers that the agent needs. Throws an Error for a server of neither form.
  */
-export function mcpServersOf(servers: Blueprint["mcp_servers"], env: Environment): Record<string, ServerConfig> {
+export function mcpServersOf(servers: Blueprint["mcp_servers"], env: Environment): Record<string, ClaudeServer> {
   return Object.fromEntries(Object.entries(servers ?? {}).map(([name, server]) => [name, serverOf(name, server, env)]));
 }
 
-function serverOf(name: string, server: unknown, env: Environment): ServerConfig {
+function serverOf(name: string, server: unknown, env: Environment): ClaudeServer {
   const remote = v.safeParse(Remote, server);
   if (remote.success) {
     const { type, url, headers, config, timeout, alwaysLoad } = remote.output;
@@ -91,7 +91,7 @@ export function requiredServersOf(servers: Blueprint["mcp_servers"]): string[] {
 }
 
 /** The values of headers and env, which no event or message may contain. */
-export function credentialsIn(servers: Readonly<Record<string, ServerConfig>>): string[] {
+export function credentialsIn(servers: Readonly<Record<string, ClaudeServer>>): string[] {
   return Object.values(servers).flatMap((server) =>
     Object.values(server.type === "stdio" ? server.env : server.headers),
   );

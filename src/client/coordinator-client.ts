@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { linked } from "../async/linked.ts";
 import { AgentInfo, Blueprint, type CreateAgent } from "../protocol/agent.ts";
 import { LoginCode } from "../protocol/login.ts";
 import { keepValid } from "../protocol/keep-valid.ts";
@@ -37,6 +36,13 @@ import { type ListFilter, type Newest, newestRows } from "./newest-rows.ts";
  * Any JSON object acknowledges. A web page with status 200 does not: it comes from something else than a coordinator.
  */
 const Acknowledgement = v.looseObject({});
+
+/** An entry of the second generation's registry of MCP servers. `config` holds headers. */
+const McpServerEntry = v.looseObject({
+  url: v.string(),
+  default_config: v.nullish(v.record(v.string(), v.unknown()), {}),
+});
+export type McpServerEntry = v.InferOutput<typeof McpServerEntry>;
 
 const RUN_ENDED = "run_ended";
 
@@ -115,25 +121,25 @@ export class CoordinatorClient {
   }
 
   /**
-   * One long poll. Uses `keepalive: false`: on a dead kept-alive connection, Bun would silently repeat the GET, and the
-   * repeated poll would claim a second run. An aborted poll may have claimed a run: abort only a `stopsOnly` poll, or
-   * as a last resort (see `Poller`).
+   * One long poll, without a time limit. Uses `keepalive: false`: on a dead kept-alive connection, Bun would silently
+   * repeat the GET, and the repeated poll would claim a second run. An aborted poll may have claimed a run: abort only
+   * a `stopsOnly` poll, or as a last resort (see `Poller`).
    */
   async poll(
     runnerId: string,
-    options: { stopsOnly: boolean; showsOutput?: boolean; timeoutMs: number; signal: AbortSignal },
+    options: { stopsOnly: boolean; showsOutput?: boolean; signal: AbortSignal },
   ): Promise<PollMessage> {
     const what = "GET /runner/runs";
     const capacity = options.stopsOnly ? "&capacity=0" : "";
     const output = options.showsOutput === true ? "&output=1" : "";
     const path = `/runner/runs?runner_id=${encodeURIComponent(runnerId)}${capacity}${output}`;
-    using abort = linked(options.signal);
-    const timer = setTimeout(() => abort.abort(new DOMException("timed out", "TimeoutError")), options.timeoutMs);
+    const { signal } = options;
     try {
-      abort.signal.throwIfAborted();
+      signal.throwIfAborted();
       const header = await this.authorization.header();
       const headers = { ...this.#instanceHeader, ...(header === null ? {} : { authorization: header }) };
-      const init = { headers, keepalive: false, signal: abort.signal, redirect: "manual" } as const;
+      // By default Bun ends a request that is silent for five minutes.
+      const init = { headers, keepalive: false, signal, redirect: "manual", timeout: false } as const;
       const response = await fetch(this.baseUrl + path, init);
       const text = await response.text();
       if (response.status === 204) return { kind: "nothing" };
@@ -146,8 +152,6 @@ export class CoordinatorClient {
       return message;
     } catch (error) {
       throw failureOfThrown(what, error, this.baseUrl);
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -183,6 +187,10 @@ export class CoordinatorClient {
     if (parsed.success) return parsed.output;
     const [issue] = parsed.issues;
     throw new CoordinatorFailure("refused", `${v.getDotPath(issue) ?? "blueprint"}: ${issue.message}`);
+  }
+
+  mcpServer(id: string): Promise<McpServerEntry> {
+    return this.#call({ method: "GET", path: `/mcp-servers/${encodeURIComponent(id)}`, answer: McpServerEntry });
   }
 
   /** All agents, without malformed rows. */

@@ -30,10 +30,13 @@ export function textOfResult({ result_text, result_data }: RunResult): string | 
 const OwnResult = v.looseObject({ result: v.nullable(v.string()) });
 const Events = v.looseObject({ events: v.array(v.unknown()) });
 
+/** The Python coordinators show the first events of a session and no more than these. */
+const MOST_EVENTS = 100;
+
 /**
  * The result of a completed run: what this run said, never what an earlier run of its session said. The built-in
  * coordinator knows it. The Python coordinators do not, so it is read from the session's events. Undefined: the
- * coordinator tells neither.
+ * coordinator tells neither, or not all events.
  */
 export async function readRunResult(
   get: OptionalGet,
@@ -42,7 +45,8 @@ export async function readRunResult(
   const own = v.safeParse(OwnResult, await get(`/runs/${encodeURIComponent(run.run_id)}/result`));
   if (own.success) return { result_text: own.output.result, result_data: null };
   const all = v.safeParse(Events, await get(`/sessions/${encodeURIComponent(run.session_id)}/events`));
-  return all.success ? resultOfLastTurn(keepValid(SessionEvent, all.output.events)) : undefined;
+  if (!all.success || all.output.events.length >= MOST_EVENTS) return undefined;
+  return resultOfLastTurn(keepValid(SessionEvent, all.output.events));
 }
 
 /**

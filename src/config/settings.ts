@@ -98,10 +98,10 @@ export const SETTINGS = {
   executor: setting(Text, { flag: "executor", file: "executor.name" }),
   executorPath: setting(PathOrName, { flag: "executor-path", env: "AGENT_EXECUTOR_PATH", file: "executor.path" }),
   executorsDir: setting(Path, { flag: "executors-dir", env: "AGENT_EXECUTORS_DIR", file: "executor.dir" }),
-  invocationSchema: setting(v.picklist(["2.0", "2.2"], "must be 2.0 or 2.2"), {
+  invocationSchema: setting(v.picklist(["auto", "2.0", "2.2"], "must be auto, 2.0 or 2.2"), {
     env: "AGENT_INVOCATION_SCHEMA",
     file: "executor.invocation_schema",
-    default: "2.0",
+    default: "auto",
   }),
   projectDir: setting(Path, { flag: "project-dir", env: "PROJECT_DIR", file: "runner.project_dir" }),
   tags: setting(List, { flag: "tags", env: "RUNNER_TAGS", file: "runner.tags", default: [] }),

@@ -4,6 +4,7 @@ import { delay } from "../async/delay.ts";
 import { linked } from "../async/linked.ts";
 import { describeError } from "../errors.ts";
 import { randomHex12 } from "../protocol/identifiers.ts";
+import { RisingTime } from "../protocol/rising-time.ts";
 import { CreatedRun, type ExecutionMode, isTerminal, Run, RunList } from "../protocol/run.ts";
 import { type Bind, type Metadata, type Session, SessionAnswer, type SessionEvent } from "../protocol/session.ts";
 
@@ -50,6 +51,7 @@ const ResultAnswer = v.looseObject({ result: v.nullish(v.string()), result_text:
  */
 export class SessionClient {
   readonly #options: Required<SessionClientOptions>;
+  readonly #time = new RisingTime();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: SessionClientOptions) {
@@ -69,7 +71,7 @@ export class SessionClient {
   }
 
   async event(event: NewEvent): Promise<void> {
-    const body = { ...event, session_id: this.#options.sessionId, timestamp: new Date().toISOString() };
+    const body = { ...event, session_id: this.#options.sessionId, timestamp: this.#time.next() };
     await this.#call("POST", `${this.#sessionPath}/events`, body);
   }
 

@@ -1,6 +1,7 @@
 import { withDeadline } from "../async/delay.ts";
 import { Semaphore } from "../async/semaphore.ts";
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import { RisingTime } from "../protocol/rising-time.ts";
 import type { TraceFields } from "../protocol/trace-context.ts";
 import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { SessionTree } from "./own-tree.ts";
@@ -48,6 +49,8 @@ export class Grant {
   readonly token: string;
   readonly tree: SessionTree;
   readonly activity: Activity;
+  /** The times of the events that the runner adds to those of the executor. */
+  readonly eventTime = new RisingTime();
   /** Bounds the requests in flight of this run, so that its streams cannot block other runs. */
   readonly slots = new Semaphore(MAX_IN_FLIGHT);
   /**
@@ -101,7 +104,8 @@ export class Grant {
     }
   }
 
-  noteEvent(event: Pick<SessionEvent, "event_type" | "role" | "content" | "session_id">): void {
+  noteEvent(event: Pick<SessionEvent, "event_type" | "role" | "content" | "session_id" | "timestamp">): void {
+    this.eventTime.follow(event.timestamp);
     if (event.event_type === "session_stop") this.activity.sessionStopSent = true;
     if (event.event_type === "result") this.activity.resultSent = true;
     if (event.event_type === "message" && event.role === "assistant") {

@@ -49,7 +49,7 @@ export class SessionCalls {
     return keepValid(Session, (await this.#get("/sessions", SessionList)).sessions);
   }
 
-  /** `not_existent` for a deleted session. Throws a ToolError for a session outside the caller's tree. */
+  /** `not_existent` for an unknown or deleted session. Throws a ToolError for a session outside the caller's tree. */
   async status(sessionId: string): Promise<string> {
     const answer = await this.#request("GET", `${pathOf(sessionId)}/status`);
     if (answer.ok) return parsed(v.looseObject({ status: v.string() }), answer.body).status;
@@ -81,7 +81,8 @@ export class SessionCalls {
     if (answer.refusal.status === 403) throw notYours(sessionId);
     if (answer.refusal.status === 400) return answer.refusal.detail;
     if (answer.refusal.status !== 404) throw broken(answer.refusal);
-    if ((await this.status(sessionId)) === "not_existent") throw new ToolError(`Session ${sessionId} was deleted.`);
+    if ((await this.status(sessionId)) === "not_existent")
+      throw new ToolError(`There is no session ${sessionId}; it may have been deleted.`);
     return { result_text: null, result_data: null };
   }
 

@@ -104,7 +104,11 @@ export const AffinityAnswer = v.object({
     executor_type: textOrNull,
   }),
 });
-export const SessionDeletedAnswer = v.object({ ok: v.literal(true), session_id: text, deleted: v.literal(true) });
+export const SessionDeletedAnswer = v.object({
+  ok: v.literal(true),
+  session_id: text,
+  deleted: v.object({ session: v.literal(true), events_count: count, runs_count: count }),
+});
 
 export const EventShown = v.looseObject({ event_type: text, session_id: text, timestamp: text, event_id: count });
 export const EventsAnswer = v.looseObject({ events: v.array(EventShown), ...page });

@@ -12,25 +12,29 @@ const Parameters = v.record(v.string(), v.unknown());
 
 /**
  * The stdin of an executor with schema 2.0 (`docs/protocol.md`, section 7). `project_dir` is set on start only.
- * `executor_config` holds the runner's settings for this executor, and is absent without any.
+ * `executor_config` holds the runner's settings for this executor, and is absent without any. The first generation
+ * sends no `parameters` and no `agent_name`.
  */
 export const InvocationV20 = v.looseObject({
   schema_version: v.literal("2.0"),
   mode: InvocationMode,
   session_id: SessionId,
   prompt: v.string(),
+  parameters: v.nullish(Parameters),
   project_dir: v.nullish(v.string()),
+  agent_name: v.nullish(v.string()),
   executor_config: v.nullish(v.record(v.string(), v.unknown())),
   agent_blueprint: v.nullish(Blueprint),
 });
 export type InvocationV20 = v.InferInput<typeof InvocationV20>;
 
-/** The stdin of an executor with schema 2.2: `parameters` replaces `prompt`. */
+/** The stdin of an executor with schema 2.2. The second generation sends no `prompt`. */
 export const InvocationV22 = v.looseObject({
   schema_version: v.literal("2.2"),
   mode: InvocationMode,
   session_id: SessionId,
   parameters: Parameters,
+  prompt: v.nullish(v.string()),
   project_dir: v.nullish(v.string()),
   agent_name: v.nullish(v.string()),
   executor_config: v.nullish(v.record(v.string(), v.unknown())),
@@ -93,10 +97,10 @@ function fromV20(payload: v.InferOutput<typeof InvocationV20>): Invocation {
     mode: payload.mode,
     sessionId: payload.session_id,
     prompt: payload.prompt,
-    parameters: { prompt: payload.prompt },
+    parameters: payload.parameters ?? { prompt: payload.prompt },
     projectDir: payload.project_dir ?? null,
     agentBlueprint: payload.agent_blueprint ?? null,
-    agentName: payload.agent_blueprint?.name ?? null,
+    agentName: payload.agent_name ?? payload.agent_blueprint?.name ?? null,
     executorConfig: payload.executor_config ?? {},
   };
 }
@@ -118,7 +122,10 @@ function fromV22(payload: v.InferOutput<typeof InvocationV22>): Invocation {
 const jsonFields = {
   mode: { enum: ["start", "resume"], description: "start: a new session; resume: a session that this executor knows" },
   session_id: { type: "string", minLength: 1, maxLength: 200 },
+  prompt: { type: ["string", "null"], description: "the task as text" },
+  parameters: { type: ["object", "null"], description: "`prompt`, or the parameters of the agent's own schema" },
   project_dir: { type: ["string", "null"], description: "the working folder; set on start only" },
+  agent_name: { type: ["string", "null"] },
   executor_config: { type: ["object", "null"], description: "the runner's settings for this executor" },
   agent_blueprint: {
     type: ["object", "null"],
@@ -152,9 +159,23 @@ export function invocationJsonSchema(): Record<string, unknown> {
           schema_version: { const: "2.2" },
           ...jsonFields,
           parameters: { type: "object", description: "`prompt`, or the parameters of the agent's own schema" },
-          agent_name: { type: ["string", "null"] },
         },
       },
     ],
   };
+}
+
+/** How the executors of the Python system refuse an invocation of another version than their own. */
+const REFUSALS = [
+  /Unsupported schema version\b.*?(?:Supported: (.+))?$/im,
+  /Missing required field: (parameters|prompt)\b/,
+];
+
+/** What to do about an executor that refused the version of its invocation; null if its error says nothing of that. */
+export function schemaHint(errorText: string): string | null {
+  const refusal = REFUSALS.map((pattern) => pattern.exec(errorText)).find((found) => found !== null);
+  if (refusal === undefined) return null;
+  const [, wanted = ""] = refusal;
+  const version = wanted === "parameters" || wanted.includes("2.2") ? "2.2" : "2.0";
+  return `The executor takes another version of the invocation: set AGENT_INVOCATION_SCHEMA=${version} for the runner`;
 }

@@ -22,7 +22,10 @@ export interface AssignedRun {
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly projectDir: string | null;
   readonly parentSessionId: string | null;
-  /** The second generation sends the resolved blueprint, or null without one. The first sends none: undefined. */
+  /**
+   * The second generation sends the resolved blueprint with the answer to a poll, or null without one. Undefined in the
+   * first generation, and for a run that was read in another way.
+   */
   readonly resolvedBlueprint: Blueprint | null | undefined;
   readonly generation: Generation;
   /** The trace that the run belongs to (W3C Trace Context), if its creator set one. */
@@ -96,7 +99,8 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
     };
   }
   const run = parsed.output;
-  const generation = run.parameters == null ? "first" : "second";
+  // The second generation has no prompt. A coordinator that serves runners of both has both fields.
+  const generation = run.parameters == null || run.prompt != null ? "first" : "second";
   return {
     kind: "run",
     run: {
@@ -109,7 +113,7 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
       parameters: run.parameters ?? { prompt: run.prompt ?? "" },
       projectDir: run.project_dir || null,
       parentSessionId: run.parent_session_id,
-      resolvedBlueprint: generation === "second" ? (run.resolved_agent_blueprint ?? null) : undefined,
+      resolvedBlueprint: generation === "second" ? run.resolved_agent_blueprint : undefined,
       generation,
       ...traceFields(run),
     },

@@ -26,6 +26,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { Link } from "./link/link.ts";
 import { Registration } from "./link/registration.ts";
 import { orchestrationTools } from "./orchestration.ts";
+import { Hooks } from "./polling/hooks.ts";
 import { LostClaims } from "./polling/lost-claims.ts";
 import { Poller } from "./polling/poller.ts";
 import { Reconciler } from "./polling/reconcile.ts";
@@ -132,7 +133,7 @@ export function createRunner(options: RunnerOptions): Runner {
     reportAgain: (runId, outcome) => dispatcher.reportAgain(runId, outcome),
     reportUnknown: (runId) => dispatcher.reportUnknown(runId),
   });
-  const lostClaims = new LostClaims({ ...polling, reconciler });
+  const lostClaims = new LostClaims({ ...polling, reconciler, hooks: new Hooks(coordinator) });
   registration.onRenewed = () => lostClaims.expect();
   intake.onOpened = () => lostClaims.expect();
   const poller = new Poller({ ...polling, intake, bell, lostClaims });

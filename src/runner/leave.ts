@@ -47,10 +47,14 @@ export async function leave(options: LeaveOptions): Promise<void> {
   await registration.close();
 }
 
-/** Waits until every run is reported. Returns false if the coordinator does not take the last reports in time. */
-async function untilReported({ registry, bell, stopping }: LeaveOptions): Promise<boolean> {
+/**
+ * Waits until every run is reported, those included that a hook still works on. Returns false if the coordinator does
+ * not take the last reports in time.
+ */
+async function untilReported({ registry, poller, bell, stopping, log }: LeaveOptions): Promise<boolean> {
   let giveUpAtMs: number | null = null;
-  while (registry.size > 0) {
+  if (poller.inHook > 0) log.info("Waiting for a hook of the coordinator, which may still bring a run");
+  while (registry.size > 0 || poller.inHook > 0) {
     if (stopping.aborted && registry.executing === 0) giveUpAtMs ??= performance.now() + LAST_REPORTS_MS;
     if (giveUpAtMs !== null && performance.now() >= giveUpAtMs) return false;
     using early = linked(stopping.aborted ? undefined : stopping);

@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import { adoptRuns } from "./adopt-runs.ts";
 import { type Dispatcher, stopRun } from "./dispatcher.ts";
 import type { RunnerParts } from "./execution/runner-parts.ts";
+import { freeMemoryWhenIdle } from "./idle-memory.ts";
 import { leave } from "./leave.ts";
 import type { LeaveReason, Lifecycle } from "./lifecycle.ts";
 import type { Link } from "./link/link.ts";
@@ -136,16 +137,17 @@ export class Runner {
 
   /** Polls and executes until the runner drains, then leaves. */
   async #work(): Promise<void> {
-    const { lifecycle, registration, registry, intake, lostClaims, poller, log } = this.#parts;
+    const { lifecycle, registration, lostClaims, poller, log } = this.#parts;
     if (registration.isReused) lostClaims.expect({ isGhostPossible: true });
     const done = new AbortController();
     const stops = watchForStops({
       ...this.#parts,
       log: log.scope("poller"),
-      isNeeded: () => !registration.takesCapacity && (registry.isFull || intake.isClosed || lifecycle.draining.aborted),
+      isNeeded: () => !registration.takesCapacity && !poller.mayClaim,
       onStop: stopRun,
       signal: done.signal,
     });
+    const memory = freeMemoryWhenIdle({ ...this.#parts, signal: done.signal });
     const polling = poller.run();
 
     await aborted(lifecycle.draining);
@@ -153,7 +155,7 @@ export class Runner {
     await leave({ ...this.#parts, log: this.#log, stopping: lifecycle.stopping });
     poller.abandon();
     done.abort();
-    await Promise.all([polling, stops]);
+    await Promise.all([polling, stops, memory]);
   }
 
   #end(): RunnerEnd {

@@ -17,7 +17,7 @@ async function environmentOf(world: World, run: FakeRun): Promise<Map<string, st
   return new Map(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 }
 
-test("a start without an agent has exactly the fields of schema 2.0", async () => {
+test("a start without an agent has exactly the fields of both schemas", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   const run = fake.queue({ prompt: 'grüße, "quoted"\nand a second line' });
@@ -27,6 +27,7 @@ test("a start without an agent has exactly the fields of schema 2.0", async () =
     mode: "start",
     session_id: run.session_id,
     prompt: 'grüße, "quoted"\nand a second line',
+    parameters: { prompt: 'grüße, "quoted"\nand a second line' },
     project_dir: world.projectDir,
   });
 });
@@ -45,6 +46,7 @@ test("a resume has no project_dir, and runs in the session's project folder", as
     mode: "resume",
     session_id: start.session_id,
     prompt: "do it",
+    parameters: { prompt: "do it" },
   });
 });
 
@@ -76,7 +78,12 @@ test("the executor gets the whole blueprint; only the placeholders of MCP server
   expect(invocation.agent_blueprint).toEqual({
     ...BLUEPRINT,
     mcp_servers: {
-      orchestrator: { type: "http", url: `${apiUrl}/mcp`, headers: { "X-Agent-Session-Id": run.session_id } },
+      orchestrator: {
+        type: "http",
+        url: `${apiUrl}/mcp`,
+        headers: { "X-Agent-Session-Id": run.session_id },
+        config: { "X-Agent-Session-Id": run.session_id },
+      },
       local: { type: "stdio", command: "tool", args: ["--session", run.session_id], env: { OTHER: "${UNKNOWN}" } },
     },
   });
@@ -92,7 +99,7 @@ test("a resume without an agent has the blueprint of the session's agent", async
   expect(await invocationOf(world, resume)).toMatchObject({ mode: "resume", agent_blueprint: { name: "researcher" } });
 });
 
-test("AGENT_INVOCATION_SCHEMA=2.2: parameters and agent_name instead of a prompt", async () => {
+test("AGENT_INVOCATION_SCHEMA=2.2: the same fields with that version", async () => {
   await using world = new World();
   const fake = world.own(await FakeCoordinator.start());
   fake.state.agents.set("researcher", { name: "researcher" });
@@ -102,6 +109,7 @@ test("AGENT_INVOCATION_SCHEMA=2.2: parameters and agent_name instead of a prompt
     schema_version: "2.2",
     mode: "start",
     session_id: run.session_id,
+    prompt: "do it",
     parameters: { prompt: "do it" },
     project_dir: world.projectDir,
     agent_name: "researcher",

@@ -38,6 +38,7 @@ const ROUTES = [
   "GET /sessions/:id",
   "GET /sessions/:id/status",
   "GET /sessions/:id/result",
+  "GET /sessions/:id/events",
   "POST /sessions/:id/stop",
   "DELETE /sessions/:id",
   "POST /sessions/:id/bind",
@@ -45,6 +46,7 @@ const ROUTES = [
   "PATCH /sessions/:id/metadata",
   "GET /agents",
   "GET /agents/:id",
+  "GET /mcp-servers/:id",
 ] as const;
 export type Route = (typeof ROUTES)[number];
 
@@ -195,6 +197,8 @@ export class FakeCoordinator implements AsyncDisposable {
         return json(200, { status: state.sessions.get(id)?.status ?? "not_existent" });
       case "GET /sessions/:id/result":
         return state.result(id);
+      case "GET /sessions/:id/events":
+        return json(200, { events: state.sessions.get(id)?.events ?? [] });
       case "POST /sessions/:id/stop":
         return state.stopSession(id);
       case "DELETE /sessions/:id":
@@ -207,14 +211,19 @@ export class FakeCoordinator implements AsyncDisposable {
         return state.showSession(id);
       case "POST /sessions/:id/events":
         return state.addEvent(id, body);
-      case "GET /agents/:id": {
-        const agent = state.agents.get(id);
-        return agent === undefined ? detail(404, "Agent not found") : json(200, agent);
-      }
+      case "GET /agents/:id":
+        return foundIn(state.agents, id);
+      case "GET /mcp-servers/:id":
+        return foundIn(state.mcpServers, id);
       default:
         return detail(404, "Not Found");
     }
   }
+}
+
+function foundIn(rows: ReadonlyMap<string, object>, id: string): Answer {
+  const row = rows.get(id);
+  return row === undefined ? detail(404, `Not found: ${id}`) : json(200, row);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Body> {

@@ -15,6 +15,9 @@ export interface FakeRun {
   status: string;
   runner_id: string | null;
   error: string | null;
+  claimed_at: string | null;
+  /** What a hook has made of the parameters. */
+  changed: Readonly<Record<string, unknown>> | null;
 }
 
 export type QueuedRun = Partial<
@@ -46,26 +49,27 @@ export function fakeRun(queued: QueuedRun): FakeRun {
     status: "pending",
     runner_id: null,
     error: null,
+    claimed_at: null,
+    changed: null,
     ...queued,
   };
 }
 
 /** The run on the wire (`docs/protocol.md`, section 3). `inPoll` adds the fields that only the answer to a poll has. */
 export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): object {
-  const { extra, prompt, ...fields } = run;
+  const { extra, prompt, changed, ...fields } = run;
   const now = new Date().toISOString();
   const common = {
     ...fields,
     demands: null,
     created_at: now,
-    claimed_at: now,
     started_at: null,
     completed_at: null,
     timeout_at: null,
   };
   if (generation === "first") return { ...common, prompt, ...extra };
   const onlyInPoll = inPoll ? { scope: null, resolved_agent_blueprint: null, ...extra } : {};
-  return { ...common, parameters: { prompt }, ...onlyInPoll };
+  return { ...common, parameters: { prompt }, ...onlyInPoll, ...(changed === null ? {} : { parameters: changed }) };
 }
 
 /** A session, with the fields that the runner and its gateway read. */

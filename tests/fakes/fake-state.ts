@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Generation } from "../../src/protocol/poll.ts";
 import { type Answer, detail, json } from "./answers.ts";
+import { executeHook, type FakeHook } from "./fake-hooks.ts";
 import { type FakeRun, type FakeSession, fakeRun, type QueuedRun, wireRun } from "./fake-runs.ts";
 
 type Body = Readonly<Record<string, unknown>>;
@@ -32,6 +33,10 @@ export class FakeState {
   readonly runs = new Map<string, FakeRun>();
   readonly sessions = new Map<string, FakeSession>();
   readonly agents = new Map<string, object>();
+  /** The second generation's registry of MCP servers. */
+  readonly mcpServers = new Map<string, object>();
+  /** The hooks `on_run_start` of agents, by name. */
+  readonly hooks = new Map<string, FakeHook>();
   readonly runners = new Map<string, FakeRunner>();
   readonly stops: string[] = [];
   /** Messages outside the protocol, each sent in one answer to a poll. */
@@ -101,16 +106,19 @@ export class FakeState {
   }
 
   async poll(runnerId: string): Promise<Answer> {
-    const endMs = performance.now() + this.timings.pollTimeoutSeconds * 1000;
-    while (performance.now() < endMs) {
-      const answer = this.#answerTo(runnerId);
+    let leftMs = this.timings.pollTimeoutSeconds * 1000;
+    while (leftMs > 0) {
+      const answer = await this.#answerTo(runnerId);
       if (answer !== null) return answer;
+      const startMs = performance.now();
       await Bun.sleep(TICK_MS);
+      // The time that a hook takes does not count.
+      leftMs -= performance.now() - startMs;
     }
     return json(204, null);
   }
 
-  #answerTo(runnerId: string): Answer | null {
+  #answerTo(runnerId: string): Answer | null | Promise<Answer | null> {
     const runner = this.runners.get(runnerId);
     if (runner === undefined) return detail(401, "Runner not registered");
     if (runner.stale) return null;
@@ -129,12 +137,21 @@ export class FakeState {
       return json(200, { deregistered: true });
     }
     const run = [...this.runs.values()].find(({ status }) => status === "pending");
-    return run === undefined ? null : json(200, { run: this.claim(run, runnerId) });
+    if (run === undefined) return null;
+    const claimed = this.claim(run, runnerId);
+    const hook = this.hooks.get(run.agent_name ?? "");
+    return hook === undefined ? json(200, { run: claimed }) : this.#afterHook(run, hook);
+  }
+
+  async #afterHook(run: FakeRun, hook: FakeHook): Promise<Answer | null> {
+    const mayContinue = await executeHook(run, hook, (event) => this.addEvent(run.session_id, event));
+    return mayContinue ? json(200, { run: wireRun(run, this.generation, true) }) : null;
   }
 
   claim(run: FakeRun, runnerId: string): object {
     run.status = "claimed";
     run.runner_id = runnerId;
+    run.claimed_at = new Date().toISOString();
     return wireRun(run, this.generation, true);
   }
 

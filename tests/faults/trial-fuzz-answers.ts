@@ -3,7 +3,6 @@ import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../src/client/credentials.ts";
 import { CoordinatorFailure } from "../../src/client/failure.ts";
 import { describeError } from "../../src/errors.ts";
-import { NEVER } from "../../src/async/never.ts";
 import { Semaphore } from "../../src/async/semaphore.ts";
 import { AT_ONCE_MS } from "../harness/until.ts";
 import { mutateBytes, mutateValue } from "./mutate.ts";
@@ -37,7 +36,7 @@ const SECOND_GENERATION_RUN = {
 
 type Call = (client: CoordinatorClient) => Promise<unknown>;
 
-const poll: Call = (client) => client.poll("lnch_1", { stopsOnly: false, timeoutMs: HANG_MS, signal: NEVER });
+const poll: Call = (client) => client.poll("lnch_1", { stopsOnly: false, signal: AbortSignal.timeout(HANG_MS) });
 
 /** The calls of a runner, each with a valid answer. */
 const EXCHANGES: readonly [[unknown, Call], ...[unknown, Call][]] = [

@@ -29,9 +29,16 @@ function child(fake: FakeCoordinator): Promise<FakeRun> {
 function finish(fake: FakeCoordinator, run: FakeRun, result: { text: string } | { data: object }): void {
   const session = fake.state.sessions.get(run.session_id);
   if (session === undefined) throw new Error("no session");
+  const common = { session_id: run.session_id, timestamp: new Date().toISOString() };
   if ("text" in result)
-    session.events.push({ event_type: "message", role: "assistant", content: [{ type: "text", text: result.text }] });
+    session.events.push({
+      ...common,
+      event_type: "message",
+      role: "assistant",
+      content: [{ type: "text", text: result.text }],
+    });
   session.events.push({
+    ...common,
     event_type: "result",
     result_text: "text" in result ? result.text : null,
     result_data: "data" in result ? result.data : null,

@@ -55,7 +55,7 @@ test("outside: without a session it starts new trees and reads everything; no ca
   const { value } = await agent.call("start_agent_session", { prompt: "x", mode: "async_poll" });
   expect((await t.c.get(`/runs/${value.run_id}`)).body.parent_session_id).toBeNull();
   const listed = JSON.parse((await agent.call("list_agent_sessions")).text) as { session_id: string }[];
-  expect(listed.map(({ session_id }) => session_id)).toEqual(["root", value.session_id]);
+  expect(listed.map(({ session_id }) => session_id)).toEqual([value.session_id, "root"]);
   for (const [tool, args] of [
     ["start_agent_session", { prompt: "x", mode: "async_callback" }],
     ["delete_all_agent_sessions", {}],

@@ -278,8 +278,8 @@ test("list_agent_sessions and delete_all_agent_sessions: the descendants of the 
     await t.c.start({ session_id: child, parent_session_id: parent });
   const agent = await t.w.agent();
   const listed = JSON.parse((await agent.call("list_agent_sessions")).text) as { session_id: string }[];
-  expect(listed.map(({ session_id }) => session_id)).toEqual(["a", "leaf", "b"]);
-  expect(listed[0]).toEqual({
+  expect(listed.map(({ session_id }) => session_id)).toEqual(["b", "leaf", "a"]);
+  expect(listed[2]).toEqual({
     session_id: "a",
     status: "pending",
     agent_name: null,
@@ -293,7 +293,7 @@ test("list_agent_sessions and delete_all_agent_sessions: the descendants of the 
   const remaining = (await t.c.get("/sessions")).body.sessions.map(
     ({ session_id }: { session_id: string }) => session_id,
   );
-  expect(remaining).toEqual(["root", "foreign"]);
+  expect(remaining).toEqual(["foreign", "root"]);
 });
 
 test("X-Agent-Session-Id with another session is ignored", async () => {

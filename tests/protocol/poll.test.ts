@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type AssignedRun, parsePollMessage } from "../../src/protocol/poll.ts";
+import { type AssignedRun, parseAssignedRun, parsePollMessage } from "../../src/protocol/poll.ts";
 
 /** A run as the first generation's coordinator sends it. */
 const FIRST = {
@@ -138,4 +138,20 @@ test("parsePollMessage: null for garbage", () => {
   ]) {
     expect(parsePollMessage(garbage)).toBeNull();
   }
+});
+
+test("parseAssignedRun: a run with a prompt and parameters is of the first generation", () => {
+  const run = { run_id: "run_1", session_id: "ses_1", type: "start_session", prompt: "p", parameters: { prompt: "p" } };
+  const withBoth = { ...run, resolved_agent_blueprint: null };
+  expect(parseAssignedRun(withBoth)).toMatchObject({
+    kind: "run",
+    run: { generation: "first", prompt: "p", parameters: { prompt: "p" }, resolvedBlueprint: undefined },
+  });
+});
+
+test("parseAssignedRun: a run of the second generation without a blueprint differs from one that does not say", () => {
+  const run = { run_id: "run_1", session_id: "ses_1", type: "start_session", parameters: { prompt: "p" } };
+  expect(parseAssignedRun(run)).toMatchObject({ run: { generation: "second", resolvedBlueprint: undefined } });
+  const without = { ...run, resolved_agent_blueprint: null };
+  expect(parseAssignedRun(without)).toMatchObject({ run: { resolvedBlueprint: null } });
 });

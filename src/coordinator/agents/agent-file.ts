@@ -2,7 +2,7 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import * as v from "valibot";
 import { describeError } from "../../errors.ts";
-import { AgentName, McpServers, UpdateAgent } from "../../protocol/agent.ts";
+import { AgentName, CompleteMcpServers, UpdateAgent } from "../../protocol/agent.ts";
 import { parseJson, TooDeep } from "../../protocol/json.ts";
 import { shownPath } from "../../shell-word.ts";
 import { readRegularFile } from "../../trust/read-regular-file.ts";
@@ -79,7 +79,7 @@ function readFiles(folder: string, name: string): Omit<Extract<AgentFile, { kind
   if (prompt !== null && definition.system_prompt != null)
     throw new Error(`both ${AGENT_FILES.agent} and ${AGENT_FILES.prompt} contain a system prompt`);
   const mcp = join(folder, AGENT_FILES.mcp);
-  const servers = existsSync(mcp) ? parseAs(McpServers, unwrapped(readJson(mcp)), AGENT_FILES.mcp) : null;
+  const servers = existsSync(mcp) ? parseAs(CompleteMcpServers, unwrapped(readJson(mcp)), AGENT_FILES.mcp) : null;
   if (servers !== null && definition.mcp_servers != null)
     throw new Error(`both ${AGENT_FILES.agent} and ${AGENT_FILES.mcp} contain MCP servers`);
   const stats = Object.values(AGENT_FILES).flatMap(

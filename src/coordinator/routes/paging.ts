@@ -40,21 +40,26 @@ function limitOf(query: URLSearchParams): number | null {
   throw invalid(["query", "limit"], `Expected a whole number from 1 to ${MAX_LIMIT}`);
 }
 
-/** `{[key]: rows, next_cursor}` for a page. Without a page: streams the whole list as the first generation does. */
+/**
+ * `{[key]: rows, next_cursor}` for a page. Without a page: streams the whole list as the first generation does, in
+ * `wholeOrder`.
+ */
 export function answerList<Row extends { readonly seq: number }>(
   list: {
     readonly key: string;
     readonly store: Store;
     readonly query: ListQuery;
     readonly show: (row: Row) => unknown;
+    /** Default: oldest first. */
+    readonly wholeOrder?: Page["order"];
   },
   page: Page | null,
 ): Response {
-  const { key, store, query, show } = list;
+  const { key, store, query, show, wholeOrder = "asc" } = list;
   if (page === null)
     return listResponse(
       key,
-      mapped(allRows<Row>(store, query), show),
+      mapped(allRows<Row>(store, query, wholeOrder), show),
       () => store.durable(),
       (error) => store.health.refusalFor(error),
     );

@@ -42,7 +42,13 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
   return routes({
     "GET /sessions": ({ query }) =>
       answerList<SessionRow>(
-        { key: "sessions", store, query: sessionListQuery(query, isTrue(query.get("top"))), show: wireSession },
+        {
+          key: "sessions",
+          store,
+          query: sessionListQuery(query, isTrue(query.get("top"))),
+          show: wireSession,
+          wholeOrder: "desc",
+        },
         pageOf(query),
       ),
     "GET /sessions/:session_id": ({ params }) =>
@@ -100,29 +106,32 @@ function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
       return Response.json({ ok: true, session: wireSession(session) });
     },
     "DELETE /sessions/:session_id"({ params }) {
-      const { session_id } = transitions.deleteSession(params.session_id);
-      return Response.json({ ok: true, session_id, deleted: true });
+      const { session_id, events_count } = transitions.deleteSession(params.session_id);
+      // The first generation deletes the runs, too. Here they stay as long as all others.
+      return Response.json({ ok: true, session_id, deleted: { session: true, events_count, runs_count: 0 } });
     },
   });
 }
 
 function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
-  const list = ({ params, query }: Call<"session_id">): Response => {
-    const { session_id } = sessions.get(params.session_id);
-    return answerList<EventRow>(
-      { key: "events", store, query: eventListQuery(session_id), show: wireEvent },
+  const list = ({ params, query }: Call<"session_id">): Response =>
+    answerList<EventRow>(
+      { key: "events", store, query: eventListQuery(params.session_id), show: wireEvent },
       pageOf(query, "asc"),
     );
-  };
   return routes({
     async "POST /sessions/:session_id/events"({ request, params }) {
       return added(events.add(params.session_id, await readBody(request, SessionEvent)));
     },
-    "GET /sessions/:session_id/events": list,
+    "GET /sessions/:session_id/events"(call) {
+      sessions.get(call.params.session_id);
+      return list(call);
+    },
     async "POST /events"({ request }) {
       const event = await readBody(request, SessionEvent);
       return added(events.add(event.session_id, event));
     },
+    // As in the first generation: empty for an unknown session.
     "GET /events/:session_id": list,
   });
 }

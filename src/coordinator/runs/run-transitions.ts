@@ -11,7 +11,7 @@ import type { RunRow } from "../store/run-row.ts";
 import { canMove, move } from "./run-status.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Runs } from "./runs.ts";
-import type { SessionRow, Sessions } from "../sessions/sessions.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import { isoTime, type Store } from "../store/store.ts";
 
 const RUNNER_LEFT: Ending = {
@@ -155,14 +155,14 @@ export class RunTransitions {
   }
 
   /** Deletes a session and stops its open runs. Refuses: unknown. */
-  deleteSession(sessionId: string): SessionRow {
+  deleteSession(sessionId: string): { readonly session_id: string; readonly events_count: number } {
     const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(() => {
       const session = sessions.get(sessionId);
       if (runs.allOpenOf(sessionId).length > 0) this.stopSession(sessionId);
-      sessions.delete(sessionId);
+      const events_count = sessions.delete(sessionId);
       callbacks.sessionStopped(session);
-      return session;
+      return { session_id: session.session_id, events_count };
     });
   }
 

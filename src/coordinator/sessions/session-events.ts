@@ -47,10 +47,11 @@ export class SessionEvents {
       this.#sessions.get(sessionId);
       const body = boundedJson({ ...event, timestamp: event.timestamp ?? isoTime() });
       const admission = this.#budget.admit(event, Buffer.byteLength(body));
+      // As in the first generation, listeners learn the session's new status before the event.
+      if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
       if (admission.kind === "stored") this.#insert(event, body);
       if (admission.kind === "first") this.#tellOfDrops(sessionId, admission.reason);
       this.#usage.note(event);
-      if (event.event_type === "session_stop") this.#sessions.update(sessionId, { status: "finished" });
       return { isDropped: admission.kind !== "stored" };
     });
   }
@@ -119,7 +120,7 @@ export function eventListQuery(sessionId: string): ListQuery {
   return { table: "events", index: "events_by_session", where: [["session_id = ?", sessionId]] };
 }
 
-/** An event as the executor sent it, plus a unique number. */
+/** An event as the executor sent it, plus a unique number, which is `id` in the first generation. */
 export function wireEvent({ seq, body }: EventRow): Record<string, unknown> {
-  return { ...(JSON.parse(body) as SessionEvent), event_id: seq };
+  return { id: seq, ...(JSON.parse(body) as SessionEvent), event_id: seq };
 }

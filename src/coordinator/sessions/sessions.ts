@@ -135,10 +135,13 @@ export class Sessions {
     this.update(sessionId, { parent_session_id: parentId, execution_mode: executionMode });
   }
 
-  /** Deletes the session with its events and its undelivered callbacks. */
-  delete(sessionId: string): void {
-    this.#store.write(() => {
+  /** Deletes the session with its events and its undelivered callbacks. Returns the number of the events. */
+  delete(sessionId: string): number {
+    return this.#store.write(() => {
       this.get(sessionId);
+      const { count } = this.#store.db
+        .query<{ count: number }, [string]>("SELECT count(*) AS count FROM events WHERE session_id = ?")
+        .get(sessionId) ?? { count: 0 };
       for (const statement of [
         "DELETE FROM events WHERE session_id = ?",
         "DELETE FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL",
@@ -147,15 +150,13 @@ export class Sessions {
         this.#store.db.query(statement).run(sessionId);
       }
       this.#store.afterCommit(() => this.#broadcast.send("session_deleted", sessionId, { session_id: sessionId }));
+      return count;
     });
   }
 
-  /** The newest sessions, in order of creation. */
+  /** The newest sessions, newest first. */
   newest(limit: number): SessionRow[] {
-    return this.#store.db
-      .query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?")
-      .all(limit)
-      .reverse();
+    return this.#store.db.query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?").all(limit);
   }
 
   #announce(type: "session_created" | "session_updated", sessionId: string): void {

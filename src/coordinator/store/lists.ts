@@ -52,10 +52,14 @@ export function nextCursor(rows: readonly { readonly seq: number }[], { limit }:
 /** Bounds the memory that an answer with a whole list takes. */
 const ROWS_AT_A_TIME = 200;
 
-/** All rows, oldest first, in batches. */
-export function* allRows<Row extends { readonly seq: number }>(store: Store, query: ListQuery): Generator<Row[]> {
+/** All rows in batches. */
+export function* allRows<Row extends { readonly seq: number }>(
+  store: Store,
+  query: ListQuery,
+  order: Page["order"],
+): Generator<Row[]> {
   for (let after: number | null = null; ;) {
-    const rows: Row[] = rowsOfPage<Row>(store, query, { limit: ROWS_AT_A_TIME, order: "asc", after });
+    const rows: Row[] = rowsOfPage<Row>(store, query, { limit: ROWS_AT_A_TIME, order, after });
     if (rows.length > 0) yield rows;
     if (rows.length < ROWS_AT_A_TIME) return;
     after = rows.at(-1)?.seq ?? null;

@@ -153,7 +153,8 @@ function withoutEnvelope({
   event_id: _id,
   ...rest
 }: NumberedEvent): object {
-  return rest;
+  const { id: _number, ...fields } = rest;
+  return fields;
 }
 
 /** Strings unchanged; everything else as indented JSON. */

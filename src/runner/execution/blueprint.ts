@@ -1,4 +1,5 @@
-import type { Blueprint } from "../../protocol/agent.ts";
+import * as v from "valibot";
+import { type Blueprint, ServerConfig } from "../../protocol/agent.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 
 /** The values of a blueprint's placeholders in one run. */
@@ -30,7 +31,8 @@ export function resolvePlaceholders(blueprint: Blueprint, values: PlaceholderVal
   return { ...resolved, mcp_servers: Object.fromEntries(servers) };
 }
 
-function mapStrings(value: unknown, map: (text: string) => string): unknown {
+/** Replaces every string of a JSON value. */
+export function mapStrings(value: unknown, map: (text: string) => string): unknown {
   if (typeof value === "string") return map(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, map));
   if (typeof value === "object" && value !== null) {
@@ -40,8 +42,9 @@ function mapStrings(value: unknown, map: (text: string) => string): unknown {
 }
 
 /**
- * The stdin of the executor (`docs/protocol.md`, section 7). The version belongs to the executor: 2.0 has a prompt, 2.2
- * has parameters. `project_dir` is sent on a start only. `executor_config` is absent if the settings have none.
+ * The stdin of the executor (`docs/protocol.md`, section 7). The version belongs to the executor, which refuses any
+ * other. Both versions have the fields of both: 2.0 requires `prompt`, 2.2 `parameters`. `project_dir` is sent on a
+ * start only. `executor_config` is absent if the settings have none.
  */
 export function invocationOf(
   run: AssignedRun,
@@ -58,11 +61,28 @@ export function invocationOf(
     schema_version: options.schema,
     mode: isStart ? "start" : "resume",
     session_id: run.sessionId,
-    ...(options.schema === "2.0" ? { prompt: run.prompt } : { parameters: run.parameters }),
+    prompt: run.prompt,
+    parameters: run.parameters,
     ...(isStart ? { project_dir: options.projectDir } : {}),
-    ...(options.schema === "2.2" && options.agentName !== null ? { agent_name: options.agentName } : {}),
+    ...(options.agentName === null ? {} : { agent_name: options.agentName }),
     ...(Object.keys(options.executorConfig).length === 0 ? {} : { executor_config: options.executorConfig }),
-    ...(options.blueprint === null ? {} : { agent_blueprint: options.blueprint }),
+    ...(options.blueprint === null ? {} : { agent_blueprint: withBothForms(options.blueprint) }),
   };
   return JSON.stringify(invocation);
+}
+
+/**
+ * Gives each MCP server with a URL the fields of both generations. The executors of the first read `type` and
+ * `headers`, those of the second read the headers from `config`.
+ */
+function withBothForms(blueprint: Blueprint): Blueprint {
+  if (blueprint.mcp_servers == null) return blueprint;
+  const servers = Object.entries(blueprint.mcp_servers).map(([name, server]) => {
+    const config = v.safeParse(ServerConfig, server["config"]);
+    if (server.url == null || !config.success) return [name, server] as const;
+    const headers = server.headers ?? config.output;
+    if (headers == null) return [name, server] as const;
+    return [name, { type: "http", config: headers, ...server, headers }] as const;
+  });
+  return { ...blueprint, mcp_servers: Object.fromEntries(servers) };
 }

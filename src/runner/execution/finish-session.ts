@@ -1,4 +1,4 @@
-import type { Activity, Grant } from "../../gateway/grant.ts";
+import type { Grant } from "../../gateway/grant.ts";
 import type { SessionEvent } from "../../protocol/session.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import { deliver } from "../link/deliver.ts";
@@ -15,7 +15,7 @@ export async function finishSession(
   stdoutTail: () => string,
   parts: RunnerParts,
 ): Promise<void> {
-  for (const event of missingEvents(run, grant.activity, stdoutTail)) {
+  for (const event of missingEvents(run, grant, stdoutTail)) {
     const options = { ...parts.delivery, context: run.context, isReport: true };
     const delivered = await deliver(`Event ${event.event_type}`, () => parts.coordinator.sendEvent(event), options);
     if (delivered.kind === "answered") grant.noteEvent(event);
@@ -27,13 +27,13 @@ export async function finishSession(
   }
 }
 
-function missingEvents(run: ActiveRun, activity: Activity, stdoutTail: () => string): SessionEvent[] {
+function missingEvents(run: ActiveRun, { activity, eventTime }: Grant, stdoutTail: () => string): SessionEvent[] {
   const needsResult = run.assigned.generation === "second" && !activity.resultSent;
   if (activity.sessionStopSent && !needsResult) return [];
   const event = (event_type: string, more: Partial<SessionEvent>): SessionEvent => ({
     event_type,
     session_id: run.sessionId,
-    timestamp: new Date().toISOString(),
+    timestamp: eventTime.next(),
     ...more,
   });
   const text = activity.assistantMessageSent ? activity.lastAssistantText : stdoutTail();

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { CoordinatorFailure } from "../../client/failure.ts";
+import type { CoordinatorFailure } from "../../client/failure.ts";
+import type { Config } from "../../config/load-config.ts";
 import { describeError } from "../../errors.ts";
 import type { Grant } from "../../gateway/grant.ts";
 import { absolutePath } from "../../paths.ts";
@@ -8,9 +9,11 @@ import { privateFolder } from "../../process/private-folder.ts";
 import { RUN_MARKER } from "../../process/process-table.ts";
 import type { SpawnRequest } from "../../process/spawn.ts";
 import type { Blueprint } from "../../protocol/agent.ts";
+import type { Generation } from "../../protocol/poll.ts";
 import type { Session } from "../../protocol/session.ts";
 import type { ActiveRun } from "../runs/active-run.ts";
 import { invocationOf, resolvePlaceholders } from "./blueprint.ts";
+import { type BlueprintSources, readAgent, resolveBlueprint, withStartParameters } from "./second-blueprint.ts";
 import { deliver } from "../link/deliver.ts";
 import { traceVariables } from "../runs/observer.ts";
 import type { RunnerParts } from "./runner-parts.ts";
@@ -56,7 +59,7 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
     inherited: entriesAtStart(),
     projectDir,
     stdin: invocationOf(assigned, {
-      schema: config.invocationSchema,
+      schema: schemaOf(config.invocationSchema, assigned.generation),
       projectDir,
       agentName,
       executorConfig: config.executors[executor.name] ?? {},
@@ -66,6 +69,12 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
     outputLimitBytes: config.outputLimitBytes,
   };
   return { kind: "ready", request, agentName };
+}
+
+/** The executors of each generation of the Python system take one version each. */
+function schemaOf(setting: Config["invocationSchema"], generation: Generation): "2.0" | "2.2" {
+  if (setting !== "auto") return setting;
+  return generation === "second" ? "2.2" : "2.0";
 }
 
 type Found<T> = { readonly kind: "found"; readonly value: T } | Exclude<Prepared, { kind: "ready" }>;
@@ -90,19 +99,27 @@ async function blueprintOf(
   agentName: string | null,
   parts: RunnerParts,
 ): Promise<Found<Blueprint | null>> {
-  // The second generation sends the resolved blueprint with the run.
-  if (run.assigned.resolvedBlueprint !== undefined) return { kind: "found", value: run.assigned.resolvedBlueprint };
-  if (agentName === null) return { kind: "found", value: null };
+  const { assigned } = run;
+  const { resolvedBlueprint: sent, generation, type } = assigned;
+  // Without a blueprint the coordinator knows no such agent. Callback resumes never have their agent's blueprint.
+  if (agentName === null || (sent === null && type === "start_session")) return { kind: "found", value: sent ?? null };
+  const isSecond = generation === "second";
+  const read = async (): Promise<BlueprintSources> => {
+    if (sent != null) return withStartParameters(parts.coordinator, { blueprint: sent, servers: new Map() }, assigned);
+    if (isSecond) return readAgent(parts.coordinator, agentName, assigned);
+    return { blueprint: await parts.coordinator.agent(agentName), servers: new Map(), startParameters: null };
+  };
   const options = { ...parts.delivery, context: run.context, signal: run.cancelled };
-  const delivered = await deliver("Reading the blueprint", () => parts.coordinator.agent(agentName), options);
-  switch (delivered.kind) {
-    case "answered":
-      return { kind: "found", value: delivered.value };
-    case "given-up":
-      return { kind: "cancelled" };
-    case "refused":
-      return { kind: "fault", error: blueprintFault(agentName, delivered.failure) };
-  }
+  const delivered = await deliver("Reading the blueprint", read, options);
+  if (delivered.kind === "given-up") return { kind: "cancelled" };
+  if (delivered.kind === "refused" && sent === null && delivered.failure.status === 404)
+    return { kind: "found", value: null };
+  if (delivered.kind === "refused") return { kind: "fault", error: blueprintFault(agentName, delivered.failure) };
+  if (!isSecond) return { kind: "found", value: delivered.value.blueprint };
+  const { blueprint, unknown } = resolveBlueprint(delivered.value, assigned);
+  if (sent != null || unknown.length === 0) return { kind: "found", value: blueprint };
+  const error = `Blueprint ${agentName} could not be resolved: the runner cannot know ${unknown.join(", ")}`;
+  return { kind: "fault", error };
 }
 
 function blueprintFault(agentName: string, failure: CoordinatorFailure): string {

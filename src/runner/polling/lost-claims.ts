@@ -1,19 +1,26 @@
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
+import type { PollMessage } from "../../protocol/poll.ts";
 import type { Run } from "../../protocol/run.ts";
+import type { RunView } from "../../protocol/runner.ts";
 import type { Registration } from "../link/registration.ts";
+import type { RunRegistry } from "../runs/run-registry.ts";
+import type { Hooks, HookState } from "./hooks.ts";
 import type { Reconciler } from "./reconcile.ts";
 
 export interface LostClaimsOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
+  readonly registry: Pick<RunRegistry, "knows">;
+  readonly hooks: Pick<Hooks, "stateOf" | "retain">;
+  readonly onMessage: (message: PollMessage) => void;
   readonly reconciler: Pick<Reconciler, "exchange" | "agreeOn">;
   readonly log: Log;
 }
 
-/** The statuses that a coordinator without reconciliation is asked for. */
-const STATUSES = ["claimed", "stopping", "running"] as const;
+/** The statuses that a coordinator without reconciliation is asked for, after `claimed`. */
+const OTHER_STATUSES = ["stopping", "running"] as const;
 
 /** A Python coordinator continues an abandoned poll up to its time-out, and may claim a run at its end. */
 const GHOST_MARGIN_MS = 5_000;
@@ -45,34 +52,69 @@ export class LostClaims {
       this.#dueAtMs.push(now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS);
   }
 
-  async checkIfDue(): Promise<void> {
+  /** `isPollOpen`: a poll in a hook is still open, and may bring a claim that the hook works on. */
+  async checkIfDue({ isPollOpen }: { isPollOpen: boolean } = { isPollOpen: false }): Promise<void> {
     const now = performance.now();
     if (now < Math.min(this.#nextRegularMs, ...this.#dueAtMs)) return;
     try {
-      await this.#check();
+      const areAllSettled = await this.#check({ isPollOpen });
       this.#dueAtMs = this.#dueAtMs.filter((at) => at > now);
-      this.#nextRegularMs = now + CHECK_INTERVAL_MS;
+      this.#nextRegularMs = areAllSettled ? now + CHECK_INTERVAL_MS : now;
     } catch (error) {
       // The check stays due. The poll that follows reports what is wrong.
       this.#options.log.debug(`Could not check for lost claims: ${failureOfThrown("runs", error).message}`);
     }
   }
 
-  async #check(): Promise<void> {
-    const { reconciler, registration } = this.#options;
-    if (registration.reconciles) return reconciler.exchange({ isQuiet: true });
-    for (const status of STATUSES) {
-      for (const run of await this.#ownRuns(status)) {
-        await reconciler.agreeOn({ run_id: run.run_id, status, is_own: true }, true, run);
-      }
+  /** Whether the coordinator executes a hook for a claim that has not arrived. Rejects with a CoordinatorFailure. */
+  async isInHook(): Promise<boolean> {
+    for (const run of await this.#ownRuns("claimed"))
+      if ((await this.#hookOf(run, { isPollOpen: true })) === "working") return true;
+    return false;
+  }
+
+  /** Returns false if a claim is left to its hook. */
+  async #check(poll: { isPollOpen: boolean }): Promise<boolean> {
+    const { reconciler, registration, hooks, onMessage } = this.#options;
+    if (registration.reconciles) {
+      await reconciler.exchange({ isQuiet: true });
+      return true;
     }
+    const claimed = await this.#ownRuns("claimed");
+    hooks.retain(claimed.map(({ run_id }) => run_id));
+    let areAllSettled = true;
+    for (const run of claimed) {
+      const hook = await this.#hookOf(run, poll);
+      if (hook === "working") areAllSettled = false;
+      else if (hook === "unanswered") onMessage(unanswered(run));
+      // A hook may have changed the run since it was read.
+      else await reconciler.agreeOn(viewOf(run), true, hook === "none" ? run : undefined);
+    }
+    for (const status of OTHER_STATUSES)
+      for (const run of await this.#ownRuns(status)) await reconciler.agreeOn(viewOf(run), true, run);
+    return areAllSettled;
+  }
+
+  /** A run that is claimed there is lost, unless it is here, or a poll may still bring it after its hook. */
+  async #hookOf(run: Run, { isPollOpen }: { isPollOpen: boolean }): Promise<HookState> {
+    const { registry, hooks } = this.#options;
+    return registry.knows(run.run_id) ? "none" : hooks.stateOf(run, isPollOpen);
   }
 
   /** Not every coordinator applies the filters. */
-  async #ownRuns(status: (typeof STATUSES)[number]): Promise<Run[]> {
+  async #ownRuns(status: "claimed" | (typeof OTHER_STATUSES)[number]): Promise<Run[]> {
     const { coordinator, registration } = this.#options;
     const { runnerId } = registration;
     const runs = await coordinator.runs({ status, runner_id: runnerId });
     return runs.filter((run) => run.status === status && run.runner_id === runnerId);
   }
+}
+
+function viewOf({ run_id, status }: Run): RunView {
+  return { run_id, status, is_own: true };
+}
+
+function unanswered({ run_id, session_id }: Run): PollMessage {
+  const fault = "its hook on_run_start gave no answer in time, and blocks the run then (on_error)";
+  return { kind: "bad-run", runId: run_id, sessionId: session_id, fault };
 }

@@ -1,5 +1,6 @@
 import { aborted } from "../../async/aborted.ts";
 import { Backoff } from "../../async/backoff.ts";
+import { withDeadline } from "../../async/delay.ts";
 import { linked } from "../../async/linked.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
@@ -33,8 +34,9 @@ const QUICK_ANSWER_MS = 20;
 const QUICK_EMPTY_CAP_MS = 1_000;
 
 /**
- * Polls, one poll at a time. Never abandons a poll that may claim: a run in an answer that nobody reads is lost. So
- * there are two ways to end:
+ * Polls, one poll at a time. A poll in which a coordinator of the second generation executes a hook is kept beside the
+ * next ones: the hook's agent may need this runner. Never abandons a poll that may claim: a run in an answer that
+ * nobody reads is lost. So there are two ways to end:
  * - `stopTaking()`: waits for the open poll, and opens no other that may claim. If the coordinator takes `capacity=0`,
  *   polls for stop commands replace it at once: they claim nothing and may be abandoned at any time.
  * - `abandon()`: the last resort, when the coordinator no longer answers.
@@ -44,6 +46,8 @@ export class Poller {
   readonly #leaving = new AbortController();
   readonly #abandon = new AbortController();
   #claiming: Promise<void> | null = null;
+  /** The polls in which the coordinator executes a hook. Each may still bring a run, and holds a slot for it. */
+  readonly #inHook = new Set<Promise<void>>();
   #deregistered = false;
 
   constructor(options: PollerOptions) {
@@ -53,6 +57,11 @@ export class Poller {
   /** Resolves when the poll that may claim is answered and its message handled; null if none is open. */
   get openClaim(): Promise<void> | null {
     return this.#claiming;
+  }
+
+  /** The number of polls in which the coordinator executes a hook. The bell rings when it changes. */
+  get inHook(): number {
+    return this.#inHook.size;
   }
 
   stopTaking(): void {
@@ -72,19 +81,21 @@ export class Poller {
     const { registration } = this.#options;
     const backoff = new Backoff();
     while (!this.#abandon.signal.aborted && !this.#deregistered) {
-      const mayClaim = this.#mayClaim;
+      const mayClaim = this.mayClaim;
       if (mayClaim || registration.takesCapacity) await this.#pollOnce(mayClaim, backoff);
       // This coordinator cannot be polled for stops alone: `watchForStops` checks the runs one by one meanwhile.
       else await this.#untilRung();
     }
+    await Promise.all(this.#inHook);
   }
 
-  get #mayClaim(): boolean {
+  /** Whether the next poll may claim. Otherwise, only a coordinator that takes `capacity=0` is polled. */
+  get mayClaim(): boolean {
     return !this.#hasNoRoom && !this.#leaving.signal.aborted;
   }
 
   get #hasNoRoom(): boolean {
-    return this.#options.registry.isFull || this.#options.intake.isClosed;
+    return this.#options.registry.isFullWith(this.#inHook.size) || this.#options.intake.isClosed;
   }
 
   async #pollOnce(mayClaim: boolean, backoff: Backoff): Promise<void> {
@@ -115,14 +126,18 @@ export class Poller {
     }
   }
 
-  /** Null if nothing may be claimed after the check for lost claims: no slot, no room, or the runner leaves. */
+  /**
+   * Null if the poll is in a hook, or if nothing may be claimed after the check for lost claims: no slot, no room, or
+   * the runner leaves.
+   */
   async #claimingPoll(): Promise<PollMessage | null> {
     const { promise, resolve } = Promise.withResolvers<void>();
     // Set before the check: it may bring a run too, so a leaving runner must wait for it.
     this.#claiming = promise;
     try {
-      await this.#options.lostClaims.checkIfDue();
-      return this.#mayClaim ? this.#take(await this.#poll(false, this.#abandon.signal)) : null;
+      await this.#options.lostClaims.checkIfDue({ isPollOpen: this.#inHook.size > 0 });
+      const message = this.mayClaim ? await this.#poll(false, this.#abandon.signal) : null;
+      return message === null ? null : this.#take(message);
     } finally {
       this.#claiming = null;
       resolve();
@@ -141,7 +156,8 @@ export class Poller {
     };
     void abortWhenUnwanted();
     try {
-      return this.#take(await this.#poll(true, early.signal));
+      const message = await this.#poll(true, early.signal);
+      return message === null ? null : this.#take(message);
     } catch (error) {
       if (early.signal.aborted) return null;
       throw error;
@@ -150,15 +166,56 @@ export class Poller {
     }
   }
 
-  #poll(stopsOnly: boolean, signal: AbortSignal): Promise<PollMessage> {
+  /** Null if the poll is kept because the coordinator executes a hook in it. */
+  async #poll(stopsOnly: boolean, signal: AbortSignal): Promise<PollMessage | null> {
     const { coordinator, registration } = this.#options;
-    const timeoutMs = registration.pollTimeoutSeconds * 1000 + POLL_MARGIN_MS;
-    return coordinator.poll(registration.runnerId, {
-      stopsOnly,
-      showsOutput: registration.showsOutput,
-      timeoutMs,
-      signal,
+    const { showsOutput } = registration;
+    const abort = linked(signal);
+    const answer = coordinator.poll(registration.runnerId, { stopsOnly, showsOutput, signal: abort.signal });
+    const unlink = (): void => abort[Symbol.dispose]();
+    void answer.then(unlink, unlink);
+    const inTime = await withDeadline(answer, this.#pollTimeoutMs);
+    if (inTime !== "timeout") return inTime;
+    const abandon = (): Promise<PollMessage> => {
+      abort.abort(new DOMException("timed out", "TimeoutError"));
+      return answer;
+    };
+    if (stopsOnly || !(await this.#isInHook())) return abandon();
+    this.#keep(answer, abandon);
+    return null;
+  }
+
+  get #pollTimeoutMs(): number {
+    return this.#options.registration.pollTimeoutSeconds * 1000 + POLL_MARGIN_MS;
+  }
+
+  /** Whether the coordinator executes a hook for a run that has not arrived. Otherwise a late poll is a dead one. */
+  async #isInHook(): Promise<boolean> {
+    const { registration, lostClaims } = this.#options;
+    return !registration.reconciles && (await lostClaims.isInHook().catch(() => false));
+  }
+
+  /** Keeps a late poll for as long as the coordinator executes hooks. */
+  #keep(answer: Promise<PollMessage>, abandon: () => Promise<PollMessage>): void {
+    const { bell, log, lostClaims } = this.#options;
+    log.debug("The coordinator executes a hook in a poll: keeping the poll open");
+    const untilAnswered = async (): Promise<void> => {
+      try {
+        let inTime: PollMessage | "timeout" = "timeout";
+        while (inTime === "timeout" && (await this.#isInHook()))
+          inTime = await withDeadline(answer, this.#pollTimeoutMs);
+        this.#take(inTime === "timeout" ? await abandon() : inTime);
+      } catch (error) {
+        log.debug(`A poll in a hook failed: ${failureOfThrown("poll", error).message}`);
+        lostClaims.expect({ isGhostPossible: true });
+      }
+    };
+    const kept = untilAnswered().finally(() => {
+      this.#inHook.delete(kept);
+      bell.ring();
     });
+    this.#inHook.add(kept);
+    bell.ring();
   }
 
   #take(message: PollMessage): PollMessage {

@@ -1,6 +1,7 @@
 import { describeMs } from "../../async/describe-ms.ts";
 import type { Report } from "../../client/coordinator-client.ts";
 import type { ExitStatus } from "../../process/shim.ts";
+import { schemaHint } from "../../protocol/invocation.ts";
 
 /** Why the runner ends a run. */
 export type CancelReason =
@@ -59,7 +60,7 @@ export function outcomeOfExit(
   }
   const how = exit.code === null ? `The executor was ended by ${exit.signal}` : `Process exited with code ${exit.code}`;
   const text = errorText();
-  const error = text === "" ? how : text;
+  const error = text === "" ? how : [text, schemaHint(text) ?? []].flat().join("\n");
   if (exit.code === null) return { kind: "failed", error, reason: "interrupted" };
   return exit.code === TEMPORARY_FAILURE ? { kind: "failed", error, reason: "temporary" } : { kind: "failed", error };
 }

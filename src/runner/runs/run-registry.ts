@@ -91,8 +91,9 @@ export class RunRegistry {
     return this.#slots.executing;
   }
 
-  get isFull(): boolean {
-    return this.#slots.isFull;
+  /** Whether all slots are in use if `expected` more sessions will need one each. */
+  isFullWith(expected: number): boolean {
+    return this.#slots.isFullWith(expected);
   }
 
   /** Marks the run as waiting for another run, until the returned value is disposed. See `Slots`. */

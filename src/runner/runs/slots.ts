@@ -19,8 +19,9 @@ export class Slots {
     this.#limit = limit;
   }
 
-  get isFull(): boolean {
-    return this.#limit > 0 && this.#open.size - this.#waitingRuns >= this.#limit;
+  /** Whether all slots are in use if `expected` more sessions will need one each. */
+  isFullWith(expected: number): boolean {
+    return this.#limit > 0 && this.#open.size - this.#waitingRuns + expected >= this.#limit;
   }
 
   /** The number of runs whose executor has not ended, or not begun. */

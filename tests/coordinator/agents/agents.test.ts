@@ -62,3 +62,25 @@ test("PATCH and DELETE /agents change, deactivate and remove; unknown is 404", a
     expect((await c.call(method, path, body)).status).toBe(404);
   }
 });
+
+test("fields that are not served are 422, unless they are empty; so is half an MCP server", async () => {
+  await using c = await Fixture.start();
+  const hooks = { on_run_start: { type: "agent", agent_name: "guard", on_error: "block" } };
+  const refused: [object, string][] = [
+    [{ hooks }, "this coordinator does not serve hooks of agents"],
+    [{ capabilities: ["search"] }, "capabilities"],
+    [{ parameters_schema: { type: "object" } }, "a parameters_schema"],
+    [{ type: "procedural" }, "this coordinator serves autonomous agents only"],
+    [{ mcp_servers: { web: { ref: "search" } } }, "an MCP server needs a url or a command"],
+    [{ mcp_servers: { web: { type: "http" } } }, "an MCP server needs a url or a command"],
+  ];
+  for (const [fields, reason] of refused) {
+    const { status, body } = await c.post("/agents", { ...agent, ...fields });
+    expect([status, JSON.stringify(body)]).toEqual([422, expect.stringContaining(reason)] as never);
+  }
+  const empty = { type: "autonomous", hooks: null, capabilities: [], parameters_schema: null, command: null };
+  const mcp_servers = { web: { url: "http://x", config: { a: "1" } }, own: { command: "c" } };
+  const created = await c.post("/agents", { ...agent, ...empty, mcp_servers });
+  expect([created.status, created.body.mcp_servers]).toEqual([201, mcp_servers]);
+  expect((await c.call("PATCH", "/agents/coder", { hooks })).status).toBe(422);
+});

@@ -37,6 +37,14 @@ describe("pages", () => {
     ]);
   });
 
+  test("whole lists have the first generation's order: sessions newest first, runs oldest first", async () => {
+    await using c = await Fixture.start();
+    for (const id of ["s0", "s1", "s2"]) await c.start({ session_id: id });
+    const ids = (rows: { session_id: string }[]): string[] => rows.map(({ session_id }) => session_id);
+    expect(ids((await c.get("/sessions")).body.sessions)).toEqual(["s2", "s1", "s0"]);
+    expect(ids((await c.get("/runs")).body.runs)).toEqual(["s0", "s1", "s2"]);
+  });
+
   test("of runs with several statuses are merged in order", async () => {
     await using c = await Fixture.start();
     const runner = await c.register();

@@ -221,11 +221,20 @@ describe("session", () => {
         timestamp: "t1",
         tool_name: "Bash",
         extra: 1,
+        id: events[0].event_id,
         event_id: expect.any(Number),
       },
-      { event_type: "odd", session_id: "s", timestamp: expect.any(String), event_id: expect.any(Number) },
+      {
+        event_type: "odd",
+        session_id: "s",
+        timestamp: expect.any(String),
+        id: events[1].event_id,
+        event_id: expect.any(Number),
+      },
     ]);
     expect((await c.get("/events/s")).body.events).toEqual(events);
+    expect(await c.get("/events/unknown")).toEqual({ status: 200, body: { events: [] } });
+    expect((await c.get("/sessions/unknown/events")).status).toBe(404);
     expect((await c.post("/sessions/s/events", { event_type: "x", session_id: "t" })).status).toBe(400);
     expect((await c.post("/events", { event_type: "x", session_id: "t" })).status).toBe(404);
   });
@@ -246,7 +255,7 @@ describe("session", () => {
     await c.say("s", "x");
     expect(await c.call("DELETE", "/sessions/s")).toEqual({
       status: 200,
-      body: { ok: true, session_id: "s", deleted: true },
+      body: { ok: true, session_id: "s", deleted: { session: true, events_count: 1, runs_count: 0 } },
     });
     expect(await c.sessionStatus("s")).toBe("not_existent");
     expect((await c.poll(runner)).body).toEqual({ stop_runs: [run_id] });

@@ -58,6 +58,18 @@ class Listener implements Disposable {
   }
 }
 
+test("session_stop finishes the session before the event is sent; init has the newest session first", async () => {
+  await using c = await Fixture.start();
+  for (const id of ["a", "b"]) await c.start({ session_id: id });
+  using listener = await Listener.open(c);
+  await until("init arrives", () => listener.received.length === 1);
+  expect(listener.received[0]).toMatchObject({ data: { sessions: [{ session_id: "b" }, { session_id: "a" }] } });
+  await c.post("/sessions/a/events", { event_type: "session_stop", session_id: "a", timestamp: "t" });
+  await until("the event arrives", () => listener.types().includes("event"));
+  expect(listener.types()).toEqual(["init", "session_updated", "event"]);
+  expect(listener.received[1]?.data.session).toMatchObject({ session_id: "a", status: "finished" });
+});
+
 test("a stream starts with init, then sends changes of sessions, events and failed runs", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();

@@ -65,13 +65,15 @@ test("resolvePlaceholders: does not change its argument", () => {
 
 const OPTIONS = { projectDir: "/p", agentName: "a", executorConfig: {}, blueprint: { name: "a" } };
 
-test("invocationOf: schema 2.0 has the prompt, and the project directory on a start only", () => {
+test("invocationOf: has the fields of both schemas, and the project directory on a start only", () => {
   expect(JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema: "2.0" }))).toEqual({
     schema_version: "2.0",
     mode: "start",
     session_id: "ses_1",
     prompt: "do it",
+    parameters: { prompt: "do it" },
     project_dir: "/p",
+    agent_name: "a",
     agent_blueprint: { name: "a" },
   });
   expect(
@@ -81,15 +83,18 @@ test("invocationOf: schema 2.0 has the prompt, and the project directory on a st
     mode: "resume",
     session_id: "ses_1",
     prompt: "do it",
+    parameters: { prompt: "do it" },
+    agent_name: "a",
   });
 });
 
-test("invocationOf: schema 2.2 has parameters and the agent's name", () => {
+test("invocationOf: schema 2.2 differs in the version only", () => {
   const run = assignedRun({ parameters: { prompt: "p", n: 5 } });
   expect(JSON.parse(invocationOf(run, { ...OPTIONS, schema: "2.2" }))).toEqual({
     schema_version: "2.2",
     mode: "start",
     session_id: "ses_1",
+    prompt: "do it",
     parameters: { prompt: "p", n: 5 },
     project_dir: "/p",
     agent_name: "a",
@@ -110,3 +115,25 @@ test.each(["2.0", "2.2"] as const)(
     expect(JSON.parse(invocationOf(assignedRun(), { ...OPTIONS, schema }))).not.toContainKeys(["executor_config"]);
   },
 );
+
+test("invocationOf: an MCP server with a URL has the headers in the form of both generations", () => {
+  const mcp_servers = {
+    first: { type: "http", url: "u", headers: { a: "1" } },
+    second: { url: "u", config: { a: 1, b: true } },
+    both: { type: "sse", url: "u", headers: { a: "1" }, config: { b: "2" } },
+    bare: { type: "http", url: "u" },
+    odd: { url: "u", config: { a: {} } },
+    local: { type: "stdio", command: "c", args: [], env: { A: "1" } },
+  };
+  const { agent_blueprint } = JSON.parse(
+    invocationOf(assignedRun(), { ...OPTIONS, schema: "2.2", blueprint: { name: "a", mcp_servers } }),
+  ) as { agent_blueprint: object };
+  expect(agent_blueprint).toEqual({
+    name: "a",
+    mcp_servers: {
+      ...mcp_servers,
+      first: { ...mcp_servers.first, config: { a: "1" } },
+      second: { type: "http", url: "u", headers: { a: "1", b: "true" }, config: { a: 1, b: true } },
+    },
+  });
+});

@@ -33,11 +33,13 @@ async function sent(
   send = () => Promise.resolve(),
 ): Promise<{ events: unknown[]; lines: string[] }> {
   const events: unknown[] = [];
+  const times: number[] = [];
   const { log, lines } = recordedLog();
   const link = new Link(log, 0, () => {});
   const coordinator = {
     sendEvent: async ({ timestamp, ...event }: SessionEvent) => {
-      expect(Date.parse(timestamp ?? "")).toBeGreaterThan(0);
+      expect(Date.parse(timestamp ?? "")).toBeGreaterThan(times.at(-1) ?? 0);
+      times.push(Date.parse(timestamp ?? ""));
       events.push(event);
       await send();
     },

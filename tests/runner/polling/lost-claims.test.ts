@@ -2,6 +2,7 @@ import { afterEach, expect, jest, test } from "bun:test";
 import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
 import { noAuthorization } from "../../../src/client/credentials.ts";
 import type { PollMessage } from "../../../src/protocol/poll.ts";
+import { Hooks } from "../../../src/runner/polling/hooks.ts";
 import { LostClaims } from "../../../src/runner/polling/lost-claims.ts";
 import { Reconciler } from "../../../src/runner/polling/reconcile.ts";
 import type { Registration } from "../../../src/runner/link/registration.ts";
@@ -9,11 +10,14 @@ import { Bell } from "../../../src/runner/runs/bell.ts";
 import { RunRegistry } from "../../../src/runner/runs/run-registry.ts";
 import { silentLog } from "../../../src/log.ts";
 import { type StubServer, stubServer } from "../../client/stub-server.ts";
+import { until } from "../../harness/until.ts";
 import { assignedRun } from "../assigned-run.ts";
 
 afterEach(() => {
   jest.useRealTimers();
 });
+
+const GRACE_MS = 50;
 
 const RUN = {
   run_id: "run_1",
@@ -34,15 +38,17 @@ function lostClaimsAt(
     registration: { runnerId: "lnch_1", pollTimeoutSeconds: 30, reconciles: false } as Registration,
     log: silentLog,
   };
+  const onMessage = (message: PollMessage): void => void messages.push(message);
   const reconciler = new Reconciler({
     ...parts,
     registry,
+    onMessage,
     journal: { outcomeOf: () => null, isHere: () => false, seen: null },
-    onMessage: (message) => messages.push(message),
     reportAgain: () => Promise.resolve(),
     reportUnknown: () => Promise.resolve(),
   });
-  const lostClaims = new LostClaims({ ...parts, reconciler });
+  const hooks = new Hooks(parts.coordinator, GRACE_MS);
+  const lostClaims = new LostClaims({ ...parts, registry, reconciler, onMessage, hooks });
   return { lostClaims, messages };
 }
 
@@ -118,6 +124,23 @@ test("LostClaims: a failed check stays due", async () => {
     "stopping",
     "running",
   ]);
+});
+
+test("LostClaims: leaves a claim to its hook, and fails it if the hook must say yes and says nothing", async () => {
+  const run = { ...RUN, prompt: null, parameters: { prompt: "p" }, agent_name: "guarded" };
+  const hooks = { on_run_start: { agent_name: "guard", timeout_seconds: 0, on_error: "block" } };
+  await using coordinator = stubServer(({ url }) =>
+    Response.json(url.startsWith("/agents/") ? { name: "guarded", hooks } : { runs: [run], events: [] }),
+  );
+  const { lostClaims, messages } = lostClaimsAt(coordinator);
+  await lostClaims.checkIfDue();
+  expect([messages, await lostClaims.isInHook()]).toEqual([[], true]);
+  await until("a word about the run", async () => {
+    await lostClaims.checkIfDue();
+    return messages.length > 0;
+  });
+  expect(messages).toMatchObject([{ kind: "bad-run", runId: "run_1", fault: expect.stringContaining("hook") }]);
+  expect(await lostClaims.isInHook()).toBe(false);
 });
 
 /** Counts the checks in each of the next `minutes`, with one poll every 30 s. */

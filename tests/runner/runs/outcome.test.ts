@@ -95,3 +95,15 @@ test("reportOf: with the time that the executor ran, in whole milliseconds", () 
 test("describeOutcome: leaves out the error text, which may contain an agent's work", () => {
   expect(describeOutcome({ kind: "failed", error: "private" })).not.toContain("private");
 });
+
+test.each([
+  ["Error: Unsupported schema version: 2.0. Supported: 2.2", "2.2"],
+  ["a line\nValueError: Unsupported schema version: 2.2. Supported: 2.0", "2.0"],
+  ["Missing required field: parameters", "2.2"],
+  ["Missing required field: prompt", "2.0"],
+])("outcomeOfExit: adds a hint to an executor's %j", (text, version) => {
+  const outcome = outcomeOfExit({ code: 1, signal: null }, null, "SIGTERM", stderr(text));
+  const hint = `set AGENT_INVOCATION_SCHEMA=${version} for the runner`;
+  const error = `${text}\nThe executor takes another version of the invocation: ${hint}`;
+  expect(outcome).toEqual({ kind: "failed", error });
+});

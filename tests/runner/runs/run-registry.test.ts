@@ -66,14 +66,14 @@ test("RunRegistry.add: returns null for a known run, before and after its end", 
 test("RunRegistry: counts a slot until the end of the executor, and a run until its acknowledged report", () => {
   const registry = new RunRegistry(2, new Bell());
   const first = take(registry, "run_a", "ses_a");
-  expect([registry.executing, registry.isFull]).toEqual([1, false]);
+  expect([registry.executing, registry.isFullWith(0)]).toEqual([1, false]);
   const second = take(registry, "run_b", "ses_b");
-  expect(registry.isFull).toBe(true);
+  expect(registry.isFullWith(0)).toBe(true);
   first.run.moveTo("starting");
   first.run.moveTo("running");
-  expect(registry.isFull).toBe(true);
+  expect(registry.isFullWith(0)).toBe(true);
   first.run.moveTo("reporting");
-  expect([registry.executing, registry.size, registry.isFull]).toEqual([1, 2, false]);
+  expect([registry.executing, registry.size, registry.isFullWith(0)]).toEqual([1, 2, false]);
   first.end({ remember: true });
   finish(second);
   expect([registry.executing, registry.size]).toEqual([0, 0]);
@@ -85,18 +85,18 @@ test("RunRegistry.waits: frees the slot of a running run until its last wait is 
   run.moveTo("starting");
   run.moveTo("running");
   const [first, second] = [registry.waits("run_a"), registry.waits("run_a")];
-  expect([registry.isFull, registry.executing]).toEqual([false, 1]);
+  expect([registry.isFullWith(0), registry.executing]).toEqual([false, 1]);
   take(registry, "run_b", "ses_b");
-  expect(registry.isFull).toBe(true);
+  expect(registry.isFullWith(0)).toBe(true);
   first[Symbol.dispose]();
-  expect(registry.isFull).toBe(true);
+  expect(registry.isFullWith(0)).toBe(true);
   second[Symbol.dispose]();
-  expect([registry.isFull, registry.executing]).toEqual([true, 2]);
+  expect([registry.isFullWith(0), registry.executing]).toEqual([true, 2]);
   registry.waits("run_a");
-  expect(registry.isFull).toBe(true);
+  expect(registry.isFullWith(0)).toBe(true);
   run.moveTo("reporting");
   // The end of the executor frees the slot; the open wait does not free a second one.
-  expect([registry.isFull, registry.executing]).toEqual([true, 1]);
+  expect([registry.isFullWith(0), registry.executing]).toEqual([true, 1]);
 });
 
 test("RunRegistry.waits: rings the bell at the start and at the end of a wait", async () => {
@@ -118,15 +118,15 @@ test("RunRegistry: all runs of a session share one slot", () => {
     TakenRun,
     TakenRun,
   ];
-  expect([registry.executing, registry.isFull]).toEqual([3, false]);
+  expect([registry.executing, registry.isFullWith(0)]).toEqual([3, false]);
   const other = take(registry, "run_d", "ses_d");
-  expect(registry.isFull).toBe(true);
+  expect(registry.isFullWith(0)).toBe(true);
   // A run that ends while it waits for its turn frees no slot.
   finish(second);
   finish(first);
-  expect([registry.executing, registry.isFull]).toEqual([2, true]);
+  expect([registry.executing, registry.isFullWith(0)]).toEqual([2, true]);
   finish(third);
-  expect([registry.executing, registry.isFull]).toEqual([1, false]);
+  expect([registry.executing, registry.isFullWith(0)]).toEqual([1, false]);
   finish(other);
   expect(registry.executing).toBe(0);
 });
@@ -134,7 +134,7 @@ test("RunRegistry: all runs of a session share one slot", () => {
 test("RunRegistry: 0 means no limit", () => {
   const registry = new RunRegistry(0, new Bell());
   for (let i = 0; i < 500; i++) take(registry, `run_${i}`, `ses_${i}`);
-  expect([registry.isFull, registry.executing]).toEqual([false, 500]);
+  expect([registry.isFullWith(0), registry.executing]).toEqual([false, 500]);
 });
 
 test("RunRegistry.ofSession: finds the runs of a session", () => {
