@@ -46,6 +46,8 @@ export interface HeartbeatWord {
   readonly held?: readonly HeldRun[];
   readonly seen?: Moment;
   readonly answered?: string;
+  /** Why the runner takes no runs. */
+  readonly cannot_run?: string;
 }
 
 /** A report: the endpoint's verb, and the body without `runner_id` (`docs/protocol.md`, section 5). */
@@ -53,7 +55,9 @@ export type Report =
   | { readonly verb: "started" }
   | ({ readonly verb: "completed" } & Timed)
   | ({ readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason } & Timed)
-  | ({ readonly verb: "stopped"; readonly signal: string } & Timed);
+  | ({ readonly verb: "stopped"; readonly signal: string } & Timed)
+  /** Only for a coordinator with the capability "return". */
+  | ({ readonly verb: "returned"; readonly error: string } & Timed);
 
 /** From the executor's start to its end. */
 interface Timed {
@@ -467,6 +471,8 @@ function reportBody(runnerId: string, report: Report): object {
       };
     case "stopped":
       return { runner_id: runnerId, signal: report.signal, ...timed };
+    case "returned":
+      return { runner_id: runnerId, error: report.error };
   }
 }
 

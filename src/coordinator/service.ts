@@ -18,6 +18,7 @@ import { Runners } from "./runners/runners.ts";
 import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
 import { ClaimGate } from "./runs/claim-gate.ts";
 import { Claims } from "./runs/claims.ts";
+import { GiveBack } from "./runs/give-back.ts";
 import { runnersNow, runsNow, type WorkCounts } from "./runs/counts.ts";
 import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
 import { Polls } from "./runs/polls.ts";
@@ -144,7 +145,7 @@ function createParts(
   const outputs = new RunOutputs(waiters, timings.outputTimeoutMs);
   const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
   const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
-  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, () => gate.isOpen);
+  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, runners, () => gate.isOpen);
   const adoption = new RunAdoption(store, claims, gate);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
   const statistics = new Statistics(store);
@@ -167,9 +168,10 @@ function createParts(
   const retries = new Retries(store, queue, events);
   const endings = new RunEndings({ ...shared, retries });
   const transitions = new RunTransitions({ ...shared, endings });
+  const giveBack = new GiveBack({ ...shared, endings });
   const reconciliation = new Reconciliation({ ...shared, transitions, log });
   const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...shared, retries, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
+  return { ...shared, retries, transitions, giveBack, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
 }
 
 function createRouter(

@@ -51,6 +51,8 @@ export class Grant {
   readonly creations = new Semaphore(1);
   /** The trace of the run, and by default of the runs that it creates. */
   trace: TraceFields = {};
+  /** Whether the executor has sent anything. Not known of an earlier process of the runner. */
+  hasWritten = false;
   /** Number of refused calls. */
   refusals = 0;
   readonly #ended = new AbortController();
@@ -83,6 +85,7 @@ export class Grant {
 
   /** Tracks a write in flight until its effect is in `activity`. */
   async track<T>(write: Promise<T>): Promise<T> {
+    this.hasWritten = true;
     this.#inFlight.add(write);
     try {
       return await write;

@@ -32,7 +32,7 @@ export const RunAnswer = v.object({
   runner_id: textOrNull,
   error: textOrNull,
   reason: v.nullable(FailureReason),
-  /** What was heard of the run after its end: its runner came back. */
+  /** Why a runner gave the run back; after its end: what its runner said when it came back. */
   note: textOrNull,
   created_at: time,
   claimed_at: timeOrNull,
@@ -44,6 +44,7 @@ export const RunAnswer = v.object({
   not_before: timeOrNull,
   expires_at: timeOrNull,
   attempt: count,
+  returns: count,
   max_attempts: count,
   retry_delay_seconds: v.nullable(amount),
   retry_of: textOrNull,
@@ -161,6 +162,10 @@ export const RunnerShown = v.object({
   status: v.picklist(["online", "stale"]),
   seconds_since_heartbeat: amount,
   active_runs: count,
+  generation: v.picklist(["first", "second"]),
+  require_matching_tags: v.boolean(),
+  /** Why its machine can execute no run; null if it can, as far as the runner knows. */
+  cannot_run: textOrNull,
   /** Until the runs of a silent runner are given up; null while it is not silent, or has no started run. */
   lost_in_seconds: v.nullable(amount),
   /** No run is given out until this runner has said what it holds. */

@@ -84,6 +84,7 @@ export const Run = v.looseObject({
   waiting_for: v.nullish(v.string(), null),
   not_before: v.nullish(v.string(), null),
   attempt: v.nullish(v.number(), 1),
+  returns: v.nullish(v.number(), 0),
   max_attempts: v.nullish(v.number(), 1),
   reason: v.nullish(v.string(), null),
   note: v.nullish(v.string(), null),

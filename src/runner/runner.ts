@@ -64,7 +64,7 @@ export class Runner {
       lastAnswerAtMs: link.lastAnswerAtMs,
       lastCallAtMs: link.lastCallAtMs,
       heartbeatIntervalMs: registration.heartbeatIntervalSeconds * 1000,
-      hasRoom: !intake.isClosed,
+      fault: intake.fault,
       runs: registry.all(),
     };
   }
@@ -115,6 +115,7 @@ export class Runner {
     const roomChecked = intake.check();
     await registration.register(lifecycle.draining);
     await roomChecked;
+    intake.onFault();
     if (lifecycle.draining.aborted) {
       // The interrupt may have come while the registration succeeded.
       await registration.close();
@@ -142,7 +143,7 @@ export class Runner {
     const stops = watchForStops({
       ...this.#parts,
       log: log.scope("poller"),
-      isNeeded: () => !registration.takesCapacity && (registry.isFull || intake.isClosed || lifecycle.draining.aborted),
+      isNeeded: () => !registration.takesCapacity && (registry.isFull || !intake.takesRuns || lifecycle.draining.aborted),
       onStop: stopRun,
       signal: done.signal,
     });

@@ -37,8 +37,13 @@ export interface RunRow {
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
-  /** What a runner that was given up reported when it came back. */
+  /** What a runner that was given up reported when it came back, or why a runner gave the run back. */
   readonly note: string | null;
+  /** How often a runner gave the run back, because its machine could not execute it. */
+  readonly returns: number;
+  /** Until `avoid_until` another runner is preferred to this one, which failed the run or gave it back. */
+  readonly avoid_runner: string | null;
+  readonly avoid_until: string | null;
   /** The trace of the run (W3C Trace Context). */
   readonly traceparent: string | null;
   readonly tracestate: string | null;
@@ -56,6 +61,7 @@ export function demandsOf({ demands }: Pick<RunRow, "demands">): Demands | null 
 
 /** The run in the API (`docs/protocol.md`, section 3); every key is always present. */
 export function wireRun(run: RunRow): Record<string, unknown> {
-  const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...shown } = run;
+  const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...more } = run;
+  const { avoid_runner: _avoided, avoid_until: _until, ...shown } = more;
   return { ...shown, demands: demandsOf(run) };
 }

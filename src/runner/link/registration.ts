@@ -113,6 +113,11 @@ export class Registration {
     return this.#answer?.capabilities?.includes("capacity") ?? false;
   }
 
+  /** Whether the coordinator takes back a run that this machine cannot execute. */
+  get takesReturns(): boolean {
+    return this.#answer?.capabilities?.includes("return") ?? false;
+  }
+
   /** Whether the coordinator may ask runners for the output of their runs. */
   get showsOutput(): boolean {
     return this.#answer?.capabilities?.includes("output") ?? false;

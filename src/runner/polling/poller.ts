@@ -84,7 +84,7 @@ export class Poller {
   }
 
   get #hasNoRoom(): boolean {
-    return this.#options.registry.isFull || this.#options.intake.isClosed;
+    return this.#options.registry.isFull || !this.#options.intake.takesRuns;
   }
 
   async #pollOnce(mayClaim: boolean, backoff: Backoff): Promise<void> {

@@ -38,6 +38,7 @@ function lostClaimsAt(
     ...parts,
     registry,
     journal: { outcomeOf: () => null, isHere: () => false, seen: null },
+    fault: () => null,
     onMessage: (message) => messages.push(message),
     reportAgain: () => Promise.resolve(),
     reportUnknown: () => Promise.resolve(),
