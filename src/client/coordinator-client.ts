@@ -212,12 +212,13 @@ export class CoordinatorClient {
     const create = (body: object): Promise<CreatedRun> =>
       this.#call({ method: "POST", path: "/runs", body, headers, answer: CreatedRun });
     const { prompt, ...others } = run;
-    if (this.#takesParameters) return create({ ...others, parameters: { prompt } });
+    const parameters = run.parameters ?? { prompt };
+    if (this.#takesParameters) return create({ ...others, parameters });
     try {
       return await create(run);
     } catch (error) {
       if (!isParameterFault(error)) throw error;
-      const created = await create({ ...others, parameters: { prompt } });
+      const created = await create({ ...others, parameters });
       this.#takesParameters = true;
       return created;
     }

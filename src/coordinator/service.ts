@@ -170,8 +170,21 @@ function createParts(
   const transitions = new RunTransitions({ ...shared, endings });
   const giveBack = new GiveBack({ ...shared, endings });
   const reconciliation = new Reconciliation({ ...shared, transitions, log });
-  const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...shared, retries, transitions, giveBack, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
+  const polls = new Polls({ ...shared, agents, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
+  return {
+    ...shared,
+    retries,
+    transitions,
+    giveBack,
+    reconciliation,
+    polls,
+    outputs,
+    events,
+    agents,
+    files,
+    keys,
+    deadlines,
+  };
 }
 
 function createRouter(

@@ -99,7 +99,8 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
     };
   }
   const run = parsed.output;
-  const generation = run.parameters == null ? "first" : "second";
+  // The built-in coordinator may send `parameters` beside a prompt; it counts as the first generation.
+  const generation = run.parameters == null || run.prompt != null ? "first" : "second";
   return {
     kind: "run",
     run: {

@@ -21,6 +21,10 @@ export const Register = v.looseObject({
   tags: v.nullish(v.array(v.string())),
   instance_id: v.nullish(InstanceId),
   supersedes: v.nullish(v.array(InstanceId), []),
+  // The second generation's fields.
+  executor: v.nullish(v.looseObject({ type: v.nullish(v.string()), lifecycle: v.nullish(v.string()) })),
+  require_matching_tags: v.nullish(v.boolean()),
+  agents: v.nullish(v.array(v.unknown())),
 });
 export type Register = v.InferOutput<typeof Register>;
 
@@ -79,7 +83,12 @@ export const Heartbeat = v.object({
   held: v.nullish(v.array(HeldRun)),
   seen: v.nullish(Moment),
   answered: v.nullish(v.string()),
-  cannot_run: v.nullish(v.pipe(v.string(), v.transform((text) => clip(text, 500)))),
+  cannot_run: v.nullish(
+    v.pipe(
+      v.string(),
+      v.transform((text) => clip(text, 500)),
+    ),
+  ),
 });
 export type Heartbeat = v.InferOutput<typeof Heartbeat>;
 

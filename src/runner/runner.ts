@@ -143,7 +143,8 @@ export class Runner {
     const stops = watchForStops({
       ...this.#parts,
       log: log.scope("poller"),
-      isNeeded: () => !registration.takesCapacity && (registry.isFull || !intake.takesRuns || lifecycle.draining.aborted),
+      isNeeded: () =>
+        !registration.takesCapacity && (registry.isFull || !intake.takesRuns || lifecycle.draining.aborted),
       onStop: stopRun,
       signal: done.signal,
     });
@@ -154,6 +155,7 @@ export class Runner {
     await leave({ ...this.#parts, log: this.#log, stopping: lifecycle.stopping });
     poller.abandon();
     done.abort();
+    lostClaims[Symbol.dispose]();
     await Promise.all([polling, stops]);
   }
 

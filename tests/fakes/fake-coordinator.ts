@@ -42,6 +42,7 @@ const ROUTES = [
   "DELETE /sessions/:id",
   "POST /sessions/:id/bind",
   "POST /sessions/:id/events",
+  "GET /sessions/:id/events",
   "PATCH /sessions/:id/metadata",
   "GET /agents",
   "GET /agents/:id",
@@ -207,6 +208,8 @@ export class FakeCoordinator implements AsyncDisposable {
         return state.showSession(id);
       case "POST /sessions/:id/events":
         return state.addEvent(id, body);
+      case "GET /sessions/:id/events":
+        return json(200, { events: state.sessions.get(id)?.events ?? [] });
       case "GET /agents/:id": {
         const agent = state.agents.get(id);
         return agent === undefined ? detail(404, "Agent not found") : json(200, agent);

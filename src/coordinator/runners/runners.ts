@@ -97,6 +97,7 @@ export class Runners {
   register(body: Register): string {
     const executorType = body.executor_type ?? body.executor_profile;
     if (!executorType) throw invalid(["body", "executor_type"], "Field required", "missing");
+    requireServed(body);
     const runnerId = runnerIdOf(body.hostname, body.project_dir, executorType);
     this.#store.write(() => {
       const known = this.find(runnerId);
@@ -106,8 +107,8 @@ export class Runners {
         .query(
           `INSERT OR REPLACE INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
-              last_heartbeat, instance_id)
-           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?)`,
+              last_heartbeat, instance_id, generation, require_matching_tags)
+           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?)`,
         )
         .run(
           runnerId,
@@ -119,6 +120,9 @@ export class Runners {
           now,
           now,
           body.instance_id ?? null,
+          // Our own runner registers in both forms, and reads the first.
+          body.executor_type ? "first" : "second",
+          body.require_matching_tags === true ? 1 : 0,
         );
     });
     // A poll of an earlier process may still look open here, and would claim a run for nobody.
@@ -228,6 +232,17 @@ export class Runners {
       lost_in_seconds: runner.status === "stale" && startedRuns > 0 ? Math.max(0, lostInMs / 1_000) : null,
     };
   }
+}
+
+/** Refuses, invalid: a runner of the second generation that this coordinator could not serve. */
+function requireServed({ executor, agents }: Register): void {
+  const refuse = (field: string, what: string): Refusal =>
+    invalid(["body", field], `This coordinator does not serve ${what}: register an autonomous one-shot executor`);
+  if ((executor?.type ?? "autonomous") !== "autonomous")
+    throw refuse("executor", `executors of type ${executor?.type}`);
+  if ((executor?.lifecycle ?? "one_shot") !== "one_shot")
+    throw refuse("executor", `executors with lifecycle ${executor?.lifecycle}`);
+  if ((agents ?? []).length > 0) throw refuse("agents", "agents that a runner owns");
 }
 
 export function offerOf(runner: RunnerRow): Offer {

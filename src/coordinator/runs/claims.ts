@@ -87,9 +87,7 @@ export class Claims {
     const { db } = this.#store;
     const first = db.query<Candidate, [string]>(FIRST_OF_CLASS).get(demands);
     if (first?.avoid_runner !== runner.runner_id || !this.#isOtherFor(runner, demands)) return first;
-    return db
-      .query<Candidate, [string, string, string]>(FIRST_WILLING)
-      .get(demands, runner.runner_id, steadyTime());
+    return db.query<Candidate, [string, string, string]>(FIRST_WILLING).get(demands, runner.runner_id, steadyTime());
   }
 
   /** Whether another runner that can execute runs satisfies the demands. */
@@ -97,7 +95,9 @@ export class Claims {
     const wanted = demandsOf({ demands: demands === "" ? null : demands });
     return this.#runners
       .all()
-      .some((other) => other.runner_id !== runner_id && this.#runners.canRun(other) && satisfies(offerOf(other), wanted));
+      .some(
+        (other) => other.runner_id !== runner_id && this.#runners.canRun(other) && satisfies(offerOf(other), wanted),
+      );
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */

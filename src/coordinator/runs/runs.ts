@@ -151,8 +151,8 @@ export class Runs {
       .query(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
-           retry_delay_seconds, traceparent, tracestate)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           retry_delay_seconds, traceparent, tracestate, parameters)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         runId,
@@ -173,6 +173,7 @@ export class Runs {
         body.retry_delay_seconds ?? null,
         trace.traceparent ?? null,
         trace.tracestate ?? null,
+        body.parameters == null ? null : JSON.stringify(body.parameters),
       );
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
     queue.enter(this.get(runId));

@@ -39,6 +39,8 @@ export interface RunRow {
   readonly output_tokens: number | null;
   /** What a runner that was given up reported when it came back, or why a runner gave the run back. */
   readonly note: string | null;
+  /** JSON of the second generation's `parameters`; null if there was only a prompt. */
+  readonly parameters: string | null;
   /** How often a runner gave the run back, because its machine could not execute it. */
   readonly returns: number;
   /** Until `avoid_until` another runner is preferred to this one, which failed the run or gave it back. */
@@ -59,9 +61,14 @@ export function demandsOf({ demands }: Pick<RunRow, "demands">): Demands | null 
   return demands === null ? null : (JSON.parse(demands) as Demands);
 }
 
+/** The task in the second generation's form. */
+export function parametersOf({ parameters, prompt }: Pick<RunRow, "parameters" | "prompt">): Record<string, unknown> {
+  return parameters === null ? { prompt } : (JSON.parse(parameters) as Record<string, unknown>);
+}
+
 /** The run in the API (`docs/protocol.md`, section 3); every key is always present. */
 export function wireRun(run: RunRow): Record<string, unknown> {
   const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...more } = run;
-  const { avoid_runner: _avoided, avoid_until: _until, ...shown } = more;
-  return { ...shown, demands: demandsOf(run) };
+  const { avoid_runner: _avoided, avoid_until: _until, parameters, ...shown } = more;
+  return { ...shown, demands: demandsOf(run), ...(parameters === null ? {} : { parameters: parametersOf(run) }) };
 }

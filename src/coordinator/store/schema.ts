@@ -210,6 +210,7 @@ const VERSION_5 = `
   ALTER TABLE runs ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE runs ADD COLUMN avoid_runner TEXT;
   ALTER TABLE runs ADD COLUMN avoid_until TEXT;
+  ALTER TABLE runs ADD COLUMN parameters TEXT;
   ALTER TABLE runners ADD COLUMN generation TEXT NOT NULL DEFAULT 'first';
   ALTER TABLE runners ADD COLUMN require_matching_tags INTEGER NOT NULL DEFAULT 0;
 `;

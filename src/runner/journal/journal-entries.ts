@@ -63,7 +63,11 @@ export const OutcomeEntry = v.variant("kind", [
     reason: v.optional(v.picklist(["temporary", "interrupted"])),
     ...timed,
   }),
-  v.object({ kind: v.picklist(["timed-out", "not-started", "vanished", "cannot-run", "given-back"]), error: v.string(), ...timed }),
+  v.object({
+    kind: v.picklist(["timed-out", "not-started", "vanished", "cannot-run", "given-back"]),
+    error: v.string(),
+    ...timed,
+  }),
   v.object({ kind: v.literal("stopped"), signal: v.string(), ...timed }),
   v.pipe(
     v.object({ kind: v.literal("claim-lost"), reason: v.string() }),

@@ -1,3 +1,4 @@
+import { delay } from "../../async/delay.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
@@ -12,11 +13,17 @@ export interface LostClaimsOptions {
   readonly log: Log;
 }
 
+const HOOK_ENDS: ReadonlySet<string> = new Set(["hook_complete", "hook_failed", "hook_blocked", "hook_timeout"]);
+const MAX_EVENTS = 10_000;
+
 /** The statuses that a coordinator without reconciliation is asked for. */
 const STATUSES = ["claimed", "stopping", "running"] as const;
 
 /** A Python coordinator continues an abandoned poll up to its time-out, and may claim a run at its end. */
 const GHOST_MARGIN_MS = 5_000;
+const GHOST_PROBE_MS = 1_000;
+/** An answer of the open poll may be on its way for less than this. */
+const ON_ITS_WAY_MS = 2_500;
 const CHECK_INTERVAL_MS = 5 * 60_000;
 
 /**
@@ -24,11 +31,14 @@ const CHECK_INTERVAL_MS = 5 * 60_000;
  * Asks the coordinator for the claimed and the stopping runs of this runner. Checks only while no poll may claim: then
  * every claim that has arrived is in the registry, and any other is lost.
  */
-export class LostClaims {
+export class LostClaims implements Disposable {
   readonly #options: LostClaimsOptions;
   /** Times of the checks that `expect` has asked for. */
   #dueAtMs: number[] = [];
   #nextRegularMs = 0;
+  readonly #ended = new AbortController();
+  #ghostUntilMs = 0;
+  #isWatching = false;
 
   constructor(options: LostClaimsOptions) {
     this.#options = options;
@@ -41,8 +51,14 @@ export class LostClaims {
   expect(options: { isGhostPossible: boolean } = { isGhostPossible: false }): void {
     const now = performance.now();
     this.#dueAtMs.push(now);
-    if (options.isGhostPossible)
-      this.#dueAtMs.push(now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS);
+    if (!options.isGhostPossible) return;
+    this.#ghostUntilMs = now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS;
+    this.#dueAtMs.push(this.#ghostUntilMs);
+    void this.#watchForGhosts();
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended.abort();
   }
 
   async checkIfDue(): Promise<void> {
@@ -58,14 +74,56 @@ export class LostClaims {
     }
   }
 
+  /**
+   * Probes often while a ghost poll can live, although a poll of this process is open: that one claims for itself, and
+   * its answer arrives at once. A claim that has not arrived for a while is the ghost's. The built-in coordinator has no
+   * ghosts.
+   */
+  async #watchForGhosts(): Promise<void> {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const firstSeenMs = new Map<string, number>();
+    while (!this.#ended.signal.aborted && performance.now() < this.#ghostUntilMs) {
+      await delay(GHOST_PROBE_MS, this.#ended.signal);
+      if (this.#ended.signal.aborted || this.#options.registration.reconciles) break;
+      await this.#probe(firstSeenMs).catch(() => {});
+    }
+    this.#isWatching = false;
+  }
+
+  async #probe(firstSeenMs: Map<string, number>): Promise<void> {
+    for (const run of await this.#ownRuns("claimed")) {
+      const now = performance.now();
+      const seenMs = firstSeenMs.get(run.run_id) ?? now;
+      firstSeenMs.set(run.run_id, seenMs);
+      if (now - seenMs >= ON_ITS_WAY_MS) await this.#agreeOn(run, "claimed");
+    }
+  }
+
   async #check(): Promise<void> {
     const { reconciler, registration } = this.#options;
     if (registration.reconciles) return reconciler.exchange({ isQuiet: true });
-    for (const status of STATUSES) {
-      for (const run of await this.#ownRuns(status)) {
-        await reconciler.agreeOn({ run_id: run.run_id, status, is_own: true }, true, run);
-      }
+    for (const status of STATUSES) for (const run of await this.#ownRuns(status)) await this.#agreeOn(run, status);
+  }
+
+  async #agreeOn(run: Run, status: string): Promise<void> {
+    if (status === "claimed" && (await this.#isInHook(run))) {
+      this.#dueAtMs.push(performance.now() + GHOST_MARGIN_MS);
+      return;
     }
+    await this.#options.reconciler.agreeOn({ run_id: run.run_id, status, is_own: true }, true, run);
+  }
+
+  /**
+   * A coordinator of the second generation claims a run, then runs a hook inside the poll, which may block the run. Such
+   * a claim is not lost.
+   */
+  async #isInHook(run: Run): Promise<boolean> {
+    if (run["parameters"] == null) return false;
+    const { events } = await this.#options.coordinator.sessionEvents(run.session_id, null, MAX_EVENTS);
+    const begun = events.filter(({ event_type }) => event_type === "hook_start").length;
+    const ended = events.filter(({ event_type }) => HOOK_ENDS.has(event_type)).length;
+    return begun > ended;
   }
 
   /** Not every coordinator applies the filters. */

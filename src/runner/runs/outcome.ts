@@ -1,5 +1,6 @@
 import { describeMs } from "../../async/describe-ms.ts";
 import type { Report } from "../../client/coordinator-client.ts";
+import { CANNOT_RUN } from "../../executor-kit/cannot-run.ts";
 import type { ExitStatus } from "../../process/shim.ts";
 
 /** Why the runner ends a run. */
@@ -38,8 +39,6 @@ export function outcomeLabel(kind: Outcome["kind"]): string {
 
 /** EX_TEMPFAIL of sysexits.h. The same run may succeed later: a usage limit, a service that is down. */
 const TEMPORARY_FAILURE = 75;
-/** EX_CONFIG of sysexits.h. This machine cannot execute any run: a program is missing, or nobody is logged in. */
-const CANNOT_RUN = 78;
 
 /** The outcome of an executor that has ended. `usedSignal` is the last signal that it got because of `reason`. */
 export function outcomeOfExit(
