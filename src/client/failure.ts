@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { proxyOf } from "../config/environment.ts";
 import { shownUrl } from "../protocol/shown-url.ts";
+import { UNTRUSTED_HOST } from "../protocol/loopback.ts";
 import { clip, describeError, errorCode } from "../errors.ts";
 
 /**
@@ -90,6 +91,13 @@ function kindOfStatus(status: number): FailureKind {
   if (status === 401 || status === 403) return "unregistered";
   if (status >= 500 || status === 408 || status === 429 || status < 400) return "unavailable";
   return "refused";
+}
+
+/** What to do about a 403; empty if only its text can say. `url`: as the user names the coordinator. */
+export function forbiddenHint({ message }: CoordinatorFailure, url: string): { hint?: string } {
+  if (!message.includes(UNTRUSTED_HOST)) return {};
+  const { hostname } = new URL(url);
+  return { hint: `Name it by its address, such as 127.0.0.1, or start it with: --allowed-hosts ${hostname}` };
 }
 
 export const CERTIFICATE_HINT =

@@ -1,7 +1,7 @@
 import { Backoff } from "../../async/backoff.ts";
 import { delay } from "../../async/delay.ts";
 import { type CoordinatorClient, duplicateRunner } from "../../client/coordinator-client.ts";
-import { CERTIFICATE_HINT, CoordinatorFailure, failureOfThrown } from "../../client/failure.ts";
+import { CERTIFICATE_HINT, CoordinatorFailure, failureOfThrown, forbiddenHint } from "../../client/failure.ts";
 import { UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { shownUrl } from "../../protocol/shown-url.ts";
@@ -280,6 +280,7 @@ function refusal(failure: CoordinatorFailure, baseUrl: string): UserError {
   }
   if (failure.status === 403) {
     return new UserError(`The Agent Coordinator at ${url} does not allow this runner: ${failure.message}`, {
+      ...forbiddenHint(failure, baseUrl),
       cause: failure,
     });
   }
