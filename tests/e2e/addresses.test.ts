@@ -81,10 +81,7 @@ test("HTTP/1.0 without Host: coordinator and gateway answer, and log no error", 
 test("a foreign Host is refused with the remedy, and served once its name is listed", async () => {
   await using world = new World();
   const status = async (url: string, host: string): Promise<number> => {
-    const head = await rawAnswer(
-      Number(new URL(url).port),
-      `GET /runs HTTP/1.1\r\nHost: ${host}\r\nConnection: close`,
-    );
+    const head = await rawAnswer(Number(new URL(url).port), `GET /runs HTTP/1.1\r\nHost: ${host}\r\nConnection: close`);
     return Number(/^HTTP\S+ (\d+)/.exec(head)?.[1]);
   };
   const { api } = await world.coordinator();

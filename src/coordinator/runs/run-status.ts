@@ -38,7 +38,7 @@ const ENDED = "waiting_for = NULL, lease_until = NULL, error = $error, reason = 
 const STATEMENTS: Readonly<Record<RunStatus, string>> = {
   pending: statement("runner_id = NULL, claimed_at = NULL, started_at = NULL, lease_until = NULL"),
   claimed: statement(
-    `waiting_for = NULL, runner_id = $runner_id, claimed_at = $claimed_at, lease_until = $lease_until,
+    `waiting_for = NULL, note = NULL, runner_id = $runner_id, claimed_at = $claimed_at, lease_until = $lease_until,
      session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
      events_before = (SELECT coalesce(max(seq), 0) FROM events)`,
   ),

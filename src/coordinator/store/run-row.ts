@@ -37,7 +37,7 @@ export interface RunRow {
   readonly num_turns: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
-  /** What a runner that was given up reported when it came back, or why a runner gave the run back. */
+  /** What a runner that was given up reported when it came back, or why a runner gave a pending run back. */
   readonly note: string | null;
   /** JSON of the second generation's `parameters`; null if there was only a prompt. */
   readonly parameters: string | null;

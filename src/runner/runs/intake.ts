@@ -38,7 +38,7 @@ const MAX_WAIT_ELSEWHERE_MS = 20_000;
 const CHECK_INTERVAL_MS = 1_000;
 const MAX_CHECK_INTERVAL_MS = 30_000;
 /** Each trial costs a claim and a start. */
-const MAX_TRIAL_INTERVAL_MS = 120_000;
+const MAX_TRIAL_INTERVAL_MS = 60_000;
 /** A shortage this soon after an opening proves the check wrong. The interval of the checks then doubles. */
 const TOO_SOON_MS = 60_000;
 /** An executor that lives this long can run, as far as the runner can tell. */
