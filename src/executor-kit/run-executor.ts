@@ -37,7 +37,8 @@ export interface ExecutorContext {
 
 /**
  * Runs an executor from arguments to exit code; never rejects. Answers `--help` and `--schema` without reading stdin.
- * An error is one line on stderr and exit code 1 (2: wrong arguments; 78: a CannotRunHere). A stop is 128 + the signal's number.
+ * An error is one line on stderr and exit code 1 (2: wrong arguments; 78: a CannotRunHere). A stop is 128 +
+ * the signal's number.
  */
 export async function runExecutor(program: ExecutorProgram): Promise<number> {
   const [option] = program.argv;

@@ -40,7 +40,8 @@ const registration = {
 
 /**
  * Answer of `POST /runner/register`. Only the built-in coordinator sends `capabilities`. "capacity": a poll accepts
- * `capacity=0` (stops only). "output": a poll accepts `output=1` (the runner shows output). "return": the report `returned` is known.
+ * `capacity=0` (stops only). "output": a poll accepts `output=1` (the runner shows output). "return": the report
+ * `returned` is known.
  */
 export const Registered = v.looseObject(registration);
 export type Registered = v.InferOutput<typeof Registered>;

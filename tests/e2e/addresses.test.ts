@@ -94,7 +94,7 @@ test("a foreign Host is refused with the remedy, and served once its name is lis
   ]);
   for (const host of ["runner.corp", "RUNNER.corp:8765", "other.corp", "127.0.0.1"])
     expect([host, await status(listed.api.url, host)]).toEqual([host, 200]);
-  for (const host of ["evil.corp", "runner.corp.evil", "xrunner.corp"])
+  for (const host of ["evil.corp", "runner.corp.evil", "my-runner.corp"])
     expect([host, await status(listed.api.url, host)]).toEqual([host, 403]);
   await using stranger = stubServer(() =>
     Response.json({ detail: "The Host header names neither this machine nor an address" }, { status: 403 }),

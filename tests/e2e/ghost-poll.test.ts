@@ -44,7 +44,7 @@ test.each(["first", "second"] as const)(
   },
 );
 
-test("the second generation: a claim whose hook is under way is left alone, also if the hook blocks the run", async () => {
+test("the second generation: a claim whose hook is under way is left alone, even if the hook blocks it", async () => {
   await using world = new World();
   const fake = await killedAndRestarted(world, "second");
   const looks = (id: string): number =>

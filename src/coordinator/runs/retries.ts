@@ -44,10 +44,12 @@ export class Retries {
       .query<RunRow, [string, string, string, string, number]>(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
-           retry_delay_seconds, retry_of, traceparent, tracestate, avoid_runner, avoid_until, parameters)
+           retry_delay_seconds, retry_of, traceparent, tracestate,
+           avoid_runner, avoid_until, parameters)
          SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, 'pending', ?, priority, ?, expires_at, attempt + 1, max_attempts,
-           retry_delay_seconds, run_id, traceparent, tracestate, iif(type = 'start_session', runner_id, NULL), ?, parameters
+           retry_delay_seconds, run_id, traceparent, tracestate,
+           iif(type = 'start_session', runner_id, NULL), ?, parameters
          FROM runs WHERE seq = ? RETURNING *`,
       )
       .get(`run_${randomHex12()}`, isoTime(), notBefore, preferUntil, run.seq);

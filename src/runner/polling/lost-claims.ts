@@ -76,8 +76,8 @@ export class LostClaims implements Disposable {
 
   /**
    * Probes often while a ghost poll can live, although a poll of this process is open: that one claims for itself, and
-   * its answer arrives at once. A claim that has not arrived for a while is the ghost's. The built-in coordinator has no
-   * ghosts.
+   * its answer arrives at once. A claim that has not arrived for a while is the ghost's. The built-in coordinator has
+   * no ghosts.
    */
   async #watchForGhosts(): Promise<void> {
     if (this.#isWatching) return;
@@ -115,8 +115,8 @@ export class LostClaims implements Disposable {
   }
 
   /**
-   * A coordinator of the second generation claims a run, then runs a hook inside the poll, which may block the run. Such
-   * a claim is not lost.
+   * A coordinator of the second generation claims a run, then runs a hook inside the poll, which may block the run.
+   * Such a claim is not lost.
    */
   async #isInHook(run: Run): Promise<boolean> {
     if (run["parameters"] == null) return false;

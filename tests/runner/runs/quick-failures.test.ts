@@ -51,7 +51,7 @@ test("QuickFailures: an executor that worked breaks the row", async () => {
   expect(made.intake.isClosed).toBe(false);
 });
 
-test("QuickFailures: on trial one failure closes the intake again, silently; a run that was back once fails", async () => {
+test("QuickFailures: on trial one failure closes the intake again; a run that was back once fails", async () => {
   using made = make(1);
   for (let i = 0; i < 3; i++) await made.fail("a", false);
   for (const [mayReturn, verdict] of [
