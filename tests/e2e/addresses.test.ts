@@ -106,3 +106,21 @@ test("a foreign Host is refused with the remedy, and served once its name is lis
     expect(stderr).not.toContain("token");
   }
 });
+
+test("a certificate that is not trusted, or for another name, is told as such, with what helps", async () => {
+  await using world = new World();
+  const folder = join(import.meta.dir, "../fixtures/tls");
+  const tls = { cert: Bun.file(join(folder, "cert.pem")), key: Bun.file(join(folder, "key.pem")) };
+  const fetch = (): Response => Response.json({ status: "healthy", runs: [] });
+  await using server = Bun.serve({ hostname: "127.0.0.1", port: 0, tls, fetch });
+  const at = (host: string, env: Record<string, string> = {}): ReturnType<World["run"]> =>
+    world.run(["runs", "-c", `https://${host}:${server.port}`], { env });
+  const trusted = { NODE_EXTRA_CA_CERTS: join(folder, "cert.pem") };
+  const stranger = await at("127.0.0.1");
+  expect(stranger.stderr).toMatch(/cannot be trusted: .*certificate is self-signed\n.*Set NODE_EXTRA_CA_CERTS/);
+  const runner = await world.run(["-c", `https://127.0.0.1:${server.port}`, "-x", "test-executor"]);
+  expect(runner.stderr).toMatch(/cannot be trusted: .*self-signed\n.*Set NODE_EXTRA_CA_CERTS/);
+  expect((await at("127.0.0.1", trusted)).code).toBe(0);
+  const other = await at("localhost", trusted);
+  expect(other.stderr).toMatch(/is for another host name\n.*Set --coordinator-url to a host name of the certificate/);
+});

@@ -1,7 +1,7 @@
 import { Backoff } from "../../async/backoff.ts";
 import { delay } from "../../async/delay.ts";
 import { type CoordinatorClient, duplicateRunner } from "../../client/coordinator-client.ts";
-import { CERTIFICATE_HINT, CoordinatorFailure, failureOfThrown, forbiddenHint } from "../../client/failure.ts";
+import { certificateHint, CoordinatorFailure, failureOfThrown, forbiddenHint } from "../../client/failure.ts";
 import { UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { shownUrl } from "../../protocol/shown-url.ts";
@@ -274,7 +274,7 @@ function refusal(failure: CoordinatorFailure, baseUrl: string): UserError {
   }
   if (failure.kind === "untrusted") {
     return new UserError(`The Agent Coordinator at ${url} cannot be trusted: ${failure.message}`, {
-      hint: CERTIFICATE_HINT,
+      hint: certificateHint(failure),
       cause: failure,
     });
   }
