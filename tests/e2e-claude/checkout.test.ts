@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { inTurn, MessagesApi } from "../fakes/messages-api/messages-api.ts";
 import { says, uses } from "../fakes/messages-api/reply.ts";
@@ -128,6 +128,19 @@ test("a damaged state of Claude Code is a fault of the machine, and costs no run
   await until("the note", async () => (await api.run(run_id)).note?.includes(".claude.json") === true, RUN_MS);
   write(join(world.home, ".claude.json"), "{}");
   await api.reached(run_id, "completed", RUN_MS);
+});
+
+test("Claude Code that an upgrade moves away costs no run", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation("", inTurn(says("Done.")));
+  const { api, process } = await world.up();
+  const claude = join(world.home, "bin", "claude");
+  renameSync(claude, `${claude}.moved`);
+  const first = await api.submit("Go.");
+  await process.line(/This machine cannot run the executor \(.*Claude Code not found/, RUN_MS);
+  await until("the note", async () => (await api.run(first.run_id)).note?.includes("not found") === true, RUN_MS);
+  renameSync(`${claude}.moved`, claude);
+  await api.reached(first.run_id, "completed", RUN_MS);
 });
 
 test("an MCP server that does not connect fails the run and is named, unless it is optional", async () => {
