@@ -1,11 +1,13 @@
 #!/usr/bin/env bun
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
+import { CANNOT_RUN, CannotRunHere } from "../../src/executor-kit/cannot-run.ts";
 import { type ExecutorContext, runExecutor } from "../../src/executor-kit/run-executor.ts";
 import { writeStderr, writeStdout } from "../../src/executor-kit/write-output.ts";
 import { type Ending, endingOf } from "./endings.ts";
 import { environmentForClaude } from "./environment.ts";
 import { bindOf, closingEvents, eventsOf, NAME, openingEvents } from "./events.ts";
+import { faultOfState } from "./config-files.ts";
 import { findClaude } from "./find-claude.ts";
 import { credentialsIn, mcpServersOf, requiredServersOf } from "./mcp-servers.ts";
 import { launchOf } from "./launch.ts";
@@ -73,10 +75,11 @@ async function execute(context: ExecutorContext): Promise<number> {
   });
 
   const ending = redacted(endingOf(turn, { settings, stderr, otherHost: place.otherHost }), redact);
-  if (turn.sessionId === null) outbox.send(...openingEvents(invocation));
+  const code = exitCodeOf(ending, turn);
+  // Another machine executes the run, and opens the turn.
+  if (turn.sessionId === null && code !== CANNOT_RUN) outbox.send(...openingEvents(invocation));
   outbox.send(...closingEvents(ending, turn, notesOf(turn, allowance, outbox).map(redact)));
-  if (ending.kind !== "success")
-    return await fail(ending.reason, outbox, signal, isTransient(ending) ? TEMPORARY_FAILURE : 1);
+  if (ending.kind !== "success") return await fail(ending.reason, outbox, signal, code);
   await writeStdout(`${ending.text}\n`);
   // Must be the last event, and only on success: it finishes the session.
   outbox.send({ event_type: "session_stop", exit_code: 0, reason: "completed" });
@@ -96,13 +99,15 @@ function onceEach(act: (text: string) => void): (text: string) => void {
 /** Throws one Error with all faults. */
 function settingsOf(table: Readonly<Record<string, unknown>>): ClaudeSettings {
   const parsed = parseSettings(table, process.env);
-  if (!parsed.ok) throw new Error(`bad settings: ${parsed.faults.join("; ")}`);
+  if (!parsed.ok) throw new CannotRunHere(`bad settings: ${parsed.faults.join("; ")}`);
   return parsed.settings;
 }
 
 function pathOfClaude({ path }: ClaudeSettings): string {
   const claude = findClaude(path, process.env);
-  if (!claude.ok) throw new Error(`${claude.reason}; ${claude.hint}`);
+  const fault = claude.ok ? faultOfState(process.env) : claude;
+  if (fault !== null) throw new CannotRunHere(`${fault.reason}; ${fault.hint}`);
+  if (!claude.ok) throw new CannotRunHere(claude.reason);
   return claude.path;
 }
 
@@ -164,9 +169,19 @@ async function fail(reason: string, outbox: Outbox, signal: AbortSignal, exitCod
   return exitCode;
 }
 
-/** Whether the same run may succeed later, or on another machine. */
-function isTransient({ kind }: Ending): boolean {
-  return kind === "usage-limit" || kind === "provider-unavailable" || kind === "not-started";
+function exitCodeOf({ kind }: Ending, { hasModelAnswer }: Turn): number {
+  switch (kind) {
+    case "success":
+      return 0;
+    case "usage-limit":
+    case "provider-unavailable":
+      return TEMPORARY_FAILURE;
+    case "not-started":
+    case "not-logged-in":
+      return hasModelAnswer ? 1 : CANNOT_RUN;
+    default:
+      return 1;
+  }
 }
 
 if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -29,12 +29,8 @@ export function faultOfFiles(
   env: Environment,
   projectDir: string | undefined,
 ): ClaudeFault | null {
-  const state = statePath(env);
-  if (isUnreadableState(state)) {
-    const backups = join(configFolder(env), "backups");
-    const hint = `repair it, or replace it with a copy from ${backups}`;
-    return { ok: false, reason: `Claude Code does not start: its state file ${state} is not JSON`, hint };
-  }
+  const state = faultOfState(env);
+  if (state !== null) return state;
   const reads = (source: "user" | "project" | "local"): boolean => settingSources?.includes(source) !== false;
   const settings = [
     ...(reads("user") ? [userSettingsPath(env)] : []),
@@ -48,6 +44,14 @@ export function faultOfFiles(
     reason: `the settings file ${damaged} is not a JSON object, so Claude Code ignores its rules and every run fails`,
     hint: "repair the file, or leave its source out of setting_sources",
   };
+}
+
+/** Why Claude Code would not start. */
+export function faultOfState(env: Environment): ClaudeFault | null {
+  const state = statePath(env);
+  if (!isUnreadableState(state)) return null;
+  const hint = `repair it, or replace it with a copy from ${join(configFolder(env), "backups")}`;
+  return { ok: false, reason: `Claude Code does not start: its state file ${state} is not JSON`, hint };
 }
 
 /** Claude Code accepts an empty state file, one of null bytes, and any JSON. */

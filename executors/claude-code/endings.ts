@@ -21,8 +21,10 @@ export type FailureKind =
   | "max-turns"
   | "max-budget"
   | "refused-permissions"
-  /** The credentials are missing, expired or rejected. */
+  /** The account or this key may not do this. */
   | "authentication"
+  /** A fault of this machine: its credentials are missing or rejected. */
+  | "not-logged-in"
   /** The provider is unreachable or reports a failure. The same run may succeed later. */
   | "provider-unavailable"
   | "still-running-in-background"
@@ -59,7 +61,7 @@ export function endingOf(turn: Turn, context: EndingContext): Ending {
     case "stopped":
       return { kind: "stopped", reason: "Claude Code was stopped" };
     case "credentials-refused":
-      return authentication("the provider rejects its credentials (401)");
+      return notLoggedIn("Claude Code could not authenticate: the provider rejects its credentials (401)");
     case "usage-limit":
       return usageLimit(turn, null);
     case "stalled":
@@ -190,10 +192,12 @@ function isFailure({ subtype, isError }: TurnResult): boolean {
 }
 
 function authentication(message: string): Ending {
-  const what = /not logged in/i.test(message)
-    ? "Claude Code is not logged in"
-    : `Claude Code could not authenticate: ${message}`;
-  return { kind: "authentication", reason: `${what}; ${LOG_IN}` };
+  if (/not logged in/i.test(message)) return notLoggedIn("Claude Code is not logged in");
+  return { kind: "authentication", reason: `Claude Code could not authenticate: ${message}; ${LOG_IN}` };
+}
+
+function notLoggedIn(what: string): Ending {
+  return { kind: "not-logged-in", reason: `${what}; ${LOG_IN}` };
 }
 
 function usageLimit({ limit }: Turn, message: string | null): Ending {

@@ -52,6 +52,8 @@ export interface HeartbeatWord {
   readonly held?: readonly HeldRun[];
   readonly seen?: Moment;
   readonly answered?: string;
+  /** Why the runner takes no runs. */
+  readonly cannot_run?: string;
 }
 
 /** A report: the endpoint's verb, and the body without `runner_id` (`docs/protocol.md`, section 5). */
@@ -59,7 +61,9 @@ export type Report =
   | { readonly verb: "started" }
   | ({ readonly verb: "completed" } & Timed)
   | ({ readonly verb: "failed"; readonly error: string; readonly reason?: FailureReason } & Timed)
-  | ({ readonly verb: "stopped"; readonly signal: string } & Timed);
+  | ({ readonly verb: "stopped"; readonly signal: string } & Timed)
+  /** Only for a coordinator with the capability "return". */
+  | ({ readonly verb: "returned"; readonly error: string } & Timed);
 
 /** From the executor's start to its end. */
 interface Timed {
@@ -216,12 +220,13 @@ export class CoordinatorClient {
     const create = (body: object): Promise<CreatedRun> =>
       this.#call({ method: "POST", path: "/runs", body, headers, answer: CreatedRun });
     const { prompt, ...others } = run;
-    if (this.#takesParameters) return create({ ...others, parameters: { prompt } });
+    const parameters = run.parameters ?? { prompt };
+    if (this.#takesParameters) return create({ ...others, parameters });
     try {
       return await create(run);
     } catch (error) {
       if (!isParameterFault(error)) throw error;
-      const created = await create({ ...others, parameters: { prompt } });
+      const created = await create({ ...others, parameters });
       this.#takesParameters = true;
       return created;
     }
@@ -475,6 +480,8 @@ function reportBody(runnerId: string, report: Report): object {
       };
     case "stopped":
       return { runner_id: runnerId, signal: report.signal, ...timed };
+    case "returned":
+      return { runner_id: runnerId, error: report.error };
   }
 }
 

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { parseJson as parseBounded } from "../protocol/json.ts";
 import { proxyOf } from "../config/environment.ts";
 import { shownUrl } from "../protocol/shown-url.ts";
+import { UNTRUSTED_HOST } from "../protocol/loopback.ts";
 import { clip, describeError, errorCode } from "../errors.ts";
 
 /**
@@ -93,10 +94,28 @@ function kindOfStatus(status: number): FailureKind {
   return "refused";
 }
 
-export const CERTIFICATE_HINT =
-  "Set NODE_EXTRA_CA_CERTS to a file with the certificate of the authority (PEM), and start the program again";
+/** What to do about a 403; empty if only its text can say. `url`: as the user names the coordinator. */
+export function forbiddenHint({ message }: CoordinatorFailure, url: string): { hint?: string } {
+  if (!message.includes(UNTRUSTED_HOST)) return {};
+  const { hostname } = new URL(url);
+  return { hint: `Name it by its address, such as 127.0.0.1, or start it with: --allowed-hosts ${hostname}` };
+}
 
 const UNKNOWN_ISSUER = "the certificate is signed by an authority that this machine does not trust";
+const SELF_SIGNED = "the certificate is self-signed";
+const OTHER_NAME = "the certificate is for another host name";
+const EXPIRED = "the certificate has expired";
+const NOT_YET = "the certificate is not valid yet";
+
+/** What to do about a failure of the kind `untrusted`. */
+export function certificateHint({ message }: CoordinatorFailure): string {
+  const is = (...faults: string[]): boolean => faults.some((fault) => message.endsWith(fault));
+  if (is(UNKNOWN_ISSUER, SELF_SIGNED))
+    return "Set NODE_EXTRA_CA_CERTS to a file with the certificate of the authority (PEM), and start the program again";
+  if (is(OTHER_NAME)) return "Set --coordinator-url to a host name of the certificate";
+  if (is(EXPIRED, NOT_YET)) return "Renew the certificate, or set the clock of this machine";
+  return "Give the coordinator another certificate";
+}
 
 /** By the error codes of OpenSSL and of Node's TLS. */
 const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
@@ -106,17 +125,17 @@ const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {
   SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_ISSUER,
   CERT_UNTRUSTED: UNKNOWN_ISSUER,
   CERT_SIGNATURE_FAILURE: UNKNOWN_ISSUER,
-  DEPTH_ZERO_SELF_SIGNED_CERT: "the certificate is self-signed",
-  CERT_HAS_EXPIRED: "the certificate has expired",
-  CERT_NOT_YET_VALID: "the certificate is not valid yet",
+  DEPTH_ZERO_SELF_SIGNED_CERT: SELF_SIGNED,
+  CERT_HAS_EXPIRED: EXPIRED,
+  CERT_NOT_YET_VALID: NOT_YET,
   CERT_REVOKED: "the certificate is revoked",
   CERT_REJECTED: "the certificate is rejected",
   INVALID_PURPOSE: "the certificate is not one of a server",
   INVALID_CA: "the certificate is signed by one that is no authority",
   CERT_CHAIN_TOO_LONG: "the chain of certificates is too long",
   PATH_LENGTH_EXCEEDED: "the chain of certificates is too long",
-  HOSTNAME_MISMATCH: "the certificate is for another host name",
-  ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is for another host name",
+  HOSTNAME_MISMATCH: OTHER_NAME,
+  ERR_TLS_CERT_ALTNAME_INVALID: OTHER_NAME,
 };
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -7,6 +7,7 @@ import { ExitCode } from "../errors.ts";
 import { parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
+import type { RunnerInfo } from "../protocol/runner.ts";
 import { describeEnding } from "./wiring/describe-ending.ts";
 import { givenUpIn } from "./wiring/silent-runner.ts";
 import { commonOptions, coordinatorOptions, jsonOption, watchOption } from "./command-line/options.ts";
@@ -75,6 +76,7 @@ export const runnersCommand = listCommand({
   description: "Lists the registered runners.",
   notes: [
     "A runner without a heartbeat for 2 min is stale.",
+    "A runner that takes no runs says why: its machine has no room, or cannot run the executor.",
     "The coordinator gives up the runs of a silent runner after its --lost-after (default 15m).",
   ],
   headings: ["RUNNER", "STATUS", "HOST", "EXECUTOR", "TAGS", "LAST HEARTBEAT", "PROJECT DIR"],
@@ -84,7 +86,7 @@ export const runnersCommand = listCommand({
   },
   row: (runner) => [
     runner.runner_id,
-    givenUpIn(runner) === null ? (runner.status ?? "-") : `${runner.status} (runs given up in ${givenUpIn(runner)})`,
+    runnerStatus(runner),
     runner.hostname ?? "-",
     runner.executor_type ?? runner.executor_profile ?? "-",
     (runner.tags ?? []).join(",") || "-",
@@ -92,6 +94,12 @@ export const runnersCommand = listCommand({
     runner.project_dir ?? "-",
   ],
 });
+
+function runnerStatus(runner: RunnerInfo): string {
+  const givenUp = givenUpIn(runner);
+  if (givenUp !== null) return `${runner.status} (runs given up in ${givenUp})`;
+  return runner.cannot_run == null ? (runner.status ?? "-") : `${runner.status} (takes no runs: ${runner.cannot_run})`;
+}
 
 function listCommand<Row>(list: {
   readonly name: string;

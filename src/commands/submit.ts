@@ -84,7 +84,7 @@ export const submitCommand: Command = {
     context.note(`Run ${created.run_id} of session ${created.session_id}`);
     const options = {
       onEvent: (event: SessionEvent) => noteEvent(event, context),
-      onStatus: (run: Run) => context.note(`  ${run.status}`),
+      onStatus: (run: Run) => context.note(`  ${run.status}${givenBack(run)}`),
     };
     const followed = await ask(followRun(client, created.run_id, created.session_id, options));
     printEnd(followed, args, context);
@@ -169,6 +169,10 @@ const Start = v.union(
 const SHOWN_CHARACTERS = 200;
 
 /** Notes a message or a tool call in one line; the result is printed at the end. */
+function givenBack({ status, returns, note }: Run): string {
+  return status === "pending" && (returns ?? 0) > 0 && note != null ? `. ${note}` : "";
+}
+
 function noteEvent(event: SessionEvent, context: CommandContext): void {
   if (event.event_type !== "message" && event.tool_name == null) return;
   const tool = event.tool_name ?? "";

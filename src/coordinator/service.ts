@@ -18,6 +18,7 @@ import { Runners } from "./runners/runners.ts";
 import { Callbacks, type CallbackTiming } from "./runs/callbacks.ts";
 import { ClaimGate } from "./runs/claim-gate.ts";
 import { Claims } from "./runs/claims.ts";
+import { GiveBack } from "./runs/give-back.ts";
 import { runnersNow, runsNow, type WorkCounts } from "./runs/counts.ts";
 import { CreationBounds } from "./runs/creation-bounds.ts";
 import { IdempotencyKeys } from "./runs/idempotency-keys.ts";
@@ -127,7 +128,7 @@ function createParts(
   {
     databasePath,
     agentsDir,
-trustedFolders = [],
+    trustedFolders = [],
     callbacks: timing = "together",
     durability = "disk",
     eventsLimitBytes = 0,
@@ -160,7 +161,7 @@ trustedFolders = [],
   const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
   const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
   const bounds = new CreationBounds({ store, runs, agents });
-  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, () => gate.isOpen);
+  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, runners, () => gate.isOpen);
   const adoption = new RunAdoption(store, claims, gate);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
   const statistics = new Statistics(store);
@@ -184,9 +185,23 @@ trustedFolders = [],
   const retries = new Retries(store, queue, events);
   const endings = new RunEndings({ ...shared, retries });
   const transitions = new RunTransitions({ ...shared, endings });
+  const giveBack = new GiveBack({ ...shared, endings });
   const reconciliation = new Reconciliation({ ...shared, transitions, log });
-  const polls = new Polls({ ...shared, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
-  return { ...shared, retries, transitions, reconciliation, polls, outputs, events, agents, files, keys, deadlines };
+  const polls = new Polls({ ...shared, agents, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
+  return {
+    ...shared,
+    retries,
+    transitions,
+    giveBack,
+    reconciliation,
+    polls,
+    outputs,
+    events,
+    agents,
+    files,
+    keys,
+    deadlines,
+  };
 }
 
 function createRouter(

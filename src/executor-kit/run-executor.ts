@@ -2,6 +2,7 @@ import { constants } from "node:os";
 import { describeError } from "../errors.ts";
 import { type Invocation, invocationJsonSchema, parseInvocation } from "../protocol/invocation.ts";
 import { bypassProxy } from "./bypass-proxy.ts";
+import { CANNOT_RUN, CannotRunHere } from "./cannot-run.ts";
 import { readStdin } from "./read-stdin.ts";
 import { SessionClient } from "./session-client.ts";
 import { writeStderr, writeStdout } from "./write-output.ts";
@@ -36,7 +37,8 @@ export interface ExecutorContext {
 
 /**
  * Runs an executor from arguments to exit code; never rejects. Answers `--help` and `--schema` without reading stdin.
- * An error is one line on stderr and exit code 1 (2: wrong arguments). A stop is 128 + the signal's number.
+ * An error is one line on stderr and exit code 1 (2: wrong arguments; 78: a CannotRunHere). A stop is 128 +
+ * the signal's number.
  */
 export async function runExecutor(program: ExecutorProgram): Promise<number> {
   const [option] = program.argv;
@@ -48,7 +50,8 @@ export async function runExecutor(program: ExecutorProgram): Promise<number> {
   try {
     return await program.execute(await readContext(program, stop));
   } catch (error) {
-    return stop.exitCode() ?? (await fail(program, describeError(error), 1));
+    const code = error instanceof CannotRunHere ? CANNOT_RUN : 1;
+    return stop.exitCode() ?? (await fail(program, describeError(error), code));
   } finally {
     stop[Symbol.dispose]();
   }

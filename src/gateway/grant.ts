@@ -64,6 +64,8 @@ export class Grant {
   trace: TraceFields = {};
   /** The folder that the run was submitted with; null: it works in the runner's. */
   projectDir: string | null = null;
+  /** Whether the executor has sent anything. Not known of an earlier process of the runner. */
+  hasWritten = false;
   /** Number of refused calls. */
   refusals = 0;
   readonly #ended = new AbortController();
@@ -96,6 +98,7 @@ export class Grant {
 
   /** Tracks a write in flight until its effect is in `activity`. */
   async track<T>(write: Promise<T>): Promise<T> {
+    this.hasWritten = true;
     this.#inFlight.add(write);
     try {
       return await write;

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { McpServers } from "./agent.ts";
+import { Blueprint, McpServers } from "./agent.ts";
 import { OutputWanted } from "./run-output.ts";
 import { Moment, RunView } from "./runner.ts";
 import { Demands, ExecutionMode, FailureReason, RunStatus, RunType, WaitingFor } from "./run.ts";
@@ -24,6 +24,7 @@ export const RunAnswer = v.object({
   session_id: text,
   agent_name: textOrNull,
   prompt: text,
+  parameters: v.optional(v.record(text, v.unknown())),
   project_dir: textOrNull,
   parent_session_id: textOrNull,
   execution_mode: ExecutionMode,
@@ -32,7 +33,7 @@ export const RunAnswer = v.object({
   runner_id: textOrNull,
   error: textOrNull,
   reason: v.nullable(FailureReason),
-  /** What was heard of the run after its end: its runner came back. */
+  /** Why a runner gave the run back; after its end: what its runner said when it came back. */
   note: textOrNull,
   created_at: time,
   claimed_at: timeOrNull,
@@ -44,6 +45,7 @@ export const RunAnswer = v.object({
   not_before: timeOrNull,
   expires_at: timeOrNull,
   attempt: count,
+  returns: count,
   max_attempts: count,
   retry_delay_seconds: v.nullable(amount),
   retry_of: textOrNull,
@@ -94,7 +96,8 @@ export const RunResultAnswer = v.object({
   status: v.picklist(["completed", "failed", "stopped"]),
   result: textOrNull,
 });
-export const ResultAnswer = v.object({ result: text });
+/** `result` in the first generation's form, the other two in the second's: one of them is null. */
+export const ResultAnswer = v.object({ result: text, result_text: textOrNull, result_data: v.nullable(v.unknown()) });
 export const AffinityAnswer = v.object({
   affinity: v.object({
     session_id: text,
@@ -165,6 +168,10 @@ export const RunnerShown = v.object({
   status: v.picklist(["online", "stale"]),
   seconds_since_heartbeat: amount,
   active_runs: count,
+  generation: v.picklist(["first", "second"]),
+  require_matching_tags: v.boolean(),
+  /** Why its machine can execute no run; null if it can, as far as the runner knows. */
+  cannot_run: textOrNull,
   /** Until the runs of a silent runner are given up; null while it is not silent, or has no started run. */
   lost_in_seconds: v.nullable(amount),
   /** No run is given out until this runner has said what it holds. */
@@ -186,8 +193,15 @@ export const RegisteredAnswer = v.object({
   keep_outcomes_seconds: amount,
 });
 export const PollAnswer = v.union([
-  v.object({ run: RunAnswer }),
-  v.object({ stop_runs: v.array(text) }),
+  // A runner that registered in the second generation's form gets the last three fields, too.
+  v.object({
+    run: v.object({
+      ...RunAnswer.entries,
+      scope: v.optional(v.null()),
+      resolved_agent_blueprint: v.optional(v.nullable(Blueprint)),
+    }),
+  }),
+  v.object({ stop_runs: v.array(text), stop_sessions: v.optional(v.array(text)) }),
   v.object({ deregistered: v.literal(true) }),
   v.object({ output_wanted: v.array(OutputWanted) }),
 ]);

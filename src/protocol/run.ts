@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { RunId, SessionId } from "./identifiers.ts";
+import { promptOfParameters } from "./parameters.ts";
 import { Traceparent, Tracestate } from "./trace-context.ts";
 
 export const RunType = v.picklist(["start_session", "resume_session"]);
@@ -84,6 +85,7 @@ export const Run = v.looseObject({
   waiting_for: v.nullish(v.string(), null),
   not_before: v.nullish(v.string(), null),
   attempt: v.nullish(v.number(), 1),
+  returns: v.nullish(v.number(), 0),
   max_attempts: v.nullish(v.number(), 1),
   reason: v.nullish(v.string(), null),
   note: v.nullish(v.string(), null),
@@ -124,6 +126,8 @@ export const CreateRun = v.object({
       ({ input }) => promptFault(input) ?? "",
     ),
   ),
+  /** The task in the second generation's form: may take the place of `prompt`, which is then its text. */
+  parameters: v.nullish(v.record(v.string(), v.unknown())),
   session_id: v.nullish(SessionId),
   agent_name: v.nullish(v.string()),
   project_dir: v.nullish(v.string()),
@@ -149,6 +153,23 @@ export const CreateRun = v.object({
   tracestate: v.fallback(v.nullish(Tracestate), undefined),
 });
 export type CreateRun = v.InferOutput<typeof CreateRun>;
+
+/** A body of `POST /runs` in either generation's form: the second has `parameters` and no `prompt`. */
+export const CreateRunOfEither = v.pipe(v.unknown(), v.transform(withPrompt), CreateRun);
+
+function withPrompt(body: unknown): unknown {
+  const { prompt, parameters } = (body ?? {}) as { readonly prompt?: unknown; readonly parameters?: unknown };
+  const isSecond =
+    prompt == null && typeof parameters === "object" && parameters !== null && !Array.isArray(parameters);
+  if (!isSecond) return body;
+  const names = Object.keys(parameters);
+  const isLonePrompt = names.length === 1 && names[0] === "prompt";
+  return {
+    ...(body as object),
+    prompt: isLonePrompt ? (parameters as { prompt: unknown }).prompt : promptOfParameters({ ...parameters }),
+    ...(isLonePrompt ? { parameters: undefined } : {}),
+  };
+}
 
 /** Answer of `POST /runs`. */
 export const CreatedRun = v.looseObject({ run_id: RunId, session_id: SessionId, status: v.string() });

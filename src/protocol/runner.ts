@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { clip } from "../errors.ts";
 import { RunId } from "./identifiers.ts";
 import { FailureReason } from "./run.ts";
 
@@ -20,6 +21,10 @@ export const Register = v.looseObject({
   tags: v.nullish(v.array(v.string())),
   instance_id: v.nullish(InstanceId),
   supersedes: v.nullish(v.array(InstanceId), []),
+  // The second generation's fields.
+  executor: v.nullish(v.looseObject({ type: v.nullish(v.string()), lifecycle: v.nullish(v.string()) })),
+  require_matching_tags: v.nullish(v.boolean()),
+  agents: v.nullish(v.array(v.unknown())),
 });
 export type Register = v.InferOutput<typeof Register>;
 
@@ -35,7 +40,8 @@ const registration = {
 
 /**
  * Answer of `POST /runner/register`. Only the built-in coordinator sends `capabilities`. "capacity": a poll accepts
- * `capacity=0` (stops only). "output": a poll accepts `output=1` (the runner shows output).
+ * `capacity=0` (stops only). "output": a poll accepts `output=1` (the runner shows output). "return": the report
+ * `returned` is known.
  */
 export const Registered = v.looseObject(registration);
 export type Registered = v.InferOutput<typeof Registered>;
@@ -70,6 +76,7 @@ export type Moment = v.InferOutput<typeof Moment>;
  * Body of `POST /runner/heartbeat`. Only the built-in coordinator reads the rest. `claimed_run_ids` renews the leases
  * of runs that are claimed and not started. `held` asks for a reconciliation: it names every run that the runner holds.
  * `seen` is the latest moment of the coordinator that the runner knows; `answered` the epoch whose `asked` it answered.
+ * `cannot_run` says why the runner takes no runs.
  */
 export const Heartbeat = v.object({
   runner_id: v.string(),
@@ -77,6 +84,12 @@ export const Heartbeat = v.object({
   held: v.nullish(v.array(HeldRun)),
   seen: v.nullish(Moment),
   answered: v.nullish(v.string()),
+  cannot_run: v.nullish(
+    v.pipe(
+      v.string(),
+      v.transform((text) => clip(text, 500)),
+    ),
+  ),
 });
 export type Heartbeat = v.InferOutput<typeof Heartbeat>;
 
@@ -117,6 +130,8 @@ export const FailedReport = v.looseObject({
   reason: v.fallback(v.nullish(FailureReason), null),
   duration_ms: DurationMs,
 });
+/** Only for the built-in coordinator: nothing of the run was done, and another machine may execute it. */
+export const ReturnedReport = v.looseObject({ runner_id: v.string(), error: v.string() });
 export const StoppedReport = v.looseObject({
   runner_id: v.string(),
   signal: v.nullish(v.string(), "SIGTERM"),
@@ -137,6 +152,7 @@ export const RunnerInfo = v.looseObject({
   seconds_since_heartbeat: v.nullish(v.number(), null),
   // Only the built-in coordinator sends the fields below.
   lost_in_seconds: v.nullish(v.number(), null),
+  cannot_run: v.nullish(v.string(), null),
 });
 export type RunnerInfo = v.InferOutput<typeof RunnerInfo>;
 export const RunnerList = v.looseObject({ runners: v.array(v.unknown()) });

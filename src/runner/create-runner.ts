@@ -35,6 +35,7 @@ import { Runner, type WiredParts } from "./runner.ts";
 import { Bell } from "./runs/bell.ts";
 import { CannotRun, Intake } from "./runs/intake.ts";
 import { type RunnerObserver, unobserved } from "./runs/observer.ts";
+import { QuickFailures } from "./runs/quick-failures.ts";
 import { RunRegistry } from "./runs/run-registry.ts";
 
 export interface RunnerOptions {
@@ -113,6 +114,8 @@ export function createRunner(options: RunnerOptions): Runner {
     gateway,
     journal,
     intake,
+    quickFailures: new QuickFailures(intake),
+    stopping: lifecycle.stopping,
     identityKey: lock.key,
     outputs: new OutputWatch(),
     leftovers: new Leftovers(cgroups),
@@ -130,12 +133,17 @@ export function createRunner(options: RunnerOptions): Runner {
   const reconciler = new Reconciler({
     ...polling,
     journal,
+    fault: () => intake.fault,
     reportAgain: (runId, outcome) => dispatcher.reportAgain(runId, outcome),
     reportUnknown: (runId) => dispatcher.reportUnknown(runId),
   });
   const lostClaims = new LostClaims({ ...polling, reconciler, hooks: new Hooks(coordinator) });
   registration.onRenewed = () => lostClaims.expect();
   intake.onOpened = () => lostClaims.expect();
+  // The coordinator shows it, and prefers other runners.
+  intake.onFault = () => {
+    if (registration.isRegistered && registration.reconciles) reconciler.exchange({ isQuiet: false }).catch(() => {});
+  };
   const poller = new Poller({ ...polling, intake, bell, lostClaims });
   const owned = stack.move();
   return new Runner({

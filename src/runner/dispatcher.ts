@@ -68,6 +68,7 @@ export class Dispatcher {
     if (taken === null) return this.#onKnownRun(assigned.runId, context);
     this.#log.info(`Received run ${assigned.runId} (${assigned.type})`, context);
     if (this.stopping.aborted) taken.run.cancel({ kind: "shutdown" });
+    this.parts.intake.took();
     this.track(executeRun(taken, this.parts));
   }
 

@@ -13,8 +13,8 @@ export interface RunnerStatus {
   /** `performance.now()` at the last end of a call, answered or not; null before the first. */
   readonly lastCallAtMs: number | null;
   readonly heartbeatIntervalMs: number;
-  /** False while the machine has no room for more runs. */
-  readonly hasRoom: boolean;
+  /** Why this machine takes no more runs: no room, or it cannot run the executor. Null if it takes them. */
+  readonly fault: string | null;
   readonly runs: readonly ActiveRun[];
 }
 

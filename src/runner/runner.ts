@@ -65,7 +65,7 @@ export class Runner {
       lastAnswerAtMs: link.lastAnswerAtMs,
       lastCallAtMs: link.lastCallAtMs,
       heartbeatIntervalMs: registration.heartbeatIntervalSeconds * 1000,
-      hasRoom: !intake.isClosed,
+      fault: intake.fault,
       runs: registry.all(),
     };
   }
@@ -116,6 +116,7 @@ export class Runner {
     const roomChecked = intake.check();
     await registration.register(lifecycle.draining);
     await roomChecked;
+    intake.onFault();
     if (lifecycle.draining.aborted) {
       // The interrupt may have come while the registration succeeded.
       await registration.close();
@@ -155,6 +156,7 @@ export class Runner {
     await leave({ ...this.#parts, log: this.#log, stopping: lifecycle.stopping });
     poller.abandon();
     done.abort();
+    lostClaims[Symbol.dispose]();
     await Promise.all([polling, stops, memory]);
   }
 

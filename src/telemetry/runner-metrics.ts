@@ -10,6 +10,8 @@ const OUTCOMES: readonly Outcome["kind"][] = [
   "stopped",
   "not-started",
   "vanished",
+  "cannot-run",
+  "given-back",
   "claim-revoked",
 ];
 const STATES_IN_FLIGHT: readonly RunState[] = ["queued", "starting", "running", "reporting"];
@@ -126,7 +128,11 @@ function addStatusGauges(registry: Registry, status: () => RunnerStatus | null):
     "Seconds since the coordinator's last answer, or since the start of this program.",
     ({ lastAnswerAtMs }) => (performance.now() - (lastAnswerAtMs ?? 0)) / 1000,
   );
-  gauge("agent_runner_room", "0 while the machine has no room for more runs.", ({ hasRoom }) => Number(hasRoom));
+  gauge(
+    "agent_runner_room",
+    "0 while the machine has no room for more runs, or cannot run the executor.",
+    ({ fault }) => Number(fault === null),
+  );
 }
 
 function countOf(status: RunnerStatus | null, state: RunState): number {

@@ -32,6 +32,8 @@ export const Status = v.object({
       coordinator_up: v.boolean(),
       seconds_since_answer: v.nullable(v.number()),
       has_room: v.boolean(),
+      /** Why the machine takes no more runs; null if it does. */
+      cannot_run: v.nullable(v.string()),
       runs: v.array(
         v.object({
           run_id: v.string(),
@@ -68,7 +70,8 @@ function runnerOf(status: RunnerStatus): NonNullable<Status["runner"]> {
     runner_id: status.runnerId,
     coordinator_up: status.isCoordinatorUp,
     seconds_since_answer: status.lastAnswerAtMs === null ? null : seconds(performance.now() - status.lastAnswerAtMs),
-    has_room: status.hasRoom,
+    has_room: status.fault === null,
+    cannot_run: status.fault,
     runs: status.runs.map((run) => ({
       run_id: run.runId,
       session_id: run.sessionId,

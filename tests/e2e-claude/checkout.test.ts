@@ -1,10 +1,11 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { inTurn, MessagesApi } from "../fakes/messages-api/messages-api.ts";
 import { says, uses } from "../fakes/messages-api/reply.ts";
 import { CLAUDE_TEST_TIMEOUT_MS, ClaudeWorld, RUN_MS } from "../harness/claude-world.ts";
 import type { CoordinatorApi, ShownRun } from "../harness/coordinator-api.ts";
+import { until } from "../harness/until.ts";
 
 setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 
@@ -117,16 +118,29 @@ test("doctor and a start name a damaged settings file and a damaged state of Cla
   }
 });
 
-test("a damaged state of Claude Code is a fault of the machine: the run can be retried", async () => {
+test("a damaged state of Claude Code is a fault of the machine, and costs no run", async () => {
   await using world = await ClaudeWorld.open();
   world.provider.conversation("", inTurn(says("Done.")));
-  const { api } = await world.up();
+  const { api, process } = await world.up();
   write(join(world.home, ".claude.json"), '{"truncated":');
-  const run = await ended(api, "failed", { max_attempts: 2, retry_delay_seconds: 5 });
-  expect(run.reason).toBe("temporary");
-  expect(run.error).toContain(join(world.home, ".claude.json"));
+  const { run_id } = await api.submit("Go.");
+  await process.line(/This machine cannot run the executor \(.*\.claude\.json/, RUN_MS);
+  await until("the note", async () => (await api.run(run_id)).note?.includes(".claude.json") === true, RUN_MS);
   write(join(world.home, ".claude.json"), "{}");
-  await api.reached(run.retried_by ?? "none", "completed", RUN_MS);
+  await api.reached(run_id, "completed", RUN_MS);
+});
+
+test("Claude Code that an upgrade moves away costs no run", async () => {
+  await using world = await ClaudeWorld.open();
+  world.provider.conversation("", inTurn(says("Done.")));
+  const { api, process } = await world.up();
+  const claude = join(world.home, "bin", "claude");
+  renameSync(claude, `${claude}.moved`);
+  const first = await api.submit("Go.");
+  await process.line(/This machine cannot run the executor \(.*Claude Code not found/, RUN_MS);
+  await until("the note", async () => (await api.run(first.run_id)).note?.includes("not found") === true, RUN_MS);
+  renameSync(`${claude}.moved`, claude);
+  await api.reached(first.run_id, "completed", RUN_MS);
 });
 
 test("an MCP server that does not connect fails the run and is named, unless it is optional", async () => {

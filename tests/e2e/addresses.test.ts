@@ -77,3 +77,50 @@ test("HTTP/1.0 without Host: coordinator and gateway answer, and log no error", 
   expect(await rawAnswer(Number(gateway.port), `GET ${gateway.pathname}/runs HTTP/1.0`)).toMatch(/^HTTP\/1\.[01] 200 /);
   expect(up.stdout()).not.toContain("ERROR");
 });
+
+test("a foreign Host is refused with the remedy, and served once its name is listed", async () => {
+  await using world = new World();
+  const status = async (url: string, host: string): Promise<number> => {
+    const head = await rawAnswer(Number(new URL(url).port), `GET /runs HTTP/1.1\r\nHost: ${host}\r\nConnection: close`);
+    return Number(/^HTTP\S+ (\d+)/.exec(head)?.[1]);
+  };
+  const { api } = await world.coordinator();
+  expect(await status(api.url, "runner.corp")).toBe(403);
+  const listed = await world.coordinator(0, [
+    "--state-dir",
+    join(world.home, "listed"),
+    "--allowed-hosts",
+    "runner.corp,other.corp",
+  ]);
+  for (const host of ["runner.corp", "RUNNER.corp:8765", "other.corp", "127.0.0.1"])
+    expect([host, await status(listed.api.url, host)]).toEqual([host, 200]);
+  for (const host of ["evil.corp", "runner.corp.evil", "my-runner.corp"])
+    expect([host, await status(listed.api.url, host)]).toEqual([host, 403]);
+  await using stranger = stubServer(() =>
+    Response.json({ detail: "The Host header names neither this machine nor an address" }, { status: 403 }),
+  );
+  for (const args of [["runs"], ["-x", "test-executor"]]) {
+    const { code, stderr } = await world.run([...args, "-c", stranger.url]);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/--allowed-hosts 127\.0\.0\.1/);
+    expect(stderr).not.toContain("token");
+  }
+});
+
+test("a certificate that is not trusted, or for another name, is told as such, with what helps", async () => {
+  await using world = new World();
+  const folder = join(import.meta.dir, "../fixtures/tls");
+  const tls = { cert: Bun.file(join(folder, "cert.pem")), key: Bun.file(join(folder, "key.pem")) };
+  const fetch = (): Response => Response.json({ status: "healthy", runs: [] });
+  await using server = Bun.serve({ hostname: "127.0.0.1", port: 0, tls, fetch });
+  const at = (host: string, env: Record<string, string> = {}): ReturnType<World["run"]> =>
+    world.run(["runs", "-c", `https://${host}:${server.port}`], { env });
+  const trusted = { NODE_EXTRA_CA_CERTS: join(folder, "cert.pem") };
+  const stranger = await at("127.0.0.1");
+  expect(stranger.stderr).toMatch(/cannot be trusted: .*certificate is self-signed\n.*Set NODE_EXTRA_CA_CERTS/);
+  const runner = await world.run(["-c", `https://127.0.0.1:${server.port}`, "-x", "test-executor"]);
+  expect(runner.stderr).toMatch(/cannot be trusted: .*self-signed\n.*Set NODE_EXTRA_CA_CERTS/);
+  expect((await at("127.0.0.1", trusted)).code).toBe(0);
+  const other = await at("localhost", trusted);
+  expect(other.stderr).toMatch(/is for another host name\n.*Set --coordinator-url to a host name of the certificate/);
+});

@@ -43,6 +43,7 @@ const ROUTES = [
   "DELETE /sessions/:id",
   "POST /sessions/:id/bind",
   "POST /sessions/:id/events",
+  "GET /sessions/:id/events",
   "PATCH /sessions/:id/metadata",
   "GET /agents",
   "GET /agents/:id",
@@ -211,6 +212,8 @@ export class FakeCoordinator implements AsyncDisposable {
         return state.showSession(id);
       case "POST /sessions/:id/events":
         return state.addEvent(id, body);
+      case "GET /sessions/:id/events":
+        return json(200, { events: state.sessions.get(id)?.events ?? [] });
       case "GET /agents/:id":
         return foundIn(state.agents, id);
       case "GET /mcp-servers/:id":

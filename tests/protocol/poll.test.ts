@@ -44,6 +44,7 @@ test("parsePollMessage: a run of the first generation", () => {
       parentSessionId: null,
       resolvedBlueprint: undefined,
       generation: "first",
+      returns: 0,
     },
   });
 });

@@ -12,7 +12,7 @@ const ONLINE: RunnerStatus = {
   lastAnswerAtMs: 0,
   lastCallAtMs: 0,
   heartbeatIntervalMs: 60_000,
-  hasRoom: true,
+  fault: null,
   runs: [],
 };
 

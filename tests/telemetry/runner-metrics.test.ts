@@ -12,7 +12,7 @@ const STATUS: RunnerStatus = {
   lastAnswerAtMs: performance.now(),
   lastCallAtMs: null,
   heartbeatIntervalMs: 60_000,
-  hasRoom: true,
+  fault: null,
   runs: [],
 };
 
@@ -77,7 +77,7 @@ test("RunnerMetrics: gauges show the current status", async () => {
     ...STATUS,
     isCoordinatorUp: false,
     runnerId: null,
-    hasRoom: false,
+    fault: "no room",
     runs: [running, reporting],
   });
   const seen = await lines();

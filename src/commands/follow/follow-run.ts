@@ -35,13 +35,15 @@ export async function followRun(
   });
   try {
     let runId = firstRunId;
-    let lastStatus = "";
+    let lastState = "";
     for (;;) {
       // Renewed before the read: an event during the read ends the delay after it.
       wake = new AbortController();
       const run = await readRun(client, runId);
-      if (run !== null && run.status !== lastStatus) options.onStatus?.(run);
-      lastStatus = run?.status ?? lastStatus;
+      // A run that was given back says so in its note.
+      const status = run === null ? lastState : `${run.status} ${run.returns}`;
+      if (run !== null && status !== lastState) options.onStatus?.(run);
+      lastState = status;
       if (run?.retried_by != null) {
         runId = run.retried_by;
         continue;

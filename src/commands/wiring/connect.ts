@@ -1,6 +1,6 @@
 import { type Authorization, noAuthorization, OidcAuthorization, staticToken } from "../../client/credentials.ts";
 import { CoordinatorClient } from "../../client/coordinator-client.ts";
-import { CERTIFICATE_HINT, CoordinatorFailure } from "../../client/failure.ts";
+import { certificateHint, CoordinatorFailure, forbiddenHint } from "../../client/failure.ts";
 import type { Config } from "../../config/load-config.ts";
 import { ExitCode, UserError } from "../../errors.ts";
 import { shownUrl } from "../../protocol/shown-url.ts";
@@ -56,7 +56,7 @@ function explain(
       });
     case "untrusted":
       return new UserError(`The Agent Coordinator at ${url} cannot be trusted: ${failure.message}`, {
-        hint: CERTIFICATE_HINT,
+        hint: certificateHint(failure),
         exitCode: ExitCode.unreachable,
       });
     case "moved":
@@ -65,7 +65,10 @@ function explain(
       });
     case "unregistered":
       if (failure.status === 403)
-        return new UserError(`The Agent Coordinator at ${url} forbids this: ${failure.message}`);
+        return new UserError(
+          `The Agent Coordinator at ${url} forbids this: ${failure.message}`,
+          forbiddenHint(failure, config.coordinatorUrl),
+        );
       return new UserError(
         `The Agent Coordinator at ${url} refuses the credentials: ${failure.message}`,
         // A run's gateway needs no token of the coordinator.

@@ -10,6 +10,7 @@ import {
   Heartbeat,
   Register,
   StartedReport,
+  ReturnedReport,
   StoppedReport,
 } from "../../protocol/runner.ts";
 import { Bind, CreateSession, Metadata, SessionEvent, TreeAnswer as TreeShapeAnswer } from "../../protocol/session.ts";
@@ -347,5 +348,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "POST /runner/runs/:run_id/started": report("the executor has started", StartedReport),
   "POST /runner/runs/:run_id/completed": report("the run has completed", CompletedReport),
   "POST /runner/runs/:run_id/failed": report("the run has failed, with the reason if known", FailedReport),
+  "POST /runner/runs/:run_id/returned": report(
+    "its machine cannot execute the run, and nothing was done: the run is pending again",
+    ReturnedReport,
+  ),
   "POST /runner/runs/:run_id/stopped": report("the run was stopped", StoppedReport),
 };

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { CREATION_LIMITS_HEADER, type CreationLimits, CreationLimitsText } from "../../protocol/creation-limits.ts";
-import { CreateRun, isTerminal } from "../../protocol/run.ts";
+import { CreateRunOfEither, isTerminal } from "../../protocol/run.ts";
 import { traceFields, traceOfHeaders } from "../../protocol/trace-context.ts";
 import { readBody } from "./http.ts";
 import type { IdempotencyKeys } from "../runs/idempotency-keys.ts";
@@ -29,7 +29,7 @@ export function runRoutes({ store, runs, bounds, transitions, keys, events }: Ru
   return routes({
     async "POST /runs"({ request }) {
       // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
-      const { traceparent, tracestate, ...fields } = await readBody(request, CreateRun);
+      const { traceparent, tracestate, ...fields } = await readBody(request, CreateRunOfEither);
       const trace = { ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) };
       const limits = creationLimitsOf(request.headers);
       const create = (): RunRow => store.write(() => runs.create(bounds.admit({ ...fields, ...trace }, limits)));
@@ -38,7 +38,10 @@ export function runRoutes({ store, runs, bounds, transitions, keys, events }: Ru
         key === null ? { answer: create(), isRepeated: false } : keys.once(key, fields, create);
       const headers = isRepeated ? { "idempotent-replayed": "true" } : {};
       // The status at creation: a waiting runner may have claimed the run already.
-      return Response.json({ run_id: answer.run_id, session_id: answer.session_id, status: "pending" }, { headers });
+      // The second generation's clients send `parameters`, and know 201.
+      const status = "parameters" in fields ? 201 : 200;
+      const created = { run_id: answer.run_id, session_id: answer.session_id, status: "pending" };
+      return Response.json(created, { status, headers });
     },
     "GET /runs": ({ query }) =>
       answerList<RunRow>({ key: "runs", store, query: runListQuery(query), show: wireRun }, pageOf(query)),

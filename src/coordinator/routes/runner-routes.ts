@@ -5,6 +5,7 @@ import {
   Heartbeat,
   INSTANCE_HEADER,
   Register,
+  ReturnedReport,
   StartedReport,
   StoppedReport,
 } from "../../protocol/runner.ts";
@@ -18,6 +19,7 @@ import type { Polls } from "../runs/polls.ts";
 import { type Routes, routes } from "./router.ts";
 import type { RunOutputs } from "../runners/run-outputs.ts";
 import type { RunRow } from "../store/run-row.ts";
+import type { GiveBack } from "../runs/give-back.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { ClaimGate } from "../runs/claim-gate.ts";
 import type { Reconciliation } from "../runs/reconciliation.ts";
@@ -36,6 +38,7 @@ export interface RunnerRouteParts {
   readonly waiters: PollWaiters;
   readonly claims: Claims;
   readonly transitions: RunTransitions;
+  readonly giveBack: GiveBack;
   readonly timings: CoordinatorTimings;
   readonly history: History;
   readonly reconciliation: Reconciliation;
@@ -85,6 +88,13 @@ function lifecycleRoutes({
       const reconciled = store.write(() => {
         runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
         runners.heartbeat(body.runner_id);
+        const fault = body.cannot_run ?? null;
+        if (body.held != null && runners.setFault(body.runner_id, fault)) {
+          if (fault !== null) waiters.supersede(body.runner_id);
+          log.warn(fault === null ? "Runner can run its executor again" : `Runner takes no runs: ${fault}`, {
+            runner: body.runner_id,
+          });
+        }
         claims.renew(body.runner_id, body.claimed_run_ids ?? []);
         return body.held == null ? {} : reconciliation.reconcile(body);
       });
@@ -118,7 +128,7 @@ function lifecycleRoutes({
   });
 }
 
-function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts): Routes {
+function reportRoutes({ history, runners, transitions, giveBack, log }: RunnerRouteParts): Routes {
   /** A runner that has seen this moment notices when a backup from before it is restored. */
   const acknowledged = (): Response => Response.json({ ok: true, moment: history.now });
   const requireCaller = (request: Request, body: { readonly runner_id: string }): void => {
@@ -151,6 +161,13 @@ function reportRoutes({ history, runners, transitions, log }: RunnerRouteParts):
         durationMs: body.duration_ms,
       });
       log.info("Run failed", contextOf(run));
+      return acknowledged();
+    },
+    async "POST /runner/runs/:run_id/returned"({ request, params }) {
+      const body = await readBody(request, ReturnedReport);
+      requireCaller(request, body);
+      const run = giveBack.returned(params.run_id, body.runner_id, body.error);
+      log.warn(`Run given back by its runner: ${body.error}`, { ...contextOf(run), runner: body.runner_id });
       return acknowledged();
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {

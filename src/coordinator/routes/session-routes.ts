@@ -61,7 +61,8 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
         throw new Refusal("wrong-state", `Session is not finished: it is ${session.status}`);
       const result = events.lastAnswer(session.session_id);
       if (result === null) throw new Refusal("unknown", "No result found: the session has no assistant message");
-      return Response.json({ result });
+      const data = events.lastData(session.session_id);
+      return Response.json({ result, result_text: data === null ? result : null, result_data: data });
     },
     "GET /sessions/:session_id/affinity"({ params }) {
       const { session_id, executor_session_id, hostname, project_dir, executor_type } = sessions.get(params.session_id);

@@ -8,6 +8,8 @@ export interface Offer {
   readonly executor_type: string;
   readonly executor_profile: string | null;
   readonly tags: readonly string[];
+  /** 1: takes only runs that demand one of its tags. */
+  readonly require_matching_tags: number;
 }
 
 const FIELDS = ["hostname", "project_dir", "executor_type", "executor_profile"] as const;
@@ -29,6 +31,8 @@ export function mergeDemands(
 
 /** A folder is the same with `/` at its end and with `.` or `..` inside. */
 function isSame(field: (typeof FIELDS)[number], demanded: string, offered: string | null): boolean {
+  // The second generation demands a kind of executor. This coordinator serves no other.
+  if (field === "executor_type" && demanded === "autonomous") return true;
   if (field !== "project_dir" || offered === null) return demanded === offered;
   return posix.resolve("/", demanded) === posix.resolve("/", offered);
 }
@@ -42,6 +46,7 @@ export function conflictOf(bounds: Demands, demands: Demands | null): (typeof FI
 
 /** Whether a runner may claim a run: every demanded field is equal, and the runner has every demanded tag. */
 export function satisfies(offer: Offer, demands: Demands | null): boolean {
+  if (offer.require_matching_tags === 1 && !(demands?.tags ?? []).some((tag) => offer.tags.includes(tag))) return false;
   if (demands === null) return true;
   if (FIELDS.some((field) => demands[field] && !isSame(field, demands[field], offer[field]))) return false;
   return (demands.tags ?? []).every((tag) => offer.tags.includes(tag));

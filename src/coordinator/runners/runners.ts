@@ -20,6 +20,10 @@ export interface RunnerRow {
   readonly last_heartbeat: string;
   /** The process that registered; null for runners that do not name it. */
   readonly instance_id: string | null;
+  /** In whose form the runner registered, and so the form of what it is sent. */
+  readonly generation: "first" | "second";
+  /** 1: takes only runs that demand one of its tags. */
+  readonly require_matching_tags: number;
 }
 
 /** A runner that called less than this ago is alive, even between two polls. */
@@ -39,6 +43,8 @@ export class Runners {
   readonly #sinceMs = performance.now();
   readonly #heartbeatMs = new Map<string, number>();
   readonly #contactMs = new Map<string, number>();
+  /** Why runners take no runs, as they say in heartbeats. */
+  readonly #faults = new Map<string, string>();
 
   constructor(store: Store, deadlines: Deadlines, waiters: PollWaiters, timings: CoordinatorTimings) {
     this.#store = store;
@@ -91,6 +97,7 @@ export class Runners {
   register(body: Register): string {
     const executorType = body.executor_type ?? body.executor_profile;
     if (!executorType) throw invalid(["body", "executor_type"], "Field required", "missing");
+    requireServed(body);
     const runnerId = runnerIdOf(body.hostname, body.project_dir, executorType);
     this.#store.write(() => {
       const known = this.find(runnerId);
@@ -100,8 +107,8 @@ export class Runners {
         .query(
           `INSERT OR REPLACE INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
-              last_heartbeat, instance_id)
-           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?)`,
+              last_heartbeat, instance_id, generation, require_matching_tags)
+           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?)`,
         )
         .run(
           runnerId,
@@ -113,6 +120,9 @@ export class Runners {
           now,
           now,
           body.instance_id ?? null,
+          // Our own runner registers in both forms, and reads the first.
+          body.executor_type ? "first" : "second",
+          body.require_matching_tags === true ? 1 : 0,
         );
     });
     // A poll of an earlier process may still look open here, and would claim a run for nobody.
@@ -148,6 +158,19 @@ export class Runners {
     this.#hear(runnerId);
   }
 
+  /** Notes what the runner says about its machine: why it takes no runs, or null. Returns whether that has changed. */
+  setFault(runnerId: string, fault: string | null): boolean {
+    if ((this.#faults.get(runnerId) ?? null) === fault) return false;
+    if (fault === null) this.#faults.delete(runnerId);
+    else this.#faults.set(runnerId, fault);
+    return true;
+  }
+
+  /** Whether the runner is there, and its machine can execute runs, as far as is known. */
+  canRun({ runner_id, status, deregistered }: RunnerRow): boolean {
+    return status === "online" && deregistered === 0 && !this.#faults.has(runner_id);
+  }
+
   /** The answer to the runner's next poll tells it to shut down. Refuses: unknown. */
   markDeregistered(runnerId: string): void {
     this.#store.write(() => {
@@ -161,6 +184,7 @@ export class Runners {
   }
 
   delete(runnerId: string): void {
+    this.#faults.delete(runnerId);
     this.#store.db.query("DELETE FROM runners WHERE runner_id = ?").run(runnerId);
   }
 
@@ -195,17 +219,30 @@ export class Runners {
 
   /** A runner as `GET /runners` shows it, with its active runs, of which some have started. */
   wire(runner: RunnerRow, activeRuns: number, startedRuns: number): object {
-    const { deregistered: _, instance_id: _instance, tags, ...shown } = runner;
+    const { deregistered: _, instance_id: _instance, tags, require_matching_tags, ...shown } = runner;
     const lostInMs = this.#timings.lostAfterMs - this.withoutContactMs(runner.runner_id);
     return {
       ...shown,
       tags: JSON.parse(tags) as unknown,
       seconds_since_heartbeat: this.silenceMs(runner.runner_id) / 1_000,
+      require_matching_tags: require_matching_tags === 1,
       active_runs: activeRuns,
+      cannot_run: this.#faults.get(runner.runner_id) ?? null,
       // The runs of a silent runner are given up then.
       lost_in_seconds: runner.status === "stale" && startedRuns > 0 ? Math.max(0, lostInMs / 1_000) : null,
     };
   }
+}
+
+/** Refuses, invalid: a runner of the second generation that this coordinator could not serve. */
+function requireServed({ executor, agents }: Register): void {
+  const refuse = (field: string, what: string): Refusal =>
+    invalid(["body", field], `This coordinator does not serve ${what}: register an autonomous one-shot executor`);
+  if ((executor?.type ?? "autonomous") !== "autonomous")
+    throw refuse("executor", `executors of type ${executor?.type}`);
+  if ((executor?.lifecycle ?? "one_shot") !== "one_shot")
+    throw refuse("executor", `executors with lifecycle ${executor?.lifecycle}`);
+  if ((agents ?? []).length > 0) throw refuse("agents", "agents that a runner owns");
 }
 
 export function offerOf(runner: RunnerRow): Offer {

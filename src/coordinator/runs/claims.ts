@@ -1,5 +1,6 @@
 import type { Deadlines } from "../store/deadlines.ts";
 import { satisfies } from "../runners/demands.ts";
+import type { Runners } from "../runners/runners.ts";
 import type { RunQueue } from "./run-queue.ts";
 import { move } from "./run-status.ts";
 import { demandsOf, type RunRow } from "../store/run-row.ts";
@@ -20,12 +21,23 @@ const DEMAND_CLASSES = `
 
 /** The first run with these demands. */
 const FIRST_OF_CLASS = `
-  SELECT seq, priority FROM runs INDEXED BY runs_for_runners WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
+  SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
+  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
   ORDER BY priority DESC, seq LIMIT 1`;
+
+/** The first run with these demands that does not avoid this runner now. */
+const FIRST_WILLING = `
+  SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
+  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND (avoid_runner IS NOT ? OR avoid_until <= ?)
+  ORDER BY priority DESC, seq LIMIT 1`;
+
+/** How long a run that one runner failed or gave back waits for another one that could take it. */
+export const PREFER_OTHER_MS = 60_000;
 
 interface Candidate {
   readonly seq: number;
   readonly priority: number;
+  readonly avoid_runner: string | null;
 }
 
 /** Gives runs to runners. A claim has a lease until the runner reports `started`. */
@@ -35,6 +47,7 @@ export class Claims {
   readonly #sessions: Sessions;
   readonly #deadlines: Deadlines;
   readonly #leaseMs: number;
+  readonly #runners: Pick<Runners, "all" | "canRun">;
   /** While it is false no run is given out. */
   readonly #isGateOpen: () => boolean;
 
@@ -44,8 +57,10 @@ export class Claims {
     sessions: Sessions,
     deadlines: Deadlines,
     leaseMs: number,
+    runners: Pick<Runners, "all" | "canRun">,
     isGateOpen: () => boolean = () => true,
   ) {
+    this.#runners = runners;
     this.#isGateOpen = isGateOpen;
     this.#store = store;
     this.#queue = queue;
@@ -59,14 +74,30 @@ export class Claims {
     if (!this.#isGateOpen()) return null;
     const { db } = this.#store;
     const offer = offerOf(runner);
-    const firstOfClass = db.query<Candidate, [string]>(FIRST_OF_CLASS);
     let best: Candidate | null = null;
     for (const { demands } of db.query<{ demands: string }, []>(DEMAND_CLASSES).all()) {
       if (!satisfies(offer, demandsOf({ demands: demands === "" ? null : demands }))) continue;
-      const first = firstOfClass.get(demands);
+      const first = this.#firstFor(runner, demands);
       if (first !== null && (best === null || isBefore(first, best))) best = first;
     }
     return best === null ? null : this.giveTo({ seq: best.seq, status: "pending" }, runner);
+  }
+
+  #firstFor(runner: RunnerRow, demands: string): Candidate | null {
+    const { db } = this.#store;
+    const first = db.query<Candidate, [string]>(FIRST_OF_CLASS).get(demands);
+    if (first?.avoid_runner !== runner.runner_id || !this.#isOtherFor(runner, demands)) return first;
+    return db.query<Candidate, [string, string, string]>(FIRST_WILLING).get(demands, runner.runner_id, steadyTime());
+  }
+
+  /** Whether another runner that can execute runs satisfies the demands. */
+  #isOtherFor({ runner_id }: RunnerRow, demands: string): boolean {
+    const wanted = demandsOf({ demands: demands === "" ? null : demands });
+    return this.#runners
+      .all()
+      .some(
+        (other) => other.runner_id !== runner_id && this.#runners.canRun(other) && satisfies(offerOf(other), wanted),
+      );
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */
@@ -94,12 +125,17 @@ export class Claims {
   /** Takes back a claim: the run is pending again at its old place, and its session has its old status. */
   release(run: RunRow): void {
     this.#store.write(() => {
-      move(this.#store, run, "pending", {});
-      if (this.#sessions.find(run.session_id)?.status === "running") {
-        this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
-      }
+      this.takeBack(run);
       this.#queue.offer(run);
     });
+  }
+
+  /** As `release`, but the caller queues the run. Call in a transaction. */
+  takeBack(run: RunRow): void {
+    move(this.#store, run, "pending", {});
+    if (this.#sessions.find(run.session_id)?.status === "running") {
+      this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
+    }
   }
 
   /** Claims this pending run for the runner. */

@@ -1,18 +1,21 @@
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import type { Agents } from "../agents/agents.ts";
 import type { Claims } from "./claims.ts";
 import type { PollWaiters, Waiter } from "../runners/poll-waiters.ts";
 import type { OutputWanted } from "../../protocol/run-output.ts";
 import type { RunOutputs } from "../runners/run-outputs.ts";
 import type { RunTransitions } from "./run-transitions.ts";
-import { offerOf, type Runners } from "../runners/runners.ts";
-import { wireRun } from "../store/run-row.ts";
+import { offerOf, type RunnerRow, type Runners } from "../runners/runners.ts";
+import { Refusal } from "../store/refusal.ts";
+import { type RunRow, wireRun } from "../store/run-row.ts";
+import { runForSecond } from "./second-generation.ts";
 import type { Runs } from "./runs.ts";
 
 /** The answer to a poll (`docs/protocol.md`, section 3); null: nothing to deliver. */
 export type PollAnswer =
   | { run: unknown }
-  | { stop_runs: string[] }
+  | { stop_runs: string[]; stop_sessions?: string[] }
   | { deregistered: true }
   | { output_wanted: OutputWanted[] }
   | null;
@@ -22,6 +25,7 @@ export interface PollParts {
   readonly runs: Runs;
   readonly claims: Claims;
   readonly transitions: RunTransitions;
+  readonly agents: Pick<Agents, "get">;
   readonly waiters: PollWaiters;
   readonly outputs: RunOutputs;
   readonly log: Log;
@@ -95,7 +99,7 @@ export class Polls {
     const runner = runners.find(runnerId);
     if (runner === null) return { deregistered: true };
     const stops = this.#dueStops(runnerId);
-    if (stops.length > 0) return { stop_runs: stops };
+    if (stops.length > 0) return this.#stopsFor(runner, stops);
     if (runner.deregistered) {
       transitions.removeRunner(runnerId, false);
       log.info("Runner deregistered", { runner: runnerId });
@@ -104,7 +108,29 @@ export class Polls {
     const run = takesRuns ? claims.claim(runner) : null;
     if (run === null) return outputRequests(outputs.due(runnerId));
     log.info("Run claimed", { run: run.run_id, session: run.session_id, runner: runnerId });
-    return { run: wireRun(run) };
+    if (runner.generation === "first") return { run: wireRun(run) };
+    const blueprint = this.#blueprintOf(run, runnerId);
+    return blueprint === undefined ? this.#find(runnerId, takesRuns) : { run: runForSecond(run, blueprint) };
+  }
+
+  #stopsFor({ generation }: RunnerRow, stops: string[]): PollAnswer {
+    if (generation === "first") return { stop_runs: stops };
+    const { runs } = this.#parts;
+    return { stop_runs: stops, stop_sessions: [...new Set(stops.map((runId) => runs.get(runId).session_id))] };
+  }
+
+  /** Undefined for an agent that does not exist: the run has failed. It must not be executed without its agent. */
+  #blueprintOf({ run_id, agent_name }: RunRow, runnerId: string): unknown {
+    const { agents, transitions } = this.#parts;
+    if (agent_name === null) return null;
+    try {
+      return agents.get(agent_name);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const ending = { status: "failed", error: `Blueprint not found: ${agent_name}`, reason: "not_started" } as const;
+      transitions.ended(run_id, runnerId, ending);
+      return undefined;
+    }
   }
 
   /**

@@ -7,12 +7,12 @@ import type { Store } from "../store/store.ts";
  * The life of a run. A run is created pending; a poll claims it; its runner reports `started` (running) and later how
  * the run ended. A claim without `started` goes back to pending when its lease ends. A stop ends a pending run at once;
  * a claimed or running one is stopping until its runner reports any ending. An ended run never changes: a retry is
- * another run.
+ * another run. A runner whose machine cannot execute a run gives it back: it is pending again.
  */
 const LEGAL: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   pending: ["claimed", "stopped", "failed"],
   claimed: ["running", "pending", "stopping", "completed", "failed", "stopped"],
-  running: ["stopping", "completed", "failed", "stopped"],
+  running: ["pending", "stopping", "completed", "failed", "stopped"],
   stopping: ["completed", "failed", "stopped"],
   completed: [],
   failed: [],
@@ -36,9 +36,9 @@ const ENDED = "waiting_for = NULL, lease_until = NULL, error = $error, reason = 
 
 /** One fixed statement per status, so that each is compiled once. `$from` rejects a stale row. */
 const STATEMENTS: Readonly<Record<RunStatus, string>> = {
-  pending: statement("runner_id = NULL, claimed_at = NULL, lease_until = NULL"),
+  pending: statement("runner_id = NULL, claimed_at = NULL, started_at = NULL, lease_until = NULL"),
   claimed: statement(
-    `waiting_for = NULL, runner_id = $runner_id, claimed_at = $claimed_at, lease_until = $lease_until,
+    `waiting_for = NULL, note = NULL, runner_id = $runner_id, claimed_at = $claimed_at, lease_until = $lease_until,
      session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
      events_before = (SELECT coalesce(max(seq), 0) FROM events)`,
   ),

@@ -154,8 +154,8 @@ export class Runs {
       .query(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
-           retry_delay_seconds, traceparent, tracestate, asked_demands)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           retry_delay_seconds, traceparent, tracestate, asked_demands, parameters)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         runId,
@@ -177,6 +177,7 @@ export class Runs {
         trace.traceparent ?? null,
         trace.tracestate ?? null,
         asked === null ? null : JSON.stringify(asked),
+        body.parameters == null ? null : JSON.stringify(body.parameters),
       );
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
     queue.enter(this.get(runId));

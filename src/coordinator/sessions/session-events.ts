@@ -76,6 +76,18 @@ export class SessionEvents {
     return this.#answer(sessionId, 0, Number.MAX_SAFE_INTEGER);
   }
 
+  /** The data of the session's last `result`, if that is among its last events; null without any. */
+  lastData(sessionId: string): object | null {
+    const last = this.#store.db
+      .query<Pick<EventRow, "body">, [string, number]>(
+        `SELECT body FROM (SELECT seq, body FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT ?)
+         WHERE json_extract(body, '$.event_type') = 'result' ORDER BY seq DESC LIMIT 1`,
+      )
+      .get(sessionId, LAST_EVENTS);
+    const data = last === null ? null : (JSON.parse(last.body) as { readonly result_data?: unknown }).result_data;
+    return typeof data === "object" ? data : null;
+  }
+
   /** The text of the run's last assistant message, or null: the events between its claim and the session's next one. */
   answerOf({ seq, session_id, claimed_at, events_before }: Turn): string | null {
     if (claimed_at === null) return null;

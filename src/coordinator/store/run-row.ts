@@ -41,8 +41,15 @@ export interface RunRow {
   readonly output_tokens: number | null;
   /** How many of its events were beyond the limits and dropped. */
   readonly events_dropped: number;
-  /** What a runner that was given up reported when it came back. */
+  /** What a runner that was given up reported when it came back, or why a runner gave a pending run back. */
   readonly note: string | null;
+  /** JSON of the second generation's `parameters`; null if there was only a prompt. */
+  readonly parameters: string | null;
+  /** How often a runner gave the run back, because its machine could not execute it. */
+  readonly returns: number;
+  /** Until `avoid_until` another runner is preferred to this one, which failed the run or gave it back. */
+  readonly avoid_runner: string | null;
+  readonly avoid_until: string | null;
   /** The trace of the run (W3C Trace Context). */
   readonly traceparent: string | null;
   readonly tracestate: string | null;
@@ -62,15 +69,14 @@ export function askedDemandsOf({ asked_demands }: Pick<RunRow, "asked_demands">)
   return asked_demands === null ? null : (JSON.parse(asked_demands) as Demands);
 }
 
+/** The task in the second generation's form. */
+export function parametersOf({ parameters, prompt }: Pick<RunRow, "parameters" | "prompt">): Record<string, unknown> {
+  return parameters === null ? { prompt } : (JSON.parse(parameters) as Record<string, unknown>);
+}
+
 /** The run in the API (`docs/protocol.md`, section 3); every key is always present. */
 export function wireRun(run: RunRow): Record<string, unknown> {
-  const {
-    seq: _seq,
-    lease_until: _lease,
-    session_status_before: _before,
-    events_before: _events,
-    asked_demands: _asked,
-    ...shown
-  } = run;
-  return { ...shown, demands: demandsOf(run) };
+  const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...more } = run;
+  const { avoid_runner: _avoided, avoid_until: _until, asked_demands: _asked, parameters, ...shown } = more;
+  return { ...shown, demands: demandsOf(run), ...(parameters === null ? {} : { parameters: parametersOf(run) }) };
 }

@@ -208,5 +208,23 @@ const VERSION_4 = `
   INSERT INTO counters (name, value) VALUES ('moves', 0);
 `;
 
+/** For runs that a runner gives back, and for runners that registered in the second generation's form. */
+const GIVE_BACK = `
+  ALTER TABLE runs ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN avoid_runner TEXT;
+  ALTER TABLE runs ADD COLUMN avoid_until TEXT;
+  ALTER TABLE runs ADD COLUMN parameters TEXT;
+  ALTER TABLE runners ADD COLUMN generation TEXT NOT NULL DEFAULT 'first';
+  ALTER TABLE runners ADD COLUMN require_matching_tags INTEGER NOT NULL DEFAULT 0;
+`;
+
 /** Step n migrates version n to n + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, TREE_COUNTERS, EVENT_BOUNDS];
+export const MIGRATIONS: readonly string[] = [
+  VERSION_1,
+  VERSION_2,
+  VERSION_3,
+  VERSION_4,
+  TREE_COUNTERS,
+  EVENT_BOUNDS,
+  GIVE_BACK,
+];

@@ -45,7 +45,7 @@ export function termsOf({ pollTimeoutMs, heartbeatIntervalSeconds }: Coordinator
   return {
     poll_timeout_seconds: pollTimeoutMs / 1_000,
     heartbeat_interval_seconds: heartbeatIntervalSeconds,
-    capabilities: ["capacity", "output", "reconcile"],
+    capabilities: ["capacity", "output", "reconcile", "return"],
     keep_outcomes_seconds: KEEP_OUTCOMES_SECONDS,
   };
 }

@@ -62,6 +62,7 @@ function RunnerCard({
     registered_at,
     lost_in_seconds,
     is_awaited,
+    cannot_run,
   } = runner;
   return (
     <li class="card" data-runner={id}>
@@ -80,6 +81,11 @@ function RunnerCard({
           {lost_in_seconds !== null && (
             <p class="unreachable">
               This runner cannot be reached: its runs are given up in <Countdown seconds={lost_in_seconds} />.
+            </p>
+          )}
+          {cannot_run !== null && (
+            <p class="unreachable">
+              This runner takes no runs: <InlineText text={cannot_run} />
             </p>
           )}
           {is_awaited && (

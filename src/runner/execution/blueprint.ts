@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type Blueprint, ServerConfig } from "../../protocol/agent.ts";
+import { mapStrings } from "../../protocol/map-strings.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
 
 /** The values of a blueprint's placeholders in one run. */
@@ -29,16 +30,6 @@ export function resolvePlaceholders(blueprint: Blueprint, values: PlaceholderVal
     return [name, Object.fromEntries(fields)] as const;
   });
   return { ...resolved, mcp_servers: Object.fromEntries(servers) };
-}
-
-/** Replaces every string of a JSON value. */
-export function mapStrings(value: unknown, map: (text: string) => string): unknown {
-  if (typeof value === "string") return map(value);
-  if (Array.isArray(value)) return value.map((item) => mapStrings(item, map));
-  if (typeof value === "object" && value !== null) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapStrings(item, map)]));
-  }
-  return value;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { withDeadline } from "../../async/delay.ts";
 import { describeMs } from "../../async/describe-ms.ts";
@@ -9,6 +10,7 @@ import type { ActiveRun } from "../runs/active-run.ts";
 import { deliver } from "../link/deliver.ts";
 import { finishSession } from "./finish-session.ts";
 import { describeOutcome, type Outcome, reportOf } from "../runs/outcome.ts";
+import { judge } from "./judge.ts";
 import { dropRunRecord } from "./run-record.ts";
 import type { TakenRun } from "../runs/run-registry.ts";
 import { type RunnerParts, sendReport } from "./runner-parts.ts";
@@ -42,9 +44,11 @@ export async function concludeRun(
   parts: RunnerParts,
 ): Promise<void> {
   const { child } = attempt;
-  const outcome: Outcome = { ...attempt.outcome, durationMs: attempt.outcome.durationMs ?? run.durationMs };
   const log = parts.log.scope("supervisor");
   run.moveTo("reporting");
+  const { durationMs } = run;
+  const judged = await judge(run, grant, attempt, parts);
+  const outcome: Outcome = { ...judged, durationMs: attempt.outcome.durationMs ?? durationMs };
   parts.journal.ended(run.runId, outcome);
   // The journal reports a failed flush itself, and the run is reported all the same.
   const recorded = withDeadline(parts.journal.durable(), RECORD_WAIT_MS).catch(() => {});
@@ -58,21 +62,26 @@ export async function concludeRun(
     );
   }
   await recorded;
+  const isGone = outcome.kind === "claim-revoked" || outcome.kind === "given-back";
+  // This runner may get the run again: then a late scan would end its new executor.
+  if (outcome.kind === "given-back" && child !== null) await endLeftovers(run, child, parts);
   const reported = isReported ? undefined : report(run, outcome, parts);
   if (isReported) log.info(`The coordinator already knows how run ${run.runId} ended`, run.context);
   else log.info(`Run ${run.runId} ${describeOutcome(outcome)} after ${describeMs(run.ageMs)}`, run.context);
-  const hasEndedByItself = outcome.kind === "succeeded" || outcome.kind === "failed" || outcome.kind === "vanished";
+  const hasEndedByItself = ["succeeded", "failed", "cannot-run", "vanished"].includes(outcome.kind);
   const leftoversEnded = child !== null && hasEndedByItself ? endLeftovers(run, child, parts) : undefined;
   if (leftoversEnded === undefined) parts.watchdog.release(run.runId);
   attempt.unwatch();
   child?.close();
   await reported;
   // The coordinator may assign a run with a revoked claim to this runner again.
-  if (outcome.kind === "claim-revoked") parts.journal.forget(run.runId);
+  if (isGone) parts.journal.forget(run.runId);
   else if (leftoversEnded === undefined) parts.journal.done(run.runId);
   else parts.journal.reported(run.runId);
-  dropRunRecord(join(parts.runsFolder, run.runId));
-  end({ remember: outcome.kind !== "claim-revoked" });
+  const folder = join(parts.runsFolder, run.runId);
+  if (outcome.kind === "given-back") rmSync(folder, { recursive: true, force: true });
+  else dropRunRecord(folder);
+  end({ remember: !isGone });
   parts.observer.runEnded(run, outcome);
   if (leftoversEnded === undefined) return;
   await leftoversEnded;

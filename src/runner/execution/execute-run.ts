@@ -46,6 +46,7 @@ export async function executeRun(taken: TakenRun, parts: RunnerParts): Promise<v
 
 /** A fault of the runner must not lose the run: it is reported like any other failure. */
 function asFault(error: unknown): Attempt {
+  if (error instanceof CannotRun) return notStarted({ kind: "cannot-run", error: error.message });
   return notStarted({ kind: "not-started", error: `The runner could not execute the run: ${describeError(error)}` });
 }
 
@@ -57,24 +58,25 @@ async function attemptRun(run: ActiveRun, grant: Grant, parts: RunnerParts): Pro
   const prepared = await prepareRun(run, grant, parts);
   if (prepared.kind === "fault") return notStarted({ kind: "not-started", error: prepared.error });
 
-  const fault = prepared.kind === "ready" ? machineFault(prepared.request, parts) : null;
-  if (fault !== null) {
-    intake.close(new CannotRun(fault));
-    // Without a report and a heartbeat that names it, the run goes back with its lease, to a runner that can.
-    return notStarted({ kind: "claim-revoked", reason: `given back: ${fault}` });
-  }
-
-  const recorded = await intake.whenThereIsRoom(async () => {
-    journal.starting(run.assigned, grant.token);
-    await journal.durable();
-  }, run.cancelled);
+  // The existing coordinators take no run back: there it waits longer, and then fails.
+  const mayReturn = parts.registration.takesReturns;
+  const recorded = await intake.whenThereIsRoom(
+    async () => {
+      if (prepared.kind === "ready") requireMachine(prepared.request, parts);
+      journal.starting(run.assigned, grant.token);
+      await journal.durable();
+    },
+    run.cancelled,
+    mayReturn,
+  );
   const started = prepared.kind === "ready" && recorded !== "cancelled" ? await claimStart(run, parts) : "cancelled";
   if (started === "cancelled" || prepared.kind === "cancelled" || run.cancelReason !== null)
     return notStarted(beforeStart(run));
   if (started !== "acknowledged") return notStarted({ kind: "claim-revoked", reason: started.revoked });
 
   log.info(startLine(run, prepared.agentName), run.context);
-  const spawned = await intake.whenThereIsRoom(() => spawnOnRecord(run, prepared.request, grant, parts), run.cancelled);
+  const spawn = (): Spawned => spawnOnRecord(run, prepared.request, grant, parts);
+  const spawned = await intake.whenThereIsRoom(spawn, run.cancelled, mayReturn);
   if (spawned === "cancelled") return notStarted(beforeStart(run));
   if (spawned.kind === "not-started") return notStarted({ kind: "not-started", error: spawned.reason });
   const child = spawned.process;
@@ -94,11 +96,12 @@ function beforeStart(run: ActiveRun): Outcome {
 }
 
 /**
- * A fault of this machine that would fail each run: it must cost no run. A project directory that the run itself names
- * is the run's own fault.
+ * Throws a CannotRun for a fault of this machine that would fail each run: it must cost no run. A project directory
+ * that the run itself names is the run's own fault.
  */
-function machineFault(request: SpawnRequest, { config }: RunnerParts): string | null {
-  return startFault({ ...request, projectDir: config.projectDir });
+function requireMachine(request: SpawnRequest, { config }: RunnerParts): void {
+  const fault = startFault({ ...request, projectDir: config.projectDir });
+  if (fault !== null) throw new CannotRun(fault);
 }
 
 /** Records the spawn, then spawns. Throws without a spawn if the machine has no room. */

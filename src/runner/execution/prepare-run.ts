@@ -15,6 +15,7 @@ import type { ActiveRun } from "../runs/active-run.ts";
 import { invocationOf, resolvePlaceholders } from "./blueprint.ts";
 import { type BlueprintSources, readAgent, resolveBlueprint, withStartParameters } from "./second-blueprint.ts";
 import { deliver } from "../link/deliver.ts";
+import { CannotRun } from "../runs/intake.ts";
 import { traceVariables } from "../runs/observer.ts";
 import type { RunnerParts } from "./runner-parts.ts";
 
@@ -39,9 +40,12 @@ export async function prepareRun(run: ActiveRun, grant: Grant, parts: RunnerPart
   const values = { sessionId: run.sessionId, mcpUrl: config.externalMcpUrl ?? gateway.mcpUrlOf(grant) };
   const runFolder = join(parts.runsFolder, run.runId);
   try {
-    if ((await parts.intake.whenThereIsRoom(() => privateFolder(runFolder), run.cancelled)) === "cancelled")
-      return { kind: "cancelled" };
+    const { intake, registration } = parts;
+    const makeFolder = (): string => privateFolder(runFolder);
+    const made = await intake.whenThereIsRoom(makeFolder, run.cancelled, registration.takesReturns);
+    if (made === "cancelled") return { kind: "cancelled" };
   } catch (error) {
+    if (error instanceof CannotRun) throw error;
     return { kind: "fault", error: `The run's folder ${runFolder} cannot be made: ${describeError(error)}` };
   }
   const request: SpawnRequest = {

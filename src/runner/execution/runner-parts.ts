@@ -11,6 +11,7 @@ import type { DeliverOptions } from "../link/deliver.ts";
 import type { Intake } from "../runs/intake.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { RunnerObserver } from "../runs/observer.ts";
+import type { QuickFailures } from "../runs/quick-failures.ts";
 import type { Registration } from "../link/registration.ts";
 
 /** The parts of the runner that execute runs. */
@@ -22,6 +23,9 @@ export interface RunnerParts {
   readonly gateway: Gateway;
   readonly journal: Journal;
   readonly intake: Intake;
+  readonly quickFailures: QuickFailures;
+  /** Fires when the runner stops its runs. */
+  readonly stopping: AbortSignal;
   /** The identity of this runner, for file names. */
   readonly identityKey: string;
   readonly outputs: OutputWatch;

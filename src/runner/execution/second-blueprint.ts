@@ -3,7 +3,7 @@ import type { CoordinatorClient, McpServerEntry } from "../../client/coordinator
 import { CoordinatorFailure } from "../../client/failure.ts";
 import type { Blueprint } from "../../protocol/agent.ts";
 import type { AssignedRun } from "../../protocol/poll.ts";
-import { mapStrings } from "./blueprint.ts";
+import { mapStrings } from "../../protocol/map-strings.ts";
 
 /*
  * A coordinator of the second generation resolves the blueprint when a run is created, and sends the result only with

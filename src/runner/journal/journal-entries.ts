@@ -21,6 +21,8 @@ export const AssignedEntry = v.object({
   projectDir: v.nullable(v.string()),
   parentSessionId: v.nullable(v.string()),
   generation: GenerationEntry,
+  // Version 0.1.0 did not write it.
+  returns: v.optional(v.number(), 0),
   traceparent: v.exactOptional(Traceparent),
   tracestate: v.exactOptional(Tracestate),
 });
@@ -61,7 +63,11 @@ export const OutcomeEntry = v.variant("kind", [
     reason: v.optional(v.picklist(["temporary", "interrupted"])),
     ...timed,
   }),
-  v.object({ kind: v.picklist(["timed-out", "not-started", "vanished"]), error: v.string(), ...timed }),
+  v.object({
+    kind: v.picklist(["timed-out", "not-started", "vanished", "cannot-run", "given-back"]),
+    error: v.string(),
+    ...timed,
+  }),
   v.object({ kind: v.literal("stopped"), signal: v.string(), ...timed }),
   v.pipe(
     v.object({ kind: v.literal("claim-lost"), reason: v.string() }),

@@ -1,7 +1,7 @@
 import { Backoff } from "../../async/backoff.ts";
 import { delay } from "../../async/delay.ts";
 import { type CoordinatorClient, duplicateRunner } from "../../client/coordinator-client.ts";
-import { CERTIFICATE_HINT, CoordinatorFailure, failureOfThrown } from "../../client/failure.ts";
+import { certificateHint, CoordinatorFailure, failureOfThrown, forbiddenHint } from "../../client/failure.ts";
 import { UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { shownUrl } from "../../protocol/shown-url.ts";
@@ -111,6 +111,11 @@ export class Registration {
   /** Whether the coordinator takes polls with `capacity=0`, which bring stop commands only. */
   get takesCapacity(): boolean {
     return this.#answer?.capabilities?.includes("capacity") ?? false;
+  }
+
+  /** Whether the coordinator takes back a run that this machine cannot execute. */
+  get takesReturns(): boolean {
+    return this.#answer?.capabilities?.includes("return") ?? false;
   }
 
   /** Whether the coordinator may ask runners for the output of their runs. */
@@ -269,12 +274,13 @@ function refusal(failure: CoordinatorFailure, baseUrl: string): UserError {
   }
   if (failure.kind === "untrusted") {
     return new UserError(`The Agent Coordinator at ${url} cannot be trusted: ${failure.message}`, {
-      hint: CERTIFICATE_HINT,
+      hint: certificateHint(failure),
       cause: failure,
     });
   }
   if (failure.status === 403) {
     return new UserError(`The Agent Coordinator at ${url} does not allow this runner: ${failure.message}`, {
+      ...forbiddenHint(failure, baseUrl),
       cause: failure,
     });
   }

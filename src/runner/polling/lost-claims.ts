@@ -1,3 +1,4 @@
+import { delay } from "../../async/delay.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
@@ -24,6 +25,9 @@ const OTHER_STATUSES = ["stopping", "running"] as const;
 
 /** A Python coordinator continues an abandoned poll up to its time-out, and may claim a run at its end. */
 const GHOST_MARGIN_MS = 5_000;
+const GHOST_PROBE_MS = 1_000;
+/** An answer of the open poll may be on its way for less than this. */
+const ON_ITS_WAY_MS = 2_500;
 const CHECK_INTERVAL_MS = 5 * 60_000;
 
 /**
@@ -31,11 +35,14 @@ const CHECK_INTERVAL_MS = 5 * 60_000;
  * Asks the coordinator for the claimed and the stopping runs of this runner. Checks only while no poll may claim: then
  * every claim that has arrived is in the registry, and any other is lost.
  */
-export class LostClaims {
+export class LostClaims implements Disposable {
   readonly #options: LostClaimsOptions;
   /** Times of the checks that `expect` has asked for. */
   #dueAtMs: number[] = [];
   #nextRegularMs = 0;
+  readonly #ended = new AbortController();
+  #ghostUntilMs = 0;
+  #isWatching = false;
 
   constructor(options: LostClaimsOptions) {
     this.#options = options;
@@ -48,8 +55,14 @@ export class LostClaims {
   expect(options: { isGhostPossible: boolean } = { isGhostPossible: false }): void {
     const now = performance.now();
     this.#dueAtMs.push(now);
-    if (options.isGhostPossible)
-      this.#dueAtMs.push(now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS);
+    if (!options.isGhostPossible) return;
+    this.#ghostUntilMs = now + this.#options.registration.pollTimeoutSeconds * 1000 + GHOST_MARGIN_MS;
+    this.#dueAtMs.push(this.#ghostUntilMs);
+    void this.#watchForGhosts();
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended.abort();
   }
 
   /** `isPollOpen`: a poll in a hook is still open, and may bring a claim that the hook works on. */
@@ -73,9 +86,35 @@ export class LostClaims {
     return false;
   }
 
+  /**
+   * Probes often while a ghost poll can live, although a poll of this process is open: that one claims for itself, and
+   * its answer arrives at once. A claim that has not arrived for a while is the ghost's. The built-in coordinator has
+   * no ghosts.
+   */
+  async #watchForGhosts(): Promise<void> {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    const firstSeenMs = new Map<string, number>();
+    while (!this.#ended.signal.aborted && performance.now() < this.#ghostUntilMs) {
+      await delay(GHOST_PROBE_MS, this.#ended.signal);
+      if (this.#ended.signal.aborted || this.#options.registration.reconciles) break;
+      await this.#probe(firstSeenMs).catch(() => {});
+    }
+    this.#isWatching = false;
+  }
+
+  async #probe(firstSeenMs: Map<string, number>): Promise<void> {
+    for (const run of await this.#ownRuns("claimed")) {
+      const now = performance.now();
+      const seenMs = firstSeenMs.get(run.run_id) ?? now;
+      firstSeenMs.set(run.run_id, seenMs);
+      if (now - seenMs >= ON_ITS_WAY_MS) await this.#settle(run, { isPollOpen: false });
+    }
+  }
+
   /** Returns false if a claim is left to its hook. */
   async #check(poll: { isPollOpen: boolean }): Promise<boolean> {
-    const { reconciler, registration, hooks, onMessage } = this.#options;
+    const { reconciler, registration, hooks } = this.#options;
     if (registration.reconciles) {
       await reconciler.exchange({ isQuiet: true });
       return true;
@@ -83,16 +122,21 @@ export class LostClaims {
     const claimed = await this.#ownRuns("claimed");
     hooks.retain(claimed.map(({ run_id }) => run_id));
     let areAllSettled = true;
-    for (const run of claimed) {
-      const hook = await this.#hookOf(run, poll);
-      if (hook === "working") areAllSettled = false;
-      else if (hook === "unanswered") onMessage(unanswered(run));
-      // A hook may have changed the run since it was read.
-      else await reconciler.agreeOn(viewOf(run), true, hook === "none" ? run : undefined);
-    }
+    for (const run of claimed) if (!(await this.#settle(run, poll))) areAllSettled = false;
     for (const status of OTHER_STATUSES)
       for (const run of await this.#ownRuns(status)) await reconciler.agreeOn(viewOf(run), true, run);
     return areAllSettled;
+  }
+
+  /** Takes up a lost claim. Returns false if its hook works on it. */
+  async #settle(run: Run, poll: { isPollOpen: boolean }): Promise<boolean> {
+    const { reconciler, onMessage } = this.#options;
+    const hook = await this.#hookOf(run, poll);
+    if (hook === "working") return false;
+    if (hook === "unanswered") onMessage(unanswered(run));
+    // A hook may have changed the run since it was read.
+    else await reconciler.agreeOn(viewOf(run), true, hook === "none" ? run : undefined);
+    return true;
   }
 
   /** A run that is claimed there is lost, unless it is here, or a poll may still bring it after its hook. */

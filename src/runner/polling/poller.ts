@@ -95,7 +95,7 @@ export class Poller {
   }
 
   get #hasNoRoom(): boolean {
-    return this.#options.registry.isFullWith(this.#inHook.size) || this.#options.intake.isClosed;
+    return this.#options.registry.isFullWith(this.#inHook.size) || !this.#options.intake.takesRuns;
   }
 
   async #pollOnce(mayClaim: boolean, backoff: Backoff): Promise<void> {

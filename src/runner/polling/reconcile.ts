@@ -20,6 +20,8 @@ export interface ReconcilerOptions {
   readonly registration: Registration;
   readonly registry: RunRegistry;
   readonly journal: RunRecords;
+  /** Why this machine takes no runs; null if it does. */
+  readonly fault: () => string | null;
   readonly log: Log;
   readonly onMessage: (message: PollMessage) => void;
   /** Delivers an outcome from the journal; resolves when it is acknowledged or refused. */
@@ -60,10 +62,12 @@ export class Reconciler {
     for (let count = 0; count < MOST_EXCHANGES; count++) {
       const held = registry.all().flatMap(heldRun);
       const { seen } = journal;
+      const fault = this.#options.fault();
       const answer = await coordinator.heartbeat(registration.runnerId, {
         claimedRunIds: held.filter((run) => run.state === "claimed").map((run) => run.run_id),
         held,
         ...(seen === null ? {} : { seen }),
+        ...(fault === null ? {} : { cannot_run: fault }),
         ...(this.#answeredEpoch === undefined ? {} : { answered: this.#answeredEpoch }),
       });
       if (answer.moment !== null) journal.seen = answer.moment;

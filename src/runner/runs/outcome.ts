@@ -1,5 +1,6 @@
 import { describeMs } from "../../async/describe-ms.ts";
 import type { Report } from "../../client/coordinator-client.ts";
+import { CANNOT_RUN } from "../../executor-kit/cannot-run.ts";
 import type { ExitStatus } from "../../process/shim.ts";
 import { schemaHint } from "../../protocol/invocation.ts";
 
@@ -23,6 +24,10 @@ type Way =
   | { readonly kind: "timed-out"; readonly error: string }
   | { readonly kind: "stopped"; readonly signal: string }
   | { readonly kind: "not-started"; readonly error: string }
+  /** This machine cannot execute the run, says the runner or the executor. Nothing of the run was done. */
+  | { readonly kind: "cannot-run"; readonly error: string }
+  /** The run goes back to the queue, for a machine that can execute it. */
+  | { readonly kind: "given-back"; readonly error: string }
   /** The executor disappeared while no runner lived, and left no exit status. */
   | { readonly kind: "vanished"; readonly error: string }
   /** The coordinator gave the run to another runner, or forgot the run. Nothing was spawned; nothing is reported. */
@@ -62,6 +67,7 @@ export function outcomeOfExit(
   const text = errorText();
   const error = text === "" ? how : [text, schemaHint(text) ?? []].flat().join("\n");
   if (exit.code === null) return { kind: "failed", error, reason: "interrupted" };
+  if (exit.code === CANNOT_RUN) return { kind: "cannot-run", error };
   return exit.code === TEMPORARY_FAILURE ? { kind: "failed", error, reason: "temporary" } : { kind: "failed", error };
 }
 
@@ -86,7 +92,10 @@ function untimedReportOf(outcome: Outcome): Exclude<Report, { verb: "started" }>
     case "timed-out":
       return { verb: "failed", error: outcome.error, reason: "timed_out" };
     case "not-started":
+    case "cannot-run":
       return { verb: "failed", error: outcome.error, reason: "not_started" };
+    case "given-back":
+      return { verb: "returned", error: outcome.error };
     case "vanished":
       return { verb: "failed", error: outcome.error, reason: "interrupted" };
     case "stopped":
@@ -109,6 +118,10 @@ export function describeOutcome(outcome: Outcome): string {
       return "failed (the executor vanished)";
     case "not-started":
       return `failed (not started: ${outcome.error})`;
+    case "cannot-run":
+      return "failed (this machine cannot execute it)";
+    case "given-back":
+      return "was given back";
     case "stopped":
       return `stopped (${outcome.signal})`;
     case "claim-revoked":

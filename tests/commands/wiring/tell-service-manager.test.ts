@@ -15,7 +15,7 @@ function runner(more: Partial<RunnerStatus> = {}): { status(): RunnerStatus } {
     lastAnswerAtMs: null,
     lastCallAtMs: performance.now(),
     heartbeatIntervalMs: 10,
-    hasRoom: true,
+    fault: null,
     runs: [],
     ...more,
   };

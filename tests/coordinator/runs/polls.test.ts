@@ -35,6 +35,7 @@ describe("poll", () => {
       not_before: null,
       expires_at: null,
       attempt: 1,
+      returns: 0,
       max_attempts: 1,
       retry_delay_seconds: null,
       retry_of: null,

@@ -40,7 +40,6 @@ describe("move", () => {
   test.each([
     ["pending", "completed"],
     ["pending", "stopping"],
-    ["running", "pending"],
     ["stopping", "running"],
     ["completed", "failed"],
     ["failed", "failed"],

@@ -165,7 +165,7 @@ describe("stop", () => {
     const { session_id } = await c.start();
     await c.execute(await c.register(), "completed", "answer");
     await c.post(`/runs/${(await c.resume(session_id)).run_id}/stop`);
-    expect((await c.get(`/sessions/${session_id}/result`)).body).toEqual({ result: "answer" });
+    expect((await c.get(`/sessions/${session_id}/result`)).body).toMatchObject({ result: "answer" });
   });
 
   for (const state of ["claimed", "running"] as const) {

@@ -190,7 +190,7 @@ describe("session", () => {
     expect((await c.get("/sessions/s/result")).status).toBe(400);
     await c.post("/sessions/s/events", stopEvent("s"));
     expect(await c.sessionStatus("s")).toBe("finished");
-    expect((await c.get("/sessions/s/result")).body).toEqual({ result: "last" });
+    expect((await c.get("/sessions/s/result")).body).toMatchObject({ result: "last" });
     await c.report(run_id, "completed", runner);
     expect(await c.sessionStatus("s")).toBe("finished");
   });

@@ -80,6 +80,7 @@ function run(status: ShownRun["status"], more: Partial<ShownRun> = {}): ShownRun
     created_at: before(30_000),
     priority: 0,
     attempt: 1,
+    returns: 0,
     max_attempts: 1,
     ...nothing,
     ...more,

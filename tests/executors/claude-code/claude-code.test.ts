@@ -194,7 +194,7 @@ describe("a turn that does not succeed", () => {
       { CLAUDE_CODE_MAX_TURNS: "2" },
       "Claude Code reached its limit of 2 turns (max_turns)\n",
     ],
-    ["authentication", [says("x")], { ANTHROPIC_API_KEY: "" }, "Claude Code is not logged in; log in on this machine"],
+    ["not-logged-in", [says("x")], { ANTHROPIC_API_KEY: "" }, "Claude Code is not logged in; log in on this machine"],
     [
       "provider-unavailable",
       [refuses(529)],
@@ -225,7 +225,7 @@ describe("a turn that does not succeed", () => {
     async (kind, replies, env, reason) => {
       await using at = await ClaudePlace.open(replies);
       const executor = await at.start(invocation20("Go."), env);
-      const exit = kind === "provider-unavailable" ? 75 : 1;
+      const exit = kind === "provider-unavailable" ? 75 : kind === "not-logged-in" ? 78 : 1;
       expect({ exit: await executor.ended, stderr: executor.stderr() }).toEqual({
         exit,
         stderr: expect.stringMatching(startingWith(reason)),
@@ -248,13 +248,13 @@ describe("a turn that does not succeed", () => {
   test("a 401 ends the turn at once, not after ten attempts", async () => {
     await using at = await ClaudePlace.open([refuses(401)]);
     const executor = await at.start(invocation20("Go."));
-    expect(await executor.ended).toBe(1);
+    expect(await executor.ended).toBe(78);
     expect(executor.stderr()).toStartWith(
       "Claude Code could not authenticate: the provider rejects its credentials (401); log in",
     );
     expect(executor.stderr()).not.toContain("sk-made-up");
     expect(at.provider.requests.length).toBeLessThan(4);
-    expect(at.events("ending")).toMatchObject([{ reason: "authentication" }]);
+    expect(at.events("ending")).toMatchObject([{ reason: "not-logged-in" }]);
   });
 
   test("a conversation that is not on this machine", async () => {
@@ -292,7 +292,7 @@ describe("a turn that does not succeed", () => {
       { ...invocation20("x"), executor_config: { max_turns: 0, modle: "x" } },
       { CLAUDE_CODE_PERMISSION_MODE: "yolo" },
     );
-    expect(await bad.ended).toBe(1);
+    expect(await bad.ended).toBe(78);
     expect(bad.stderr()).toMatch(
       /^claude-code: bad settings: modle: .*; CLAUDE_CODE_PERMISSION_MODE: must be .*; max_turns: must be .*\n$/,
     );

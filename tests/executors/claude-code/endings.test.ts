@@ -89,7 +89,7 @@ describe("endingOf", () => {
       "Not logged in · Please run /login",
       null,
       "authentication_failed",
-      "authentication",
+      "not-logged-in",
       /^Claude Code is not logged in; log in on this machine/,
     ],
     [
@@ -167,7 +167,7 @@ describe("endingOf", () => {
     ["stopped", "stopped", "Claude Code was stopped"],
     [
       "credentials-refused",
-      "authentication",
+      "not-logged-in",
       "Claude Code could not authenticate: the provider rejects its credentials (401)",
     ],
     [

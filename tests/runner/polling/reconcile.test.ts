@@ -43,6 +43,7 @@ function scene(answers: readonly Partial<Reconciled>[], journal: Readonly<Record
     registration: { runnerId: "r", reconciles: true } as Registration,
     registry,
     journal: records,
+    fault: () => null,
     log: silentLog,
     onMessage: (message) => messages.push(message),
     reportAgain: (runId, outcome) => Promise.resolve(void told.push(`${runId} ${outcome.kind}`)),

@@ -1,0 +1,66 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import type { Generation } from "../../src/protocol/poll.ts";
+import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import { until } from "../harness/until.ts";
+import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
+
+setDefaultTimeout(TEST_TIMEOUT_MS);
+
+/** The poll of the killed process would claim for nobody up to 30 s later: found within seconds, not at its end. */
+const SOON_MS = 12_000;
+
+/** A runner whose earlier process was killed while it polled, and whose own poll is open. */
+async function killedAndRestarted(world: World, generation: Generation): Promise<FakeCoordinator> {
+  const fake = world.own(await FakeCoordinator.start({ generation, pollTimeoutSeconds: 30 }));
+  const first = world.runner(fake.url, "prints-hello");
+  await first.line(/Runner started/);
+  await until("the first poll", () => fake.calls("GET /runner/runs").length === 1);
+  first.signal("SIGKILL");
+  await first.exited;
+  const second = world.runner(fake.url, "prints-hello");
+  await second.line(/Reusing the registration/);
+  await until("the second poll", () => fake.calls("GET /runner/runs").length === 2);
+  return fake;
+}
+
+/** What the poll of the dead process does. */
+function claimForNobody(fake: FakeCoordinator): ReturnType<FakeCoordinator["queue"]> {
+  const [runnerId = ""] = fake.state.runners.keys();
+  const run = fake.queue({ prompt: "x" });
+  fake.state.claim(run, runnerId);
+  return run;
+}
+
+test.each(["first", "second"] as const)(
+  "the %s generation: a run that a dead process's poll claims is executed soon, and once",
+  async (generation) => {
+    await using world = new World();
+    const fake = await killedAndRestarted(world, generation);
+    for (let round = 0; round < 2; round++) {
+      const run = claimForNobody(fake);
+      await until("the run to complete", () => run.status === "completed", SOON_MS);
+      expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+    }
+  },
+);
+
+test("the second generation: a claim whose hook is under way is left alone, even if the hook blocks it", async () => {
+  await using world = new World();
+  const fake = await killedAndRestarted(world, "second");
+  const looks = (id: string): number =>
+    fake.requests.filter((call) => call.route === "GET /sessions/:id/events" && call.id === id).length;
+  const hooked = claimForNobody(fake);
+  fake.state.addEvent(hooked.session_id, { event_type: "hook_start", session_id: hooked.session_id, timestamp: "t" });
+  const blocked = claimForNobody(fake);
+  fake.state.addEvent(blocked.session_id, { event_type: "hook_start", session_id: blocked.session_id, timestamp: "t" });
+  await until("a few looks", () => looks(hooked.session_id) >= 3 && looks(blocked.session_id) >= 3, SOON_MS);
+  expect([hooked.status, blocked.status]).toEqual(["claimed", "claimed"]);
+  blocked.status = "failed";
+  fake.state.addEvent(hooked.session_id, {
+    event_type: "hook_complete",
+    session_id: hooked.session_id,
+    timestamp: "t",
+  });
+  await until("the hooked run to complete", () => hooked.status === "completed", SOON_MS);
+  expect(fake.reportsOf(blocked)).toEqual([]);
+});
