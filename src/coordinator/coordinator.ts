@@ -50,8 +50,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     const response = await answer(request, srv, {
       log: options.log,
       guard,
-      router: service?.router ?? null,
-      store: service?.store ?? null,
+      service: service ?? null,
     });
     answers[answerClassOf(response)]++;
     return response;
@@ -78,7 +77,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
   const counts = (): CoordinatorCounts => ({ ...running.counts(), answers });
   const dashboardLink = (): string =>
-    options.token === undefined ? `${url}/` : `${url}/#${LOGIN_FRAGMENT}${loginCodes.create()}`;
+    options.token === undefined ? `${url}/` : `${url}/#${LOGIN_FRAGMENT}${loginCodes.create(options.token)}`;
   return { url, port, counts, dashboardLink, close, [Symbol.asyncDispose]: close };
 }
 

@@ -6,6 +6,7 @@ import { answerList, pageOf } from "./paging.ts";
 import { type Routes, routes } from "./router.ts";
 import { runListQuery } from "./run-lists.ts";
 import { type RunRow, wireRun } from "../store/run-row.ts";
+import type { RunnerScope } from "./access/runner-scope.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
 import { Refusal } from "../store/refusal.ts";
@@ -18,19 +19,22 @@ export interface RunRouteParts {
   readonly transitions: RunTransitions;
   readonly keys: IdempotencyKeys;
   readonly events: SessionEvents;
+  readonly runnerScope: RunnerScope;
 }
 
 /** Creates, lists and stops runs (`docs/protocol.md`, sections 1b and 13). */
-export function runRoutes({ store, runs, transitions, keys, events }: RunRouteParts): Routes {
+export function runRoutes({ store, runs, transitions, keys, events, runnerScope }: RunRouteParts): Routes {
   return routes({
-    async "POST /runs"({ request }) {
+    async "POST /runs"({ request, caller, about }) {
       // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
       const { traceparent, tracestate, ...fields } = await readBody(request, CreateRun);
-      const create = (): RunRow =>
-        runs.create({ ...fields, ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) });
+      runnerScope.requireSession(caller, fields.parent_session_id ?? resumed(fields));
+      const trace = { ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) };
+      const create = (): RunRow => runs.create({ ...fields, ...trace }, caller);
       const key = request.headers.get("idempotency-key");
       const { answer, isRepeated } =
         key === null ? { answer: create(), isRepeated: false } : keys.once(key, fields, create);
+      about(answer.run_id);
       const headers = isRepeated ? { "idempotent-replayed": "true" } : {};
       // The status at creation: a waiting runner may have claimed the run already.
       return Response.json({ run_id: answer.run_id, session_id: answer.session_id, status: "pending" }, { headers });
@@ -44,9 +48,15 @@ export function runRoutes({ store, runs, transitions, keys, events }: RunRoutePa
       const result = run.status === "completed" ? events.answerOf(run) : null;
       return Response.json({ run_id: run.run_id, session_id: run.session_id, status: run.status, result });
     },
-    "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params.run_id)),
-    "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params.session_id)),
+    "POST /runs/:run_id/stop": ({ params, caller }) => stopAnswer(transitions.stop(params.run_id, caller)),
+    "POST /sessions/:session_id/stop": ({ params, caller }) =>
+      stopAnswer(transitions.stopSession(params.session_id, caller)),
   });
+}
+
+/** A session that resumes itself has no parent. */
+function resumed({ type, session_id }: Pick<CreateRun, "type" | "session_id">): string | null {
+  return type === "resume_session" ? (session_id ?? null) : null;
 }
 
 function stopAnswer({ run_id, session_id, status }: RunRow): Response {

@@ -41,10 +41,10 @@ export class Retries {
       .query<RunRow, [string, string, string, number]>(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
-           retry_delay_seconds, retry_of, traceparent, tracestate)
+           retry_delay_seconds, retry_of, traceparent, tracestate, created_by, created_from)
          SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, 'pending', ?, priority, ?, expires_at, attempt + 1, max_attempts,
-           retry_delay_seconds, run_id, traceparent, tracestate
+           retry_delay_seconds, run_id, traceparent, tracestate, created_by, created_from
          FROM runs WHERE seq = ? RETURNING *`,
       )
       .get(`run_${randomHex12()}`, isoTime(), notBefore, run.seq);

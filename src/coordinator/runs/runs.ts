@@ -4,6 +4,7 @@ import { type TraceFields, traceFields } from "../../protocol/trace-context.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { Deadlines } from "../store/deadlines.ts";
 import { mergeDemands } from "../runners/demands.ts";
+import type { Caller } from "../store/caller.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
@@ -46,15 +47,20 @@ export class Runs {
   }
 
   /** Creates a pending run, and its session if the run starts one. Refuses: unknown, conflict, invalid. */
-  create(body: CreateRun): RunRow {
+  /** `by`: who asked for it; null for the coordinator itself. */
+  create(body: CreateRun, by: Caller | null): RunRow {
     return this.#parts.store.write(() => {
       this.#parts.sessions.requireParent(body.parent_session_id);
       const session = body.type === "start_session" ? this.#startSession(body) : this.#resumedSession(body);
-      return this.#insert(body, {
-        session_id: session.session_id,
-        agent_name: body.agent_name ?? session.agent_name,
-        project_dir: body.project_dir ?? session.project_dir,
-      });
+      return this.#insert(
+        body,
+        {
+          session_id: session.session_id,
+          agent_name: body.agent_name ?? session.agent_name,
+          project_dir: body.project_dir ?? session.project_dir,
+        },
+        by,
+      );
     });
   }
 
@@ -140,7 +146,7 @@ export class Runs {
     return this.#parts.sessions.get(body.session_id);
   }
 
-  #insert(body: CreateRun, session: SessionFields): RunRow {
+  #insert(body: CreateRun, session: SessionFields, by: Caller | null): RunRow {
     const { store, agents, queue, deadlines, noMatchTimeoutMs } = this.#parts;
     const demands = mergeDemands(agents.demandsOf(session.agent_name), body.additional_demands);
     const notBefore = startOf(body);
@@ -151,8 +157,8 @@ export class Runs {
       .query(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
-           retry_delay_seconds, traceparent, tracestate)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           retry_delay_seconds, traceparent, tracestate, created_by, created_from)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         runId,
@@ -173,6 +179,8 @@ export class Runs {
         body.retry_delay_seconds ?? null,
         trace.traceparent ?? null,
         trace.tracestate ?? null,
+        by?.name ?? null,
+        by?.address ?? null,
       );
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
     queue.enter(this.get(runId));

@@ -25,6 +25,8 @@ export interface EventFilter {
 }
 
 interface Subscriber {
+  /** The name of the token; null without one. */
+  readonly owner: string | null;
   readonly filter: EventFilter;
   readonly send: (text: string) => void;
   readonly end: () => void;
@@ -64,6 +66,7 @@ export class Broadcast {
    * starts with `init` if `includeInit`. If the ring has dropped missed events, always starts with `init`.
    */
   subscribe(options: {
+    owner: string | null;
     filter: EventFilter;
     lastEventId?: number;
     includeInit: boolean;
@@ -77,7 +80,7 @@ export class Broadcast {
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          subscriber = this.#join(controller, options.filter, leave);
+          subscriber = this.#join(controller, options, leave);
           controller.enqueue(bytes(": connected\n\n"));
           if (sendsInit) controller.enqueue(bytes(frame("init", this.#lastId, options.init())));
           for (const message of missed ?? []) {
@@ -91,13 +94,22 @@ export class Broadcast {
     );
   }
 
+  /** Ends the streams of a token. */
+  endOf(owner: string): void {
+    for (const subscriber of this.#subscribers) if (subscriber.owner === owner) subscriber.end();
+  }
+
   close(): void {
     clearInterval(this.#heartbeat);
     for (const subscriber of this.#subscribers) subscriber.end();
     this.#subscribers.clear();
   }
 
-  #join(controller: ReadableStreamDefaultController<Uint8Array>, filter: EventFilter, leave: () => void): Subscriber {
+  #join(
+    controller: ReadableStreamDefaultController<Uint8Array>,
+    { owner, filter }: Pick<Subscriber, "owner" | "filter">,
+    leave: () => void,
+  ): Subscriber {
     const end = (): void => {
       leave();
       try {
@@ -110,7 +122,7 @@ export class Broadcast {
       if ((controller.desiredSize ?? 0) <= 0) end();
       else controller.enqueue(bytes(text));
     };
-    const subscriber = { filter, send, end };
+    const subscriber = { owner, filter, send, end };
     this.#subscribers.add(subscriber);
     return subscriber;
   }

@@ -88,6 +88,7 @@ describe("GET /runners", () => {
         active_runs: 0,
         seconds_since_heartbeat: expect.any(Number),
         lost_in_seconds: null,
+        registered_by: null,
         is_awaited: false,
       },
     ]);
