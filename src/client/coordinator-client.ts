@@ -26,7 +26,7 @@ import {
   TreeAnswer,
   type TreeShape,
 } from "../protocol/session.ts";
-import type { Authorization } from "./credentials.ts";
+import { type Authorization, tlsOf } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 import { readEventStream } from "./event-stream.ts";
 import { type Call, callCoordinator } from "./http.ts";
@@ -133,7 +133,8 @@ export class CoordinatorClient {
       abort.signal.throwIfAborted();
       const header = await this.authorization.header();
       const headers = { ...this.#instanceHeader, ...(header === null ? {} : { authorization: header }) };
-      const init = { headers, keepalive: false, signal: abort.signal, redirect: "manual" } as const;
+      const tls = tlsOf(this.authorization);
+      const init = { headers, keepalive: false, signal: abort.signal, redirect: "manual", ...tls } as const;
       const response = await fetch(this.baseUrl + path, init);
       const text = await response.text();
       if (response.status === 204) return { kind: "nothing" };
@@ -393,7 +394,12 @@ export class CoordinatorClient {
     const header = await this.authorization.header();
     const headers: Record<string, string> = header === null ? {} : { authorization: header };
     const path = `/sse/sessions${query(filter)}`;
-    const response = await fetch(this.baseUrl + path, { headers, signal, redirect: "manual" });
+    const response = await fetch(this.baseUrl + path, {
+      headers,
+      signal,
+      redirect: "manual",
+      ...tlsOf(this.authorization),
+    });
     if (response.status === 401 || response.status === 403) this.authorization.refused();
     if (!response.ok || response.body === null)
       throw this.#failureOf("GET /sse/sessions", response, await response.text(), path);
@@ -407,7 +413,7 @@ export class CoordinatorClient {
   async probe(): Promise<{ clockAheadMs: number | null }> {
     await this.health();
     try {
-      const init = { signal: AbortSignal.timeout(5_000), redirect: "manual" } as const;
+      const init = { signal: AbortSignal.timeout(5_000), redirect: "manual", ...tlsOf(this.authorization) } as const;
       const response = await fetch(`${this.baseUrl}/health`, init);
       await response.body?.cancel();
       const date = Date.parse(response.headers.get("date") ?? "");
