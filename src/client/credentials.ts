@@ -19,7 +19,7 @@ export interface PinnedTls {
   /** PEM. */
   readonly ca: string;
   readonly allowPartialTrustChain: true;
-  readonly checkServerIdentity: (name: string, shown: { readonly fingerprint256: string }) => Error | undefined;
+  readonly checkServerIdentity: () => undefined;
 }
 
 /** The option `tls` of a request. */
