@@ -57,6 +57,8 @@ export const RunAnswer = v.object({
   /** The token's name and the address of the client; both null where the coordinator itself created the run. */
   created_by: textOrNull,
   created_from: textOrNull,
+  /** The token's name of its runner. */
+  claimed_by: textOrNull,
   stopped_by: textOrNull,
   stopped_from: textOrNull,
 });

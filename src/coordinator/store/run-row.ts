@@ -45,6 +45,8 @@ export interface RunRow {
   /** The name of the token, and the address, of the client that created the run; null for the coordinator itself. */
   readonly created_by: string | null;
   readonly created_from: string | null;
+  /** The name of the token of the runner that claimed the run. */
+  readonly claimed_by: string | null;
   /** Of the client that stopped the run. */
   readonly stopped_by: string | null;
   readonly stopped_from: string | null;

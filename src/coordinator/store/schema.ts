@@ -209,8 +209,8 @@ const VERSION_4 = `
 export const AUDIT_ROWS = 100_000;
 
 /**
- * Tokens with a role, who created and stopped a run, and the list of changes. The triggers make the list append-only
- * for every program that opens the file, but for entries beyond the newest 100,000.
+ * Tokens with a role, who created, executed and stopped a run, and the list of changes. The triggers make the list
+ * append-only for every program that opens the file, but for entries beyond the newest 100,000.
  */
 const VERSION_5 = `
   CREATE TABLE tokens (
@@ -243,6 +243,7 @@ const VERSION_5 = `
 
   ALTER TABLE runs ADD COLUMN created_by TEXT;
   ALTER TABLE runs ADD COLUMN created_from TEXT;
+  ALTER TABLE runs ADD COLUMN claimed_by TEXT;
   ALTER TABLE runs ADD COLUMN stopped_by TEXT;
   ALTER TABLE runs ADD COLUMN stopped_from TEXT;
   ALTER TABLE runners ADD COLUMN token_name TEXT;

@@ -45,6 +45,7 @@ describe("poll", () => {
       output_tokens: null,
       created_by: null,
       created_from: "127.0.0.1",
+      claimed_by: null,
       stopped_by: null,
       stopped_from: null,
       traceparent: null,

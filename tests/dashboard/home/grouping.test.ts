@@ -49,6 +49,7 @@ function run(status: ShownRun["status"], more: Partial<ShownRun> = {}): ShownRun
     tracestate: null,
     created_by: null,
     created_from: null,
+    claimed_by: null,
     stopped_by: null,
     stopped_from: null,
     agent_name: null,

@@ -40,8 +40,7 @@ export class RunnerScope {
   requireSession({ name, role }: Caller, sessionId: string | null): void {
     if (role !== "runner") return;
     const executed = this.#store.db.query<unknown, [string, string]>(
-      `SELECT 1 FROM runs INDEXED BY runs_by_session JOIN runners USING (runner_id)
-       WHERE session_id = ? AND token_name = ? LIMIT 1`,
+      "SELECT 1 FROM runs INDEXED BY runs_by_session WHERE session_id = ? AND claimed_by = ? LIMIT 1",
     );
     const parent = this.#store.db.query<{ parent_session_id: string | null }, [string]>(
       "SELECT parent_session_id FROM sessions WHERE session_id = ?",

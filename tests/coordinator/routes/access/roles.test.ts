@@ -198,6 +198,18 @@ describe("a runner's token", () => {
     expect([below.status, resumed.status]).toEqual([403, 403]);
   });
 
+  test("gains nothing by the name of a runner that another token registered", async () => {
+    const { c, tokens, call, own } = await withRun();
+    await using _ = c;
+    const { token } = (await call("POST", "/tokens", { name: "thief", role: "runner" }, ADMIN)).body;
+    await call("DELETE", `/runners/${own.runner_id}`, undefined, tokens.admin);
+    const same = { hostname: "h", project_dir: "/p", executor_type: "e" };
+    expect((await call("POST", "/runner/register", same, token)).body.runner_id).toBe(own.runner_id);
+    const child = { type: "start_session", prompt: "child", parent_session_id: own.session_id };
+    expect((await call("POST", "/runs", child, token)).status).toBe(403);
+    expect((await call("POST", `/runs/${own.run_id}/stop`, undefined, token)).status).toBe(403);
+  });
+
   test("writes and stops only sessions of its runner, and deregisters only its own runner", async () => {
     const { c, tokens, call, own, foreign } = await withRun();
     await using _ = c;
