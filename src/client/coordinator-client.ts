@@ -25,7 +25,7 @@ import {
   TreeAnswer,
   type TreeShape,
 } from "../protocol/session.ts";
-import type { Authorization } from "./credentials.ts";
+import { type Authorization, tlsOf } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 import { readEventStream } from "./event-stream.ts";
 import { type Call, callCoordinator } from "./http.ts";
@@ -143,7 +143,8 @@ export class CoordinatorClient {
       const header = await this.authorization.header();
       const headers = { ...this.#instanceHeader, ...(header === null ? {} : { authorization: header }) };
       // By default Bun ends a request that is silent for five minutes.
-      const init = { headers, keepalive: false, signal, redirect: "manual", timeout: false } as const;
+      const more = { timeout: false, ...tlsOf(this.authorization) } as const;
+      const init = { headers, keepalive: false, signal, redirect: "manual", ...more } as const;
       const response = await fetch(this.baseUrl + path, init);
       const text = await response.text();
       if (response.status === 204) return { kind: "nothing" };
@@ -406,7 +407,12 @@ export class CoordinatorClient {
     const header = await this.authorization.header();
     const headers: Record<string, string> = header === null ? {} : { authorization: header };
     const path = `/sse/sessions${query(filter)}`;
-    const response = await fetch(this.baseUrl + path, { headers, signal, redirect: "manual" });
+    const response = await fetch(this.baseUrl + path, {
+      headers,
+      signal,
+      redirect: "manual",
+      ...tlsOf(this.authorization),
+    });
     if (response.status === 401 || response.status === 403) this.authorization.refused();
     if (!response.ok || response.body === null)
       throw this.#failureOf("GET /sse/sessions", response, await response.text(), path);
@@ -420,7 +426,7 @@ export class CoordinatorClient {
   async probe(): Promise<{ clockAheadMs: number | null }> {
     await this.health();
     try {
-      const init = { signal: AbortSignal.timeout(5_000), redirect: "manual" } as const;
+      const init = { signal: AbortSignal.timeout(5_000), redirect: "manual", ...tlsOf(this.authorization) } as const;
       const response = await fetch(`${this.baseUrl}/health`, init);
       await response.body?.cancel();
       const date = Date.parse(response.headers.get("date") ?? "");

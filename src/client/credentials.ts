@@ -10,6 +10,21 @@ export interface Authorization {
   refused(): void;
   /** The only address that may get the header, if that is another than the client's. Read it after `header`. */
   readonly baseUrl?: string | undefined;
+  /** How `baseUrl` proves who it is, where that is not by the usual authorities. Read it after `header`. */
+  readonly tls?: PinnedTls | undefined;
+}
+
+/** One certificate that is trusted, in place of the authorities. `fetch` takes it as its option `tls`. */
+export interface PinnedTls {
+  /** PEM. */
+  readonly ca: string;
+  readonly allowPartialTrustChain: true;
+  readonly checkServerIdentity: () => undefined;
+}
+
+/** The option `tls` of a request. */
+export function tlsOf({ tls }: Authorization): { readonly tls?: PinnedTls } {
+  return tls === undefined ? {} : { tls };
 }
 
 export const noAuthorization: Authorization = { header: () => Promise.resolve(null), refused() {} };

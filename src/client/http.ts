@@ -1,7 +1,7 @@
 import { type FetchResponse, ofetch } from "ofetch";
 import * as v from "valibot";
 import { linked } from "../async/linked.ts";
-import type { Authorization } from "./credentials.ts";
+import { type Authorization, tlsOf } from "./credentials.ts";
 import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
 
 export interface Call<S extends v.GenericSchema> {
@@ -68,6 +68,7 @@ async function send(
       ...(call.body === undefined ? {} : { body: call.body }),
       signal,
       redirect: "manual",
+      ...tlsOf(authorization),
       retry: false,
       ignoreResponseError: true,
       responseType: "text",

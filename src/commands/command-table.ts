@@ -60,6 +60,11 @@ export const COMMANDS: Readonly<Record<string, { readonly summary: string; reado
     summary: "Print the coordinator's token, or a link to the dashboard",
     load: async () => (await import("./token.ts")).tokenCommand,
   },
+  tokens: {
+    summary: "Create, list and revoke tokens with a role",
+    load: async () => (await import("./tokens.ts")).tokensCommand,
+  },
+  audit: { summary: "List who changed what", load: async () => (await import("./audit.ts")).auditCommand },
   handover: {
     summary: "End a runner and leave its executors running",
     load: async () => (await import("./handover.ts")).handoverCommand,

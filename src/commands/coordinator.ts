@@ -43,6 +43,10 @@ export const coordinatorCommand: Command = {
       "AGENT_COORDINATOR_TOKEN=... agent-runner coordinator --host 0.0.0.0",
       "Serve other machines; each client needs the token",
     ],
+    [
+      "agent-runner coordinator --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem",
+      "Serve other machines by https; a renewed certificate is taken up within a minute",
+    ],
   ],
   async run(args, context) {
     const configured = loadConfig(args, context.env);

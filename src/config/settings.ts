@@ -53,6 +53,8 @@ export const SETTINGS = {
     file: "coordinator.port",
     default: 8765,
   }),
+  tlsCert: setting(Path, { flag: "tls-cert", env: "AGENT_COORDINATOR_TLS_CERT", file: "coordinator.tls_cert" }),
+  tlsKey: setting(Path, { flag: "tls-key", env: "AGENT_COORDINATOR_TLS_KEY", file: "coordinator.tls_key" }),
   allowedOrigins: setting(Origins, {
     flag: "allowed-origins",
     env: "AGENT_COORDINATOR_ALLOWED_ORIGINS",

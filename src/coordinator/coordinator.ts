@@ -1,23 +1,30 @@
 import { withDeadline } from "../async/delay.ts";
-import { describeError, errorCode, UserError } from "../errors.ts";
+import { UserError } from "../errors.ts";
 import { isLoopback } from "../protocol/loopback.ts";
 import { LOGIN_FRAGMENT } from "../protocol/login.ts";
-import { portInUse } from "./port-in-use.ts";
+import { Listener } from "./listener.ts";
 import { type AccessRules, Guard } from "./routes/access/guard.ts";
-import { answer, type AnswerClass, answerClassOf, internalError } from "./routes/answer.ts";
+import { answer, type AnswerClass, answerClassOf } from "./routes/answer.ts";
 import { LoginCodes } from "./routes/access/login-codes.ts";
 import type { WorkCounts } from "./runs/counts.ts";
 import { openService, type Service, type ServiceOptions } from "./service.ts";
 import { weaknessOf } from "./token-strength.ts";
-import { DEFAULT_TIMINGS } from "./store/timings.ts";
+import type { TlsFiles } from "./tls-files.ts";
 
 export interface CoordinatorOptions extends ServiceOptions, AccessRules {
   /** An address that other machines can reach requires a token. */
   readonly host: string;
   /** 0: the system chooses. */
   readonly port: number;
-  /** Called before the first answer other than 503. What it returns is disposed before the server stops. */
-  readonly onListening?: (url: string, port: number) => Disposable;
+  /** With it the coordinator serves https. */
+  readonly tls?: TlsFiles;
+  /** How often renewed files are looked for; tests shorten it. */
+  readonly tlsCheckMs?: number;
+  /**
+   * Called before the first answer other than 503, and again when the certificate (PEM) was renewed. What it returns is
+   * disposed before the next call, and before the server stops.
+   */
+  readonly onListening?: (url: string, port: number, certificate: string | null) => Disposable;
 }
 
 export interface CoordinatorCounts extends WorkCounts {
@@ -46,39 +53,39 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const loginCodes = new LoginCodes();
   const guard = new Guard(options, options.log);
   const answers: Record<AnswerClass, number> = { "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0 };
-  const server = await listen(options, async (request, srv) => {
-    const response = await answer(request, srv, {
-      log: options.log,
-      guard,
-      router: service?.router ?? null,
-      store: service?.store ?? null,
-    });
+  const listener = await Listener.open(options, async (request, server) => {
+    const response = await answer(request, server, { log: options.log, guard, service: service ?? null });
     answers[answerClassOf(response)]++;
     return response;
   });
-  const port = server.port ?? options.port;
-  const url = urlOf(options.host, port);
+  const { port, url } = listener;
   let listening: Disposable | undefined;
+  const onListening = (): void => {
+    listening?.[Symbol.dispose]();
+    listening = options.onListening?.(url, port, listener.certificate);
+  };
   try {
-    listening = options.onListening?.(url, port);
+    onListening();
+    listener.onRenewed = onListening;
     service = openService({ ...options, loginCodes });
   } catch (error) {
     listening?.[Symbol.dispose]();
-    await server.stop(true);
+    await listener.stop(true);
     throw error;
   }
   const running = service;
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     service = undefined;
+    listener.onRenewed = () => {};
     listening?.[Symbol.dispose]();
     guard[Symbol.dispose]();
-    closing ??= shutDown(server, running);
+    closing ??= shutDown(listener, running);
     return closing;
   };
   const counts = (): CoordinatorCounts => ({ ...running.counts(), answers });
   const dashboardLink = (): string =>
-    options.token === undefined ? `${url}/` : `${url}/#${LOGIN_FRAGMENT}${loginCodes.create()}`;
+    options.token === undefined ? `${url}/` : `${url}/#${LOGIN_FRAGMENT}${loginCodes.create(options.token)}`;
   return { url, port, counts, dashboardLink, close, [Symbol.asyncDispose]: close };
 }
 
@@ -96,40 +103,11 @@ function requireToken({ host, token }: CoordinatorOptions): void {
   });
 }
 
-async function listen(
-  { host, port, timings }: CoordinatorOptions,
-  fetch: (request: Request, server: Bun.Server<undefined>) => Promise<Response>,
-): Promise<Bun.Server<undefined>> {
-  const idleTimeout = timings?.idleTimeoutSeconds ?? DEFAULT_TIMINGS.idleTimeoutSeconds;
-  try {
-    // Bun's own limit would answer without a reason in the body; `readBody` has a limit of its own.
-    const maxRequestBodySize = Number.MAX_SAFE_INTEGER;
-    return Bun.serve({
-      hostname: host,
-      port,
-      fetch,
-      idleTimeout,
-      maxRequestBodySize,
-      error: (error) => internalError(error),
-    });
-  } catch (error) {
-    if (errorCode(error) === "EADDRINUSE") throw await portInUse(urlOf(host, port), port, error);
-    throw new UserError(`Cannot listen on ${host}:${port}: ${describeError(error)}`, { cause: error });
-  }
-}
-
 /** Lets the server finish open answers; connections still open at the deadline are cut. */
-async function shutDown(server: Bun.Server<undefined>, service: Service): Promise<void> {
+async function shutDown(listener: Listener, service: Service): Promise<void> {
   service.release();
-  if ((await withDeadline(server.stop(), CLOSE_DEADLINE_MS)) === "timeout") {
-    await withDeadline(server.stop(true), CLOSE_DEADLINE_MS);
+  if ((await withDeadline(listener.stop(false), CLOSE_DEADLINE_MS)) === "timeout") {
+    await withDeadline(listener.stop(true), CLOSE_DEADLINE_MS);
   }
   service.close();
-}
-
-/** The URL for a client on this machine. */
-function urlOf(host: string, port: number): string {
-  if (host === "0.0.0.0") return `http://127.0.0.1:${port}`;
-  if (host === "::") return `http://[::1]:${port}`;
-  return `http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
 }

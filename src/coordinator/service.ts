@@ -4,8 +4,13 @@ import { Agents } from "./agents/agents.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { aboutRoutes } from "./routes/about-routes.ts";
 import { agentRoutes } from "./routes/agent-routes.ts";
+import { Audit } from "./routes/access/audit.ts";
 import { LoginCodes } from "./routes/access/login-codes.ts";
 import { loginRoutes } from "./routes/access/login-routes.ts";
+import { RunnerScope } from "./routes/access/runner-scope.ts";
+import { tokenRoutes } from "./routes/access/token-routes.ts";
+import { Tokens } from "./routes/access/tokens.ts";
+import type { AnsweringService } from "./routes/answer.ts";
 import { outputRoutes } from "./routes/output-routes.ts";
 import { Router } from "./routes/router.ts";
 import { runRoutes } from "./routes/run-routes.ts";
@@ -73,9 +78,7 @@ export interface ServiceOptions {
 }
 
 /** The coordinator behind its HTTP server. */
-export interface Service {
-  readonly router: Router;
-  readonly store: Store;
+export interface Service extends AnsweringService {
   readonly counts: () => WorkCounts;
   /** Ends open polls and streams and all timers, so that the server can stop. */
   release(): void;
@@ -102,9 +105,13 @@ export function openService(options: ServiceOptions): Service {
   return {
     router: createRouter(parts, timings, options),
     store,
+    tokens: parts.tokens,
+    audit: parts.audit,
+    runnerScope: parts.runnerScope,
     counts: () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart }),
     release() {
       deadlines[Symbol.dispose]();
+      parts.tokens[Symbol.dispose]();
       housekeeping[Symbol.dispose]();
       check?.[Symbol.dispose]();
       parts.files?.[Symbol.dispose]();
@@ -182,6 +189,11 @@ function createParts(
     waiters,
     broadcast,
   };
+  const tokens = new Tokens(store, (name) => {
+    broadcast.endOf(name);
+    for (const runnerId of runners.ofToken(name)) waiters.supersede(runnerId);
+  });
+  const access = { tokens, audit: new Audit(store), runnerScope: new RunnerScope(store) };
   const retries = new Retries(store, queue, events);
   const endings = new RunEndings({ ...shared, retries });
   const transitions = new RunTransitions({ ...shared, endings });
@@ -190,6 +202,7 @@ function createParts(
   const polls = new Polls({ ...shared, agents, transitions, outputs, log, pollTimeoutMs, stopRedeliveryMs });
   return {
     ...shared,
+    ...access,
     retries,
     transitions,
     giveBack,
@@ -212,7 +225,8 @@ function createRouter(
   const { store, gate, runs, runners, outputs, agents, statistics } = parts;
   const router: Router = new Router(
     aboutRoutes(store, gate, () => router.names),
-    loginRoutes(loginCodes, token),
+    loginRoutes(loginCodes, token !== undefined, log),
+    tokenRoutes(parts.tokens, parts.audit, token !== undefined, log),
     runnerRoutes({ ...parts, timings, log }),
     runRoutes(parts),
     outputRoutes(runs, runners, outputs),

@@ -1,11 +1,13 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { CallerAnswer } from "../protocol/access.ts";
 import { StartRun } from "./actions/start-run.tsx";
+import { CallerContext, refusalFor } from "./caller.ts";
 import { CoordinatorState } from "./coordinator-state.tsx";
 import { HomePage } from "./home/home-page.tsx";
 import { Login } from "./login.tsx";
 import { Outage } from "./outage.tsx";
-import type { Services } from "./query.ts";
+import { type Services, useQuery } from "./query.ts";
 import { linkTo, type Route, useRoute } from "./route.ts";
 import { RunnersPage } from "./runners/runners-page.tsx";
 import { SessionPage } from "./session/session-page.tsx";
@@ -19,12 +21,16 @@ const VIEWS: readonly { readonly view: "home" | "sessions" | "runners" | "statis
   { view: "statistics", name: "Statistics" },
 ];
 
+const READ_ONCE = { isAffectedBy: (): boolean => false };
+
 /** The page: navigation, the state of the connection, and the current view. */
 export function App({ services }: { readonly services: Services }): VNode {
   const route = useRoute();
   const [needsToken, setNeedsToken] = useState(false);
   const [isStarting, setIsStarting] = useState(false);
   const main = useViewFocus(route);
+  const { value: caller } = useQuery(services, "/caller", CallerAnswer, READ_ONCE);
+  const refusal = refusalFor(caller, ["submit"]);
   useEffect(() => {
     services.api.onTokenRequired = () => setNeedsToken(true);
   }, [services]);
@@ -36,7 +42,7 @@ export function App({ services }: { readonly services: Services }): VNode {
     return <Login api={services.api} onToken={onToken} />;
   }
   return (
-    <>
+    <CallerContext.Provider value={caller}>
       <a class="skip" href="#main" onClick={(event) => (event.preventDefault(), main.current?.focus())}>
         Skip to content
       </a>
@@ -51,17 +57,24 @@ export function App({ services }: { readonly services: Services }): VNode {
             </a>
           ))}
         </nav>
-        <button type="button" class="primary" onClick={() => setIsStarting(true)}>
+        <button
+          type="button"
+          class="primary"
+          disabled={refusal !== null}
+          title={refusal ?? undefined}
+          onClick={() => setIsStarting(true)}
+        >
           Start a run
         </button>
       </header>
+      {refusal !== null && <p class="role-note quiet">{refusal}.</p>}
       <Outage live={services.live} />
       <CoordinatorState services={services} />
       <main id="main" ref={main} tabIndex={-1}>
         <View services={services} route={route} onStart={() => setIsStarting(true)} />
       </main>
       {isStarting && <StartRun services={services} onClose={() => setIsStarting(false)} />}
-    </>
+    </CallerContext.Provider>
   );
 }
 

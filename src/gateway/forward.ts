@@ -1,4 +1,5 @@
 import type { CoordinatorClient } from "../client/coordinator-client.ts";
+import { tlsOf } from "../client/credentials.ts";
 import { failureOfAnswer, failureOfThrown, isRedirect } from "../client/failure.ts";
 
 /** Headers of a single connection (RFC 9110, section 7.6.1), and headers that the gateway sets itself. */
@@ -43,6 +44,7 @@ export async function forward(coordinator: CoordinatorClient, request: ForwardRe
       ...(request.body === null ? {} : { body: request.body }),
       ...(request.signal === null ? {} : { signal: request.signal }),
       redirect: "manual",
+      ...tlsOf(coordinator.authorization),
     });
     // An executor's client would follow the redirect, with its prompt.
     if (isRedirect(response.status)) {

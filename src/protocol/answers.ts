@@ -56,6 +56,13 @@ export const RunAnswer = v.object({
   output_tokens: v.nullable(count),
   traceparent: textOrNull,
   tracestate: textOrNull,
+  /** The token's name and the address of the client; both null where the coordinator itself created the run. */
+  created_by: textOrNull,
+  created_from: textOrNull,
+  /** The token's name of its runner. */
+  claimed_by: textOrNull,
+  stopped_by: textOrNull,
+  stopped_from: textOrNull,
 });
 export const RunsAnswer = v.looseObject({ runs: v.array(RunAnswer), ...page });
 export const CreatedRunAnswer = v.object({ run_id: text, session_id: text, status: v.literal("pending") });
@@ -174,6 +181,8 @@ export const RunnerShown = v.object({
   cannot_run: textOrNull,
   /** Until the runs of a silent runner are given up; null while it is not silent, or has no started run. */
   lost_in_seconds: v.nullable(amount),
+  /** The name of the token with which it registered; null without a token. */
+  registered_by: textOrNull,
   /** No run is given out until this runner has said what it holds. */
   is_awaited: v.boolean(),
 });

@@ -5,9 +5,10 @@ export function bearerTokenOf(request: Request): string | null {
 
 /** Compares digests, so that the time taken reveals neither the token nor its length. */
 export function isToken(candidate: string | null, token: string): boolean {
-  return candidate !== null && crypto.timingSafeEqual(digest(candidate), digest(token));
+  return candidate !== null && crypto.timingSafeEqual(digestOf(candidate), digestOf(token));
 }
 
-function digest(text: string): Uint8Array {
+/** SHA-256. */
+export function digestOf(text: string): Uint8Array {
   return new Bun.CryptoHasher("sha256").update(text).digest();
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Coordinator, type CoordinatorOptions, startCoordinator } from "../../src/coordinator/coordinator.ts";
 import type { CallbackTiming } from "../../src/coordinator/runs/callbacks.ts";
 import type { CoordinatorTimings } from "../../src/coordinator/store/timings.ts";
+import { INSTANCE_HEADER } from "../../src/protocol/runner.ts";
 import { silentLog } from "../../src/log.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
@@ -22,6 +23,8 @@ export class Fixture implements AsyncDisposable {
   coordinator: Coordinator;
   readonly #folder: ReturnType<typeof tempFolder>;
   readonly #timings: Partial<CoordinatorTimings>;
+  /** By runner: its calls carry what it registered with. */
+  readonly #instances = new Map<string, string>();
 
   private constructor(
     folder: ReturnType<typeof tempFolder>,
@@ -87,6 +90,12 @@ export class Fixture implements AsyncDisposable {
     return this.call("POST", path, body);
   }
 
+  /** The header with the instance that the runner registered; empty for a runner without one. */
+  instanceHeader(runnerId: string): Record<string, string> {
+    const instanceId = this.#instances.get(runnerId);
+    return instanceId === undefined ? {} : { [INSTANCE_HEADER]: instanceId };
+  }
+
   /** Registers a runner and returns its id. */
   async register(fields: Record<string, unknown> = {}): Promise<string> {
     const answer = await this.post("/runner/register", {
@@ -96,11 +105,19 @@ export class Fixture implements AsyncDisposable {
       ...fields,
     });
     if (answer.status !== 200) throw new Error(`register: ${JSON.stringify(answer)}`);
-    return answer.body.runner_id;
+    const runnerId: string = answer.body.runner_id;
+    const instanceId = fields["instance_id"];
+    if (typeof instanceId === "string") this.#instances.set(runnerId, instanceId);
+    else this.#instances.delete(runnerId);
+    return runnerId;
   }
 
   poll(runnerId: string, more = "", signal?: AbortSignal): Promise<Answer> {
-    return this.call("GET", `/runner/runs?runner_id=${runnerId}${more}`, undefined, signal ? { signal } : {});
+    const headers = this.instanceHeader(runnerId);
+    return this.call("GET", `/runner/runs?runner_id=${runnerId}${more}`, undefined, {
+      headers,
+      ...(signal ? { signal } : {}),
+    });
   }
 
   /** Starts a new session and returns the ids of the run and the session. */
@@ -125,7 +142,8 @@ export class Fixture implements AsyncDisposable {
 
   report(runId: string, what: string, runnerId: string, fields: Record<string, unknown> = {}): Promise<Answer> {
     const more = what === "failed" ? { error: "it broke" } : {};
-    return this.post(`/runner/runs/${runId}/${what}`, { runner_id: runnerId, ...more, ...fields });
+    const body = { runner_id: runnerId, ...more, ...fields };
+    return this.call("POST", `/runner/runs/${runId}/${what}`, body, { headers: this.instanceHeader(runnerId) });
   }
 
   /** Claims the next run and reports it to its end, after a message with `result`. */

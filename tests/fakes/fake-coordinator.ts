@@ -198,8 +198,6 @@ export class FakeCoordinator implements AsyncDisposable {
         return json(200, { status: state.sessions.get(id)?.status ?? "not_existent" });
       case "GET /sessions/:id/result":
         return state.result(id);
-      case "GET /sessions/:id/events":
-        return json(200, { events: state.sessions.get(id)?.events ?? [] });
       case "POST /sessions/:id/stop":
         return state.stopSession(id);
       case "DELETE /sessions/:id":

@@ -34,6 +34,8 @@ export class LeftoversFound extends Error {}
 
 export interface StartInWorld {
   readonly env?: Readonly<Record<string, string>>;
+  /** Another home folder than that of the world: another user, as far as files are concerned. */
+  readonly home?: string;
   readonly stdin?: string;
   readonly maxDescriptors?: number;
   readonly shell?: string;

@@ -152,6 +152,16 @@ export const listenOptions = {
     type: "boolean",
     description: "Let every program of this machine call the coordinator (overrides AGENT_COORDINATOR_NO_TOKEN)",
   },
+  "tls-cert": {
+    type: "string",
+    valueHint: "FILE",
+    description: "Serve https with this certificate and its chain (PEM; overrides AGENT_COORDINATOR_TLS_CERT)",
+  },
+  "tls-key": {
+    type: "string",
+    valueHint: "FILE",
+    description: "The key of the certificate (PEM; overrides AGENT_COORDINATOR_TLS_KEY)",
+  },
   "allowed-origins": {
     type: "string",
     valueHint: "A,B",

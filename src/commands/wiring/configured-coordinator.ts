@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import type { Config } from "../../config/load-config.ts";
 import { type Coordinator, startCoordinator } from "../../coordinator/coordinator.ts";
+import type { TlsFiles } from "../../coordinator/tls-files.ts";
 import { ExitCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { requireTrusted, type TrustOptions } from "../../trust/trust-fault.ts";
@@ -38,9 +39,11 @@ export async function startConfiguredCoordinator(config: CoordinatorConfig, log:
     callbacks: config.callbacks,
     databasePath: databaseFile(stateDir),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
-    ...(tokenFile === null
-      ? {}
-      : { onListening: (url, port) => noteCoordinator(config, { host, port, url }, tokenFile, log) }),
+    ...tlsOf(config),
+    onListening: (url, port, certificate) =>
+      tokenFile === null && certificate === null
+        ? { [Symbol.dispose]() {} }
+        : noteCoordinator(config, { host, port, url, certificate }, tokenFile, log),
     ...(config.allowedOrigins === undefined ? {} : { allowedOrigins: config.allowedOrigins }),
     ...(config.allowedHosts === undefined ? {} : { allowedHosts: config.allowedHosts }),
     keepMs: config.coordinatorKeepMs,
@@ -51,6 +54,15 @@ export async function startConfiguredCoordinator(config: CoordinatorConfig, log:
     ...(config.agentsDir === undefined ? {} : { agentsDir: requireFolder(config.agentsDir, config) }),
     trustedFolders: config.trustedFolders,
     log: log.scope("coordinator"),
+  });
+}
+
+function tlsOf({ tlsCert, tlsKey }: Config): { tls?: TlsFiles } {
+  if (tlsCert === undefined && tlsKey === undefined) return {};
+  if (tlsCert !== undefined && tlsKey !== undefined) return { tls: { certFile: tlsCert, keyFile: tlsKey } };
+  throw new UserError("TLS needs both files: --tls-cert and --tls-key", {
+    hint: "In the settings file: coordinator.tls_cert and coordinator.tls_key",
+    exitCode: ExitCode.usage,
   });
 }
 

@@ -1,17 +1,16 @@
-import { type Authorization, noAuthorization, OidcAuthorization, staticToken } from "../../client/credentials.ts";
+import { type Authorization, OidcAuthorization } from "../../client/credentials.ts";
 import { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { certificateHint, CoordinatorFailure, forbiddenHint } from "../../client/failure.ts";
 import type { Config } from "../../config/load-config.ts";
 import { ExitCode, UserError } from "../../errors.ts";
 import { shownUrl } from "../../protocol/shown-url.ts";
 import type { CommandContext } from "../command-line/command.ts";
-import { FoundToken } from "./found-token.ts";
+import { FoundCoordinator } from "./found-coordinator.ts";
 import { executorOption } from "./resolve-executor.ts";
 
 export function authorizationOf(config: Config): Authorization {
   if (config.credentials !== null) return new OidcAuthorization(config.credentials);
-  if (config.coordinatorToken !== undefined) return staticToken(config.coordinatorToken);
-  return config.noToken ? noAuthorization : new FoundToken(config);
+  return new FoundCoordinator(config);
 }
 
 /** The coordinator as a command sees it. */

@@ -10,7 +10,7 @@ import { isLoopback } from "../../protocol/loopback.ts";
 import { createSecretFile, readSecretFile } from "../../trust/secret-file.ts";
 
 /*
- * A note per coordinator of this user that made its token, so that this user's commands find the token by the
+ * A note per coordinator of this user that made its token, or has TLS, so that this user's commands find both by the
  * coordinator's URL. A command sends the token only while the process of the note lives: another user could listen on
  * the same port later.
  */
@@ -18,7 +18,10 @@ import { createSecretFile, readSecretFile } from "../../trust/secret-file.ts";
 const Note = v.object({
   /** For a client on this machine; never `localhost`, which also means an address that another user can listen on. */
   url: v.string(),
-  tokenFile: v.string(),
+  /** Null for a configured token, and without one. */
+  tokenFile: v.nullable(v.string()),
+  /** The certificate that the coordinator shows (PEM); null without TLS. */
+  certificate: v.nullish(v.string(), null),
   pid: v.pipe(v.number(), v.integer(), v.minValue(2)),
   startedAt: v.string(),
 });
@@ -26,16 +29,24 @@ export type RunningCoordinator = v.InferOutput<typeof Note>;
 
 type Folders = Pick<Config, "folders" | "stateDir">;
 
+interface Listening {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly certificate: string | null;
+}
+
 /** Writes the note of this process. Disposing removes it. A note that cannot be written is a warning. */
 export function noteCoordinator(
   config: Folders,
-  { host, port, url }: { readonly host: string; readonly port: number; readonly url: string },
-  tokenFile: string,
+  { host, port, url, certificate }: Listening,
+  tokenFile: string | null,
   log: Log,
 ): Disposable {
   const note: RunningCoordinator = {
     url,
     tokenFile,
+    certificate,
     pid: process.pid,
     startedAt: processStartTime(process.pid) ?? "",
   };
@@ -62,17 +73,19 @@ export function noteCoordinator(
 export function findCoordinator(config: Folders, url: string): RunningCoordinator | null {
   const { protocol, hostname, port, pathname } = new URL(url);
   // A path leads to a proxy or to a gateway.
-  if (protocol !== "http:" || pathname !== "/" || !isLoopback(hostname)) return null;
+  if (pathname !== "/") return null;
   for (const host of listenersFor(hostname)) {
     for (const folder of noteFolders(config)) {
-      const note = readNote(join(folder, nameOf(host, Number(port || 80))));
-      if (note !== null && isLive(note)) return note;
+      const note = readNote(join(folder, nameOf(host, Number(port || (protocol === "http:" ? 80 : 443)))));
+      if (note === null || !isLive(note)) continue;
+      // The certificate proves who answers. Without one only loopback is sure to be this machine.
+      if (note.certificate !== null || (protocol === "http:" && isLoopback(hostname))) return note;
     }
   }
   return null;
 }
 
-export function isLive({ pid, startedAt }: RunningCoordinator): boolean {
+function isLive({ pid, startedAt }: RunningCoordinator): boolean {
   return startedAt !== "" && processStartTime(pid) === startedAt;
 }
 

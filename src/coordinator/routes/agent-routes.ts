@@ -19,10 +19,11 @@ export function agentRoutes(agents: Agents): Routes {
       return Response.json(rows, { headers: next === null ? {} : { "x-next-cursor": next } });
     },
     "GET /agents/:name": ({ params }) => Response.json(agents.get(params.name)),
-    async "POST /agents"({ request }) {
+    async "POST /agents"({ request, about }) {
       const body = await readBody(request, CreateAgentAnyName);
       const name = v.safeParse(AgentName, body.name);
       if (!name.success) throw new Refusal("malformed", name.issues[0].message);
+      about(name.output);
       return Response.json(agents.create({ ...body, name: name.output }), { status: 201 });
     },
     async "PATCH /agents/:name"({ request, params }) {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { parseJson, TooDeep } from "../../protocol/json.ts";
 import { MAX_BODY_BYTES } from "../../protocol/run.ts";
+import type { Caller } from "../store/caller.ts";
 import { Refusal } from "../store/refusal.ts";
 
 /** One request to a route. `params` are the decoded parts of the path. */
@@ -8,6 +9,9 @@ export interface Call<Param extends string = never> {
   readonly request: Request;
   readonly params: Readonly<Record<Param, string>>;
   readonly query: URLSearchParams;
+  readonly caller: Caller;
+  /** Names what was changed, for the audit list. Without it, the list has the last parameter of the path. */
+  readonly about: (subject: string) => void;
   /** Lifts the server's idle time-out for this request: for long polls and streams. */
   readonly keepOpen: () => void;
 }

@@ -3,6 +3,7 @@ import type * as v from "valibot";
 import { AgentShown, EventShown, FaultAnswer, RunAnswer, RunnerShown, SessionShown } from "../../protocol/answers.ts";
 import { CreateRun, Demands } from "../../protocol/run.ts";
 import { version } from "../../version.ts";
+import { rolesOf } from "./access/roles.ts";
 import { type Operation, OPERATIONS } from "./operations.ts";
 
 /** Schemas defined once under `components` and referenced everywhere else. */
@@ -20,7 +21,7 @@ const NAMED: Record<string, v.GenericSchema> = {
 const FAULTS: Readonly<Record<number, string>> = {
   400: "Invalid request, or a body that is not JSON",
   401: "Missing or wrong token; for calls by a runner: the runner is not registered",
-  403: "Request from a web page of another origin",
+  403: "The role of the token is not among `x-roles`, or the request is from a web page of another origin",
   404: "Not found",
   409: "Conflict with the current state",
   413: "The body is larger than 50 MiB",
@@ -55,7 +56,11 @@ export function openApiDocument(routes: readonly string[]): object {
     paths,
     components: {
       securitySchemes: {
-        token: { type: "http", scheme: "bearer", description: "Required if the coordinator has a token" },
+        token: {
+          type: "http",
+          scheme: "bearer",
+          description: "Required if the coordinator has a token. `x-roles` of a route names the roles that may call it",
+        },
       },
       schemas: Object.fromEntries(Object.entries(NAMED).map(([name, schema]) => [name, definitionOf(name, schema)])),
     },
@@ -92,6 +97,8 @@ function describe(
     operationId: name.replaceAll(/[^A-Za-z]+/g, "_").toLowerCase(),
     summary,
     tags: [tag],
+    // The roles whose tokens may call the route; an open route needs no token.
+    ...(rolesOf(name) === null ? { security: [] } : { "x-roles": rolesOf(name) }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined
       ? {}

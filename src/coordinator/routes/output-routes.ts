@@ -1,4 +1,5 @@
 import { MAX_OUTPUT_BYTES, OutputShown, DEFAULT_OUTPUT_BYTES } from "../../protocol/run-output.ts";
+import { INSTANCE_HEADER } from "../../protocol/runner.ts";
 import { readBody } from "./http.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
 import { type Routes, routes } from "./router.ts";
@@ -24,7 +25,7 @@ export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs):
     },
     async "POST /runner/runs/:run_id/output"({ request, params }) {
       const body = await readBody(request, OutputShown);
-      runners.require(body.runner_id);
+      runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
       outputs.shown(params.run_id, body);
       return Response.json({ ok: true });
     },

@@ -22,6 +22,7 @@ export function routes<Route extends string>(table: {
 }
 
 interface Route {
+  readonly name: string;
   readonly method: string;
   readonly segments: readonly string[];
   readonly handler: Handler;
@@ -40,12 +41,13 @@ export class Router {
     this.#routes = tables.flatMap((table) =>
       Object.entries(table).map(([key, handler]) => {
         const [method = "", path = ""] = key.split(" ");
-        return { method, segments: path.split("/"), handler };
+        return { name: key, method, segments: path.split("/"), handler };
       }),
     );
   }
 
-  find(method: string, path: string): { handler: Handler; params: Record<string, string> } {
+  /** `name`: of the route; null for 405. */
+  find(method: string, path: string): { name: string | null; handler: Handler; params: Record<string, string> } {
     // Ignores a trailing slash.
     const segments = (path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path).split("/");
     const routeMethod = method === "HEAD" ? "GET" : method;
@@ -53,10 +55,10 @@ export class Router {
     for (const route of this.#routes) {
       const params = match(route.segments, segments);
       if (!params) continue;
-      if (route.method === routeMethod) return { handler: route.handler, params };
+      if (route.method === routeMethod) return { name: route.name, handler: route.handler, params };
       pathIsKnown = true;
     }
-    if (pathIsKnown) return { handler: METHOD_NOT_ALLOWED, params: {} };
+    if (pathIsKnown) return { name: null, handler: METHOD_NOT_ALLOWED, params: {} };
     throw new Refusal("unknown", "Not Found");
   }
 }

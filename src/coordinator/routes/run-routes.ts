@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { CREATION_LIMITS_HEADER, type CreationLimits, CreationLimitsText } from "../../protocol/creation-limits.ts";
-import { CreateRunOfEither, isTerminal } from "../../protocol/run.ts";
+import { type CreateRun, CreateRunOfEither, isTerminal } from "../../protocol/run.ts";
 import { traceFields, traceOfHeaders } from "../../protocol/trace-context.ts";
 import { readBody } from "./http.ts";
 import type { IdempotencyKeys } from "../runs/idempotency-keys.ts";
@@ -9,6 +9,7 @@ import { type Routes, routes } from "./router.ts";
 import { runListQuery } from "./run-lists.ts";
 import { type RunRow, wireRun } from "../store/run-row.ts";
 import type { CreationBounds } from "../runs/creation-bounds.ts";
+import type { RunnerScope } from "./access/runner-scope.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { Runs } from "../runs/runs.ts";
 import { Refusal } from "../store/refusal.ts";
@@ -22,20 +23,24 @@ export interface RunRouteParts {
   readonly transitions: RunTransitions;
   readonly keys: IdempotencyKeys;
   readonly events: SessionEvents;
+  readonly runnerScope: RunnerScope;
 }
 
 /** Creates, lists and stops runs (`docs/protocol.md`, sections 1b and 13). */
-export function runRoutes({ store, runs, bounds, transitions, keys, events }: RunRouteParts): Routes {
+export function runRoutes({ store, runs, bounds, transitions, keys, events, runnerScope }: RunRouteParts): Routes {
   return routes({
-    async "POST /runs"({ request }) {
+    async "POST /runs"({ request, caller, about }) {
       // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
       const { traceparent, tracestate, ...fields } = await readBody(request, CreateRunOfEither);
+      runnerScope.requireSession(caller, fields.parent_session_id ?? resumed(fields));
       const trace = { ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) };
       const limits = creationLimitsOf(request.headers);
-      const create = (): RunRow => store.write(() => runs.create(bounds.admit({ ...fields, ...trace }, limits)));
+      const create = (): RunRow =>
+        store.write(() => runs.create(bounds.admit({ ...fields, ...trace }, limits), caller));
       const key = request.headers.get("idempotency-key");
       const { answer, isRepeated } =
         key === null ? { answer: create(), isRepeated: false } : keys.once(key, fields, create);
+      about(answer.run_id);
       const headers = isRepeated ? { "idempotent-replayed": "true" } : {};
       // The status at creation: a waiting runner may have claimed the run already.
       // The second generation's clients send `parameters`, and know 201.
@@ -52,8 +57,9 @@ export function runRoutes({ store, runs, bounds, transitions, keys, events }: Ru
       const result = run.status === "completed" ? events.answerOf(run) : null;
       return Response.json({ run_id: run.run_id, session_id: run.session_id, status: run.status, result });
     },
-    "POST /runs/:run_id/stop": ({ params }) => stopAnswer(transitions.stop(params.run_id)),
-    "POST /sessions/:session_id/stop": ({ params }) => stopAnswer(transitions.stopSession(params.session_id)),
+    "POST /runs/:run_id/stop": ({ params, caller }) => stopAnswer(transitions.stop(params.run_id, caller)),
+    "POST /sessions/:session_id/stop": ({ params, caller }) =>
+      stopAnswer(transitions.stopSession(params.session_id, caller)),
   });
 }
 
@@ -64,6 +70,11 @@ function creationLimitsOf(headers: Headers): CreationLimits | null {
   const parsed = v.safeParse(CreationLimitsText, text);
   if (parsed.success) return parsed.output;
   throw new Refusal("malformed", `The header ${CREATION_LIMITS_HEADER} is not valid`);
+}
+
+/** A session that resumes itself has no parent. */
+function resumed({ type, session_id }: Pick<v.InferInput<typeof CreateRun>, "type" | "session_id">): string | null {
+  return type === "resume_session" ? (session_id ?? null) : null;
 }
 
 function stopAnswer({ run_id, session_id, status }: RunRow): Response {

@@ -66,9 +66,10 @@ function lifecycleRoutes({
   log,
 }: RunnerRouteParts): Routes {
   return routes({
-    async "POST /runner/register"({ request }) {
+    async "POST /runner/register"({ request, caller, about }) {
       const body = await readBody(request, Register);
-      const runnerId = runners.register(body);
+      const runnerId = runners.register(body, caller.name);
+      about(runnerId);
       log.info("Runner registered", { runner: runnerId, host: body.hostname });
       return Response.json({ runner_id: runnerId, poll_endpoint: "/runner/runs", ...termsOf(timings) });
     },
@@ -120,6 +121,7 @@ function lifecycleRoutes({
         return Response.json({ ok: true, message: "Runner marked for deregistration", initiated_by: "external" });
       }
       if (runners.find(runnerId) === null) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
+      runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
       transitions.removeRunner(runnerId, true);
       outputs.forget(runnerId);
       log.info("Runner deregistered itself", { runner: runnerId });

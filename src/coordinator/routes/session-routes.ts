@@ -5,6 +5,7 @@ import { Refusal } from "../store/refusal.ts";
 import { nextCursor, type Page, rowsOfPage } from "../store/lists.ts";
 import { answerList, pageOf } from "./paging.ts";
 import { type Routes, routes } from "./router.ts";
+import type { RunnerScope } from "./access/runner-scope.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import { isTrue } from "./is-true.ts";
 import { type EventRow, type SessionEvents, eventListQuery, wireEvent } from "../sessions/session-events.ts";
@@ -25,6 +26,7 @@ export interface SessionRouteParts {
   readonly trees: SessionTrees;
   readonly transitions: RunTransitions;
   readonly broadcast: Broadcast;
+  readonly runnerScope: RunnerScope;
 }
 
 /** Sessions, their events and results (`docs/protocol.md`, sections 1b and 10). */
@@ -73,8 +75,8 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
 
 function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts): Routes {
   return routes({
-    "POST /trees/:session_id/stop"({ params }) {
-      const stopped = transitions.stopSessions(trees.members(params.session_id));
+    "POST /trees/:session_id/stop"({ params, caller }) {
+      const stopped = transitions.stopSessions(trees.members(params.session_id), caller);
       return Response.json({
         ok: true,
         stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })),
@@ -95,8 +97,10 @@ function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts):
 
 function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
   return routes({
-    async "POST /sessions"({ request }) {
-      return Response.json({ ok: true, session: wireSession(sessions.create(await readBody(request, CreateSession))) });
+    async "POST /sessions"({ request, about }) {
+      const session = sessions.create(await readBody(request, CreateSession));
+      about(session.session_id);
+      return Response.json({ ok: true, session: wireSession(session) });
     },
     async "POST /sessions/:session_id/bind"({ request, params }) {
       const session = sessions.bind(params.session_id, await readBody(request, Bind));
@@ -106,15 +110,15 @@ function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
       const session = sessions.patch(params.session_id, await readBody(request, Metadata));
       return Response.json({ ok: true, session: wireSession(session) });
     },
-    "DELETE /sessions/:session_id"({ params }) {
-      const { session_id, events_count } = transitions.deleteSession(params.session_id);
+    "DELETE /sessions/:session_id"({ params, caller }) {
+      const { session_id, events_count } = transitions.deleteSession(params.session_id, caller);
       // The first generation deletes the runs, too. Here they stay as long as all others.
       return Response.json({ ok: true, session_id, deleted: { session: true, events_count, runs_count: 0 } });
     },
   });
 }
 
-function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
+function eventRoutes({ store, sessions, events, runnerScope }: SessionRouteParts): Routes {
   const list = ({ params, query }: Call<"session_id">): Response =>
     answerList<EventRow>(
       { key: "events", store, query: eventListQuery(params.session_id), show: wireEvent },
@@ -128,8 +132,9 @@ function eventRoutes({ store, sessions, events }: SessionRouteParts): Routes {
       sessions.get(call.params.session_id);
       return list(call);
     },
-    async "POST /events"({ request }) {
+    async "POST /events"({ request, caller }) {
       const event = await readBody(request, SessionEvent);
+      runnerScope.requireSession(caller, event.session_id);
       return added(events.add(event.session_id, event));
     },
     // As in the first generation: empty for an unknown session.
@@ -146,13 +151,14 @@ function added({ isDropped }: { isDropped: boolean }): Response {
 
 function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
   return routes({
-    "GET /sse/sessions"({ request, query, keepOpen }) {
+    "GET /sse/sessions"({ request, query, caller, keepOpen }) {
       const sessionId = query.get("session_id");
       const types = query.get("types")?.split(",");
       const lastEventId = Number(request.headers.get("last-event-id") ?? Number.NaN);
       const only = sessionId === null ? undefined : sessions.find(sessionId);
       keepOpen();
       const stream = broadcast.subscribe({
+        owner: caller.name,
         filter: {
           ...(sessionId === null ? {} : { sessionId }),
           ...(types === undefined ? {} : { types: new Set(types) }),

@@ -18,12 +18,17 @@ export interface RunnerRow {
   readonly deregistered: number;
   readonly registered_at: string;
   readonly last_heartbeat: string;
-  /** The process that registered; null for runners that do not name it. */
+  /**
+   * The process that registered; null for runners that do not name it. A secret between the two: only the runner that
+   * registered can send it.
+   */
   readonly instance_id: string | null;
   /** In whose form the runner registered, and so the form of what it is sent. */
   readonly generation: "first" | "second";
   /** 1: takes only runs that demand one of its tags. */
   readonly require_matching_tags: number;
+  /** The name of the token that registered the runner. */
+  readonly token_name: string | null;
 }
 
 /** A runner that called less than this ago is alive, even between two polls. */
@@ -68,11 +73,14 @@ export class Runners {
   }
 
   /**
-   * The runner that calls, which is a sign of life. Refuses, unregistered: unknown, or another instance has registered
-   * since; the runner then registers again, and hears whether the other one is alive.
+   * The runner that calls, which is a sign of life. Refuses, unregistered: unknown, or not the instance that
+   * registered. The runner then registers again, and hears whether another one is alive. The instance is a secret: a
+   * web page or program that knows only the id of a runner must not claim its runs.
    */
   requireCaller(runnerId: string, instanceId: string | null): RunnerRow {
     const row = this.require(runnerId);
+    if (row.instance_id !== null && instanceId === null)
+      throw new Refusal("unregistered", "This runner registered with an instance id, which is missing here");
     this.requireCurrent(runnerId, instanceId);
     if (instanceId !== null && row.instance_id === null) {
       this.#store.write(() =>
@@ -94,7 +102,7 @@ export class Runners {
    * Registers a runner under an id derived from its identity. Refuses: conflict while a runner of that identity is
    * online. A runner of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
    */
-  register(body: Register): string {
+  register(body: Register, tokenName: string | null): string {
     const executorType = body.executor_type ?? body.executor_profile;
     if (!executorType) throw invalid(["body", "executor_type"], "Field required", "missing");
     requireServed(body);
@@ -107,8 +115,8 @@ export class Runners {
         .query(
           `INSERT OR REPLACE INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
-              last_heartbeat, instance_id, generation, require_matching_tags)
-           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?)`,
+              last_heartbeat, instance_id, generation, require_matching_tags, token_name)
+           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?, ?)`,
         )
         .run(
           runnerId,
@@ -123,6 +131,7 @@ export class Runners {
           // Our own runner registers in both forms, and reads the first.
           body.executor_type ? "first" : "second",
           body.require_matching_tags === true ? 1 : 0,
+          tokenName,
         );
     });
     // A poll of an earlier process may still look open here, and would claim a run for nobody.
@@ -179,6 +188,14 @@ export class Runners {
     });
   }
 
+  /** The ids of the runners that registered with this token. */
+  ofToken(name: string): string[] {
+    return this.#store.db
+      .query<{ runner_id: string }, [string]>("SELECT runner_id FROM runners WHERE token_name = ?")
+      .all(name)
+      .map((row) => row.runner_id);
+  }
+
   markStale(runnerId: string): void {
     this.#store.db.query("UPDATE runners SET status = 'stale' WHERE runner_id = ?").run(runnerId);
   }
@@ -219,10 +236,11 @@ export class Runners {
 
   /** A runner as `GET /runners` shows it, with its active runs, of which some have started. */
   wire(runner: RunnerRow, activeRuns: number, startedRuns: number): object {
-    const { deregistered: _, instance_id: _instance, tags, require_matching_tags, ...shown } = runner;
+    const { deregistered: _, instance_id: _instance, token_name, tags, require_matching_tags, ...shown } = runner;
     const lostInMs = this.#timings.lostAfterMs - this.withoutContactMs(runner.runner_id);
     return {
       ...shown,
+      registered_by: token_name,
       tags: JSON.parse(tags) as unknown,
       seconds_since_heartbeat: this.silenceMs(runner.runner_id) / 1_000,
       require_matching_tags: require_matching_tags === 1,

@@ -1,3 +1,4 @@
+import type { CreateRun } from "../../protocol/run.ts";
 import { callbackMessage } from "./callback-message.ts";
 import type { RunRow } from "../store/run-row.ts";
 import type { Runs } from "./runs.ts";
@@ -179,7 +180,7 @@ export class Callbacks {
       content: row.content,
     }));
     const parentId = session.parent_session_id;
-    const run = this.#runs.create({
+    const resume: CreateRun = {
       type: "resume_session",
       session_id: session.session_id,
       prompt: callbackMessage(outcomes),
@@ -188,7 +189,8 @@ export class Callbacks {
       execution_mode: executionModeOf(session.execution_mode),
       // The trace in which the session started its children, and the bounds that its children had.
       ...this.#runs.continued(session.session_id),
-    });
+    };
+    const run = this.#runs.create(resume, null);
     const mark = this.#store.db.query("UPDATE callbacks SET delivered_in = ? WHERE seq = ?");
     for (const row of undelivered) mark.run(run.run_id, row.seq);
   }

@@ -143,6 +143,7 @@ export class Claims {
     return this.#store.write(() => {
       move(this.#store, pending, "claimed", {
         runner_id: runner.runner_id,
+        claimed_by: runner.token_name,
         claimed_at: isoTime(),
         lease_until: steadyTime(this.#leaseMs),
       });

@@ -46,11 +46,11 @@ export class Retries {
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
            retry_delay_seconds, retry_of, traceparent, tracestate, asked_demands,
-           avoid_runner, avoid_until, parameters)
+           avoid_runner, avoid_until, parameters, created_by, created_from)
          SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, 'pending', ?, priority, ?, expires_at, attempt + 1, max_attempts,
            retry_delay_seconds, run_id, traceparent, tracestate, asked_demands,
-           iif(type = 'start_session', runner_id, NULL), ?, parameters
+           iif(type = 'start_session', runner_id, NULL), ?, parameters, created_by, created_from
          FROM runs WHERE seq = ? RETURNING *`,
       )
       .get(`run_${randomHex12()}`, isoTime(), notBefore, preferUntil, run.seq);

@@ -24,7 +24,7 @@ type Ended = Pick<RunRow, "completed_at" | "error" | "reason">;
 /** The columns that the caller of `move` sets, by the new status. */
 interface Changes {
   readonly pending: object;
-  readonly claimed: Pick<RunRow, "runner_id" | "claimed_at" | "lease_until">;
+  readonly claimed: Pick<RunRow, "runner_id" | "claimed_by" | "claimed_at" | "lease_until">;
   readonly running: Pick<RunRow, "started_at">;
   readonly stopping: object;
   readonly completed: Ended;
@@ -36,9 +36,10 @@ const ENDED = "waiting_for = NULL, lease_until = NULL, error = $error, reason = 
 
 /** One fixed statement per status, so that each is compiled once. `$from` rejects a stale row. */
 const STATEMENTS: Readonly<Record<RunStatus, string>> = {
-  pending: statement("runner_id = NULL, claimed_at = NULL, started_at = NULL, lease_until = NULL"),
+  pending: statement("runner_id = NULL, claimed_by = NULL, claimed_at = NULL, started_at = NULL, lease_until = NULL"),
   claimed: statement(
-    `waiting_for = NULL, note = NULL, runner_id = $runner_id, claimed_at = $claimed_at, lease_until = $lease_until,
+    `waiting_for = NULL, note = NULL, runner_id = $runner_id, claimed_by = $claimed_by, claimed_at = $claimed_at,
+     lease_until = $lease_until,
      session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
      events_before = (SELECT coalesce(max(seq), 0) FROM events)`,
   ),

@@ -3,6 +3,7 @@ import { isTerminal } from "../../protocol/run.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { ClaimGate } from "./claim-gate.ts";
 import type { Claims } from "./claims.ts";
+import type { Caller } from "../store/caller.ts";
 import { Refusal } from "../store/refusal.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { RunAdoption } from "./run-adoption.ts";
@@ -94,26 +95,26 @@ export class RunTransitions {
   }
 
   /** Stops a run; if the run was retried, its last attempt. Refuses: unknown; wrong-state if the run has ended. */
-  stop(runId: string): RunRow {
+  stop(runId: string, by: Caller): RunRow {
     const { store, runs } = this.#parts;
     return store.write(() => {
       let run = runs.get(runId);
       while (run.retried_by !== null) run = runs.get(run.retried_by);
       if (!canMove(run, "stopped")) throw new Refusal("wrong-state", `Run cannot be stopped: it is ${run.status}`);
-      if (run.status !== "stopping") this.#stopOpen(run);
+      if (run.status !== "stopping") this.#stopOpen(run, by);
       return runs.get(run.run_id);
     });
   }
 
   /** Stops all open runs of these sessions at once. Sessions that wait for callbacks of these runs stop too. */
-  stopSessions(sessionIds: readonly string[]): RunRow[] {
+  stopSessions(sessionIds: readonly string[], by: Caller): RunRow[] {
     const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(() => {
       const open = sessionIds.filter((id) => runs.allOpenOf(id).length > 0);
       const waiting = this.#waitingAncestors(open, new Set(sessionIds));
       // First, so that the end of a child resumes none of them.
       for (const id of waiting) sessions.update(id, { status: "stopped" });
-      const stopped = open.map((id) => this.stopSession(id));
+      const stopped = open.map((id) => this.stopSession(id, by));
       for (const id of waiting) callbacks.sessionStopped(sessions.get(id));
       return stopped;
     });
@@ -138,7 +139,7 @@ export class RunTransitions {
   }
 
   /** Stops all open runs of a session; returns the active or first run. Refuses: unknown; wrong-state if all ended. */
-  stopSession(sessionId: string): RunRow {
+  stopSession(sessionId: string, by: Caller): RunRow {
     const { store, runs, sessions } = this.#parts;
     return store.write(() => {
       sessions.get(sessionId);
@@ -147,19 +148,19 @@ export class RunTransitions {
       if (!main) throw new Refusal("wrong-state", "Session has no run that could be stopped");
       // First, so that no callback resumes the session between the ends of two runs.
       sessions.update(sessionId, { status: "stopped" });
-      for (const run of open.filter((each) => each.status === "pending")) this.#stopOpen(run);
+      for (const run of open.filter((each) => each.status === "pending")) this.#stopOpen(run, by);
       if (main.status === "stopping") sessions.update(sessionId, { status: "stopping" });
-      else if (main.status !== "pending") this.#stopOpen(main);
+      else if (main.status !== "pending") this.#stopOpen(main, by);
       return runs.get(main.run_id);
     });
   }
 
   /** Deletes a session and stops its open runs. Refuses: unknown. */
-  deleteSession(sessionId: string): { readonly session_id: string; readonly events_count: number } {
+  deleteSession(sessionId: string, by: Caller): { readonly session_id: string; readonly events_count: number } {
     const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(() => {
       const session = sessions.get(sessionId);
-      if (runs.allOpenOf(sessionId).length > 0) this.stopSession(sessionId);
+      if (runs.allOpenOf(sessionId).length > 0) this.stopSession(sessionId, by);
       const events_count = sessions.delete(sessionId);
       callbacks.sessionStopped(session);
       return { session_id: session.session_id, events_count };
@@ -257,8 +258,9 @@ export class RunTransitions {
       .run(startedAt, run.seq);
   }
 
-  #stopOpen(run: RunRow): void {
+  #stopOpen(run: RunRow, { name, address }: Caller): void {
     const { store, sessions, waiters } = this.#parts;
+    store.db.query("UPDATE runs SET stopped_by = ?, stopped_from = ? WHERE seq = ?").run(name, address, run.seq);
     const runnerId = run.runner_id;
     if (run.status === "pending" || runnerId === null) {
       this.#parts.endings.end(run, { status: "stopped" });

@@ -4,6 +4,7 @@ import { type TraceFields, traceFields } from "../../protocol/trace-context.ts";
 import type { Agents } from "../agents/agents.ts";
 import type { Deadlines } from "../store/deadlines.ts";
 import { mergeDemands } from "../runners/demands.ts";
+import type { Caller } from "../store/caller.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
 import type { RunQueue } from "./run-queue.ts";
 import { askedDemandsOf, type RunRow } from "../store/run-row.ts";
@@ -46,15 +47,20 @@ export class Runs {
   }
 
   /** Creates a pending run, and its session if the run starts one. Refuses: unknown, conflict, invalid. */
-  create(body: CreateRun): RunRow {
+  /** `by`: who asked for it; null for the coordinator itself. */
+  create(body: CreateRun, by: Caller | null): RunRow {
     return this.#parts.store.write(() => {
       this.#parts.sessions.requireParent(body.parent_session_id);
       const session = body.type === "start_session" ? this.#startSession(body) : this.#resumedSession(body);
-      return this.#insert(body, {
-        session_id: session.session_id,
-        agent_name: body.agent_name ?? session.agent_name,
-        project_dir: body.project_dir ?? session.project_dir,
-      });
+      return this.#insert(
+        body,
+        {
+          session_id: session.session_id,
+          agent_name: body.agent_name ?? session.agent_name,
+          project_dir: body.project_dir ?? session.project_dir,
+        },
+        by,
+      );
     });
   }
 
@@ -142,7 +148,7 @@ export class Runs {
     return this.#parts.sessions.get(body.session_id);
   }
 
-  #insert(body: CreateRun, session: SessionFields): RunRow {
+  #insert(body: CreateRun, session: SessionFields, by: Caller | null): RunRow {
     const { store, agents, queue, deadlines, noMatchTimeoutMs } = this.#parts;
     const asked = mergeDemands(null, body.additional_demands);
     const demands = mergeDemands(agents.demandsOf(session.agent_name), body.additional_demands);
@@ -154,8 +160,8 @@ export class Runs {
       .query(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
-           retry_delay_seconds, traceparent, tracestate, asked_demands, parameters)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           retry_delay_seconds, traceparent, tracestate, asked_demands, parameters, created_by, created_from)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .run(
         runId,
@@ -178,6 +184,8 @@ export class Runs {
         trace.tracestate ?? null,
         asked === null ? null : JSON.stringify(asked),
         body.parameters == null ? null : JSON.stringify(body.parameters),
+        by?.name ?? null,
+        by?.address ?? null,
       );
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
     queue.enter(this.get(runId));

@@ -22,13 +22,14 @@ const CONNECTED = bytes(": connected\n\n");
  * encoded once. Its memory is that of the recent messages, however many subscribers there are and however slow.
  */
 export class Broadcast {
-  readonly #readers = new Set<StreamReader>();
+  /** Each with the name of its token; null without one. */
+  readonly #readers = new Map<StreamReader, string | null>();
   readonly #recent = new RecentMessages();
   readonly #heartbeat: Timer;
 
   constructor(heartbeatMs: number) {
     this.#heartbeat = setInterval(() => {
-      for (const reader of this.#readers) reader.comment(HEARTBEAT);
+      for (const reader of this.#readers.keys()) reader.comment(HEARTBEAT);
     }, heartbeatMs);
   }
 
@@ -38,7 +39,7 @@ export class Broadcast {
 
   sendJson(type: BroadcastType, sessionId: string, data: string): void {
     const message = this.#recent.add(type, sessionId, (id) => frame(type, id, data));
-    for (const reader of this.#readers) if (!reader.advance(message)) this.#readers.delete(reader);
+    for (const reader of this.#readers.keys()) if (!reader.advance(message)) this.#readers.delete(reader);
   }
 
   /**
@@ -47,6 +48,7 @@ export class Broadcast {
    * the connection of a subscriber that reads too slowly; it reconnects with `lastEventId`.
    */
   subscribe(options: {
+    owner: string | null;
     filter: EventFilter;
     lastEventId?: number;
     includeInit: boolean;
@@ -63,14 +65,23 @@ export class Broadcast {
       this.#readers.delete(reader);
       reader.end();
     };
-    this.#readers.add(reader);
+    this.#readers.set(reader, options.owner);
     options.signal.addEventListener("abort", leave, { once: true });
     return reader.stream(leave);
   }
 
+  /** Ends the streams of a token. */
+  endOf(owner: string): void {
+    for (const [reader, name] of this.#readers) {
+      if (name !== owner) continue;
+      this.#readers.delete(reader);
+      reader.end();
+    }
+  }
+
   close(): void {
     clearInterval(this.#heartbeat);
-    for (const reader of this.#readers) reader.end();
+    for (const reader of this.#readers.keys()) reader.end();
     this.#readers.clear();
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from "bun:sqlite";
+import { ROLES } from "../../protocol/access.ts";
 
 /**
  * What every row has that this program wrote. SQLite's own check compares indexes with tables, but has no checksums: a
@@ -12,6 +13,7 @@ const ONE_OF: readonly (readonly [table: string, column: string, words: readonly
   ["sessions", "execution_mode", ["sync", "async_poll", "async_callback"]],
   ["callbacks", "status", ["completed", "failed", "stopped"]],
   ["runners", "status", ["online", "stale"]],
+  ["tokens", "role", ROLES],
 ];
 const TIMES: readonly (readonly [table: string, column: string])[] = [
   ["runs", "created_at"],

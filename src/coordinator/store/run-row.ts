@@ -53,6 +53,14 @@ export interface RunRow {
   /** The trace of the run (W3C Trace Context). */
   readonly traceparent: string | null;
   readonly tracestate: string | null;
+  /** The name of the token, and the address, of the client that created the run; null for the coordinator itself. */
+  readonly created_by: string | null;
+  readonly created_from: string | null;
+  /** The name of the token of the runner that claimed the run. */
+  readonly claimed_by: string | null;
+  /** Of the client that stopped the run. */
+  readonly stopped_by: string | null;
+  readonly stopped_from: string | null;
   /** When a claim without `started` ends. */
   readonly lease_until: string | null;
   /** The session's status before the claim; a released claim restores it. */

@@ -218,6 +218,50 @@ const GIVE_BACK = `
   ALTER TABLE runners ADD COLUMN require_matching_tags INTEGER NOT NULL DEFAULT 0;
 `;
 
+/** How many entries of the audit list are kept. Also in the text of ROLES. */
+export const AUDIT_ROWS = 100_000;
+
+/**
+ * Tokens with a role, who created, executed and stopped a run, and the list of changes. The triggers make the list
+ * append-only for every program that opens the file, but for entries beyond the newest 100,000.
+ */
+const ROLES = `
+  CREATE TABLE tokens (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    created_by TEXT,
+    expires_at TEXT
+  ) STRICT;
+
+  CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    token TEXT,
+    role TEXT NOT NULL,
+    address TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT
+  ) STRICT;
+  CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
+    WHEN OLD.seq > (SELECT max(seq) FROM audit) - 100000
+    BEGIN SELECT RAISE(ABORT, 'the audit list is append-only'); END;
+  CREATE TRIGGER audit_changes_no_row BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit list is append-only'); END;
+  CREATE TRIGGER audit_replaces_no_row BEFORE INSERT ON audit
+    WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
+    BEGIN SELECT RAISE(ABORT, 'the audit list is append-only'); END;
+
+  ALTER TABLE runs ADD COLUMN created_by TEXT;
+  ALTER TABLE runs ADD COLUMN created_from TEXT;
+  ALTER TABLE runs ADD COLUMN claimed_by TEXT;
+  ALTER TABLE runs ADD COLUMN stopped_by TEXT;
+  ALTER TABLE runs ADD COLUMN stopped_from TEXT;
+  ALTER TABLE runners ADD COLUMN token_name TEXT;
+`;
+
 /** Step n migrates version n to n + 1. */
 export const MIGRATIONS: readonly string[] = [
   VERSION_1,
@@ -227,4 +271,5 @@ export const MIGRATIONS: readonly string[] = [
   TREE_COUNTERS,
   EVENT_BOUNDS,
   GIVE_BACK,
+  ROLES,
 ];

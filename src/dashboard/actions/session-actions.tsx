@@ -1,5 +1,6 @@
 import type { VNode } from "preact";
 import { useState } from "preact/hooks";
+import { useRunRefusal } from "../caller.ts";
 import { counted } from "../parts/figures.ts";
 import { Copy } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
@@ -24,23 +25,25 @@ type OpenDialog = "stop" | "stop-tree" | "resume" | "retry" | null;
 export function SessionActions(props: SessionActionsProps): VNode {
   const { services, sessionId, open, descendants, lastRun, canResume } = props;
   const [dialog, setDialog] = useState<OpenDialog>(null);
+  const mayAct = useRunRefusal() === null;
   const close = (): void => setDialog(null);
   const path = `/sessions/${encodeURIComponent(sessionId)}`;
   return (
     <div class="actions">
-      {canResume && (
+      {mayAct && canResume && (
         <button type="button" class="small" onClick={() => setDialog("resume")}>
           Send a message
         </button>
       )}
-      {lastRun !== null &&
+      {mayAct &&
+        lastRun !== null &&
         (lastRun.status === "failed" || lastRun.status === "stopped") &&
         lastRun.retried_by === null && (
           <button type="button" class="small" onClick={() => setDialog("retry")}>
             Retry
           </button>
         )}
-      {open > 0 && (
+      {mayAct && open > 0 && (
         <button
           type="button"
           class="small danger-text"

@@ -1,5 +1,6 @@
 import type { ComponentChildren, VNode } from "preact";
 import { RunnersAnswer, RunsAnswer, TreesAnswer } from "../../protocol/answers.ts";
+import { useRunRefusal } from "../caller.ts";
 import { counted, duration } from "../parts/figures.ts";
 import { InlineText } from "../parts/inline-text.tsx";
 import { type Services, useNow, useQuery } from "../query.ts";
@@ -182,11 +183,12 @@ function RunnersLine({ services }: { readonly services: Services }): VNode | nul
 }
 
 function Welcome({ onStart }: { readonly onStart: () => void }): VNode {
+  const refusal = useRunRefusal();
   return (
     <section class="welcome">
       <h2>No runs yet</h2>
       <p>A run gives a prompt to an agent. Start one and follow it here.</p>
-      <button type="button" class="primary" onClick={onStart}>
+      <button type="button" class="primary" disabled={refusal !== null} onClick={onStart}>
         Start the first run
       </button>
     </section>

@@ -2,6 +2,7 @@ import type { VNode } from "preact";
 import { useState } from "preact/hooks";
 import type * as v from "valibot";
 import { RunnersAnswer } from "../../protocol/answers.ts";
+import { useAdminRefusal } from "../caller.ts";
 import { Copy } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Countdown } from "../parts/countdown.tsx";
@@ -50,6 +51,7 @@ function RunnerCard({
   readonly nowMs: number;
 }): VNode {
   const [isConfirming, setIsConfirming] = useState(false);
+  const mayDeregister = useAdminRefusal() === null;
   const {
     runner_id: id,
     hostname,
@@ -121,9 +123,11 @@ function RunnerCard({
           </dl>
           <div class="card-foot">
             <div class="actions">
-              <button type="button" class="small danger-text" onClick={() => setIsConfirming(true)}>
-                Deregister
-              </button>
+              {mayDeregister && (
+                <button type="button" class="small danger-text" onClick={() => setIsConfirming(true)}>
+                  Deregister
+                </button>
+              )}
               <Copy text={id} label="Copy ID" />
             </div>
           </div>

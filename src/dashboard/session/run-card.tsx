@@ -55,6 +55,7 @@ function RunDetails({ services, run, silentRunner, nowMs }: Omit<RunCardProps, "
       {silentRunner !== null && <Unreachable run={run} runner={silentRunner} />}
       {run.status === "failed" && <Failure run={run} />}
       {run.status !== "failed" && run.note !== null && <AgentText text={run.note} />}
+      <Origin run={run} />
       <FigureList usage={run} />
       <div class="actions">
         <Copy text={run.run_id} label="Copy ID" />
@@ -70,6 +71,15 @@ function RunDetails({ services, run, silentRunner, nowMs }: Omit<RunCardProps, "
       </details>
     </>
   );
+}
+
+/** Who created and stopped the run; nothing for a run of the coordinator itself, such as a callback. */
+function Origin({ run }: { readonly run: ShownRun }): VNode | null {
+  const { created_by, created_from, stopped_by, stopped_from } = run;
+  if (created_from === null && stopped_from === null) return null;
+  const by = (what: string, name: string | null, address: string | null): string =>
+    address === null ? "" : `${what}${name === null ? "" : ` by ${name}`} from ${address}. `;
+  return <p class="quiet">{by("Created", created_by, created_from) + by("Stopped", stopped_by, stopped_from)}</p>;
 }
 
 function commandOf({ type, prompt, agent_name, project_dir, session_id, demands }: ShownRun): string {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { noAuthorization, OidcAuthorization } from "../../../src/client/credentials.ts";
+import { OidcAuthorization } from "../../../src/client/credentials.ts";
 import { CoordinatorFailure, type FailureKind } from "../../../src/client/failure.ts";
 import { authorizationOf, clientOf, connect } from "../../../src/commands/wiring/connect.ts";
-import { FoundToken } from "../../../src/commands/wiring/found-token.ts";
+import { FoundCoordinator } from "../../../src/commands/wiring/found-coordinator.ts";
 import { loadConfig } from "../../../src/config/load-config.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
@@ -21,8 +21,8 @@ test("authorizationOf: OIDC, else a token, else one that is found; with --no-tok
   using found = configOf({});
   using token = configOf({ AGENT_COORDINATOR_TOKEN: "t" });
   using oidc = configOf({ AGENT_COORDINATOR_TOKEN: "t", ...AUTH0 });
-  expect(authorizationOf(none.config)).toBe(noAuthorization);
-  expect(authorizationOf(found.config)).toBeInstanceOf(FoundToken);
+  expect(await authorizationOf(none.config).header()).toBeNull();
+  expect(authorizationOf(found.config)).toBeInstanceOf(FoundCoordinator);
   expect(await authorizationOf(found.config).header()).toBeNull();
   expect(await authorizationOf(token.config).header()).toBe("Bearer t");
   expect(authorizationOf(oidc.config)).toBeInstanceOf(OidcAuthorization);

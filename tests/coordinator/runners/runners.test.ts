@@ -91,6 +91,7 @@ describe("GET /runners", () => {
         cannot_run: null,
         seconds_since_heartbeat: expect.any(Number),
         lost_in_seconds: null,
+        registered_by: null,
         is_awaited: false,
       },
     ]);

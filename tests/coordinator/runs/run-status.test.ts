@@ -7,7 +7,12 @@ import { silentLog } from "../../../src/log.ts";
 import type { RunStatus } from "../../../src/protocol/run.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
-const CLAIM = { runner_id: "lnch_1", claimed_at: "2026-01-01T00:00:00.000Z", lease_until: "2026-01-01T00:02:30.000Z" };
+const CLAIM = {
+  runner_id: "lnch_1",
+  claimed_by: null,
+  claimed_at: "2026-01-01T00:00:00.000Z",
+  lease_until: "2026-01-01T00:02:30.000Z",
+};
 const END = { error: null, reason: null, completed_at: "2026-01-01T00:00:00.000Z" };
 
 /** A store with one run of this status; `row` reads the run. */

@@ -47,6 +47,11 @@ function run(status: ShownRun["status"], more: Partial<ShownRun> = {}): ShownRun
   const nothing = {
     traceparent: null,
     tracestate: null,
+    created_by: null,
+    created_from: null,
+    claimed_by: null,
+    stopped_by: null,
+    stopped_from: null,
     agent_name: null,
     project_dir: null,
     parent_session_id: null,

@@ -1,9 +1,12 @@
 import type { Log } from "../../../log.ts";
 import { bearerTokenOf, isToken } from "../../../protocol/bearer-token.ts";
 import { isTrustedHost, UNTRUSTED_HOST } from "../../../protocol/loopback.ts";
+import type { Caller } from "../../store/caller.ts";
+import { ADMIN_NAME } from "../../../protocol/access.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { isPageRequest } from "../dashboard-page.ts";
 import { LOGIN_PATH } from "./login-routes.ts";
+import type { Tokens } from "./tokens.ts";
 import { WrongTokens } from "./wrong-tokens.ts";
 
 export interface AccessRules {
@@ -18,8 +21,9 @@ export interface AccessRules {
 /**
  * Checks that a request may call the API. Refuses as unauthorized or forbidden.
  *
- * With a token: the request must carry the token. `/health`, `/login` and the dashboard's files are open. The event
- * stream also takes the token as `api_key`, as in the first generation: a browser's EventSource cannot send headers.
+ * With a token: the request must carry it, or one of the tokens with a role. `/health`, `/login` and the dashboard's
+ * files are open. The event stream also takes the token as `api_key`, as in the first generation: a browser's
+ * EventSource cannot send headers.
  *
  * Without a token: the coordinator listens on loopback only. The danger is a web page in this machine's browser.
  *
@@ -35,16 +39,20 @@ export class Guard implements Disposable {
     this.#wrongTokens = new WrongTokens(log);
   }
 
-  /** `address`: of the client, for the log. */
-  async check(request: Request, url: URL, address: string): Promise<void> {
+  /** Who calls. Without a token everybody is the admin; for the open routes nobody is needed. */
+  async check(request: Request, url: URL, address: string, tokens: Pick<Tokens, "find">): Promise<Caller> {
     this.#refuseOtherHosts(request);
     const isPage = isPageRequest(request.method, url.pathname);
     this.#refuseOtherPages(request, isPage);
     const { token } = this.#rules;
-    if (token === undefined || isPage || url.pathname === "/health" || url.pathname === LOGIN_PATH) return;
+    if (token === undefined) return { name: null, role: "admin", address };
+    if (isPage || url.pathname === "/health" || url.pathname === LOGIN_PATH)
+      return { name: null, role: "read", address };
     const candidate =
       bearerTokenOf(request) ?? (url.pathname === "/sse/sessions" ? url.searchParams.get("api_key") : null);
-    if (isToken(candidate, token)) return;
+    if (isToken(candidate, token)) return { name: ADMIN_NAME, role: "admin", address };
+    const grant = candidate === null ? null : tokens.find(candidate);
+    if (grant !== null) return { ...grant, address };
     if (candidate !== null) await this.#wrongTokens.hold(address);
     throw new Refusal("unauthorized", "A bearer token is required");
   }

@@ -1,28 +1,33 @@
+import type { Log } from "../../../log.ts";
+import { bearerTokenOf } from "../../../protocol/bearer-token.ts";
 import { Login } from "../../../protocol/login.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { readBody } from "../http.ts";
-import { CODE_LIFETIME_SECONDS, type LoginCodes } from "./login-codes.ts";
 import { type Routes, routes } from "../router.ts";
+import { CODE_LIFETIME_SECONDS, type LoginCodes } from "./login-codes.ts";
 
 /** The only route besides `/health` that needs no token: the code stands for it. */
 export const LOGIN_PATH = "/login";
 
-/** The login of the dashboard by a link that is valid once. */
-export function loginRoutes(codes: LoginCodes, token: string | undefined): Routes {
-  const requiredToken = (): string => {
-    if (token === undefined) throw new Refusal("conflict", "This coordinator has no token: no login is needed");
-    return token;
+/** The login of the dashboard by a link that is valid once. The page gets the token that made the link. */
+export function loginRoutes(codes: LoginCodes, hasToken: boolean, log: Log): Routes {
+  const requireTokens = (): void => {
+    if (!hasToken) throw new Refusal("conflict", "This coordinator has no token: no login is needed");
   };
   return routes({
-    async "POST /login"({ request }) {
-      const required = requiredToken();
+    async "POST /login"({ request, caller }) {
+      requireTokens();
       const { code } = await readBody(request, Login);
-      if (!codes.redeem(code)) throw new Refusal("unauthorized", "This link was used before, or is too old");
-      return Response.json({ token: required }, { headers: { "cache-control": "no-store" } });
+      const token = codes.redeem(code);
+      if (token === null) throw new Refusal("unauthorized", "This link was used before, or is too old");
+      log.info("Login to the dashboard by a link", { address: caller.address });
+      return Response.json({ token }, { headers: { "cache-control": "no-store" } });
     },
-    "POST /login/codes"() {
-      requiredToken();
-      return Response.json({ code: codes.create(), expires_in: CODE_LIFETIME_SECONDS });
+    "POST /login/codes"({ request }) {
+      requireTokens();
+      const token = bearerTokenOf(request);
+      if (token === null) throw new Refusal("unauthorized", "A bearer token is required");
+      return Response.json({ code: codes.create(token), expires_in: CODE_LIFETIME_SECONDS });
     },
   });
 }

@@ -45,6 +45,7 @@ export class WrongTokens implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#minute);
+    if (this.#count > 0) this.#logCount();
     for (const { release } of this.#held) release();
   }
 

@@ -1,0 +1,37 @@
+import type { AuditEntry } from "../../../protocol/access.ts";
+import type { Caller } from "../../store/caller.ts";
+import { AUDIT_ROWS } from "../../store/schema.ts";
+import { isoTime, type Store } from "../../store/store.ts";
+
+/** Old rows are deleted this many at a time. */
+const TRIM_EVERY = 1_000;
+
+/**
+ * Who changed what, newest first. Triggers of the database refuse a change of a row, and the deletion of one of the
+ * newest `AUDIT_ROWS`.
+ */
+export class Audit {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  add({ name, role, address }: Caller, action: string, subject: string | null): void {
+    const { db } = this.#store;
+    this.#store.write(() => {
+      const { lastInsertRowid } = db
+        .query("INSERT INTO audit (at, token, role, address, action, subject) VALUES (?, ?, ?, ?, ?, ?)")
+        .run(isoTime(), name, role, address, action, subject);
+      const seq = Number(lastInsertRowid);
+      if (seq % TRIM_EVERY === 0) db.query("DELETE FROM audit WHERE seq <= ?").run(seq - AUDIT_ROWS);
+    });
+  }
+
+  /** At most `limit` entries, older than the entry `before`. */
+  newest(limit: number, before: number | null): AuditEntry[] {
+    return this.#store.db
+      .query<AuditEntry, [number, number]>("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?")
+      .all(before ?? Number.MAX_SAFE_INTEGER, limit);
+  }
+}

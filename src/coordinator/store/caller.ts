@@ -1,0 +1,10 @@
+import type { Role } from "../../protocol/access.ts";
+
+/** Who sent a request. */
+export interface Caller {
+  /** The name of the token; null at a coordinator without a token. */
+  readonly name: string | null;
+  readonly role: Role;
+  /** The IP address. */
+  readonly address: string;
+}
