@@ -9,7 +9,7 @@ import {
   TokenRevokedAnswer,
   TokensAnswer,
   type TokenShown,
-} from "../protocol/access.ts";
+} from "../protocol/access/tokens.ts";
 import type { CoordinatorClient } from "./coordinator-client.ts";
 import { type Call, callCoordinator } from "./http.ts";
 import type { Newest } from "./newest-rows.ts";

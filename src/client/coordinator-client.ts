@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { AgentInfo, Blueprint, type CreateAgent } from "../protocol/agent.ts";
-import { LoginCode } from "../protocol/login.ts";
+import { LoginCode } from "../protocol/access/login.ts";
 import { keepValid } from "../protocol/keep-valid.ts";
 import { type PollMessage, parsePollMessage } from "../protocol/poll.ts";
 import { CreatedRun, type CreateRun, type FailureReason, Run, RunList, StopAnswer } from "../protocol/run.ts";

@@ -2,7 +2,7 @@ import { AccessCalls } from "../client/access-calls.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { wholeNumber } from "../config/values.ts";
 import { ExitCode } from "../errors.ts";
-import type { AuditEntry } from "../protocol/access.ts";
+import type { AuditEntry } from "../protocol/access/tokens.ts";
 import { parsedArg } from "./command-line/arguments.ts";
 import type { Command } from "./command-line/command.ts";
 import { commonOptions, coordinatorOptions, jsonOption } from "./command-line/options.ts";

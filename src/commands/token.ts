@@ -1,6 +1,6 @@
 import { loadConfig } from "../config/load-config.ts";
 import { ExitCode, UserError } from "../errors.ts";
-import { LOGIN_FRAGMENT } from "../protocol/login.ts";
+import { LOGIN_FRAGMENT } from "../protocol/access/login.ts";
 import { flagArg } from "./command-line/arguments.ts";
 import type { Command } from "./command-line/command.ts";
 import { commonOptions, coordinatorOptions, stateDirOption } from "./command-line/options.ts";

@@ -3,7 +3,7 @@ import { AccessCalls } from "../client/access-calls.ts";
 import { loadConfig } from "../config/load-config.ts";
 import { Age } from "../config/values.ts";
 import { ExitCode, usageError } from "../errors.ts";
-import { ROLES, TokenName, type TokenShown } from "../protocol/access.ts";
+import { ROLES, TokenName, type TokenShown } from "../protocol/access/tokens.ts";
 import { flagArg, oneOf, parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
 import { commonOptions, coordinatorOptions, jsonOption, TIME_NOTE } from "./command-line/options.ts";

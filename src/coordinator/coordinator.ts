@@ -1,7 +1,7 @@
 import { withDeadline } from "../async/delay.ts";
 import { UserError } from "../errors.ts";
 import { isLoopback } from "../protocol/loopback.ts";
-import { LOGIN_FRAGMENT } from "../protocol/login.ts";
+import { LOGIN_FRAGMENT } from "../protocol/access/login.ts";
 import { Listener } from "./listener.ts";
 import { type AccessRules, Guard } from "./routes/access/guard.ts";
 import { answer, type AnswerClass, answerClassOf } from "./routes/answer.ts";

@@ -1,6 +1,6 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { CallerAnswer } from "../protocol/access.ts";
+import { CallerAnswer } from "../protocol/access/tokens.ts";
 import { StartRun } from "./actions/start-run.tsx";
 import { CallerContext, refusalFor } from "./caller.ts";
 import { CoordinatorState } from "./coordinator-state.tsx";

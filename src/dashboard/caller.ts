@@ -1,6 +1,6 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { CallerAnswer, Role } from "../protocol/access.ts";
+import type { CallerAnswer, Role } from "../protocol/access/tokens.ts";
 
 /** Whose token the page has; null until the coordinator has said it. */
 export const CallerContext = createContext<CallerAnswer | null>(null);

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { LOGIN_FRAGMENT, LoginAnswer } from "../protocol/login.ts";
+import { LOGIN_FRAGMENT, LoginAnswer } from "../protocol/access/login.ts";
 import type { Api } from "./api.ts";
 
 /** Takes the code of a login link out of the address, so that neither the history nor a bookmark keeps it. */

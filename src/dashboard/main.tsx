@@ -3,7 +3,7 @@ import { Api } from "./api.ts";
 import { App } from "./app.tsx";
 import { Live } from "./live.ts";
 import { logInWithCode, takeLoginCode } from "./login-link.ts";
-import { LOGIN_FRAGMENT } from "../protocol/login.ts";
+import { LOGIN_FRAGMENT } from "../protocol/access/login.ts";
 
 const api = new Api();
 const live = new Live(api);

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { describeError, errorCode, UserError } from "../errors.ts";
 import type { Caller, ServeTools } from "../gateway/caller.ts";
-import { bearerTokenOf, isToken } from "../protocol/bearer-token.ts";
+import { bearerTokenOf, isToken } from "../protocol/access/bearer-token.ts";
 import { requestUrl } from "../protocol/request-url.ts";
 import { SessionId } from "../protocol/identifiers.ts";
 

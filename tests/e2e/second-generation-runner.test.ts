@@ -95,7 +95,7 @@ test("a runner of the second generation gets runs and stops in its form", async 
       },
     },
   ]);
-  await api.reached(run_id, "completed", 5_000);
+  await api.reached(run_id, "completed");
   const long = await api.submit("long");
   await runner.pollOnce("none");
   await api.stop(long.run_id);

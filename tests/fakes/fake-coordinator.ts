@@ -43,7 +43,6 @@ const ROUTES = [
   "DELETE /sessions/:id",
   "POST /sessions/:id/bind",
   "POST /sessions/:id/events",
-  "GET /sessions/:id/events",
   "PATCH /sessions/:id/metadata",
   "GET /agents",
   "GET /agents/:id",

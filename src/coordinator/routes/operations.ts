@@ -7,10 +7,10 @@ import {
   type Role,
   TokenRevokedAnswer,
   TokensAnswer,
-} from "../../protocol/access.ts";
+} from "../../protocol/access/tokens.ts";
 import { CreateAgent, UpdateAgent, UpdateAgentStatus } from "../../protocol/agent.ts";
 import * as a from "../../protocol/answers.ts";
-import { Login, LoginAnswer, LoginCodeAnswer } from "../../protocol/login.ts";
+import { Login, LoginAnswer, LoginCodeAnswer } from "../../protocol/access/login.ts";
 import { CreateRun } from "../../protocol/run.ts";
 import { MAX_OUTPUT_BYTES, OutputShown, RunOutputAnswer, DEFAULT_OUTPUT_BYTES } from "../../protocol/run-output.ts";
 import {

@@ -1,4 +1,4 @@
-import type { Role } from "../../protocol/access.ts";
+import type { Role } from "../../protocol/access/tokens.ts";
 
 /** Who sent a request. */
 export interface Caller {

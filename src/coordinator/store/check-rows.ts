@@ -1,5 +1,5 @@
 import type { Database } from "bun:sqlite";
-import { ROLES } from "../../protocol/access.ts";
+import { ROLES } from "../../protocol/access/tokens.ts";
 
 /**
  * What every row has that this program wrote. SQLite's own check compares indexes with tables, but has no checksums: a

@@ -24,6 +24,7 @@ describe("poll", () => {
       status: "claimed",
       runner_id: runner,
       error: null,
+      events_dropped: 0,
       created_at: expect.any(String),
       claimed_at: expect.any(String),
       started_at: null,

@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { place } from "../../catalog/executor-folder.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
-import { until } from "../../harness/until.ts";
+import { AT_ONCE_MS, until } from "../../harness/until.ts";
 import { invocation20 } from "../start-executor.ts";
 import { assistantText, background, delta, failed, init, result, toolResult, toolUse } from "./claude-messages.ts";
 import { ClaudePlace, DEADLINE_MS } from "./claude-place.ts";
@@ -126,13 +126,13 @@ describe("the end", () => {
     rmSync(hold);
   });
 
-  test("a stop of a program that ignores everything takes less than 5 seconds", async () => {
+  test("a stop ends a program that ignores everything", async () => {
     await using played = await play({ isStubborn: true, answers: { interrupt: null }, steps: [{ say: init() }] });
     await played.at.received("message user");
     const begun = performance.now();
     played.executor.process.kill("SIGTERM");
     expect(await played.executor.ended).toBe(143);
-    expect(performance.now() - begun).toBeLessThan(5_000);
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
     expect(endingIn(played)).toMatchObject({ reason: "stopped" });
   });
 

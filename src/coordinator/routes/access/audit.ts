@@ -1,4 +1,4 @@
-import type { AuditEntry } from "../../../protocol/access.ts";
+import type { AuditEntry } from "../../../protocol/access/tokens.ts";
 import type { Caller } from "../../store/caller.ts";
 import { AUDIT_ROWS } from "../../store/schema.ts";
 import { isoTime, type Store } from "../../store/store.ts";

@@ -1,8 +1,8 @@
 import type { Log } from "../../../log.ts";
-import { bearerTokenOf, isToken } from "../../../protocol/bearer-token.ts";
+import { bearerTokenOf, isToken } from "../../../protocol/access/bearer-token.ts";
 import { isTrustedHost, UNTRUSTED_HOST } from "../../../protocol/loopback.ts";
 import type { Caller } from "../../store/caller.ts";
-import { ADMIN_NAME } from "../../../protocol/access.ts";
+import { ADMIN_NAME } from "../../../protocol/access/tokens.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { isPageRequest } from "../dashboard-page.ts";
 import { LOGIN_PATH } from "./login-routes.ts";

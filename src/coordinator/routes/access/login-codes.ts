@@ -1,4 +1,4 @@
-import { digestOf } from "../../../protocol/bearer-token.ts";
+import { digestOf } from "../../../protocol/access/bearer-token.ts";
 
 const CODE_BYTES = 24;
 const LIFETIME_MS = 10 * 60_000;

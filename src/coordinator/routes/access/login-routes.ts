@@ -1,6 +1,6 @@
 import type { Log } from "../../../log.ts";
-import { bearerTokenOf } from "../../../protocol/bearer-token.ts";
-import { Login } from "../../../protocol/login.ts";
+import { bearerTokenOf } from "../../../protocol/access/bearer-token.ts";
+import { Login } from "../../../protocol/access/login.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { readBody } from "../http.ts";
 import { type Routes, routes } from "../router.ts";

@@ -1,4 +1,4 @@
-import type { Role } from "../../../protocol/access.ts";
+import type { Role } from "../../../protocol/access/tokens.ts";
 import type { Caller } from "../../store/caller.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { OPERATIONS } from "../operations.ts";

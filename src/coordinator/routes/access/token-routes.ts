@@ -1,4 +1,4 @@
-import { CreateToken } from "../../../protocol/access.ts";
+import { CreateToken } from "../../../protocol/access/tokens.ts";
 import type { Log } from "../../../log.ts";
 import { nextCursor } from "../../store/lists.ts";
 import { Refusal } from "../../store/refusal.ts";

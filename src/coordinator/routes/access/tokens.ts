@@ -1,5 +1,5 @@
-import type { CreatedToken, CreateToken, Role, TokenShown } from "../../../protocol/access.ts";
-import { digestOf } from "../../../protocol/bearer-token.ts";
+import type { CreatedToken, CreateToken, Role, TokenShown } from "../../../protocol/access/tokens.ts";
+import { digestOf } from "../../../protocol/access/bearer-token.ts";
 import { Refusal } from "../../store/refusal.ts";
 import { isoTime, type Store } from "../../store/store.ts";
 

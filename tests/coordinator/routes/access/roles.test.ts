@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ROLES, type Role } from "../../../../src/protocol/access.ts";
+import { ROLES, type Role } from "../../../../src/protocol/access/tokens.ts";
 import { Fixture } from "../../fixture.ts";
 
 const ADMIN = "an-admin-token-of-the-test-0123456789";
