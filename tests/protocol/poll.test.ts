@@ -152,7 +152,6 @@ test("parseAssignedRun: a run with a prompt and parameters is of the first gener
 test("parseAssignedRun: a run of the second generation without a blueprint differs from one that does not say", () => {
   const run = { run_id: "run_1", session_id: "ses_1", type: "start_session", parameters: { prompt: "p" } };
   expect(parseAssignedRun(run)).toMatchObject({ run: { generation: "second", resolvedBlueprint: undefined } });
-  expect(parseAssignedRun({ ...run, resolved_agent_blueprint: null })).toMatchObject({
-    run: { resolvedBlueprint: null },
-  });
+  const without = { ...run, resolved_agent_blueprint: null };
+  expect(parseAssignedRun(without)).toMatchObject({ run: { resolvedBlueprint: null } });
 });
