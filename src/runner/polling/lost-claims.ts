@@ -2,6 +2,7 @@ import { delay } from "../../async/delay.ts";
 import type { CoordinatorClient } from "../../client/coordinator-client.ts";
 import { failureOfThrown } from "../../client/failure.ts";
 import type { Log } from "../../log.ts";
+import type { SessionEvent } from "../../protocol/session.ts";
 import type { Run } from "../../protocol/run.ts";
 import type { Registration } from "../link/registration.ts";
 import type { Reconciler } from "./reconcile.ts";
@@ -120,10 +121,20 @@ export class LostClaims implements Disposable {
    */
   async #isInHook(run: Run): Promise<boolean> {
     if (run["parameters"] == null) return false;
-    const { events } = await this.#options.coordinator.sessionEvents(run.session_id, null, MAX_EVENTS);
+    const events = await this.#eventsOf(run.session_id);
     const begun = events.filter(({ event_type }) => event_type === "hook_start").length;
     const ended = events.filter(({ event_type }) => HOOK_ENDS.has(event_type)).length;
     return begun > ended;
+  }
+
+  /** None where the coordinator does not know the session. Rejects while it is away: the probe is repeated. */
+  async #eventsOf(sessionId: string): Promise<readonly SessionEvent[]> {
+    try {
+      return (await this.#options.coordinator.sessionEvents(sessionId, null, MAX_EVENTS)).events;
+    } catch (error) {
+      if (failureOfThrown("events", error).kind === "refused") return [];
+      throw error;
+    }
   }
 
   /** Not every coordinator applies the filters. */
