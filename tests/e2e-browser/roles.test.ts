@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { sharedBrowser } from "../harness/browser.ts";
+import { until } from "../harness/until.ts";
 import { START_MS, TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
@@ -43,6 +44,10 @@ test("a page logged in with a role shows what it may do, and says what it may no
     await page.goto(`${url}/#/session/${session}`);
     await page.getByRole("button", { name: "Stop", exact: true }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Stop", exact: true }).click();
+    await until("the run names who stopped it", async () => {
+      const { stdout } = await world.run(["runs", "--json", "-c", url]);
+      return stdout.includes('"stopped_by": "the-submit"');
+    });
     await page.getByText("Stopped by the-submit from 127.0.0.1").waitFor();
     expect(await page.getByText("has the role").count()).toBe(0);
   });
