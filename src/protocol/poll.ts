@@ -28,8 +28,6 @@ export interface AssignedRun {
    */
   readonly resolvedBlueprint: Blueprint | null | undefined;
   readonly generation: Generation;
-  /** How often runners gave the run back. */
-  readonly returns: number;
   /** The trace that the run belongs to (W3C Trace Context), if its creator set one. */
   readonly traceparent?: string;
   readonly tracestate?: string;
@@ -58,7 +56,6 @@ const WireRun = v.looseObject({
   project_dir: v.nullish(v.string(), null),
   parent_session_id: v.nullish(v.string(), null),
   resolved_agent_blueprint: v.nullish(Blueprint),
-  returns: v.fallback(v.nullish(v.number(), 0), 0),
   // An invalid trace context counts as absent: it must not prevent the run.
   traceparent: v.fallback(v.optional(Traceparent), undefined),
   tracestate: v.fallback(v.optional(Tracestate), undefined),
@@ -118,7 +115,6 @@ export function parseAssignedRun(body: { readonly run_id: string; readonly sessi
       parentSessionId: run.parent_session_id,
       resolvedBlueprint: generation === "second" ? run.resolved_agent_blueprint : undefined,
       generation,
-      returns: run.returns,
       ...traceFields(run),
     },
   };

@@ -43,24 +43,3 @@ test.each(["first", "second"] as const)(
     }
   },
 );
-
-test("the second generation: a claim whose hook is under way is left alone, even if the hook blocks it", async () => {
-  await using world = new World();
-  const fake = await killedAndRestarted(world, "second");
-  const looks = (id: string): number =>
-    fake.requests.filter((call) => call.route === "GET /sessions/:id/events" && call.id === id).length;
-  const hooked = claimForNobody(fake);
-  fake.state.addEvent(hooked.session_id, { event_type: "hook_start", session_id: hooked.session_id, timestamp: "t" });
-  const blocked = claimForNobody(fake);
-  fake.state.addEvent(blocked.session_id, { event_type: "hook_start", session_id: blocked.session_id, timestamp: "t" });
-  await until("a few looks", () => looks(hooked.session_id) >= 3 && looks(blocked.session_id) >= 3, SOON_MS);
-  expect([hooked.status, blocked.status]).toEqual(["claimed", "claimed"]);
-  blocked.status = "failed";
-  fake.state.addEvent(hooked.session_id, {
-    event_type: "hook_complete",
-    session_id: hooked.session_id,
-    timestamp: "t",
-  });
-  await until("the hooked run to complete", () => hooked.status === "completed", SOON_MS);
-  expect(fake.reportsOf(blocked)).toEqual([]);
-});

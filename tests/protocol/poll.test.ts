@@ -44,7 +44,6 @@ test("parsePollMessage: a run of the first generation", () => {
       parentSessionId: null,
       resolvedBlueprint: undefined,
       generation: "first",
-      returns: 0,
     },
   });
 });

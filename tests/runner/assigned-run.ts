@@ -13,7 +13,6 @@ export function assignedRun(more: Partial<AssignedRun> = {}): AssignedRun {
     parentSessionId: null,
     resolvedBlueprint: undefined,
     generation: "first",
-    returns: 0,
     ...more,
   };
 }

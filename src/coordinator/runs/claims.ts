@@ -32,7 +32,7 @@ const FIRST_WILLING = `
   ORDER BY priority DESC, seq LIMIT 1`;
 
 /** How long a run that one runner failed or gave back waits for another one that could take it. */
-export const PREFER_OTHER_MS = 60_000;
+export const PREFER_OTHER_MS = 5_000;
 
 interface Candidate {
   readonly seq: number;

@@ -47,7 +47,7 @@ export async function concludeRun(
   const log = parts.log.scope("supervisor");
   run.moveTo("reporting");
   const { durationMs } = run;
-  const judged = await judge(run, grant, attempt, parts);
+  const judged = judge(run, grant, attempt, parts);
   const outcome: Outcome = { ...judged, durationMs: attempt.outcome.durationMs ?? durationMs };
   parts.journal.ended(run.runId, outcome);
   // The journal reports a failed flush itself, and the run is reported all the same.

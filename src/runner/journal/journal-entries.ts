@@ -22,7 +22,6 @@ export const AssignedEntry = v.object({
   parentSessionId: v.nullable(v.string()),
   generation: GenerationEntry,
   // Version 0.1.0 did not write it.
-  returns: v.optional(v.number(), 0),
   traceparent: v.exactOptional(Traceparent),
   tracestate: v.exactOptional(Tracestate),
 });

@@ -297,7 +297,7 @@ describe("a turn that does not succeed", () => {
       /^claude-code: bad settings: modle: .*; CLAUDE_CODE_PERMISSION_MODE: must be .*; max_turns: must be .*\n$/,
     );
     const missing = await at.start(invocation20("x"), { CLAUDE_CODE_PATH: "/no/claude" });
-    expect(await missing.ended).toBe(1);
+    expect(await missing.ended).toBe(78);
     expect(missing.stderr()).toMatch(/^claude-code: no Claude Code at \/no\/claude: it does not exist; install it/);
     expect(at.api.calls).toEqual([]);
   });

@@ -34,12 +34,12 @@ describe("the start", () => {
     ],
   ] as const)("a program %s: a fault of the machine, and no prompt", async (_, scenario, reason) => {
     await using played = await play(scenario);
-    await expectFailure(played, "not-started", reason, 75);
+    await expectFailure(played, "not-started", reason, 78);
     expect(played.received().filter(({ type }) => type === "user")).toEqual([]);
   });
 
   test.each([
-    ["cat", "not-started", /^Claude Code did not start: it refuses a control request: agent-runner/, 75],
+    ["cat", "not-started", /^Claude Code did not start: it refuses a control request: agent-runner/, 78],
     ['echo "$@"', "no-result", /^Claude Code ended without a result: it printed "--print --verbose/, 1],
     ["true", "no-result", /^Claude Code ended without a result\n$/, 1],
     ["false", "process-died", /^Claude Code exited with code 1\n$/, 1],
@@ -59,7 +59,7 @@ describe("the start", () => {
     const path = place(at.folder, "broken", "#!/no/such/interpreter\n");
     const executor = await at.start(invocation20("Go."), { CLAUDE_CODE_PATH: path });
     expect({ exit: await executor.ended, stderr: executor.stderr() }).toEqual({
-      exit: 75,
+      exit: 78,
       stderr: `Claude Code did not start: cannot start ${path}: ENOENT\n`,
     });
   });

@@ -202,7 +202,6 @@ const lost = {
   parentSessionId: null,
   resolvedBlueprint: undefined,
   generation: "first",
-  returns: 0,
 } as const;
 
 test("Poller: registers again after a 401", async () => {
