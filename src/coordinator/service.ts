@@ -168,7 +168,7 @@ function createParts(
   const queue = new RunQueue(store, waiters, deadlines, noMatchTimeoutMs);
   const runs = new Runs({ store, sessions, agents, queue, deadlines, noMatchTimeoutMs });
   const bounds = new CreationBounds({ store, runs, agents });
-  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, runners, () => gate.isOpen);
+  const claims = new Claims(store, queue, sessions, deadlines, claimLeaseMs, waiters, () => gate.isOpen);
   const adoption = new RunAdoption(store, claims, gate);
   const callbacks = new Callbacks(store, runs, sessions, events, timing);
   const statistics = new Statistics(store);

@@ -46,6 +46,13 @@ export class PollWaiters {
     for (const waiter of this.#waiters.values()) waiter.tryAnswer();
   }
 
+  /** Whether another runner waits for a run with these demands. */
+  isOtherWaiting(runnerId: string, demands: Demands | null): boolean {
+    return [...this.#waiters.values()].some(
+      (waiter) => waiter.runnerId !== runnerId && waiter.offer !== null && satisfies(waiter.offer, demands),
+    );
+  }
+
   /** Whether the runner has an open poll. */
   has(runnerId: string): boolean {
     return this.#waiters.has(runnerId);

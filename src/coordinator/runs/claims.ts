@@ -1,6 +1,6 @@
 import type { Deadlines } from "../store/deadlines.ts";
 import { satisfies } from "../runners/demands.ts";
-import type { Runners } from "../runners/runners.ts";
+import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { RunQueue } from "./run-queue.ts";
 import { move } from "./run-status.ts";
 import { demandsOf, type RunRow } from "../store/run-row.ts";
@@ -25,14 +25,11 @@ const FIRST_OF_CLASS = `
   WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
   ORDER BY priority DESC, seq LIMIT 1`;
 
-/** The first run with these demands that does not avoid this runner now. */
+/** The first run with these demands that does not avoid this runner. */
 const FIRST_WILLING = `
   SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
-  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND (avoid_runner IS NOT ? OR avoid_until <= ?)
+  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND avoid_runner IS NOT ?
   ORDER BY priority DESC, seq LIMIT 1`;
-
-/** How long a run that one runner failed or gave back waits for another one that could take it. */
-export const PREFER_OTHER_MS = 5_000;
 
 interface Candidate {
   readonly seq: number;
@@ -47,7 +44,7 @@ export class Claims {
   readonly #sessions: Sessions;
   readonly #deadlines: Deadlines;
   readonly #leaseMs: number;
-  readonly #runners: Pick<Runners, "all" | "canRun">;
+  readonly #waiters: Pick<PollWaiters, "isOtherWaiting">;
   /** While it is false no run is given out. */
   readonly #isGateOpen: () => boolean;
 
@@ -57,10 +54,10 @@ export class Claims {
     sessions: Sessions,
     deadlines: Deadlines,
     leaseMs: number,
-    runners: Pick<Runners, "all" | "canRun">,
+    waiters: Pick<PollWaiters, "isOtherWaiting">,
     isGateOpen: () => boolean = () => true,
   ) {
-    this.#runners = runners;
+    this.#waiters = waiters;
     this.#isGateOpen = isGateOpen;
     this.#store = store;
     this.#queue = queue;
@@ -86,18 +83,10 @@ export class Claims {
   #firstFor(runner: RunnerRow, demands: string): Candidate | null {
     const { db } = this.#store;
     const first = db.query<Candidate, [string]>(FIRST_OF_CLASS).get(demands);
-    if (first?.avoid_runner !== runner.runner_id || !this.#isOtherFor(runner, demands)) return first;
-    return db.query<Candidate, [string, string, string]>(FIRST_WILLING).get(demands, runner.runner_id, steadyTime());
-  }
-
-  /** Whether another runner that can execute runs satisfies the demands. */
-  #isOtherFor({ runner_id }: RunnerRow, demands: string): boolean {
+    if (first?.avoid_runner !== runner.runner_id) return first;
     const wanted = demandsOf({ demands: demands === "" ? null : demands });
-    return this.#runners
-      .all()
-      .some(
-        (other) => other.runner_id !== runner_id && this.#runners.canRun(other) && satisfies(offerOf(other), wanted),
-      );
+    if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted)) return first;
+    return db.query<Candidate, [string, string]>(FIRST_WILLING).get(demands, runner.runner_id);
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */

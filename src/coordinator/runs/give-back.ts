@@ -3,7 +3,7 @@ import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { RunnerRow, Runners } from "../runners/runners.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { isoTime, steadyTime, type Store } from "../store/store.ts";
-import { type Claims, PREFER_OTHER_MS } from "./claims.ts";
+import type { Claims } from "./claims.ts";
 import type { RunEndings } from "./run-endings.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { Runs } from "./runs.ts";
@@ -58,17 +58,14 @@ export class GiveBack {
     const returns = run.returns + 1;
     const pauseMs = returns === 1 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (returns - 2), LONGEST_PAUSE_MS);
     const notBefore = steadyTime(pauseMs);
-    store.db
-      .query("UPDATE runs SET returns = ?, note = ?, avoid_runner = ?, avoid_until = ?, not_before = ? WHERE seq = ?")
-      .run(
-        returns,
-        `Given back by ${runner.hostname} at ${isoTime()}: ${clip(why, MAX_REASON)}`,
-        // A conversation is on one machine.
-        run.type === "start_session" ? runner.runner_id : null,
-        steadyTime(pauseMs + PREFER_OTHER_MS),
-        pauseMs === 0 ? run.not_before : notBefore,
-        run.seq,
-      );
+    store.db.query("UPDATE runs SET returns = ?, note = ?, avoid_runner = ?, not_before = ? WHERE seq = ?").run(
+      returns,
+      `Given back by ${runner.hostname} at ${isoTime()}: ${clip(why, MAX_REASON)}`,
+      // A conversation is on one machine.
+      run.type === "start_session" ? runner.runner_id : null,
+      pauseMs === 0 ? run.not_before : notBefore,
+      run.seq,
+    );
     claims.takeBack(run);
     if (pauseMs === 0) queue.offer(run);
     else queue.enterRetry({ ...run, not_before: notBefore });

@@ -1,7 +1,6 @@
 import type { FailureReason } from "../../protocol/run.ts";
 import { randomHex12 } from "../../protocol/identifiers.ts";
 import type { SessionEvents } from "../sessions/session-events.ts";
-import { PREFER_OTHER_MS } from "./claims.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
 import { isoTime, steadyTime, type Store } from "../store/store.ts";
@@ -40,20 +39,19 @@ export class Retries {
     const notBefore = this.#startOf(run);
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     // Another machine may do better, but not with a conversation that this one has.
-    const preferUntil = new Date(Date.parse(notBefore) + PREFER_OTHER_MS).toISOString();
     const next = this.#store.db
-      .query<RunRow, [string, string, string, string, number]>(
+      .query<RunRow, [string, string, string, number]>(
         `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
            retry_delay_seconds, retry_of, traceparent, tracestate, asked_demands,
-           avoid_runner, avoid_until, parameters, created_by, created_from)
+           avoid_runner, parameters, created_by, created_from)
          SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, 'pending', ?, priority, ?, expires_at, attempt + 1, max_attempts,
            retry_delay_seconds, run_id, traceparent, tracestate, asked_demands,
-           iif(type = 'start_session', runner_id, NULL), ?, parameters, created_by, created_from
+           iif(type = 'start_session', runner_id, NULL), parameters, created_by, created_from
          FROM runs WHERE seq = ? RETURNING *`,
       )
-      .get(`run_${randomHex12()}`, isoTime(), notBefore, preferUntil, run.seq);
+      .get(`run_${randomHex12()}`, isoTime(), notBefore, run.seq);
     if (next === null) return null;
     this.#store.db.query("UPDATE runs SET retried_by = ? WHERE seq = ?").run(next.run_id, run.seq);
     this.#queue.enterRetry(next);

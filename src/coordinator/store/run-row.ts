@@ -47,9 +47,8 @@ export interface RunRow {
   readonly parameters: string | null;
   /** How often a runner gave the run back, because its machine could not execute it. */
   readonly returns: number;
-  /** Until `avoid_until` another runner is preferred to this one, which failed the run or gave it back. */
+  /** Any other runner that waits is preferred to this one, which failed the run or gave it back. */
   readonly avoid_runner: string | null;
-  readonly avoid_until: string | null;
   /** The trace of the run (W3C Trace Context). */
   readonly traceparent: string | null;
   readonly tracestate: string | null;
@@ -85,6 +84,6 @@ export function parametersOf({ parameters, prompt }: Pick<RunRow, "parameters" |
 /** The run in the API (`docs/protocol.md`, section 3); every key is always present. */
 export function wireRun(run: RunRow): Record<string, unknown> {
   const { seq: _seq, lease_until: _lease, session_status_before: _before, events_before: _events, ...more } = run;
-  const { avoid_runner: _avoided, avoid_until: _until, asked_demands: _asked, parameters, ...shown } = more;
+  const { avoid_runner: _avoided, asked_demands: _asked, parameters, ...shown } = more;
   return { ...shown, demands: demandsOf(run), ...(parameters === null ? {} : { parameters: parametersOf(run) }) };
 }

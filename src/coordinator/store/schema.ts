@@ -212,7 +212,6 @@ const VERSION_4 = `
 const GIVE_BACK = `
   ALTER TABLE runs ADD COLUMN returns INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE runs ADD COLUMN avoid_runner TEXT;
-  ALTER TABLE runs ADD COLUMN avoid_until TEXT;
   ALTER TABLE runs ADD COLUMN parameters TEXT;
   ALTER TABLE runners ADD COLUMN generation TEXT NOT NULL DEFAULT 'first';
   ALTER TABLE runners ADD COLUMN require_matching_tags INTEGER NOT NULL DEFAULT 0;

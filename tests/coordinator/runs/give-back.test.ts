@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Fixture } from "../fixture.ts";
+import { type Answer, Fixture } from "../fixture.ts";
 
 const A = { hostname: "a" };
 const B = { hostname: "b" };
@@ -63,35 +63,47 @@ describe("returned", () => {
   });
 });
 
-describe("another runner is preferred", () => {
-  test("for a run that was given back, as long as one could take it", async () => {
-    await using c = await Fixture.start({ pollTimeoutMs: 50 });
-    const [a, b] = [await c.register(A), await c.register(B)];
+describe("another runner that waits is preferred", () => {
+  const retry = { max_attempts: 2, retry_delay_seconds: 2 };
+
+  /** Two open polls: A's came first, and A has failed a run with these demands. */
+  async function failedAtA(
+    c: Fixture,
+    more: object,
+  ): Promise<{ first: string; a: Promise<Answer>; b: Promise<Answer> }> {
+    const [idA, idB] = [await c.register(A), await c.register(B)];
+    const { run_id } = await c.start({ ...retry, ...more });
+    await c.claim(idA);
+    await c.report(run_id, "started", idA);
+    await c.report(run_id, "failed", idA, { error: "x", reason: "temporary" });
+    return { first: run_id, a: c.poll(idA), b: c.poll(idB) };
+  }
+
+  test("for a retry", async () => {
+    await using c = await Fixture.start();
+    const { first, a, b } = await failedAtA(c, {});
+    expect((await b).body.run.retry_of).toBe(first);
+    // The others of the queue go to whoever waits.
+    const next = await c.start();
+    expect((await a).body.run.run_id).toBe(next.run_id);
+  });
+
+  test("unless the demands need this one", async () => {
+    await using c = await Fixture.start();
+    const { first, a, b } = await failedAtA(c, { additional_demands: { hostname: "a" } });
+    expect((await a).body.run.retry_of).toBe(first);
+    const next = await c.start();
+    expect((await b).body.run.run_id).toBe(next.run_id);
+  });
+
+  test("if none waits, the same runner gets the run again", async () => {
+    await using c = await Fixture.start();
+    const a = await c.register(A);
+    await c.register(B);
     const { run_id } = await c.start();
     await c.claim(a);
     await c.report(run_id, "returned", a, { error: "x" });
-    expect((await c.poll(a)).status).toBe(204);
-    // The others of the queue are not held up.
-    const next = await c.start();
-    expect((await c.claim(a)).run_id).toBe(next.run_id);
-    await c.post("/runner/heartbeat", { runner_id: b, held: [], cannot_run: "no disk" });
     expect((await c.claim(a)).run_id).toBe(run_id);
-  });
-
-  test("for a retry, if the demands allow it", async () => {
-    await using c = await Fixture.start({ pollTimeoutMs: 50 });
-    const [a, b] = [await c.register(A), await c.register(B)];
-    const retry = { max_attempts: 2, retry_delay_seconds: 0 };
-    const free = await c.start(retry);
-    const bound = await c.start({ ...retry, additional_demands: { hostname: "a" } });
-    for (const { run_id } of [free, bound]) {
-      await c.claim(a);
-      await c.report(run_id, "started", a);
-      await c.report(run_id, "failed", a, { error: "x", reason: "temporary" });
-    }
-    expect((await c.claim(a)).retry_of).toBe(bound.run_id);
-    expect((await c.poll(a)).status).toBe(204);
-    expect((await c.claim(b)).retry_of).toBe(free.run_id);
   });
 });
 
