@@ -83,7 +83,7 @@ describe("another runner that waits is preferred", () => {
     await using c = await Fixture.start();
     const { first, a, b } = await failedAtA(c, {});
     expect((await b).body.run.retry_of).toBe(first);
-    // The others of the queue go to whoever waits.
+    // The others of the queue go to any that waits.
     const next = await c.start();
     expect((await a).body.run.run_id).toBe(next.run_id);
   });
