@@ -48,9 +48,9 @@ test("Leftovers: a runner that was suspended before its first signal does not gi
   using at = place();
   const runId = newRunId();
   await using left = await startLeftovers(at, runId, "trap '' TERM; sleep 300 & echo $!");
-  const ended = new Leftovers(null, { giveUpMs: 100 }).end({ runId, leader: left.leader, graceMs: 0 }, AT_ONCE);
+  const ended = new Leftovers(null, { giveUpMs: 2_000 }).end({ runId, leader: left.leader, graceMs: 0 }, AT_ONCE);
   // Blocks the scans, as a suspended machine does.
-  Bun.sleepSync(300);
+  Bun.sleepSync(2_200);
   expect(await ended).toEqual({ ended: 1, left: [] });
   expect(left.pids.map(isAlive)).toEqual([false]);
 });
