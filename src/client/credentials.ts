@@ -27,13 +27,6 @@ export function tlsOf({ tls }: Authorization): { readonly tls?: PinnedTls } {
   return tls === undefined ? {} : { tls };
 }
 
-export const noAuthorization: Authorization = { header: () => Promise.resolve(null), refused() {} };
-
-/** A fixed token, as the built-in coordinator accepts it. */
-export function staticToken(token: string): Authorization {
-  return { header: () => Promise.resolve(`Bearer ${token}`), refused() {} };
-}
-
 const REFRESH_EARLY_MS = 60_000;
 const TOKEN_TIMEOUT_MS = 15_000;
 

@@ -43,6 +43,7 @@ export async function decide(access: AccessRequest): Promise<Response> {
   const [head, id, action, ...more] = segments;
   const own = grant.sessionId;
   if (more.length > 0 || head === undefined) return denied(access);
+  if (request.method !== "GET" && !isOwnWrite(action ?? head)) grant.hasWorked = true;
 
   switch (`${request.method} ${head}`) {
     case "GET agents":
@@ -50,7 +51,7 @@ export async function decide(access: AccessRequest): Promise<Response> {
     case "POST bind":
     case "POST events":
     case "PATCH metadata":
-      return id === undefined ? writeByBody(access, head as OwnWrite) : denied(access);
+      return id === undefined && isOwnWrite(head) ? writeByBody(access, head) : denied(access);
     case "POST runs":
       if (id === undefined) return createOwnRun(access);
       return action === "stop" && (await isRunInTree(access, id)) ? pass(access) : denied(access);
@@ -161,7 +162,12 @@ function placed({ grant, bounds, log }: AccessRequest, body: JsonObject): JsonOb
   return isOpen && projectDir !== null && !bounds.childrenAnywhere ? { ...body, project_dir: projectDir } : body;
 }
 
-type OwnWrite = "bind" | "events" | "metadata";
+const OWN_WRITES = ["bind", "events", "metadata"] as const;
+type OwnWrite = (typeof OWN_WRITES)[number];
+
+function isOwnWrite(segment: string): segment is OwnWrite {
+  return OWN_WRITES.some((name) => name === segment);
+}
 
 /**
  * The second generation's short paths, and the first generation's legacy `POST /events`: the body names the session.
@@ -186,10 +192,16 @@ async function writeOwn(access: AccessRequest, action: OwnWrite, body: JsonObjec
   if (action === "metadata") return passBody(access, `${ownPath(access)}/metadata`, body);
   if (action === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
-  const response = await passBody(access, `${ownPath(access)}/events`, body);
   const event = v.safeParse(SessionEvent, body);
+  if (!event.success || !opensTurn(event.output)) access.grant.hasWorked = true;
+  const response = await passBody(access, `${ownPath(access)}/events`, body);
   if (response.ok && event.success && !response.headers.has(DROPPED_HEADER)) access.grant.noteEvent(event.output);
   return response;
+}
+
+/** An executor may send these events before it knows whether it can do anything. */
+function opensTurn({ event_type, role }: SessionEvent): boolean {
+  return event_type === "session_start" || (event_type === "message" && role === "user");
 }
 
 /** The fields that one generation or the other requires in a bind, besides the executor's own session id. */

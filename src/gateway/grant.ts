@@ -66,6 +66,11 @@ export class Grant {
   projectDir: string | null = null;
   /** Whether the executor has sent anything. Not known of an earlier process of the runner. */
   hasWritten = false;
+  /**
+   * Whether the executor has begun to work, which happens once: it sent more than the events that open a turn, or
+   * created, stopped or deleted something. Set before the call is forwarded. Not known of an earlier process.
+   */
+  hasWorked = false;
   /** Number of refused calls. */
   refusals = 0;
   readonly #ended = new AbortController();

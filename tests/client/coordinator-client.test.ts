@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { NEVER } from "../../src/async/never.ts";
 import { CoordinatorClient, duplicateRunner } from "../../src/client/coordinator-client.ts";
-import { noAuthorization, staticToken } from "../../src/client/credentials.ts";
+import { noAuthorization, staticToken } from "../harness/authorization.ts";
 import { failureOfAnswer } from "../../src/client/failure.ts";
 import { until } from "../harness/until.ts";
 import { said, stop } from "./session-events.ts";

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import * as v from "valibot";
-import { type Authorization, noAuthorization, staticToken } from "../../src/client/credentials.ts";
+import type { Authorization } from "../../src/client/credentials.ts";
+import { noAuthorization, staticToken } from "../harness/authorization.ts";
 import { CoordinatorFailure } from "../../src/client/failure.ts";
 import { type Call, callCoordinator } from "../../src/client/http.ts";
 import { rawServer, stubServer } from "./stub-server.ts";

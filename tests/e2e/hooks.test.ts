@@ -87,15 +87,20 @@ test("at the limit a poll in a hook counts as a run: nothing exceeds --max-concu
   await until("both completed", () => run.status === "completed" && other.status === "completed");
 });
 
-test("a killed runner's poll is in a hook: the next process waits for the hook's word", async () => {
-  const { world, fake, queue, say } = await hookedWorld();
-  await using _world = world;
-  const run = queue();
+/** Kills the runner while its poll is in the hook, and starts it again. */
+async function killedInTheHook(world: World, fake: FakeCoordinator, run: FakeRun): Promise<void> {
   const first = world.runner(fake.url, "records-invocation");
   await until("claimed", () => run.status === "claimed");
   first.signal("SIGKILL");
   await first.exited;
   world.runner(fake.url, "records-invocation");
+}
+
+test("a killed runner's poll is in a hook: the next process waits for the hook's word", async () => {
+  const { world, fake, queue, say } = await hookedWorld();
+  await using _world = world;
+  const run = queue();
+  await killedInTheHook(world, fake, run);
   const other = fake.queue();
   await until("an unrelated run completed", () => other.status === "completed");
   await until("more polls", () => fake.calls(POLL).length > 4);
@@ -109,11 +114,7 @@ test("a killed runner's poll is in a hook that blocks: nothing is executed", asy
   const { world, fake, queue, say } = await hookedWorld();
   await using _world = world;
   const run = queue();
-  const first = world.runner(fake.url, "records-invocation");
-  await until("claimed", () => run.status === "claimed");
-  first.signal("SIGKILL");
-  await first.exited;
-  world.runner(fake.url, "records-invocation");
+  await killedInTheHook(world, fake, run);
   await until("more polls", () => fake.calls(POLL).length > 3);
   say("block");
   await until("blocked", () => run.status === "failed");

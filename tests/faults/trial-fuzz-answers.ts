@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../src/client/credentials.ts";
+import { noAuthorization } from "../harness/authorization.ts";
 import { CoordinatorFailure } from "../../src/client/failure.ts";
 import { describeError } from "../../src/errors.ts";
 import { Semaphore } from "../../src/async/semaphore.ts";

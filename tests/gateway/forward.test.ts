@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../src/client/credentials.ts";
+import { noAuthorization } from "../harness/authorization.ts";
 import { forward } from "../../src/gateway/forward.ts";
 import { stubServer } from "../client/stub-server.ts";
 

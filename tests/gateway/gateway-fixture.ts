@@ -1,5 +1,6 @@
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
-import { type Authorization, staticToken } from "../../src/client/credentials.ts";
+import type { Authorization } from "../../src/client/credentials.ts";
+import { staticToken } from "../harness/authorization.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { GatewayScope } from "../../src/gateway/access.ts";
 import type { TreeLimits } from "../../src/protocol/creation-limits.ts";

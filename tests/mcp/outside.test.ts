@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../src/client/credentials.ts";
+import { noAuthorization } from "../harness/authorization.ts";
 import { silentLog } from "../../src/log.ts";
 import { listenOutside } from "../../src/mcp/outside-listener.ts";
 import { outsideToken } from "../../src/mcp/outside-token.ts";

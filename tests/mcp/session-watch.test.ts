@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { NEVER } from "../../src/async/never.ts";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../src/client/credentials.ts";
+import { noAuthorization } from "../harness/authorization.ts";
 import { silentLog } from "../../src/log.ts";
 import { SessionWatch } from "../../src/mcp/session-watch.ts";
 import { stubServer } from "../client/stub-server.ts";

@@ -1,6 +1,6 @@
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { CoordinatorClient } from "../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../src/client/credentials.ts";
+import { noAuthorization } from "../harness/authorization.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import type { Grant } from "../../src/gateway/grant.ts";
 import { silentLog } from "../../src/log.ts";

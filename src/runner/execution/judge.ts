@@ -15,8 +15,7 @@ export function judge(run: ActiveRun, grant: Grant, { outcome, child }: Attempt,
   if (outcome.kind === "cannot-run") {
     // What the runner itself has found, it can also check again.
     intake.close(new CannotRun(outcome.error, child !== null));
-    const { assistantMessageSent, resultSent } = grant.activity;
-    const isUntouched = !assistantMessageSent && !resultSent;
+    const isUntouched = !run.isAdopted && !grant.hasWorked;
     return isUntouched && registration.takesReturns ? { kind: "given-back", error: outcome.error } : outcome;
   }
   if (child === null || run.cancelReason !== null) {

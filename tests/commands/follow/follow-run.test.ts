@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../../src/client/credentials.ts";
+import { noAuthorization } from "../../harness/authorization.ts";
 import { exitCodeOfRun, followRun } from "../../../src/commands/follow/follow-run.ts";
 import { Run } from "../../../src/protocol/run.ts";
 import type { SessionEvent } from "../../../src/protocol/session.ts";

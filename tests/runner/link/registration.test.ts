@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../../src/client/credentials.ts";
+import { noAuthorization } from "../../harness/authorization.ts";
 import { UserError } from "../../../src/errors.ts";
 import { Link } from "../../../src/runner/link/link.ts";
 import { Registration, type RegistrationOptions } from "../../../src/runner/link/registration.ts";

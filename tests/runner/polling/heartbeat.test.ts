@@ -1,6 +1,6 @@
 import { afterEach, expect, jest, setSystemTime, test } from "bun:test";
 import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../../src/client/credentials.ts";
+import { noAuthorization } from "../../harness/authorization.ts";
 import { silentLog } from "../../../src/log.ts";
 import { startHeartbeat } from "../../../src/runner/polling/heartbeat.ts";
 import { Link } from "../../../src/runner/link/link.ts";

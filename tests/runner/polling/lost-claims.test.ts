@@ -1,6 +1,6 @@
 import { afterEach, expect, jest, test } from "bun:test";
 import { CoordinatorClient } from "../../../src/client/coordinator-client.ts";
-import { noAuthorization } from "../../../src/client/credentials.ts";
+import { noAuthorization } from "../../harness/authorization.ts";
 import type { PollMessage } from "../../../src/protocol/poll.ts";
 import { Hooks } from "../../../src/runner/polling/hooks.ts";
 import { LostClaims } from "../../../src/runner/polling/lost-claims.ts";
