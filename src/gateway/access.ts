@@ -193,15 +193,15 @@ async function writeOwn(access: AccessRequest, action: OwnWrite, body: JsonObjec
   if (action === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
   const event = v.safeParse(SessionEvent, body);
-  if (!event.success || !opensTurn(event.output)) access.grant.hasWorked = true;
+  if (!event.success || !isNoWork(event.output)) access.grant.hasWorked = true;
   const response = await passBody(access, `${ownPath(access)}/events`, body);
   if (response.ok && event.success && !response.headers.has(DROPPED_HEADER)) access.grant.noteEvent(event.output);
   return response;
 }
 
-/** An executor may send these events before it knows whether it can do anything. */
-function opensTurn({ event_type, role }: SessionEvent): boolean {
-  return event_type === "session_start" || (event_type === "message" && role === "user");
+/** An executor that finds that it can do nothing may have sent these: they open a turn, or tell why it ended. */
+function isNoWork({ event_type, role }: SessionEvent): boolean {
+  return ["session_start", "ending"].includes(event_type) || (event_type === "message" && role === "user");
 }
 
 /** The fields that one generation or the other requires in a bind, besides the executor's own session id. */

@@ -67,8 +67,8 @@ export class Grant {
   /** Whether the executor has sent anything. Not known of an earlier process of the runner. */
   hasWritten = false;
   /**
-   * Whether the executor has begun to work, which happens once: it sent more than the events that open a turn, or
-   * created, stopped or deleted something. Set before the call is forwarded. Not known of an earlier process.
+   * Whether the executor has begun to work, which happens once: it sent more than the events around a turn, or created,
+   * stopped or deleted something. Set before the call is forwarded. Not known of an earlier process.
    */
   hasWorked = false;
   /** Number of refused calls. */

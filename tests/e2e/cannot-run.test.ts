@@ -96,6 +96,7 @@ const BEFORE_WORK: Readonly<Record<string, Call>> = {
   "it bound its session": ["POST", "/sessions/OWN/bind", { executor_session_id: "e1" }],
   "it told the start of the turn": ["POST", EVENTS, { event_type: "session_start" }],
   "it told the user's message": ["POST", EVENTS, { event_type: "message", role: "user", content: [] }],
+  "it told why the turn ended": ["POST", EVENTS, { event_type: "ending", reason: "refused" }],
   "it read the agents": ["GET", "/agents"],
   "it asked for the tools": ["POST", "/mcp", { jsonrpc: "2.0", id: 1, method: "ping" }],
 };

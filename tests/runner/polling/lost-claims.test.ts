@@ -126,13 +126,16 @@ test("LostClaims: a failed check stays due", async () => {
 
 test("LostClaims: leaves a claim to its hook, and fails it if the hook must say yes and says nothing", async () => {
   const run = { ...RUN, prompt: null, parameters: { prompt: "p" }, agent_name: "guarded" };
-  const hooks = { on_run_start: { agent_name: "guard", timeout_seconds: 0, on_error: "block" } };
+  const hook = { agent_name: "guard", timeout_seconds: 300, on_error: "block" };
   await using coordinator = stubServer(({ url }) =>
-    Response.json(url.startsWith("/agents/") ? { name: "guarded", hooks } : { runs: [run], events: [] }),
+    Response.json(
+      url.startsWith("/agents/") ? { name: "guarded", hooks: { on_run_start: hook } } : { runs: [run], events: [] },
+    ),
   );
   const { lostClaims, messages } = lostClaimsAt(coordinator);
   await lostClaims.checkIfDue();
   expect([messages, await lostClaims.isInHook()]).toEqual([[], true]);
+  hook.timeout_seconds = 0;
   await until("a word about the run", async () => {
     await lostClaims.checkIfDue();
     return messages.length > 0;
