@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { until } from "./until.ts";
+import { GATE_MARK } from "./gate-mark.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 /** AGENT_RUNNER_BINARY selects another build than the one in dist. */
@@ -42,6 +43,7 @@ export function startBinary(args: readonly string[], options: StartOptions): Sta
   const child = Bun.spawn([...shell, BINARY, ...args], {
     cwd: options.cwd,
     env: {
+      ...GATE_MARK,
       PATH: process.env["PATH"] ?? "",
       HOME: options.home,
       XDG_STATE_HOME: join(options.home, "state"),

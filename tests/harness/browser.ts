@@ -6,6 +6,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 import { browserForTests } from "../../scripts/browser.ts";
 import { tempFolder } from "./temp-folder.ts";
 import { WAIT_MS } from "./until.ts";
+import { GATE_MARK } from "./gate-mark.ts";
 
 const LAUNCH_MS = 60_000;
 const ARGUMENTS = [
@@ -90,7 +91,7 @@ export function sharedBrowser(): SharedBrowser {
   let home: ReturnType<typeof tempFolder> | undefined;
   beforeAll(async () => {
     home = tempFolder();
-    const env = { PATH: process.env["PATH"] ?? "", HOME: home.path, LANG: "C.UTF-8" };
+    const env = { ...GATE_MARK, PATH: process.env["PATH"] ?? "", HOME: home.path, LANG: "C.UTF-8" };
     browser = await chromium.launch({ executablePath: browserForTests(), args: ARGUMENTS, env, timeout: LAUNCH_MS });
   }, LAUNCH_MS);
   afterAll(async () => {

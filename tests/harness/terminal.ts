@@ -1,5 +1,6 @@
 import { BINARY } from "./binary.ts";
 import { until } from "./until.ts";
+import { GATE_MARK } from "./gate-mark.ts";
 
 export interface TerminalOptions {
   readonly cwd: string;
@@ -27,7 +28,7 @@ export class TerminalProgram implements AsyncDisposable {
     });
     this.#child = Bun.spawn([BINARY, ...args], {
       cwd,
-      env: { PATH: process.env["PATH"] ?? "", TERM: "xterm-256color", ...env },
+      env: { ...GATE_MARK, PATH: process.env["PATH"] ?? "", TERM: "xterm-256color", ...env },
       terminal: this.#terminal,
     });
   }
