@@ -6,7 +6,8 @@ import type { Sessions } from "./sessions/sessions.ts";
 import type { Statistics } from "./runs/statistics.ts";
 import { ClockGuard } from "./store/clock-guard.ts";
 import { Refusal } from "./store/refusal.ts";
-import { isoTime, type Store } from "./store/store.ts";
+import { isoTime } from "./store/clock.ts";
+import type { Store } from "./store/store.ts";
 
 export interface HousekeepingParts {
   readonly store: Store;
@@ -95,20 +96,20 @@ export class Housekeeping implements Disposable {
 
   #removeRuns(before: string): number {
     const { store } = this.#parts;
-    const old = store.db
-      .query<OldRun, [string, number]>(
-        `SELECT seq, run_id, session_id FROM runs
+    const old = store.all<OldRun>(
+      `SELECT seq, run_id, session_id FROM runs
          WHERE completed_at IS NOT NULL AND completed_at < ? ORDER BY completed_at LIMIT ?`,
-      )
-      .all(before, RUNS_AT_A_TIME);
+      before,
+      RUNS_AT_A_TIME,
+    );
     return store.write(() => {
       let events = 0;
       for (const run of old) {
         events += this.#removeEventsOf(run, EVENTS_AT_A_TIME - events);
         // The run may have more events: the next step continues with it.
         if (events >= EVENTS_AT_A_TIME) return events;
-        store.db.query("DELETE FROM callbacks WHERE child_run_id = ? AND delivered_in IS NOT NULL").run(run.run_id);
-        store.db.query("DELETE FROM runs WHERE seq = ?").run(run.seq);
+        store.run("DELETE FROM callbacks WHERE child_run_id = ? AND delivered_in IS NOT NULL", run.run_id);
+        store.run("DELETE FROM runs WHERE seq = ?", run.seq);
         this.#removedRuns++;
       }
       return old.length;
@@ -117,25 +118,24 @@ export class Housekeeping implements Disposable {
 
   /** Removes the events of a run. The events of the last run hold the session's result and stay with the session. */
   #removeEventsOf({ seq, session_id }: OldRun, most: number): number {
-    const { db } = this.#parts.store;
-    const next = db
-      .query<{ events_before: number }, [string, number]>(
-        `SELECT events_before FROM runs INDEXED BY runs_by_session
+    const next = this.#parts.store.get<{ events_before: number }>(
+      `SELECT events_before FROM runs INDEXED BY runs_by_session
          WHERE session_id = ? AND seq > ? AND claimed_at IS NOT NULL ORDER BY seq LIMIT 1`,
-      )
-      .get(session_id, seq);
+      session_id,
+      seq,
+    );
     return next === null ? 0 : this.#removeEvents(session_id, next.events_before, most);
   }
 
   /** Goes from the newest old session to the oldest: children come before their parents. */
   async #removeSessions(before: string): Promise<void> {
-    const { db } = this.#parts.store;
     for (let below = Number.MAX_SAFE_INTEGER; !this.#isDisposed; await nextTick()) {
-      const old = db
-        .query<{ seq: number; session_id: string }, [number, string, number]>(
-          "SELECT seq, session_id FROM sessions WHERE seq < ? AND created_at < ? ORDER BY seq DESC LIMIT ?",
-        )
-        .all(below, before, SESSIONS_AT_A_TIME);
+      const old = this.#parts.store.all<{ seq: number; session_id: string }>(
+        "SELECT seq, session_id FROM sessions WHERE seq < ? AND created_at < ? ORDER BY seq DESC LIMIT ?",
+        below,
+        before,
+        SESSIONS_AT_A_TIME,
+      );
       const last = old.at(-1);
       if (last === undefined) return;
       for (const { session_id } of old) await this.#repeat(() => this.#removeSession(session_id));
@@ -150,7 +150,7 @@ export class Housekeeping implements Disposable {
   #removeSession(sessionId: string): number {
     const { store, sessions } = this.#parts;
     return store.write(() => {
-      if (store.db.query(SESSION_IS_UNUSED).get(sessionId) === null) return 0;
+      if (store.get(SESSION_IS_UNUSED, sessionId) === null) return 0;
       const events = this.#removeEvents(sessionId, Number.MAX_SAFE_INTEGER, EVENTS_AT_A_TIME);
       if (events >= EVENTS_AT_A_TIME) return events;
       sessions.delete(sessionId);
@@ -160,11 +160,12 @@ export class Housekeeping implements Disposable {
   }
 
   #removeEvents(sessionId: string, upTo: number, most: number): number {
-    return this.#parts.store.db
-      .query(
-        `DELETE FROM events WHERE seq IN
+    return this.#parts.store.run(
+      `DELETE FROM events WHERE seq IN
            (SELECT seq FROM events INDEXED BY events_by_session WHERE session_id = ? AND seq <= ? LIMIT ?)`,
-      )
-      .run(sessionId, upTo, most).changes;
+      sessionId,
+      upTo,
+      most,
+    ).changes;
   }
 }

@@ -45,7 +45,7 @@ import { UsageLedger } from "./sessions/usage-ledger.ts";
 import { BackgroundCheck } from "./store/background-check.ts";
 import { Deadlines } from "./store/deadlines.ts";
 import { History } from "./store/history.ts";
-import { type Durability, Store } from "./store/store.ts";
+import { type Durability, SqliteStore } from "./store/sqlite-store.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
 import { sweepOf } from "./sweep.ts";
 
@@ -125,7 +125,10 @@ export function openService(options: ServiceOptions): Service {
 }
 
 /** Null where the file was checked as it was opened. */
-function backgroundCheckOf({ databasePath, selfCommand, log }: ServiceOptions, store: Store): BackgroundCheck | null {
+function backgroundCheckOf(
+  { databasePath, selfCommand, log }: ServiceOptions,
+  store: SqliteStore,
+): BackgroundCheck | null {
   if (store.isChecked || selfCommand === undefined) return null;
   return new BackgroundCheck({ store, path: databasePath, selfCommand, log });
 }
@@ -144,7 +147,7 @@ function createParts(
   timings: CoordinatorTimings,
 ) {
   const { noMatchTimeoutMs, claimLeaseMs, pollTimeoutMs, stopRedeliveryMs } = timings;
-  const store = new Store(databasePath, log, durability);
+  const store = new SqliteStore(databasePath, log, durability);
   const deadlines = new Deadlines(log);
   const waiters = new PollWaiters();
   const broadcast = new Broadcast(timings.sseHeartbeatMs);

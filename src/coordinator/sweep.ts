@@ -6,7 +6,8 @@ import type { RunRow } from "./store/run-row.ts";
 import type { RunTransitions } from "./runs/run-transitions.ts";
 import type { Runs } from "./runs/runs.ts";
 import type { RunnerRow, Runners } from "./runners/runners.ts";
-import { steadyMs, steadyOf, steadyTime, type Store } from "./store/store.ts";
+import { steadyMs, steadyOf, steadyTime } from "./store/clock.ts";
+import type { Store } from "./store/store.ts";
 import type { CoordinatorTimings } from "./store/timings.ts";
 
 export interface SweepParts {
@@ -61,17 +62,17 @@ export function sweepOf(parts: SweepParts): Clockwork {
   };
 }
 
-function nextOfRuns({ db }: Store): number | null {
-  const at = db.query<{ at: string | null }, []>(EARLIEST).get()?.at ?? null;
+function nextOfRuns(store: Store): number | null {
+  const at = store.get<{ at: string | null }>(EARLIEST)?.at ?? null;
   return at === null ? null : Date.parse(at);
 }
 
 /** The earliest schedule, which follows the wall clock. */
-function nextSchedule({ db }: Store): number | null {
+function nextSchedule(store: Store): number | null {
   const query =
     "SELECT min(not_before) AS at FROM runs INDEXED BY runs_scheduled " +
     "WHERE waiting_for IN ('time','retry') AND waiting_for = 'time'";
-  const at = db.query<{ at: string | null }, []>(query).get()?.at ?? null;
+  const at = store.get<{ at: string | null }>(query)?.at ?? null;
   return at === null ? null : steadyOf(Date.parse(at));
 }
 
@@ -95,11 +96,10 @@ function earliest(...moments: readonly (number | null)[]): number | null {
 
 function sweepRuns({ store, queue, transitions }: SweepParts): number {
   const due = ({ column, from, where }: (typeof DUE)[keyof typeof DUE]): RunRow[] =>
-    store.db
-      .query<RunRow, [string]>(
-        `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${BATCH}`,
-      )
-      .all(steadyTime());
+    store.all<RunRow>(
+      `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${BATCH}`,
+      steadyTime(),
+    );
   let done = queue.admitDue(BATCH);
   for (const run of due(DUE.lease)) {
     transitions.leaseEnded(run);

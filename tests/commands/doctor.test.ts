@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { doctorCommand } from "../../src/commands/doctor.ts";
-import { Store } from "../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../src/log.ts";
 import { type StubServer, stubServer } from "../client/stub-server.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
@@ -162,11 +162,11 @@ test("doctor: the size of the state folder with all its content", async () => {
   });
 });
 
-function stateWithDatabase(home: string): { state: string; store: Store; path: string } {
+function stateWithDatabase(home: string): { state: string; store: SqliteStore; path: string } {
   const state = join(home, "state");
   mkdirSync(state, { mode: 0o700 });
   const path = join(state, "coordinator.sqlite");
-  return { state, path, store: new Store(path, silentLog) };
+  return { state, path, store: new SqliteStore(path, silentLog) };
 }
 
 test("doctor: no database, no check of one; a sound one and a damaged one", async () => {

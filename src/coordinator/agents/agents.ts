@@ -3,7 +3,8 @@ import type { Demands } from "../../protocol/run.ts";
 import type { AgentFile } from "./agent-file.ts";
 import type { AgentFolder } from "./agent-folder.ts";
 import { Refusal } from "../store/refusal.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 interface AgentRow {
   readonly name: string;
@@ -35,7 +36,7 @@ export class Agents {
 
   /** The agents with all of `tags`, sorted by name. */
   list(tags: readonly string[]): WireAgent[] {
-    const rows = this.#store.db.query<AgentRow, []>("SELECT * FROM agents").all();
+    const rows = this.#store.all<AgentRow>("SELECT * FROM agents");
     const stored = rows.filter((row) => this.#fileOf(row.name) === null).map(wireAgent);
     const files = (this.#files?.all() ?? []).flatMap(([name, file]) =>
       file.kind === "good" ? [wireFile(name, file)] : [],
@@ -70,9 +71,13 @@ export class Agents {
       this.#requireWritable(name);
       if (this.#find(name)) throw new Refusal("conflict", `Agent already exists: ${name}`);
       const now = isoTime();
-      this.#store.db
-        .query("INSERT INTO agents (name, definition, status, created_at, modified_at) VALUES (?, ?, 'active', ?, ?)")
-        .run(name, JSON.stringify(withoutNulls(definition)), now, now);
+      this.#store.run(
+        "INSERT INTO agents (name, definition, status, created_at, modified_at) VALUES (?, ?, 'active', ?, ?)",
+        name,
+        JSON.stringify(withoutNulls(definition)),
+        now,
+        now,
+      );
       return this.get(name);
     });
   }
@@ -82,9 +87,12 @@ export class Agents {
     return this.#store.write(() => {
       this.#requireWritable(name);
       const definition = { ...definitionOf(this.#row(name)), ...withoutNulls(changes) };
-      this.#store.db
-        .query("UPDATE agents SET definition = ?, modified_at = ? WHERE name = ?")
-        .run(JSON.stringify(definition), isoTime(), name);
+      this.#store.run(
+        "UPDATE agents SET definition = ?, modified_at = ? WHERE name = ?",
+        JSON.stringify(definition),
+        isoTime(),
+        name,
+      );
       return this.get(name);
     });
   }
@@ -93,7 +101,7 @@ export class Agents {
     return this.#store.write(() => {
       this.#requireWritable(name);
       this.#row(name);
-      this.#store.db.query("UPDATE agents SET status = ?, modified_at = ? WHERE name = ?").run(status, isoTime(), name);
+      this.#store.run("UPDATE agents SET status = ?, modified_at = ? WHERE name = ?", status, isoTime(), name);
       return this.get(name);
     });
   }
@@ -102,7 +110,7 @@ export class Agents {
     this.#store.write(() => {
       this.#requireWritable(name);
       this.#row(name);
-      this.#store.db.query("DELETE FROM agents WHERE name = ?").run(name);
+      this.#store.run("DELETE FROM agents WHERE name = ?", name);
     });
   }
 
@@ -119,7 +127,7 @@ export class Agents {
   }
 
   #find(name: string): AgentRow | null {
-    return this.#store.db.query<AgentRow, [string]>("SELECT * FROM agents WHERE name = ?").get(name);
+    return this.#store.get<AgentRow>("SELECT * FROM agents WHERE name = ?", name);
   }
 
   #row(name: string): AgentRow {

@@ -3,7 +3,8 @@ import { invalid } from "../store/refusal.ts";
 import { type Routes, routes } from "./router.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Statistics } from "../runs/statistics.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 const DEFAULT_HOURS = 24;
 const MAX_HOURS = 24 * 366;

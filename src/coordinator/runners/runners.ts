@@ -3,7 +3,8 @@ import type { Deadlines } from "../store/deadlines.ts";
 import type { Offer } from "./demands.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
-import { isoTime, steadyMs, type Store } from "../store/store.ts";
+import { isoTime, steadyMs } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 import { type CoordinatorTimings, type Terms, termsOf } from "../store/timings.ts";
 
 export interface RunnerRow {
@@ -62,7 +63,7 @@ export class Runners {
   }
 
   find(runnerId: string): RunnerRow | null {
-    return this.#store.db.query<RunnerRow, [string]>("SELECT * FROM runners WHERE runner_id = ?").get(runnerId);
+    return this.#store.get<RunnerRow>("SELECT * FROM runners WHERE runner_id = ?", runnerId);
   }
 
   /** Refuses: unregistered; the runner then registers again. */
@@ -84,7 +85,7 @@ export class Runners {
     this.requireCurrent(runnerId, instanceId);
     if (instanceId !== null && row.instance_id === null) {
       this.#store.write(() =>
-        this.#store.db.query("UPDATE runners SET instance_id = ? WHERE runner_id = ?").run(instanceId, runnerId),
+        this.#store.run("UPDATE runners SET instance_id = ? WHERE runner_id = ?", instanceId, runnerId),
       );
     }
     this.#contact(runnerId);
@@ -111,28 +112,25 @@ export class Runners {
       const known = this.find(runnerId);
       if (known?.status === "online" && known.deregistered === 0) this.#requireGone(known, body);
       const now = isoTime();
-      this.#store.db
-        .query(
-          `INSERT OR REPLACE INTO runners
+      this.#store.run(
+        `INSERT OR REPLACE INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
               last_heartbeat, instance_id, generation, require_matching_tags, token_name)
            VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          runnerId,
-          body.hostname,
-          body.project_dir,
-          executorType,
-          body.executor_profile ?? null,
-          JSON.stringify(body.tags ?? []),
-          now,
-          now,
-          body.instance_id ?? null,
-          // Our own runner registers in both forms, and reads the first.
-          body.executor_type ? "first" : "second",
-          body.require_matching_tags === true ? 1 : 0,
-          tokenName,
-        );
+        runnerId,
+        body.hostname,
+        body.project_dir,
+        executorType,
+        body.executor_profile ?? null,
+        JSON.stringify(body.tags ?? []),
+        now,
+        now,
+        body.instance_id ?? null,
+        // Our own runner registers in both forms, and reads the first.
+        body.executor_type ? "first" : "second",
+        body.require_matching_tags === true ? 1 : 0,
+        tokenName,
+      );
     });
     // A poll of an earlier process may still look open here, and would claim a run for nobody.
     this.#waiters.supersede(runnerId);
@@ -160,9 +158,11 @@ export class Runners {
   heartbeat(runnerId: string): void {
     this.#store.write(() => {
       this.require(runnerId);
-      this.#store.db
-        .query("UPDATE runners SET last_heartbeat = ?, status = 'online' WHERE runner_id = ?")
-        .run(isoTime(), runnerId);
+      this.#store.run(
+        "UPDATE runners SET last_heartbeat = ?, status = 'online' WHERE runner_id = ?",
+        isoTime(),
+        runnerId,
+      );
     });
     this.#hear(runnerId);
   }
@@ -184,29 +184,28 @@ export class Runners {
   markDeregistered(runnerId: string): void {
     this.#store.write(() => {
       if (!this.find(runnerId)) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
-      this.#store.db.query("UPDATE runners SET deregistered = 1 WHERE runner_id = ?").run(runnerId);
+      this.#store.run("UPDATE runners SET deregistered = 1 WHERE runner_id = ?", runnerId);
     });
   }
 
   /** The ids of the runners that registered with this token. */
   ofToken(name: string): string[] {
-    return this.#store.db
-      .query<{ runner_id: string }, [string]>("SELECT runner_id FROM runners WHERE token_name = ?")
-      .all(name)
+    return this.#store
+      .all<{ runner_id: string }>("SELECT runner_id FROM runners WHERE token_name = ?", name)
       .map((row) => row.runner_id);
   }
 
   markStale(runnerId: string): void {
-    this.#store.db.query("UPDATE runners SET status = 'stale' WHERE runner_id = ?").run(runnerId);
+    this.#store.run("UPDATE runners SET status = 'stale' WHERE runner_id = ?", runnerId);
   }
 
   delete(runnerId: string): void {
     this.#faults.delete(runnerId);
-    this.#store.db.query("DELETE FROM runners WHERE runner_id = ?").run(runnerId);
+    this.#store.run("DELETE FROM runners WHERE runner_id = ?", runnerId);
   }
 
   all(): RunnerRow[] {
-    return this.#store.db.query<RunnerRow, []>("SELECT * FROM runners ORDER BY registered_at, runner_id").all();
+    return this.#store.all<RunnerRow>("SELECT * FROM runners ORDER BY registered_at, runner_id");
   }
 
   /** Schedules the sweep that marks the runner stale if it stays silent. */

@@ -104,15 +104,15 @@ export class Callbacks {
   sessionStopped(session: SessionRow): void {
     const parentId = session.parent_session_id;
     if (parentId === null || this.#sessions.find(parentId) === null) return;
-    const last = this.#store.db
-      .query<RunRow, [string, string]>(
-        `SELECT * FROM runs INDEXED BY runs_by_session
+    const last = this.#store.get<RunRow>(
+      `SELECT * FROM runs INDEXED BY runs_by_session
          WHERE session_id = ? AND parent_session_id = ? AND execution_mode = 'async_callback'
          ORDER BY seq DESC LIMIT 1`,
-      )
-      .get(session.session_id, parentId);
+      session.session_id,
+      parentId,
+    );
     const isRecorded =
-      last !== null && this.#store.db.query("SELECT 1 FROM callbacks WHERE child_run_id = ?").get(last.run_id) !== null;
+      last !== null && this.#store.get("SELECT 1 FROM callbacks WHERE child_run_id = ?", last.run_id) !== null;
     if (last?.status === "completed" && !isRecorded)
       this.#record({ ...last, status: "stopped", error: null }, parentId);
     this.deliverUpwards(parentId);
@@ -130,21 +130,24 @@ export class Callbacks {
   /** Call after a restart, which may have changed the timing: delivers all callbacks that can be delivered. */
   deliverAll(): void {
     this.#store.write(() => {
-      const waiting = this.#store.db
-        .query<{ id: string }, []>("SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL")
-        .all();
+      const waiting = this.#store.all<{ id: string }>(
+        "SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL",
+      );
       for (const { id } of waiting) this.#deliver(id);
     });
   }
 
   #record(run: RunRow, parentId: string): void {
     const content = run.status === "completed" ? this.#events.answerOf(run) : run.error;
-    this.#store.db
-      .query(
-        `INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content)
+    this.#store.run(
+      `INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content)
          VALUES (?, ?, ?, ?, ?)`,
-      )
-      .run(parentId, run.run_id, run.session_id, run.status, content);
+      parentId,
+      run.run_id,
+      run.session_id,
+      run.status,
+      content,
+    );
   }
 
   /**
@@ -153,9 +156,10 @@ export class Callbacks {
    */
   #deliver(sessionId: string): void {
     const hasUndelivered =
-      this.#store.db
-        .query("SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1")
-        .get(sessionId) !== null;
+      this.#store.get(
+        "SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1",
+        sessionId,
+      ) !== null;
     if (!hasUndelivered || this.#runs.openOf(sessionId).length > 0) return;
     const session = this.#sessions.find(sessionId);
     if (session === null || session.status === "stopped") return;
@@ -168,12 +172,11 @@ export class Callbacks {
   }
 
   #resume(session: SessionRow): void {
-    const undelivered = this.#store.db
-      .query<CallbackRow, [string]>(
-        `SELECT seq, child_session_id, status, content FROM callbacks
+    const undelivered = this.#store.all<CallbackRow>(
+      `SELECT seq, child_session_id, status, content FROM callbacks
          WHERE parent_session_id = ? AND delivered_in IS NULL ORDER BY seq`,
-      )
-      .all(session.session_id);
+      session.session_id,
+    );
     const outcomes = undelivered.map((row) => ({
       sessionId: row.child_session_id,
       status: row.status,
@@ -191,12 +194,12 @@ export class Callbacks {
       ...this.#runs.continued(session.session_id),
     };
     const run = this.#runs.create(resume, null);
-    const mark = this.#store.db.query("UPDATE callbacks SET delivered_in = ? WHERE seq = ?");
-    for (const row of undelivered) mark.run(run.run_id, row.seq);
+    for (const { seq } of undelivered)
+      this.#store.run("UPDATE callbacks SET delivered_in = ? WHERE seq = ?", run.run_id, seq);
   }
 
   #holds(condition: string, sessionId: string): boolean {
-    return this.#store.db.query<{ waits: number }, [string]>(condition).get(sessionId)?.waits === 1;
+    return this.#store.get<{ waits: number }>(condition, sessionId)?.waits === 1;
   }
 }
 

@@ -47,8 +47,7 @@ export class ClaimGate implements Disposable {
 
   constructor(parts: ClaimGateParts) {
     this.#parts = parts;
-    const { db } = parts.store;
-    this.#isRestored = db.query("SELECT 1 FROM counters WHERE name = ?").get(RESTORED) !== null;
+    this.#isRestored = parts.store.get("SELECT 1 FROM counters WHERE name = ?", RESTORED) !== null;
     this.#close();
     if (!this.#isRestored || this.isOpen) return;
     parts.log.warn(`A restored backup is still being compared: waiting for ${this.#awaited.size} runner(s)`);
@@ -92,7 +91,7 @@ export class ClaimGate implements Disposable {
     if (seen == null || history.has(seen) || this.#isRestored) return false;
     this.#isRestored = true;
     this.#answered.clear();
-    store.write(() => store.db.query("INSERT OR REPLACE INTO counters (name, value) VALUES (?, 1)").run(RESTORED));
+    store.write(() => store.run("INSERT OR REPLACE INTO counters (name, value) VALUES (?, 1)", RESTORED));
     this.#awaited.add(runnerId);
     this.#close();
     log.error(
@@ -151,7 +150,7 @@ export class ClaimGate implements Disposable {
   #open(): void {
     const { store, waiters } = this.#parts;
     clearTimeout(this.#timer);
-    if (this.#isRestored) store.write(() => store.db.query("DELETE FROM counters WHERE name = ?").run(RESTORED));
+    if (this.#isRestored) store.write(() => store.run("DELETE FROM counters WHERE name = ?", RESTORED));
     store.afterCommit(() => waiters.wakeAll());
   }
 }

@@ -23,12 +23,12 @@ export interface WorkCounts {
 }
 
 /** Counts open runs in the partial indexes: a hundred thousand take a few milliseconds. */
-export function runsNow({ db }: Store): RunsNow {
+export function runsNow(store: Store): RunsNow {
   const count = (where: string): number =>
-    db.query<{ n: number }, []>(`SELECT count(*) AS n FROM runs WHERE ${where}`).get()?.n ?? 0;
-  const byStatus = db
-    .query<{ status: string; n: number }, []>(`SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`)
-    .all();
+    store.get<{ n: number }>(`SELECT count(*) AS n FROM runs WHERE ${where}`)?.n ?? 0;
+  const byStatus = store.all<{ status: string; n: number }>(
+    `SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`,
+  );
   const active = (status: string): number => byStatus.find((row) => row.status === status)?.n ?? 0;
   return {
     pending: {

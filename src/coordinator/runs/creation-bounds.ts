@@ -77,11 +77,11 @@ export class CreationBounds {
 
   #agentOfSession({ type, session_id }: CreateRun): string | null {
     if (type === "start_session" || session_id == null) return null;
-    const { db } = this.#parts.store;
     return (
-      db
-        .query<{ agent_name: string | null }, [string]>("SELECT agent_name FROM sessions WHERE session_id = ?")
-        .get(session_id)?.agent_name ?? null
+      this.#parts.store.get<{ agent_name: string | null }>(
+        "SELECT agent_name FROM sessions WHERE session_id = ?",
+        session_id,
+      )?.agent_name ?? null
     );
   }
 }

@@ -2,7 +2,8 @@ import { clip } from "../../errors.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { RunnerRow, Runners } from "../runners/runners.ts";
 import type { RunRow } from "../store/run-row.ts";
-import { isoTime, steadyTime, type Store } from "../store/store.ts";
+import { isoTime, steadyTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 import type { Claims } from "./claims.ts";
 import type { RunEndings } from "./run-endings.ts";
 import type { RunQueue } from "./run-queue.ts";
@@ -58,7 +59,8 @@ export class GiveBack {
     const returns = run.returns + 1;
     const pauseMs = returns === 1 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (returns - 2), LONGEST_PAUSE_MS);
     const notBefore = steadyTime(pauseMs);
-    store.db.query("UPDATE runs SET returns = ?, note = ?, avoid_runner = ?, not_before = ? WHERE seq = ?").run(
+    store.run(
+      "UPDATE runs SET returns = ?, note = ?, avoid_runner = ?, not_before = ? WHERE seq = ?",
       returns,
       `Given back by ${runner.hostname} at ${isoTime()}: ${clip(why, MAX_REASON)}`,
       // A conversation is on one machine.

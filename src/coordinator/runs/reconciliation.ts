@@ -81,11 +81,11 @@ export class Reconciliation {
 
   /** The runs that look pending: this runner may have executed one after the backup was made. */
   #pendingRuns(): string[] {
-    return this.#parts.store.db
-      .query<{ run_id: string }, [number]>(
+    return this.#parts.store
+      .all<{ run_id: string }>(
         "SELECT run_id FROM runs INDEXED BY runs_by_status WHERE status = 'pending' ORDER BY seq LIMIT ?",
+        MOST_ASKED,
       )
-      .all(MOST_ASKED)
       .map((row) => row.run_id);
   }
 }

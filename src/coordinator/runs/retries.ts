@@ -3,7 +3,8 @@ import { randomHex12 } from "../../protocol/identifiers.ts";
 import type { SessionEvents } from "../sessions/session-events.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
-import { isoTime, steadyTime, type Store } from "../store/store.ts";
+import { isoTime, steadyTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 /**
  * The transient reasons. Not among them: an agent that failed at its task, a time-out, a run without a matching runner.
@@ -39,9 +40,8 @@ export class Retries {
     const notBefore = this.#startOf(run);
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     // Another machine may do better, but not with a conversation that this one has.
-    const next = this.#store.db
-      .query<RunRow, [string, string, string, number]>(
-        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
+    const next = this.#store.get<RunRow>(
+      `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
            retry_delay_seconds, retry_of, traceparent, tracestate, asked_demands,
            avoid_runner, parameters, created_by, created_from)
@@ -50,31 +50,29 @@ export class Retries {
            retry_delay_seconds, run_id, traceparent, tracestate, asked_demands,
            iif(type = 'start_session', runner_id, NULL), parameters, created_by, created_from
          FROM runs WHERE seq = ? RETURNING *`,
-      )
-      .get(`run_${randomHex12()}`, isoTime(), notBefore, run.seq);
+      `run_${randomHex12()}`,
+      isoTime(),
+      notBefore,
+      run.seq,
+    );
     if (next === null) return null;
-    this.#store.db.query("UPDATE runs SET retried_by = ? WHERE seq = ?").run(next.run_id, run.seq);
+    this.#store.run("UPDATE runs SET retried_by = ? WHERE seq = ?", next.run_id, run.seq);
     this.#queue.enterRetry(next);
     return next;
   }
 
   /** Call after a restart. No retry waits longer than its delay, also where the clock was ahead at an earlier start. */
   limitWaits(): void {
-    const { db } = this.#store;
-    const waiting = db.query<{ readonly seq: number; readonly retry_of: string }, []>(
-      `SELECT seq, retry_of FROM runs INDEXED BY runs_scheduled
-       WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry' AND retry_of IS NOT NULL`,
-    );
-    const failed = db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?");
-    const limit = db.query<unknown, [string, number, string]>(
-      "UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?",
-    );
     this.#store.write(() => {
-      for (const { seq, retry_of } of waiting.all()) {
-        const run = failed.get(retry_of);
+      const waiting = this.#store.all<{ readonly seq: number; readonly retry_of: string }>(
+        `SELECT seq, retry_of FROM runs INDEXED BY runs_scheduled
+       WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry' AND retry_of IS NOT NULL`,
+      );
+      for (const { seq, retry_of } of waiting) {
+        const run = this.#store.get<RunRow>("SELECT * FROM runs WHERE run_id = ?", retry_of);
         if (run === null) continue;
         const latest = this.#startOf(run);
-        limit.run(latest, seq, latest);
+        this.#store.run("UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?", latest, seq, latest);
       }
     });
   }

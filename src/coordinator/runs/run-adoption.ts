@@ -41,7 +41,7 @@ export class RunAdoption {
   #isFree(run: RunRow): boolean {
     if (run.waiting_for === "runner") return true;
     if (!this.#gate.isRestored) return false;
-    const other = this.#store.db.query(`SELECT 1 FROM runs WHERE session_id = ? AND seq <> ? AND ${AT_HEAD}`);
-    return other.get(run.session_id, run.seq) === null;
+    const other = `SELECT 1 FROM runs WHERE session_id = ? AND seq <> ? AND ${AT_HEAD}`;
+    return this.#store.get(other, run.session_id, run.seq) === null;
   }
 }

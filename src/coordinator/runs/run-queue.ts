@@ -3,7 +3,8 @@ import type { Deadlines } from "../store/deadlines.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import { demandsOf, type RunRow } from "../store/run-row.ts";
 import { AT_HEAD } from "../store/schema.ts";
-import { isoTime, steadyMs, steadyOf, steadyTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyOf, steadyTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 type QueuedRun = Pick<RunRow, "seq" | "session_id" | "demands" | "not_before">;
 
@@ -45,35 +46,36 @@ export class RunQueue {
 
   /** Offers the next run of the session to the runners if no run holds the turn. */
   advance(sessionId: string): void {
-    const { db } = this.#store;
-    if (db.query(`SELECT 1 FROM runs WHERE session_id = ? AND ${AT_HEAD}`).get(sessionId) !== null) return;
-    const next = db
-      .query<QueuedRun, [string]>(
-        `SELECT ${COLUMNS} FROM runs WHERE session_id = ? AND waiting_for = 'turn' ORDER BY seq LIMIT 1`,
-      )
-      .get(sessionId);
+    if (this.#store.get(`SELECT 1 FROM runs WHERE session_id = ? AND ${AT_HEAD}`, sessionId) !== null) return;
+    const next = this.#store.get<QueuedRun>(
+      `SELECT ${COLUMNS} FROM runs WHERE session_id = ? AND waiting_for = 'turn' ORDER BY seq LIMIT 1`,
+      sessionId,
+    );
     if (next !== null) this.offer(next);
   }
 
   /** Makes the run claimable after the commit. The time-out for a matching runner starts now. */
   offer(run: QueuedRun): void {
-    this.#store.db
-      .query("UPDATE runs SET waiting_for = 'runner', timeout_at = ? WHERE seq = ?")
-      .run(run.demands === null ? null : steadyTime(this.#noMatchTimeoutMs), run.seq);
+    this.#store.run(
+      "UPDATE runs SET waiting_for = 'runner', timeout_at = ? WHERE seq = ?",
+      run.demands === null ? null : steadyTime(this.#noMatchTimeoutMs),
+      run.seq,
+    );
     if (run.demands !== null) this.#deadlines.expect(steadyMs() + this.#noMatchTimeoutMs);
     this.#store.afterCommit(() => this.#waiters.offer(demandsOf(run)));
   }
 
   /** Queues up to `most` runs whose time has come; returns how many. */
   admitDue(most: number): number {
-    const due = this.#store.db
-      .query<QueuedRun & { waiting_for: WaitingFor }, [string, string, number]>(
-        `SELECT ${COLUMNS}, waiting_for FROM runs INDEXED BY runs_scheduled
+    const due = this.#store.all<QueuedRun & { waiting_for: WaitingFor }>(
+      `SELECT ${COLUMNS}, waiting_for FROM runs INDEXED BY runs_scheduled
          WHERE waiting_for IN ('time','retry') AND not_before <= iif(waiting_for = 'time', ?, ?)
          ORDER BY not_before LIMIT ?`,
-      )
       // A schedule follows the wall clock; the delay of a retry does not.
-      .all(isoTime(), steadyTime(), most);
+      isoTime(),
+      steadyTime(),
+      most,
+    );
     if (due.length === 0) return 0;
     this.#store.write(() => {
       for (const run of due) {
@@ -85,6 +87,6 @@ export class RunQueue {
   }
 
   #set(seq: number, waitingFor: WaitingFor): void {
-    this.#store.db.query("UPDATE runs SET waiting_for = ? WHERE seq = ?").run(waitingFor, seq);
+    this.#store.run("UPDATE runs SET waiting_for = ? WHERE seq = ?", waitingFor, seq);
   }
 }

@@ -13,7 +13,8 @@ import { canMove, move } from "./run-status.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Runs } from "./runs.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 const RUNNER_LEFT: Ending = {
   status: "failed",
@@ -61,8 +62,7 @@ export class RunTransitions {
   /** Call after a restore was noticed: a claim of the backup may have been another runner's since. */
   releaseClaims(): void {
     const { store, claims } = this.#parts;
-    for (const run of store.db.query<RunRow, []>("SELECT * FROM runs WHERE status = 'claimed'").all())
-      claims.release(run);
+    for (const run of store.all<RunRow>("SELECT * FROM runs WHERE status = 'claimed'")) claims.release(run);
   }
 
   /** Records that the runner executes the run. Refuses as `started` does, but for the runners that have not spoken. */
@@ -248,19 +248,17 @@ export class RunTransitions {
     if (run.note !== null || (ending.status === "failed" && ending.reason === "runner_lost")) return;
     const told = ending.status === "failed" ? `failed: ${ending.error}` : ending.status;
     const note = `Its runner came back at ${isoTime()} and reported: ${told}`;
-    this.#parts.store.db.query("UPDATE runs SET note = ? WHERE seq = ?").run(note, run.seq);
+    this.#parts.store.run("UPDATE runs SET note = ? WHERE seq = ?", note, run.seq);
   }
 
   /** A run that was stopped before `started` stays stopping. */
   #noteStart(run: RunRow, startedAt: string): void {
-    this.#parts.store.db
-      .query("UPDATE runs SET started_at = ?, lease_until = NULL WHERE seq = ?")
-      .run(startedAt, run.seq);
+    this.#parts.store.run("UPDATE runs SET started_at = ?, lease_until = NULL WHERE seq = ?", startedAt, run.seq);
   }
 
   #stopOpen(run: RunRow, { name, address }: Caller): void {
     const { store, sessions, waiters } = this.#parts;
-    store.db.query("UPDATE runs SET stopped_by = ?, stopped_from = ? WHERE seq = ?").run(name, address, run.seq);
+    store.run("UPDATE runs SET stopped_by = ?, stopped_from = ? WHERE seq = ?", name, address, run.seq);
     const runnerId = run.runner_id;
     if (run.status === "pending" || runnerId === null) {
       this.#parts.endings.end(run, { status: "stopped" });

@@ -57,13 +57,16 @@ export class Statistics {
     const hour = `${completedAt.slice(0, 13)}:00:00.000Z`;
     const waitMs = waitOf(run);
     this.#store.afterCommit(() => void this.#sinceStart[status]++);
-    this.#store.db
-      .query(
-        `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
+    this.#store.run(
+      `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
          ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms,
            run_ms = run_ms + excluded.run_ms, total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
-      )
-      .run(hour, status, waitMs ?? 0, runMs ?? 0, run.total_cost_usd ?? 0);
+      hour,
+      status,
+      waitMs ?? 0,
+      runMs ?? 0,
+      run.total_cost_usd ?? 0,
+    );
     if (waitMs !== null) this.#count(hour, "wait", waitMs);
     if (runMs !== null) this.#count(hour, "run", runMs);
   }
@@ -75,9 +78,7 @@ export class Statistics {
 
   /** The hours in which runs ended, oldest first. */
   hours(since: string): HourOfRuns[] {
-    const rows = this.#store.db
-      .query<HourRow, [string]>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour")
-      .all(since);
+    const rows = this.#store.all<HourRow>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour", since);
     const hours = new Map<string, HourOfRuns>();
     for (const { hour, status, runs, ...sums } of rows) {
       const before = hours.get(hour) ?? {
@@ -102,11 +103,11 @@ export class Statistics {
 
   /** The histogram of the times that runs waited for a runner, or ran. */
   distribution(what: "wait" | "run", since: string): TimeStep[] {
-    const counts = this.#store.db
-      .query<{ up_to_ms: number; runs: number }, [string, string]>(
-        "SELECT up_to_ms, sum(runs) AS runs FROM run_times WHERE hour >= ? AND what = ? GROUP BY up_to_ms",
-      )
-      .all(since, what);
+    const counts = this.#store.all<{ up_to_ms: number; runs: number }>(
+      "SELECT up_to_ms, sum(runs) AS runs FROM run_times WHERE hour >= ? AND what = ? GROUP BY up_to_ms",
+      since,
+      what,
+    );
     const runsOf = (step: number): number => counts.find((row) => row.up_to_ms === step)?.runs ?? 0;
     return [
       ...STEPS_MS.map((step) => ({ up_to_ms: step, runs: runsOf(step) })),
@@ -116,17 +117,18 @@ export class Statistics {
 
   /** Deletes the hours before `before`. */
   forget(before: string): void {
-    this.#store.db.query("DELETE FROM run_hours WHERE hour < ?").run(before);
-    this.#store.db.query("DELETE FROM run_times WHERE hour < ?").run(before);
+    this.#store.run("DELETE FROM run_hours WHERE hour < ?", before);
+    this.#store.run("DELETE FROM run_times WHERE hour < ?", before);
   }
 
   #count(hour: string, what: "wait" | "run", ms: number): void {
-    this.#store.db
-      .query(
-        `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
+    this.#store.run(
+      `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
          ON CONFLICT DO UPDATE SET runs = runs + 1`,
-      )
-      .run(hour, what, STEPS_MS.find((step) => ms <= step) ?? BEYOND);
+      hour,
+      what,
+      STEPS_MS.find((step) => ms <= step) ?? BEYOND,
+    );
   }
 }
 

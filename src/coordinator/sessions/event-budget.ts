@@ -1,6 +1,7 @@
 import type { SessionEvent } from "../../protocol/session.ts";
 import { AT_HEAD } from "../store/schema.ts";
-import { steadyMs, type Store } from "../store/store.ts";
+import { steadyMs } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 /** Events of a run per second, after the first ones. */
 const RATE = 200;
@@ -46,20 +47,21 @@ export class EventBudget {
   /** Call in the transaction that stores the event. Outside of a run nothing is bounded: no executor has a token. */
   admit({ session_id, event_type }: Pick<SessionEvent, "session_id" | "event_type">, textBytes: number): Admission {
     if (this.#mostBytes === 0) return { kind: "stored" };
-    const spent = this.#store.db
-      .query<Spent, [string]>(
-        `SELECT runs.seq AS run_seq, bytes, dropped FROM runs LEFT JOIN run_events ON run_seq = runs.seq
+    const spent = this.#store.get<Spent>(
+      `SELECT runs.seq AS run_seq, bytes, dropped FROM runs LEFT JOIN run_events ON run_seq = runs.seq
          WHERE session_id = ? AND ${AT_HEAD} AND waiting_for IS NULL`,
-      )
-      .get(session_id);
+      session_id,
+    );
     if (spent === null) return { kind: "stored" };
     const bytes = textBytes + ROW_BYTES;
     const reason = this.#refusal(spent, VITAL_TYPES.has(event_type), bytes);
-    if (spent.bytes === null)
-      this.#store.db.query("INSERT INTO run_events (run_seq, bytes) VALUES (?, 0)").run(spent.run_seq);
-    this.#store.db
-      .query("UPDATE run_events SET bytes = bytes + ?, dropped = dropped + ? WHERE run_seq = ?")
-      .run(reason === null ? bytes : 0, reason === null ? 0 : 1, spent.run_seq);
+    if (spent.bytes === null) this.#store.run("INSERT INTO run_events (run_seq, bytes) VALUES (?, 0)", spent.run_seq);
+    this.#store.run(
+      "UPDATE run_events SET bytes = bytes + ?, dropped = dropped + ? WHERE run_seq = ?",
+      reason === null ? bytes : 0,
+      reason === null ? 0 : 1,
+      spent.run_seq,
+    );
     if (reason === null) return { kind: "stored" };
     return (spent.dropped ?? 0) === 0 ? { kind: "first", reason } : { kind: "dropped" };
   }

@@ -1,7 +1,8 @@
 import type { Bind, CreateSession, Metadata } from "../../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { Refusal } from "../store/refusal.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 export interface SessionRow {
   readonly seq: number;
@@ -43,7 +44,7 @@ export class Sessions {
   }
 
   find(sessionId: string): SessionRow | null {
-    return this.#store.db.query<SessionRow, [string]>("SELECT * FROM sessions WHERE session_id = ?").get(sessionId);
+    return this.#store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", sessionId);
   }
 
   /** Refuses: unknown. */
@@ -58,20 +59,17 @@ export class Sessions {
     return this.#store.write(() => {
       if (this.find(fields.session_id)) throw new Refusal("conflict", `Session already exists: ${fields.session_id}`);
       this.requireParent(fields.parent_session_id);
-      this.#store.db
-        .query(
-          `INSERT INTO sessions
+      this.#store.run(
+        `INSERT INTO sessions
              (session_id, status, created_at, project_dir, agent_name, parent_session_id, execution_mode)
            VALUES (?, 'pending', ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          fields.session_id,
-          isoTime(),
-          fields.project_dir ?? null,
-          fields.agent_name ?? null,
-          fields.parent_session_id ?? null,
-          fields.execution_mode ?? "sync",
-        );
+        fields.session_id,
+        isoTime(),
+        fields.project_dir ?? null,
+        fields.agent_name ?? null,
+        fields.parent_session_id ?? null,
+        fields.execution_mode ?? "sync",
+      );
       this.#announce("session_created", fields.session_id);
       return this.get(fields.session_id);
     });
@@ -92,9 +90,11 @@ export class Sessions {
         ...sums.map(([column]) => `${column} = ${column} + ?`),
       ].join(", ");
       const values = [...given, ...sums].map(([, value]) => value);
-      const { changes: hit } = this.#store.db
-        .query(`UPDATE sessions SET ${columns} WHERE session_id = ?`)
-        .run(...values, sessionId);
+      const { changes: hit } = this.#store.run(
+        `UPDATE sessions SET ${columns} WHERE session_id = ?`,
+        ...values,
+        sessionId,
+      );
       if (hit > 0) this.#announce("session_updated", sessionId);
     });
   }
@@ -139,15 +139,16 @@ export class Sessions {
   delete(sessionId: string): number {
     return this.#store.write(() => {
       this.get(sessionId);
-      const { count } = this.#store.db
-        .query<{ count: number }, [string]>("SELECT count(*) AS count FROM events WHERE session_id = ?")
-        .get(sessionId) ?? { count: 0 };
+      const { count } = this.#store.get<{ count: number }>(
+        "SELECT count(*) AS count FROM events WHERE session_id = ?",
+        sessionId,
+      ) ?? { count: 0 };
       for (const statement of [
         "DELETE FROM events WHERE session_id = ?",
         "DELETE FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL",
         "DELETE FROM sessions WHERE session_id = ?",
       ]) {
-        this.#store.db.query(statement).run(sessionId);
+        this.#store.run(statement, sessionId);
       }
       this.#store.afterCommit(() => this.#broadcast.send("session_deleted", sessionId, { session_id: sessionId }));
       return count;
@@ -156,7 +157,7 @@ export class Sessions {
 
   /** The newest sessions, newest first. */
   newest(limit: number): SessionRow[] {
-    return this.#store.db.query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?").all(limit);
+    return this.#store.all<SessionRow>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?", limit);
   }
 
   #announce(type: "session_created" | "session_updated", sessionId: string): void {

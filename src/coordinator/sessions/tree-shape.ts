@@ -7,5 +7,5 @@ const SHAPE = `
 
 /** The place of an existing session in its tree, and what was created there so far. */
 export function shapeOf(store: Store, sessionId: string): TreeShape {
-  return store.db.query<TreeShape, [string]>(SHAPE).get(sessionId) ?? { depth: 0, children: 0, runs: 0 };
+  return store.get<TreeShape>(SHAPE, sessionId) ?? { depth: 0, children: 0, runs: 0 };
 }

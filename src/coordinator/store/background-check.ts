@@ -5,10 +5,10 @@ import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { runTool } from "../../process/run-tool.ts";
 import type { Finding } from "./check-database.ts";
-import type { Store } from "./store.ts";
+import type { SqliteStore } from "./sqlite-store.ts";
 
 export interface BackgroundCheckOptions {
-  readonly store: Store;
+  readonly store: Pick<SqliteStore, "freeze" | "health">;
   readonly path: string;
   /** The words that start this program. */
   readonly selfCommand: readonly string[];

@@ -56,21 +56,16 @@ export class ClockGuard {
   #accept(ms: number): void {
     this.#acceptedMs = ms;
     this.#store.write(() =>
-      this.#store.db.query("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)").run(ACCEPTED, Math.round(ms)),
+      this.#store.run("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", ACCEPTED, Math.round(ms)),
     );
   }
 
   #stored(): number | null {
-    const { db } = this.#store;
-    return (
-      db.query<{ value: number }, [string]>("SELECT value FROM counters WHERE name = ?").get(ACCEPTED)?.value ?? null
-    );
+    return this.#store.get<{ value: number }>("SELECT value FROM counters WHERE name = ?", ACCEPTED)?.value ?? null;
   }
 
   #newestRecordMs(): number | null {
-    const row = this.#store.db
-      .query<{ created_at: string }, []>("SELECT created_at FROM runs ORDER BY seq DESC LIMIT 1")
-      .get();
+    const row = this.#store.get<{ created_at: string }>("SELECT created_at FROM runs ORDER BY seq DESC LIMIT 1");
     return row === null ? null : Date.parse(row.created_at);
   }
 }

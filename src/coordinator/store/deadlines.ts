@@ -1,7 +1,7 @@
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { Refusal } from "./refusal.ts";
-import { steadyMs } from "./store.ts";
+import { steadyMs } from "./clock.ts";
 
 /** Work that only the clock triggers. */
 export interface Clockwork {

@@ -1,5 +1,6 @@
 import type { Moment } from "../../protocol/runner.ts";
-import { isoTime, type Store } from "./store.ts";
+import { isoTime } from "./clock.ts";
+import type { Store } from "./store.ts";
 
 /**
  * The database's own history, by which a restored backup is noticed. Each process of the coordinator begins an epoch;
@@ -15,11 +16,14 @@ export class History {
     this.#store = store;
     this.#epoch = crypto.randomUUID();
     store.write(() => {
-      store.db
-        .query("INSERT INTO epochs (epoch, first_move, started_at) VALUES (?, ?, ?)")
-        .run(this.#epoch, this.#moves(), isoTime());
+      store.run(
+        "INSERT INTO epochs (epoch, first_move, started_at) VALUES (?, ?, ?)",
+        this.#epoch,
+        this.#moves(),
+        isoTime(),
+      );
       // Ten thousand starts: more than happen during any runner's absence.
-      store.db.query("DELETE FROM epochs WHERE seq <= (SELECT max(seq) FROM epochs) - 10000").run();
+      store.run("DELETE FROM epochs WHERE seq <= (SELECT max(seq) FROM epochs) - 10000");
     });
   }
 
@@ -30,18 +34,16 @@ export class History {
 
   /** Whether the moment lies in this history. A moment that does not was seen before a backup was restored. */
   has({ epoch, moves }: Moment): boolean {
-    const { db } = this.#store;
-    const row = db.query<{ seq: number }, [string]>("SELECT seq FROM epochs WHERE epoch = ?").get(epoch);
+    const row = this.#store.get<{ seq: number }>("SELECT seq FROM epochs WHERE epoch = ?", epoch);
     if (row === null) return false;
-    const next = db
-      .query<{ first_move: number }, [number]>("SELECT first_move FROM epochs WHERE seq > ? ORDER BY seq LIMIT 1")
-      .get(row.seq);
+    const next = this.#store.get<{ first_move: number }>(
+      "SELECT first_move FROM epochs WHERE seq > ? ORDER BY seq LIMIT 1",
+      row.seq,
+    );
     return moves <= (next?.first_move ?? this.#moves());
   }
 
   #moves(): number {
-    return (
-      this.#store.db.query<{ value: number }, []>("SELECT value FROM counters WHERE name = 'moves'").get()?.value ?? 0
-    );
+    return this.#store.get<{ value: number }>("SELECT value FROM counters WHERE name = 'moves'")?.value ?? 0;
   }
 }

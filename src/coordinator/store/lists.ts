@@ -22,7 +22,7 @@ export interface ListQuery {
 
 /** The rows of one page, in its order. */
 export function rowsOfPage<Row extends { readonly seq: number }>(
-  { db }: Store,
+  store: Store,
   query: ListQuery,
   { limit, order, after }: Page,
 ): Row[] {
@@ -36,12 +36,10 @@ export function rowsOfPage<Row extends { readonly seq: number }>(
   const select = (columns: string, more: readonly string[]): string =>
     `SELECT ${columns} FROM ${from} WHERE ${[...terms, ...more, "TRUE"].join(" AND ")} ORDER BY seq ${order} LIMIT ?`;
   const { anyOf } = query;
-  if (anyOf === undefined) return db.query<Row, (string | number)[]>(select("*", [])).all(...values, limit);
+  if (anyOf === undefined) return store.all<Row>(select("*", []), ...values, limit);
   const each = anyOf.values.map(() => `SELECT * FROM (${select("seq", [`${anyOf.column} = ?`])})`);
   const sql = `SELECT * FROM ${query.table} WHERE seq IN (${each.join(" UNION ALL ")}) ORDER BY seq ${order} LIMIT ?`;
-  return db
-    .query<Row, (string | number)[]>(sql)
-    .all(...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
+  return store.all<Row>(sql, ...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
 }
 
 /** The cursor of the page after `rows`; null after the last page. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { move } from "../../../src/coordinator/runs/run-status.ts";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../../src/log.ts";
 import type { RunStatus } from "../../../src/protocol/run.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
@@ -16,9 +16,9 @@ const CLAIM = {
 const END = { error: null, reason: null, completed_at: "2026-01-01T00:00:00.000Z" };
 
 /** A store with one run of this status; `row` reads the run. */
-function withRun(status: RunStatus, body: (store: Store, row: () => Record<string, unknown>) => void): void {
+function withRun(status: RunStatus, body: (store: SqliteStore, row: () => Record<string, unknown>) => void): void {
   using folder = tempFolder();
-  const store = new Store(join(folder.path, "c.db"), silentLog);
+  const store = new SqliteStore(join(folder.path, "c.db"), silentLog);
   try {
     store.db
       .query(

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { boundedJson } from "../../../src/coordinator/sessions/cut-event.ts";
 import { EventBudget } from "../../../src/coordinator/sessions/event-budget.ts";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { type Answer, Fixture } from "../fixture.ts";
@@ -107,7 +107,7 @@ test("what a dropped event means happens all the same: usage, and the end of the
 
 test("the events of a run are bounded in rate, but for those that say how it ends", () => {
   using folder = tempFolder();
-  const store = new Store(join(folder.path, "coordinator.db"), silentLog, "process");
+  const store = new SqliteStore(join(folder.path, "coordinator.db"), silentLog, "process");
   for (const id of ["busy", "quiet"]) {
     store.db.run(`INSERT INTO sessions (session_id, status, created_at) VALUES ('${id}', 'running', '')`);
     store.db.run(

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { startCoordinator } from "../../../src/coordinator/coordinator.ts";
 import { BackgroundCheck } from "../../../src/coordinator/store/background-check.ts";
 import { checkDatabase } from "../../../src/coordinator/store/check-database.ts";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { createLog, type Log, silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { until } from "../../harness/until.ts";
@@ -25,7 +25,7 @@ function recorded(): { log: Log; lines: string[] } {
 function largeDatabase(folder: string): string {
   // SQLite reads such a name in a URI only where it is quoted.
   const path = join(folder, "a b?c#d.sqlite");
-  const store = new Store(path, silentLog);
+  const store = new SqliteStore(path, silentLog);
   const insert = store.db.query("INSERT INTO agents VALUES (?, ?, 'active', '', '')");
   store.write(() => {
     for (let i = 0; i < 1_000; i++) insert.run(`agent-${i}`, "x".repeat(20_000));
@@ -47,14 +47,14 @@ function damage(path: string): void {
   closeSync(file);
 }
 
-const pagesOf = (store: Store): number | undefined =>
+const pagesOf = (store: SqliteStore): number | undefined =>
   store.db.query<{ wal_autocheckpoint: number }, []>("PRAGMA wal_autocheckpoint").get()?.wal_autocheckpoint;
 
 test("BackgroundCheck: a large database is served while it is checked, and stays as it is on the disk", async () => {
   using folder = tempFolder();
   const path = largeDatabase(folder.path);
   const { log, lines } = recorded();
-  const store = new Store(path, log);
+  const store = new SqliteStore(path, log);
   expect(store.isChecked).toBe(false);
   using check = new BackgroundCheck({ store, path, selfCommand, log });
   const before = Bun.hash(readFileSync(path));
@@ -100,7 +100,7 @@ test("BackgroundCheck: a check that cannot be made is a warning", async () => {
   using folder = tempFolder();
   const path = largeDatabase(folder.path);
   const { log, lines } = recorded();
-  const store = new Store(path, log);
+  const store = new SqliteStore(path, log);
   for (const selfCommand of [["/no/such/program"], ["/bin/false"]]) {
     await new BackgroundCheck({ store, path, selfCommand, log }).done;
   }
@@ -116,7 +116,7 @@ test("BackgroundCheck: disposing it ends its process, and the store may be close
   using folder = tempFolder();
   const path = largeDatabase(folder.path);
   const { log, lines } = recorded();
-  const store = new Store(path, log);
+  const store = new SqliteStore(path, log);
   const check = new BackgroundCheck({ store, path, selfCommand: ["/bin/sleep", "60"], log });
   check[Symbol.dispose]();
   store.close();
@@ -128,7 +128,7 @@ test("checkDatabase: a database with a WAL, one in use, and one that does not ex
   using folder = tempFolder();
   const path = join(folder.path, "c.sqlite");
   expect(checkDatabase(path)).toMatchObject({ kind: "unchecked", busy: false });
-  const store = new Store(path, silentLog);
+  const store = new SqliteStore(path, silentLog);
   expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
   expect(checkDatabase(path)).toMatchObject({ kind: "unchecked", busy: true });
   store.close();

@@ -1,7 +1,7 @@
 import { afterEach, expect, jest, test } from "bun:test";
 import { join } from "node:path";
 import { ClockGuard } from "../../../src/coordinator/store/clock-guard.ts";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
@@ -11,9 +11,9 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-function withStore(body: (store: Store) => void): void {
+function withStore(body: (store: SqliteStore) => void): void {
   using folder = tempFolder();
-  const store = new Store(join(folder.path, "c.db"), silentLog);
+  const store = new SqliteStore(join(folder.path, "c.db"), silentLog);
   try {
     body(store);
   } finally {

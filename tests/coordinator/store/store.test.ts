@@ -1,14 +1,14 @@
 import { Database, type Statement } from "bun:sqlite";
 import { expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { Fixture } from "../fixture.ts";
 
-function withStore(body: (store: Store, count: () => number) => void): void {
+function withStore(body: (store: SqliteStore, count: () => number) => void): void {
   using folder = tempFolder();
-  const store = new Store(join(folder.path, "c.db"), silentLog);
+  const store = new SqliteStore(join(folder.path, "c.db"), silentLog);
   const count = (): number => store.db.query<{ n: number }, []>("SELECT count(*) AS n FROM agents").get()?.n ?? -1;
   try {
     body(store, count);
@@ -17,7 +17,7 @@ function withStore(body: (store: Store, count: () => number) => void): void {
   }
 }
 
-const insert = (store: Store, name: string): void =>
+const insert = (store: SqliteStore, name: string): void =>
   void store.db.query("INSERT INTO agents VALUES (?, '{}', 'active', '', '')").run(name);
 
 test("write rolls back work that throws, drops its effects, and stays usable", () => {
@@ -70,7 +70,7 @@ test("undo data of a statement stays in memory: no other folder holds contents o
   });
 });
 
-test("Store: every statement in the life of a run is compiled once", async () => {
+test("SqliteStore: every statement in the life of a run is compiled once", async () => {
   await using c = await Fixture.start();
   const runner = await c.register();
   const life = async (): Promise<void> => {

@@ -1,7 +1,8 @@
 import type { CreatedToken, CreateToken, Role, TokenShown } from "../../../protocol/access/tokens.ts";
 import { digestOf } from "../../../protocol/access/bearer-token.ts";
 import { Refusal } from "../../store/refusal.ts";
-import { isoTime, type Store } from "../../store/store.ts";
+import { isoTime } from "../../store/clock.ts";
+import type { Store } from "../../store/store.ts";
 
 const TOKEN_BYTES = 32;
 /** Only a bound, for a client that creates tokens without end. */
@@ -34,24 +35,27 @@ export class Tokens implements Disposable {
 
   /** Refuses, conflict: the name is taken, or there are too many tokens. */
   create({ name, role, expires_in_seconds }: CreateToken, createdBy: string | null): CreatedToken {
-    const { db } = this.#store;
     const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
     const expiresAt = expires_in_seconds == null ? null : isoTime(expires_in_seconds * 1_000);
     const row = this.#store.write(() => {
-      db.query("DELETE FROM tokens WHERE expires_at <= ?").run(isoTime());
-      if (db.query("SELECT 1 FROM tokens WHERE name = ?").get(name) !== null)
+      this.#store.run("DELETE FROM tokens WHERE expires_at <= ?", isoTime());
+      if (this.#store.get("SELECT 1 FROM tokens WHERE name = ?", name) !== null)
         throw new Refusal(
           "conflict",
           `There is a token with the name ${name}: revoke it first, or choose another name`,
         );
-      const count = db.query<{ n: number }, []>("SELECT count(*) AS n FROM tokens").get()?.n ?? 0;
+      const count = this.#store.get<{ n: number }>("SELECT count(*) AS n FROM tokens")?.n ?? 0;
       if (count >= MAX_TOKENS) throw new Refusal("conflict", `There are ${MAX_TOKENS} tokens: revoke some first`);
-      return db
-        .query<TokenShown, (string | null)[]>(
-          `INSERT INTO tokens (name, role, digest, created_at, created_by, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+      return this.#store.get<TokenShown>(
+        `INSERT INTO tokens (name, role, digest, created_at, created_by, expires_at) VALUES (?, ?, ?, ?, ?, ?)
            RETURNING ${SHOWN}`,
-        )
-        .get(name, role, digestOf(token).toHex(), isoTime(), createdBy, expiresAt);
+        name,
+        role,
+        digestOf(token).toHex(),
+        isoTime(),
+        createdBy,
+        expiresAt,
+      );
     });
     if (row === null) throw new Error("INSERT returned no row");
     this.#awaitExpiry();
@@ -60,27 +64,26 @@ export class Tokens implements Disposable {
 
   /** In order of creation, without expired tokens. */
   all(): TokenShown[] {
-    return this.#store.db
-      .query<TokenShown, [string]>(
-        `SELECT ${SHOWN} FROM tokens WHERE expires_at IS NULL OR expires_at > ? ORDER BY seq`,
-      )
-      .all(isoTime());
+    return this.#store.all<TokenShown>(
+      `SELECT ${SHOWN} FROM tokens WHERE expires_at IS NULL OR expires_at > ? ORDER BY seq`,
+      isoTime(),
+    );
   }
 
   /** Refuses: unknown. */
   revoke(name: string): void {
-    const { changes } = this.#store.write(() => this.#store.db.query("DELETE FROM tokens WHERE name = ?").run(name));
+    const { changes } = this.#store.write(() => this.#store.run("DELETE FROM tokens WHERE name = ?", name));
     if (changes === 0) throw new Refusal("unknown", `There is no token with the name ${name}`);
     this.#onEnded(name);
   }
 
   /** Searches by digest, so that the time taken reveals nothing about a token. Null: no such token, or expired. */
   find(candidate: string): Grant | null {
-    return this.#store.db
-      .query<Grant, [string, string]>(
-        "SELECT name, role FROM tokens WHERE digest = ? AND (expires_at IS NULL OR expires_at > ?)",
-      )
-      .get(digestOf(candidate).toHex(), isoTime());
+    return this.#store.get<Grant>(
+      "SELECT name, role FROM tokens WHERE digest = ? AND (expires_at IS NULL OR expires_at > ?)",
+      digestOf(candidate).toHex(),
+      isoTime(),
+    );
   }
 
   [Symbol.dispose](): void {
@@ -90,14 +93,12 @@ export class Tokens implements Disposable {
   /** Ends the open calls of the tokens that expire. */
   #awaitExpiry(): void {
     clearTimeout(this.#expiry);
-    const { db } = this.#store;
-    for (const { name } of db
-      .query<Grant, [string]>("SELECT name, role FROM tokens WHERE expires_at <= ?")
-      .all(isoTime()))
+    for (const { name } of this.#store.all<Grant>("SELECT name, role FROM tokens WHERE expires_at <= ?", isoTime()))
       this.#onEnded(name);
-    const next = db
-      .query<{ at: string | null }, [string]>("SELECT min(expires_at) AS at FROM tokens WHERE expires_at > ?")
-      .get(isoTime())?.at;
+    const next = this.#store.get<{ at: string | null }>(
+      "SELECT min(expires_at) AS at FROM tokens WHERE expires_at > ?",
+      isoTime(),
+    )?.at;
     if (next == null) return;
     const waitMs = Math.min(Math.max(Date.parse(next) - Date.now(), 0) + 1, LONGEST_TIMER_MS);
     this.#expiry = setTimeout(() => this.#awaitExpiry(), waitMs);
