@@ -173,7 +173,7 @@ test("doctor: no database, no check of one; a sound one and a damaged one", asyn
   using here = machine();
   await using server = coordinator();
   const { state, path, store } = stateWithDatabase(here.path);
-  store.close();
+  await store[Symbol.asyncDispose]();
   expect((await here.check(server)).of("database")).toBeUndefined();
   expect((await here.check(server, { "state-dir": state })).of("database")).toMatchObject({ ok: true });
   writeFileSync(path, "this is no database, but long enough to have the header of one ".repeat(20));
@@ -199,5 +199,5 @@ test("doctor: a database that a coordinator holds is as healthy as its coordinat
     ok: false,
     found: expect.stringContaining("it is damaged; restore"),
   });
-  store.close();
+  await store[Symbol.asyncDispose]();
 });

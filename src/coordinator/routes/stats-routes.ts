@@ -12,7 +12,7 @@ const MAX_HOURS = 24 * 366;
 /** Current counts of runs and runners, and the outcomes of the runs of the last hours. */
 export function statsRoutes(store: Store, runners: Runners, statistics: Statistics): Routes {
   return routes({
-    "GET /stats"({ query }) {
+    async "GET /stats"({ query }) {
       const hours = query.get("hours") ?? String(DEFAULT_HOURS);
       if (!/^\d{1,4}$/.test(hours) || Number(hours) < 1 || Number(hours) > MAX_HOURS) {
         throw invalid(["query", "hours"], `Expected a whole number from 1 to ${MAX_HOURS}`);
@@ -22,11 +22,11 @@ export function statsRoutes(store: Store, runners: Runners, statistics: Statisti
       const from = `${since.slice(0, 13)}:00:00.000Z`;
       return Response.json({
         since: from,
-        runs: runsNow(store),
-        runners: runnersNow(runners),
-        hours: statistics.hours(from),
-        wait: statistics.distribution("wait", from),
-        run: statistics.distribution("run", from),
+        runs: await runsNow(store),
+        runners: await runnersNow(runners),
+        hours: await statistics.hours(from),
+        wait: await statistics.distribution("wait", from),
+        run: await statistics.distribution("run", from),
       });
     },
   });

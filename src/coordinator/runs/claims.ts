@@ -70,20 +70,24 @@ export class Claims {
   }
 
   /** Claims the run with the highest priority, then the oldest, among those that the runner satisfies. */
-  claim(runner: RunnerRow): RunRow | null {
+  claim(runner: RunnerRow): Promise<RunRow | null> {
+    return this.#store.write(() => this.#claimBest(runner));
+  }
+
+  async #claimBest(runner: RunnerRow): Promise<RunRow | null> {
     if (!this.#isGateOpen()) return null;
     const offer = offerOf(runner);
     let best: Candidate | null = null;
-    for (const { demands } of this.#store.all<{ demands: string }>(DEMAND_CLASSES)) {
+    for (const { demands } of await this.#store.all<{ demands: string }>(DEMAND_CLASSES)) {
       if (!satisfies(offer, demandsOf({ demands: demands === "" ? null : demands }))) continue;
-      const first = this.#firstFor(runner, demands);
+      const first = await this.#firstFor(runner, demands);
       if (first !== null && (best === null || isBefore(first, best))) best = first;
     }
     return best === null ? null : this.giveTo({ seq: best.seq, status: "pending" }, runner);
   }
 
-  #firstFor(runner: RunnerRow, demands: string): Candidate | null {
-    const first = this.#store.get<Candidate>(FIRST_OF_CLASS, demands);
+  async #firstFor(runner: RunnerRow, demands: string): Promise<Candidate | null> {
+    const first = await this.#store.get<Candidate>(FIRST_OF_CLASS, demands);
     if (first?.avoid_runner !== runner.runner_id) return first;
     const wanted = demandsOf({ demands: demands === "" ? null : demands });
     if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted)) return first;
@@ -91,52 +95,61 @@ export class Claims {
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */
-  renew(runnerId: string, runIds: readonly string[]): void {
-    this.#store.write(() => {
-      for (const runId of runIds) this.#store.run(RENEW, steadyTime(this.#leaseMs), runId, runnerId);
+  async renew(runnerId: string, runIds: readonly string[]): Promise<void> {
+    await this.#store.write(async () => {
+      for (const runId of runIds) await this.#store.run(RENEW, steadyTime(this.#leaseMs), runId, runnerId);
     });
   }
 
   /** Call after a restart: while the coordinator was down, no runner could report or claim. */
-  renewAll(noMatchTimeoutMs: number): void {
-    this.#store.write(() => {
-      this.#store.run("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL", steadyTime(this.#leaseMs));
-      this.#store.run(
+  async renewAll(noMatchTimeoutMs: number): Promise<void> {
+    await this.#store.write(async () => {
+      await this.#store.run("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL", steadyTime(this.#leaseMs));
+      await this.#store.run(
         "UPDATE runs SET timeout_at = ? WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL",
         steadyTime(noMatchTimeoutMs),
       );
     });
   }
 
+  /** Takes back a claim that no answer carries to its runner. No-op if the run has changed since. */
+  async takeBackUnread(claimed: RunRow): Promise<void> {
+    await this.#store.write(async () => {
+      const run = await this.#store.get<RunRow>("SELECT * FROM runs WHERE seq = ?", claimed.seq);
+      if (run?.status === "claimed" && run.runner_id === claimed.runner_id && run.claimed_at === claimed.claimed_at)
+        await this.release(run);
+    });
+  }
+
   /** Takes back a claim: the run is pending again at its old place, and its session has its old status. */
-  release(run: RunRow): void {
-    this.#store.write(() => {
-      this.takeBack(run);
-      this.#queue.offer(run);
+  async release(run: RunRow): Promise<void> {
+    await this.#store.write(async () => {
+      await this.takeBack(run);
+      await this.#queue.offer(run);
     });
   }
 
   /** As `release`, but the caller queues the run. Call in a transaction. */
-  takeBack(run: RunRow): void {
-    move(this.#store, run, "pending", {});
-    if (this.#sessions.find(run.session_id)?.status === "running") {
-      this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
+  async takeBack(run: RunRow): Promise<void> {
+    await move(this.#store, run, "pending", {});
+    if ((await this.#sessions.find(run.session_id))?.status === "running") {
+      await this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
     }
   }
 
   /** Claims this pending run for the runner. */
-  giveTo(pending: Pick<RunRow, "seq" | "status">, runner: RunnerRow): RunRow {
-    return this.#store.write(() => {
-      move(this.#store, pending, "claimed", {
+  giveTo(pending: Pick<RunRow, "seq" | "status">, runner: RunnerRow): Promise<RunRow> {
+    return this.#store.write(async () => {
+      await move(this.#store, pending, "claimed", {
         runner_id: runner.runner_id,
         claimed_by: runner.token_name,
         claimed_at: isoTime(),
         lease_until: steadyTime(this.#leaseMs),
       });
-      const run = this.#store.get<RunRow>("SELECT * FROM runs WHERE seq = ?", pending.seq);
+      const run = await this.#store.get<RunRow>("SELECT * FROM runs WHERE seq = ?", pending.seq);
       if (run === null) throw new Error(`The claimed run ${pending.seq} is gone`);
       this.#deadlines.expect(steadyMs() + this.#leaseMs);
-      this.#sessions.update(run.session_id, { status: "running" });
+      await this.#sessions.update(run.session_id, { status: "running" });
       return run;
     });
   }

@@ -70,15 +70,15 @@ export function canMove({ status }: Pick<RunRow, "status">, to: RunStatus): bool
  * Sets the status of a run and the columns that change with the status. Nothing else writes `runs.status` after the
  * creation of the run. Refuses: conflict for a move that is not in `LEGAL`. Throws an Error if `run` is stale.
  */
-export function move<To extends RunStatus>(
+export async function move<To extends RunStatus>(
   store: Store,
   run: Pick<RunRow, "seq" | "status">,
   to: To,
   changes: Changes[To],
-): void {
+): Promise<void> {
   if (!canMove(run, to)) throw new Refusal("conflict", `Run cannot become ${to}: it is ${run.status}`);
-  const { changes: moved } = store.run(STATEMENTS[to], to, run.seq, run.status, ...valuesOf(changes));
+  const { changes: moved } = await store.run(STATEMENTS[to], to, run.seq, run.status, ...valuesOf(changes));
   // A runner that has seen a higher count than the database has proves that a backup was restored (`History`).
-  store.run("UPDATE counters SET value = value + 1 WHERE name = 'moves'");
+  await store.run("UPDATE counters SET value = value + 1 WHERE name = 'moves'");
   if (moved !== 1) throw new Error(`The run ${run.seq} is no longer ${run.status}`);
 }

@@ -53,11 +53,11 @@ export class Statistics {
   }
 
   /** Call in the transaction that ends the run. */
-  ended({ run, status, completedAt, runMs }: EndedRun): void {
+  async ended({ run, status, completedAt, runMs }: EndedRun): Promise<void> {
     const hour = `${completedAt.slice(0, 13)}:00:00.000Z`;
     const waitMs = waitOf(run);
     this.#store.afterCommit(() => void this.#sinceStart[status]++);
-    this.#store.run(
+    await this.#store.run(
       `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
          ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms,
            run_ms = run_ms + excluded.run_ms, total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
@@ -67,8 +67,8 @@ export class Statistics {
       runMs ?? 0,
       run.total_cost_usd ?? 0,
     );
-    if (waitMs !== null) this.#count(hour, "wait", waitMs);
-    if (runMs !== null) this.#count(hour, "run", runMs);
+    if (waitMs !== null) await this.#count(hour, "wait", waitMs);
+    if (runMs !== null) await this.#count(hour, "run", runMs);
   }
 
   /** Endings since this process started. */
@@ -77,8 +77,8 @@ export class Statistics {
   }
 
   /** The hours in which runs ended, oldest first. */
-  hours(since: string): HourOfRuns[] {
-    const rows = this.#store.all<HourRow>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour", since);
+  async hours(since: string): Promise<HourOfRuns[]> {
+    const rows = await this.#store.all<HourRow>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour", since);
     const hours = new Map<string, HourOfRuns>();
     for (const { hour, status, runs, ...sums } of rows) {
       const before = hours.get(hour) ?? {
@@ -102,8 +102,8 @@ export class Statistics {
   }
 
   /** The histogram of the times that runs waited for a runner, or ran. */
-  distribution(what: "wait" | "run", since: string): TimeStep[] {
-    const counts = this.#store.all<{ up_to_ms: number; runs: number }>(
+  async distribution(what: "wait" | "run", since: string): Promise<TimeStep[]> {
+    const counts = await this.#store.all<{ up_to_ms: number; runs: number }>(
       "SELECT up_to_ms, sum(runs) AS runs FROM run_times WHERE hour >= ? AND what = ? GROUP BY up_to_ms",
       since,
       what,
@@ -116,13 +116,13 @@ export class Statistics {
   }
 
   /** Deletes the hours before `before`. */
-  forget(before: string): void {
-    this.#store.run("DELETE FROM run_hours WHERE hour < ?", before);
-    this.#store.run("DELETE FROM run_times WHERE hour < ?", before);
+  async forget(before: string): Promise<void> {
+    await this.#store.run("DELETE FROM run_hours WHERE hour < ?", before);
+    await this.#store.run("DELETE FROM run_times WHERE hour < ?", before);
   }
 
-  #count(hour: string, what: "wait" | "run", ms: number): void {
-    this.#store.run(
+  async #count(hour: string, what: "wait" | "run", ms: number): Promise<void> {
+    await this.#store.run(
       `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
          ON CONFLICT DO UPDATE SET runs = runs + 1`,
       hour,

@@ -74,7 +74,7 @@ export class BackgroundCheck implements Disposable {
 
   async #frozen(): Promise<Finding> {
     const { store } = this.#options;
-    const frozen = store.freeze();
+    const frozen = await store.freeze();
     try {
       const finding = await this.#inChild();
       // A checkpoint after a failed flush writes into the file under the check, which may then see half of it.

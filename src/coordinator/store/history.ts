@@ -9,41 +9,46 @@ import type { Store } from "./store.ts";
  */
 export class History {
   readonly #store: Store;
-  readonly #epoch: string;
+  readonly epoch: string = crypto.randomUUID();
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
 
   /** Begins an epoch. */
-  constructor(store: Store) {
-    this.#store = store;
-    this.#epoch = crypto.randomUUID();
-    store.write(() => {
-      store.run(
+  static async begin(store: Store): Promise<History> {
+    const history = new History(store);
+    await store.write(async () => {
+      await store.run(
         "INSERT INTO epochs (epoch, first_move, started_at) VALUES (?, ?, ?)",
-        this.#epoch,
-        this.#moves(),
+        history.epoch,
+        await history.#moves(),
         isoTime(),
       );
       // Ten thousand starts: more than happen during any runner's absence.
-      store.run("DELETE FROM epochs WHERE seq <= (SELECT max(seq) FROM epochs) - 10000");
+      await store.run("DELETE FROM epochs WHERE seq <= (SELECT max(seq) FROM epochs) - 10000");
     });
+    return history;
   }
 
   /** The present moment. */
-  get now(): Moment {
-    return { epoch: this.#epoch, moves: this.#moves() };
+  async now(): Promise<Moment> {
+    return { epoch: this.epoch, moves: await this.#moves() };
   }
 
   /** Whether the moment lies in this history. A moment that does not was seen before a backup was restored. */
-  has({ epoch, moves }: Moment): boolean {
-    const row = this.#store.get<{ seq: number }>("SELECT seq FROM epochs WHERE epoch = ?", epoch);
+  async has({ epoch, moves }: Moment): Promise<boolean> {
+    const row = await this.#store.get<{ seq: number }>("SELECT seq FROM epochs WHERE epoch = ?", epoch);
     if (row === null) return false;
-    const next = this.#store.get<{ first_move: number }>(
+    const next = await this.#store.get<{ first_move: number }>(
       "SELECT first_move FROM epochs WHERE seq > ? ORDER BY seq LIMIT 1",
       row.seq,
     );
-    return moves <= (next?.first_move ?? this.#moves());
+    return moves <= (next?.first_move ?? (await this.#moves()));
   }
 
-  #moves(): number {
-    return this.#store.get<{ value: number }>("SELECT value FROM counters WHERE name = 'moves'")?.value ?? 0;
+  async #moves(): Promise<number> {
+    const row = await this.#store.get<{ value: number }>("SELECT value FROM counters WHERE name = 'moves'");
+    return row?.value ?? 0;
   }
 }

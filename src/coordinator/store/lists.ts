@@ -25,7 +25,7 @@ export function rowsOfPage<Row extends { readonly seq: number }>(
   store: Store,
   query: ListQuery,
   { limit, order, after }: Page,
-): Row[] {
+): Promise<Row[]> {
   const terms = query.where.map(([condition]) => condition);
   const values: (string | number)[] = query.where.flatMap(([, ...given]) => given);
   if (after !== null) {
@@ -51,13 +51,13 @@ export function nextCursor(rows: readonly { readonly seq: number }[], { limit }:
 const ROWS_AT_A_TIME = 200;
 
 /** All rows in batches. */
-export function* allRows<Row extends { readonly seq: number }>(
+export async function* allRows<Row extends { readonly seq: number }>(
   store: Store,
   query: ListQuery,
   order: Page["order"],
-): Generator<Row[]> {
+): AsyncGenerator<Row[], undefined> {
   for (let after: number | null = null; ;) {
-    const rows: Row[] = rowsOfPage<Row>(store, query, { limit: ROWS_AT_A_TIME, order, after });
+    const rows: Row[] = await rowsOfPage<Row>(store, query, { limit: ROWS_AT_A_TIME, order, after });
     if (rows.length > 0) yield rows;
     if (rows.length < ROWS_AT_A_TIME) return;
     after = rows.at(-1)?.seq ?? null;

@@ -8,6 +8,7 @@ import { wrongRow } from "./check-rows.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import type { Store, Value } from "./store.ts";
 import { StoreHealth } from "./store-health.ts";
+import { type Turn, Turns } from "./turns.ts";
 
 // A run takes two dozen statements, the coordinator about a hundred. Bun caches only twenty, least recently used first
 // out. Statements that rotate beyond the limit are compiled each time, which takes longer than executing them.
@@ -20,11 +21,13 @@ Database.MAX_QUERY_CACHE_SIZE = 100;
 export type Durability = "disk" | "process";
 
 /**
- * The coordinator's database. All writes go through `write`.
+ * The database as an SQLite file.
  *
  * A committed write survives a crash of the process: it is in the WAL, which the operating system holds. SQLite does
  * not wait for the disk at each commit (`synchronous = NORMAL`). An answer that acknowledges a write waits for
  * `durable`: one flush serves all writes that came meanwhile, and the event loop goes on.
+ *
+ * There is one connection. `Turns` lets one transaction use it at a time, and nobody else meanwhile.
  *
  * One process at a time: the file is locked exclusively. The open polls are known in memory only, so two coordinators
  * would not see each other's polls.
@@ -32,7 +35,6 @@ export type Durability = "disk" | "process";
 export class SqliteStore implements Store {
   readonly db: Database;
   readonly health: StoreHealth;
-  readonly #log: Log;
   readonly #sync: GroupSync | null;
   /** A flush failed: the operating system may have dropped the pages, although it counts them as written. */
   #isFlushInDoubt = false;
@@ -40,12 +42,13 @@ export class SqliteStore implements Store {
   #checkpoints = 0;
   /** Whether the file was checked for damage; larger ones are checked while they are in use. */
   readonly isChecked: boolean;
-  #effects: (() => void)[] = [];
+  readonly #turns: Turns;
+  #closing: Promise<void> | undefined;
 
   /** UserError: the file is another program's, a newer version's, damaged, or in use. */
   constructor(path: string, log: Log, durability: Durability = "disk") {
-    this.#log = log;
     this.health = new StoreHealth(path, log);
+    this.#turns = new Turns(log);
     this.db = openPrivate(path);
     try {
       this.db.run("PRAGMA busy_timeout = 2000");
@@ -57,7 +60,7 @@ export class SqliteStore implements Store {
       this.db.run("PRAGMA temp_store = MEMORY");
       this.isChecked = statSync(path).size <= CHECKED_AT_START_BYTES;
       if (this.isChecked) requireIntact(this.db, path);
-      this.write(() => this.#migrate(path));
+      this.db.transaction(() => this.#migrate(path)).immediate();
       requireOwnRows(this.db, path);
       this.#sync = durability === "disk" ? new GroupSync(`${path}-wal`) : null;
     } catch (error) {
@@ -66,16 +69,16 @@ export class SqliteStore implements Store {
     }
   }
 
-  get<Row>(sql: string, ...values: readonly Value[]): Row | null {
-    return this.db.query<Row, Value[]>(sql).get(...values);
+  get<Row>(sql: string, ...values: readonly Value[]): Promise<Row | null> {
+    return this.#turns.use(() => this.db.query<Row, Value[]>(sql).get(...values));
   }
 
-  all<Row>(sql: string, ...values: readonly Value[]): Row[] {
-    return this.db.query<Row, Value[]>(sql).all(...values);
+  all<Row>(sql: string, ...values: readonly Value[]): Promise<Row[]> {
+    return this.#turns.use(() => this.db.query<Row, Value[]>(sql).all(...values));
   }
 
-  run(sql: string, ...values: readonly Value[]): { readonly changes: number } {
-    return this.db.query<unknown, Value[]>(sql).run(...values);
+  run(sql: string, ...values: readonly Value[]): Promise<{ readonly changes: number }> {
+    return this.#turns.use(() => this.db.query<unknown, Value[]>(sql).run(...values));
   }
 
   /** Resolves when everything committed so far survives a power cut. Refuses, no-room or unavailable: the disk. */
@@ -83,7 +86,7 @@ export class SqliteStore implements Store {
     if (this.#sync === null) return;
     try {
       // After a failed flush the next one would succeed without the lost pages: write them again, into the file itself.
-      if (this.#isFlushInDoubt) this.#checkpoint();
+      if (this.#isFlushInDoubt) await this.#turns.use(() => this.#checkpoint());
       this.#isFlushInDoubt = false;
       await this.#sync.synced();
       this.health.wrote();
@@ -93,11 +96,10 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** Whether the database can be written now: for a probe, while a fault is known. */
-  probe(): string | null {
+  async probe(): Promise<string | null> {
     if (this.health.fault === null) return null;
     try {
-      this.write(() => this.db.query("UPDATE counters SET value = value WHERE name = 'moves'").run());
+      await this.write(() => this.run("UPDATE counters SET value = value WHERE name = 'moves'"));
       if (this.#sync === null) this.health.wrote();
     } catch {
       // The fault is known already.
@@ -105,18 +107,12 @@ export class SqliteStore implements Store {
     return this.health.fault;
   }
 
-  /** Refuses, unavailable: the file is damaged. Its data may be wrong, and more writes would make it worse. */
-  requireSound(): void {
-    const refusal = this.health.damage;
-    if (refusal !== null) throw refusal;
-  }
-
   /** Until `release`, commits stay in the WAL and the file itself does not change: another process can read it. */
-  freeze(): Frozen {
+  async freeze(): Promise<Frozen> {
     this.db.run("PRAGMA wal_autocheckpoint = 0");
     const release = (): void => void this.db.run(AUTOCHECKPOINT);
     try {
-      this.#checkpoint();
+      await this.#turns.use(() => this.#checkpoint());
     } catch (error) {
       release();
       throw error;
@@ -125,35 +121,43 @@ export class SqliteStore implements Store {
     return { isStill: () => this.#checkpoints === checkpoints, release };
   }
 
-  /** Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. */
-  write<T>(work: () => T): T {
-    if (this.db.inTransaction) return work();
-    this.requireSound();
+  write<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.isInside ? work() : this.#turns.take((turn) => this.#transact(work, turn));
+  }
+
+  async #transact<T>(work: () => Promise<T>, turn: Turn): Promise<T> {
+    this.health.requireSound();
     let result: T;
     try {
       this.db.query("BEGIN IMMEDIATE").run();
-      result = work();
+      result = await turn.inside(work);
       this.db.query("COMMIT").run();
     } catch (error) {
-      this.#effects = [];
       // After a failed COMMIT (full disk), SQLite may have rolled back already.
       if (this.db.inTransaction) this.db.run("ROLLBACK");
       throw this.health.refusalFor(error) ?? error;
     }
     this.#sync?.written();
-    const effects = this.#effects;
-    this.#effects = [];
-    for (const effect of effects) this.#perform(effect);
+    await turn.perform();
     return result;
   }
 
-  /** Runs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are only logged. */
-  afterCommit(effect: () => void): void {
-    if (this.db.inTransaction) this.#effects.push(effect);
-    else this.#perform(effect);
+  /** Transactions come one after the other: nobody else changes anything. */
+  lockTree(): Promise<void> {
+    return Promise.resolve();
   }
 
-  close(): void {
+  afterCommit(effect: () => void | Promise<void>): void {
+    this.#turns.afterTurn(effect);
+  }
+
+  /** Waits for the transactions that have begun or wait; later calls fail. Idempotent. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#turns.take(async () => this.#close());
+    return this.#closing;
+  }
+
+  #close(): void {
     this.#sync?.[Symbol.dispose]();
     try {
       this.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -168,14 +172,6 @@ export class SqliteStore implements Store {
     this.#checkpoints++;
     const row = this.db.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
     if (row?.busy !== 0) throw new Error("the WAL is being read");
-  }
-
-  #perform(effect: () => void): void {
-    try {
-      effect();
-    } catch (error) {
-      this.#log.error(`Effect after a commit failed: ${describeError(error)}`);
-    }
   }
 
   #migrate(path: string): void {

@@ -2,23 +2,36 @@ import type { StoreHealth } from "./store-health.ts";
 
 export type Value = string | number | null;
 
-/** The coordinator's database. Every change of its state is one transaction (`write`). */
-export interface Store {
+/** Statements, which belong to the surrounding transaction if there is one. */
+export interface Statements {
   /** The first row; null if there is none. */
-  get<Row>(sql: string, ...values: readonly Value[]): Row | null;
-  all<Row>(sql: string, ...values: readonly Value[]): Row[];
-  run(sql: string, ...values: readonly Value[]): { readonly changes: number };
-  /** Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. */
-  write<T>(work: () => T): T;
-  /** Runs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are only logged. */
-  afterCommit(effect: () => void): void;
+  get<Row>(sql: string, ...values: readonly Value[]): Promise<Row | null>;
+  all<Row>(sql: string, ...values: readonly Value[]): Promise<Row[]>;
+  run(sql: string, ...values: readonly Value[]): Promise<{ readonly changes: number }>;
+}
+
+/**
+ * The coordinator's database. Every change of its state is one transaction (`write`). The transaction is ambient: what
+ * `work` calls and awaits belongs to it. A statement outside never sees what a transaction has not committed.
+ */
+export interface Store extends Statements, AsyncDisposable {
+  /**
+   * Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. The
+   * work may be done again: it touches the database and `afterCommit` only, and leaves nothing running.
+   */
+  write<T>(work: () => Promise<T>): Promise<T>;
+  /** Until the transaction ends, nobody else changes this session or another of its tree. */
+  lockTree(sessionId: string): Promise<void>;
+  /**
+   * Runs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are only logged. The
+   * effects of all transactions are done in the order of the commits. A returned promise holds up the next transaction:
+   * it may read, but must not wait for another transaction.
+   */
+  afterCommit(effect: () => void | Promise<void>): void;
   /** Resolves when everything committed so far survives a power cut. Refuses, no-room or unavailable: the disk. */
   durable(): Promise<void>;
   /** Whether the database can be used. */
   readonly health: StoreHealth;
   /** Whether the database can be written now: for a probe, while a fault is known. */
-  probe(): string | null;
-  /** Refuses, unavailable: the data may be wrong. */
-  requireSound(): void;
-  close(): void;
+  probe(): Promise<string | null>;
 }

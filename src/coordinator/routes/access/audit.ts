@@ -18,9 +18,9 @@ export class Audit {
     this.#store = store;
   }
 
-  add({ name, role, address }: Caller, action: string, subject: string | null): void {
-    this.#store.write(() => {
-      const row = this.#store.get<{ seq: number }>(
+  async add({ name, role, address }: Caller, action: string, subject: string | null): Promise<void> {
+    await this.#store.write(async () => {
+      const row = await this.#store.get<{ seq: number }>(
         "INSERT INTO audit (at, token, role, address, action, subject) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq",
         isoTime(),
         name,
@@ -30,12 +30,12 @@ export class Audit {
         subject,
       );
       const seq = row?.seq ?? 0;
-      if (seq % TRIM_EVERY === 0) this.#store.run("DELETE FROM audit WHERE seq <= ?", seq - AUDIT_ROWS);
+      if (seq % TRIM_EVERY === 0) await this.#store.run("DELETE FROM audit WHERE seq <= ?", seq - AUDIT_ROWS);
     });
   }
 
   /** At most `limit` entries, older than the entry `before`. */
-  newest(limit: number, before: number | null): AuditEntry[] {
+  newest(limit: number, before: number | null): Promise<AuditEntry[]> {
     return this.#store.all<AuditEntry>(
       "SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?",
       before ?? Number.MAX_SAFE_INTEGER,

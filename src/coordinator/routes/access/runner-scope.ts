@@ -21,16 +21,16 @@ export class RunnerScope {
   }
 
   /** Call with the parameters of a path. Reads and the runner protocol pass. Refuses: forbidden. */
-  requirePath(caller: Caller, route: string, params: Readonly<Record<string, string>>): void {
+  async requirePath(caller: Caller, route: string, params: Readonly<Record<string, string>>): Promise<void> {
     if (caller.role !== "runner" || /^GET | \/runner\//.test(route)) return;
     const { session_id, run_id, runner_id } = params;
-    if (session_id !== undefined) this.requireSession(caller, session_id);
+    if (session_id !== undefined) await this.requireSession(caller, session_id);
     if (run_id !== undefined) {
-      const run = this.#store.get<{ session_id: string }>("SELECT session_id FROM runs WHERE run_id = ?", run_id);
-      if (run !== null) this.requireSession(caller, run.session_id);
+      const run = await this.#store.get<{ session_id: string }>("SELECT session_id FROM runs WHERE run_id = ?", run_id);
+      if (run !== null) await this.requireSession(caller, run.session_id);
     }
     if (runner_id === undefined) return;
-    const runner = this.#store.get<{ token_name: string | null }>(
+    const runner = await this.#store.get<{ token_name: string | null }>(
       "SELECT token_name FROM runners WHERE runner_id = ?",
       runner_id,
     );
@@ -39,12 +39,12 @@ export class RunnerScope {
   }
 
   /** Refuses, forbidden: neither the session nor one above it was executed by a runner of this token. */
-  requireSession({ name, role }: Caller, sessionId: string | null): void {
+  async requireSession({ name, role }: Caller, sessionId: string | null): Promise<void> {
     if (role !== "runner") return;
     let at = sessionId;
     for (let depth = 0; at !== null && depth < MAX_DEPTH; depth++) {
-      if (name !== null && this.#store.get(EXECUTED, at, name) !== null) return;
-      at = this.#store.get<Pick<SessionRow, "parent_session_id">>(PARENT, at)?.parent_session_id ?? null;
+      if (name !== null && (await this.#store.get(EXECUTED, at, name)) !== null) return;
+      at = (await this.#store.get<Pick<SessionRow, "parent_session_id">>(PARENT, at))?.parent_session_id ?? null;
     }
     throw new Refusal(
       "forbidden",

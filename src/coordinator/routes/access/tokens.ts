@@ -9,6 +9,8 @@ const TOKEN_BYTES = 32;
 const MAX_TOKENS = 1_000;
 /** A timer with a longer delay fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** After a fault of the database. */
+const RETRY_MS = 1_000;
 
 const SHOWN = "name, role, created_at, created_by, expires_at";
 
@@ -23,28 +25,33 @@ export interface Grant {
  */
 export class Tokens implements Disposable {
   readonly #store: Store;
-  readonly #onEnded: (name: string) => void;
+  readonly #onEnded: (name: string) => Promise<void>;
+  #isDisposed = false;
   #expiry: Timer | undefined;
 
   /** `onEnded` ends the open polls and streams of a token that was revoked or has expired. */
-  constructor(store: Store, onEnded: (name: string) => void) {
+  constructor(store: Store, onEnded: (name: string) => Promise<void>) {
     this.#store = store;
     this.#onEnded = onEnded;
-    this.#awaitExpiry();
+  }
+
+  /** Call once: ends the open calls of the tokens that expire. */
+  start(): Promise<void> {
+    return this.#awaitExpiry();
   }
 
   /** Refuses, conflict: the name is taken, or there are too many tokens. */
-  create({ name, role, expires_in_seconds }: CreateToken, createdBy: string | null): CreatedToken {
+  async create({ name, role, expires_in_seconds }: CreateToken, createdBy: string | null): Promise<CreatedToken> {
     const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
     const expiresAt = expires_in_seconds == null ? null : isoTime(expires_in_seconds * 1_000);
-    const row = this.#store.write(() => {
-      this.#store.run("DELETE FROM tokens WHERE expires_at <= ?", isoTime());
-      if (this.#store.get("SELECT 1 FROM tokens WHERE name = ?", name) !== null)
+    const row = await this.#store.write(async () => {
+      await this.#store.run("DELETE FROM tokens WHERE expires_at <= ?", isoTime());
+      if ((await this.#store.get("SELECT 1 FROM tokens WHERE name = ?", name)) !== null)
         throw new Refusal(
           "conflict",
           `There is a token with the name ${name}: revoke it first, or choose another name`,
         );
-      const count = this.#store.get<{ n: number }>("SELECT count(*) AS n FROM tokens")?.n ?? 0;
+      const count = (await this.#store.get<{ n: number }>("SELECT count(*) AS n FROM tokens"))?.n ?? 0;
       if (count >= MAX_TOKENS) throw new Refusal("conflict", `There are ${MAX_TOKENS} tokens: revoke some first`);
       return this.#store.get<TokenShown>(
         `INSERT INTO tokens (name, role, digest, created_at, created_by, expires_at) VALUES (?, ?, ?, ?, ?, ?)
@@ -58,12 +65,12 @@ export class Tokens implements Disposable {
       );
     });
     if (row === null) throw new Error("INSERT returned no row");
-    this.#awaitExpiry();
+    await this.#awaitExpiry();
     return { ...row, token };
   }
 
   /** In order of creation, without expired tokens. */
-  all(): TokenShown[] {
+  all(): Promise<TokenShown[]> {
     return this.#store.all<TokenShown>(
       `SELECT ${SHOWN} FROM tokens WHERE expires_at IS NULL OR expires_at > ? ORDER BY seq`,
       isoTime(),
@@ -71,14 +78,14 @@ export class Tokens implements Disposable {
   }
 
   /** Refuses: unknown. */
-  revoke(name: string): void {
-    const { changes } = this.#store.write(() => this.#store.run("DELETE FROM tokens WHERE name = ?", name));
+  async revoke(name: string): Promise<void> {
+    const { changes } = await this.#store.write(() => this.#store.run("DELETE FROM tokens WHERE name = ?", name));
     if (changes === 0) throw new Refusal("unknown", `There is no token with the name ${name}`);
-    this.#onEnded(name);
+    await this.#onEnded(name);
   }
 
   /** Searches by digest, so that the time taken reveals nothing about a token. Null: no such token, or expired. */
-  find(candidate: string): Grant | null {
+  find(candidate: string): Promise<Grant | null> {
     return this.#store.get<Grant>(
       "SELECT name, role FROM tokens WHERE digest = ? AND (expires_at IS NULL OR expires_at > ?)",
       digestOf(candidate).toHex(),
@@ -87,21 +94,30 @@ export class Tokens implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     clearTimeout(this.#expiry);
   }
 
-  /** Ends the open calls of the tokens that expire. */
-  #awaitExpiry(): void {
-    clearTimeout(this.#expiry);
-    for (const { name } of this.#store.all<Grant>("SELECT name, role FROM tokens WHERE expires_at <= ?", isoTime()))
-      this.#onEnded(name);
-    const next = this.#store.get<{ at: string | null }>(
+  /** Ends the open calls of the tokens that expire, and waits for the next one. */
+  async #awaitExpiry(): Promise<void> {
+    for (const { name } of await this.#store.all<Grant>(
+      "SELECT name, role FROM tokens WHERE expires_at <= ?",
+      isoTime(),
+    ))
+      await this.#onEnded(name);
+    const next = await this.#store.get<{ at: string | null }>(
       "SELECT min(expires_at) AS at FROM tokens WHERE expires_at > ?",
       isoTime(),
-    )?.at;
-    if (next == null) return;
-    const waitMs = Math.min(Math.max(Date.parse(next) - Date.now(), 0) + 1, LONGEST_TIMER_MS);
-    this.#expiry = setTimeout(() => this.#awaitExpiry(), waitMs);
+    );
+    if (next?.at == null) return;
+    this.#wakeIn(Math.min(Math.max(Date.parse(next.at) - Date.now(), 0) + 1, LONGEST_TIMER_MS));
+  }
+
+  #wakeIn(ms: number): void {
+    clearTimeout(this.#expiry);
+    if (this.#isDisposed) return;
+    // The fault of a database is logged by its health.
+    this.#expiry = setTimeout(() => void this.#awaitExpiry().catch(() => this.#wakeIn(RETRY_MS)), ms);
     this.#expiry.unref();
   }
 }
