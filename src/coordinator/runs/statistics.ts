@@ -58,17 +58,16 @@ export class Statistics {
     const waitMs = waitOf(run);
     this.#store.afterCommit(() => void this.#sinceStart[status]++);
     await this.#store.run(
-      `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms,
-           run_ms = run_ms + excluded.run_ms, total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
+      `INSERT INTO run_hours AS h (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
+         ON CONFLICT (hour, status) DO UPDATE SET runs = h.runs + 1, wait_ms = h.wait_ms + excluded.wait_ms,
+           run_ms = h.run_ms + excluded.run_ms, total_cost_usd = h.total_cost_usd + excluded.total_cost_usd`,
       hour,
       status,
       waitMs ?? 0,
       runMs ?? 0,
       run.total_cost_usd ?? 0,
     );
-    if (waitMs !== null) await this.#count(hour, "wait", waitMs);
-    if (runMs !== null) await this.#count(hour, "run", runMs);
+    await this.#count(hour, { wait: waitMs, run: runMs });
   }
 
   /** Endings since this process started. */
@@ -121,13 +120,13 @@ export class Statistics {
     await this.#store.run("DELETE FROM run_times WHERE hour < ?", before);
   }
 
-  async #count(hour: string, what: "wait" | "run", ms: number): Promise<void> {
+  async #count(hour: string, times: Readonly<Record<"wait" | "run", number | null>>): Promise<void> {
+    const known = Object.entries(times).filter((entry): entry is [string, number] => entry[1] !== null);
+    if (known.length === 0) return;
     await this.#store.run(
-      `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
-         ON CONFLICT DO UPDATE SET runs = runs + 1`,
-      hour,
-      what,
-      STEPS_MS.find((step) => ms <= step) ?? BEYOND,
+      `INSERT INTO run_times AS t (hour, what, up_to_ms, runs) VALUES ${known.map(() => "(?, ?, ?, 1)").join(", ")}
+         ON CONFLICT (hour, what, up_to_ms) DO UPDATE SET runs = t.runs + 1`,
+      ...known.flatMap(([what, ms]) => [hour, what, STEPS_MS.find((step) => ms <= step) ?? BEYOND]),
     );
   }
 }
