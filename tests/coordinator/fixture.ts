@@ -5,6 +5,7 @@ import type { CoordinatorTimings } from "../../src/coordinator/store/timings.ts"
 import { INSTANCE_HEADER } from "../../src/protocol/runner.ts";
 import { silentLog } from "../../src/log.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
+import { TWICE, twiceStore } from "./twice-store.ts";
 
 export interface Answer {
   readonly status: number;
@@ -53,6 +54,7 @@ export class Fixture implements AsyncDisposable {
       log: silentLog,
       timings,
       callbacks,
+      ...storeOfTests(),
     });
     return new Fixture(folder, timings, coordinator);
   }
@@ -68,6 +70,7 @@ export class Fixture implements AsyncDisposable {
       databasePath,
       log: silentLog,
       timings: this.#timings,
+      ...storeOfTests(),
       ...options,
     });
   }
@@ -185,4 +188,8 @@ export class Fixture implements AsyncDisposable {
     if (answer.status !== 200) throw new Error(`POST /runs: ${JSON.stringify(answer)}`);
     return answer.body;
   }
+}
+
+function storeOfTests(): Pick<CoordinatorOptions, "wrapStore"> {
+  return process.env[TWICE] === undefined ? {} : { wrapStore: twiceStore };
 }
