@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,10 +26,13 @@ export function userFolders(env: Environment, platform: NodeJS.Platform = proces
       state: join(local, "agent-runner", "state"),
     };
   }
+  // The XDG specification ignores relative paths. They would name another folder in each working directory.
+  const xdg = (name: string, fallback: string): string =>
+    join(isAbsolute(env[name] ?? "") ? (env[name] ?? "") : join(home, fallback), "agent-runner");
   return {
-    config: join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "agent-runner"),
-    data: join(env["XDG_DATA_HOME"] || join(home, ".local", "share"), "agent-runner"),
-    state: join(env["XDG_STATE_HOME"] || join(home, ".local", "state"), "agent-runner"),
+    config: xdg("XDG_CONFIG_HOME", ".config"),
+    data: xdg("XDG_DATA_HOME", ".local/share"),
+    state: xdg("XDG_STATE_HOME", ".local/state"),
   };
 }
 
