@@ -36,40 +36,6 @@ export function userFolders(env: Environment, platform: NodeJS.Platform = proces
   };
 }
 
-const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
-
-/** NO_PROXY plus the loopback names: fetch would send even those through HTTP_PROXY. */
-export function noProxyWithLoopback(env: Environment): string {
-  // Merges both spellings, so that neither loses its exceptions.
-  const present = [env["NO_PROXY"], env["no_proxy"]]
-    .flatMap((names) => (names ?? "").split(","))
-    .map((s) => s.trim())
-    .filter(Boolean);
-  // "*" means every host, and most programs know it only alone.
-  return present.includes("*") ? "*" : [...new Set([...present, ...LOOPBACK])].join(",");
-}
-
-/** The proxy through which a request to `url` goes, and the variable that names it. Null: directly. */
-export function proxyOf(url: string, env: Environment = process.env): { url: string; variable: string } | null {
-  const { protocol, hostname, port } = new URL(url);
-  const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
-  const variable = [name.toLowerCase(), name].find((candidate) => env[candidate]);
-  if (variable === undefined) return null;
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  const isExcepted = (env["no_proxy"] || env["NO_PROXY"] || "")
-    .split(",")
-    .map((entry) => entry.trim().replace(/^\*?\./, ""))
-    .some((entry) => entry === "*" || entry === `${host}:${port}` || `.${host}`.endsWith(`.${entry || "?"}`));
-  return isExcepted ? null : { url: env[variable] ?? "", variable };
-}
-
-/** Makes this process and its children reach loopback addresses without a proxy. fetch reads only the variables. */
-export function bypassProxyForLoopback(): void {
-  const value = noProxyWithLoopback(process.env);
-  process.env["NO_PROXY"] = value;
-  process.env["no_proxy"] = value;
-}
-
 /**
  * Variables that no executor inherits: the runner's credentials, Bun's control variables, the trace of the runner's own
  * start, and those of its service manager.

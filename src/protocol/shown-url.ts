@@ -5,7 +5,9 @@ const RUN_TOKEN = /^\/[\w-]{32}(?=\/|$)/;
  * A URL as messages, logs and databases may show it: without a password, a query and a run's token. Every message that
  * names a URL must use this.
  */
-export function shownUrl(url: string): string {
+export function shownUrl(text: string): string {
+  // A proxy may have no scheme. "user:secret@host" alone is a URL with the scheme "user:".
+  const url = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   if (!URL.canParse(url)) return "an invalid URL";
   const { origin, protocol, host, pathname } = new URL(url);
   const start = origin === "null" ? `${protocol}//${host}` : origin;

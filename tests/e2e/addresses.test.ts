@@ -55,6 +55,62 @@ test("a command inside a run prints no token, and names no token of the coordina
   expect(out).not.toContain("AGENT_COORDINATOR_TOKEN");
 });
 
+const LOOPBACK = "127.0.0.1,localhost,::1";
+const NO_PROXIES: readonly [given: Readonly<Record<string, string>>, seen: string][] = [
+  [{ NO_PROXY: " * " }, "*"],
+  [{ no_proxy: "*", NO_PROXY: "a.example" }, "*"],
+  [{ NO_PROXY: "a.example *" }, "*"],
+  [{ NO_PROXY: "", no_proxy: "" }, LOOPBACK],
+  [{ NO_PROXY: " .a.example b.example ,, 10.0.0.0/8 " }, `.a.example,b.example,10.0.0.0/8,${LOOPBACK}`],
+  [{ NO_PROXY: "a.example", no_proxy: "b.example" }, `a.example,b.example,${LOOPBACK}`],
+  [{ NO_PROXY: "[::1],::1,localhost" }, "[::1],::1,localhost,127.0.0.1"],
+];
+
+test.each(NO_PROXIES)("an executor of a runner with %j finds NO_PROXY=%s in both spellings", async (given, seen) => {
+  await using world = new World();
+  const executor = await executorOf(world, 'printf "%s %s" "$NO_PROXY" "$no_proxy" >seen');
+  world.start(["up", "--no-token", "--port", "0", "-e", executor, "--sample"], {
+    env: { ...given, HTTP_PROXY: "http://p.invalid:1", ALL_PROXY: "http://p.invalid:1" },
+  });
+  expect(await world.file("seen")).toBe(`${seen} ${seen}`);
+});
+
+const AT = "http://127.0.0.2:9";
+const PROXIED: readonly [url: string, noProxy: Readonly<Record<string, string>>, variable: string, through: boolean][] =
+  [
+    [AT, {}, "HTTP_PROXY", true],
+    [AT, {}, "http_proxy", true],
+    [AT, {}, "ALL_PROXY", true],
+    [AT, {}, "all_proxy", true],
+    [AT, { NO_PROXY: "127.0.0.0/8" }, "HTTP_PROXY", false],
+    [AT, { NO_PROXY: "x 127.0.0.2" }, "ALL_PROXY", false],
+    [AT, { NO_PROXY: "127.0.0.2:9" }, "HTTP_PROXY", false],
+    [AT, { NO_PROXY: "127.0.0.2:10" }, "HTTP_PROXY", true],
+    ["http://c.invalid:9", { NO_PROXY: ".INVALID" }, "HTTP_PROXY", false],
+    ["http://c.invalid:9", { NO_PROXY: "c.inv" }, "HTTP_PROXY", true],
+  ];
+
+test("a proxy with credentials is named where it answers or is away, without them, and never where it is not used", async () => {
+  await using world = new World();
+  await using page = stubServer(() => new Response("<html>Blocked</html>", { status: 403 }));
+  await using portal = stubServer(() => new Response("<html>Log in</html>"));
+  for (const [url, noProxy, variable, isThrough] of PROXIED)
+    for (const [proxy, answer] of [
+      [page.url, /not JSON/],
+      [portal.url, /not JSON/],
+      ["http://127.0.0.1:1", /connection refused/],
+    ] as const) {
+      const host = proxy.replace("http://", "");
+      for (const written of [`http://me:pass-word@${host}`, ...(variable === "HTTP_PROXY" ? [host] : [])]) {
+        const { stderr } = await world.run(["runs", "-c", url], { env: { ...noProxy, [variable]: written } });
+        const seen = { url, noProxy, written, named: /\(through the proxy (\S+) of (\w+)\)/.exec(stderr)?.slice(1) };
+        expect(seen).toEqual({ url, noProxy, written, named: isThrough ? [proxy, variable] : undefined });
+        if (isThrough) expect(stderr).toMatch(answer);
+        expect(stderr).not.toContain("pass-word");
+      }
+    }
+});
+
 test('an executor gets NO_PROXY="*" unchanged', async () => {
   await using world = new World();
   const executor = await executorOf(world, 'printf "%s %s" "$NO_PROXY" "$no_proxy" >seen');

@@ -8,6 +8,10 @@ test.each([
   ["https://host/coordinator/", "https://host/coordinator"],
   ["https://host/sse?api_key=secret#x", "https://host/sse"],
   ["socks5://me:secret@proxy:1080", "socks5://proxy:1080"],
+  ["me:secret@proxy:3128", "http://proxy:3128"],
+  ["proxy:3128", "http://proxy:3128"],
+  ["mailto:me:secret@host", "http://host"],
+  ["https://secret-token@host/", "https://host"],
   ["no url with secret", "an invalid URL"],
 ])("shownUrl: %s is %s", (url, expected) => {
   expect(shownUrl(url)).toBe(expected);
