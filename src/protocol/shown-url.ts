@@ -1,5 +1,5 @@
-/** A run's token at the gateway: the first segment of the path, 24 random bytes in base64url. */
-const RUN_TOKEN = /^\/[\w-]{32}(?=\/|$)/;
+/** A run's token at the gateway: a segment of the path, 24 random bytes in base64url. */
+const RUN_TOKEN = /\/[\w-]{32}(?=\/|$)/g;
 
 /**
  * A URL as messages, logs and databases may show it: without a password, a query and a run's token. Every message that

@@ -55,6 +55,55 @@ test("a command inside a run prints no token, and names no token of the coordina
   expect(out).not.toContain("AGENT_COORDINATOR_TOKEN");
 });
 
+const TOKEN = "UqhQymkLnLskefA1r3j9S7MdzjHU06H_";
+/** Written wrongly, or leading nowhere. */
+const WITH_SECRETS = [
+  `127.0.0.1:1/${TOKEN}`,
+  "me:s3cret@host:1",
+  "htp://me:s3cret@h/",
+  "//me:s3cret@h",
+  "http://me:s3cret@h/",
+  "http://s3cret@h/",
+  `http://127.0.0.1:99999/${TOKEN}`,
+  `http://[::1/${TOKEN}`,
+  `http://127.0.0.1:1/proxy/${TOKEN}/mcp`,
+  "http://127.0.0.1:1/?token=s3cret#s3cret",
+];
+
+test.each(WITH_SECRETS)("no command and no start shows what is secret in %s", async (url) => {
+  await using world = new World();
+  const file = world.path("settings.toml");
+  await Bun.write(file, `[coordinator]\nurl = ${JSON.stringify(url)}\n`);
+  const env = { AGENT_ORCHESTRATOR_API_URL: url };
+  for (const ended of [
+    await world.run(["runs", "-c", url]),
+    await world.run(["submit", "Hello"], { env }),
+    await world.run(["runners", "--config", file]),
+    await world.run(["doctor", "--json", "-x", "test-executor"], { env }),
+    await world.run(["-x", "test-executor", "--external-mcp-url", url, "--max-offline", "1s"], { env }),
+    await world.run(["-x", "test-executor", "--max-offline", "1s", "--log-format", "json"], { env }),
+  ]) {
+    expect(ended.code).not.toBe(0);
+    expect(ended.stdout + ended.stderr).not.toMatch(new RegExp(`s3cret|${TOKEN}`));
+  }
+});
+
+test("another program at the address is told as such by a command, and names no token as the remedy", async () => {
+  await using world = new World();
+  for (const [status, body] of [
+    [200, "<html>Log in</html>"],
+    [404, "<html>Not here</html>"],
+    [405, ""],
+  ] as const) {
+    await using stranger = stubServer(() => new Response(body, { status }));
+    for (const args of [["runs"], ["submit", "Hello"], ["doctor", "-x", "test-executor"]]) {
+      const { code, stdout, stderr } = await world.run([...args, "-c", stranger.url]);
+      expect([code, stdout + stderr]).toEqual([1, expect.stringContaining("is not an Agent Coordinator")]);
+      expect(stdout + stderr).not.toContain("AGENT_COORDINATOR_TOKEN");
+    }
+  }
+});
+
 const LOOPBACK = "127.0.0.1,localhost,::1";
 const NO_PROXIES: readonly [given: Readonly<Record<string, string>>, seen: string][] = [
   [{ NO_PROXY: " * " }, "*"],
