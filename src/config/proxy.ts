@@ -34,7 +34,7 @@ function entriesOf(list: string | undefined): string[] {
   return (list ?? "").split(/[\s,]+/).filter(Boolean);
 }
 
-/** Whether an entry of NO_PROXY stands for the host: as a name, a parent domain, an address, a network or `host:port`. */
+/** Whether an entry of NO_PROXY stands for the host: a name, a parent domain, an address, a network or `host:port`. */
 function excepts(entry: string, host: string, port: string): boolean {
   if (entry === "*") return true;
   const [network = "", bits] = entry.split("/", 2);

@@ -139,7 +139,7 @@ const PROXIED: readonly [url: string, noProxy: Readonly<Record<string, string>>,
     ["http://c.invalid:9", { NO_PROXY: "c.inv" }, "HTTP_PROXY", true],
   ];
 
-test("a proxy with credentials is named where it answers or is away, without them, and never where it is not used", async () => {
+test("a proxy is named where it answers or is away, without its password, and never where it is not used", async () => {
   await using world = new World();
   await using page = stubServer(() => new Response("<html>Blocked</html>", { status: 403 }));
   await using portal = stubServer(() => new Response("<html>Log in</html>"));
