@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { errorCode } from "../../src/errors.ts";
 import type { ClaudeFault } from "./find-claude.ts";
 import type { ClaudeSettings } from "./settings.ts";
 
@@ -56,20 +57,26 @@ export function faultOfState(env: Environment): ClaudeFault | null {
 
 /** Claude Code accepts an empty state file, one of null bytes, and any JSON. */
 function isUnreadableState(path: string): boolean {
-  const text = contentOf(path)?.replaceAll("\0", "").trim() ?? "";
+  const text = readText(path)?.replaceAll("\0", "").trim() ?? "";
   return text !== "" && parsed(text) === undefined;
 }
 
-/** Claude Code accepts an empty settings file. */
+/** Claude Code accepts an empty settings file, and a link that leads nowhere. It refuses a folder or a FIFO. */
 function isDamaged(path: string): boolean {
-  const text = contentOf(path) ?? "";
+  const text = readText(path);
+  if (text === undefined) return isThere(path);
   if (text.trim() === "") return false;
   const value = parsed(text);
   return typeof value !== "object" || value === null || Array.isArray(value);
 }
 
-function contentOf(path: string): string | undefined {
-  return readText(path)?.replace(/^\uFEFF/, "");
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    // A loop of links. In a folder that may not be entered, nobody knows.
+    return errorCode(error) === "ELOOP";
+  }
 }
 
 function parsed(text: string): unknown {
@@ -82,11 +89,17 @@ function parsed(text: string): unknown {
 
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Undefined unless the path is a file that can be read: reading a FIFO would block. */
+/**
+ * The text of a file as Claude Code reads it: UTF-16 after its mark, else UTF-8, without the mark. Undefined unless the
+ * path is a file that can be read: reading a FIFO would block.
+ */
 export function readText(path: string): string | undefined {
   try {
     const file = statSync(path);
-    return file.isFile() && file.size <= MAX_BYTES ? readFileSync(path, "utf8") : undefined;
+    if (!file.isFile() || file.size > MAX_BYTES) return undefined;
+    const bytes = readFileSync(path);
+    const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe;
+    return bytes.toString(isUtf16 ? "utf16le" : "utf8").replace(/^\uFEFF/, "");
   } catch {
     return undefined;
   }

@@ -91,7 +91,7 @@ function ofObstacle(obstacle: Obstacle): Ending {
       return { kind: "bad-settings", reason: `${what}: ${how}` };
     }
     case "mcp": {
-      const what = `MCP servers of the blueprint did not connect: ${oneLine(obstacle.servers.join(", "))}`;
+      const what = `MCP servers of the blueprint did not connect: ${clip(obstacle.servers.join(", "), 4_000)}`;
       return { kind: "mcp-unavailable", reason: `${what}; a server with optional: true may be missing` };
     }
   }

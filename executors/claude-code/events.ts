@@ -78,7 +78,7 @@ function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewE
     reason: ending.kind,
     ...(ending.kind === "success" ? {} : { error: ending.reason }),
     ...(ending.kind === "usage-limit" && ending.resetsAt !== null
-      ? { resets_at: ending.resetsAt, retry_at: ending.resetsAt }
+      ? { resets_at: ending.resetsAt, retry_at: ending.resetsAt, ...ofAllRuns(turn, ending.resetsAt) }
       : {}),
     turns,
     duration_ms: durationMs,
@@ -94,6 +94,11 @@ function endingEvent(ending: Ending, turn: Turn, notes: readonly string[]): NewE
     ...(denials.length === 0 ? {} : { refused_tools: denials.map(({ tool }) => tool) }),
     ...(notes.length === 0 ? {} : { notes: [...notes] }),
   };
+}
+
+/** The limit of one model leaves the runs of the others alone. */
+function ofAllRuns({ limit }: Turn, until: string): { limited_until?: string } {
+  return /opus|sonnet|haiku/i.test(limit?.type ?? "") ? {} : { limited_until: until };
 }
 
 /** The first events of a run. */

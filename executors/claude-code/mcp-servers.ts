@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { clip } from "../../src/errors.ts";
+import { passwordsIn, SECRET_NAME } from "./secrets.ts";
 import { type Blueprint, ServerConfig } from "../../src/protocol/agent.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -90,9 +91,17 @@ export function requiredServersOf(servers: Blueprint["mcp_servers"]): string[] {
     .map(([name]) => name);
 }
 
-/** The values of headers and env, which no event or message may contain. */
+/** The values of headers and env, and secrets in URLs, which no event or message may contain. */
 export function credentialsIn(servers: Readonly<Record<string, ClaudeServer>>): string[] {
   return Object.values(servers).flatMap((server) =>
-    Object.values(server.type === "stdio" ? server.env : server.headers),
+    server.type === "stdio" ? Object.values(server.env) : [...Object.values(server.headers), ...secretsIn(server.url)],
   );
+}
+
+/** The password of a URL, and the values of its query that have a secret's name, also as they are written. */
+function secretsIn(url: string): string[] {
+  const query = /\?([^#]*)/.exec(url)?.[1] ?? "";
+  const named = query.split("&").filter((pair) => SECRET_NAME.test(pair.split("=", 1)[0] ?? ""));
+  const values = named.map((pair) => pair.slice(pair.indexOf("=") + 1));
+  return [...passwordsIn(url), ...values, ...new URLSearchParams(named.join("&")).values()];
 }

@@ -90,6 +90,17 @@ export type Message =
 /** In place of a model's name if Claude Code itself wrote a message. */
 const SYNTHETIC = "<synthetic>";
 
+/** Later than this there are only times in ms, told as seconds. */
+const LATEST_S = 100_000_000_000;
+/** The last moment of a JavaScript date. */
+const LATEST_MS = 8_640_000_000_000_000;
+
+/** Seconds since 1970, or ms, as ms; null for no moment. */
+function momentOf(told: number): number | null {
+  const ms = told > LATEST_S ? told : told * 1000;
+  return ms > 0 && ms <= LATEST_MS ? ms : null;
+}
+
 /** Reads one message of Claude Code; never throws. */
 export function readMessage(message: unknown): Message {
   const parsed = v.safeParse(Any, message);
@@ -125,7 +136,7 @@ export function readMessage(message: unknown): Message {
         kind: "rate-limit",
         isRejected,
         type: rateLimitType,
-        resetsAtMs: resetsAt === null ? null : resetsAt * 1000,
+        resetsAtMs: resetsAt === null ? null : momentOf(resetsAt),
       };
     }
     case "result":

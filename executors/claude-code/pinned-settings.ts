@@ -96,7 +96,7 @@ function mainCheckoutOf(folder: string): string[] {
 }
 
 function readSettings(path: string): SettingsFile {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), SettingsFile), readText(path)?.replace(/^\uFEFF/, ""));
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), SettingsFile), readText(path));
   return parsed.success ? parsed.output : NOTHING;
 }
 

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { delay } from "../../src/async/delay.ts";
-import { describeError } from "../../src/errors.ts";
+import { clip, describeError } from "../../src/errors.ts";
 import { type ClaudeProcess, EndedError } from "./claude-process.ts";
 import type { Launch } from "./launch.ts";
 
@@ -30,6 +30,7 @@ const ServersAnswer = v.looseObject({
   mcpServers: v.array(v.looseObject({ name: v.string(), status: v.string(), error: v.nullish(v.string(), "") })),
 });
 
+const MAX_REASON = 120;
 const POLL_MS = 200;
 /** Claude Code gives up earlier by itself, unless MCP_TIMEOUT is longer. */
 const CONNECT_MS = 90_000;
@@ -74,7 +75,9 @@ async function unconnectedServers(
     if (isPending && performance.now() < endMs && !signal.aborted) continue;
     return required.flatMap((name) => {
       const { status = "unknown", error = "" } = seen.get(name) ?? {};
-      return status === "connected" ? [] : [`${name} (${error === "" ? status : error})`];
+      // A long reason of one server must not hide the others.
+      const reason = clip((error === "" ? status : error).replaceAll(/\s+/g, " ").trim(), MAX_REASON);
+      return status === "connected" ? [] : [`${name} (${reason})`];
     });
   }
 }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import {
   checkNeeds as checkClaudeCode,
   isInstalled as isClaudeInstalled,
@@ -8,6 +9,8 @@ import type { CatalogOptions, Executor, Readiness } from "./executor.ts";
 interface BuiltIn {
   /** Loads its main function, which resolves to the exit code. Lazy, to cost no start-up time. */
   readonly load: () => Promise<(argv: readonly string[]) => Promise<number>>;
+  /** Variables to add to its environment. */
+  readonly env?: (options: CatalogOptions) => Readonly<Record<string, string>>;
   /** Checks the programs that it needs on this machine. */
   readonly checkNeeds?: (options: CatalogOptions) => Readiness;
   /** Whether those programs are there, without starting one. */
@@ -24,7 +27,16 @@ const BUILT_IN: ReadonlyMap<string, BuiltIn> = new Map<string, BuiltIn>([
       isInstalled: ({ executorConfigs, env }) => isClaudeInstalled(executorConfigs["claude-code"] ?? {}, env),
     },
   ],
-  ["test-executor", { load: async () => (await import("../../executors/test-executor/ao-test-exec.ts")).main }],
+  [
+    "test-executor",
+    {
+      load: async () => (await import("../../executors/test-executor/ao-test-exec.ts")).main,
+      // Its own default lies in HOME, which may be read-only.
+      env: ({ env, stateDir }) => ({
+        AGENT_EXECUTOR_STATE_DIR: env["AGENT_EXECUTOR_STATE_DIR"] || join(stateDir, "test-executor"),
+      }),
+    },
+  ],
 ]);
 
 export function builtInNames(): string[] {
@@ -33,8 +45,10 @@ export function builtInNames(): string[] {
 
 /** The built-in executor of that name, which is another process of this program. */
 export function builtInExecutor(name: string, options: CatalogOptions): Executor | null {
-  if (!BUILT_IN.has(name)) return null;
-  return { name, origin: "built-in", path: null, command: [...options.selfCommand, "exec-builtin", name], env: {} };
+  const builtIn = BUILT_IN.get(name);
+  if (builtIn === undefined) return null;
+  const command = [...options.selfCommand, "exec-builtin", name];
+  return { name, origin: "built-in", path: null, command, env: builtIn.env?.(options) ?? {} };
 }
 
 export function checkBuiltIn(name: string, options: CatalogOptions): Readiness {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { parseJson as parseBounded } from "../protocol/json.ts";
-import { proxyOf } from "../config/environment.ts";
+import { proxyOf } from "../config/proxy.ts";
 import { shownUrl } from "../protocol/shown-url.ts";
 import { UNTRUSTED_HOST } from "../protocol/loopback.ts";
 import { clip, describeError, errorCode } from "../errors.ts";
@@ -61,7 +61,9 @@ export function failureOfAnswer(what: string, status: number, body: string, redi
     return new CoordinatorFailure("moved", `${what}: the service has moved ${where}`, status);
   }
   const parsed = parseJson(body);
-  const detail = detailOf(parsed) ?? (parsed === undefined ? "the answer is not JSON" : "no detail");
+  // The coordinator always answers with JSON. A proxy's own page may be HTML.
+  const noJson = `the answer is not JSON${through(redirect?.baseUrl)}`;
+  const detail = detailOf(parsed) ?? (parsed === undefined ? noJson : "no detail");
   return new CoordinatorFailure(kindOfStatus(status), `${what}: ${detail} (${status})`, status, parsed);
 }
 
@@ -83,9 +85,13 @@ export function failureOfThrown(what: string, error: unknown, url?: string): Coo
   if (error instanceof CoordinatorFailure) return error;
   const fault = CERTIFICATE_FAULTS[errorCode(error) ?? ""];
   if (fault !== undefined) return new CoordinatorFailure("untrusted", `${what}: ${fault}`, null, undefined, error);
+  return new CoordinatorFailure("unreachable", `${what}: ${reasonOf(error)}${through(url)}`, null, undefined, error);
+}
+
+/** Names the proxy of a request, for a message about an answer that may be the proxy's own. Empty without a proxy. */
+export function through(url: string | undefined): string {
   const proxy = url === undefined ? null : proxyOf(url);
-  const through = proxy === null ? "" : ` (through the proxy ${shownUrl(proxy.url)} of ${proxy.variable})`;
-  return new CoordinatorFailure("unreachable", `${what}: ${reasonOf(error)}${through}`, null, undefined, error);
+  return proxy === null ? "" : ` (through the proxy ${shownUrl(proxy.url)} of ${proxy.variable})`;
 }
 
 function kindOfStatus(status: number): FailureKind {

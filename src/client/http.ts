@@ -2,7 +2,7 @@ import { type FetchResponse, ofetch } from "ofetch";
 import * as v from "valibot";
 import { linked } from "../async/linked.ts";
 import { type Authorization, tlsOf } from "./credentials.ts";
-import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson } from "./failure.ts";
+import { CoordinatorFailure, failureOfAnswer, failureOfThrown, parseJson, through } from "./failure.ts";
 
 export interface Call<S extends v.GenericSchema> {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
@@ -43,7 +43,7 @@ export async function callCoordinator<S extends v.GenericSchema>(
         path: call.path,
       });
     }
-    return parseAnswer(what, call.answer, response.status, response._data ?? "");
+    return parseAnswer(what, call.answer, response.status, response._data ?? "", baseUrl);
   } catch (error) {
     throw failureOfThrown(what, error, baseUrl);
   } finally {
@@ -89,11 +89,14 @@ function parseAnswer<S extends v.GenericSchema>(
   schema: S,
   status: number,
   text: string,
+  baseUrl: string,
 ): v.InferOutput<S> {
   const json = text === "" ? {} : parseJson(text);
   const parsed = v.safeParse(schema, json);
   if (parsed.success) return parsed.output;
   const issue =
-    json === undefined ? "not JSON" : `${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`.trim();
+    json === undefined
+      ? `not JSON${through(baseUrl)}`
+      : `${v.getDotPath(parsed.issues[0]) ?? ""} ${parsed.issues[0].message}`.trim();
   throw new CoordinatorFailure("unavailable", `${what}: invalid answer (${issue})`, status, json);
 }

@@ -7,7 +7,7 @@ import type { Run } from "../protocol/run.ts";
 import { flagArg, oneOf, parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
-import { describeEnding } from "./wiring/describe-ending.ts";
+import { describeDropped, describeEnding } from "./wiring/describe-ending.ts";
 import { exitCodeOfRun } from "./follow/follow-run.ts";
 import { LogWriter, type Stream } from "./follow/log-writer.ts";
 import { commonOptions, coordinatorOptions, jsonOption } from "./command-line/options.ts";
@@ -59,18 +59,20 @@ export const logsCommand: Command = {
     const log = new RunLog({ client, config, streams, writer, context });
     if (!flagArg(args, "follow")) {
       await ask(log.show(run));
-      noteLoss(run, context);
+      noteLosses(run, context);
       return log.isAway ? ExitCode.unreachable : ExitCode.ok;
     }
     const ended = await ask(log.follow(run));
-    if (ended !== null) noteLoss(ended, context);
+    if (ended !== null) noteLosses(ended, context);
     if (log.isAway) return ExitCode.unreachable;
     return ended === null ? ExitCode.ok : exitCodeOfRun(ended);
   },
 };
 
-/** The output of a run whose runner was lost does not say how the run ended. */
-function noteLoss(run: Run, context: CommandContext): void {
+/** The output of a run whose runner was lost does not say how the run ended, nor what its session lacks. */
+function noteLosses(run: Run, context: CommandContext): void {
+  const dropped = describeDropped(run);
+  if (dropped !== null) context.note(`Run ${run.run_id}: ${dropped}`);
   if (run.reason === "runner_lost" || run.note !== null)
     context.note(`Run ${run.run_id} ${run.status}: ${describeEnding(run)}`);
 }

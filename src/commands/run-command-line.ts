@@ -1,5 +1,5 @@
 import { defineCommand, runCommand } from "citty";
-import { bypassProxyForLoopback } from "../config/environment.ts";
+import { bypassProxyForLoopback } from "../config/proxy.ts";
 import { ExitCode } from "../errors.ts";
 import { chooseCommand, normaliseArgs } from "./command-line/choose-command.ts";
 import type { Command, CommandContext } from "./command-line/command.ts";

@@ -8,7 +8,7 @@ import { messageText, type SessionEvent } from "../protocol/session.ts";
 import { flagArg, parsedArg, textArg } from "./command-line/arguments.ts";
 import type { Command, CommandArgs, CommandContext } from "./command-line/command.ts";
 import { connect } from "./wiring/connect.ts";
-import { describeEnding } from "./wiring/describe-ending.ts";
+import { describeDropped, describeEnding } from "./wiring/describe-ending.ts";
 import { exitCodeOfRun, type Followed, followRun } from "./follow/follow-run.ts";
 import { commonOptions, coordinatorOptions, jsonOption, TIME_NOTE } from "./command-line/options.ts";
 import { printable } from "./terminal/table.ts";
@@ -183,10 +183,12 @@ function noteEvent(event: SessionEvent, context: CommandContext): void {
 
 function printEnd({ run, result }: Followed, args: CommandArgs, context: CommandContext): void {
   if (flagArg(args, "json")) {
-    const { run_id, session_id, status, error, reason, note } = run;
-    context.print(JSON.stringify({ run_id, session_id, status, result, error, reason, note }));
+    const { run_id, session_id, status, error, reason, note, events_dropped } = run;
+    context.print(JSON.stringify({ run_id, session_id, status, result, error, reason, note, events_dropped }));
     return;
   }
+  const dropped = describeDropped(run);
+  if (dropped !== null) context.note(`Run ${run.run_id}: ${dropped}`);
   if (result !== null) context.print(result);
   const ending = describeEnding(run);
   if (run.status !== "completed") context.note(`Run ${run.run_id} ${run.status}${ending === "" ? "" : `: ${ending}`}`);

@@ -6,6 +6,7 @@ import type { Command, CommandContext } from "./command-line/command.ts";
 import { startConfiguredTelemetry } from "./wiring/configured-telemetry.ts";
 import { clientOf } from "./wiring/connect.ts";
 import { startConfiguredCoordinator, withToken } from "./wiring/configured-coordinator.ts";
+import { describeEnding } from "./wiring/describe-ending.ts";
 import { dashboardLine, openDashboard } from "./wiring/show-dashboard.ts";
 import { exitCodeOfRun, followRun } from "./follow/follow-run.ts";
 import { onInterrupts } from "./terminal/interrupts.ts";
@@ -105,7 +106,9 @@ async function showSample(client: CoordinatorClient, context: CommandContext, lo
   });
   log.info(`Submitted the sample run ${run_id}`);
   const { run, result } = await followRun(client, run_id, session_id, { onEvent() {} });
-  context.print(`\nThe sample run ${run_id} ${run.status}${result === null ? "" : `. Its result:\n\n  ${result}`}\n`);
+  const ending = describeEnding(run);
+  const outcome = result === null ? ending && `: ${ending}` : `. Its result:\n\n  ${result}`;
+  context.print(`\nThe sample run ${run_id} ${run.status}${outcome}\n`);
   return exitCodeOfRun(run);
 }
 

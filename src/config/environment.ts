@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -26,45 +26,14 @@ export function userFolders(env: Environment, platform: NodeJS.Platform = proces
       state: join(local, "agent-runner", "state"),
     };
   }
+  // The XDG specification ignores relative paths. They would name another folder in each working directory.
+  const xdg = (name: string, fallback: string): string =>
+    join(isAbsolute(env[name] ?? "") ? (env[name] ?? "") : join(home, fallback), "agent-runner");
   return {
-    config: join(env["XDG_CONFIG_HOME"] || join(home, ".config"), "agent-runner"),
-    data: join(env["XDG_DATA_HOME"] || join(home, ".local", "share"), "agent-runner"),
-    state: join(env["XDG_STATE_HOME"] || join(home, ".local", "state"), "agent-runner"),
+    config: xdg("XDG_CONFIG_HOME", ".config"),
+    data: xdg("XDG_DATA_HOME", ".local/share"),
+    state: xdg("XDG_STATE_HOME", ".local/state"),
   };
-}
-
-const LOOPBACK = ["127.0.0.1", "localhost", "::1"];
-
-/** NO_PROXY plus the loopback names: fetch would send even those through HTTP_PROXY. */
-export function noProxyWithLoopback(env: Environment): string {
-  // Merges both spellings, so that neither loses its exceptions.
-  const present = [env["NO_PROXY"], env["no_proxy"]]
-    .flatMap((names) => (names ?? "").split(","))
-    .map((s) => s.trim())
-    .filter(Boolean);
-  // "*" means every host, and most programs know it only alone.
-  return present.includes("*") ? "*" : [...new Set([...present, ...LOOPBACK])].join(",");
-}
-
-/** The proxy through which a request to `url` goes, and the variable that names it. Null: directly. */
-export function proxyOf(url: string, env: Environment = process.env): { url: string; variable: string } | null {
-  const { protocol, hostname, port } = new URL(url);
-  const name = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
-  const variable = [name.toLowerCase(), name].find((candidate) => env[candidate]);
-  if (variable === undefined) return null;
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  const isExcepted = (env["no_proxy"] || env["NO_PROXY"] || "")
-    .split(",")
-    .map((entry) => entry.trim().replace(/^\*?\./, ""))
-    .some((entry) => entry === "*" || entry === `${host}:${port}` || `.${host}`.endsWith(`.${entry || "?"}`));
-  return isExcepted ? null : { url: env[variable] ?? "", variable };
-}
-
-/** Makes this process and its children reach loopback addresses without a proxy. fetch reads only the variables. */
-export function bypassProxyForLoopback(): void {
-  const value = noProxyWithLoopback(process.env);
-  process.env["NO_PROXY"] = value;
-  process.env["no_proxy"] = value;
 }
 
 /**

@@ -151,7 +151,8 @@ export const HttpUrl = v.pipe(
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
     const url = URL.canParse(dataset.value) ? new URL(dataset.value) : null;
     if (url === null || !["http:", "https:"].includes(url.protocol)) {
-      addIssue({ message: `"${dataset.value}" is not a URL such as http://localhost:8765` });
+      // The value may hold a password, or the token of a run.
+      addIssue({ message: "must be a URL such as http://localhost:8765" });
       return NEVER;
     }
     if (url.username || url.password) {

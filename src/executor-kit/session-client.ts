@@ -167,15 +167,11 @@ export class SessionClient {
 
   async #attempt(method: string, path: string, body: unknown): Promise<unknown> {
     const { status, text } = await this.#exchange(method, path, body);
-    if (status < 200 || status > 299) {
-      throw new SessionCallError(`${method} ${path} failed (${status}): ${text.slice(0, 500)}`, status);
-    }
-    try {
-      return text === "" ? null : JSON.parse(text);
-    } catch (error) {
-      // This answer comes from a proxy, not from the coordinator.
-      throw new SessionCallError(`${method} ${path} failed: the answer (${status}) is not JSON`, 0, error);
-    }
+    const isSuccess = status >= 200 && status <= 299;
+    if (isOfStranger(status, text))
+      throw new SessionCallError(`${method} ${path} failed: the answer (${status}) is not the gateway's`, 0);
+    if (!isSuccess) throw new SessionCallError(`${method} ${path} failed (${status}): ${text.slice(0, 500)}`, status);
+    return text === "" ? null : JSON.parse(text);
   }
 
   async #exchange(method: string, path: string, body: unknown): Promise<{ status: number; text: string }> {
@@ -199,6 +195,25 @@ export class SessionClient {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/** What a server answers to a request before it looks at the path. */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([400, 408, 413, 429, 431]);
+
+/**
+ * Whether a proxy has answered, or another program that took the port while the runner is away. The gateway never
+ * redirects, and refuses with JSON.
+ */
+function isOfStranger(status: number, text: string): boolean {
+  if (status >= 500) return false;
+  if (status >= 300 && status < 400) return true;
+  if (text === "" && (status < 300 || WITHOUT_BODY.has(status))) return false;
+  try {
+    JSON.parse(text);
+    return false;
+  } catch {
+    return true;
   }
 }
 

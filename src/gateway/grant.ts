@@ -44,6 +44,10 @@ function newToken(tag: string): string {
   );
 }
 
+type NotedEvent = Pick<SessionEvent, "event_type" | "role" | "content" | "session_id" | "timestamp"> & {
+  readonly limited_until?: unknown;
+};
+
 /** The permissions of one run at the gateway: its token, its tree of sessions and its activity. Ends with the run. */
 export class Grant {
   readonly token: string;
@@ -71,6 +75,8 @@ export class Grant {
    * stopped or deleted something. Set before the call is forwarded. Not known of an earlier process.
    */
   hasWorked = false;
+  /** Until when the executor cannot do any run, as it said: a limit of its credentials. Null: it said nothing. */
+  limitedUntilMs: number | null = null;
   /** Number of refused calls. */
   refusals = 0;
   readonly #ended = new AbortController();
@@ -112,8 +118,10 @@ export class Grant {
     }
   }
 
-  noteEvent(event: Pick<SessionEvent, "event_type" | "role" | "content" | "session_id" | "timestamp">): void {
+  noteEvent(event: NotedEvent): void {
     this.eventTime.follow(event.timestamp);
+    const limitedUntilMs = Date.parse(String(event.limited_until));
+    if (!Number.isNaN(limitedUntilMs)) this.limitedUntilMs = limitedUntilMs;
     if (event.event_type === "session_stop") this.activity.sessionStopSent = true;
     if (event.event_type === "result") this.activity.resultSent = true;
     if (event.event_type === "message" && event.role === "assistant") {

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { type Environment, processEnvironment } from "../config/environment.ts";
 import { isShortage } from "./shortage.ts";
 
 /** One live process: the fields that identify leftovers of a run. */
@@ -36,7 +35,8 @@ export function byStart(a: ProcessEntry, b: ProcessEntry): number {
 }
 
 function startOrder({ startedAt }: Pick<ProcessEntry, "startedAt">): number {
-  return isTicks(startedAt) ? Number(startedAt) : Date.parse(startedAt);
+  // Without the zone, a change to summer time between two starts would be an hour between them.
+  return isTicks(startedAt) ? Number(startedAt) : Date.parse(`${startedAt} UTC`);
 }
 
 /** Linux gives start times in ticks, `ps` gives dates. */
@@ -142,17 +142,16 @@ function readPsTable(): ProcessEntry[] {
   return psRows(["-A"]);
 }
 
-/** Makes `lstart` the same text in every start of the runner: launchd has another language and zone than a shell. */
-export function psEnvironment(env: Environment): Record<string, string> {
-  const { LANG: _lang, LC_TIME: _time, ...others } = env;
-  return { ...(others as Record<string, string>), LC_ALL: "C", TZ: "UTC" };
-}
+/**
+ * The whole environment of `ps`. `lstart` must be the same text in every start of the runner, and launchd has another
+ * language and zone than a shell. COMMAND_MODE and PS_FORMAT would change the columns, a short PATH would hide `ps`.
+ */
+export const PS_ENVIRONMENT = { PATH: "/bin:/usr/bin", LC_ALL: "C", TZ: "UTC" } as const;
 
 function psRows(selection: string[]): ProcessEntry[] {
   const args = ["-E", "-ww", ...selection, "-o", "pid=,ppid=,pgid=,stat=,lstart=,command="];
-  const env = psEnvironment(processEnvironment());
-  const result = Bun.spawnSync(["ps", ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "ignore" });
-  return parsePsTable(result.stdout.toString());
+  const options = { env: PS_ENVIRONMENT, stdin: "ignore", stdout: "pipe", stderr: "ignore" } as const;
+  return parsePsTable(Bun.spawnSync(["/bin/ps", ...args], options).stdout.toString());
 }
 
 /** Parses the output of `ps -o pid=,ppid=,pgid=,stat=,lstart=,command=`; `lstart` is five words long. */

@@ -54,6 +54,8 @@ export const RunAnswer = v.object({
   num_turns: v.nullable(count),
   input_tokens: v.nullable(count),
   output_tokens: v.nullable(count),
+  /** How many of its events were beyond the bounds and left out. */
+  events_dropped: count,
   traceparent: textOrNull,
   tracestate: textOrNull,
   /** The token's name and the address of the client; both null where the coordinator itself created the run. */

@@ -86,6 +86,8 @@ export const Run = v.looseObject({
   not_before: v.nullish(v.string(), null),
   attempt: v.nullish(v.number(), 1),
   returns: v.nullish(v.number(), 0),
+  /** How many of its events were beyond the bounds and left out. */
+  events_dropped: v.nullish(v.number(), 0),
   max_attempts: v.nullish(v.number(), 1),
   reason: v.nullish(v.string(), null),
   note: v.nullish(v.string(), null),

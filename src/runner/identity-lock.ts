@@ -1,11 +1,10 @@
 import { Database } from "bun:sqlite";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as v from "valibot";
-import type { Config } from "../config/load-config.ts";
 import { describeError, errorCode, UserError } from "../errors.ts";
-import { privateFolder } from "../process/private-folder.ts";
+import { privateFolder, sharedFolder, type StatePlaces } from "../process/private-folder.ts";
 import { processStartTime } from "../process/process-table.ts";
 import { isShortage } from "../process/shortage.ts";
 import { shownUrl } from "../protocol/shown-url.ts";
@@ -108,6 +107,8 @@ function tryLock(path: string, waitMs = 0): Database | null {
   try {
     database.run(`PRAGMA busy_timeout = ${waitMs}`);
     database.run("PRAGMA locking_mode = EXCLUSIVE");
+    // A journal on disk would need room, and a runner must start on a full disk to adopt its executors.
+    database.run("PRAGMA journal_mode = MEMORY");
     database.run("BEGIN EXCLUSIVE");
     return database;
   } catch (error) {
@@ -215,16 +216,11 @@ function normalised(identity: RunnerIdentity): RunnerIdentity {
   return { ...identity, coordinatorUrl: url.toString() };
 }
 
-/** The folder of this user's locks. In `--state-dir` only if the other cannot be written:
- * runners may set it differently. */
-export function locksFolder({ folders, stateDir }: Pick<Config, "folders" | "stateDir">): string {
-  const folder = join(folders.state, "locks");
+/** The folder of this user's locks. Runners may set `--state-dir` differently: it has them only as a way out. */
+export function locksFolder(places: StatePlaces): string {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    rmdirSync(mkdtempSync(join(folder, "probe-")));
-    return folder;
-  } catch (error) {
-    // A full disk passes. The lock must stay where other starts of this runner look for it.
-    return isShortage(error) ? folder : join(stateDir, "locks");
+    return sharedFolder("locks", places);
+  } catch {
+    return join(places.stateDir, "locks");
   }
 }

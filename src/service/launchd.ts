@@ -46,8 +46,9 @@ interface Names {
 
 function launchdPlist(request: ServiceRequest, { label, environmentPath, logPath }: Names): string {
   // launchd reads no environment file, so a shell reads it and then becomes the runner.
-  const exportLine = `case $line in ''|'#'*) ;; *) export "$line" ;; esac`;
-  const script = `while IFS= read -r line; do ${exportLine}; done < "$0"; exec "$@"`;
+  // A name that is none would end the shell, and with it each start of the service.
+  const exportLine = `case \${line%%=*} in ''|[!A-Za-z_]*|*[!A-Za-z0-9_]*) ;; *) export "$line" ;; esac`;
+  const script = `while IFS= read -r line || [ -n "$line" ]; do ${exportLine}; done < "$0"; exec "$@"`;
   const words = ["/bin/sh", "-c", script, environmentPath, ...request.command];
   const text = (value: string): string => `<string>${escapeXml(value)}</string>`;
   const userName =

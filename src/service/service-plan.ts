@@ -47,17 +47,31 @@ export interface Step {
   readonly mayFail?: string;
 }
 
+/** Control characters, what XML cannot hold, and the sign that stands for bytes that are not UTF-8. */
+const UNFIT = /[\p{Cc}\uFFFD-\uFFFF]|\p{Cs}/u;
+
 /**
  * Says which value no service file can hold: a line feed would begin a line of its own, and so would the line after a
- * backslash at the end. Null: all can.
+ * backslash at the end. Service managers cut off spaces at both ends of a path. Null: all can.
  */
 export function serviceFault(request: ServiceRequest): string | null {
   const { command, projectDir, home, configHome, runAs, searchPath } = request;
   const values = [...command, projectDir, home, configHome, runAs ?? "", searchPath];
-  const bad = values.find((value) => /\p{Cc}/u.test(value) || (process.platform !== "win32" && value.endsWith("\\")));
-  if (bad === undefined) return null;
-  const why = "it has a control character or a backslash at its end";
-  return `${JSON.stringify(bad)} cannot stand in the file of a service: ${why}`;
+  const paths = [projectDir, home, configHome];
+  const bad =
+    values.find((value) => UNFIT.test(value) || (process.platform !== "win32" && value.endsWith("\\"))) ??
+    paths.find((path) => path.trim() !== path);
+  if (bad !== undefined) {
+    const why = "it has a control character, bytes that are no UTF-8, or a backslash or space at its end";
+    return `${JSON.stringify(bad)} cannot stand in the file of a service: ${why}`;
+  }
+  const [program = ""] = command;
+  const noProgram = "systemd starts no program with a quote or backslash in its path";
+  if (process.platform === "linux" && /["'\\]/.test(program))
+    return `${JSON.stringify(program)} cannot stand in the file of a service: ${noProgram}`;
+  // A user name is not escaped in the file. Windows has names with a domain.
+  if (runAs === null || process.platform === "win32" || /^[A-Za-z0-9_][\w.@-]*\$?$/.test(runAs)) return null;
+  return `${JSON.stringify(runAs)} cannot stand in the file of a service: it is no name of a user`;
 }
 
 /** After the drain, runs get 15 s to stop and their reports 10 s. */
@@ -68,7 +82,11 @@ export function stopSeconds({ drainMs }: ServiceRequest): number {
   return Math.ceil(drainMs / 1000) + LEAVE_SECONDS;
 }
 
-export function environmentFile({ searchPath }: Pick<ServiceRequest, "searchPath">): string {
+/** `escapeValue` writes a value so that the reader of the file gets it unchanged. */
+export function environmentFile(
+  { searchPath }: Pick<ServiceRequest, "searchPath">,
+  escapeValue: (value: string) => string = (value) => value,
+): string {
   return [
     "# Settings and secrets of the agent-runner service, read at each start. Mode 0600.",
     "# Lines are NAME=value, without quotes or expansion.",
@@ -77,7 +95,7 @@ export function environmentFile({ searchPath }: Pick<ServiceRequest, "searchPath
     "# ANTHROPIC_API_KEY=",
     "",
     "# The PATH of the shell that installed the service. Executors and agents find their programs with it.",
-    `PATH=${searchPath}`,
+    `PATH=${escapeValue(searchPath)}`,
     "",
   ].join("\n");
 }

@@ -19,7 +19,7 @@ export function systemdPlan(request: ServiceRequest): ServicePlan {
   return {
     files: [
       { path: unitPath, content: systemdUnit(request, environmentPath), mode: 0o644, isUsers: false },
-      { path: environmentPath, content: environmentFile(request), mode: 0o600, isUsers: true },
+      { path: environmentPath, content: environmentFile(request, escapeVariable), mode: 0o600, isUsers: true },
     ],
     install: [
       { command: [...ctl, "daemon-reload"] },
@@ -42,6 +42,7 @@ export function systemdPlan(request: ServiceRequest): ServicePlan {
 /** The unit file. docs/operating.md explains it. */
 export function systemdUnit(request: ServiceRequest, environmentPath: string): string {
   const { scope, command, name, projectDir, runAs } = request;
+  const [program = "", ...words] = command;
   const isSystem = scope === "system";
   const lines = [
     "[Unit]",
@@ -53,9 +54,10 @@ export function systemdUnit(request: ServiceRequest, environmentPath: string): s
     "[Service]",
     "Type=notify",
     "NotifyAccess=main",
-    `ExecStart=${command.map(quote).join(" ")}`,
+    // In the name of the program systemd replaces no variables.
+    `ExecStart=${[quotePath(program), ...words.map(quote)].join(" ")}`,
     `WorkingDirectory=${escape(projectDir)}`,
-    `EnvironmentFile=-${escape(environmentPath)}`,
+    `EnvironmentFile=-${escape(environmentPath.replaceAll(/[*?[\]\\]/g, "\\$&"))}`,
     ...(isSystem && runAs !== null ? [`User=${runAs}`] : []),
     ...(isSystem ? [`StateDirectory=${name}`, "StateDirectoryMode=0700"] : []),
     "",
@@ -107,7 +109,7 @@ function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
     "CapabilityBoundingSet=",
     "SystemCallArchitectures=native",
     "ProtectSystem=strict",
-    `ReadWritePaths=${[...new Set([home, projectDir])].map((path) => quote(`-${path}`)).join(" ")} -/tmp -/var/tmp`,
+    `ReadWritePaths=${[...new Set([home, projectDir])].map((path) => quotePath(`-${path}`)).join(" ")} -/tmp -/var/tmp`,
     "ProtectClock=yes",
     "ProtectHostname=yes",
     "ProtectKernelLogs=yes",
@@ -116,20 +118,23 @@ function hardening({ scope, projectDir, home }: ServiceRequest): string[] {
   ];
 }
 
-/**
- * Quotes one word of ExecStart (systemd.syntax(7), systemd.service(5)). Quotes, backslashes, `%` specifiers and `$`
- * variables stay literal.
- */
+/** Quotes one argument of ExecStart (systemd.service(5)), where `$` begins a variable. */
 function quote(word: string): string {
-  const escaped = escape(word)
-    .replaceAll("\\", "\\\\")
-    .replaceAll('"', '\\"')
-    .replaceAll("$", "$$$$")
-    .replaceAll("\n", "\\n");
+  return quotePath(word.replaceAll("$", "$$$$"));
+}
+
+/** Quotes one word of a list (systemd.syntax(7)). Quotes, backslashes and `%` specifiers stay literal. */
+function quotePath(word: string): string {
+  const escaped = escape(word).replaceAll("\\", "\\\\").replaceAll('"', '\\"');
   return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `"${escaped}"`;
 }
 
 /** Escapes a value that systemd does not split. */
 function escape(value: string): string {
   return value.replaceAll("%", "%%");
+}
+
+/** In a file of variables a backslash quotes, as does a quote at the start; spaces at both ends are cut off. */
+function escapeVariable(value: string): string {
+  return value.replaceAll("\\", "\\\\").replace(/^["'\s]|\s$/g, "\\$&");
 }

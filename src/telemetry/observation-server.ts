@@ -30,7 +30,7 @@ export function serveObservation({ address, status, metrics }: ObservationOption
       port: address.port,
       idleTimeout: IDLE_SECONDS,
       routes: {
-        "/healthz": get(() => text(200, "alive")),
+        "/healthz": get(() => text(200, `alive${closedIntake(status())}`)),
         "/readyz": get(() => readiness(status())),
         "/status.json": get(() => Response.json(status())),
         "/metrics": get(metrics),
@@ -48,8 +48,14 @@ export function serveObservation({ address, status, metrics }: ObservationOption
   }
 }
 
-function readiness({ ready, runner }: Status): Response {
-  if (ready || runner === null) return text(200, "ready");
+/** A restart does not mend the machine, so this is no failure: the runner takes runs again by itself. */
+function closedIntake({ runner }: Status): string {
+  return runner === null || runner.cannot_run === null ? "" : `; takes no runs: ${runner.cannot_run}`;
+}
+
+function readiness(status: Status): Response {
+  const { ready, runner } = status;
+  if (ready || runner === null) return text(200, `ready${closedIntake(status)}`);
   if (runner.state !== "online") return text(503, `not ready: ${runner.state}`);
   return text(503, runner.coordinator_up ? "not ready: not registered" : "not ready: the coordinator does not answer");
 }

@@ -53,7 +53,7 @@ describe("findExecutorByName", () => {
         origin: "built-in",
         path: null,
         command: ["/x/bun", "/x/main.ts", "exec-builtin", "test-executor"],
-        env: {},
+        env: { AGENT_EXECUTOR_STATE_DIR: join(at.path, "state", "test-executor") },
       },
     );
   });

@@ -8,17 +8,16 @@ import { until } from "../harness/until.ts";
 setDefaultTimeout(CLAUDE_TEST_TIMEOUT_MS);
 
 const TOKEN = "sk-ant-oat01-only-for-tests";
-const RESETS_AT = "2026-12-24T18:00:00.000Z";
-const RESET_S = String(Date.parse(RESETS_AT) / 1000);
-const USAGE_LIMIT = {
+/** The headers of a refusal. `resetSeconds`: since 1970. */
+const usageLimit = (resetSeconds: number): Record<string, string> => ({
   "anthropic-ratelimit-unified-status": "rejected",
-  "anthropic-ratelimit-unified-reset": RESET_S,
+  "anthropic-ratelimit-unified-reset": String(resetSeconds),
   "anthropic-ratelimit-unified-representative-claim": "five_hour",
   "anthropic-ratelimit-unified-5h-status": "rejected",
-  "anthropic-ratelimit-unified-5h-reset": RESET_S,
+  "anthropic-ratelimit-unified-5h-reset": String(resetSeconds),
   "anthropic-ratelimit-unified-5h-utilization": "1.0",
   "retry-after": "3600",
-};
+});
 /** Claude Code with a subscription: only then it reports usage limits. It retries once, and may only run `echo`. */
 const SETTINGS = {
   ANTHROPIC_API_KEY: "",
@@ -69,12 +68,6 @@ const FAILURES: readonly [what: string, script: Script, kind: string, error: Reg
     /could not answer.*[Cc]onnection/,
   ],
   [
-    "the usage limit is reached",
-    inTurn(refuses(429, "No more.", USAGE_LIMIT)),
-    "usage-limit",
-    new RegExp(`usage limit.*five_hour.*resets at ${RESETS_AT}`),
-  ],
-  [
     "the credit is used up",
     inTurn(refuses(400, "Your credit balance is too low to access the Anthropic API.")),
     "usage-limit",
@@ -108,19 +101,27 @@ test.concurrent.each(FAILURES)(
   },
 );
 
-test.concurrent("the retry after a usage limit waits for its reset", async () => {
-  const { provider, api } = shared;
+test("after a usage limit the retry and all other runs wait for its reset", async () => {
+  await using world = await ClaudeWorld.open();
+  const { provider } = world;
+  const { api, process } = await world.up([], SETTINGS);
   const reset = Math.ceil(Date.now() / 1000) + 3_600;
-  const headers = { ...USAGE_LIMIT, "anthropic-ratelimit-unified-reset": String(reset) };
-  provider.conversation("until then", inTurn(refuses(429, "No more.", headers)));
+  const at = new Date(reset * 1000).toISOString();
+  provider.conversation("", inTurn(refuses(429, "No more.", usageLimit(reset))));
   const run = await api.submit("until then", { max_attempts: 3, retry_delay_seconds: 1 });
   await api.reached(run.run_id, "failed", RUN_MS);
-  const { retried_by } = await api.run(run.run_id);
-  expect(await api.run(retried_by ?? "none")).toMatchObject({
-    status: "pending",
-    not_before: new Date(reset * 1000).toISOString(),
+  const { retried_by, reason, error } = await api.run(run.run_id);
+  expect({ reason, error }).toEqual({
+    reason: "temporary",
+    error: expect.stringMatching(new RegExp(`usage limit.*five_hour.*resets at ${at}`)),
   });
-  await api.stop(retried_by ?? "none");
+  const events = await api.events(run.session_id);
+  expect(endingOf(events)).toMatchObject({ reason: "usage-limit", retry_at: at, limited_until: at });
+  expect(JSON.stringify(events) + process.stdout()).not.toContain(TOKEN);
+  expect(await api.run(retried_by ?? "none")).toMatchObject({ status: "pending", not_before: at });
+  await process.line(new RegExp(`its limit is reached until ${at}.*taking no runs`), RUN_MS);
+  const { stdout } = await world.run(["runners", "-c", api.url]);
+  expect(stdout).toContain(`takes no runs: its limit is reached until ${at}`);
 });
 
 test.concurrent("the agent learns of a refused tool call, and the run succeeds if it finds another way", async () => {

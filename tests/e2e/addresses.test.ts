@@ -55,6 +55,111 @@ test("a command inside a run prints no token, and names no token of the coordina
   expect(out).not.toContain("AGENT_COORDINATOR_TOKEN");
 });
 
+const TOKEN = "UqhQymkLnLskefA1r3j9S7MdzjHU06H_";
+/** Written wrongly, or leading nowhere. */
+const WITH_SECRETS = [
+  `127.0.0.1:1/${TOKEN}`,
+  "me:s3cret@host:1",
+  "htp://me:s3cret@h/",
+  "//me:s3cret@h",
+  "http://me:s3cret@h/",
+  "http://s3cret@h/",
+  `http://127.0.0.1:99999/${TOKEN}`,
+  `http://[::1/${TOKEN}`,
+  `http://127.0.0.1:1/proxy/${TOKEN}/mcp`,
+  "http://127.0.0.1:1/?token=s3cret#s3cret",
+];
+
+test.each(WITH_SECRETS)("no command and no start shows what is secret in %s", async (url) => {
+  await using world = new World();
+  const file = world.path("settings.toml");
+  await Bun.write(file, `[coordinator]\nurl = ${JSON.stringify(url)}\n`);
+  const env = { AGENT_ORCHESTRATOR_API_URL: url };
+  for (const ended of [
+    await world.run(["runs", "-c", url]),
+    await world.run(["submit", "Hello"], { env }),
+    await world.run(["runners", "--config", file]),
+    await world.run(["doctor", "--json", "-x", "test-executor"], { env }),
+    await world.run(["-x", "test-executor", "--external-mcp-url", url, "--max-offline", "1s"], { env }),
+    await world.run(["-x", "test-executor", "--max-offline", "1s", "--log-format", "json"], { env }),
+  ]) {
+    expect(ended.code).not.toBe(0);
+    expect(ended.stdout + ended.stderr).not.toMatch(new RegExp(`s3cret|${TOKEN}`));
+  }
+});
+
+test("another program at the address is told as such by a command, and names no token as the remedy", async () => {
+  await using world = new World();
+  for (const [status, body] of [
+    [200, "<html>Log in</html>"],
+    [404, "<html>Not here</html>"],
+    [405, ""],
+  ] as const) {
+    await using stranger = stubServer(() => new Response(body, { status }));
+    for (const args of [["runs"], ["submit", "Hello"], ["doctor", "-x", "test-executor"]]) {
+      const { code, stdout, stderr } = await world.run([...args, "-c", stranger.url]);
+      expect([code, stdout + stderr]).toEqual([1, expect.stringContaining("is not an Agent Coordinator")]);
+      expect(stdout + stderr).not.toContain("AGENT_COORDINATOR_TOKEN");
+    }
+  }
+});
+
+const LOOPBACK = "127.0.0.1,localhost,::1";
+const NO_PROXIES: readonly [given: Readonly<Record<string, string>>, seen: string][] = [
+  [{ NO_PROXY: " * " }, "*"],
+  [{ no_proxy: "*", NO_PROXY: "a.example" }, "*"],
+  [{ NO_PROXY: "a.example *" }, "*"],
+  [{ NO_PROXY: "", no_proxy: "" }, LOOPBACK],
+  [{ NO_PROXY: " .a.example b.example ,, 10.0.0.0/8 " }, `.a.example,b.example,10.0.0.0/8,${LOOPBACK}`],
+  [{ NO_PROXY: "a.example", no_proxy: "b.example" }, `a.example,b.example,${LOOPBACK}`],
+  [{ NO_PROXY: "[::1],::1,localhost" }, "[::1],::1,localhost,127.0.0.1"],
+];
+
+test.each(NO_PROXIES)("an executor of a runner with %j finds NO_PROXY=%s in both spellings", async (given, seen) => {
+  await using world = new World();
+  const executor = await executorOf(world, 'printf "%s %s" "$NO_PROXY" "$no_proxy" >seen');
+  world.start(["up", "--no-token", "--port", "0", "-e", executor, "--sample"], {
+    env: { ...given, HTTP_PROXY: "http://p.invalid:1", ALL_PROXY: "http://p.invalid:1" },
+  });
+  expect(await world.file("seen")).toBe(`${seen} ${seen}`);
+});
+
+const AT = "http://127.0.0.2:9";
+const PROXIED: readonly [url: string, noProxy: Readonly<Record<string, string>>, variable: string, through: boolean][] =
+  [
+    [AT, {}, "HTTP_PROXY", true],
+    [AT, {}, "http_proxy", true],
+    [AT, {}, "ALL_PROXY", true],
+    [AT, {}, "all_proxy", true],
+    [AT, { NO_PROXY: "127.0.0.0/8" }, "HTTP_PROXY", false],
+    [AT, { NO_PROXY: "x 127.0.0.2" }, "ALL_PROXY", false],
+    [AT, { NO_PROXY: "127.0.0.2:9" }, "HTTP_PROXY", false],
+    [AT, { NO_PROXY: "127.0.0.2:10" }, "HTTP_PROXY", true],
+    ["http://c.invalid:9", { NO_PROXY: ".INVALID" }, "HTTP_PROXY", false],
+    ["http://c.invalid:9", { NO_PROXY: "c.inv" }, "HTTP_PROXY", true],
+  ];
+
+test("a proxy is named where it answers or is away, without its password, and never where it is not used", async () => {
+  await using world = new World();
+  await using page = stubServer(() => new Response("<html>Blocked</html>", { status: 403 }));
+  await using portal = stubServer(() => new Response("<html>Log in</html>"));
+  for (const [url, noProxy, variable, isThrough] of PROXIED)
+    for (const [proxy, answer] of [
+      [page.url, /not JSON/],
+      [portal.url, /not JSON/],
+      ["http://127.0.0.1:1", /connection refused/],
+    ] as const) {
+      const host = proxy.replace("http://", "");
+      for (const written of [`http://me:pass-word@${host}`, ...(variable === "HTTP_PROXY" ? [host] : [])]) {
+        const { stderr } = await world.run(["runs", "-c", url], { env: { ...noProxy, [variable]: written } });
+        const seen = { url, noProxy, written, named: /\(through the proxy (\S+) of (\w+)\)/.exec(stderr)?.slice(1) };
+        expect(seen).toEqual({ url, noProxy, written, named: isThrough ? [proxy, variable] : undefined });
+        if (isThrough) expect(stderr).toMatch(answer);
+        expect(stderr).not.toContain("pass-word");
+      }
+    }
+});
+
 test('an executor gets NO_PROXY="*" unchanged', async () => {
   await using world = new World();
   const executor = await executorOf(world, 'printf "%s %s" "$NO_PROXY" "$no_proxy" >seen');

@@ -35,6 +35,28 @@ test("up, killed and restarted on its port: takes its registration over and adop
   await api.reached(next.run_id, "completed");
 });
 
+test("a restart in another time zone, language and PATH adopts the run, and executes it once", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  const start = (env: Record<string, string>): StartedBinary =>
+    world.start(["-c", api.url, "-x", "test-executor"], { env });
+  const first = start({ TZ: "Asia/Tokyo", LC_ALL: "de_DE.UTF-8", LANG: "ja_JP.UTF-8" });
+  await first.line(/Runner started/);
+  const run = await api.submit("!write ready yes\n!wait go-on\nhello");
+  await world.file("ready");
+  await kill(first);
+  const second = start({
+    TZ: "America/St_Johns",
+    LC_ALL: "C",
+    PATH: "/nowhere",
+    PS_FORMAT: "pid",
+    POSIXLY_CORRECT: "1",
+  });
+  await second.line(new RegExp(`Adopted run ${run.run_id}, whose executor lives`));
+  await Bun.write(world.path("go-on"), "");
+  await api.reached(run.run_id, "completed");
+});
+
 test("a runner killed and restarted with other tags gets the runs for the new tags", async () => {
   await using world = new World();
   const { api } = await world.coordinator();

@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
 import { BINARY } from "../harness/binary.ts";
@@ -138,6 +138,8 @@ test.if(isLinux)("service install: a line feed in a folder or in PATH is refused
     [["-p", bad, "--print"], tools.env],
     [["--state-dir", bad], tools.env],
     [["-p", `${world.projectDir}\\`], tools.env],
+    [["--tags", "a\u2028b\u0085c"], tools.env],
+    [["--system", "--run-as", "a%h"], tools.env],
     [[], { PATH: `${tools.env["PATH"]}:/x\nB=1` }],
   ] as const) {
     const refused = await world.run(["service", "install", "-x", "test-executor", ...words], { env });
@@ -147,3 +149,31 @@ test.if(isLinux)("service install: a line feed in a folder or in PATH is refused
   expect(existsSync(join(world.home, "config/systemd"))).toBe(false);
   expect(tools.calls()).toEqual([]);
 });
+
+test.if(isLinux && Bun.which("systemd-analyze") !== null)(
+  "service install: systemd accepts the unit of a program and a project with odd names",
+  async () => {
+    await using world = new World();
+    const odd = join(world.home, `odd $HOME \${X} %h ; * é [x]`);
+    mkdirSync(odd);
+    const binary = join(odd, "agent-runner");
+    copyFileSync(BINARY, binary);
+    const project = join(odd, `p"r'o`);
+    mkdirSync(project);
+    const install = [binary, "service", "install", "-x", "test-executor", "-p", project, "--tags", '%n,$x,"q",;,é'];
+    const tools = fakeTools(world);
+    const env = { ...tools.env, HOME: world.home, XDG_CONFIG_HOME: join(odd, "config") };
+    const installed = Bun.spawnSync(install, { cwd: world.projectDir, env, stderr: "pipe" });
+    expect([installed.exitCode, installed.stderr.toString()]).toEqual([0, ""]);
+    const unit = join(odd, "config/systemd/user/agent-runner.service");
+    // systemd names a program that is not there.
+    const path = join(world.home, "agent-runner.service");
+    copyFileSync(unit, path);
+    const verified = Bun.spawnSync(["systemd-analyze", "verify", "--man=no", "--user", path], {
+      env: { PATH: process.env["PATH"] ?? "", HOME: world.home, XDG_RUNTIME_DIR: world.home },
+      stderr: "pipe",
+    });
+    const said = verified.stderr.toString().split("\n");
+    expect([verified.exitCode, said.filter((line) => line.includes("agent-runner"))]).toEqual([0, []]);
+  },
+);

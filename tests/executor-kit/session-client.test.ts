@@ -76,6 +76,28 @@ describe("SessionClient", () => {
     expect(api.calls).toHaveLength(9);
   });
 
+  test.each([200, 301, 307, 304, 401, 403, 404, 405, 421, 426])(
+    "waits while another program at the port answers %i with a page of its own, or without one",
+    async (status) => {
+      for (const page of ["<html>Who are you?</html>", ""]) {
+        if (page === "" && status === 200) continue;
+        using api = fakeApi(() =>
+          api.calls.length < 9
+            ? new Response(status === 304 ? null : page, { status, headers: { location: "http://127.0.0.1:1/" } })
+            : undefined,
+        );
+        await clientOf(api.url).message("user", "x");
+        expect(api.calls).toHaveLength(9);
+      }
+    },
+  );
+
+  test.each([400, 413, 431])("does not wait on a %i without a body", async (status) => {
+    using api = fakeApi(() => new Response("", { status }));
+    await expect(clientOf(api.url).message("user", "x")).rejects.toMatchObject({ status });
+    expect(api.calls).toHaveLength(1);
+  });
+
   test("does not retry a refused call, and continues with the next call", async () => {
     using api = fakeApi(({ path }) =>
       path.endsWith("/bind") ? Response.json({ detail: "no session" }, { status: 404 }) : undefined,

@@ -39,6 +39,11 @@ export class ClaudeWorld extends World {
     };
   }
 
+  /** For `run`, which starts no agent. */
+  get claudeEnv(): Readonly<Record<string, string>> {
+    return this.#env;
+  }
+
   static async open(): Promise<ClaudeWorld> {
     const claude = await claudeCodeForTests();
     return new ClaudeWorld(await MessagesApi.start(), claude);

@@ -156,11 +156,12 @@ test.if(process.platform === "linux")(
     using folder = tempFolder();
     const state = join(folder.path, "state");
     const folders = { config: "", data: "", state };
-    expect(locksFolder({ folders, stateDir: "/other" })).toBe(join(state, "locks"));
+    expect(locksFolder({ folders, stateDir: "/other", trustedFolders: [] })).toBe(join(state, "locks"));
     const readOnly = join(folder.path, "read-only");
     mkdirSync(readOnly);
     // Nobody can make a folder here, root neither.
     symlinkSync("/proc/self", join(readOnly, "locks"));
-    expect(locksFolder({ folders: { ...folders, state: readOnly }, stateDir: "/other" })).toBe("/other/locks");
+    const places = { folders: { ...folders, state: readOnly }, stateDir: "/other", trustedFolders: [] };
+    expect(locksFolder(places)).toBe("/other/locks");
   },
 );

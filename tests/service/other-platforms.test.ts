@@ -24,9 +24,16 @@ test("launchd: the shell exports the lines of the environment file unchanged", a
     words.map((word) => (word.endsWith(".env") ? file : word)),
     { env: {}, stdout: "pipe" },
   );
-  expect((await new Response(child.stdout).text()).split("\n")).toContain('QUOTED=it\'s $HOME and "more" ');
+  const lines = (await new Response(child.stdout).text()).split("\n");
+  // What no variable can be called is left out. The last line needs no line feed.
+  expect(lines.filter((line) => !/^(PWD|OLDPWD|SHLVL|_)=/.test(line)).sort()).toEqual([
+    "",
+    "LAST=1",
+    'QUOTED=it\'s $HOME and "more" ',
+  ]);
 });
 
+const ODD = `a&b<c"d'e]]>f&amp;g $HOME \${X} \\n %h ; * é 𝄞`;
 const python = Bun.which("python3");
 
 test.skipIf(python === null).each(["user", "system"] as const)(
@@ -37,20 +44,22 @@ test.skipIf(python === null).each(["user", "system"] as const)(
         serviceRequest({
           scope,
           runAs: scope === "system" ? "agents" : null,
-          command: ["/opt/agent-runner", "--tags", 'a&b<c"'],
+          command: ["/opt/ü %h/agent-runner", "--tags", ODD],
+          projectDir: `/srv/${ODD}`,
         }),
         "darwin",
       ).files[0]?.content ?? "";
     const read = JSON.parse(
       askPython("import json, plistlib, sys; print(json.dumps(plistlib.load(sys.stdin.buffer)))", plist),
-    ) as { ProgramArguments: string[]; UserName?: string };
+    ) as { ProgramArguments: string[]; UserName?: string; WorkingDirectory: string };
     expect(read).toMatchObject({
       Label: "io.agent-runner.agent-runner",
       RunAtLoad: true,
       KeepAlive: { SuccessfulExit: false },
       ExitTimeOut: 90,
     });
-    expect(read.ProgramArguments.slice(-3)).toEqual(["/opt/agent-runner", "--tags", 'a&b<c"']);
+    expect(read.ProgramArguments.slice(-3)).toEqual(["/opt/ü %h/agent-runner", "--tags", ODD]);
+    expect(read.WorkingDirectory).toBe(`/srv/${ODD}`);
     expect(read.UserName).toBe(scope === "system" ? "agents" : undefined);
   },
 );

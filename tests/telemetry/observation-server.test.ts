@@ -28,6 +28,12 @@ function served(runner: RunnerStatus | null): { url: string } & AsyncDisposable 
 test.each([
   ["online, registered, answered", ONLINE, 200, "ready"],
   ["without a runner", null, 200, "ready"],
+  [
+    "whose intake is closed",
+    { ...ONLINE, fault: "2 runs in a row failed" },
+    200,
+    "ready; takes no runs: 2 runs in a row failed",
+  ],
   ["starting", { ...ONLINE, state: "starting" }, 503, "not ready: starting"],
   ["draining", { ...ONLINE, state: "draining" }, 503, "not ready: draining"],
   [
@@ -41,7 +47,9 @@ test.each([
   await using server = served(runner);
   const answer = await fetch(`${server.url}/readyz`);
   expect([answer.status, (await answer.text()).trim()]).toEqual([status, text]);
-  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  const health = await fetch(`${server.url}/healthz`);
+  const closed = runner?.fault == null ? "" : `; takes no runs: ${runner.fault}`;
+  expect([health.status, (await health.text()).trim()]).toEqual([200, `alive${closed}`]);
 });
 
 test("refuses unknown paths, and methods that change something", async () => {

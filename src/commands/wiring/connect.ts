@@ -47,6 +47,10 @@ function explain(
   { env, program }: Pick<CommandContext, "env" | "program">,
 ): UserError {
   const url = shownUrl(config.coordinatorUrl);
+  if (isStranger(failure))
+    return new UserError(`The service at ${url} is not an Agent Coordinator: ${failure.message}`, {
+      hint: `Name another with --coordinator-url, or start one with: ${program()} up${executorOption(config, env)}`,
+    });
   switch (failure.kind) {
     case "unreachable":
       return new UserError(`No Agent Coordinator at ${url}: ${failure.message}`, {
@@ -80,4 +84,9 @@ function explain(
     case "refused":
       return new UserError(failure.message);
   }
+}
+
+/** Every answer of a coordinator is JSON. Another program, or a proxy's log-in page, has that address. */
+function isStranger({ status, body }: CoordinatorFailure): boolean {
+  return body === undefined && status !== null && (status < 300 || status === 404 || status === 405);
 }

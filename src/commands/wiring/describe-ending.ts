@@ -6,3 +6,9 @@ export function describeEnding({ reason, error, note }: Pick<Run, "reason" | "er
   const cause = lost !== "" && error !== null ? `${lost} (${error})` : lost || (error ?? "");
   return [cause, note ?? ""].filter(Boolean).join(". ");
 }
+
+/** That events of a run are missing in its session; null if none are. */
+export function describeDropped({ events_dropped: count }: Pick<Run, "events_dropped">): string | null {
+  if (count === 0) return null;
+  return `${count} ${count === 1 ? "event was" : "events were"} left out: beyond the bounds of a run's events`;
+}

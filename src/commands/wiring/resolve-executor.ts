@@ -1,4 +1,4 @@
-import { realpathSync } from "node:fs";
+import { lstatSync, realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { builtInNames, isBuiltInInstalled } from "../../catalog/built-in.ts";
 import type { CatalogOptions, Executor } from "../../catalog/executor.ts";
@@ -8,7 +8,7 @@ import { checkReadiness } from "../../catalog/readiness.ts";
 import { type Environment, inheritableEnvironment } from "../../config/environment.ts";
 import type { Config } from "../../config/load-config.ts";
 import { nearest } from "../../config/nearest.ts";
-import { ExitCode, UserError } from "../../errors.ts";
+import { errorCode, ExitCode, UserError } from "../../errors.ts";
 import { printTable } from "../terminal/table.ts";
 
 export const DEFAULT_EXECUTOR = "claude-code";
@@ -20,7 +20,7 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
   const binaryFolder = Bun.isStandaloneExecutable
     ? dirname(realpathSync(process.execPath))
     : resolve(import.meta.dir, "../../..");
-  const folders = [join(binaryFolder, "executors"), join(config.folders.data, "executors")];
+  const folders = [join(binaryFolder, "executors"), join(config.folders.data, "executors")].filter(isReachable);
   return {
     folders: config.executorsDir === undefined ? folders : [config.executorsDir, ...folders],
     binaryFolder,
@@ -31,6 +31,16 @@ export function catalogOptions(config: Config, env: Environment): CatalogOptions
     stateDir: config.stateDir,
     trustedFolders: config.trustedFolders,
   };
+}
+
+/** False in a HOME that this user may not enter, such as that of root after `sudo -u USER`. */
+function isReachable(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch (error) {
+    return errorCode(error) !== "EACCES";
+  }
 }
 
 /** The words that start this program as another process. */

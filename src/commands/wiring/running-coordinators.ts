@@ -4,9 +4,10 @@ import * as v from "valibot";
 import type { Config } from "../../config/load-config.ts";
 import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { privateFolder } from "../../process/private-folder.ts";
+import { privateFolder, sharedFolder, type StatePlaces } from "../../process/private-folder.ts";
 import { processStartTime } from "../../process/process-table.ts";
 import { isLoopback } from "../../protocol/loopback.ts";
+import { shellWord } from "../../shell-word.ts";
 import { createSecretFile, readSecretFile } from "../../trust/secret-file.ts";
 
 /*
@@ -27,6 +28,8 @@ const Note = v.object({
 });
 export type RunningCoordinator = v.InferOutput<typeof Note>;
 
+const FOLDER = "coordinators";
+
 type Folders = Pick<Config, "folders" | "stateDir">;
 
 interface Listening {
@@ -38,7 +41,7 @@ interface Listening {
 
 /** Writes the note of this process. Disposing removes it. A note that cannot be written is a warning. */
 export function noteCoordinator(
-  config: Folders,
+  config: StatePlaces,
   { host, port, url, certificate }: Listening,
   tokenFile: string | null,
   log: Log,
@@ -53,12 +56,16 @@ export function noteCoordinator(
   const written = noteFolders(config).flatMap((folder) => {
     const path = join(folder, nameOf(host, port));
     try {
-      privateFolder(folder);
+      if (folder === ownFolder(config)) privateFolder(folder);
+      else sharedFolder(FOLDER, config);
       removeDeadNotes(folder);
       replaceFile(path, JSON.stringify(note));
       return [path];
     } catch (error) {
-      log.warn(`Cannot write ${path}, by which commands find the coordinator's token: ${describeError(error)}`);
+      const how = `commands need AGENT_RUNNER_STATE_DIR=${shellWord(config.stateDir)}`;
+      log.warn(
+        `Cannot write ${path}, by which commands find the coordinator's token (${describeError(error)}): ${how}`,
+      );
       return [];
     }
   });
@@ -96,9 +103,13 @@ function listenersFor(hostname: string): string[] {
   return name === "::1" ? ["::1", "::"] : [name, "0.0.0.0", "::"];
 }
 
-/** The folder of the user, for every command, and that of the state folder, in case the first cannot be written. */
+/** The folder of the user, for every command, and that of the state folder, in case the first cannot be used. */
 function noteFolders({ folders, stateDir }: Folders): string[] {
-  return [...new Set([folders.state, stateDir])].map((folder) => join(folder, "coordinators"));
+  return [...new Set([join(folders.state, FOLDER), ownFolder({ stateDir })])];
+}
+
+function ownFolder({ stateDir }: Pick<Folders, "stateDir">): string {
+  return join(stateDir, FOLDER);
 }
 
 function nameOf(host: string, port: number): string {

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { accessSync, constants, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../config/load-config.ts";
 import { describeError, UserError } from "../../errors.ts";
@@ -15,8 +15,8 @@ const INNER_FOLDERS = ["journals", "locks", "coordinators"];
  * Makes the folder if it is missing. Throws a UserError if it cannot, and for a folder that other users can change:
  * they could plant a token, or a link in the place of a file.
  */
-export function makeStateFolder(config: Pick<Config, "stateDir" | "folders" | "trustedFolders">): void {
-  const { stateDir: path, folders, trustedFolders } = config;
+export function makeStateFolder(config: Pick<Config, "stateDir" | "trustedFolders">): void {
+  const { stateDir: path, trustedFolders } = config;
   const bytes = Buffer.byteLength(path);
   if (bytes > MAX_PATH_BYTES) {
     throw new UserError(`The path of the state folder has ${bytes} bytes, and ${MAX_PATH_BYTES} is the limit`, {
@@ -25,17 +25,20 @@ export function makeStateFolder(config: Pick<Config, "stateDir" | "folders" | "t
   }
   // The first check is for the folders that exist already, the second for one that another user has just made.
   requireTrusted(WHAT, path, { trustedFolders });
-  // Holds the locks and notes of all state folders.
-  requireTrusted(WHAT, folders.state, { trustedFolders });
+  attempt("made", () => mkdirSync(path, { recursive: true, mode: 0o700 }));
+  requireOwnState(path, { trustedFolders });
+  attempt("written", () => accessSync(path, constants.W_OK | constants.X_OK));
+}
+
+function attempt(what: "made" | "written", action: () => void): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    action();
   } catch (error) {
-    throw new UserError(`The state folder cannot be made: ${describeError(error)}`, {
+    throw new UserError(`The state folder cannot be ${what}: ${describeError(error)}`, {
       hint: "Name a folder that you can write with --state-dir",
       cause: error,
     });
   }
-  requireOwnState(path, { trustedFolders });
 }
 
 /** Throws a UserError unless only this user and root can change the folder, and nothing in it leads elsewhere. */

@@ -4,6 +4,7 @@ import { isTerminal } from "../../protocol/run.ts";
 import { commandLine } from "../actions/command-line.ts";
 import type { ShownRun } from "../actions/retry.ts";
 import { Copy } from "../parts/copy.tsx";
+import { counted } from "../parts/figures.ts";
 import { Status } from "../parts/status.tsx";
 import type { Services } from "../query.ts";
 import { AgentText } from "./agent-text.tsx";
@@ -55,6 +56,7 @@ function RunDetails({ services, run, silentRunner, nowMs }: Omit<RunCardProps, "
       {silentRunner !== null && <Unreachable run={run} runner={silentRunner} />}
       {run.status === "failed" && <Failure run={run} />}
       {run.status !== "failed" && run.note !== null && <AgentText text={run.note} />}
+      <Dropped run={run} />
       <Origin run={run} />
       <FigureList usage={run} />
       <div class="actions">
@@ -71,6 +73,13 @@ function RunDetails({ services, run, silentRunner, nowMs }: Omit<RunCardProps, "
       </details>
     </>
   );
+}
+
+/** The conversation does not show what is missing in it. */
+function Dropped({ run }: { readonly run: ShownRun }): VNode | null {
+  const count = run.events_dropped;
+  if (count === 0) return null;
+  return <p class="quiet">{`${counted(count, "event")} left out: beyond the bounds of a run's events.`}</p>;
 }
 
 /** Who created and stopped the run; nothing for a run of the coordinator itself, such as a callback. */

@@ -22,6 +22,14 @@ export function judge(run: ActiveRun, grant: Grant, { outcome, child }: Attempt,
     intake.undecided();
     return outcome;
   }
+  const { limitedUntilMs } = grant;
+  const isTemporary = outcome.kind === "failed" && outcome.reason === "temporary";
+  if (isTemporary && limitedUntilMs !== null && limitedUntilMs > Date.now()) {
+    // The other runs would fail for the same reason, and use up their attempts.
+    const until = new Date(limitedUntilMs).toISOString();
+    intake.close(new CannotRun(`its limit is reached until ${until}: ${outcome.error}`, true, limitedUntilMs));
+    return outcome;
+  }
   const isQuick = !run.isAdopted && !grant.hasWritten && (run.durationMs ?? Number.POSITIVE_INFINITY) < QUICK_MS;
   const hasFailed = outcome.kind === "failed" && outcome.reason !== "temporary";
   if (hasFailed && isQuick && child.stdout.tail(1) === "") quickFailures.failed(outcome.error);

@@ -286,7 +286,10 @@ function refusal(failure: CoordinatorFailure, baseUrl: string): UserError {
   }
   if (failure.kind === "unregistered") {
     return new UserError(`The Agent Coordinator at ${url} refuses this runner's credentials: ${failure.message}`, {
-      hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token, or the four AUTH0 variables for OIDC",
+      // The gateway of a run needs no token of the coordinator.
+      ...(url === baseUrl
+        ? { hint: "Set AGENT_COORDINATOR_TOKEN to the coordinator's token, or the four AUTH0 variables for OIDC" }
+        : {}),
       cause: failure,
     });
   }

@@ -26,6 +26,8 @@ export class CannotRun extends Error {
   constructor(
     message: string,
     readonly needsTrial = false,
+    /** When to look again, in ms since 1970. Null: with growing pauses. */
+    readonly untilMs: number | null = null,
   ) {
     super(clip(message.replaceAll(/\s+/g, " ").trim(), 300));
   }
@@ -39,6 +41,8 @@ const CHECK_INTERVAL_MS = 1_000;
 const MAX_CHECK_INTERVAL_MS = 30_000;
 /** Each trial costs a claim and a start. */
 const MAX_TRIAL_INTERVAL_MS = 60_000;
+/** Nobody knows whether a limit has been lifted early. A trial costs a run if not. */
+const MAX_LIMIT_MS = 6 * 3_600_000;
 /** A shortage this soon after an opening proves the check wrong. The interval of the checks then doubles. */
 const TOO_SOON_MS = 60_000;
 /** An executor that lives this long can run, as far as the runner can tell. */
@@ -118,7 +122,7 @@ export class Intake implements Disposable {
     }
     this.#setFault(shortage instanceof CannotRun ? shortage.message : `no room: ${clip(describeError(shortage), 300)}`);
     bell.ring();
-    void this.#reopen(shortage instanceof CannotRun, needsTrial);
+    void this.#reopen(shortage instanceof CannotRun ? shortage : null);
   }
 
   /** Closes if there is no room. */
@@ -186,7 +190,9 @@ export class Intake implements Disposable {
     this.#opening.resolve();
   }
 
-  async #reopen(cannotRun: boolean, needsTrial: boolean): Promise<void> {
+  async #reopen(cannotRun: CannotRun | null): Promise<void> {
+    const untilMs = cannotRun?.untilMs ?? 0;
+    await delay(Math.min(untilMs - Date.now(), MAX_LIMIT_MS), this.#ended.signal);
     for (;;) {
       await delay(this.#checkIntervalMs, this.#ended.signal);
       if (this.#ended.signal.aborted) return;
@@ -196,12 +202,12 @@ export class Intake implements Disposable {
       );
       if (hasRoom) break;
       // A missing program comes back by hand, room by itself.
-      if (cannotRun) this.#checkIntervalMs = Math.min(MAX_CHECK_INTERVAL_MS, this.#checkIntervalMs * 2);
+      if (cannotRun !== null) this.#checkIntervalMs = Math.min(MAX_CHECK_INTERVAL_MS, this.#checkIntervalMs * 2);
     }
     this.#isClosed = false;
     this.#cannotRun = null;
-    if (needsTrial) this.#trial = "wanted";
-    else this.#opened(cannotRun);
+    if (cannotRun?.needsTrial === true) this.#trial = "wanted";
+    else this.#opened(cannotRun !== null);
     this.#opening.resolve();
     this.#opening = Promise.withResolvers();
     this.onOpened();

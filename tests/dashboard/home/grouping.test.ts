@@ -47,6 +47,7 @@ function run(status: ShownRun["status"], more: Partial<ShownRun> = {}): ShownRun
   const nothing = {
     traceparent: null,
     tracestate: null,
+    events_dropped: 0,
     created_by: null,
     created_from: null,
     claimed_by: null,

@@ -57,6 +57,17 @@ test("mcpServersOf: variables in headers and env, timeout and alwaysLoad", () =>
   expect(credentialsIn(servers)).toEqual(["Bearer t0ken", "${UNKNOWN} $HOME", "t0ken"]);
 });
 
+test("credentialsIn: the password of a URL and the secrets of its query, written and decoded", () => {
+  const url = "https://me:pass%2Dword@host/mcp?api_key=secret%2Bkey&project=agent-runner&token=#x";
+  expect(credentialsIn(mcpServersOf({ a: { url } }, env)).filter(Boolean)).toEqual([
+    "pass%2Dword",
+    "pass-word",
+    "secret%2Bkey",
+    "secret+key",
+  ]);
+  expect(credentialsIn(mcpServersOf({ a: { url: "no url" } }, env))).toEqual([]);
+});
+
 test("mcpServersOf: no servers, and an invalid server", () => {
   expect(mcpServersOf(null, env)).toEqual({});
   expect(() => mcpServersOf({ odd: { type: "http", headers: {} } }, env)).toThrow(

@@ -74,3 +74,11 @@ test.each(FILES)("pinnedSettings: further variables of that kind that %s sets, a
   });
   for (const name of ["DATABASE_URL", "ANTHROPIC_MODEL", "PROXY_TARGET"]) expect(env).not.toHaveProperty(name);
 });
+
+test.each(["utf8", "utf16le"] as const)("pinnedSettings: reads %s with its mark, as Claude Code does", (encoding) => {
+  using at = tempFolder();
+  mkdirSync(join(at.path, "project/.claude"), { recursive: true });
+  const text = '\uFEFF{"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://foreign"}}';
+  writeFileSync(join(at.path, "project/.claude/settings.json"), Buffer.from(text, encoding));
+  expect(pins(at.path).env).toMatchObject({ OTEL_EXPORTER_OTLP_ENDPOINT: "" });
+});
