@@ -17,7 +17,7 @@ interface Calls {
 }
 let calls: Calls | null | undefined;
 
-/** A descriptor that reserves a port for this user. Whoever holds a copy of it keeps the reservation. */
+/** A descriptor that reserves a port for this user. Each copy of it keeps the reservation. */
 export interface ReservedPort extends Disposable {
   readonly fd: number;
 }
