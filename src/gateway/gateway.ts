@@ -83,8 +83,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   /**
-   * Creates the grant of an adopted run, with the token that its executor already has. The token is replaced if the
-   * gateway has another port now: a program that took the earlier port has heard the token, and the executor cannot come here.
+   * Creates the grant of an adopted run, with the token that its executor already has. On another port than before the
+   * token is replaced: the program on the earlier port has heard it, and the executor cannot come here.
    */
   adopt(runId: string, sessionId: string, earlier: Earlier, onActivity: (activity: Activity) => void): Grant {
     const { coordinator, port } = this.#options;
