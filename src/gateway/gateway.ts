@@ -5,14 +5,15 @@ import type { Log } from "../log.ts";
 import { decide, type GatewayScope } from "./access.ts";
 import type { Caller, ServeTools } from "./caller.ts";
 import { answerOfFailure, detail } from "./forward.ts";
-import { type Activity, type Earlier, Grant, OUTSIDE } from "./grant.ts";
+import { type Activity, type Earlier, Grant, newToken, OUTSIDE } from "./grant.ts";
 import { answerOutside } from "./outside.ts";
+import { listen, type Listening, type PortOptions } from "./gateway-port.ts";
 import { requestUrl } from "../protocol/request-url.ts";
 import { MAX_BODY_BYTES, mayBeLarge } from "../protocol/run.ts";
 import type { TreeLimits } from "../protocol/creation-limits.ts";
 import type { ChildBounds } from "./project-bounds.ts";
 
-export interface GatewayOptions {
+export interface GatewayOptions extends PortOptions {
   readonly coordinator: CoordinatorClient;
   readonly scope: GatewayScope;
   readonly limits: TreeLimits;
@@ -23,20 +24,7 @@ export interface GatewayOptions {
   readonly log: Log;
   /** Answers requests to `/mcp` under a run's token. */
   readonly serveTools?: ServeTools;
-  /**
-   * The port of the previous process of this runner, which its executors still use. If in use, chooses another port.
-   */
-  readonly port?: number | null;
-  /** The identity of the runner. The port and the tag of the tokens follow from it; by default the port is random. */
-  readonly identity?: string;
-  /** Ports of the other runners of this machine, whose executors would come here while those runners are down. */
-  readonly avoidedPorts?: ReadonlySet<number>;
 }
-
-/** Outside the ephemeral range (32768 to 60999 on Linux): the port must be free again after a restart. */
-const FIRST_PORT = 20_000;
-const LAST_PORT = 31_999;
-const ATTEMPTS = 50;
 
 /** Below Bun's 256 requests in flight per process, bodies included: the runner's own reports always need room. */
 const MAX_FORWARDED = 200;
@@ -50,50 +38,22 @@ export class Gateway implements AsyncDisposable {
   readonly #grants = new Map<string, Grant>();
   readonly #slots = new Semaphore(MAX_FORWARDED);
   readonly #opened = Promise.withResolvers<void>();
-  readonly #server: Bun.Server<undefined>;
+  readonly #listening: Listening;
 
   /** Binds the port. Requests wait until `open`. */
   constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#server = this.#listen();
-  }
-
-  #listen(): Bun.Server<undefined> {
-    const { port, log } = this.#options;
-    if (port != null) {
-      try {
-        return this.#serve(port);
-      } catch {
-        log.warn(`Port ${port} of the previous runner process is in use: its executors cannot reach their coordinator`);
-      }
-    }
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return this.#serve(this.#candidate(attempt));
-      } catch (error) {
-        if (attempt === ATTEMPTS) throw error;
-      }
-    }
-  }
-
-  /** One sequence of ports per identity. The last candidates do not avoid the ports of other runners. */
-  #candidate(attempt: number): number {
-    const { identity, avoidedPorts } = this.#options;
-    for (let salt = attempt * ATTEMPTS; ; salt++) {
-      const draw = identity === undefined ? Math.random() : drawOf(`${identity}:${salt}`);
-      const port = FIRST_PORT + Math.floor(draw * (LAST_PORT - FIRST_PORT + 1));
-      if (avoidedPorts?.has(port) !== true || salt % ATTEMPTS === ATTEMPTS - 1) return port;
-    }
+    this.#listening = listen(options, options.log, (address) => this.#serve(address));
   }
 
   get #tag(): string {
     return this.#options.identity === undefined ? "" : tagOf(this.#options.identity);
   }
 
-  #serve(port: number): Bun.Server<undefined> {
+  #serve(address: { readonly port?: number | string; readonly reusePort?: boolean }): Bun.Server<undefined> {
     return Bun.serve({
+      ...address,
       hostname: "127.0.0.1",
-      port,
       idleTimeout: 0,
       maxRequestBodySize: MAX_BODY_BYTES,
       fetch: (request) => this.#answer(request),
@@ -109,7 +69,12 @@ export class Gateway implements AsyncDisposable {
   }
 
   get port(): number {
-    return this.#server.port ?? 0;
+    return this.#listening.server.port ?? 0;
+  }
+
+  /** The descriptor that reserves the port; null where the system cannot. Each executor's shim holds a copy. */
+  get reservation(): number | null {
+    return this.#listening.reserved?.fd ?? null;
   }
 
   /** Creates a grant for a run. Calls `onActivity` when the coordinator acknowledges an event of the run. */
@@ -117,9 +82,15 @@ export class Gateway implements AsyncDisposable {
     return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity, null, this.#tag));
   }
 
-  /** Creates the grant of an adopted run, with the token that its executor already has. */
+  /**
+   * Creates the grant of an adopted run, with the token that its executor already has. On another port than before the
+   * token is replaced: the program on the earlier port has heard it, and the executor cannot come here.
+   */
   adopt(runId: string, sessionId: string, earlier: Earlier, onActivity: (activity: Activity) => void): Grant {
-    return this.#add(new Grant(runId, sessionId, this.#options.coordinator, onActivity, earlier));
+    const { coordinator, port } = this.#options;
+    const isKept = port == null || port === this.port;
+    const known = isKept ? earlier : { ...earlier, token: newToken(this.#tag) };
+    return this.#add(new Grant(runId, sessionId, coordinator, onActivity, known));
   }
 
   #add(grant: Grant): Grant {
@@ -154,7 +125,9 @@ export class Gateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#grants.clear();
-    await this.#server.stop(true);
+    const { server, reserved } = this.#listening;
+    await server.stop(true);
+    reserved?.[Symbol.dispose]();
   }
 
   async #answer(request: Request): Promise<Response> {
@@ -225,11 +198,6 @@ const RUN_TOKEN = /^[\w-]{32}$/;
 
 function tagOf(identity: string): string {
   return new Bun.CryptoHasher("sha256").update(identity).digest("base64url").slice(0, 4);
-}
-
-/** A number from 0 to below 1. */
-function drawOf(text: string): number {
-  return new Bun.CryptoHasher("sha256").update(text).digest().readUInt32BE(0) / 2 ** 32;
 }
 
 /** Executors take a 401 for the end of their run, and wait on a 503 until their own gateway is back. */

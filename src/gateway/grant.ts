@@ -35,7 +35,7 @@ export interface Earlier {
 }
 
 /** 32 characters: the tag of the gateway, then at least 20 random bytes in base64url. */
-function newToken(tag: string): string {
+export function newToken(tag: string): string {
   return (
     tag +
     Buffer.from(crypto.getRandomValues(new Uint8Array(24)))

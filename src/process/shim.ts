@@ -10,18 +10,19 @@ import { constants } from "node:os";
  * - Survives the signals that a stop sends to the group. The trap is a command (`:`), because the executor would
  *   inherit an ignored signal.
  * - Keeps its own messages ("Terminated") out of the executor's stderr.
+ * - Holds descriptor `k`, if given, as long as the executor lives. The executor does not get it.
  * - Lowers the soft limit of open files to `l`, if given: Bun has raised it.
  * - Overwrites the status file in place (`<>`). The file exists from the start, filled with line feeds, so a full
  *   disk loses no status. The file is complete once it holds digits and ends in a line feed.
  */
-const SCRIPT = `f=$1; b=$2; g=$3; l=$4; shift 4
+const SCRIPT = `f=$1; b=$2; g=$3; l=$4; k=$5; shift 5
 trap : TERM INT HUP
-exec 4>&2 2>/dev/null
+exec 9>&2 2>/dev/null
 set -C
-true >"$b" || { echo "agent-runner: $b cannot be created" >&4; exit 1; }
+true >"$b" || { echo "agent-runner: $b cannot be created" >&9; exit 1; }
 set +C
 [ -z "$g" ] || printf 0 >"$g/cgroup.procs"
-([ -z "$l" ] || ulimit -Sn "$l"; exec "$@" 2>&4 4>&-)
+([ -z "$l" ] || ulimit -Sn "$l"; [ -z "$k" ] || eval "exec $k>&-"; exec "$@" 2>&9 9>&-)
 c=$?
 printf '%s\\n' "$c" 1<>"$f"
 exit "$c"`;
@@ -29,6 +30,7 @@ exit "$c"`;
 /**
  * A command that creates `startMark`, runs `command` in `cgroup` (if given), and writes its exit status to
  * `statusFile`. It does nothing if the mark exists. `softLimit`: the soft limit of open files; null to leave it.
+ * `held`: the descriptor that the shim holds until the command ends; null for none.
  */
 export function underShim(
   command: readonly string[],
@@ -36,8 +38,9 @@ export function underShim(
   startMark: string,
   cgroup: string | null,
   softLimit: number | null = null,
+  held: number | null = null,
 ): string[] {
-  const values = [statusFile, startMark, cgroup ?? "", softLimit === null ? "" : String(softLimit)];
+  const values = [statusFile, startMark, cgroup ?? "", softLimit ?? "", held ?? ""].map(String);
   return ["/bin/sh", "-c", SCRIPT, "agent-runner", ...values, ...command];
 }
 

@@ -2,6 +2,7 @@ import { accessSync, closeSync, constants, openSync, rmSync, statSync, writeFile
 import { devNull } from "node:os";
 import { join } from "node:path";
 import { describeError, errorCode } from "../errors.ts";
+import { ENVIRONMENT_FD } from "./environment/become.ts";
 import { softDescriptorLimit } from "./environment/descriptor-limit.ts";
 import { type EnvironmentEntries, exactEntries, ownProgram, shellKeeps } from "./environment/exact-environment.ts";
 import { hasInterpreter, inspectFile } from "./inspect-file.ts";
@@ -23,6 +24,8 @@ export interface SpawnRequest {
   /** An existing folder of the run, mode 0700. */
   readonly runFolder: string;
   readonly outputLimitBytes: number;
+  /** A descriptor that stays open as long as the executor lives, whatever becomes of this process. */
+  readonly held?: number | null;
 }
 
 /** A started executor under its shim: one session and process group, led by `pid`. */
@@ -106,17 +109,18 @@ interface Launch {
 }
 
 function launchOf(request: SpawnRequest, cgroup: string | null): Launch {
-  const { command, env, inherited = [], runFolder } = request;
+  const { command, env, inherited = [], runFolder, held = null } = request;
   if (process.platform === "win32") return { command: [...command], env, environment: null };
-  const shimmed = (words: readonly string[], softLimit: number | null): string[] =>
-    underShim(words, statusFileOf(runFolder), startMarkOf(runFolder), cgroup, softLimit);
+  const shimmed = (words: readonly string[], softLimit: number | null, next: number): string[] =>
+    underShim(words, statusFileOf(runFolder), startMarkOf(runFolder), cgroup, softLimit, held === null ? null : next);
   const entries = exactEntries(env, inherited);
-  if (shellKeeps(entries)) return { command: shimmed(command, softDescriptorLimit()), env, environment: null };
+  if (shellKeeps(entries))
+    return { command: shimmed(command, softDescriptorLimit(), ENVIRONMENT_FD), env, environment: null };
   const become = [...ownProgram(), "exec-become", String(softDescriptorLimit() ?? ""), pathOf(request), ...command];
   // The mark lets the scan for leftovers find the shim.
   const marks = [RUN_MARKER, "PATH"].flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
   return {
-    command: shimmed(become, null),
+    command: shimmed(become, null, ENVIRONMENT_FD + 1),
     env: Object.fromEntries(marks),
     environment: Buffer.from(entries.map((entry) => `${entry}\0`).join(""), "latin1"),
   };
@@ -128,7 +132,7 @@ function start(request: SpawnRequest, { stdin, environment, stdout, stderr, laun
   const child = Bun.spawn(launch.command, {
     cwd: request.projectDir,
     env: { ...launch.env },
-    stdio: [stdin, stdout.fd, stderr.fd, ...(environment === null ? [] : [environment])],
+    stdio: [stdin, stdout.fd, stderr.fd, ...[environment, request.held ?? null].filter((fd) => fd !== null)],
     detached: true,
     windowsHide: true,
     onExit(_child, code, signal) {

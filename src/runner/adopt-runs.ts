@@ -66,6 +66,7 @@ function adoptGrant(record: JournalRun, parts: RunnerParts): Grant | null {
   if (record.phase === "reported") return null;
   const grant = parts.gateway.adopt(runId, sessionId, record, activityRecorder(runId, parts));
   grant.projectDir = projectDir;
+  if (grant.token !== record.token) parts.journal.renewed(runId, grant.token);
   return grant;
 }
 

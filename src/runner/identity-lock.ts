@@ -8,6 +8,7 @@ import { privateFolder, sharedFolder, type StatePlaces } from "../process/privat
 import { processStartTime } from "../process/process-table.ts";
 import { isShortage } from "../process/shortage.ts";
 import { shownUrl } from "../protocol/shown-url.ts";
+import { makePrivate } from "../trust/private-file.ts";
 
 /** The fields by which a coordinator recognises a runner (`docs/protocol.md`, section 2). */
 export interface RunnerIdentity {
@@ -103,7 +104,9 @@ function writeHolder(
 
 /** Null if somebody holds it for longer than `waitMs`. */
 function tryLock(path: string, waitMs = 0): Database | null {
-  const database = new Database(path, { create: true });
+  // Only a missing file: to close one that this process has locked would end the lock.
+  if (!existsSync(path)) makePrivate(path);
+  const database = new Database(path);
   try {
     database.run(`PRAGMA busy_timeout = ${waitMs}`);
     database.run("PRAGMA locking_mode = EXCLUSIVE");

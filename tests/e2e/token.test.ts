@@ -156,10 +156,37 @@ test("an executor gets the token in no argument, variable, invocation, log or ev
     expect(readFileSync(`/proc/${started.pid}/${file}`, "latin1")).not.toContain(token);
 });
 
-function filesIn(folder: string): string[] {
+function pathsIn(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"));
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function filesIn(folder: string): string[] {
+  return pathsIn(folder).map((path) => readFileSync(path, "latin1"));
+}
+
+test("no file of the state folder is open to others, while a run goes and afterwards", async () => {
+  await using world = new World();
+  const { url } = await up(world);
+  // A shell makes the start mark, which is empty.
+  const readable = (): string[] =>
+    pathsIn(world.stateDir).filter((path) => !/\/begun\.\d+$/.test(path) && (modeOf(path) & 0o077) !== 0);
+  const { stdout } = await world.run(["submit", "-c", url, "--json", "!write ready yes\n!wait go-on"]);
+  await world.file("ready");
+  const during = pathsIn(world.stateDir);
+  for (const name of ["coordinator.sqlite-wal", ".sqlite-shm", ".lock", "run.json", "stdout"])
+    expect(during.filter((path) => path.endsWith(name))).not.toEqual([]);
+  expect(readable()).toEqual([]);
+  await Bun.write(world.path("go-on"), "");
+  const { run_id } = JSON.parse(stdout) as { run_id: string };
+  expect((await world.run(["logs", "-c", url, "--follow", run_id])).code).toBe(0);
+  expect(readable()).toEqual([]);
+});
+
+/** 0 for a file that is gone by now. */
+function modeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
 }
 
 test("--no-token: one line warns, and everybody may call", async () => {

@@ -68,3 +68,18 @@ test("Gateway: a token of another runner is a 503, an own one that has ended a 4
   expect(await statusOf("guess")).toBe(401);
   expect(grant.token).toMatch(/^[\w-]{32}$/);
 });
+
+test("Gateway: on another port the tokens of adopted runs are no longer valid", async () => {
+  await using lost = gatewayOf("a");
+  const heard = lost.grant("run_1", "ses_1");
+  await using moved = gatewayOf("a", { port: lost.port });
+  expect(moved.port).not.toBe(lost.port);
+  const adopted = moved.adopt("run_1", "ses_1", heard, () => {});
+  expect(adopted.token).not.toBe(heard.token);
+  const { status } = await fetch(`http://127.0.0.1:${moved.port}/${heard.token}/sessions/ses_1`);
+  expect(status).toBe(401);
+  const { port } = moved;
+  await moved[Symbol.asyncDispose]();
+  await using same = gatewayOf("a", { port });
+  expect(same.adopt("run_1", "ses_1", adopted, () => {}).token).toBe(adopted.token);
+});

@@ -1,5 +1,5 @@
 import type { Environment } from "../../config/environment.ts";
-import { notifySocket } from "../../process/notify-socket.ts";
+import { notifySocket } from "../../process/sockets/notify-socket.ts";
 import type { RunnerState } from "../../runner/runner-state.ts";
 import type { RunnerStatus } from "../../runner/runner-status.ts";
 

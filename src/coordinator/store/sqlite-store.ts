@@ -1,8 +1,9 @@
 import { Database } from "bun:sqlite";
-import { closeSync, constants, fchmodSync, openSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { GroupSync } from "../../process/group-sync.ts";
+import { makePrivate } from "../../trust/private-file.ts";
 import { DAMAGE_REMEDY, integrityOf } from "./check-database.ts";
 import { wrongRow } from "./check-rows.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
@@ -233,15 +234,10 @@ function damagedError(path: string, what: string, cause?: unknown): UserError {
   });
 }
 
-/** A link would have its target made and its mode changed, and a FIFO would hold up the start. */
-const OPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-
-/** Opens the file with mode 0600: it holds prompts and results. SQLite gives its side files the same mode. */
+/** Opens the file with mode 0600: it holds prompts and results. */
 function openPrivate(path: string): Database {
   try {
-    const file = openSync(path, OPEN_FLAGS, 0o600);
-    fchmodSync(file, 0o600);
-    closeSync(file);
+    makePrivate(path);
     return new Database(path, { strict: true });
   } catch (error) {
     throw openingError(path, error);

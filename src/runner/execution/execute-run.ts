@@ -118,7 +118,7 @@ function spawnOnRecord(
   watchdog.guard(run.runId);
   let spawned: Spawned | undefined;
   try {
-    return (spawned = spawnExecutor(request, cgroups.make(run.runId)));
+    return (spawned = spawnExecutor({ ...request, held: gateway.reservation }, cgroups.make(run.runId)));
   } catch (error) {
     journal.notSpawned(run.runId);
     throw error;

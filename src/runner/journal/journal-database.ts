@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { describeError, errorCode, UserError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { privateFolder } from "../../process/private-folder.ts";
+import { makePrivate } from "../../trust/private-file.ts";
 
 const SCHEMA_VERSION = 1;
 
@@ -44,7 +45,9 @@ function isDamage(error: unknown): boolean {
 }
 
 function openChecked(path: string): Database {
-  const db = new Database(path, { create: true });
+  // It holds the tokens of the runs.
+  makePrivate(path);
+  const db = new Database(path);
   try {
     db.run("PRAGMA busy_timeout = 2000");
     db.run("PRAGMA journal_mode = WAL");

@@ -109,6 +109,11 @@ export class Journal implements Disposable {
     this.#now(() => this.#run(query, assigned.runId, JSON.stringify(assignedEntry(assigned)), token, Date.now()));
   }
 
+  /** The run has another token from now on. */
+  renewed(runId: string, token: string): void {
+    this.#soon(`token ${runId}`, () => this.#set(runId, "token = ?", token));
+  }
+
   /** Throws if the record cannot be written. */
   spawning(runId: string): void {
     this.#now(() => this.#set(runId, "phase = 'spawning'"));

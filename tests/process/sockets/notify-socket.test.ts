@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { notifySocket } from "../../src/process/notify-socket.ts";
-import { randomHex12 } from "../../src/protocol/identifiers.ts";
-import { datagramSocket } from "../harness/datagram-socket.ts";
-import { tempFolder } from "../harness/temp-folder.ts";
+import { notifySocket } from "../../../src/process/sockets/notify-socket.ts";
+import { randomHex12 } from "../../../src/protocol/identifiers.ts";
+import { datagramSocket } from "../../harness/datagram-socket.ts";
+import { tempFolder } from "../../harness/temp-folder.ts";
 
 const isLinux = process.platform === "linux";
 
