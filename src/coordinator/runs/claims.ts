@@ -1,4 +1,5 @@
 import type { Deadlines } from "../store/deadlines.ts";
+import type { Demands } from "../../protocol/run.ts";
 import { satisfies } from "../runners/demands.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { RunQueue } from "./run-queue.ts";
@@ -19,22 +20,17 @@ const DEMAND_CLASSES = `
   )
   SELECT demands FROM classes WHERE demands IS NOT NULL`;
 
-/** The first run with these demands. */
-const FIRST_OF_CLASS = `
-  SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
-  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
-  ORDER BY priority DESC, seq LIMIT 1`;
-
-/** The first run with these demands that does not avoid this runner. */
-const FIRST_WILLING = `
-  SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
-  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND avoid_runner IS NOT ?
+/** The first run with these demands, and the condition. */
+const firstOfClass = (condition = ""): string => `
+  SELECT seq, priority, avoid_runner, type FROM runs INDEXED BY runs_for_runners
+  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? ${condition}
   ORDER BY priority DESC, seq LIMIT 1`;
 
 interface Candidate {
   readonly seq: number;
   readonly priority: number;
   readonly avoid_runner: string | null;
+  readonly type: string;
 }
 
 /** Gives runs to runners. A claim has a lease until the runner reports `started`. */
@@ -82,11 +78,26 @@ export class Claims {
 
   #firstFor(runner: RunnerRow, demands: string): Candidate | null {
     const { db } = this.#store;
-    const first = db.query<Candidate, [string]>(FIRST_OF_CLASS).get(demands);
-    if (first?.avoid_runner !== runner.runner_id) return first;
     const wanted = demandsOf({ demands: demands === "" ? null : demands });
-    if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted)) return first;
-    return db.query<Candidate, [string, string]>(FIRST_WILLING).get(demands, runner.runner_id);
+    const only = this.#leavesResumes(runner, wanted) ? "AND type <> 'resume_session'" : "";
+    const first = db.query<Candidate, [string]>(firstOfClass(only)).get(demands);
+    if (first?.avoid_runner !== runner.runner_id) return first;
+    if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted, first.type)) return first;
+    return db
+      .query<Candidate, [string, string]>(firstOfClass(`${only} AND avoid_runner IS NOT ?`))
+      .get(demands, runner.runner_id);
+  }
+
+  /**
+   * A Python runner of the second generation fails every resume of a one-shot executor, and so every callback. It gets
+   * one only if there is no other runner: its error is better than a wait without an end.
+   */
+  #leavesResumes({ generation }: RunnerRow, wanted: Demands | null): boolean {
+    if (generation === "first") return false;
+    return this.#store.db
+      .query<RunnerRow, []>("SELECT * FROM runners WHERE generation = 'first' AND status = 'online'")
+      .all()
+      .some((other) => satisfies(offerOf(other), wanted));
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */
