@@ -190,7 +190,7 @@ async function writeOwn(access: AccessRequest, action: OwnWrite, body: JsonObjec
   const outside = action === "events" ? null : outsideFolder(body["project_dir"], access.grant, access.bounds);
   if (outside !== null) return detail(403, outside);
   if (action === "metadata") return passBody(access, `${ownPath(access)}/metadata`, body);
-  if (action === "bind") return passBody(access, `${ownPath(access)}/bind`, { ...bindDefaults(access), ...body });
+  if (action === "bind") return passBody(access, `${ownPath(access)}/bind`, ofThisRunner(access, body));
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
   const event = v.safeParse(SessionEvent, body);
   if (!event.success || !isNoWork(event.output)) access.grant.hasWorked = true;
@@ -204,9 +204,12 @@ function isNoWork({ event_type, role }: SessionEvent): boolean {
   return ["session_start", "ending"].includes(event_type) || (event_type === "message" && role === "user");
 }
 
-/** The fields that one generation or the other requires in a bind, besides the executor's own session id. */
-function bindDefaults({ hostname, executorType }: AccessRequest): object {
-  return { hostname, executor_type: executorType, executor_profile: executorType };
+/**
+ * The bind with the fields that one generation or the other requires. The profile is always the runner's: the second
+ * generation gives a resume only to a runner of the bound profile, and an executor may call itself otherwise.
+ */
+function ofThisRunner({ hostname, executorType }: AccessRequest, body: JsonObject): object {
+  return { hostname, executor_type: executorType, ...body, executor_profile: executorType };
 }
 
 function ownPath({ grant }: AccessRequest): string {

@@ -1,37 +1,17 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { call, registrationOf, required } from "../fakes/python-runner.ts";
 import type { CoordinatorApi } from "../harness/coordinator-api.ts";
 import { until } from "../harness/until.ts";
 import { TEST_TIMEOUT_MS, World } from "../harness/world.ts";
 
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
-const IDENTITY = {
-  hostname: "python",
-  project_dir: "/p",
-  executor_profile: "autonomous",
-  executor: { type: "autonomous", command: "x", config: {}, agents_dir: null, lifecycle: "one_shot" },
-};
+const IDENTITY = registrationOf("second");
 
 type Json = Readonly<Record<string, unknown>>;
 
-async function call(url: string, path: string, body?: object): Promise<{ status: number; body: Json }> {
-  const init =
-    body === undefined
-      ? {}
-      : { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-  const response = await fetch(url + path, init);
-  const text = await response.text();
-  return { status: response.status, body: text === "" ? {} : (JSON.parse(text) as Json) };
-}
-
-/** Fails as the Python runner does, which reads `run["parameters"]`. */
-function required<T>(from: Json, key: string): T {
-  if (!(key in from)) throw new Error(`KeyError: '${key}'`);
-  return from[key] as T;
-}
-
-/** The second generation's runner: one poll at a time, each run to its end. */
-class PythonRunner {
+/** A Python runner of the second generation that polls when the test says so. */
+class SteppedRunner {
   readonly got: Json[] = [];
   readonly stopped: string[] = [];
   constructor(
@@ -39,10 +19,10 @@ class PythonRunner {
     readonly runnerId: string,
   ) {}
 
-  static async register(url: string, more: object = {}): Promise<PythonRunner> {
+  static async register(url: string, more: object = {}): Promise<SteppedRunner> {
     const answer = await call(url, "/runner/register", { ...IDENTITY, ...more });
     expect(answer.status).toBe(200);
-    return new PythonRunner(url, required(answer.body, "runner_id"));
+    return new SteppedRunner(url, required(answer.body, "runner_id"));
   }
 
   async pollOnce(ending: "completed" | "none" = "completed"): Promise<void> {
@@ -65,9 +45,9 @@ class PythonRunner {
   }
 }
 
-async function worldWithPython(world: World): Promise<{ api: CoordinatorApi; runner: PythonRunner }> {
+async function worldWithPython(world: World): Promise<{ api: CoordinatorApi; runner: SteppedRunner }> {
   const { api } = await world.coordinator();
-  return { api, runner: await PythonRunner.register(api.url) };
+  return { api, runner: await SteppedRunner.register(api.url) };
 }
 
 test("a runner of the second generation gets runs and stops in its form", async () => {
@@ -128,7 +108,7 @@ test.each([
 test("require_matching_tags: the runner gets only runs that demand one of its tags", async () => {
   await using world = new World();
   const { api } = await world.coordinator();
-  const runner = await PythonRunner.register(api.url, { tags: ["gpu", "big"], require_matching_tags: true });
+  const runner = await SteppedRunner.register(api.url, { tags: ["gpu", "big"], require_matching_tags: true });
   await api.submit("any");
   const tagged = await api.submit("gpu", { additional_demands: { executor_type: "autonomous", tags: ["gpu"] } });
   await runner.pollOnce();
@@ -143,7 +123,7 @@ test("POST /runs takes the second generation's form; parameters reach both kinds
     expect(status).toBe(201);
     return body;
   };
-  const python = await PythonRunner.register(api.url);
+  const python = await SteppedRunner.register(api.url);
   await create({ prompt: "plain" });
   await create({ city: "Rome", days: 3 });
   await python.pollOnce();

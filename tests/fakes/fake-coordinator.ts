@@ -4,7 +4,8 @@ import { freePort } from "../faults/free-port.ts";
 import { until } from "../harness/until.ts";
 import { type Answer, type Behaviour, detail, json } from "./answers.ts";
 import type { FakeRun, QueuedRun } from "./fake-runs.ts";
-import { FakeState, type FakeTimings } from "./fake-state.ts";
+import type { FakeTimings } from "./fake-runners.ts";
+import { FakeState } from "./fake-state.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -204,9 +205,10 @@ export class FakeCoordinator implements AsyncDisposable {
       case "GET /agents":
         return json(200, [...state.agents.values()]);
       case "GET /sessions/:id":
-      case "POST /sessions/:id/bind":
       case "PATCH /sessions/:id/metadata":
         return state.showSession(id);
+      case "POST /sessions/:id/bind":
+        return state.bind(id, body);
       case "POST /sessions/:id/events":
         return state.addEvent(id, body);
       case "GET /sessions/:id/events": {

@@ -1,6 +1,13 @@
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
 import type { Generation } from "../../src/protocol/poll.ts";
 
+/** What a run demands of its runner; the fields that are missing demand nothing. */
+export interface FakeDemands {
+  readonly hostname?: string;
+  readonly executor_profile?: string;
+  readonly tags?: readonly string[];
+}
+
 /** A run in the fake. `extra` overrides fields in the answer to a poll, for malformed runs. */
 export interface FakeRun {
   readonly run_id: string;
@@ -11,6 +18,7 @@ export interface FakeRun {
   readonly project_dir: string | null;
   readonly parent_session_id: string | null;
   readonly execution_mode: string;
+  readonly demands: FakeDemands | null;
   readonly extra: Readonly<Record<string, unknown>>;
   status: string;
   runner_id: string | null;
@@ -31,6 +39,7 @@ export type QueuedRun = Partial<
     | "project_dir"
     | "parent_session_id"
     | "execution_mode"
+    | "demands"
     | "extra"
   >
 >;
@@ -45,6 +54,7 @@ export function fakeRun(queued: QueuedRun): FakeRun {
     project_dir: null,
     parent_session_id: null,
     execution_mode: "sync",
+    demands: null,
     extra: {},
     status: "pending",
     runner_id: null,
@@ -61,7 +71,6 @@ export function wireRun(run: FakeRun, generation: Generation, inPoll: boolean): 
   const now = new Date().toISOString();
   const common = {
     ...fields,
-    demands: null,
     created_at: now,
     started_at: null,
     completed_at: null,
@@ -79,5 +88,8 @@ export interface FakeSession {
   readonly agent_name: string | null;
   readonly project_dir: string | null;
   readonly parent_session_id: string | null;
+  readonly execution_mode: string;
+  /** Where the session runs, as its executor has reported it. */
+  bound: { readonly hostname?: string; readonly executor_profile?: string } | null;
   readonly events: Readonly<Record<string, unknown>>[];
 }

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
-import type { Generation } from "../../src/protocol/poll.ts";
 import { type Answer, detail, json } from "./answers.ts";
+import { FakeRunners } from "./fake-runners.ts";
+import { FakeCallbacks } from "./fake-callbacks.ts";
 import { executeHook, type FakeHook } from "./fake-hooks.ts";
-import { type FakeRun, type FakeSession, fakeRun, type QueuedRun, wireRun } from "./fake-runs.ts";
+import { type FakeDemands, type FakeRun, type FakeSession, fakeRun, type QueuedRun, wireRun } from "./fake-runs.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -14,22 +14,11 @@ const STATUS_OF_VERB: Readonly<Record<string, string>> = {
   stopped: "stopped",
 };
 
-export interface FakeTimings {
-  readonly pollTimeoutSeconds: number;
-  readonly heartbeatIntervalSeconds: number;
-}
-
-/** A stale runner gets no runs until it registers again. */
-interface FakeRunner {
-  deregistered: boolean;
-  stale: boolean;
-}
-
 /**
  * The state and behaviour of a Python coordinator. It checks no transitions, and continues a poll after the client
  * disconnects.
  */
-export class FakeState {
+export class FakeState extends FakeRunners {
   readonly runs = new Map<string, FakeRun>();
   readonly sessions = new Map<string, FakeSession>();
   readonly agents = new Map<string, object>();
@@ -37,17 +26,12 @@ export class FakeState {
   readonly mcpServers = new Map<string, object>();
   /** The hooks `on_run_start` of agents, by name. */
   readonly hooks = new Map<string, FakeHook>();
-  readonly runners = new Map<string, FakeRunner>();
   readonly stops: string[] = [];
   /** Messages outside the protocol, each sent in one answer to a poll. */
   readonly messages: object[] = [];
 
   isLocked = false;
-
-  constructor(
-    readonly generation: Generation,
-    readonly timings: FakeTimings,
-  ) {}
+  readonly #callbacks = new FakeCallbacks(this.sessions, (run) => this.queue(run));
 
   queue(queued: QueuedRun = {}): FakeRun {
     const run = fakeRun(queued);
@@ -56,13 +40,15 @@ export class FakeState {
     return run;
   }
 
-  #addSession({ session_id, agent_name, project_dir, parent_session_id }: FakeRun): void {
+  #addSession({ session_id, agent_name, project_dir, parent_session_id, execution_mode }: FakeRun): void {
     this.sessions.set(session_id, {
       session_id,
       status: "pending",
       agent_name,
       project_dir,
       parent_session_id,
+      execution_mode,
+      bound: null,
       events: [],
     });
   }
@@ -71,38 +57,6 @@ export class FakeState {
   stop(run: FakeRun): void {
     run.status = "stopping";
     this.stops.push(run.run_id);
-  }
-
-  register(body: Body): Answer {
-    const { hostname, project_dir, executor_type, executor_profile } = body;
-    const parts =
-      this.generation === "first"
-        ? [hostname, project_dir, executor_type]
-        : [hostname, project_dir, executor_profile, ""];
-    const runner_id = `lnch_${createHash("sha256").update(parts.join(":")).digest("hex").slice(0, 12)}`;
-    if (this.runners.get(runner_id)?.stale === false) {
-      return detail(409, {
-        error: "duplicate_runner",
-        message: "Runner is already online",
-        runner_id,
-        hostname,
-        project_dir,
-        executor_type,
-      });
-    }
-    this.runners.set(runner_id, { deregistered: false, stale: false });
-    const { pollTimeoutSeconds, heartbeatIntervalSeconds } = this.timings;
-    return json(200, {
-      runner_id,
-      poll_endpoint: "/runner/runs",
-      poll_timeout_seconds: pollTimeoutSeconds,
-      heartbeat_interval_seconds: heartbeatIntervalSeconds,
-    });
-  }
-
-  /** Does what the clean-up does after too long without a heartbeat. */
-  markStale(): void {
-    for (const runner of this.runners.values()) runner.stale = true;
   }
 
   async poll(runnerId: string): Promise<Answer> {
@@ -136,7 +90,9 @@ export class FakeState {
       this.runners.delete(runnerId);
       return json(200, { deregistered: true });
     }
-    const run = [...this.runs.values()].find(({ status }) => status === "pending");
+    const run = [...this.runs.values()].find(
+      (each) => each.status === "pending" && this.matches(each, this.sessions.get(each.session_id), runner),
+    );
     if (run === undefined) return null;
     const claimed = this.claim(run, runnerId);
     const hook = this.hooks.get(run.agent_name ?? "");
@@ -162,29 +118,60 @@ export class FakeState {
     if (verb === "failed" && typeof body["error"] !== "string") return detail(422, "error missing");
     run.status = STATUS_OF_VERB[verb] ?? run.status;
     if (verb === "failed") run.error = String(body["error"]);
+    this.#reported(run, verb, body);
     return json(200, { ok: true });
   }
 
-  heartbeat(body: Body): Answer {
-    return this.runners.has(String(body["runner_id"])) ? json(200, { ok: true }) : detail(401, "Runner not registered");
+  /** What a report does to the session and its parent: section 5. */
+  #reported(run: FakeRun, verb: string, body: Body): void {
+    const session = this.sessions.get(run.session_id);
+    if (session === undefined || verb === "started") return;
+    if (verb === "completed") {
+      // In the first generation, only the event `session_stop` ends a session.
+      if (this.generation === "first") return;
+      session.status = String(body["session_status"] ?? "finished");
+      this.#finished(session);
+      return;
+    }
+    if (verb === "stopped") session.status = "stopped";
+    else if (this.generation === "second") session.status = "failed";
+    this.#callbacks.childEnded(
+      session,
+      "failed",
+      verb === "stopped" ? "Session was manually stopped" : (run.error ?? ""),
+    );
   }
 
-  deregister(runnerId: string, self: boolean): Answer {
-    const runner = this.runners.get(runnerId);
-    if (runner === undefined) return detail(404, "Runner not found");
-    if (self) this.runners.delete(runnerId);
-    else runner.deregistered = true;
-    return json(200, {
-      ok: true,
-      message: self ? "Runner deregistered" : "Runner marked for deregistration",
-      initiated_by: self ? "self" : "external",
-    });
+  #finished(session: FakeSession): void {
+    this.#callbacks.childEnded(session, "completed", this.#resultText(session));
+    this.#callbacks.sessionFinished(session.session_id);
+  }
+
+  #resultText({ events }: FakeSession): string {
+    if (this.generation === "second")
+      return String(events.findLast(({ event_type }) => event_type === "result")?.["result_text"] ?? "");
+    const last = events.findLast(({ event_type, role }) => event_type === "message" && role === "assistant");
+    const [block] = (last?.["content"] ?? []) as { text: string }[];
+    return block?.text ?? "";
+  }
+
+  bind(sessionId: string, body: Body): Answer {
+    const session = this.sessions.get(sessionId);
+    if (session !== undefined) Object.assign(session, { status: "running", bound: boundOf(body) });
+    return this.showSession(sessionId);
   }
 
   createRun(body: Body): Answer {
-    const { parent_session_id: parent, parameters } = body as {
+    const {
+      parent_session_id: parent,
+      parameters,
+      agent_name,
+      additional_demands = null,
+    } = body as {
       parent_session_id?: string | null;
       parameters?: { prompt?: string };
+      agent_name?: string;
+      additional_demands?: FakeDemands | null;
     };
     if (this.isLocked) return detail(500, "database is locked");
     // The known fault (`docs/protocol.md`, section 0): the database stays write-locked for good.
@@ -195,7 +182,9 @@ export class FakeState {
     const run = this.queue({
       ...(body as QueuedRun),
       ...(this.generation === "second" ? { prompt: parameters?.prompt ?? "" } : {}),
-      extra: {},
+      demands: additional_demands,
+      extra:
+        this.generation === "second" ? { resolved_agent_blueprint: this.agents.get(agent_name ?? "") ?? null } : {},
     });
     return json(this.generation === "first" ? 200 : 201, {
       run_id: run.run_id,
@@ -217,7 +206,10 @@ export class FakeState {
     const session = this.sessions.get(sessionId);
     if (session === undefined) return detail(404, "Session not found");
     session.events.push(event);
-    if (this.generation === "first" && event["event_type"] === "session_stop") session.status = "finished";
+    if (this.generation === "first" && event["event_type"] === "session_stop") {
+      session.status = "finished";
+      this.#finished(session);
+    }
     return json(this.generation === "first" ? 200 : 201, { ok: true });
   }
 
@@ -266,4 +258,11 @@ export class FakeState {
     const session = this.sessions.get(sessionId);
     return session === undefined ? detail(404, "Session not found") : json(200, { session });
   }
+}
+
+function boundOf({ hostname, executor_profile }: Body): FakeSession["bound"] {
+  return {
+    ...(typeof hostname === "string" ? { hostname } : {}),
+    ...(typeof executor_profile === "string" ? { executor_profile } : {}),
+  };
 }

@@ -1,4 +1,5 @@
 import { forgettingCoordinator } from "./trial-forgetting.ts";
+import { mixedFleet } from "./trial-fleet.ts";
 import { fuzzAnswers } from "./trial-fuzz-answers.ts";
 import { fuzzInvocations } from "./trial-fuzz-invocations.ts";
 import { hostileExecutors } from "./hostile-executors.ts";
@@ -125,6 +126,17 @@ export const TRIALS: readonly Trial[] = [
         tried: `${counted(runs)} runs`,
         notes: [`after a tenth: ${described(afterATenth)}`, `at the end: ${described(atTheEnd)}`],
       };
+    },
+  },
+  {
+    name: "fleet",
+    fault: "runners of three kinds at coordinators of three kinds: callbacks, slow hooks, SIGKILL of our runners",
+    async run({ isQuick, seed, onProgress }) {
+      const sizes = isQuick
+        ? { trees: 9, kills: 1, pollTimeoutSeconds: 1, slowHookMs: 7_000 }
+        : { trees: 60, kills: 8, pollTimeoutSeconds: 30, slowHookMs: 50_000 };
+      const verdict = await mixedFleet({ ...sizes, seed: seed ?? FIRST_SEED, onProgress });
+      return { verdict, tried: `${counted(verdict.tried)} runs, ${3 * sizes.kills} kills`, notes: [] };
     },
   },
   ...ONE_TRUTH_TRIALS,

@@ -107,10 +107,14 @@ test("gateway: the short paths name the missing field", async () => {
   });
 });
 
-test("gateway: adds host and executor to a bind; the body's own fields win", async () => {
+test("gateway: adds host and executor to a bind; the body's own fields win, except the profile", async () => {
   await using fixture = gatewayFixture();
   await fixture.call("POST", "/bind", { session_id: "own", executor_session_id: "e", project_dir: "/p" });
-  await fixture.call("POST", "/sessions/own/bind", { executor_session_id: "e", hostname: "other" });
+  await fixture.call("POST", "/sessions/own/bind", {
+    executor_session_id: "e",
+    hostname: "other",
+    executor_profile: "other",
+  });
   const bodies = fixture.forwarded().map(({ body }) => JSON.parse(body) as unknown);
   const defaults = {
     hostname: "this-host",

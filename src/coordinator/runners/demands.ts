@@ -10,6 +10,7 @@ export interface Offer {
   readonly tags: readonly string[];
   /** 1: takes only runs that demand one of its tags. */
   readonly require_matching_tags: number;
+  readonly generation: "first" | "second";
 }
 
 const FIELDS = ["hostname", "project_dir", "executor_type", "executor_profile"] as const;

@@ -55,10 +55,15 @@ export class PollWaiters {
     for (const waiter of this.#waiters.values()) void waiter.tryAnswer();
   }
 
-  /** Whether another runner waits for a run with these demands. */
-  isOtherWaiting(runnerId: string, demands: Demands | null): boolean {
+  /** Whether another runner waits for a run of this type with these demands. */
+  isOtherWaiting(runnerId: string, demands: Demands | null, type: string): boolean {
     return [...this.#waiters.values()].some(
-      (waiter) => waiter.runnerId !== runnerId && waiter.offer !== null && satisfies(waiter.offer, demands),
+      (waiter) =>
+        waiter.runnerId !== runnerId &&
+        waiter.offer !== null &&
+        // A Python runner of the second generation resumes nothing.
+        (waiter.offer.generation === "first" || type !== "resume_session") &&
+        satisfies(waiter.offer, demands),
     );
   }
 

@@ -1,4 +1,5 @@
 import type { Deadlines } from "../store/deadlines.ts";
+import type { Demands } from "../../protocol/run.ts";
 import { satisfies } from "../runners/demands.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { RunQueue } from "./run-queue.ts";
@@ -20,16 +21,10 @@ const DEMAND_CLASSES = `
   )
   SELECT demands FROM classes WHERE demands IS NOT NULL`;
 
-/** The first run with these demands. */
-const FIRST_OF_CLASS = `
-  SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
-  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ?
-  ORDER BY priority DESC, seq LIMIT 1`;
-
-/** The first run with these demands that does not avoid this runner. */
-const FIRST_WILLING = `
-  SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
-  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND avoid_runner IS NOT ?
+/** The first run with these demands, and the condition. */
+const firstOfClass = (condition = ""): string => `
+  SELECT seq, priority, avoid_runner, type FROM runs INDEXED BY runs_for_runners
+  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? ${condition}
   ORDER BY priority DESC, seq LIMIT 1`;
 
 const RENEW = "UPDATE runs SET lease_until = ? WHERE run_id = ? AND runner_id = ? AND lease_until IS NOT NULL";
@@ -38,6 +33,7 @@ interface Candidate {
   readonly seq: number;
   readonly priority: number;
   readonly avoid_runner: string | null;
+  readonly type: string;
 }
 
 /** Gives runs to runners. A claim has a lease until the runner reports `started`. */
@@ -87,11 +83,24 @@ export class Claims {
   }
 
   async #firstFor(runner: RunnerRow, demands: string): Promise<Candidate | null> {
-    const first = await this.#store.get<Candidate>(FIRST_OF_CLASS, demands);
-    if (first?.avoid_runner !== runner.runner_id) return first;
     const wanted = demandsOf({ demands: demands === "" ? null : demands });
-    if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted)) return first;
-    return this.#store.get<Candidate>(FIRST_WILLING, demands, runner.runner_id);
+    const only = (await this.#leavesResumes(runner, wanted)) ? "AND type <> 'resume_session'" : "";
+    const first = await this.#store.get<Candidate>(firstOfClass(only), demands);
+    if (first?.avoid_runner !== runner.runner_id) return first;
+    if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted, first.type)) return first;
+    return this.#store.get<Candidate>(firstOfClass(`${only} AND avoid_runner IS NOT ?`), demands, runner.runner_id);
+  }
+
+  /**
+   * A Python runner of the second generation fails every resume of a one-shot executor, and so every callback. It gets
+   * one only if there is no other runner: its error is better than a wait without an end.
+   */
+  async #leavesResumes({ generation }: RunnerRow, wanted: Demands | null): Promise<boolean> {
+    if (generation === "first") return false;
+    const others = await this.#store.all<RunnerRow>(
+      "SELECT * FROM runners WHERE generation = 'first' AND status = 'online'",
+    );
+    return others.some((other) => satisfies(offerOf(other), wanted));
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */

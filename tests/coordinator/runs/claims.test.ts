@@ -47,6 +47,23 @@ describe("demands", () => {
     expect((await plain).status).toBe(200);
   });
 
+  test("a Python runner of the second generation gets a resume only if there is no other for it", async () => {
+    await using c = await Fixture.start({ pollTimeoutMs: 20 });
+    const second = { hostname: "python", executor_type: undefined, executor_profile: "autonomous" };
+    const python = await c.register(second);
+    const resumeIn = async (): Promise<string> => {
+      const { session_id } = await c.start();
+      await c.execute(python, "completed");
+      return (await c.resume(session_id)).run_id;
+    };
+    const alone = await resumeIn();
+    expect((await c.execute(python, "failed")).run_id).toBe(alone);
+    const other = await c.register();
+    const resume = await resumeIn();
+    expect((await c.poll(python)).status).toBe(204);
+    expect((await c.claim(other)).run_id).toBe(resume);
+  });
+
   test("blueprint and run are merged: the blueprint wins, tags are united", async () => {
     await using c = await Fixture.start();
     await c.post("/agents", { name: "a", description: "", demands: { hostname: "h1", tags: ["x", "y"] } });
