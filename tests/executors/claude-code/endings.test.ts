@@ -149,6 +149,19 @@ describe("endingOf", () => {
     });
   });
 
+  test.each([
+    [1_800_000_000, RESET],
+    [1_800_000_000_000, RESET],
+    [1_800_000_000.4, "2027-01-15T08:00:00.400Z"],
+    [0, null],
+    [-5, null],
+    [1e18, null],
+  ])("a reset at %p is %p: seconds, ms, or no moment", (resetsAt, expected) => {
+    const told = { ...limited, rate_limit_info: { ...limited.rate_limit_info, resetsAt } };
+    const turn = turnOf(init(), told, ...providerFailed("You've hit your limit", 429, "rate_limit"));
+    expect(end(turn)).toMatchObject({ kind: "usage-limit", resetsAt: expected });
+  });
+
   test("a denied permission fails the run only if it was the agent's last tool use", () => {
     const denials = { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] };
     const refused = [init(), toolUse("t1", "Bash"), toolResult("t1", "denied", { is_error: true })];

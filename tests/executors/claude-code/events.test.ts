@@ -142,6 +142,19 @@ describe("openingEvents, closingEvents and bindOf", () => {
     for (const event of events) expect(v.is(SessionEvent, { ...event, session_id: "ses_1" })).toBe(true);
   });
 
+  test("a usage limit means all runs, unless it is that of one model", () => {
+    const resetsAt = "2027-01-15T08:00:00.000Z";
+    for (const [rateLimitType, isOfAll] of [
+      ["five_hour", true],
+      ["seven_day", true],
+      ["seven_day_opus", false],
+    ] as const) {
+      const limited = { type: "rate_limit_event", rate_limit_info: { status: "rejected", rateLimitType, resetsAt: 1 } };
+      const [ending] = closingEvents({ kind: "usage-limit", reason: "used up", resetsAt }, turnOf(init(), limited), []);
+      expect([ending?.["retry_at"], ending?.["limited_until"]]).toEqual([resetsAt, isOfAll ? resetsAt : undefined]);
+    }
+  });
+
   test("names denied tools, and adds up the totals of several turns", () => {
     const denied = result("b", { permission_denials: [{ tool_name: "Bash", tool_use_id: "t1", tool_input: {} }] });
     const [, , ending] = closingEvents(

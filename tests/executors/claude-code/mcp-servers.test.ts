@@ -58,12 +58,12 @@ test("mcpServersOf: variables in headers and env, timeout and alwaysLoad", () =>
 });
 
 test("credentialsIn: the password of a URL and the secrets of its query, written and decoded", () => {
-  const url = "https://me:pass%2Dword@host/mcp?api_key=secret%2Bkey&project=agent-runner&token=#x";
+  const url = "https://me:pass%2Dword@host/mcp?api_key=secret%2B99&project=agent-runner&token=#x";
   expect(credentialsIn(mcpServersOf({ a: { url } }, env)).filter(Boolean)).toEqual([
     "pass%2Dword",
     "pass-word",
-    "secret%2Bkey",
-    "secret+key",
+    "secret%2B99",
+    "secret+99",
   ]);
   expect(credentialsIn(mcpServersOf({ a: { url: "no url" } }, env))).toEqual([]);
 });
