@@ -39,7 +39,7 @@ export class CreationBounds {
     this.#parts = parts;
   }
 
-  /** Call in the transaction that creates the run; returns what to create. Refuses: forbidden. */
+  /** Call in the transaction that creates the run; returns what to create. Refuses: forbidden, conflict. */
   admit(body: CreateRun, limits: CreationLimits | null): CreateRun {
     if (limits === null) return body;
     const { store, runs } = this.#parts;
@@ -47,6 +47,7 @@ export class CreationBounds {
     const exceeded =
       sessionId == null ? null : exceededLimit({ kind: body.type, sessionId }, limits.tree, shapeOf(store, sessionId));
     if (exceeded !== null) throw new Refusal("forbidden", exceeded);
+    this.#requireNewSession(body);
     if (limits.run === null) return body;
     const own: OwnRun = runs.find(limits.run.runId) ?? UNKNOWN_RUN;
     return {
@@ -56,6 +57,14 @@ export class CreationBounds {
       retry_delay_seconds: retryDelayOf(body, own),
       additional_demands: limits.run.anywhere ? body.additional_demands : this.#demandsOf(body, own),
     };
+  }
+
+  /** The runs of a deleted session stay. An agent that took its id would have them in its own tree. */
+  #requireNewSession({ type, session_id }: CreateRun): void {
+    if (type !== "start_session" || session_id == null) return;
+    const { db } = this.#parts.store;
+    if (db.query("SELECT 1 FROM runs INDEXED BY runs_by_session WHERE session_id = ? LIMIT 1").get(session_id) !== null)
+      throw new Refusal("conflict", `The session id ${session_id} is or was in use: choose another one, or none`);
   }
 
   /** The demands that the own run was submitted with hold for all that comes from it, a blueprint's own included. */
