@@ -101,14 +101,20 @@ export class Runners {
   /**
    * Registers a runner under an id derived from its identity. Refuses: conflict while a runner of that identity is
    * online. A runner of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
+   * Calls `admit` with the id and the earlier instance; what that throws refuses the registration.
    */
-  register(body: Register, tokenName: string | null): string {
+  register(
+    body: Register,
+    tokenName: string | null,
+    admit: (runnerId: string, instance: string | null) => void = () => {},
+  ): string {
     const executorType = body.executor_type ?? body.executor_profile;
     if (!executorType) throw invalid(["body", "executor_type"], "Field required", "missing");
     requireServed(body);
     const runnerId = runnerIdOf(body.hostname, body.project_dir, executorType);
     this.#store.write(() => {
       const known = this.find(runnerId);
+      admit(runnerId, known?.instance_id ?? null);
       if (known?.status === "online" && known.deregistered === 0) this.#requireGone(known, body);
       const now = isoTime();
       this.#store.db

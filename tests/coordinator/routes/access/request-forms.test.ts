@@ -32,7 +32,7 @@ const FORMS: readonly [string, (tokens: Tokens) => readonly string[], string][] 
   ["the stream's query on another path", ({ read }) => [`GET //sse/sessions?api_key=${read} HTTP/1.1`], "401"],
   ["the page's path", () => [post("/")], "401"],
   ["a path of the program's files", () => ["GET /$bunfs/root/agent-runner HTTP/1.1"], "401"],
-  ["dots above the page", () => ["GET /..%2f..%2Fusr/bin HTTP/1.1"], "401"],
+  ["dots above the page", () => ["GET /..%2f..%2f HTTP/1.1"], "401"],
   ["HEAD", () => ["HEAD /runs HTTP/1.1"], "401"],
   ["HEAD on the poll", ({ read }) => ["HEAD /runner/runs?runner_id=x HTTP/1.1", bearer(read)], "403"],
   ["OPTIONS", () => ["OPTIONS /runs HTTP/1.1"], "401"],
