@@ -1,5 +1,5 @@
-import { mkdirSync, renameSync, rmSync } from "node:fs";
-import { basename, extname, join } from "node:path";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
 import { type CatalogOptions, isWindows } from "./executor.ts";
 import { hasInterpreter, inspectFile } from "../process/inspect-file.ts";
 import { createSecretFile, readSecretFile } from "../trust/secret-file.ts";
@@ -41,10 +41,14 @@ export function ownBunCommand(
   options: CatalogOptions,
 ): { command: string[]; env: Record<string, string> } {
   const self = options.selfCommand[0] ?? process.execPath;
-  const noConfig = isWindows(options) ? "NUL" : "/dev/null";
-  // Ignores the files of the project folder: no packages fetched, no .env, no bunfig.toml.
-  const flags = ["--no-install", "--no-env-file", `--config=${noConfig}`, "--preload", writePreload(options.stateDir)];
-  return { command: [self, "run", ...flags, path], env: { BUN_BE_BUN: "1" } };
+  const nothing = isWindows(options) ? "NUL" : "/dev/null";
+  const own = join(dirname(path), "tsconfig.json");
+  // Ignores the files of the project folder: no packages fetched, no .env, no bunfig.toml, and no tsconfig.json, whose
+  // `paths` would put its own files in the place of the executor.
+  const flags = ["--no-install", "--no-env-file", `--config=${nothing}`];
+  const types = `--tsconfig-override=${existsSync(own) ? own : nothing}`;
+  const preload = ["--preload", writePreload(options.stateDir)];
+  return { command: [self, "run", ...flags, types, ...preload, path], env: { BUN_BE_BUN: "1" } };
 }
 
 function writePreload(stateDir: string): string {

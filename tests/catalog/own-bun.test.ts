@@ -33,6 +33,9 @@ function hostileProject(folder: string): string {
   place(folder, "project/.env", "FROM_DOTENV=1\n");
   place(folder, "project/bunfig.toml", 'preload = ["./evil.ts"]\n');
   place(folder, "project/evil.ts", "globalThis.fromBunfig = 1;\n");
+  place(folder, "project/instead.ts", "console.log('instead');\n");
+  place(folder, "project/tsconfig.json", '{"compilerOptions": {"paths": {"*": ["./instead.ts"]}}}');
+  place(folder, "project/package.json", '{"type": "module", "main": "instead.ts"}');
   return join(folder, "project");
 }
 
@@ -43,6 +46,20 @@ describe("ownBunCommand", () => {
     const executor = findExecutorByPath(path, optionsFor(at.path));
     expect(executor.env).toEqual({ BUN_BE_BUN: "1" });
     expect(run(executor, hostileProject(at.path))).toEqual({ stdout: EXPECTED, stderr: "" });
+  });
+
+  test("obeys the tsconfig.json beside the executor, and none above it or in the working folder", () => {
+    using at = tempFolder();
+    const path = place(at.path, "x/ao-x-exec.ts", 'import { x } from "@own/x";\nconsole.log(x);\n', 0o644);
+    place(at.path, "x/parts/x.ts", 'export const x = "its own";\n', 0o644);
+    place(at.path, "x/tsconfig.json", '{"compilerOptions": {"paths": {"@own/*": ["./parts/*"]}}}', 0o644);
+    place(at.path, "instead.ts", 'console.log("instead");\nexport const x = "";\n', 0o644);
+    place(at.path, "tsconfig.json", '{"compilerOptions": {"paths": {"*": ["./instead.ts"]}}}', 0o644);
+    const options = optionsFor(at.path);
+    expect(run(findExecutorByPath(path, options), hostileProject(at.path)).stdout).toBe("its own\n");
+    const plain = place(at.path, "y/ao-y-exec.ts", 'import { x } from "./x";\nconsole.log(x);\n', 0o644);
+    place(at.path, "y/x.ts", 'export const x = "plain";\n', 0o644);
+    expect(run(findExecutorByPath(plain, options), hostileProject(at.path)).stdout).toBe("plain\n");
   });
 
   test("leaves a file with a run bit and an installed interpreter to the system", () => {
@@ -64,7 +81,9 @@ describe("ownBunCommand", () => {
   test("uses the null device of Windows on Windows", () => {
     using at = tempFolder();
     const path = place(at.path, "x/ao-x-exec.ts", "");
-    expect(findExecutorByPath(path, optionsFor(at.path, { platform: "win32" })).command).toContain("--config=NUL");
+    expect(findExecutorByPath(path, optionsFor(at.path, { platform: "win32" })).command).toEqual(
+      expect.arrayContaining(["--config=NUL", "--tsconfig-override=NUL"]),
+    );
   });
 
   describe("in a compiled program", () => {

@@ -55,6 +55,27 @@ test("an executor gets no child beyond the limit by deleting, in parallel or by 
   for (const run of await api.runs()) release(world, run.run_id);
 });
 
+test("an executor does not get the runs of a deleted session by taking its id", async () => {
+  await using world = new World();
+  const { api } = await world.coordinator();
+  world.runner(api.url, "waits-for-release");
+  const foreign = await api.submit("a secret", { session_id: "gone" });
+  await world.file(`${foreign.run_id}.ready`);
+  release(world, foreign.run_id);
+  await api.reached(foreign.run_id, "completed");
+  expect((await fetch(`${api.url}/sessions/gone`, { method: "DELETE" })).status).toBe(200);
+  const own = await api.submit("take");
+  const url = await gatewayOf(world, own.run_id);
+  const take = await call(url, "POST", "/runs", { ...START, session_id: "gone" });
+  expect([take.status, take.body.detail]).toEqual([409, expect.stringContaining("is or was in use")]);
+  expect((await call(url, "GET", `/runs/${foreign.run_id}`)).status).toBe(403);
+  expect((await call(url, "POST", "/runs", { ...NOWHERE, session_id: "new" })).status).toBe(200);
+  // A client may use the id again.
+  expect((await api.submit("again", { ...NOWHERE, session_id: "gone" })).session_id).toBe("gone");
+  release(world, own.run_id);
+  await api.reached(own.run_id, "completed");
+});
+
 test("what an executor sets for a child is bounded by its own run; a client is not", async () => {
   await using world = new World();
   const { api } = await world.coordinator();

@@ -13,8 +13,9 @@ const NOBODY = 65534;
 async function up(
   world: World,
   args: readonly string[] = [],
+  executor = "test-executor",
 ): Promise<{ url: string; port: string; started: StartedBinary }> {
-  const started = world.start(["up", "--port", String(await freePort()), "-x", "test-executor", ...args]);
+  const started = world.start(["up", "--port", String(await freePort()), "-x", executor, ...args]);
   const [, url = ""] = await started.line(/Connecting to Agent Coordinator at (\S+)/, START_MS);
   await started.line(/Runner started/, START_MS);
   return { url, port: new URL(url).port, started };
@@ -136,11 +137,15 @@ test("a link is in no journal of systemd, which other users can read", async () 
 
 test("an executor gets the token in no argument, variable, invocation, log or event", async () => {
   await using world = new World();
-  const { url, started } = await up(world, ["--executors-dir", join(import.meta.dir, "../fixtures/executors")]);
+  const executors = join(import.meta.dir, "../fixtures/executors");
+  const { url, started } = await up(world, ["--executors-dir", executors], "runs-a-command");
   const token = tokenOf(world.stateDir);
   const show =
     "cat /proc/self/environ /proc/$PPID/environ /proc/$PPID/cmdline /proc/self/cmdline; env; ps -e -w -w -o args";
-  const { stdout } = await world.run(["submit", "-c", url, "--wait", `!sh ${show}`]);
+  await Bun.write(world.path("command"), `${show}; echo "the end"`);
+  const { stdout } = await world.run(["submit", "-c", url, "--wait", "Show"]);
+  expect(stdout).toContain("AGENT_ORCHESTRATOR_API_URL=");
+  expect(stdout).toContain("the end");
   const { code } = await world.run(["runs", "-c", url, "--json"]);
   expect(code).toBe(0);
   const headers = { authorization: `Bearer ${token}` };

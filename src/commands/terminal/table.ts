@@ -17,9 +17,9 @@ export function printTable(
   return [headings, ...clean].map((row) => line(row).trimEnd()).join("\n");
 }
 
-/** The columns of the terminal; undefined if stdout is none. */
+/** The columns of the terminal; undefined if stdout is none, or a terminal that does not know its size. */
 export function terminalWidth({ isTerminal }: { readonly isTerminal: boolean }): number | undefined {
-  return isTerminal ? process.stdout.columns : undefined;
+  return (isTerminal && process.stdout.columns) || undefined;
 }
 
 /** One line of text that cannot control the terminal. */

@@ -28,6 +28,13 @@ export interface AnsweringService {
   readonly runnerScope: RunnerScope;
 }
 
+/** Answers hold prompts and results: no browser keeps them on its disk, or takes them for a page or a script. */
+const PRIVATE = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "cross-origin-resource-policy": "same-origin",
+};
+
 /** Answers one request of the server. Never rejects: an unexpected error is logged and becomes a 500. */
 export async function answer(
   request: Request,
@@ -55,6 +62,9 @@ export async function answer(
     response = refusal ? refusalResponse(refusal) : internalError(error, log);
   }
   for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
+  for (const [name, value] of Object.entries(PRIVATE)) {
+    if (!response.headers.has(name)) response.headers.set(name, value);
+  }
   return response;
 }
 

@@ -10,6 +10,7 @@ import {
   StoppedReport,
 } from "../../protocol/runner.ts";
 import type { Claims } from "../runs/claims.ts";
+import type { RunnerScope } from "./access/runner-scope.ts";
 import { readBody } from "./http.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
 import { isTrue } from "./is-true.ts";
@@ -43,6 +44,7 @@ export interface RunnerRouteParts {
   readonly history: History;
   readonly reconciliation: Reconciliation;
   readonly gate: ClaimGate;
+  readonly runnerScope: RunnerScope;
   readonly log: Log;
 }
 
@@ -63,6 +65,7 @@ function lifecycleRoutes({
   timings,
   reconciliation,
   gate,
+  runnerScope,
   log,
 }: RunnerRouteParts): Routes {
   const noteFault = ({ runner_id, cannot_run }: Heartbeat): void => {
@@ -80,7 +83,9 @@ function lifecycleRoutes({
   return routes({
     async "POST /runner/register"({ request, caller, about }) {
       const body = await readBody(request, Register);
-      const runnerId = await runners.register(body, caller.name);
+      const runnerId = await runners.register(body, caller.name, (id, instance) =>
+        runnerScope.requireIdentity(caller, id, instance, body),
+      );
       about(runnerId);
       log.info("Runner registered", { runner: runnerId, host: body.hostname });
       return Response.json({ runner_id: runnerId, poll_endpoint: "/runner/runs", ...termsOf(timings) });

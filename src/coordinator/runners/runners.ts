@@ -98,14 +98,20 @@ export class Runners {
   /**
    * Registers a runner under an id derived from its identity. Refuses: conflict while a runner of that identity is
    * online. A runner of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
+   * Calls `admit` with the id and the earlier instance; what that throws refuses the registration.
    */
-  async register(body: Register, tokenName: string | null): Promise<string> {
+  async register(
+    body: Register,
+    tokenName: string | null,
+    admit: (runnerId: string, instance: string | null) => Promise<void> = () => Promise.resolve(),
+  ): Promise<string> {
     const executorType = body.executor_type ?? body.executor_profile;
     if (!executorType) throw invalid(["body", "executor_type"], "Field required", "missing");
     requireServed(body);
     const runnerId = runnerIdOf(body.hostname, body.project_dir, executorType);
     await this.#store.write(async () => {
       const known = await this.find(runnerId);
+      await admit(runnerId, known?.instance_id ?? null);
       if (known?.status === "online" && known.deregistered === 0) this.#requireGone(known, body);
       const now = isoTime();
       await this.#store.run(

@@ -39,7 +39,7 @@ export class CreationBounds {
     this.#parts = parts;
   }
 
-  /** Call in the transaction that creates the run; returns what to create. Refuses: forbidden. */
+  /** Call in the transaction that creates the run; returns what to create. Refuses: forbidden, conflict. */
   async admit(body: CreateRun, limits: CreationLimits | null): Promise<CreateRun> {
     if (limits === null) return body;
     const { store, runs } = this.#parts;
@@ -49,6 +49,7 @@ export class CreationBounds {
         ? null
         : exceededLimit({ kind: body.type, sessionId }, limits.tree, await shapeOf(store, sessionId));
     if (exceeded !== null) throw new Refusal("forbidden", exceeded);
+    await this.#requireNewSession(body);
     if (limits.run === null) return body;
     const own: OwnRun = (await runs.find(limits.run.runId)) ?? UNKNOWN_RUN;
     return {
@@ -58,6 +59,14 @@ export class CreationBounds {
       retry_delay_seconds: retryDelayOf(body, own),
       additional_demands: limits.run.anywhere ? body.additional_demands : await this.#demandsOf(body, own),
     };
+  }
+
+  /** The runs of a deleted session stay. An agent that took its id would have them in its own tree. */
+  async #requireNewSession({ type, session_id }: CreateRun): Promise<void> {
+    if (type !== "start_session" || session_id == null) return;
+    const known = "SELECT 1 FROM runs INDEXED BY runs_by_session WHERE session_id = ? LIMIT 1";
+    if ((await this.#parts.store.get(known, session_id)) !== null)
+      throw new Refusal("conflict", `The session id ${session_id} is or was in use: choose another one, or none`);
   }
 
   /** The demands that the own run was submitted with hold for all that comes from it, a blueprint's own included. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { fitted, printable, printTable } from "../../../src/commands/terminal/table.ts";
+import { fitted, printable, printTable, terminalWidth } from "../../../src/commands/terminal/table.ts";
 
 test("printTable: columns as wide as their content, no spaces after the last", () => {
   expect(
@@ -54,4 +54,18 @@ test("fitted: never wider than the width, never half a letter", () => {
     "日…",
     "",
   ]);
+});
+
+test("terminalWidth: a terminal that does not know its size has no width", () => {
+  const known = Object.getOwnPropertyDescriptor(process.stdout, "columns");
+  try {
+    Object.defineProperty(process.stdout, "columns", { value: 0, configurable: true });
+    expect(terminalWidth({ isTerminal: true })).toBeUndefined();
+    Object.defineProperty(process.stdout, "columns", { value: 90, configurable: true });
+    expect(terminalWidth({ isTerminal: true })).toBe(90);
+    expect(terminalWidth({ isTerminal: false })).toBeUndefined();
+  } finally {
+    if (known === undefined) Reflect.deleteProperty(process.stdout, "columns");
+    else Object.defineProperty(process.stdout, "columns", known);
+  }
 });

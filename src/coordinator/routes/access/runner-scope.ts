@@ -1,7 +1,18 @@
+import { ADMIN_NAME } from "../../../protocol/access/tokens.ts";
+import type { Register } from "../../../protocol/runner.ts";
 import type { Caller } from "../../store/caller.ts";
 import { Refusal } from "../../store/refusal.ts";
+import { ACTIVE } from "../../store/schema.ts";
 import type { SessionRow } from "../../sessions/sessions.ts";
 import type { Store } from "../../store/store.ts";
+import { isoTime } from "../../store/clock.ts";
+
+/** A token that claimed an open run of a runner, is not this one, and is still valid. */
+const OTHERS_CLAIM = `
+  SELECT claimed_by FROM runs INDEXED BY runs_active_by_runner
+  WHERE runner_id = ? AND ${ACTIVE} AND claimed_by IS NOT ?
+    AND (claimed_by = ? OR claimed_by IN (SELECT name FROM tokens WHERE expires_at IS NULL OR expires_at > ?))
+  LIMIT 1`;
 
 /** Deeper than any tree that a limit of the runners allows. */
 const MAX_DEPTH = 1_000;
@@ -36,6 +47,26 @@ export class RunnerScope {
     );
     if (runner !== null && runner.token_name !== caller.name)
       throw new Refusal("forbidden", `The runner ${runner_id} was registered with another token than ${caller.name}`);
+  }
+
+  /**
+   * A runner goes on with the open runs of its identity. Refuses, forbidden: they were claimed under another token that
+   * is still valid, and this runner does not name the earlier instance. Else it could report any result for them.
+   */
+  async requireIdentity(
+    { name, role }: Caller,
+    runnerId: string,
+    instance: string | null,
+    { instance_id, supersedes }: Pick<Register, "instance_id" | "supersedes">,
+  ): Promise<void> {
+    if (role !== "runner") return;
+    if (instance !== null && (instance === instance_id || supersedes?.includes(instance) === true)) return;
+    const other = await this.#store.get<{ claimed_by: string }>(OTHERS_CLAIM, runnerId, name, ADMIN_NAME, isoTime());
+    if (other === null) return;
+    throw new Refusal(
+      "forbidden",
+      `The runner ${runnerId} has open runs that were claimed with the token ${other.claimed_by}, not with ${name}`,
+    );
   }
 
   /** Refuses, forbidden: neither the session nor one above it was executed by a runner of this token. */

@@ -100,6 +100,33 @@ describe("a token", () => {
     expect((await access.call(ADMIN, "GET", `/runs/${run.run_id}`)).body.status).toBe("pending");
   });
 
+  test("does not take over the open runs of a runner with another token, until that is revoked", async () => {
+    await using access = await Access.start();
+    const [first, other] = [await access.token("first", "runner"), await access.token("other", "runner")];
+    const identity = { hostname: "h", project_dir: "/p", executor_type: "e" };
+    const register = (token: string, fields: object) =>
+      access.call(token, "POST", "/runner/register", { ...identity, ...fields });
+    const { runner_id } = (await register(first, { instance_id: "instance-1" })).body;
+    const { run_id } = (await access.call(ADMIN, "POST", "/runs", { type: "start_session", prompt: "x" })).body;
+    const poll = { headers: { authorization: `Bearer ${first}`, "x-runner-instance": "instance-1" } };
+    const claimed = await access.c.call("GET", `/runner/runs?runner_id=${runner_id}`, undefined, poll);
+    expect(claimed.body.run.run_id).toBe(run_id);
+    // The first runner is gone for the coordinator, and its executor goes on.
+    await access.call(ADMIN, "DELETE", `/runners/${runner_id}`);
+    const taken = await register(other, { instance_id: "instance-2", supersedes: ["instance-0"] });
+    expect([taken.status, taken.body.detail]).toEqual([403, expect.stringContaining("claimed with the token first")]);
+    const report = { headers: { authorization: `Bearer ${other}`, "x-runner-instance": "instance-2" } };
+    for (const end of ["started", "completed"])
+      expect((await access.c.call("POST", `/runner/runs/${run_id}/${end}`, { runner_id }, report)).status).toBe(401);
+    expect((await register(first, { instance_id: "instance-3" })).status).toBe(200);
+    await access.call(ADMIN, "DELETE", `/runners/${runner_id}`);
+    // The runner itself, with a new token.
+    expect((await register(other, { instance_id: "instance-4", supersedes: ["instance-3"] })).status).toBe(200);
+    await access.call(ADMIN, "DELETE", `/runners/${runner_id}`);
+    await access.call(ADMIN, "DELETE", "/tokens/first");
+    expect((await register(other, { instance_id: "instance-5" })).status).toBe(200);
+  });
+
   test("makes links to the dashboard for its own role", async () => {
     await using access = await Access.start();
     const token = await access.token("viewer", "read");
