@@ -36,6 +36,7 @@ export function twiceStore(store: Store): Store {
     lockTree: (sessionId) => store.lockTree(sessionId),
     afterCommit: (effect) => store.afterCommit(effect),
     durable: () => store.durable(),
+    dialect: store.dialect,
     health: store.health,
     probe: () => store.probe(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
