@@ -114,8 +114,9 @@ export class Runners {
       await admit(runnerId, known?.instance_id ?? null);
       if (known?.status === "online" && known.deregistered === 0) this.#requireGone(known, body);
       const now = isoTime();
+      await this.#store.run("DELETE FROM runners WHERE runner_id = ?", runnerId);
       await this.#store.run(
-        `INSERT OR REPLACE INTO runners
+        `INSERT INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
               last_heartbeat, instance_id, generation, require_matching_tags, token_name)
            VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?, ?)`,

@@ -45,8 +45,10 @@ export class IdempotencyKeys {
       }
       const answer = await work();
       await this.#store.run(
-        `INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at)
-           VALUES (?, ?, ?, ?, ?)`,
+        `INSERT INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at)
+           VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, run_id = excluded.run_id,
+             session_id = excluded.session_id, created_at = excluded.created_at`,
         key,
         fingerprint,
         answer.run_id,

@@ -1,3 +1,4 @@
+import type { Dialect } from "./dialects.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 export type Value = string | number | null;
@@ -30,6 +31,7 @@ export interface Store extends Statements, AsyncDisposable {
   afterCommit(effect: () => void | Promise<void>): void;
   /** Resolves when everything committed so far survives a power cut. Refuses, no-room or unavailable: the disk. */
   durable(): Promise<void>;
+  readonly dialect: Dialect;
   /** Whether the database can be used. */
   readonly health: StoreHealth;
   /** Whether the database can be written now: for a probe, while a fault is known. */

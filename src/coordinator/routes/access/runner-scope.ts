@@ -10,7 +10,7 @@ import { isoTime } from "../../store/clock.ts";
 /** A token that claimed an open run of a runner, is not this one, and is still valid. */
 const OTHERS_CLAIM = `
   SELECT claimed_by FROM runs INDEXED BY runs_active_by_runner
-  WHERE runner_id = ? AND ${ACTIVE} AND claimed_by IS NOT ?
+  WHERE runner_id = ? AND ${ACTIVE} AND claimed_by <> ?
     AND (claimed_by = ? OR claimed_by IN (SELECT name FROM tokens WHERE expires_at IS NULL OR expires_at > ?))
   LIMIT 1`;
 
