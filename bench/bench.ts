@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { buildForThisMachine, isUpToDate } from "../build.ts";
 import packageJson from "../package.json" with { type: "json" };
+import { afterRuns } from "./after-runs.ts";
 import { completion } from "./completion.ts";
 import { coordinator } from "./coordinator.ts";
 import { durability } from "./durability.ts";
@@ -29,6 +30,7 @@ const ITEMS: readonly Item[] = [
   throughput,
   manyRuns,
   idle,
+  afterRuns,
   output,
   gateway,
   coordinator,

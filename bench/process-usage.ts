@@ -3,6 +3,8 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 /** The memory of a process. */
 export interface Memory {
   readonly residentKiB: number;
+  /** Resident, with each shared page divided by the number of processes that share it. */
+  readonly proportionalKiB: number;
   /**
    * Dirty pages that no other process shares. Most other resident pages belong to the program's file; the kernel takes
    * them back under memory pressure.
@@ -13,7 +15,7 @@ export interface Memory {
 export function memoryOf(pid: number): Memory {
   const fields = fieldsOf(`/proc/${pid}/smaps_rollup`);
   const of = (name: string): number => Number.parseInt(fields.get(name) ?? "0", 10);
-  return { residentKiB: of("Rss"), privateKiB: of("Private_Dirty") };
+  return { residentKiB: of("Rss"), proportionalKiB: of("Pss"), privateKiB: of("Private_Dirty") };
 }
 
 /** The usage of a thread so far: CPU time with nanosecond resolution, and how often it slept and was woken. */

@@ -7,6 +7,12 @@ import type { RunRegistry } from "./runs/run-registry.ts";
 /** Shorter pauses between runs cost no collection. */
 const IDLE_MS = 5_000;
 
+/** Compiled code is a large part of what runs leave behind. What is used again is compiled again. */
+function shrink(): void {
+  Bun.shrink();
+  Bun.gc(true);
+}
+
 /**
  * Returns the memory of ended runs to the system once the runner is idle. Bun collects garbage when it needs memory,
  * and an idle runner needs none: it could keep the garbage until its next runs.
@@ -19,7 +25,7 @@ export async function freeMemoryWhenIdle(options: {
   readonly idleMs?: number;
   readonly collect?: () => void;
 }): Promise<void> {
-  const { registry, bell, signal, idleMs = IDLE_MS, collect = () => Bun.gc(true) } = options;
+  const { registry, bell, signal, idleMs = IDLE_MS, collect = shrink } = options;
   const end = aborted(signal);
   let hasWorked = false;
   while (!signal.aborted) {

@@ -11,9 +11,9 @@ const POLL = "GET /runner/runs";
 const LATE_MS = 5_500;
 
 /** A coordinator of the second generation that executes the hook `on_run_start` of the agent "guarded" in its polls. */
-async function hookedWorld(more: { timeout_seconds?: number; on_error?: string } = {}) {
+async function hookedWorld(more: { timeout_seconds?: number; on_error?: string } = {}, pollTimeoutSeconds = 0.5) {
   const world = new World();
-  const fake = world.own(await FakeCoordinator.start({ generation: "second", pollTimeoutSeconds: 0.5 }));
+  const fake = world.own(await FakeCoordinator.start({ generation: "second", pollTimeoutSeconds }));
   const hooks = { on_run_start: { type: "agent", agent_name: "guard", ...more } };
   fake.state.agents.set("guarded", { name: "guarded", description: "", system_prompt: "be kind", hooks });
   const word = Promise.withResolvers<"continue" | "block" | "never">();
@@ -73,6 +73,36 @@ test("the hook's own agent runs on the runner whose poll waits for it", async ()
   const run = queue();
   world.runner(fake.url, "records-invocation");
   await until("completed", () => run.status === "completed");
+});
+
+test("a hook is noticed long before the poll's time-out: another poll is open soon", async () => {
+  const { world, fake, queue, say } = await hookedWorld({}, 600);
+  await using _world = world;
+  const run = queue();
+  world.runner(fake.url, "records-invocation");
+  await untilKept(fake);
+  const other = fake.queue();
+  await until("an unrelated run completed", () => other.status === "completed");
+  say("continue");
+  await until("completed", () => run.status === "completed");
+  expect([await promptOf(world, run), fake.abandonedPolls]).toEqual(["changed by the hook", 0]);
+});
+
+test("a hook in a dead process's poll: no idle poll is given up, and each run is executed", async () => {
+  const { world, fake, queue, say } = await hookedWorld({}, 600);
+  await using _world = world;
+  const run = queue();
+  const first = world.runner(fake.url, "records-invocation");
+  await until("claimed", () => run.status === "claimed");
+  first.signal("SIGKILL");
+  await first.exited;
+  world.runner(fake.url, "records-invocation");
+  await until("a poll beside the idle one", () => fake.calls(POLL).length > 2);
+  const others = [fake.queue(), fake.queue(), fake.queue()];
+  await until("the others completed", () => others.every(({ status }) => status === "completed"));
+  say("continue");
+  await until("completed", () => run.status === "completed");
+  expect(await promptOf(world, run)).toBe("changed by the hook");
 });
 
 test("at the limit a poll in a hook counts as a run: nothing exceeds --max-concurrent", async () => {

@@ -174,6 +174,8 @@ export class FakeState extends FakeRunners {
       additional_demands?: FakeDemands | null;
     };
     if (this.isLocked) return detail(500, "database is locked");
+    const { type, session_id } = body;
+    if (type === "start_session" && this.sessions.has(String(session_id))) return detail(409, "Session already exists");
     // The known fault (`docs/protocol.md`, section 0): the database stays write-locked for good.
     this.isLocked = parent != null && !this.sessions.has(parent);
     if (this.isLocked) return detail(500, "FOREIGN KEY constraint failed");

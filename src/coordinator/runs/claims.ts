@@ -88,7 +88,11 @@ export class Claims {
     const first = await this.#store.get<Candidate>(firstOfClass(only), demands);
     if (first?.avoid_runner !== runner.runner_id) return first;
     if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted, first.type)) return first;
-    return this.#store.get<Candidate>(firstOfClass(`${only} AND (avoid_runner IS NULL OR avoid_runner <> ?)`), demands, runner.runner_id);
+    return this.#store.get<Candidate>(
+      firstOfClass(`${only} AND (avoid_runner IS NULL OR avoid_runner <> ?)`),
+      demands,
+      runner.runner_id,
+    );
   }
 
   /**

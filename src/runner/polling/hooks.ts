@@ -29,6 +29,7 @@ const HOOK_GRACE_MS = 60_000;
 /** Between the event of a hook's end and the parameters that the hook has changed. */
 const SETTLE_MS = 500;
 const EVENTS = 1_000;
+const AGENTS_MS = 5 * 60_000;
 
 /**
  * Claims that the second generation works on. Its coordinator executes the hook `on_run_start` of an agent inside the
@@ -39,6 +40,8 @@ export class Hooks {
   readonly #graceMs: number;
   /** When each claim was seen first. */
   readonly #sinceMs = new Map<string, number>();
+  #areUsed = false;
+  #agentsReadMs = -Infinity;
 
   constructor(coordinator: CoordinatorClient, graceMs = HOOK_GRACE_MS) {
     this.#coordinator = coordinator;
@@ -48,6 +51,14 @@ export class Hooks {
   /** Forgets every claim that is not among `runIds`. */
   retain(runIds: readonly string[]): void {
     for (const runId of this.#sinceMs.keys()) if (!runIds.includes(runId)) this.#sinceMs.delete(runId);
+  }
+
+  /** Whether an agent has a hook, as read in the last minutes. Rejects with a CoordinatorFailure. */
+  async areUsed(): Promise<boolean> {
+    if (performance.now() - this.#agentsReadMs < AGENTS_MS) return this.#areUsed;
+    this.#areUsed = (await this.#coordinator.agents()).some((agent) => v.is(AgentHooks, agent));
+    this.#agentsReadMs = performance.now();
+    return this.#areUsed;
   }
 
   /**

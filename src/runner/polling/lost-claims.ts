@@ -14,7 +14,7 @@ export interface LostClaimsOptions {
   readonly coordinator: CoordinatorClient;
   readonly registration: Registration;
   readonly registry: Pick<RunRegistry, "knows">;
-  readonly hooks: Pick<Hooks, "stateOf" | "retain">;
+  readonly hooks: Pick<Hooks, "stateOf" | "retain" | "areUsed">;
   readonly onMessage: (message: PollMessage) => void;
   readonly reconciler: Pick<Reconciler, "exchange" | "agreeOn">;
   readonly log: Log;
@@ -79,11 +79,16 @@ export class LostClaims implements Disposable {
     }
   }
 
-  /** Whether the coordinator executes a hook for a claim that has not arrived. Rejects with a CoordinatorFailure. */
-  async isInHook(): Promise<boolean> {
+  /**
+   * The number of claims that have not arrived because the coordinator executes a hook for them. `isProbe`: reads no
+   * runs if no agent has a hook. Rejects with a CoordinatorFailure.
+   */
+  async countInHook({ isProbe }: { isProbe: boolean }): Promise<number> {
+    let count = 0;
+    if (isProbe && !(await this.#options.hooks.areUsed())) return count;
     for (const run of await this.#ownRuns("claimed"))
-      if ((await this.#hookOf(run, { isPollOpen: true })) === "working") return true;
-    return false;
+      if ((await this.#hookOf(run, { isPollOpen: true })) === "working") count++;
+    return count;
   }
 
   /**

@@ -29,6 +29,8 @@ export interface PollerOptions {
 
 /** A poll that exceeds the coordinator's time-out by more counts as dead. */
 const POLL_MARGIN_MS = 5_000;
+/** How often an open poll is checked for a hook. */
+const HOOK_PROBE_MS = 5_000;
 /** Slows the polls down if the coordinator answers each at once with nothing new: no busy loop. */
 const QUICK_ANSWER_MS = 20;
 const QUICK_EMPTY_CAP_MS = 1_000;
@@ -126,13 +128,10 @@ export class Poller {
     }
   }
 
-  /**
-   * Null if the poll is in a hook, or if nothing may be claimed after the check for lost claims: no slot, no room, or
-   * the runner leaves.
-   */
+  /** Null if the poll is in a hook, or if nothing may be claimed after the check for lost claims. */
   async #claimingPoll(): Promise<PollMessage | null> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    // Set before the check: it may bring a run too, so a leaving runner must wait for it.
+    // Set before the check, which may bring a run too: a leaving runner must wait for it.
     this.#claiming = promise;
     try {
       await this.#options.lostClaims.checkIfDue({ isPollOpen: this.#inHook.size > 0 });
@@ -169,41 +168,54 @@ export class Poller {
   /** Null if the poll is kept because the coordinator executes a hook in it. */
   async #poll(stopsOnly: boolean, signal: AbortSignal): Promise<PollMessage | null> {
     const { coordinator, registration } = this.#options;
-    const { showsOutput } = registration;
     const abort = linked(signal);
-    const answer = coordinator.poll(registration.runnerId, { stopsOnly, showsOutput, signal: abort.signal });
+    const answer = coordinator.poll(registration.runnerId, {
+      stopsOnly,
+      showsOutput: registration.showsOutput,
+      signal: abort.signal,
+    });
     const unlink = (): void => abort[Symbol.dispose]();
     void answer.then(unlink, unlink);
-    const inTime = await withDeadline(answer, this.#pollTimeoutMs);
-    if (inTime !== "timeout") return inTime;
+    const came = await (stopsOnly ? withDeadline(answer, this.#pollTimeoutMs) : this.#answerOrHook(answer));
+    if (came !== "timeout" && came !== "hook") return came;
     const abandon = (): Promise<PollMessage> => {
       abort.abort(new DOMException("timed out", "TimeoutError"));
       return answer;
     };
-    if (stopsOnly || !(await this.#isInHook())) return abandon();
+    if (came === "timeout" && (stopsOnly || (await this.#countInHook()) === 0)) return abandon();
     this.#keep(answer, abandon);
     return null;
+  }
+
+  /** `hook`: there are more hooks than kept polls. If the hook is a dead poll's, this idle one is kept to its time. */
+  async #answerOrHook(answer: Promise<PollMessage>): Promise<PollMessage | "timeout" | "hook"> {
+    const endMs = performance.now() + this.#pollTimeoutMs;
+    for (;;) {
+      const inTime = await withDeadline(answer, Math.min(endMs - performance.now(), HOOK_PROBE_MS));
+      if (inTime !== "timeout" || performance.now() >= endMs) return inTime;
+      if ((await this.#countInHook({ isProbe: true })) > this.#inHook.size) return "hook";
+    }
   }
 
   get #pollTimeoutMs(): number {
     return this.#options.registration.pollTimeoutSeconds * 1000 + POLL_MARGIN_MS;
   }
 
-  /** Whether the coordinator executes a hook for a run that has not arrived. Otherwise a late poll is a dead one. */
-  async #isInHook(): Promise<boolean> {
+  /** The number of runs that have not arrived because of a hook. Without one a late poll is a dead one. */
+  async #countInHook(options = { isProbe: false }): Promise<number> {
     const { registration, lostClaims } = this.#options;
-    return !registration.reconciles && (await lostClaims.isInHook().catch(() => false));
+    return registration.reconciles ? 0 : await lostClaims.countInHook(options).catch(() => 0);
   }
 
-  /** Keeps a late poll for as long as the coordinator executes hooks. */
+  /** Keeps a poll for its time, and then for as long as the coordinator executes hooks. */
   #keep(answer: Promise<PollMessage>, abandon: () => Promise<PollMessage>): void {
     const { bell, log, lostClaims } = this.#options;
     log.debug("The coordinator executes a hook in a poll: keeping the poll open");
     const untilAnswered = async (): Promise<void> => {
       try {
-        let inTime: PollMessage | "timeout" = "timeout";
-        while (inTime === "timeout" && (await this.#isInHook()))
-          inTime = await withDeadline(answer, this.#pollTimeoutMs);
+        let inTime: PollMessage | "timeout";
+        do inTime = await withDeadline(answer, this.#pollTimeoutMs);
+        while (inTime === "timeout" && (await this.#countInHook()) > 0);
         this.#take(inTime === "timeout" ? await abandon() : inTime);
       } catch (error) {
         log.debug(`A poll in a hook failed: ${failureOfThrown("poll", error).message}`);
@@ -231,7 +243,7 @@ export class Poller {
 
   /** Waits until the bell rings, or the runner begins to leave. A runner that already leaves waits for the bell. */
   async #untilRung(): Promise<void> {
-    const leaving = this.#leaving.signal;
+    const { signal: leaving } = this.#leaving;
     using early = linked(this.#abandon.signal, leaving.aborted ? undefined : leaving);
     await Promise.race([this.#options.bell.rung(), aborted(early.signal)]);
   }
