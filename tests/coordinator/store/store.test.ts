@@ -80,6 +80,7 @@ test("transactions come one after the other; a read or statement outside waits f
       insert(store, "c").then(() => order.push("statement")),
       count().then((n) => order.push(`reads ${n}`)),
     ];
+    // Time for what must not go on before the transaction does.
     await Bun.sleep(1);
     expect(order).toEqual([]);
     gate.resolve();
@@ -125,6 +126,7 @@ test("closing waits for what has begun, and nothing is written after it", async 
   await withStore(async (store) => {
     const order: string[] = [];
     const first = store.write(async () => {
+      // A transaction that lasts longer than one turn of the event loop.
       await Bun.sleep(1);
       await insert(store, "a");
       order.push("written");
