@@ -4,7 +4,7 @@ import type { Log } from "../../log.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Why the database cannot be used. */
-export type FaultKind = "full" | "read-only" | "damaged" | "failing" | "away" | "slow" | "pooled";
+export type FaultKind = "full" | "read-only" | "damaged" | "failing" | "away" | "refused" | "slow" | "pooled";
 
 interface Fault {
   readonly kind: FaultKind;
@@ -19,6 +19,7 @@ const REMEDIES: Readonly<Record<FaultKind, string>> = {
   damaged: "it is damaged; stop the coordinator and restore a backup (docs/operating.md, State and backup)",
   failing: "the disk reports an error; writing goes on by itself when it works again",
   away: "its server does not answer; work goes on by itself when it does",
+  refused: "its server refuses the user, its rights, or the encryption; mend the URL or the server",
   slow: "a statement took too long; look for locks and missing statistics on the server",
   pooled: "a pooler shares its connections; add prepare=false to the database's URL",
 };

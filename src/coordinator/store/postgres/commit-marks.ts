@@ -75,15 +75,15 @@ export class CommitMarks {
     let connection;
     try {
       connection = await this.#pool.take();
-      void connection.query("BEGIN").catch(() => {});
+      void connection.query("BEGIN", []).catch(() => {});
       void connection.query("SELECT set_config('lock_timeout', $1, true)", [String(LOCK_WAIT_MS)]).catch(() => {});
       const [row] = await connection.query(READ, [writer]);
       // Only a row that a crash cannot take away is an answer.
-      await connection.query("COMMIT");
+      await connection.query("COMMIT", []);
       return Number(row?.["number"]);
     } catch (error) {
       if (errorKindOf(error) === "statement") throw error;
-      await connection?.query("ROLLBACK").catch(() => {});
+      await connection?.query("ROLLBACK", []).catch(() => {});
       return null;
     } finally {
       await connection?.release();

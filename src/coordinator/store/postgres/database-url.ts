@@ -55,6 +55,9 @@ export function parseDatabaseUrl(text: string): DatabaseUrl {
   }
   const parameters = readParameters(url.searchParams);
   const host = parameters.host ?? (decoded(url.hostname).replace(/^\[(.*)\]$/, "$1") || "localhost");
+  if (host.includes(",")) {
+    throw new UserError("The database's URL names several hosts", { hint: "Name the one that stands for the primary" });
+  }
   const isLocal = host.startsWith("/") || isLoopback(host);
   const user = decoded(url.username);
   const database = decoded(url.pathname.slice(1)) || user;

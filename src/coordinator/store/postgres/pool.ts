@@ -16,7 +16,8 @@ const UNUSED_SECONDS = 60;
 export interface Connection {
   /**
    * Sends a statement at once. Statements that are sent without a wait between them take one round trip; after an error
-   * inside a transaction the later ones fail too.
+   * inside a transaction the later ones fail too. Without `parameters` the text may hold several statements, which take
+   * a round trip of their own.
    */
   query(text: string, parameters?: readonly (string | null)[]): Promise<Result>;
   /** Gives the connection back. It is closed instead if a query was silent for too long. Idempotent. */
@@ -103,13 +104,25 @@ async function ask(
   abandon: () => void,
 ): Promise<Result> {
   // `execute` sends it now: a query of Bun's client otherwise waits until somebody awaits it.
-  const query = reserved.unsafe<Result>(text, parameters === undefined ? undefined : [...parameters]).execute();
+  const query = queryOf(reserved, text, parameters).execute();
   const timer = setTimeout(abandon, SILENCE_MS);
   try {
     return await query;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Bun sends a text without parameters by the simple protocol, which has no pipeline, unless it is a template. */
+function queryOf(
+  reserved: ReservedSQL,
+  text: string,
+  parameters: readonly (string | null)[] | undefined,
+): SQL.Query<Result> {
+  if (parameters?.length === 0) {
+    return reserved<Result>(Object.defineProperty([text], "raw", { value: [text] }) as unknown as TemplateStringsArray);
+  }
+  return reserved.unsafe<Result>(text, parameters === undefined ? undefined : [...parameters]);
 }
 
 /** Names every part, because Bun fills those that are missing from the environment (PGHOST, DATABASE_URL, ...). */

@@ -21,17 +21,24 @@ export function errorKindOf(error: unknown): ErrorKind | null {
   if (!(error instanceof SQL.PostgresError)) return null;
   const state = error.errno;
   // Bun's own errors have no SQLSTATE: the connection was closed, refused, timed out, or broke the protocol.
-  if (state === undefined) return OWN_MISTAKES.test(error.code) ? "statement" : "connection";
+  if (state === undefined) {
+    if (REFUSALS.test(error.code)) return "fault";
+    return OWN_MISTAKES.test(error.code) ? "statement" : "connection";
+  }
   if (error.routine === "RevalidateCachedQuery") return "stale-plan";
   if (/^(?:40001|40P01|55P03)$/.test(state)) return "conflict";
   if (state === "23505") return "duplicate";
   // 53300: too many connections. 25006: the server has become a standby. 25P03: this process was paused.
   if (/^(?:08|57P0|53300$|25006$|25P03$)/.test(state)) return "connection";
+  if (REFUSED.test(state)) return "fault";
   if (error.severity === "FATAL" || error.severity === "PANIC") return "connection";
   // 57014: longer than `statement_timeout`. 26000: the pooler knows no prepared statement.
   return /^(?:53|57014$|58|XX|26000$)/.test(state) ? "fault" : "statement";
 }
 
+/** The user, the password, the database or its encryption: another attempt ends in the same way. */
+const REFUSED = /^(?:28|3D000$|42501$)/;
+const REFUSALS = /TLS|AUTHENTICATION|SASL|CHANNEL_BINDING/;
 const OWN_MISTAKES =
   /TAGGED_CALL|UNSAFE_TRANSACTION|TOO_MANY_PARAMETERS|UNSUPPORTED_(?:ARRAY|BYTEA|INTEGER)|SYNTAX_ERROR/;
 
@@ -47,7 +54,8 @@ export function isRolledBack(error: unknown): boolean {
 export function faultOf(error: unknown): FaultKind | null {
   const kind = errorKindOf(error);
   if (kind === null || kind === "statement" || kind === "duplicate") return null;
-  const state = error instanceof SQL.PostgresError ? error.errno : undefined;
+  const { errno: state, code } = error as SQL.PostgresError;
+  if (state === undefined ? REFUSALS.test(code) : REFUSED.test(state)) return "refused";
   if (state === "53100") return "full";
   if (state === "25006") return "read-only";
   if (state === "26000") return "pooled";

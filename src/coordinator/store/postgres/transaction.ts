@@ -55,7 +55,7 @@ export class Transaction {
     if (this.#connection === null) return null;
     const connection = await this.#connection;
     try {
-      const { command } = await connection.query("COMMIT");
+      const { command } = await connection.query("COMMIT", []);
       if (command !== "COMMIT") throw new Error("the transaction was rolled back at its end");
       this.#writer?.done();
       return null;
@@ -77,7 +77,7 @@ export class Transaction {
     this.#isOver = true;
     const connection = await this.#connection?.catch(() => null);
     // The server rolls back what a lost connection leaves.
-    await connection?.query("ROLLBACK").catch(() => {});
+    await connection?.query("ROLLBACK", []).catch(() => {});
     await connection?.release();
     // The server may still hold the row for a connection that it does not know to be lost.
     if (errorKindOf(this.#failure) !== "connection") this.#writer?.done();
