@@ -35,8 +35,8 @@ export interface CoordinatorCounts extends WorkCounts {
 export interface Coordinator extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** Throws after `close`. */
-  counts(): CoordinatorCounts;
+  /** Rejects after `close`. */
+  counts(): Promise<CoordinatorCounts>;
   /** A new link to the dashboard that logs in once; without a token the dashboard's address. */
   dashboardLink(): string;
   /** Ends open polls and streams, then closes the database. Takes at most two seconds. Idempotent. */
@@ -67,7 +67,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   try {
     onListening();
     listener.onRenewed = onListening;
-    service = openService({ ...options, loginCodes });
+    service = await openService({ ...options, loginCodes });
   } catch (error) {
     listening?.[Symbol.dispose]();
     await listener.stop(true);
@@ -83,7 +83,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     closing ??= shutDown(listener, running);
     return closing;
   };
-  const counts = (): CoordinatorCounts => ({ ...running.counts(), answers });
+  const counts = async (): Promise<CoordinatorCounts> => ({ ...(await running.counts()), answers });
   const dashboardLink = (): string =>
     options.token === undefined ? `${url}/` : `${url}/#${LOGIN_FRAGMENT}${loginCodes.create(options.token)}`;
   return { url, port, counts, dashboardLink, close, [Symbol.asyncDispose]: close };
@@ -109,5 +109,5 @@ async function shutDown(listener: Listener, service: Service): Promise<void> {
   if ((await withDeadline(listener.stop(false), CLOSE_DEADLINE_MS)) === "timeout") {
     await withDeadline(listener.stop(true), CLOSE_DEADLINE_MS);
   }
-  service.close();
+  await service.close();
 }

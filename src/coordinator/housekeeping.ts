@@ -6,7 +6,8 @@ import type { Sessions } from "./sessions/sessions.ts";
 import type { Statistics } from "./runs/statistics.ts";
 import { ClockGuard } from "./store/clock-guard.ts";
 import { Refusal } from "./store/refusal.ts";
-import { isoTime, type Store } from "./store/store.ts";
+import { isoTime } from "./store/clock.ts";
+import type { Store } from "./store/store.ts";
 
 export interface HousekeepingParts {
   readonly store: Store;
@@ -50,13 +51,17 @@ export class Housekeeping implements Disposable {
   #removedSessions = 0;
   #pass: Promise<void> = Promise.resolve();
 
-  constructor(parts: HousekeepingParts) {
+  private constructor(parts: HousekeepingParts, clock: ClockGuard) {
     this.#parts = parts;
-    this.#clock = new ClockGuard(parts.store, parts.log);
+    this.#clock = clock;
     this.#timer = setInterval(() => {
       this.#pass = this.#pass.then(() => this.#clean());
     }, parts.everyMs);
     this.#pass = this.#clean();
+  }
+
+  static async start(parts: HousekeepingParts): Promise<Housekeeping> {
+    return new Housekeeping(parts, await ClockGuard.open(parts.store, parts.log));
   }
 
   [Symbol.dispose](): void {
@@ -67,7 +72,7 @@ export class Housekeeping implements Disposable {
   async #clean(): Promise<void> {
     const { keys, statistics, keepMs, log } = this.#parts;
     try {
-      if (!this.#clock.isCredible()) return;
+      if (!(await this.#clock.isCredible())) return;
       await this.#repeat(() => keys.forget(KEYS_AT_A_TIME));
       if (keepMs === 0) return;
       const before = isoTime(-keepMs);
@@ -75,7 +80,7 @@ export class Housekeeping implements Disposable {
       await this.#repeat(() => this.#removeRuns(before));
       await this.#removeSessions(before);
       if (this.#isDisposed) return;
-      statistics.forget(before);
+      await statistics.forget(before);
       if (this.#removedRuns + this.#removedSessions > 0) {
         log.info(
           `Removed ${this.#removedRuns} runs that ended before ${before}, ` +
@@ -89,53 +94,52 @@ export class Housekeeping implements Disposable {
   }
 
   /** Repeats `step` until it has removed everything; requests are answered between two steps. */
-  async #repeat(step: () => number): Promise<void> {
-    while (!this.#isDisposed && step() > 0) await nextTick();
+  async #repeat(step: () => Promise<number>): Promise<void> {
+    while (!this.#isDisposed && (await step()) > 0) await nextTick();
   }
 
-  #removeRuns(before: string): number {
+  async #removeRuns(before: string): Promise<number> {
     const { store } = this.#parts;
-    const old = store.db
-      .query<OldRun, [string, number]>(
-        `SELECT seq, run_id, session_id FROM runs
+    const old = await store.all<OldRun>(
+      `SELECT seq, run_id, session_id FROM runs
          WHERE completed_at IS NOT NULL AND completed_at < ? ORDER BY completed_at LIMIT ?`,
-      )
-      .all(before, RUNS_AT_A_TIME);
-    return store.write(() => {
+      before,
+      RUNS_AT_A_TIME,
+    );
+    return store.write(async () => {
       let events = 0;
       for (const run of old) {
-        events += this.#removeEventsOf(run, EVENTS_AT_A_TIME - events);
+        events += await this.#removeEventsOf(run, EVENTS_AT_A_TIME - events);
         // The run may have more events: the next step continues with it.
         if (events >= EVENTS_AT_A_TIME) return events;
-        store.db.query("DELETE FROM callbacks WHERE child_run_id = ? AND delivered_in IS NOT NULL").run(run.run_id);
-        store.db.query("DELETE FROM runs WHERE seq = ?").run(run.seq);
-        this.#removedRuns++;
+        await store.run("DELETE FROM callbacks WHERE child_run_id = ? AND delivered_in IS NOT NULL", run.run_id);
+        await store.run("DELETE FROM runs WHERE seq = ?", run.seq);
+        store.afterCommit(() => void this.#removedRuns++);
       }
       return old.length;
     });
   }
 
   /** Removes the events of a run. The events of the last run hold the session's result and stay with the session. */
-  #removeEventsOf({ seq, session_id }: OldRun, most: number): number {
-    const { db } = this.#parts.store;
-    const next = db
-      .query<{ events_before: number }, [string, number]>(
-        `SELECT events_before FROM runs INDEXED BY runs_by_session
+  async #removeEventsOf({ seq, session_id }: OldRun, most: number): Promise<number> {
+    const next = await this.#parts.store.get<{ events_before: number }>(
+      `SELECT events_before FROM runs INDEXED BY runs_by_session
          WHERE session_id = ? AND seq > ? AND claimed_at IS NOT NULL ORDER BY seq LIMIT 1`,
-      )
-      .get(session_id, seq);
-    return next === null ? 0 : this.#removeEvents(session_id, next.events_before, most);
+      session_id,
+      seq,
+    );
+    return next === null ? 0 : await this.#removeEvents(session_id, next.events_before, most);
   }
 
   /** Goes from the newest old session to the oldest: children come before their parents. */
   async #removeSessions(before: string): Promise<void> {
-    const { db } = this.#parts.store;
     for (let below = Number.MAX_SAFE_INTEGER; !this.#isDisposed; await nextTick()) {
-      const old = db
-        .query<{ seq: number; session_id: string }, [number, string, number]>(
-          "SELECT seq, session_id FROM sessions WHERE seq < ? AND created_at < ? ORDER BY seq DESC LIMIT ?",
-        )
-        .all(below, before, SESSIONS_AT_A_TIME);
+      const old = await this.#parts.store.all<{ seq: number; session_id: string }>(
+        "SELECT seq, session_id FROM sessions WHERE seq < ? AND created_at < ? ORDER BY seq DESC LIMIT ?",
+        below,
+        before,
+        SESSIONS_AT_A_TIME,
+      );
       const last = old.at(-1);
       if (last === undefined) return;
       for (const { session_id } of old) await this.#repeat(() => this.#removeSession(session_id));
@@ -147,24 +151,27 @@ export class Housekeeping implements Disposable {
    * Removes a part of a session; returns 0 if the session is gone or in use. Each call checks that again: a client may
    * have resumed the session.
    */
-  #removeSession(sessionId: string): number {
+  #removeSession(sessionId: string): Promise<number> {
     const { store, sessions } = this.#parts;
-    return store.write(() => {
-      if (store.db.query(SESSION_IS_UNUSED).get(sessionId) === null) return 0;
-      const events = this.#removeEvents(sessionId, Number.MAX_SAFE_INTEGER, EVENTS_AT_A_TIME);
+    return store.write(async () => {
+      if ((await store.get(SESSION_IS_UNUSED, sessionId)) === null) return 0;
+      const events = await this.#removeEvents(sessionId, Number.MAX_SAFE_INTEGER, EVENTS_AT_A_TIME);
       if (events >= EVENTS_AT_A_TIME) return events;
-      sessions.delete(sessionId);
-      this.#removedSessions++;
+      await sessions.delete(sessionId);
+      store.afterCommit(() => void this.#removedSessions++);
       return 1;
     });
   }
 
-  #removeEvents(sessionId: string, upTo: number, most: number): number {
-    return this.#parts.store.db
-      .query(
+  async #removeEvents(sessionId: string, upTo: number, most: number): Promise<number> {
+    return (
+      await this.#parts.store.run(
         `DELETE FROM events WHERE seq IN
            (SELECT seq FROM events INDEXED BY events_by_session WHERE session_id = ? AND seq <= ? LIMIT ?)`,
+        sessionId,
+        upTo,
+        most,
       )
-      .run(sessionId, upTo, most).changes;
+    ).changes;
   }
 }

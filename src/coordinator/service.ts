@@ -45,7 +45,8 @@ import { UsageLedger } from "./sessions/usage-ledger.ts";
 import { BackgroundCheck } from "./store/background-check.ts";
 import { Deadlines } from "./store/deadlines.ts";
 import { History } from "./store/history.ts";
-import { type Durability, Store } from "./store/store.ts";
+import { type Durability, SqliteStore } from "./store/sqlite-store.ts";
+import type { Store } from "./store/store.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
 import { sweepOf } from "./sweep.ts";
 
@@ -69,6 +70,8 @@ export interface ServiceOptions {
   readonly eventsLimitBytes?: number;
   /** Default: `disk`. */
   readonly durability?: Durability;
+  /** For tests: stands between the coordinator and its database. */
+  readonly wrapStore?: (store: Store) => Store;
   /** The token that every client must send. */
   readonly token?: string;
   /** Codes for links to the dashboard. */
@@ -79,83 +82,102 @@ export interface ServiceOptions {
 
 /** The coordinator behind its HTTP server. */
 export interface Service extends AnsweringService {
-  readonly counts: () => WorkCounts;
+  readonly counts: () => Promise<WorkCounts>;
   /** Ends open polls and streams and all timers, so that the server can stop. */
   release(): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Opens the database and starts the timed work. UserError: database not usable. */
-export function openService(options: ServiceOptions): Service {
+export async function openService(options: ServiceOptions): Promise<Service> {
+  const { databasePath, durability = "disk", log } = options;
+  const file = new SqliteStore(databasePath, log, durability);
+  const store = options.wrapStore?.(file) ?? file;
+  try {
+    const service = await startService(store, options);
+    return withCheck(service, backgroundCheckOf(options, file));
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function startService(store: Store, options: ServiceOptions): Promise<Service> {
   const { log } = options;
   const timings = { ...DEFAULT_TIMINGS, ...options.timings };
-  const parts = createParts(options, timings);
-  const { store, runners, claims, retries, callbacks, deadlines, statistics } = parts;
-  claims.renewAll(timings.noMatchTimeoutMs);
-  retries.limitWaits();
-  callbacks.deliverAll();
+  const parts = await createParts(store, options, timings);
+  const { runners, claims, retries, callbacks, deadlines, statistics, tokens } = parts;
+  await claims.renewAll(timings.noMatchTimeoutMs);
+  await retries.limitWaits();
+  await callbacks.deliverAll();
+  await tokens.start();
   deadlines.start(sweepOf({ ...parts, timings, log }));
-  const housekeeping = new Housekeeping({
+  const housekeeping = await Housekeeping.start({
     ...parts,
     keepMs: options.keepMs ?? 0,
     everyMs: timings.housekeepingEveryMs,
     log,
   });
-  const check = backgroundCheckOf(options, store);
   return {
     router: createRouter(parts, timings, options),
     store,
-    tokens: parts.tokens,
+    tokens,
     audit: parts.audit,
     runnerScope: parts.runnerScope,
-    counts: () => ({ runs: runsNow(store), runners: runnersNow(runners), ended: statistics.sinceStart }),
+    counts: async () => ({
+      runs: await runsNow(store),
+      runners: await runnersNow(runners),
+      ended: statistics.sinceStart,
+    }),
     release() {
       deadlines[Symbol.dispose]();
-      parts.tokens[Symbol.dispose]();
+      tokens[Symbol.dispose]();
       housekeeping[Symbol.dispose]();
-      check?.[Symbol.dispose]();
       parts.files?.[Symbol.dispose]();
       parts.gate[Symbol.dispose]();
       parts.outputs.endAll();
       parts.waiters.endAll();
       parts.broadcast.close();
     },
-    close: () => store.close(),
+    close: async () => store[Symbol.asyncDispose](),
   };
 }
 
+function withCheck(service: Service, check: BackgroundCheck | null): Service {
+  const release = (): void => {
+    check?.[Symbol.dispose]();
+    service.release();
+  };
+  return { ...service, release };
+}
+
 /** Null where the file was checked as it was opened. */
-function backgroundCheckOf({ databasePath, selfCommand, log }: ServiceOptions, store: Store): BackgroundCheck | null {
+function backgroundCheckOf(
+  { databasePath, selfCommand, log }: ServiceOptions,
+  store: SqliteStore,
+): BackgroundCheck | null {
   if (store.isChecked || selfCommand === undefined) return null;
   return new BackgroundCheck({ store, path: databasePath, selfCommand, log });
 }
 
 /** Every part, from the database upwards; none of them has started. */
-function createParts(
-  {
-    databasePath,
-    agentsDir,
-    trustedFolders = [],
-    callbacks: timing = "together",
-    durability = "disk",
-    eventsLimitBytes = 0,
-    log,
-  }: ServiceOptions,
+async function createParts(
+  store: Store,
+  { agentsDir, trustedFolders = [], callbacks: timing = "together", eventsLimitBytes = 0, log }: ServiceOptions,
   timings: CoordinatorTimings,
 ) {
   const { noMatchTimeoutMs, claimLeaseMs, pollTimeoutMs, stopRedeliveryMs } = timings;
-  const store = new Store(databasePath, log, durability);
-  const deadlines = new Deadlines(log);
+  const deadlines = new Deadlines(store, log);
   const waiters = new PollWaiters();
-  const broadcast = new Broadcast(timings.sseHeartbeatMs);
+  const broadcast = new Broadcast(store, timings.sseHeartbeatMs);
   const files = agentsDir === undefined ? null : new AgentFolder({ path: agentsDir, trustedFolders }, log);
   const agents = new Agents(store, files);
   const sessions = new Sessions(store, broadcast);
   const budget = new EventBudget(store, eventsLimitBytes);
   const events = new SessionEvents(store, sessions, new UsageLedger(store, sessions), broadcast, budget);
-  const history = new History(store);
+  const history = await History.begin(store);
   const runners = new Runners(store, deadlines, waiters, timings);
-  const gate = new ClaimGate({
+  const gate = await ClaimGate.open({
     store,
     history,
     runners,
@@ -189,9 +211,9 @@ function createParts(
     waiters,
     broadcast,
   };
-  const tokens = new Tokens(store, (name) => {
+  const tokens = new Tokens(store, async (name) => {
     broadcast.endOf(name);
-    for (const runnerId of runners.ofToken(name)) waiters.supersede(runnerId);
+    for (const runnerId of await runners.ofToken(name)) waiters.supersede(runnerId);
   });
   const access = { tokens, audit: new Audit(store), runnerScope: new RunnerScope(store) };
   const retries = new Retries(store, queue, events);
@@ -218,7 +240,7 @@ function createParts(
 }
 
 function createRouter(
-  parts: ReturnType<typeof createParts>,
+  parts: Awaited<ReturnType<typeof createParts>>,
   timings: CoordinatorTimings,
   { log, token, loginCodes = new LoginCodes() }: ServiceOptions,
 ): Router {

@@ -6,7 +6,8 @@ import type { RunRow } from "./store/run-row.ts";
 import type { RunTransitions } from "./runs/run-transitions.ts";
 import type { Runs } from "./runs/runs.ts";
 import type { RunnerRow, Runners } from "./runners/runners.ts";
-import { steadyMs, steadyOf, steadyTime, type Store } from "./store/store.ts";
+import { steadyMs, steadyOf, steadyTime } from "./store/clock.ts";
+import type { Store } from "./store/store.ts";
 import type { CoordinatorTimings } from "./store/timings.ts";
 
 export interface SweepParts {
@@ -48,37 +49,41 @@ const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
 /** Work that only the clock triggers: scheduled starts, ended leases, expired and unmatched runs, silent runners. */
 export function sweepOf(parts: SweepParts): Clockwork {
   return {
-    nextAt: () =>
-      earliest(
-        nextOfRuns(parts.store),
-        nextSchedule(parts.store),
-        ...parts.runners.all().map((runner) => nextOfRunner(runner, parts)),
-        ...parts.runs
-          .runnersOfStarted()
-          .map((runnerId) => momentAfter(parts.timings.lostAfterMs, parts.runners.withoutContactMs(runnerId))),
-      ),
-    act: () => sweepRuns(parts) + sweepRunners(parts) + sweepLostRunners(parts),
+    nextAt: () => nextOf(parts),
+    act: async () => (await sweepRuns(parts)) + (await sweepRunners(parts)) + (await sweepLostRunners(parts)),
   };
 }
 
-function nextOfRuns({ db }: Store): number | null {
-  const at = db.query<{ at: string | null }, []>(EARLIEST).get()?.at ?? null;
+async function nextOf(parts: SweepParts): Promise<number | null> {
+  const { store, runs, runners, timings } = parts;
+  const moments = [await nextOfRuns(store), await nextSchedule(store)];
+  for (const runner of await runners.all()) moments.push(await nextOfRunner(runner, parts));
+  for (const runnerId of await runs.runnersOfStarted())
+    moments.push(momentAfter(timings.lostAfterMs, runners.withoutContactMs(runnerId)));
+  return earliest(moments);
+}
+
+async function nextOfRuns(store: Store): Promise<number | null> {
+  const at = (await store.get<{ at: string | null }>(EARLIEST))?.at ?? null;
   return at === null ? null : Date.parse(at);
 }
 
 /** The earliest schedule, which follows the wall clock. */
-function nextSchedule({ db }: Store): number | null {
+async function nextSchedule(store: Store): Promise<number | null> {
   const query =
     "SELECT min(not_before) AS at FROM runs INDEXED BY runs_scheduled " +
     "WHERE waiting_for IN ('time','retry') AND waiting_for = 'time'";
-  const at = db.query<{ at: string | null }, []>(query).get()?.at ?? null;
+  const at = (await store.get<{ at: string | null }>(query))?.at ?? null;
   return at === null ? null : steadyOf(Date.parse(at));
 }
 
-function nextOfRunner({ status, runner_id }: RunnerRow, { runs, runners, timings }: SweepParts): number | null {
+async function nextOfRunner(
+  { status, runner_id }: RunnerRow,
+  { runs, runners, timings }: SweepParts,
+): Promise<number | null> {
   const limits = [
     ...(status === "online" ? [timings.staleAfterMs] : []),
-    ...(runs.startedCount(runner_id) === 0 ? [timings.removeAfterMs] : []),
+    ...((await runs.startedCount(runner_id)) === 0 ? [timings.removeAfterMs] : []),
   ];
   return limits.length === 0 ? null : momentAfter(Math.min(...limits), runners.silenceMs(runner_id));
 }
@@ -88,64 +93,78 @@ function momentAfter(limitMs: number, silenceMs: number): number {
   return steadyMs() + limitMs - silenceMs + 1;
 }
 
-function earliest(...moments: readonly (number | null)[]): number | null {
+function earliest(moments: readonly (number | null)[]): number | null {
   const given = moments.filter((moment) => moment !== null);
   return given.length === 0 ? null : Math.min(...given);
 }
 
-function sweepRuns({ store, queue, transitions }: SweepParts): number {
-  const due = ({ column, from, where }: (typeof DUE)[keyof typeof DUE]): RunRow[] =>
-    store.db
-      .query<RunRow, [string]>(
-        `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${BATCH}`,
-      )
-      .all(steadyTime());
-  let done = queue.admitDue(BATCH);
-  for (const run of due(DUE.lease)) {
-    transitions.leaseEnded(run);
+async function sweepRuns({ store, queue, transitions }: SweepParts): Promise<number> {
+  const due = ({ column, from, where }: (typeof DUE)[keyof typeof DUE]): Promise<RunRow[]> =>
+    store.all<RunRow>(
+      `SELECT * FROM ${from} WHERE ${where} AND ${column} <= ? ORDER BY ${column} LIMIT ${BATCH}`,
+      steadyTime(),
+    );
+  let done = await queue.admitDue(BATCH);
+  for (const run of await due(DUE.lease)) {
+    await transitions.leaseEnded(run);
     done++;
   }
-  for (const run of due(DUE.expiry)) {
-    transitions.failUnclaimed(run, "expired");
+  for (const run of await due(DUE.expiry)) {
+    await transitions.failUnclaimed(run, "expired");
     done++;
   }
-  for (const run of due(DUE.noMatch)) {
-    transitions.failUnclaimed(run, "no_match");
+  for (const run of await due(DUE.noMatch)) {
+    await transitions.failUnclaimed(run, "no_match");
     done++;
   }
   return done;
 }
 
-function sweepRunners({ runs, runners, transitions, timings, log }: SweepParts): number {
+async function sweepRunners(parts: SweepParts): Promise<number> {
+  const { store, runners, timings } = parts;
+  const leastMs = Math.min(timings.staleAfterMs, timings.removeAfterMs);
   let done = 0;
-  for (const runner of runners.all()) {
-    const silence = runners.silenceMs(runner.runner_id);
-    const context = { runner: runner.runner_id, host: runner.hostname };
-    // One that executes runs stays in the list until it is given up.
-    if (silence > timings.removeAfterMs && runs.startedCount(runner.runner_id) === 0) {
-      transitions.removeSilentRunner(runner.runner_id);
-      log.warn("Runner removed: silent for too long", context);
-      done++;
-    } else if (silence > timings.staleAfterMs && runner.status === "online") {
-      runners.markStale(runner.runner_id);
-      log.warn("Runner stale: no heartbeat", context);
-      done++;
-    }
+  for (const runner of await runners.all()) {
+    if (runners.silenceMs(runner.runner_id) <= leastMs) continue;
+    if (await store.write(() => sweepRunner(runner, parts))) done++;
   }
   return done;
+}
+
+/** In a transaction: a heartbeat, or the end of a run, comes before or after it. Returns whether it did anything. */
+async function sweepRunner(runner: RunnerRow, parts: SweepParts): Promise<boolean> {
+  const { store, runs, runners, transitions, timings, log } = parts;
+  const { runner_id, hostname } = runner;
+  const warn = (message: string): void =>
+    store.afterCommit(() => log.warn(message, { runner: runner_id, host: hostname }));
+  const silence = runners.silenceMs(runner_id);
+  // One that executes runs stays in the list until it is given up.
+  if (silence > timings.removeAfterMs && (await runs.startedCount(runner_id)) === 0) {
+    await transitions.removeSilentRunner(runner_id);
+    warn("Runner removed: silent for too long");
+    return true;
+  }
+  if (silence <= timings.staleAfterMs || runner.status !== "online") return false;
+  await runners.markStale(runner_id);
+  warn("Runner stale: no heartbeat");
+  return true;
 }
 
 /** Gives up runners whose machine is gone, or cut off for too long. Retries and callbacks follow. */
-function sweepLostRunners({ runs, runners, transitions, timings, log }: SweepParts): number {
+async function sweepLostRunners({ store, runs, runners, transitions, timings, log }: SweepParts): Promise<number> {
   let done = 0;
-  for (const runnerId of runs.runnersOfStarted()) {
-    const silence = runners.withoutContactMs(runnerId);
-    if (silence <= timings.lostAfterMs) continue;
-    const lost = transitions.giveUpRunner(runnerId, silence);
-    log.warn(`Runner given up after ${describeMs(silence)} without contact: ${lost} run(s) failed`, {
-      runner: runnerId,
+  for (const runnerId of await runs.runnersOfStarted()) {
+    done += await store.write(async () => {
+      const silence = runners.withoutContactMs(runnerId);
+      if (silence <= timings.lostAfterMs) return 0;
+      const lost = await transitions.giveUpRunner(runnerId, silence);
+      store.afterCommit(() =>
+        log.warn(`Runner given up after ${describeMs(silence)} without contact: ${lost} run(s) failed`, {
+          runner: runnerId,
+        }),
+      );
+      return lost;
     });
-    done += lost;
   }
   return done;
 }

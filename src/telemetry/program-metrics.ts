@@ -9,7 +9,7 @@ export interface Parts {
   /** Null in a program without a runner. Returns null until the runner exists. */
   readonly runner: (() => RunnerStatus | null) | null;
   /** Null in a program without a coordinator. */
-  readonly coordinator: { counts(): CoordinatorCounts } | null;
+  readonly coordinator: { counts(): Promise<CoordinatorCounts> } | null;
 }
 
 /** All metrics of this program, as served at `/metrics`. */
@@ -17,17 +17,19 @@ export class ProgramMetrics {
   /** Null in a program without a runner. */
   readonly runner: RunnerMetrics | null;
   readonly #registry = new Registry();
-  readonly #readCoordinator: () => void;
+  readonly #readCoordinator: () => Promise<void>;
 
   constructor(program: Program, { runner, coordinator }: Parts) {
     addProcessMetrics(this.#registry, program);
     this.runner = runner === null ? null : new RunnerMetrics(this.#registry, runner);
     const metrics = coordinator === null ? null : new CoordinatorMetrics(this.#registry);
-    this.#readCoordinator = () => coordinator !== null && metrics?.set(coordinator.counts());
+    this.#readCoordinator = async () => {
+      if (coordinator !== null) metrics?.set(await coordinator.counts());
+    };
   }
 
   async answer(): Promise<Response> {
-    this.#readCoordinator();
+    await this.#readCoordinator();
     return new Response(await this.#registry.metrics(), { headers: { "content-type": this.#registry.contentType } });
   }
 }

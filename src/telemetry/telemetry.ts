@@ -16,7 +16,7 @@ export interface TelemetryOptions {
   readonly traces: TraceSettings | null;
   readonly identity: Identity;
   /** The coordinator in this program; null without one. */
-  readonly coordinator: { counts(): CoordinatorCounts } | null;
+  readonly coordinator: { counts(): Promise<CoordinatorCounts> } | null;
   readonly log: Log;
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { doctorCommand } from "../../src/commands/doctor.ts";
-import { Store } from "../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../src/log.ts";
 import { type StubServer, stubServer } from "../client/stub-server.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
@@ -162,18 +162,18 @@ test("doctor: the size of the state folder with all its content", async () => {
   });
 });
 
-function stateWithDatabase(home: string): { state: string; store: Store; path: string } {
+function stateWithDatabase(home: string): { state: string; store: SqliteStore; path: string } {
   const state = join(home, "state");
   mkdirSync(state, { mode: 0o700 });
   const path = join(state, "coordinator.sqlite");
-  return { state, path, store: new Store(path, silentLog) };
+  return { state, path, store: new SqliteStore(path, silentLog) };
 }
 
 test("doctor: no database, no check of one; a sound one and a damaged one", async () => {
   using here = machine();
   await using server = coordinator();
   const { state, path, store } = stateWithDatabase(here.path);
-  store.close();
+  await store[Symbol.asyncDispose]();
   expect((await here.check(server)).of("database")).toBeUndefined();
   expect((await here.check(server, { "state-dir": state })).of("database")).toMatchObject({ ok: true });
   writeFileSync(path, "this is no database, but long enough to have the header of one ".repeat(20));
@@ -199,5 +199,5 @@ test("doctor: a database that a coordinator holds is as healthy as its coordinat
     ok: false,
     found: expect.stringContaining("it is damaged; restore"),
   });
-  store.close();
+  await store[Symbol.asyncDispose]();
 });

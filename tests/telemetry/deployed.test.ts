@@ -15,7 +15,7 @@ const promtool = Bun.which("promtool");
 async function servedNames(): Promise<Set<string>> {
   const metrics = new ProgramMetrics(
     { labels: { command: "up", executor: "" }, startedAtMs: 0 },
-    { runner: () => null, coordinator: { counts: () => NO_COUNTS } },
+    { runner: () => null, coordinator: { counts: async () => NO_COUNTS } },
   );
   const text = await (await metrics.answer()).text();
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];

@@ -16,7 +16,9 @@ test("ProgramMetrics: a coordinator without a runner serves its own metrics and 
     runs: { pending: { time: 1, retry: 2, turn: 3, runner: 4 }, claimed: 5, running: 6, stopping: 7 },
     runners: { online: 8, stale: 9 },
   };
-  const seen = await linesOf(new ProgramMetrics(PROGRAM, { runner: null, coordinator: { counts: () => counts } }));
+  const seen = await linesOf(
+    new ProgramMetrics(PROGRAM, { runner: null, coordinator: { counts: async () => counts } }),
+  );
   for (const line of [
     'runs{status="pending"} 10',
     'runs{status="running"} 6',
@@ -39,7 +41,7 @@ test("ProgramMetrics: each scrape shows the coordinator's current counts", async
   const ended = { completed: 1, failed: 0, stopped: 0 };
   const metrics = new ProgramMetrics(PROGRAM, {
     runner: null,
-    coordinator: { counts: () => ({ ...NO_COUNTS, ended }) },
+    coordinator: { counts: async () => ({ ...NO_COUNTS, ended }) },
   });
   expect(await linesOf(metrics)).toContain('agent_coordinator_runs_ended_total{status="completed"} 1');
   ended.completed++;
@@ -55,7 +57,7 @@ test("ProgramMetrics: a runner without a coordinator serves no coordinator metri
 const promtool = Bun.which("promtool");
 
 test.skipIf(promtool === null)("ProgramMetrics: promtool finds no fault", async () => {
-  const metrics = new ProgramMetrics(PROGRAM, { runner: () => null, coordinator: { counts: () => NO_COUNTS } });
+  const metrics = new ProgramMetrics(PROGRAM, { runner: () => null, coordinator: { counts: async () => NO_COUNTS } });
   const run = new ActiveRun(assignedRun());
   for (const state of ["starting", "running", "reporting", "ended"] as const) run.moveTo(state);
   metrics.runner?.runEnded(run, { kind: "succeeded" });

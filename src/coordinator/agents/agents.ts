@@ -3,7 +3,8 @@ import type { Demands } from "../../protocol/run.ts";
 import type { AgentFile } from "./agent-file.ts";
 import type { AgentFolder } from "./agent-folder.ts";
 import { Refusal } from "../store/refusal.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 interface AgentRow {
   readonly name: string;
@@ -34,8 +35,8 @@ export class Agents {
   }
 
   /** The agents with all of `tags`, sorted by name. */
-  list(tags: readonly string[]): WireAgent[] {
-    const rows = this.#store.db.query<AgentRow, []>("SELECT * FROM agents").all();
+  async list(tags: readonly string[]): Promise<WireAgent[]> {
+    const rows = await this.#store.all<AgentRow>("SELECT * FROM agents");
     const stored = rows.filter((row) => this.#fileOf(row.name) === null).map(wireAgent);
     const files = (this.#files?.all() ?? []).flatMap(([name, file]) =>
       file.kind === "good" ? [wireFile(name, file)] : [],
@@ -45,9 +46,9 @@ export class Agents {
   }
 
   /** Refuses: unknown agent, or its file is broken. */
-  get(name: string): WireAgent {
+  async get(name: string): Promise<WireAgent> {
     const file = this.#fileOf(name);
-    if (file === null) return wireAgent(this.#row(name));
+    if (file === null) return wireAgent(await this.#row(name));
     if (file.kind === "good") return wireFile(name, file);
     throw new Refusal(
       "unknown",
@@ -56,53 +57,60 @@ export class Agents {
   }
 
   /** The demands of the agent's blueprint; null for an unknown agent, whose run the runner will fail. */
-  demandsOf(name: string | null): Demands | null {
+  async demandsOf(name: string | null): Promise<Demands | null> {
     if (name === null) return null;
     const file = this.#fileOf(name);
     if (file !== null) return file.kind === "good" ? (file.definition.demands ?? null) : null;
-    const row = this.#find(name);
+    const row = await this.#find(name);
     return row === null ? null : (definitionOf(row).demands ?? null);
   }
 
   /** Refuses: conflict if the name is taken. */
-  create({ name, ...definition }: CreateAgent): WireAgent {
-    return this.#store.write(() => {
+  create({ name, ...definition }: CreateAgent): Promise<WireAgent> {
+    return this.#store.write(async () => {
       this.#requireWritable(name);
-      if (this.#find(name)) throw new Refusal("conflict", `Agent already exists: ${name}`);
+      if (await this.#find(name)) throw new Refusal("conflict", `Agent already exists: ${name}`);
       const now = isoTime();
-      this.#store.db
-        .query("INSERT INTO agents (name, definition, status, created_at, modified_at) VALUES (?, ?, 'active', ?, ?)")
-        .run(name, JSON.stringify(withoutNulls(definition)), now, now);
+      await this.#store.run(
+        "INSERT INTO agents (name, definition, status, created_at, modified_at) VALUES (?, ?, 'active', ?, ?)",
+        name,
+        JSON.stringify(withoutNulls(definition)),
+        now,
+        now,
+      );
       return this.get(name);
     });
   }
 
   /** Changes the given fields; ignores null. This and the methods below refuse an agent defined by a file: conflict. */
-  update(name: string, changes: UpdateAgent): WireAgent {
-    return this.#store.write(() => {
+  update(name: string, changes: UpdateAgent): Promise<WireAgent> {
+    return this.#store.write(async () => {
       this.#requireWritable(name);
-      const definition = { ...definitionOf(this.#row(name)), ...withoutNulls(changes) };
-      this.#store.db
-        .query("UPDATE agents SET definition = ?, modified_at = ? WHERE name = ?")
-        .run(JSON.stringify(definition), isoTime(), name);
+      const definition = { ...definitionOf(await this.#row(name)), ...withoutNulls(changes) };
+      await this.#store.run(
+        "UPDATE agents SET definition = ?, modified_at = ? WHERE name = ?",
+        JSON.stringify(definition),
+        isoTime(),
+        name,
+      );
       return this.get(name);
     });
   }
 
-  setStatus(name: string, status: string): WireAgent {
-    return this.#store.write(() => {
+  setStatus(name: string, status: string): Promise<WireAgent> {
+    return this.#store.write(async () => {
       this.#requireWritable(name);
-      this.#row(name);
-      this.#store.db.query("UPDATE agents SET status = ?, modified_at = ? WHERE name = ?").run(status, isoTime(), name);
+      await this.#row(name);
+      await this.#store.run("UPDATE agents SET status = ?, modified_at = ? WHERE name = ?", status, isoTime(), name);
       return this.get(name);
     });
   }
 
-  delete(name: string): void {
-    this.#store.write(() => {
+  async delete(name: string): Promise<void> {
+    await this.#store.write(async () => {
       this.#requireWritable(name);
-      this.#row(name);
-      this.#store.db.query("DELETE FROM agents WHERE name = ?").run(name);
+      await this.#row(name);
+      await this.#store.run("DELETE FROM agents WHERE name = ?", name);
     });
   }
 
@@ -118,12 +126,12 @@ export class Agents {
       );
   }
 
-  #find(name: string): AgentRow | null {
-    return this.#store.db.query<AgentRow, [string]>("SELECT * FROM agents WHERE name = ?").get(name);
+  #find(name: string): Promise<AgentRow | null> {
+    return this.#store.get<AgentRow>("SELECT * FROM agents WHERE name = ?", name);
   }
 
-  #row(name: string): AgentRow {
-    const row = this.#find(name);
+  async #row(name: string): Promise<AgentRow> {
+    const row = await this.#find(name);
     if (!row) throw new Refusal("unknown", `Agent not found: ${name}`);
     return row;
   }

@@ -5,8 +5,8 @@ import { type Routes, routes } from "./router.ts";
 /** The routes about the coordinator itself. `names` returns all routes of the coordinator. */
 export function aboutRoutes(store: Store, gate: ClaimGate, names: () => readonly string[]): Routes {
   return routes({
-    "GET /health"() {
-      const fault = store.probe();
+    async "GET /health"() {
+      const fault = await store.probe();
       const { wait } = gate;
       if (fault === null) return Response.json({ status: "healthy", ...(wait === null ? {} : { claims_wait: wait }) });
       return Response.json({ status: "unhealthy", detail: fault }, { status: 503 });

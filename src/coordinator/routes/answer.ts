@@ -46,7 +46,7 @@ export async function answer(
     const page = isPageRequest(request.method, url.pathname) ? await answerPage(request, url.pathname) : null;
     if (page !== null) return page;
     // A damaged database answers with wrong data. The route says itself what is wrong.
-    if (url.pathname !== "/health") service.store.requireSound();
+    if (url.pathname !== "/health") service.store.health.requireSound();
     response = await carryOut(request, url, caller, service, () => server.timeout(request, 0));
     // What an answer acknowledges, or shows, is on the disk before it leaves.
     await service.store.durable();
@@ -69,14 +69,14 @@ async function carryOut(
   const { name, handler, params } = router.find(request.method, url.pathname);
   if (name !== null) {
     requireRole(caller, name);
-    runnerScope.requirePath(caller, name, params);
+    await runnerScope.requirePath(caller, name, params);
   }
   let subject = Object.values(params).at(-1) ?? null;
   const about = (changed: string): void => void (subject = changed);
   const response = await handler({ request, params, query: url.searchParams, caller, about, keepOpen });
   // Before the answer: a change that the client knows of is in the list.
   const isRepeated = response.headers.has("idempotent-replayed");
-  if (name !== null && response.ok && !isRepeated && isRecorded(name)) audit.add(caller, name, subject);
+  if (name !== null && response.ok && !isRepeated && isRecorded(name)) await audit.add(caller, name, subject);
   return response;
 }
 

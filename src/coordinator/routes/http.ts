@@ -74,7 +74,7 @@ function tooLarge(): Refusal {
 /** Streams `{"<key>": [...]}` page by page: a list of a million rows neither fills memory nor blocks other requests. */
 export function listResponse(
   key: string,
-  pages: Iterator<readonly unknown[]>,
+  pages: AsyncIterator<readonly unknown[], undefined>,
   /** Waits until what a page shows survives a power cut: it may be younger than the head of the answer. */
   durable: () => Promise<void>,
   onFault: (error: unknown) => void,
@@ -86,9 +86,9 @@ export function listResponse(
    */
   const nextPage = async (
     controller: ReadableStreamDefaultController,
-  ): Promise<IteratorResult<readonly unknown[]> | null> => {
+  ): Promise<IteratorResult<readonly unknown[], undefined> | null> => {
     try {
-      const page = pages.next();
+      const page = await pages.next();
       await durable();
       return page;
     } catch (error) {

@@ -11,7 +11,7 @@ import type { Runs } from "../runs/runs.ts";
 export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs): Routes {
   return routes({
     async "GET /runs/:run_id/output"({ request, params, query }) {
-      const { run_id, runner_id } = runs.get(params.run_id);
+      const { run_id, runner_id } = await runs.get(params.run_id);
       const wanted = {
         run_id,
         stdout_from: wholeNumber(query, "stdout_from", 0, Number.MAX_SAFE_INTEGER),
@@ -19,13 +19,13 @@ export function outputRoutes(runs: Runs, runners: Runners, outputs: RunOutputs):
         bytes: wholeNumber(query, "bytes", 1, MAX_OUTPUT_BYTES) ?? DEFAULT_OUTPUT_BYTES,
       };
       if (runner_id === null) throw new Refusal("conflict", "The run has not been given to a runner yet");
-      if (runners.find(runner_id) === null)
+      if ((await runners.find(runner_id)) === null)
         throw new Refusal("unavailable", "The runner that has the output is not there");
       return Response.json(await outputs.ask(runner_id, wanted, request.signal));
     },
     async "POST /runner/runs/:run_id/output"({ request, params }) {
       const body = await readBody(request, OutputShown);
-      runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
+      await runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
       outputs.shown(params.run_id, body);
       return Response.json({ ok: true });
     },

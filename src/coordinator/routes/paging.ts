@@ -44,7 +44,7 @@ function limitOf(query: URLSearchParams): number | null {
  * `{[key]: rows, next_cursor}` for a page. Without a page: streams the whole list as the first generation does, in
  * `wholeOrder`.
  */
-export function answerList<Row extends { readonly seq: number }>(
+export async function answerList<Row extends { readonly seq: number }>(
   list: {
     readonly key: string;
     readonly store: Store;
@@ -54,7 +54,7 @@ export function answerList<Row extends { readonly seq: number }>(
     readonly wholeOrder?: Page["order"];
   },
   page: Page | null,
-): Response {
+): Promise<Response> {
   const { key, store, query, show, wholeOrder = "asc" } = list;
   if (page === null)
     return listResponse(
@@ -63,10 +63,13 @@ export function answerList<Row extends { readonly seq: number }>(
       () => store.durable(),
       (error) => store.health.refusalFor(error),
     );
-  const rows = rowsOfPage<Row>(store, query, page);
+  const rows = await rowsOfPage<Row>(store, query, page);
   return Response.json({ [key]: rows.map(show), next_cursor: nextCursor(rows, page) });
 }
 
-function* mapped<Row>(pages: Iterable<Row[]>, show: (row: Row) => unknown): Generator<unknown[]> {
-  for (const rows of pages) yield rows.map(show);
+async function* mapped<Row>(
+  pages: AsyncIterable<Row[]>,
+  show: (row: Row) => unknown,
+): AsyncGenerator<unknown[], undefined> {
+  for await (const rows of pages) yield rows.map(show);
 }

@@ -32,14 +32,14 @@ export function runRoutes({ store, runs, bounds, transitions, keys, events, runn
     async "POST /runs"({ request, caller, about }) {
       // A retry of the same request may carry another trace span, so the idempotency key ignores the trace.
       const { traceparent, tracestate, ...fields } = await readBody(request, CreateRunOfEither);
-      runnerScope.requireSession(caller, fields.parent_session_id ?? resumed(fields));
+      await runnerScope.requireSession(caller, fields.parent_session_id ?? resumed(fields));
       const trace = { ...traceOfHeaders(request.headers), ...traceFields({ traceparent, tracestate }) };
       const limits = creationLimitsOf(request.headers);
-      const create = (): RunRow =>
-        store.write(() => runs.create(bounds.admit({ ...fields, ...trace }, limits), caller));
+      const create = (): Promise<RunRow> =>
+        store.write(async () => runs.create(await bounds.admit({ ...fields, ...trace }, limits), caller));
       const key = request.headers.get("idempotency-key");
       const { answer, isRepeated } =
-        key === null ? { answer: create(), isRepeated: false } : keys.once(key, fields, create);
+        key === null ? { answer: await create(), isRepeated: false } : await keys.once(key, fields, create);
       about(answer.run_id);
       const headers = isRepeated ? { "idempotent-replayed": "true" } : {};
       // The status at creation: a waiting runner may have claimed the run already.
@@ -50,16 +50,16 @@ export function runRoutes({ store, runs, bounds, transitions, keys, events, runn
     },
     "GET /runs": ({ query }) =>
       answerList<RunRow>({ key: "runs", store, query: runListQuery(query), show: wireRun }, pageOf(query)),
-    "GET /runs/:run_id": ({ params }) => Response.json(wireRun(runs.get(params.run_id))),
-    "GET /runs/:run_id/result"({ params }) {
-      const run = runs.get(params.run_id);
+    "GET /runs/:run_id": async ({ params }) => Response.json(wireRun(await runs.get(params.run_id))),
+    async "GET /runs/:run_id/result"({ params }) {
+      const run = await runs.get(params.run_id);
       if (!isTerminal(run.status)) throw new Refusal("wrong-state", `Run has not ended: it is ${run.status}`);
-      const result = run.status === "completed" ? events.answerOf(run) : null;
+      const result = run.status === "completed" ? await events.answerOf(run) : null;
       return Response.json({ run_id: run.run_id, session_id: run.session_id, status: run.status, result });
     },
-    "POST /runs/:run_id/stop": ({ params, caller }) => stopAnswer(transitions.stop(params.run_id, caller)),
-    "POST /sessions/:session_id/stop": ({ params, caller }) =>
-      stopAnswer(transitions.stopSession(params.session_id, caller)),
+    "POST /runs/:run_id/stop": async ({ params, caller }) => stopAnswer(await transitions.stop(params.run_id, caller)),
+    "POST /sessions/:session_id/stop": async ({ params, caller }) =>
+      stopAnswer(await transitions.stopSession(params.session_id, caller)),
   });
 }
 

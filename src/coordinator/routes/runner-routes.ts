@@ -23,7 +23,7 @@ import type { GiveBack } from "../runs/give-back.ts";
 import type { RunTransitions } from "../runs/run-transitions.ts";
 import type { ClaimGate } from "../runs/claim-gate.ts";
 import type { Reconciliation } from "../runs/reconciliation.ts";
-import type { Runners } from "../runners/runners.ts";
+import type { RunnerRow, Runners } from "../runners/runners.ts";
 import type { Runs } from "../runs/runs.ts";
 import type { History } from "../store/history.ts";
 import type { Store } from "../store/store.ts";
@@ -65,10 +65,22 @@ function lifecycleRoutes({
   gate,
   log,
 }: RunnerRouteParts): Routes {
+  const noteFault = ({ runner_id, cannot_run }: Heartbeat): void => {
+    const fault = cannot_run ?? null;
+    if (!runners.setFault(runner_id, fault)) return;
+    if (fault !== null) waiters.supersede(runner_id);
+    const message = fault === null ? "Runner can run its executor again" : `Runner takes no runs: ${fault}`;
+    log.warn(message, { runner: runner_id });
+  };
+  const shown = async (runner: RunnerRow): Promise<object> => {
+    const id = runner.runner_id;
+    const counts = [await runs.activeCount(id), await runs.startedCount(id)] as const;
+    return { ...runners.wire(runner, ...counts), is_awaited: gate.awaits(id) };
+  };
   return routes({
     async "POST /runner/register"({ request, caller, about }) {
       const body = await readBody(request, Register);
-      const runnerId = runners.register(body, caller.name);
+      const runnerId = await runners.register(body, caller.name);
       about(runnerId);
       log.info("Runner registered", { runner: runnerId, host: body.hostname });
       return Response.json({ runner_id: runnerId, poll_endpoint: "/runner/runs", ...termsOf(timings) });
@@ -79,50 +91,41 @@ function lifecycleRoutes({
       const capacity = query.get("capacity") ?? "1";
       if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
       keepOpen();
-      runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
+      const runner = await runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
       outputs.setCanShow(runnerId, query.get("output") === "1");
-      const answer = await polls.poll(runnerId, Number(capacity) > 0, request.signal);
+      const answer = await polls.poll(runner, Number(capacity) > 0, request.signal);
       return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);
     },
     async "POST /runner/heartbeat"({ request }) {
       const body = await readBody(request, Heartbeat);
-      const reconciled = store.write(() => {
-        runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
-        runners.heartbeat(body.runner_id);
-        const fault = body.cannot_run ?? null;
-        if (body.held != null && runners.setFault(body.runner_id, fault)) {
-          if (fault !== null) waiters.supersede(body.runner_id);
-          log.warn(fault === null ? "Runner can run its executor again" : `Runner takes no runs: ${fault}`, {
-            runner: body.runner_id,
-          });
-        }
-        claims.renew(body.runner_id, body.claimed_run_ids ?? []);
-        return body.held == null ? {} : reconciliation.reconcile(body);
+      const reconciled = await store.write(async () => {
+        await runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
+        await runners.heartbeat(body.runner_id);
+        if (body.held != null) store.afterCommit(() => noteFault(body));
+        await claims.renew(body.runner_id, body.claimed_run_ids ?? []);
+        return body.held == null ? {} : await reconciliation.reconcile(body);
       });
       return Response.json({ ok: true, ...reconciled });
     },
-    "GET /runners"({ query }) {
-      const { rows, next } = namedPage(query, runners.all(), (runner) => runner.runner_id);
+    async "GET /runners"({ query }) {
+      const { rows, next } = namedPage(query, await runners.all(), (runner) => runner.runner_id);
       return Response.json({
-        runners: rows.map((runner) => ({
-          ...runners.wire(runner, runs.activeCount(runner.runner_id), runs.startedCount(runner.runner_id)),
-          is_awaited: gate.awaits(runner.runner_id),
-        })),
+        runners: await Promise.all(rows.map(shown)),
         next_cursor: next,
       });
     },
-    "DELETE /runners/:runner_id"({ request, params, query }) {
+    async "DELETE /runners/:runner_id"({ request, params, query }) {
       const runnerId = params.runner_id;
-      runners.requireCurrent(runnerId, request.headers.get(INSTANCE_HEADER));
+      await runners.requireCurrent(runnerId, request.headers.get(INSTANCE_HEADER));
       if (!isTrue(query.get("self"))) {
-        runners.markDeregistered(runnerId);
+        await runners.markDeregistered(runnerId);
         gate.forget(runnerId);
         waiters.wake(runnerId);
         return Response.json({ ok: true, message: "Runner marked for deregistration", initiated_by: "external" });
       }
-      if (runners.find(runnerId) === null) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
-      runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
-      transitions.removeRunner(runnerId, true);
+      if ((await runners.find(runnerId)) === null) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
+      await runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
+      await transitions.removeRunner(runnerId, true);
       outputs.forget(runnerId);
       log.info("Runner deregistered itself", { runner: runnerId });
       return Response.json({ ok: true, message: "Runner deregistered", initiated_by: "self" });
@@ -132,21 +135,20 @@ function lifecycleRoutes({
 
 function reportRoutes({ history, runners, transitions, giveBack, log }: RunnerRouteParts): Routes {
   /** A runner that has seen this moment notices when a backup from before it is restored. */
-  const acknowledged = (): Response => Response.json({ ok: true, moment: history.now });
-  const requireCaller = (request: Request, body: { readonly runner_id: string }): void => {
+  const acknowledged = async (): Promise<Response> => Response.json({ ok: true, moment: await history.now() });
+  const requireCaller = (request: Request, body: { readonly runner_id: string }): Promise<RunnerRow> =>
     runners.requireCaller(body.runner_id, request.headers.get(INSTANCE_HEADER));
-  };
   return routes({
     async "POST /runner/runs/:run_id/started"({ request, params }) {
       const body = await readBody(request, StartedReport);
-      requireCaller(request, body);
-      transitions.started(params.run_id, body.runner_id);
+      await requireCaller(request, body);
+      await transitions.started(params.run_id, body.runner_id);
       return acknowledged();
     },
     async "POST /runner/runs/:run_id/completed"({ request, params }) {
       const body = await readBody(request, CompletedReport);
-      requireCaller(request, body);
-      const run = transitions.ended(params.run_id, body.runner_id, {
+      await requireCaller(request, body);
+      const run = await transitions.ended(params.run_id, body.runner_id, {
         status: "completed",
         durationMs: body.duration_ms,
       });
@@ -155,8 +157,8 @@ function reportRoutes({ history, runners, transitions, giveBack, log }: RunnerRo
     },
     async "POST /runner/runs/:run_id/failed"({ request, params }) {
       const body = await readBody(request, FailedReport);
-      requireCaller(request, body);
-      const run = transitions.ended(params.run_id, body.runner_id, {
+      await requireCaller(request, body);
+      const run = await transitions.ended(params.run_id, body.runner_id, {
         status: "failed",
         error: body.error,
         reason: body.reason ?? null,
@@ -167,15 +169,15 @@ function reportRoutes({ history, runners, transitions, giveBack, log }: RunnerRo
     },
     async "POST /runner/runs/:run_id/returned"({ request, params }) {
       const body = await readBody(request, ReturnedReport);
-      requireCaller(request, body);
-      const run = giveBack.returned(params.run_id, body.runner_id, body.error);
+      await requireCaller(request, body);
+      const run = await giveBack.returned(params.run_id, body.runner_id, body.error);
       log.warn(`Run given back by its runner: ${body.error}`, { ...contextOf(run), runner: body.runner_id });
       return acknowledged();
     },
     async "POST /runner/runs/:run_id/stopped"({ request, params }) {
       const body = await readBody(request, StoppedReport);
-      requireCaller(request, body);
-      const run = transitions.ended(params.run_id, body.runner_id, {
+      await requireCaller(request, body);
+      const run = await transitions.ended(params.run_id, body.runner_id, {
         status: "stopped",
         durationMs: body.duration_ms,
       });

@@ -53,21 +53,23 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
         },
         pageOf(query),
       ),
-    "GET /sessions/:session_id": ({ params }) =>
-      Response.json({ session: wireSession(sessions.get(params.session_id)) }),
-    "GET /sessions/:session_id/status": ({ params }) =>
-      Response.json({ status: sessions.find(params.session_id)?.status ?? "not_existent" }),
-    "GET /sessions/:session_id/result"({ params }) {
-      const session = sessions.get(params.session_id);
+    "GET /sessions/:session_id": async ({ params }) =>
+      Response.json({ session: wireSession(await sessions.get(params.session_id)) }),
+    "GET /sessions/:session_id/status": async ({ params }) =>
+      Response.json({ status: (await sessions.find(params.session_id))?.status ?? "not_existent" }),
+    async "GET /sessions/:session_id/result"({ params }) {
+      const session = await sessions.get(params.session_id);
       if (session.status !== "finished")
         throw new Refusal("wrong-state", `Session is not finished: it is ${session.status}`);
-      const result = events.lastAnswer(session.session_id);
+      const result = await events.lastAnswer(session.session_id);
       if (result === null) throw new Refusal("unknown", "No result found: the session has no assistant message");
-      const data = events.lastData(session.session_id);
+      const data = await events.lastData(session.session_id);
       return Response.json({ result, result_text: data === null ? result : null, result_data: data });
     },
-    "GET /sessions/:session_id/affinity"({ params }) {
-      const { session_id, executor_session_id, hostname, project_dir, executor_type } = sessions.get(params.session_id);
+    async "GET /sessions/:session_id/affinity"({ params }) {
+      const { session_id, executor_session_id, hostname, project_dir, executor_type } = await sessions.get(
+        params.session_id,
+      );
       return Response.json({ affinity: { session_id, executor_session_id, hostname, project_dir, executor_type } });
     },
   });
@@ -75,22 +77,28 @@ function readRoutes({ store, sessions, events }: SessionRouteParts): Routes {
 
 function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts): Routes {
   return routes({
-    "POST /trees/:session_id/stop"({ params, caller }) {
-      const stopped = transitions.stopSessions(trees.members(params.session_id), caller);
+    async "POST /trees/:session_id/stop"({ params, caller }) {
+      // In one transaction: a session that joins the tree meanwhile is stopped, too.
+      const stopped = await store.write(async () =>
+        transitions.stopSessions(await trees.members(params.session_id), caller),
+      );
       return Response.json({
         ok: true,
         stopped: stopped.map(({ session_id, run_id, status }) => ({ session_id, run_id, status })),
       });
     },
-    "GET /sessions/:session_id/tree": ({ params }) =>
-      Response.json({ tree: shapeOf(store, sessions.get(params.session_id).session_id) }),
-    "GET /trees/:session_id": ({ params }) => Response.json(trees.tree(params.session_id)),
-    "GET /trees"({ query }) {
+    "GET /sessions/:session_id/tree": async ({ params }) =>
+      Response.json({ tree: await shapeOf(store, (await sessions.get(params.session_id)).session_id) }),
+    "GET /trees/:session_id": async ({ params }) => Response.json(await trees.tree(params.session_id)),
+    async "GET /trees"({ query }) {
       const page = pageOf(query) ?? DEFAULT_TREE_PAGE;
       const rows = isTrue(query.get("active"))
-        ? trees.active(page)
-        : rowsOfPage<SessionRow>(store, sessionListQuery(query, true), page);
-      return Response.json({ trees: rows.map((row) => trees.summary(row)), next_cursor: nextCursor(rows, page) });
+        ? await trees.active(page)
+        : await rowsOfPage<SessionRow>(store, sessionListQuery(query, true), page);
+      return Response.json({
+        trees: await Promise.all(rows.map((row) => trees.summary(row))),
+        next_cursor: nextCursor(rows, page),
+      });
     },
   });
 }
@@ -98,20 +106,20 @@ function treeRoutes({ store, sessions, trees, transitions }: SessionRouteParts):
 function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
   return routes({
     async "POST /sessions"({ request, about }) {
-      const session = sessions.create(await readBody(request, CreateSession));
+      const session = await sessions.create(await readBody(request, CreateSession));
       about(session.session_id);
       return Response.json({ ok: true, session: wireSession(session) });
     },
     async "POST /sessions/:session_id/bind"({ request, params }) {
-      const session = sessions.bind(params.session_id, await readBody(request, Bind));
+      const session = await sessions.bind(params.session_id, await readBody(request, Bind));
       return Response.json({ ok: true, session: wireSession(session) });
     },
     async "PATCH /sessions/:session_id/metadata"({ request, params }) {
-      const session = sessions.patch(params.session_id, await readBody(request, Metadata));
+      const session = await sessions.patch(params.session_id, await readBody(request, Metadata));
       return Response.json({ ok: true, session: wireSession(session) });
     },
-    "DELETE /sessions/:session_id"({ params, caller }) {
-      const { session_id, events_count } = transitions.deleteSession(params.session_id, caller);
+    async "DELETE /sessions/:session_id"({ params, caller }) {
+      const { session_id, events_count } = await transitions.deleteSession(params.session_id, caller);
       // The first generation deletes the runs, too. Here they stay as long as all others.
       return Response.json({ ok: true, session_id, deleted: { session: true, events_count, runs_count: 0 } });
     },
@@ -119,23 +127,23 @@ function writeRoutes({ sessions, transitions }: SessionRouteParts): Routes {
 }
 
 function eventRoutes({ store, sessions, events, runnerScope }: SessionRouteParts): Routes {
-  const list = ({ params, query }: Call<"session_id">): Response =>
+  const list = ({ params, query }: Call<"session_id">): Promise<Response> =>
     answerList<EventRow>(
       { key: "events", store, query: eventListQuery(params.session_id), show: wireEvent },
       pageOf(query, "asc"),
     );
   return routes({
     async "POST /sessions/:session_id/events"({ request, params }) {
-      return added(events.add(params.session_id, await readBody(request, SessionEvent)));
+      return added(await events.add(params.session_id, await readBody(request, SessionEvent)));
     },
-    "GET /sessions/:session_id/events"(call) {
-      sessions.get(call.params.session_id);
+    async "GET /sessions/:session_id/events"(call) {
+      await sessions.get(call.params.session_id);
       return list(call);
     },
     async "POST /events"({ request, caller }) {
       const event = await readBody(request, SessionEvent);
-      runnerScope.requireSession(caller, event.session_id);
-      return added(events.add(event.session_id, event));
+      await runnerScope.requireSession(caller, event.session_id);
+      return added(await events.add(event.session_id, event));
     },
     // As in the first generation: empty for an unknown session.
     "GET /events/:session_id": list,
@@ -151,13 +159,12 @@ function added({ isDropped }: { isDropped: boolean }): Response {
 
 function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
   return routes({
-    "GET /sse/sessions"({ request, query, caller, keepOpen }) {
+    async "GET /sse/sessions"({ request, query, caller, keepOpen }) {
       const sessionId = query.get("session_id");
       const types = query.get("types")?.split(",");
       const lastEventId = Number(request.headers.get("last-event-id") ?? Number.NaN);
-      const only = sessionId === null ? undefined : sessions.find(sessionId);
       keepOpen();
-      const stream = broadcast.subscribe({
+      const stream = await broadcast.subscribe({
         owner: caller.name,
         filter: {
           ...(sessionId === null ? {} : { sessionId }),
@@ -165,14 +172,11 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
         },
         ...(Number.isSafeInteger(lastEventId) ? { lastEventId } : {}),
         includeInit: isTrue(query.get("include_init") ?? "true"),
-        init: () => ({
-          sessions:
-            only === undefined
-              ? sessions.newest(MAX_INIT_SESSIONS).map(wireSession)
-              : only === null
-                ? []
-                : [wireSession(only)],
-        }),
+        async init() {
+          const only = sessionId === null ? null : await sessions.find(sessionId);
+          const shown = sessionId === null ? await sessions.newest(MAX_INIT_SESSIONS) : only === null ? [] : [only];
+          return { sessions: shown.map(wireSession) };
+        },
         signal: request.signal,
       });
       return new Response(stream, { headers: streamHeaders(types) });

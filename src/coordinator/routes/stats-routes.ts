@@ -3,7 +3,8 @@ import { invalid } from "../store/refusal.ts";
 import { type Routes, routes } from "./router.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { Statistics } from "../runs/statistics.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 const DEFAULT_HOURS = 24;
 const MAX_HOURS = 24 * 366;
@@ -11,7 +12,7 @@ const MAX_HOURS = 24 * 366;
 /** Current counts of runs and runners, and the outcomes of the runs of the last hours. */
 export function statsRoutes(store: Store, runners: Runners, statistics: Statistics): Routes {
   return routes({
-    "GET /stats"({ query }) {
+    async "GET /stats"({ query }) {
       const hours = query.get("hours") ?? String(DEFAULT_HOURS);
       if (!/^\d{1,4}$/.test(hours) || Number(hours) < 1 || Number(hours) > MAX_HOURS) {
         throw invalid(["query", "hours"], `Expected a whole number from 1 to ${MAX_HOURS}`);
@@ -21,11 +22,11 @@ export function statsRoutes(store: Store, runners: Runners, statistics: Statisti
       const from = `${since.slice(0, 13)}:00:00.000Z`;
       return Response.json({
         since: from,
-        runs: runsNow(store),
-        runners: runnersNow(runners),
-        hours: statistics.hours(from),
-        wait: statistics.distribution("wait", from),
-        run: statistics.distribution("run", from),
+        runs: await runsNow(store),
+        runners: await runnersNow(runners),
+        hours: await statistics.hours(from),
+        wait: await statistics.distribution("wait", from),
+        run: await statistics.distribution("run", from),
       });
     },
   });

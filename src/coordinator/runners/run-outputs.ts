@@ -71,12 +71,14 @@ export class RunOutputs {
     return promise;
   }
 
-  /** The requests to send to this runner now. Returns each request once. */
-  due(runnerId: string): OutputWanted[] {
-    if (this.#canShow.get(runnerId) !== true) return [];
-    const due = [...this.#open.values()].filter((request) => request.runnerId === runnerId && !request.isHandedOut);
-    for (const request of due) request.isHandedOut = true;
-    return due.map(({ wanted }) => wanted);
+  /** The requests to send to this runner now; `handedOut` is to be called when they are sent. */
+  due(runnerId: string): { readonly wanted: OutputWanted[]; readonly handedOut: () => void } {
+    const due = this.#canShow.get(runnerId) === true ? [...this.#open.values()] : [];
+    const requests = due.filter((request) => request.runnerId === runnerId && !request.isHandedOut);
+    const handedOut = (): void => {
+      for (const request of requests) request.isHandedOut = true;
+    };
+    return { wanted: requests.map(({ wanted }) => wanted), handedOut };
   }
 
   /** Answers the request with the runner's output. Ignores an answer to a request that has ended. */

@@ -3,7 +3,8 @@ import type { Deadlines } from "../store/deadlines.ts";
 import type { Offer } from "./demands.ts";
 import type { PollWaiters } from "./poll-waiters.ts";
 import { Refusal, invalid } from "../store/refusal.ts";
-import { isoTime, steadyMs, type Store } from "../store/store.ts";
+import { isoTime, steadyMs } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 import { type CoordinatorTimings, type Terms, termsOf } from "../store/timings.ts";
 
 export interface RunnerRow {
@@ -61,13 +62,13 @@ export class Runners {
     this.#returnMs = timings.pollTimeoutMs + LIVE_MS;
   }
 
-  find(runnerId: string): RunnerRow | null {
-    return this.#store.db.query<RunnerRow, [string]>("SELECT * FROM runners WHERE runner_id = ?").get(runnerId);
+  find(runnerId: string): Promise<RunnerRow | null> {
+    return this.#store.get<RunnerRow>("SELECT * FROM runners WHERE runner_id = ?", runnerId);
   }
 
   /** Refuses: unregistered; the runner then registers again. */
-  require(runnerId: string): RunnerRow {
-    const row = this.find(runnerId);
+  async require(runnerId: string): Promise<RunnerRow> {
+    const row = await this.find(runnerId);
     if (!row) throw new Refusal("unregistered", "Runner not registered");
     return row;
   }
@@ -77,66 +78,59 @@ export class Runners {
    * registered. The runner then registers again, and hears whether another one is alive. The instance is a secret: a
    * web page or program that knows only the id of a runner must not claim its runs.
    */
-  requireCaller(runnerId: string, instanceId: string | null): RunnerRow {
-    const row = this.require(runnerId);
+  async requireCaller(runnerId: string, instanceId: string | null): Promise<RunnerRow> {
+    const row = await this.require(runnerId);
     if (row.instance_id !== null && instanceId === null)
       throw new Refusal("unregistered", "This runner registered with an instance id, which is missing here");
-    this.requireCurrent(runnerId, instanceId);
-    if (instanceId !== null && row.instance_id === null) {
-      this.#store.write(() =>
-        this.#store.db.query("UPDATE runners SET instance_id = ? WHERE runner_id = ?").run(instanceId, runnerId),
-      );
-    }
+    requireSame(row.instance_id, instanceId);
     this.#contact(runnerId);
-    return row;
+    if (instanceId === null || row.instance_id !== null) return row;
+    const adopt = "UPDATE runners SET instance_id = ? WHERE runner_id = ? AND instance_id IS NULL";
+    await this.#store.write(() => this.#store.run(adopt, instanceId, runnerId));
+    return { ...row, instance_id: instanceId };
   }
 
   /** Refuses, unregistered: another instance has registered since. A person at a terminal names no instance. */
-  requireCurrent(runnerId: string, instanceId: string | null): void {
-    const current = this.find(runnerId)?.instance_id ?? null;
-    if (instanceId !== null && current !== null && current !== instanceId)
-      throw new Refusal("unregistered", "Another instance of this runner has registered");
+  async requireCurrent(runnerId: string, instanceId: string | null): Promise<void> {
+    requireSame((await this.find(runnerId))?.instance_id ?? null, instanceId);
   }
 
   /**
    * Registers a runner under an id derived from its identity. Refuses: conflict while a runner of that identity is
    * online. A runner of that identity that is stale or deregistered is replaced: it is the same runner after a restart.
    */
-  register(body: Register, tokenName: string | null): string {
+  async register(body: Register, tokenName: string | null): Promise<string> {
     const executorType = body.executor_type ?? body.executor_profile;
     if (!executorType) throw invalid(["body", "executor_type"], "Field required", "missing");
     requireServed(body);
     const runnerId = runnerIdOf(body.hostname, body.project_dir, executorType);
-    this.#store.write(() => {
-      const known = this.find(runnerId);
+    await this.#store.write(async () => {
+      const known = await this.find(runnerId);
       if (known?.status === "online" && known.deregistered === 0) this.#requireGone(known, body);
       const now = isoTime();
-      this.#store.db
-        .query(
-          `INSERT OR REPLACE INTO runners
+      await this.#store.run(
+        `INSERT OR REPLACE INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
               last_heartbeat, instance_id, generation, require_matching_tags, token_name)
            VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          runnerId,
-          body.hostname,
-          body.project_dir,
-          executorType,
-          body.executor_profile ?? null,
-          JSON.stringify(body.tags ?? []),
-          now,
-          now,
-          body.instance_id ?? null,
-          // Our own runner registers in both forms, and reads the first.
-          body.executor_type ? "first" : "second",
-          body.require_matching_tags === true ? 1 : 0,
-          tokenName,
-        );
+        runnerId,
+        body.hostname,
+        body.project_dir,
+        executorType,
+        body.executor_profile ?? null,
+        JSON.stringify(body.tags ?? []),
+        now,
+        now,
+        body.instance_id ?? null,
+        // Our own runner registers in both forms, and reads the first.
+        body.executor_type ? "first" : "second",
+        body.require_matching_tags === true ? 1 : 0,
+        tokenName,
+      );
+      // A poll of an earlier process may still look open here, and would claim a run for nobody.
+      this.#store.afterCommit(() => this.#waiters.supersede(runnerId));
+      this.#hear(runnerId);
     });
-    // A poll of an earlier process may still look open here, and would claim a run for nobody.
-    this.#waiters.supersede(runnerId);
-    this.#hear(runnerId);
     return runnerId;
   }
 
@@ -157,14 +151,17 @@ export class Runners {
   }
 
   /** Records a sign of life: the runner is online again even if it was stale. Refuses: unregistered. */
-  heartbeat(runnerId: string): void {
-    this.#store.write(() => {
-      this.require(runnerId);
-      this.#store.db
-        .query("UPDATE runners SET last_heartbeat = ?, status = 'online' WHERE runner_id = ?")
-        .run(isoTime(), runnerId);
+  async heartbeat(runnerId: string): Promise<void> {
+    await this.#store.write(async () => {
+      await this.require(runnerId);
+      // Before the row changes: the sweep compares both.
+      this.#hear(runnerId);
+      await this.#store.run(
+        "UPDATE runners SET last_heartbeat = ?, status = 'online' WHERE runner_id = ?",
+        isoTime(),
+        runnerId,
+      );
     });
-    this.#hear(runnerId);
   }
 
   /** Notes what the runner says about its machine: why it takes no runs, or null. Returns whether that has changed. */
@@ -181,32 +178,31 @@ export class Runners {
   }
 
   /** The answer to the runner's next poll tells it to shut down. Refuses: unknown. */
-  markDeregistered(runnerId: string): void {
-    this.#store.write(() => {
-      if (!this.find(runnerId)) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
-      this.#store.db.query("UPDATE runners SET deregistered = 1 WHERE runner_id = ?").run(runnerId);
+  async markDeregistered(runnerId: string): Promise<void> {
+    await this.#store.write(async () => {
+      if (!(await this.find(runnerId))) throw new Refusal("unknown", `Runner not found: ${runnerId}`);
+      await this.#store.run("UPDATE runners SET deregistered = 1 WHERE runner_id = ?", runnerId);
     });
   }
 
   /** The ids of the runners that registered with this token. */
-  ofToken(name: string): string[] {
-    return this.#store.db
-      .query<{ runner_id: string }, [string]>("SELECT runner_id FROM runners WHERE token_name = ?")
-      .all(name)
-      .map((row) => row.runner_id);
+  async ofToken(name: string): Promise<string[]> {
+    return (
+      await this.#store.all<{ runner_id: string }>("SELECT runner_id FROM runners WHERE token_name = ?", name)
+    ).map((row) => row.runner_id);
   }
 
-  markStale(runnerId: string): void {
-    this.#store.db.query("UPDATE runners SET status = 'stale' WHERE runner_id = ?").run(runnerId);
+  async markStale(runnerId: string): Promise<void> {
+    await this.#store.run("UPDATE runners SET status = 'stale' WHERE runner_id = ?", runnerId);
   }
 
-  delete(runnerId: string): void {
-    this.#faults.delete(runnerId);
-    this.#store.db.query("DELETE FROM runners WHERE runner_id = ?").run(runnerId);
+  async delete(runnerId: string): Promise<void> {
+    this.#store.afterCommit(() => void this.#faults.delete(runnerId));
+    await this.#store.run("DELETE FROM runners WHERE runner_id = ?", runnerId);
   }
 
-  all(): RunnerRow[] {
-    return this.#store.db.query<RunnerRow, []>("SELECT * FROM runners ORDER BY registered_at, runner_id").all();
+  all(): Promise<RunnerRow[]> {
+    return this.#store.all<RunnerRow>("SELECT * FROM runners ORDER BY registered_at, runner_id");
   }
 
   /** Schedules the sweep that marks the runner stale if it stays silent. */
@@ -250,6 +246,11 @@ export class Runners {
       lost_in_seconds: runner.status === "stale" && startedRuns > 0 ? Math.max(0, lostInMs / 1_000) : null,
     };
   }
+}
+
+function requireSame(current: string | null, instanceId: string | null): void {
+  if (instanceId !== null && current !== null && current !== instanceId)
+    throw new Refusal("unregistered", "Another instance of this runner has registered");
 }
 
 /** Refuses, invalid: a runner of the second generation that this coordinator could not serve. */

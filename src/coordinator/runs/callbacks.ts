@@ -88,92 +88,100 @@ export class Callbacks {
   }
 
   /** Call in the transaction that ended `run`. */
-  runEnded(run: RunRow): void {
+  async runEnded(run: RunRow): Promise<void> {
     const parentId = run.parent_session_id;
-    if (run.execution_mode === "async_callback" && parentId !== null && this.#sessions.find(parentId) !== null) {
-      if (run.status !== "completed" || !this.#holds(WAITS_FOR_CHILDREN, run.session_id)) this.#record(run, parentId);
-      this.deliverUpwards(parentId);
+    if (
+      run.execution_mode === "async_callback" &&
+      parentId !== null &&
+      (await this.#sessions.find(parentId)) !== null
+    ) {
+      if (run.status !== "completed" || !(await this.#holds(WAITS_FOR_CHILDREN, run.session_id)))
+        await this.#record(run, parentId);
+      await this.deliverUpwards(parentId);
     }
-    this.deliverUpwards(run.session_id);
+    await this.deliverUpwards(run.session_id);
   }
 
   /**
    * Call in the transaction that deletes `session`, or stops it while it only waits. If the session waited for its own
    * children and has not reported up, it never will: its parent gets the callback that it was stopped.
    */
-  sessionStopped(session: SessionRow): void {
+  async sessionStopped(session: SessionRow): Promise<void> {
     const parentId = session.parent_session_id;
-    if (parentId === null || this.#sessions.find(parentId) === null) return;
-    const last = this.#store.db
-      .query<RunRow, [string, string]>(
-        `SELECT * FROM runs INDEXED BY runs_by_session
+    if (parentId === null || (await this.#sessions.find(parentId)) === null) return;
+    const last = await this.#store.get<RunRow>(
+      `SELECT * FROM runs INDEXED BY runs_by_session
          WHERE session_id = ? AND parent_session_id = ? AND execution_mode = 'async_callback'
          ORDER BY seq DESC LIMIT 1`,
-      )
-      .get(session.session_id, parentId);
+      session.session_id,
+      parentId,
+    );
     const isRecorded =
-      last !== null && this.#store.db.query("SELECT 1 FROM callbacks WHERE child_run_id = ?").get(last.run_id) !== null;
+      last !== null && (await this.#store.get("SELECT 1 FROM callbacks WHERE child_run_id = ?", last.run_id)) !== null;
     if (last?.status === "completed" && !isRecorded)
-      this.#record({ ...last, status: "stopped", error: null }, parentId);
-    this.deliverUpwards(parentId);
+      await this.#record({ ...last, status: "stopped", error: null }, parentId);
+    await this.deliverUpwards(parentId);
   }
 
   /** Call after anything ends: delivers pending callbacks to this session and each ancestor. */
-  deliverUpwards(sessionId: string): void {
+  async deliverUpwards(sessionId: string): Promise<void> {
     let at: string | null | undefined = sessionId;
     for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
-      this.#deliver(at);
-      at = this.#sessions.find(at)?.parent_session_id;
+      await this.#deliver(at);
+      at = (await this.#sessions.find(at))?.parent_session_id;
     }
   }
 
   /** Call after a restart, which may have changed the timing: delivers all callbacks that can be delivered. */
-  deliverAll(): void {
-    this.#store.write(() => {
-      const waiting = this.#store.db
-        .query<{ id: string }, []>("SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL")
-        .all();
-      for (const { id } of waiting) this.#deliver(id);
+  async deliverAll(): Promise<void> {
+    await this.#store.write(async () => {
+      const waiting = await this.#store.all<{ id: string }>(
+        "SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL",
+      );
+      for (const { id } of waiting) await this.#deliver(id);
     });
   }
 
-  #record(run: RunRow, parentId: string): void {
-    const content = run.status === "completed" ? this.#events.answerOf(run) : run.error;
-    this.#store.db
-      .query(
-        `INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content)
+  async #record(run: RunRow, parentId: string): Promise<void> {
+    const content = run.status === "completed" ? await this.#events.answerOf(run) : run.error;
+    await this.#store.run(
+      `INSERT INTO callbacks (parent_session_id, child_run_id, child_session_id, status, content)
          VALUES (?, ?, ?, ?, ?)`,
-      )
-      .run(parentId, run.run_id, run.session_id, run.status, content);
+      parentId,
+      run.run_id,
+      run.session_id,
+      run.status,
+      content,
+    );
   }
 
   /**
    * Resumes an idle session with its undelivered callbacks, unless more are due soon. A stopped session is not resumed:
    * its callbacks wait until a client starts a run in the session and that run ends.
    */
-  #deliver(sessionId: string): void {
+  async #deliver(sessionId: string): Promise<void> {
     const hasUndelivered =
-      this.#store.db
-        .query("SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1")
-        .get(sessionId) !== null;
-    if (!hasUndelivered || this.#runs.openOf(sessionId).length > 0) return;
-    const session = this.#sessions.find(sessionId);
+      (await this.#store.get(
+        "SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1",
+        sessionId,
+      )) !== null;
+    if (!hasUndelivered || (await this.#runs.openOf(sessionId)).length > 0) return;
+    const session = await this.#sessions.find(sessionId);
     if (session === null || session.status === "stopped") return;
     if (
       this.#timing === "together" &&
-      (this.#holds(HAS_OPEN_RUNS, sessionId) || this.#holds(HAS_OPEN_CHILDREN, sessionId))
+      ((await this.#holds(HAS_OPEN_RUNS, sessionId)) || (await this.#holds(HAS_OPEN_CHILDREN, sessionId)))
     )
       return;
-    this.#resume(session);
+    await this.#resume(session);
   }
 
-  #resume(session: SessionRow): void {
-    const undelivered = this.#store.db
-      .query<CallbackRow, [string]>(
-        `SELECT seq, child_session_id, status, content FROM callbacks
+  async #resume(session: SessionRow): Promise<void> {
+    const undelivered = await this.#store.all<CallbackRow>(
+      `SELECT seq, child_session_id, status, content FROM callbacks
          WHERE parent_session_id = ? AND delivered_in IS NULL ORDER BY seq`,
-      )
-      .all(session.session_id);
+      session.session_id,
+    );
     const outcomes = undelivered.map((row) => ({
       sessionId: row.child_session_id,
       status: row.status,
@@ -185,18 +193,18 @@ export class Callbacks {
       session_id: session.session_id,
       prompt: callbackMessage(outcomes),
       // A deleted parent gets no callback.
-      parent_session_id: parentId !== null && this.#sessions.find(parentId) !== null ? parentId : null,
+      parent_session_id: parentId !== null && (await this.#sessions.find(parentId)) !== null ? parentId : null,
       execution_mode: executionModeOf(session.execution_mode),
       // The trace in which the session started its children, and the bounds that its children had.
-      ...this.#runs.continued(session.session_id),
+      ...(await this.#runs.continued(session.session_id)),
     };
-    const run = this.#runs.create(resume, null);
-    const mark = this.#store.db.query("UPDATE callbacks SET delivered_in = ? WHERE seq = ?");
-    for (const row of undelivered) mark.run(run.run_id, row.seq);
+    const run = await this.#runs.create(resume, null);
+    for (const { seq } of undelivered)
+      await this.#store.run("UPDATE callbacks SET delivered_in = ? WHERE seq = ?", run.run_id, seq);
   }
 
-  #holds(condition: string, sessionId: string): boolean {
-    return this.#store.db.query<{ waits: number }, [string]>(condition).get(sessionId)?.waits === 1;
+  async #holds(condition: string, sessionId: string): Promise<boolean> {
+    return (await this.#store.get<{ waits: number }>(condition, sessionId))?.waits === 1;
   }
 }
 

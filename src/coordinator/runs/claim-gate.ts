@@ -1,3 +1,4 @@
+import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { Heartbeat } from "../../protocol/runner.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
@@ -42,16 +43,23 @@ export class ClaimGate implements Disposable {
   /** The runners that have answered what they were asked after a restore. */
   readonly #answered = new Set<string>();
   #isRestored: boolean;
+  /** Whether the database knows that it was restored. A transaction that notices it may be done again. */
+  #isRecorded: boolean;
   #timer: Timer | undefined;
   #untilMs = 0;
 
-  constructor(parts: ClaimGateParts) {
+  private constructor(parts: ClaimGateParts, isRestored: boolean) {
     this.#parts = parts;
-    const { db } = parts.store;
-    this.#isRestored = db.query("SELECT 1 FROM counters WHERE name = ?").get(RESTORED) !== null;
-    this.#close();
-    if (!this.#isRestored || this.isOpen) return;
-    parts.log.warn(`A restored backup is still being compared: waiting for ${this.#awaited.size} runner(s)`);
+    this.#isRestored = this.#isRecorded = isRestored;
+  }
+
+  static async open(parts: ClaimGateParts): Promise<ClaimGate> {
+    const isRestored = (await parts.store.get("SELECT 1 FROM counters WHERE name = ?", RESTORED)) !== null;
+    const gate = new ClaimGate(parts, isRestored);
+    await gate.#close();
+    if (isRestored && !gate.isOpen)
+      parts.log.warn(`A restored backup is still being compared: waiting for ${gate.#awaited.size} runner(s)`);
+    return gate;
   }
 
   get isOpen(): boolean {
@@ -84,49 +92,56 @@ export class ClaimGate implements Disposable {
   }
 
   /**
-   * Compares what the runner has seen with the database's history, before its word on its runs is taken. Returns
-   * whether that shows a restore for the first time.
+   * Compares what the runner has seen with the database's history, before its word on its runs is taken. Call in a
+   * transaction. Returns whether that shows a restore for the first time.
    */
-  compare(runnerId: string, { seen }: Heartbeat): boolean {
+  async compare(runnerId: string, { seen }: Heartbeat): Promise<boolean> {
     const { history, store, log } = this.#parts;
-    if (seen == null || history.has(seen) || this.#isRestored) return false;
+    if (seen == null || this.#isRecorded || (await history.has(seen))) return false;
     this.#isRestored = true;
     this.#answered.clear();
-    store.write(() => store.db.query("INSERT OR REPLACE INTO counters (name, value) VALUES (?, 1)").run(RESTORED));
+    await store.run("INSERT OR REPLACE INTO counters (name, value) VALUES (?, 1)", RESTORED);
     this.#awaited.add(runnerId);
-    this.#close();
-    log.error(
-      `The database is older than what runner ${runnerId} has seen: a backup was restored. ` +
-        `No run is given out until ${this.#awaited.size} runner(s) have told what they did`,
-      { runner: runnerId },
-    );
+    await this.#close();
+    store.afterCommit(() => {
+      this.#isRecorded = true;
+      log.error(
+        `The database is older than what runner ${runnerId} has seen: a backup was restored. ` +
+          `No run is given out until ${this.#awaited.size} runner(s) have told what they did`,
+        { runner: runnerId },
+      );
+    });
     return true;
   }
 
-  /** The runner has said what it holds, to this process of the coordinator. */
+  /** The runner has said what it holds, to this process of the coordinator. Takes effect after the commit. */
   heard(runnerId: string, { seen, answered }: Heartbeat): void {
-    const { epoch } = this.#parts.history.now;
+    const { store, history } = this.#parts;
     // What was said before this start is no answer to it.
-    if (seen?.epoch !== epoch) return;
-    if (this.#isRestored && answered !== epoch) return;
-    this.#answered.add(runnerId);
-    if (!this.#awaited.delete(runnerId) || !this.isOpen) return;
-    if (this.#isRestored) this.#parts.log.info("All known runners have told what they did: giving out runs again");
-    this.#open();
+    if (seen?.epoch !== history.epoch) return;
+    if (this.#isRestored && answered !== history.epoch) return;
+    store.afterCommit(() => {
+      this.#answered.add(runnerId);
+      if (!this.#awaited.delete(runnerId) || !this.isOpen) return;
+      if (this.#isRestored) this.#parts.log.info("All known runners have told what they did: giving out runs again");
+      void this.#open();
+    });
   }
 
-  /** A runner that was removed will not say anything. */
+  /** A runner that was removed will not say anything. Takes effect after the commit. */
   forget(runnerId: string): void {
-    if (this.#awaited.delete(runnerId) && this.isOpen) this.#open();
+    this.#parts.store.afterCommit(() => {
+      if (this.#awaited.delete(runnerId) && this.isOpen) void this.#open();
+    });
   }
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
   }
 
-  #close(): void {
+  async #close(): Promise<void> {
     const { runners, startMs, restoredMs } = this.#parts;
-    for (const runner of runners.all()) {
+    for (const runner of await runners.all()) {
       // Runners without an instance id cannot say what they hold.
       if (runner.instance_id !== null && runner.deregistered === 0) this.#awaited.add(runner.runner_id);
     }
@@ -145,13 +160,20 @@ export class ClaimGate implements Disposable {
       : `Gives out runs although ${missing.length} known runner(s) did not come back`;
     this.#parts.log[this.#isRestored ? "error" : "info"](said, { runners: missing.join(" ") });
     this.#awaited.clear();
-    this.#open();
+    void this.#open();
   }
 
-  #open(): void {
-    const { store, waiters } = this.#parts;
+  /** Never rejects. */
+  async #open(): Promise<void> {
+    const { store, waiters, log } = this.#parts;
     clearTimeout(this.#timer);
-    if (this.#isRestored) store.write(() => store.db.query("DELETE FROM counters WHERE name = ?").run(RESTORED));
-    store.afterCommit(() => waiters.wakeAll());
+    waiters.wakeAll();
+    if (!this.#isRestored) return;
+    try {
+      await store.write(() => store.run("DELETE FROM counters WHERE name = ?", RESTORED));
+    } catch (error) {
+      // The next start then compares once more.
+      log.warn(`Could not note that a restored backup was compared: ${describeError(error)}`);
+    }
   }
 }

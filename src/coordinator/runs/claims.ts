@@ -7,7 +7,8 @@ import { demandsOf, type RunRow } from "../store/run-row.ts";
 import { offerOf, type RunnerRow } from "../runners/runners.ts";
 import { DEMAND_CLASS } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { isoTime, steadyMs, steadyTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 /** The distinct demands of the runs that wait for a runner. Jumps from one value to the next in the index. */
 const DEMAND_CLASSES = `
@@ -30,6 +31,8 @@ const FIRST_WILLING = `
   SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
   WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND avoid_runner IS NOT ?
   ORDER BY priority DESC, seq LIMIT 1`;
+
+const RENEW = "UPDATE runs SET lease_until = ? WHERE run_id = ? AND runner_id = ? AND lease_until IS NOT NULL";
 
 interface Candidate {
   readonly seq: number;
@@ -67,79 +70,86 @@ export class Claims {
   }
 
   /** Claims the run with the highest priority, then the oldest, among those that the runner satisfies. */
-  claim(runner: RunnerRow): RunRow | null {
+  claim(runner: RunnerRow): Promise<RunRow | null> {
+    return this.#store.write(() => this.#claimBest(runner));
+  }
+
+  async #claimBest(runner: RunnerRow): Promise<RunRow | null> {
     if (!this.#isGateOpen()) return null;
-    const { db } = this.#store;
     const offer = offerOf(runner);
     let best: Candidate | null = null;
-    for (const { demands } of db.query<{ demands: string }, []>(DEMAND_CLASSES).all()) {
+    for (const { demands } of await this.#store.all<{ demands: string }>(DEMAND_CLASSES)) {
       if (!satisfies(offer, demandsOf({ demands: demands === "" ? null : demands }))) continue;
-      const first = this.#firstFor(runner, demands);
+      const first = await this.#firstFor(runner, demands);
       if (first !== null && (best === null || isBefore(first, best))) best = first;
     }
     return best === null ? null : this.giveTo({ seq: best.seq, status: "pending" }, runner);
   }
 
-  #firstFor(runner: RunnerRow, demands: string): Candidate | null {
-    const { db } = this.#store;
-    const first = db.query<Candidate, [string]>(FIRST_OF_CLASS).get(demands);
+  async #firstFor(runner: RunnerRow, demands: string): Promise<Candidate | null> {
+    const first = await this.#store.get<Candidate>(FIRST_OF_CLASS, demands);
     if (first?.avoid_runner !== runner.runner_id) return first;
     const wanted = demandsOf({ demands: demands === "" ? null : demands });
     if (!this.#waiters.isOtherWaiting(runner.runner_id, wanted)) return first;
-    return db.query<Candidate, [string, string]>(FIRST_WILLING).get(demands, runner.runner_id);
+    return this.#store.get<Candidate>(FIRST_WILLING, demands, runner.runner_id);
   }
 
   /** Extends the leases of runs that the runner has received. Ignores runs of other runners. */
-  renew(runnerId: string, runIds: readonly string[]): void {
-    this.#store.write(() => {
-      const renew = this.#store.db.query(
-        "UPDATE runs SET lease_until = ? WHERE run_id = ? AND runner_id = ? AND lease_until IS NOT NULL",
-      );
-      for (const runId of runIds) renew.run(steadyTime(this.#leaseMs), runId, runnerId);
+  async renew(runnerId: string, runIds: readonly string[]): Promise<void> {
+    await this.#store.write(async () => {
+      for (const runId of runIds) await this.#store.run(RENEW, steadyTime(this.#leaseMs), runId, runnerId);
     });
   }
 
   /** Call after a restart: while the coordinator was down, no runner could report or claim. */
-  renewAll(noMatchTimeoutMs: number): void {
-    this.#store.write(() => {
-      this.#store.db
-        .query("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL")
-        .run(steadyTime(this.#leaseMs));
-      this.#store.db
-        .query("UPDATE runs SET timeout_at = ? WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL")
-        .run(steadyTime(noMatchTimeoutMs));
+  async renewAll(noMatchTimeoutMs: number): Promise<void> {
+    await this.#store.write(async () => {
+      await this.#store.run("UPDATE runs SET lease_until = ? WHERE lease_until IS NOT NULL", steadyTime(this.#leaseMs));
+      await this.#store.run(
+        "UPDATE runs SET timeout_at = ? WHERE waiting_for = 'runner' AND timeout_at IS NOT NULL",
+        steadyTime(noMatchTimeoutMs),
+      );
+    });
+  }
+
+  /** Takes back a claim that no answer carries to its runner. No-op if the run has changed since. */
+  async takeBackUnread(claimed: RunRow): Promise<void> {
+    await this.#store.write(async () => {
+      const run = await this.#store.get<RunRow>("SELECT * FROM runs WHERE seq = ?", claimed.seq);
+      if (run?.status === "claimed" && run.runner_id === claimed.runner_id && run.claimed_at === claimed.claimed_at)
+        await this.release(run);
     });
   }
 
   /** Takes back a claim: the run is pending again at its old place, and its session has its old status. */
-  release(run: RunRow): void {
-    this.#store.write(() => {
-      this.takeBack(run);
-      this.#queue.offer(run);
+  async release(run: RunRow): Promise<void> {
+    await this.#store.write(async () => {
+      await this.takeBack(run);
+      await this.#queue.offer(run);
     });
   }
 
   /** As `release`, but the caller queues the run. Call in a transaction. */
-  takeBack(run: RunRow): void {
-    move(this.#store, run, "pending", {});
-    if (this.#sessions.find(run.session_id)?.status === "running") {
-      this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
+  async takeBack(run: RunRow): Promise<void> {
+    await move(this.#store, run, "pending", {});
+    if ((await this.#sessions.find(run.session_id))?.status === "running") {
+      await this.#sessions.update(run.session_id, { status: run.session_status_before ?? "pending" });
     }
   }
 
   /** Claims this pending run for the runner. */
-  giveTo(pending: Pick<RunRow, "seq" | "status">, runner: RunnerRow): RunRow {
-    return this.#store.write(() => {
-      move(this.#store, pending, "claimed", {
+  giveTo(pending: Pick<RunRow, "seq" | "status">, runner: RunnerRow): Promise<RunRow> {
+    return this.#store.write(async () => {
+      await move(this.#store, pending, "claimed", {
         runner_id: runner.runner_id,
         claimed_by: runner.token_name,
         claimed_at: isoTime(),
         lease_until: steadyTime(this.#leaseMs),
       });
-      const run = this.#store.db.query<RunRow, [number]>("SELECT * FROM runs WHERE seq = ?").get(pending.seq);
+      const run = await this.#store.get<RunRow>("SELECT * FROM runs WHERE seq = ?", pending.seq);
       if (run === null) throw new Error(`The claimed run ${pending.seq} is gone`);
       this.#deadlines.expect(steadyMs() + this.#leaseMs);
-      this.#sessions.update(run.session_id, { status: "running" });
+      await this.#sessions.update(run.session_id, { status: "running" });
       return run;
     });
   }

@@ -23,19 +23,19 @@ export interface WorkCounts {
 }
 
 /** Counts open runs in the partial indexes: a hundred thousand take a few milliseconds. */
-export function runsNow({ db }: Store): RunsNow {
-  const count = (where: string): number =>
-    db.query<{ n: number }, []>(`SELECT count(*) AS n FROM runs WHERE ${where}`).get()?.n ?? 0;
-  const byStatus = db
-    .query<{ status: string; n: number }, []>(`SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`)
-    .all();
+export async function runsNow(store: Store): Promise<RunsNow> {
+  const count = async (where: string): Promise<number> =>
+    (await store.get<{ n: number }>(`SELECT count(*) AS n FROM runs WHERE ${where}`))?.n ?? 0;
+  const byStatus = await store.all<{ status: string; n: number }>(
+    `SELECT status, count(*) AS n FROM runs WHERE ${ACTIVE} GROUP BY status`,
+  );
   const active = (status: string): number => byStatus.find((row) => row.status === status)?.n ?? 0;
   return {
     pending: {
-      time: count("waiting_for IN ('time','retry') AND waiting_for = 'time'"),
-      retry: count("waiting_for IN ('time','retry') AND waiting_for = 'retry'"),
-      turn: count("waiting_for = 'turn'"),
-      runner: count("waiting_for = 'runner'"),
+      time: await count("waiting_for IN ('time','retry') AND waiting_for = 'time'"),
+      retry: await count("waiting_for IN ('time','retry') AND waiting_for = 'retry'"),
+      turn: await count("waiting_for = 'turn'"),
+      runner: await count("waiting_for = 'runner'"),
     },
     claimed: active("claimed"),
     running: active("running"),
@@ -43,8 +43,8 @@ export function runsNow({ db }: Store): RunsNow {
   };
 }
 
-export function runnersNow(runners: Pick<Runners, "all">): RunnersNow {
-  const all = runners.all();
+export async function runnersNow(runners: Pick<Runners, "all">): Promise<RunnersNow> {
+  const all = await runners.all();
   return {
     online: all.filter((runner) => runner.status === "online").length,
     stale: all.filter((runner) => runner.status === "stale").length,

@@ -40,30 +40,32 @@ export class CreationBounds {
   }
 
   /** Call in the transaction that creates the run; returns what to create. Refuses: forbidden. */
-  admit(body: CreateRun, limits: CreationLimits | null): CreateRun {
+  async admit(body: CreateRun, limits: CreationLimits | null): Promise<CreateRun> {
     if (limits === null) return body;
     const { store, runs } = this.#parts;
     const sessionId = body.type === "start_session" ? body.parent_session_id : body.session_id;
     const exceeded =
-      sessionId == null ? null : exceededLimit({ kind: body.type, sessionId }, limits.tree, shapeOf(store, sessionId));
+      sessionId == null
+        ? null
+        : exceededLimit({ kind: body.type, sessionId }, limits.tree, await shapeOf(store, sessionId));
     if (exceeded !== null) throw new Refusal("forbidden", exceeded);
     if (limits.run === null) return body;
-    const own: OwnRun = runs.find(limits.run.runId) ?? UNKNOWN_RUN;
+    const own: OwnRun = (await runs.find(limits.run.runId)) ?? UNKNOWN_RUN;
     return {
       ...body,
       priority: priorityOf(body, own),
       max_attempts: attemptsOf(body, own, limits.run.maxAttempts),
       retry_delay_seconds: retryDelayOf(body, own),
-      additional_demands: limits.run.anywhere ? body.additional_demands : this.#demandsOf(body, own),
+      additional_demands: limits.run.anywhere ? body.additional_demands : await this.#demandsOf(body, own),
     };
   }
 
   /** The demands that the own run was submitted with hold for all that comes from it, a blueprint's own included. */
-  #demandsOf(body: CreateRun, own: OwnRun): Demands | null | undefined {
+  async #demandsOf(body: CreateRun, own: OwnRun): Promise<Demands | null | undefined> {
     const asked = askedDemandsOf(own);
     if (asked === null) return body.additional_demands;
-    const agentName = body.agent_name ?? this.#agentOfSession(body);
-    const blueprint = this.#parts.agents.demandsOf(agentName);
+    const agentName = body.agent_name ?? (await this.#agentOfSession(body));
+    const blueprint = await this.#parts.agents.demandsOf(agentName);
     const conflict = conflictOf(asked, mergeDemands(blueprint, body.additional_demands));
     if (conflict !== null) {
       throw refusal(
@@ -75,13 +77,15 @@ export class CreationBounds {
     return mergeDemands(asked, body.additional_demands);
   }
 
-  #agentOfSession({ type, session_id }: CreateRun): string | null {
+  async #agentOfSession({ type, session_id }: CreateRun): Promise<string | null> {
     if (type === "start_session" || session_id == null) return null;
-    const { db } = this.#parts.store;
     return (
-      db
-        .query<{ agent_name: string | null }, [string]>("SELECT agent_name FROM sessions WHERE session_id = ?")
-        .get(session_id)?.agent_name ?? null
+      (
+        await this.#parts.store.get<{ agent_name: string | null }>(
+          "SELECT agent_name FROM sessions WHERE session_id = ?",
+          session_id,
+        )
+      )?.agent_name ?? null
     );
   }
 }

@@ -2,7 +2,8 @@ import { clip } from "../../errors.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { RunnerRow, Runners } from "../runners/runners.ts";
 import type { RunRow } from "../store/run-row.ts";
-import { isoTime, steadyTime, type Store } from "../store/store.ts";
+import { isoTime, steadyTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 import type { Claims } from "./claims.ts";
 import type { RunEndings } from "./run-endings.ts";
 import type { RunQueue } from "./run-queue.ts";
@@ -36,29 +37,30 @@ export class GiveBack {
    * back again and again waits longer each time, so it cannot bounce between runners. Idempotent. Refuses: unregistered
    * runner; unknown run; conflict if the run is another runner's.
    */
-  returned(runId: string, runnerId: string, why: string): RunRow {
+  returned(runId: string, runnerId: string, why: string): Promise<RunRow> {
     const { store, runs, runners, endings } = this.#parts;
-    return store.write(() => {
-      const runner = runners.require(runnerId);
-      const run = runs.get(runId);
+    return store.write(async () => {
+      const runner = await runners.require(runnerId);
+      const run = await runs.get(runId);
       if (run.runner_id !== runnerId || (run.status !== "claimed" && run.status !== "running")) {
         // Somebody stopped the run meanwhile, and nothing of it executes.
-        if (run.runner_id === runnerId && run.status === "stopping") endings.end(run, { status: "stopped" });
+        if (run.runner_id === runnerId && run.status === "stopping") await endings.end(run, { status: "stopped" });
         return run;
       }
-      // Its open poll must not claim the run again.
-      this.#parts.waiters.supersede(runnerId);
-      this.#release(run, runner, why);
+      // Before the run is offered: the runner's open poll must not claim it again.
+      store.afterCommit(() => this.#parts.waiters.supersede(runnerId));
+      await this.#release(run, runner, why);
       return run;
     });
   }
 
-  #release(run: RunRow, runner: RunnerRow, why: string): void {
+  async #release(run: RunRow, runner: RunnerRow, why: string): Promise<void> {
     const { store, claims, queue } = this.#parts;
     const returns = run.returns + 1;
     const pauseMs = returns === 1 ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (returns - 2), LONGEST_PAUSE_MS);
     const notBefore = steadyTime(pauseMs);
-    store.db.query("UPDATE runs SET returns = ?, note = ?, avoid_runner = ?, not_before = ? WHERE seq = ?").run(
+    await store.run(
+      "UPDATE runs SET returns = ?, note = ?, avoid_runner = ?, not_before = ? WHERE seq = ?",
       returns,
       `Given back by ${runner.hostname} at ${isoTime()}: ${clip(why, MAX_REASON)}`,
       // A conversation is on one machine.
@@ -66,8 +68,8 @@ export class GiveBack {
       pauseMs === 0 ? run.not_before : notBefore,
       run.seq,
     );
-    claims.takeBack(run);
-    if (pauseMs === 0) queue.offer(run);
-    else queue.enterRetry({ ...run, not_before: notBefore });
+    await claims.takeBack(run);
+    if (pauseMs === 0) await queue.offer(run);
+    else await queue.enterRetry({ ...run, not_before: notBefore });
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { Refusal } from "../store/refusal.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 /** The answer to the first request with a key. */
 export interface KeptAnswer {
@@ -23,40 +24,49 @@ export class IdempotencyKeys {
    * Calls `work` for a new key; returns the stored answer for a known key. One transaction. Refuses: malformed key;
    * invalid if the key was used for another request.
    */
-  once(key: string, request: unknown, work: () => KeptAnswer): { answer: KeptAnswer; isRepeated: boolean } {
+  once(
+    key: string,
+    request: unknown,
+    work: () => Promise<KeptAnswer>,
+  ): Promise<{ answer: KeptAnswer; isRepeated: boolean }> {
     if (!/^[\x21-\x7e]{1,255}$/.test(key))
       throw new Refusal("malformed", "Idempotency-Key: expected 1 to 255 printable ASCII characters");
     const fingerprint = createHash("sha256").update(JSON.stringify(request, sorted)).digest("hex");
-    return this.#store.write(() => {
-      const known = this.#store.db
-        .query<KeptAnswer & { fingerprint: string }, [string, string]>(
-          "SELECT fingerprint, run_id, session_id FROM idempotency_keys WHERE key = ? AND created_at > ?",
-        )
-        .get(key, isoTime(-KEPT_FOR_MS));
+    return this.#store.write(async () => {
+      const known = await this.#store.get<KeptAnswer & { fingerprint: string }>(
+        "SELECT fingerprint, run_id, session_id FROM idempotency_keys WHERE key = ? AND created_at > ?",
+        key,
+        isoTime(-KEPT_FOR_MS),
+      );
       if (known !== null) {
         if (known.fingerprint !== fingerprint)
           throw new Refusal("invalid", "This Idempotency-Key was used for another request");
         return { answer: { run_id: known.run_id, session_id: known.session_id }, isRepeated: true };
       }
-      const answer = work();
-      this.#store.db
-        .query(
-          `INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at)
+      const answer = await work();
+      await this.#store.run(
+        `INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at)
            VALUES (?, ?, ?, ?, ?)`,
-        )
-        .run(key, fingerprint, answer.run_id, answer.session_id, isoTime());
+        key,
+        fingerprint,
+        answer.run_id,
+        answer.session_id,
+        isoTime(),
+      );
       return { answer, isRepeated: false };
     });
   }
 
   /** Deletes up to `most` expired keys; returns how many. */
-  forget(most: number): number {
-    return this.#store.db
-      .query(
+  async forget(most: number): Promise<number> {
+    return (
+      await this.#store.run(
         `DELETE FROM idempotency_keys WHERE key IN
            (SELECT key FROM idempotency_keys WHERE created_at <= ? ORDER BY created_at LIMIT ?)`,
+        isoTime(-KEPT_FOR_MS),
+        most,
       )
-      .run(isoTime(-KEPT_FOR_MS), most).changes;
+    ).changes;
   }
 }
 

@@ -35,57 +35,61 @@ export class Reconciliation {
   }
 
   /** In one transaction. Refuses: unregistered. */
-  reconcile(heartbeat: Heartbeat): Reconciled {
+  reconcile(heartbeat: Heartbeat): Promise<Reconciled> {
     const { store, runners, history, gate, transitions } = this.#parts;
-    return store.write(() => {
-      const runner = runners.require(heartbeat.runner_id);
-      if (gate.compare(runner.runner_id, heartbeat)) transitions.releaseClaims();
+    return store.write(async () => {
+      const runner = await runners.require(heartbeat.runner_id);
+      if (await gate.compare(runner.runner_id, heartbeat)) await transitions.releaseClaims();
       const held = heartbeat.held ?? [];
-      for (const each of held) this.#accept(each, runner);
-      const runs = this.#view(runner, held);
+      for (const each of held) await this.#accept(each, runner);
+      const runs = await this.#view(runner, held);
       const isRestored = gate.asks(runner.runner_id);
-      const asked = isRestored ? this.#pendingRuns() : [];
+      const asked = isRestored ? await this.#pendingRuns() : [];
       gate.heard(runner.runner_id, heartbeat);
-      return { moment: history.now, runs, asked, is_restored: isRestored };
+      return { moment: await history.now(), runs, asked, is_restored: isRestored };
     });
   }
 
   /** A run that the runner executes is running, whatever an older state of the database says. */
-  #accept({ run_id, state }: HeldRun, runner: RunnerRow): void {
-    const { runs, adoption, transitions, gate, log } = this.#parts;
-    const found = runs.find(run_id);
+  async #accept({ run_id, state }: HeldRun, runner: RunnerRow): Promise<void> {
+    const { store, runs, adoption, transitions, gate, log } = this.#parts;
+    const found = await runs.find(run_id);
     if (found === null || state === "reporting") return;
     // Another runner may say that it executes this run.
     if (state === "claimed" && gate.isRestored && !gate.isOpen) return;
-    const run = adoption.adopt(found, runner);
-    if (run !== found) log.info("Run is held by its runner: claimed again", { run: run_id, runner: runner.runner_id });
+    const run = await adoption.adopt(found, runner);
+    if (run !== found)
+      store.afterCommit(() =>
+        log.info("Run is held by its runner: claimed again", { run: run_id, runner: runner.runner_id }),
+      );
     if (run.status === "claimed" && run.runner_id === runner.runner_id && state === "running")
-      transitions.executes(run_id, runner.runner_id);
+      await transitions.executes(run_id, runner.runner_id);
   }
 
-  #view({ runner_id }: RunnerRow, held: readonly HeldRun[]): RunView[] {
+  async #view({ runner_id }: RunnerRow, held: readonly HeldRun[]): Promise<RunView[]> {
     const { runs } = this.#parts;
-    const own = runs.activeOf(runner_id).map(({ run_id, status }) => ({ run_id, status, is_own: true }));
+    const own = (await runs.activeOf(runner_id)).map(({ run_id, status }) => ({ run_id, status, is_own: true }));
     const isOwn = new Set(own.map((run) => run.run_id));
-    const others = held.filter(({ run_id }) => !isOwn.has(run_id)).map(({ run_id }) => this.#viewOfHeld(run_id));
+    const others: RunView[] = [];
+    for (const { run_id } of held) if (!isOwn.has(run_id)) others.push(await this.#viewOfHeld(run_id));
     return [...own, ...others];
   }
 
-  #viewOfHeld(runId: string): RunView {
+  async #viewOfHeld(runId: string): Promise<RunView> {
     const { runs, gate } = this.#parts;
-    const run = runs.find(runId);
+    const run = await runs.find(runId);
     // After a restore an earlier run of the session may have to end first.
     const isPending = run?.status === "pending" && gate.isRestored;
     return { run_id: runId, status: run?.status ?? "unknown", is_own: isPending };
   }
 
   /** The runs that look pending: this runner may have executed one after the backup was made. */
-  #pendingRuns(): string[] {
-    return this.#parts.store.db
-      .query<{ run_id: string }, [number]>(
+  async #pendingRuns(): Promise<string[]> {
+    return (
+      await this.#parts.store.all<{ run_id: string }>(
         "SELECT run_id FROM runs INDEXED BY runs_by_status WHERE status = 'pending' ORDER BY seq LIMIT ?",
+        MOST_ASKED,
       )
-      .all(MOST_ASKED)
-      .map((row) => row.run_id);
+    ).map((row) => row.run_id);
   }
 }

@@ -3,7 +3,8 @@ import { randomHex12 } from "../../protocol/identifiers.ts";
 import type { SessionEvents } from "../sessions/session-events.ts";
 import type { RunQueue } from "./run-queue.ts";
 import type { RunRow } from "../store/run-row.ts";
-import { isoTime, steadyTime, type Store } from "../store/store.ts";
+import { isoTime, steadyTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 /**
  * The transient reasons. Not among them: an agent that failed at its task, a time-out, a run without a matching runner.
@@ -34,14 +35,13 @@ export class Retries {
   }
 
   /** Creates the next attempt. Call in the transaction that ends `run`. Null: the run is not retried. */
-  next(run: RunRow, reason: FailureReason | null): RunRow | null {
+  async next(run: RunRow, reason: FailureReason | null): Promise<RunRow | null> {
     if (reason === null || !TRANSIENT.has(reason) || run.attempt >= run.max_attempts) return null;
-    const notBefore = this.#startOf(run);
+    const notBefore = await this.#startOf(run);
     if (run.expires_at !== null && run.expires_at <= notBefore) return null;
     // Another machine may do better, but not with a conversation that this one has.
-    const next = this.#store.db
-      .query<RunRow, [string, string, string, number]>(
-        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
+    const next = await this.#store.get<RunRow>(
+      `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, priority, not_before, expires_at, attempt, max_attempts,
            retry_delay_seconds, retry_of, traceparent, tracestate, asked_demands,
            avoid_runner, parameters, created_by, created_from)
@@ -50,45 +50,43 @@ export class Retries {
            retry_delay_seconds, run_id, traceparent, tracestate, asked_demands,
            iif(type = 'start_session', runner_id, NULL), parameters, created_by, created_from
          FROM runs WHERE seq = ? RETURNING *`,
-      )
-      .get(`run_${randomHex12()}`, isoTime(), notBefore, run.seq);
+      `run_${randomHex12()}`,
+      isoTime(),
+      notBefore,
+      run.seq,
+    );
     if (next === null) return null;
-    this.#store.db.query("UPDATE runs SET retried_by = ? WHERE seq = ?").run(next.run_id, run.seq);
-    this.#queue.enterRetry(next);
+    await this.#store.run("UPDATE runs SET retried_by = ? WHERE seq = ?", next.run_id, run.seq);
+    await this.#queue.enterRetry(next);
     return next;
   }
 
   /** Call after a restart. No retry waits longer than its delay, also where the clock was ahead at an earlier start. */
-  limitWaits(): void {
-    const { db } = this.#store;
-    const waiting = db.query<{ readonly seq: number; readonly retry_of: string }, []>(
-      `SELECT seq, retry_of FROM runs INDEXED BY runs_scheduled
+  async limitWaits(): Promise<void> {
+    await this.#store.write(async () => {
+      const waiting = await this.#store.all<{ readonly seq: number; readonly retry_of: string }>(
+        `SELECT seq, retry_of FROM runs INDEXED BY runs_scheduled
        WHERE waiting_for IN ('time','retry') AND waiting_for = 'retry' AND retry_of IS NOT NULL`,
-    );
-    const failed = db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?");
-    const limit = db.query<unknown, [string, number, string]>(
-      "UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?",
-    );
-    this.#store.write(() => {
-      for (const { seq, retry_of } of waiting.all()) {
-        const run = failed.get(retry_of);
+      );
+      for (const { seq, retry_of } of waiting) {
+        const run = await this.#store.get<RunRow>("SELECT * FROM runs WHERE run_id = ?", retry_of);
         if (run === null) continue;
-        const latest = this.#startOf(run);
-        limit.run(latest, seq, latest);
+        const latest = await this.#startOf(run);
+        await this.#store.run("UPDATE runs SET not_before = ? WHERE seq = ? AND not_before > ?", latest, seq, latest);
       }
     });
   }
 
   /** When the next attempt may start: after its delay, and not before the time that the executor named in an event. */
-  #startOf(run: RunRow): string {
+  async #startOf(run: RunRow): Promise<string> {
     const pauseEnds = steadyTime(delayMs(run));
-    const told = this.#toldTime(run);
+    const told = await this.#toldTime(run);
     return told !== null && told > pauseEnds ? told : pauseEnds;
   }
 
   /** The time that the executor named in an event, such as the reset of a usage limit. */
-  #toldTime(run: RunRow): string | null {
-    const retryAt = this.#events.retryAtOf(run);
+  async #toldTime(run: RunRow): Promise<string | null> {
+    const retryAt = await this.#events.retryAtOf(run);
     return retryAt === null ? null : new Date(Math.min(retryAt, Date.now() + LONGEST_TOLD_DELAY_MS)).toISOString();
   }
 }

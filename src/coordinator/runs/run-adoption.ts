@@ -22,26 +22,26 @@ export class RunAdoption {
   }
 
   /** The run as it is afterwards; unchanged where it cannot be this runner's now. */
-  adopt(run: RunRow, runner: RunnerRow): RunRow {
-    return run.status === "pending" && this.#isFree(run) ? this.#claims.giveTo(run, runner) : run;
+  async adopt(run: RunRow, runner: RunnerRow): Promise<RunRow> {
+    return run.status === "pending" && (await this.#isFree(run)) ? await this.#claims.giveTo(run, runner) : run;
   }
 
   /**
    * Before a report on a run that the runner executed before a backup was restored. Refuses, unavailable: an earlier
    * run of the session is open here. The runner repeats the report.
    */
-  adoptForReport(run: RunRow, runner: RunnerRow): RunRow {
+  async adoptForReport(run: RunRow, runner: RunnerRow): Promise<RunRow> {
     if (run.status !== "pending" || !this.#gate.isRestored) return run;
-    const adopted = this.adopt(run, runner);
+    const adopted = await this.adopt(run, runner);
     if (adopted.status === "pending") throw new Refusal("unavailable", "An earlier run of the session is open");
     return adopted;
   }
 
   /** A session has one active run at a time. */
-  #isFree(run: RunRow): boolean {
+  async #isFree(run: RunRow): Promise<boolean> {
     if (run.waiting_for === "runner") return true;
     if (!this.#gate.isRestored) return false;
-    const other = this.#store.db.query(`SELECT 1 FROM runs WHERE session_id = ? AND seq <> ? AND ${AT_HEAD}`);
-    return other.get(run.session_id, run.seq) === null;
+    const other = `SELECT 1 FROM runs WHERE session_id = ? AND seq <> ? AND ${AT_HEAD}`;
+    return (await this.#store.get(other, run.session_id, run.seq)) === null;
   }
 }

@@ -2,7 +2,8 @@ import type { FailureReason } from "../../protocol/run.ts";
 import type { Broadcast } from "../sessions/broadcast.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { RunRow } from "../store/run-row.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { Retries } from "./retries.ts";
 import type { RunQueue } from "./run-queue.ts";
@@ -40,24 +41,24 @@ export class RunEndings {
   }
 
   /** Ends a run in the surrounding transaction. Refuses: conflict if the run has ended or was not claimed. */
-  end(run: RunRow, ending: Ending): void {
+  async end(run: RunRow, ending: Ending): Promise<void> {
     const { store, sessions, callbacks, queue, retries, statistics } = this.#parts;
     const { status } = ending;
     const { error, reason } = status === "failed" ? ending : { error: null, reason: null };
     const completedAt = isoTime();
-    move(store, run, status, { error, reason, completed_at: completedAt });
+    await move(store, run, status, { error, reason, completed_at: completedAt });
     const runMs = ending.durationMs ?? runMsOf(run, completedAt);
-    statistics.ended({ run, status, completedAt, runMs });
+    await statistics.ended({ run, status, completedAt, runMs });
     // A run that somebody stopped is not retried, whatever becomes of it.
-    const next = run.status === "stopping" ? null : retries.next(run, reason);
+    const next = run.status === "stopping" ? null : await retries.next(run, reason);
     // A run that never started does not change the status of a session that was active before.
-    const setsSession = run.status !== "pending" || sessions.find(run.session_id)?.status === "pending";
+    const setsSession = run.status !== "pending" || (await sessions.find(run.session_id))?.status === "pending";
     const sessionStatus = next === null ? SESSION_STATUS_AFTER[status] : "pending";
-    if (setsSession) sessions.update(run.session_id, { status: sessionStatus }, { run_ms: runMs ?? 0 });
+    if (setsSession) await sessions.update(run.session_id, { status: sessionStatus }, { run_ms: runMs ?? 0 });
     this.#broadcastEnd(run, ending, next?.run_id ?? null);
     if (next !== null) return;
-    callbacks.runEnded({ ...run, status, error });
-    queue.advance(run.session_id);
+    await callbacks.runEnded({ ...run, status, error });
+    await queue.advance(run.session_id);
   }
 
   /** A failed attempt that is retried is not broadcast as `run_failed`. */

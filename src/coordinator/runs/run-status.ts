@@ -32,18 +32,17 @@ interface Changes {
   readonly stopped: Ended;
 }
 
-const ENDED = "waiting_for = NULL, lease_until = NULL, error = $error, reason = $reason, completed_at = $completed_at";
+const ENDED = "waiting_for = NULL, lease_until = NULL, error = ?4, reason = ?5, completed_at = ?6";
 
-/** One fixed statement per status, so that each is compiled once. `$from` rejects a stale row. */
+/** One fixed statement per status, so that each is compiled once. `?3` rejects a stale row; `valuesOf` has the rest. */
 const STATEMENTS: Readonly<Record<RunStatus, string>> = {
   pending: statement("runner_id = NULL, claimed_by = NULL, claimed_at = NULL, started_at = NULL, lease_until = NULL"),
   claimed: statement(
-    `waiting_for = NULL, note = NULL, runner_id = $runner_id, claimed_by = $claimed_by, claimed_at = $claimed_at,
-     lease_until = $lease_until,
+    `waiting_for = NULL, note = NULL, runner_id = ?4, claimed_by = ?5, claimed_at = ?6, lease_until = ?7,
      session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
      events_before = (SELECT coalesce(max(seq), 0) FROM events)`,
   ),
-  running: statement("started_at = $started_at, lease_until = NULL"),
+  running: statement("started_at = ?4, lease_until = NULL"),
   stopping: statement(),
   completed: statement(ENDED),
   failed: statement(ENDED),
@@ -52,7 +51,15 @@ const STATEMENTS: Readonly<Record<RunStatus, string>> = {
 
 function statement(...columns: readonly string[]): string {
   // Without RETURNING, for which SQLite stores undo data: a claim changes a dozen indexes.
-  return `UPDATE runs SET ${["status = $to", ...columns].join(", ")} WHERE seq = $seq AND status = $from`;
+  return `UPDATE runs SET ${["status = ?1", ...columns].join(", ")} WHERE seq = ?2 AND status = ?3`;
+}
+
+/** In the order of the statements' numbers. */
+function valuesOf(changes: Partial<Changes["claimed"] & Changes["running"] & Ended>): readonly (string | null)[] {
+  const { runner_id, claimed_by, claimed_at, lease_until, started_at, error, reason, completed_at } = changes;
+  if (claimed_at !== undefined) return [runner_id ?? null, claimed_by ?? null, claimed_at, lease_until ?? null];
+  if (started_at !== undefined) return [started_at];
+  return completed_at === undefined ? [] : [error ?? null, reason ?? null, completed_at];
 }
 
 export function canMove({ status }: Pick<RunRow, "status">, to: RunStatus): boolean {
@@ -63,15 +70,15 @@ export function canMove({ status }: Pick<RunRow, "status">, to: RunStatus): bool
  * Sets the status of a run and the columns that change with the status. Nothing else writes `runs.status` after the
  * creation of the run. Refuses: conflict for a move that is not in `LEGAL`. Throws an Error if `run` is stale.
  */
-export function move<To extends RunStatus>(
-  { db }: Store,
+export async function move<To extends RunStatus>(
+  store: Store,
   run: Pick<RunRow, "seq" | "status">,
   to: To,
   changes: Changes[To],
-): void {
+): Promise<void> {
   if (!canMove(run, to)) throw new Refusal("conflict", `Run cannot become ${to}: it is ${run.status}`);
-  const { changes: moved } = db.query(STATEMENTS[to]).run({ ...changes, seq: run.seq, from: run.status, to });
+  const { changes: moved } = await store.run(STATEMENTS[to], to, run.seq, run.status, ...valuesOf(changes));
   // A runner that has seen a higher count than the database has proves that a backup was restored (`History`).
-  db.query("UPDATE counters SET value = value + 1 WHERE name = 'moves'").run();
+  await store.run("UPDATE counters SET value = value + 1 WHERE name = 'moves'");
   if (moved !== 1) throw new Error(`The run ${run.seq} is no longer ${run.status}`);
 }

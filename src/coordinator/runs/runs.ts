@@ -10,7 +10,8 @@ import type { RunQueue } from "./run-queue.ts";
 import { askedDemandsOf, type RunRow } from "../store/run-row.ts";
 import { ACTIVE, OPEN } from "../store/schema.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { isoTime, steadyMs, steadyTime, type Store } from "../store/store.ts";
+import { isoTime, steadyMs, steadyTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 export interface RunsParts {
   readonly store: Store;
@@ -35,23 +36,23 @@ export class Runs {
     this.#parts = parts;
   }
 
-  find(runId: string): RunRow | null {
-    return this.#parts.store.db.query<RunRow, [string]>("SELECT * FROM runs WHERE run_id = ?").get(runId);
+  find(runId: string): Promise<RunRow | null> {
+    return this.#parts.store.get<RunRow>("SELECT * FROM runs WHERE run_id = ?", runId);
   }
 
   /** Refuses: unknown. */
-  get(runId: string): RunRow {
-    const row = this.find(runId);
+  async get(runId: string): Promise<RunRow> {
+    const row = await this.find(runId);
     if (!row) throw new Refusal("unknown", `Run not found: ${runId}`);
     return row;
   }
 
   /** Creates a pending run, and its session if the run starts one. Refuses: unknown, conflict, invalid. */
   /** `by`: who asked for it; null for the coordinator itself. */
-  create(body: CreateRun, by: Caller | null): RunRow {
-    return this.#parts.store.write(() => {
-      this.#parts.sessions.requireParent(body.parent_session_id);
-      const session = body.type === "start_session" ? this.#startSession(body) : this.#resumedSession(body);
+  create(body: CreateRun, by: Caller | null): Promise<RunRow> {
+    return this.#parts.store.write(async () => {
+      await this.#parts.sessions.requireParent(body.parent_session_id);
+      const session = body.type === "start_session" ? await this.#startSession(body) : await this.#resumedSession(body);
       return this.#insert(
         body,
         {
@@ -65,130 +66,123 @@ export class Runs {
   }
 
   /** A session's open runs in order of creation, without runs scheduled for later. */
-  openOf(sessionId: string): RunRow[] {
-    return this.allOpenOf(sessionId).filter((run) => run.waiting_for !== "time");
+  async openOf(sessionId: string): Promise<RunRow[]> {
+    return (await this.allOpenOf(sessionId)).filter((run) => run.waiting_for !== "time");
   }
 
   /** All open runs of a session in order of creation; at most one is not pending. */
-  allOpenOf(sessionId: string): RunRow[] {
-    return this.#parts.store.db
-      .query<RunRow, [string]>(
-        `SELECT * FROM runs INDEXED BY runs_open_by_session WHERE session_id = ? AND ${OPEN} ORDER BY seq`,
-      )
-      .all(sessionId);
+  allOpenOf(sessionId: string): Promise<RunRow[]> {
+    return this.#parts.store.all<RunRow>(
+      `SELECT * FROM runs INDEXED BY runs_open_by_session WHERE session_id = ? AND ${OPEN} ORDER BY seq`,
+      sessionId,
+    );
   }
 
   /** What a callback's run takes from the session's newest run: its trace, priority and demands. */
-  continued(sessionId: string): TraceFields & Pick<CreateRun, "priority" | "additional_demands"> {
-    const { db } = this.#parts.store;
-    const newest = db
-      .query<Pick<RunRow, "traceparent" | "tracestate" | "priority" | "asked_demands">, [string]>(
-        `SELECT traceparent, tracestate, priority, asked_demands FROM runs
+  async continued(sessionId: string): Promise<TraceFields & Pick<CreateRun, "priority" | "additional_demands">> {
+    const newest = await this.#parts.store.get<
+      Pick<RunRow, "traceparent" | "tracestate" | "priority" | "asked_demands">
+    >(
+      `SELECT traceparent, tracestate, priority, asked_demands FROM runs
          WHERE session_id = ? ORDER BY seq DESC LIMIT 1`,
-      )
-      .get(sessionId);
+      sessionId,
+    );
     if (newest === null) return {};
     return { ...traceFields(newest), priority: newest.priority, additional_demands: askedDemandsOf(newest) };
   }
 
   /** The runs that a runner has claimed and that have not ended. */
-  activeOf(runnerId: string): RunRow[] {
-    return this.#parts.store.db
-      .query<RunRow, [string]>(
-        `SELECT * FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE} ORDER BY seq`,
-      )
-      .all(runnerId);
+  activeOf(runnerId: string): Promise<RunRow[]> {
+    return this.#parts.store.all<RunRow>(
+      `SELECT * FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE} ORDER BY seq`,
+      runnerId,
+    );
   }
 
   /** The ids of the runs that the runner must stop. Few runs are stopping at a time: the index by status is fastest. */
-  stoppingOf(runnerId: string): string[] {
-    return this.#parts.store.db
-      .query<{ run_id: string }, [string]>(
+  async stoppingOf(runnerId: string): Promise<string[]> {
+    return (
+      await this.#parts.store.all<{ run_id: string }>(
         "SELECT run_id FROM runs INDEXED BY runs_by_status WHERE status = 'stopping' AND runner_id = ? ORDER BY seq",
+        runnerId,
       )
-      .all(runnerId)
-      .map((row) => row.run_id);
+    ).map((row) => row.run_id);
   }
 
   /** The number of runs in `activeOf`. */
-  activeCount(runnerId: string): number {
-    const row = this.#parts.store.db
-      .query<{ n: number }, [string]>(
-        `SELECT count(*) AS n FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE}`,
-      )
-      .get(runnerId);
+  async activeCount(runnerId: string): Promise<number> {
+    const row = await this.#parts.store.get<{ n: number }>(
+      `SELECT count(*) AS n FROM runs INDEXED BY runs_active_by_runner WHERE runner_id = ? AND ${ACTIVE}`,
+      runnerId,
+    );
     return row?.n ?? 0;
   }
 
   /** The number of runs that the runner has started and not ended. */
-  startedCount(runnerId: string): number {
-    return this.activeOf(runnerId).filter((run) => run.status !== "claimed").length;
+  async startedCount(runnerId: string): Promise<number> {
+    return (await this.activeOf(runnerId)).filter((run) => run.status !== "claimed").length;
   }
 
   /** The ids of the runners, registered or not, that have started runs and not ended them. */
-  runnersOfStarted(): string[] {
-    return this.#parts.store.db
-      .query<{ runner_id: string }, []>(
-        `SELECT DISTINCT runner_id FROM runs INDEXED BY runs_active_by_runner
-         WHERE ${ACTIVE} AND status <> 'claimed' AND runner_id IS NOT NULL`,
-      )
-      .all()
-      .map((row) => row.runner_id);
+  async runnersOfStarted(): Promise<string[]> {
+    return (
+      await this.#parts.store.all<{
+        runner_id: string;
+      }>(`SELECT DISTINCT runner_id FROM runs INDEXED BY runs_active_by_runner
+         WHERE ${ACTIVE} AND status <> 'claimed' AND runner_id IS NOT NULL`)
+    ).map((row) => row.runner_id);
   }
 
-  #startSession(body: CreateRun): SessionFields {
+  #startSession(body: CreateRun): Promise<SessionFields> {
     const { agent_name, project_dir, parent_session_id, execution_mode } = body;
     const session_id = body.session_id ?? `ses_${randomHex12()}`;
     return this.#parts.sessions.create({ session_id, agent_name, project_dir, parent_session_id, execution_mode });
   }
 
-  #resumedSession(body: CreateRun): SessionFields {
+  #resumedSession(body: CreateRun): Promise<SessionFields> {
     if (!body.session_id)
       throw invalid(["body", "session_id"], "session_id is required to resume a session", "missing");
     return this.#parts.sessions.get(body.session_id);
   }
 
-  #insert(body: CreateRun, session: SessionFields, by: Caller | null): RunRow {
+  async #insert(body: CreateRun, session: SessionFields, by: Caller | null): Promise<RunRow> {
     const { store, agents, queue, deadlines, noMatchTimeoutMs } = this.#parts;
     const asked = mergeDemands(null, body.additional_demands);
-    const demands = mergeDemands(agents.demandsOf(session.agent_name), body.additional_demands);
+    const demands = mergeDemands(await agents.demandsOf(session.agent_name), body.additional_demands);
     const notBefore = startOf(body);
     const expiresAt = body.ttl_seconds == null ? null : expiryOf(notBefore, body.ttl_seconds * 1_000);
     const runId = `run_${randomHex12()}`;
     const trace = traceFields(body);
-    store.db
-      .query(
-        `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
+    await store.run(
+      `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
            retry_delay_seconds, traceparent, tracestate, asked_demands, parameters, created_by, created_from)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(
-        runId,
-        body.type,
-        session.session_id,
-        session.agent_name,
-        body.prompt,
-        session.project_dir,
-        body.parent_session_id ?? null,
-        body.execution_mode,
-        demands === null ? null : JSON.stringify(demands),
-        isoTime(),
-        demands === null ? null : steadyTime(noMatchTimeoutMs),
-        body.priority ?? 0,
-        notBefore,
-        expiresAt,
-        body.max_attempts ?? 1,
-        body.retry_delay_seconds ?? null,
-        trace.traceparent ?? null,
-        trace.tracestate ?? null,
-        asked === null ? null : JSON.stringify(asked),
-        body.parameters == null ? null : JSON.stringify(body.parameters),
-        by?.name ?? null,
-        by?.address ?? null,
-      );
+      runId,
+      body.type,
+      session.session_id,
+      session.agent_name,
+      body.prompt,
+      session.project_dir,
+      body.parent_session_id ?? null,
+      body.execution_mode,
+      demands === null ? null : JSON.stringify(demands),
+      isoTime(),
+      demands === null ? null : steadyTime(noMatchTimeoutMs),
+      body.priority ?? 0,
+      notBefore,
+      expiresAt,
+      body.max_attempts ?? 1,
+      body.retry_delay_seconds ?? null,
+      trace.traceparent ?? null,
+      trace.tracestate ?? null,
+      asked === null ? null : JSON.stringify(asked),
+      body.parameters == null ? null : JSON.stringify(body.parameters),
+      by?.name ?? null,
+      by?.address ?? null,
+    );
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
-    queue.enter(this.get(runId));
+    await queue.enter(await this.get(runId));
     return this.get(runId);
   }
 }

@@ -53,19 +53,22 @@ export class Statistics {
   }
 
   /** Call in the transaction that ends the run. */
-  ended({ run, status, completedAt, runMs }: EndedRun): void {
+  async ended({ run, status, completedAt, runMs }: EndedRun): Promise<void> {
     const hour = `${completedAt.slice(0, 13)}:00:00.000Z`;
     const waitMs = waitOf(run);
     this.#store.afterCommit(() => void this.#sinceStart[status]++);
-    this.#store.db
-      .query(
-        `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
+    await this.#store.run(
+      `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
          ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms,
            run_ms = run_ms + excluded.run_ms, total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
-      )
-      .run(hour, status, waitMs ?? 0, runMs ?? 0, run.total_cost_usd ?? 0);
-    if (waitMs !== null) this.#count(hour, "wait", waitMs);
-    if (runMs !== null) this.#count(hour, "run", runMs);
+      hour,
+      status,
+      waitMs ?? 0,
+      runMs ?? 0,
+      run.total_cost_usd ?? 0,
+    );
+    if (waitMs !== null) await this.#count(hour, "wait", waitMs);
+    if (runMs !== null) await this.#count(hour, "run", runMs);
   }
 
   /** Endings since this process started. */
@@ -74,10 +77,8 @@ export class Statistics {
   }
 
   /** The hours in which runs ended, oldest first. */
-  hours(since: string): HourOfRuns[] {
-    const rows = this.#store.db
-      .query<HourRow, [string]>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour")
-      .all(since);
+  async hours(since: string): Promise<HourOfRuns[]> {
+    const rows = await this.#store.all<HourRow>("SELECT * FROM run_hours WHERE hour >= ? ORDER BY hour", since);
     const hours = new Map<string, HourOfRuns>();
     for (const { hour, status, runs, ...sums } of rows) {
       const before = hours.get(hour) ?? {
@@ -101,12 +102,12 @@ export class Statistics {
   }
 
   /** The histogram of the times that runs waited for a runner, or ran. */
-  distribution(what: "wait" | "run", since: string): TimeStep[] {
-    const counts = this.#store.db
-      .query<{ up_to_ms: number; runs: number }, [string, string]>(
-        "SELECT up_to_ms, sum(runs) AS runs FROM run_times WHERE hour >= ? AND what = ? GROUP BY up_to_ms",
-      )
-      .all(since, what);
+  async distribution(what: "wait" | "run", since: string): Promise<TimeStep[]> {
+    const counts = await this.#store.all<{ up_to_ms: number; runs: number }>(
+      "SELECT up_to_ms, sum(runs) AS runs FROM run_times WHERE hour >= ? AND what = ? GROUP BY up_to_ms",
+      since,
+      what,
+    );
     const runsOf = (step: number): number => counts.find((row) => row.up_to_ms === step)?.runs ?? 0;
     return [
       ...STEPS_MS.map((step) => ({ up_to_ms: step, runs: runsOf(step) })),
@@ -115,18 +116,19 @@ export class Statistics {
   }
 
   /** Deletes the hours before `before`. */
-  forget(before: string): void {
-    this.#store.db.query("DELETE FROM run_hours WHERE hour < ?").run(before);
-    this.#store.db.query("DELETE FROM run_times WHERE hour < ?").run(before);
+  async forget(before: string): Promise<void> {
+    await this.#store.run("DELETE FROM run_hours WHERE hour < ?", before);
+    await this.#store.run("DELETE FROM run_times WHERE hour < ?", before);
   }
 
-  #count(hour: string, what: "wait" | "run", ms: number): void {
-    this.#store.db
-      .query(
-        `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
+  async #count(hour: string, what: "wait" | "run", ms: number): Promise<void> {
+    await this.#store.run(
+      `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
          ON CONFLICT DO UPDATE SET runs = runs + 1`,
-      )
-      .run(hour, what, STEPS_MS.find((step) => ms <= step) ?? BEYOND);
+      hour,
+      what,
+      STEPS_MS.find((step) => ms <= step) ?? BEYOND,
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Store } from "../store/store.ts";
 import { RecentMessages } from "./recent-messages.ts";
 import { type EventFilter, StreamReader } from "./stream-reader.ts";
 
@@ -26,8 +27,11 @@ export class Broadcast {
   readonly #readers = new Map<StreamReader, string | null>();
   readonly #recent = new RecentMessages();
   readonly #heartbeat: Timer;
+  readonly #store: Pick<Store, "write">;
+  #isClosed = false;
 
-  constructor(heartbeatMs: number) {
+  constructor(store: Pick<Store, "write">, heartbeatMs: number) {
+    this.#store = store;
     this.#heartbeat = setInterval(() => {
       for (const reader of this.#readers.keys()) reader.comment(HEARTBEAT);
     }, heartbeatMs);
@@ -47,19 +51,20 @@ export class Broadcast {
    * starts with `init` if `includeInit`. If missed events are too old to be replayed, always starts with `init`. Resets
    * the connection of a subscriber that reads too slowly; it reconnects with `lastEventId`.
    */
-  subscribe(options: {
+  async subscribe(options: {
     owner: string | null;
     filter: EventFilter;
     lastEventId?: number;
     includeInit: boolean;
-    init: () => unknown;
+    init: () => Promise<unknown>;
     signal: AbortSignal;
-  }): ReadableStream<Uint8Array> {
-    const { lastEventId, filter } = options;
-    const { lastId } = this.#recent;
+  }): Promise<ReadableStream<Uint8Array>> {
+    const { lastEventId, filter, init } = options;
     const isReplayed = lastEventId !== undefined && this.#recent.reachesBackTo(lastEventId);
     const sendsInit = lastEventId === undefined ? options.includeInit : !isReplayed;
-    const first = sendsInit ? [CONNECTED, frame("init", lastId, JSON.stringify(options.init()))] : [CONNECTED];
+    const { lastId, first } = sendsInit
+      ? await this.#opening(init)
+      : { lastId: this.#recent.lastId, first: [CONNECTED] };
     const reader = new StreamReader(this.#recent, filter, isReplayed ? lastEventId : lastId, first);
     const leave = (): void => {
       this.#readers.delete(reader);
@@ -67,7 +72,16 @@ export class Broadcast {
     };
     this.#readers.set(reader, options.owner);
     options.signal.addEventListener("abort", leave, { once: true });
+    if (options.signal.aborted || this.#isClosed) leave();
     return reader.stream(leave);
+  }
+
+  /** A snapshot and its place in the stream. In a transaction: no message is sent between the two. */
+  #opening(init: () => Promise<unknown>): Promise<{ lastId: number; first: Uint8Array[] }> {
+    return this.#store.write(async () => {
+      const { lastId } = this.#recent;
+      return { lastId, first: [CONNECTED, frame("init", lastId, JSON.stringify(await init()))] };
+    });
   }
 
   /** Ends the streams of a token. */
@@ -80,6 +94,7 @@ export class Broadcast {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#heartbeat);
     for (const reader of this.#readers.keys()) reader.end();
     this.#readers.clear();

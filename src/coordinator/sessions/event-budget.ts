@@ -1,6 +1,7 @@
 import type { SessionEvent } from "../../protocol/session.ts";
 import { AT_HEAD } from "../store/schema.ts";
-import { steadyMs, type Store } from "../store/store.ts";
+import { steadyMs } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 /** Events of a run per second, after the first ones. */
 const RATE = 200;
@@ -18,8 +19,8 @@ interface Spent {
 }
 
 interface Pace {
-  tokens: number;
-  atMs: number;
+  readonly tokens: number;
+  readonly atMs: number;
 }
 
 /** `first`: the run's first dropped event, with the reason for people. */
@@ -44,22 +45,27 @@ export class EventBudget {
   }
 
   /** Call in the transaction that stores the event. Outside of a run nothing is bounded: no executor has a token. */
-  admit({ session_id, event_type }: Pick<SessionEvent, "session_id" | "event_type">, textBytes: number): Admission {
+  async admit(
+    { session_id, event_type }: Pick<SessionEvent, "session_id" | "event_type">,
+    textBytes: number,
+  ): Promise<Admission> {
     if (this.#mostBytes === 0) return { kind: "stored" };
-    const spent = this.#store.db
-      .query<Spent, [string]>(
-        `SELECT runs.seq AS run_seq, bytes, dropped FROM runs LEFT JOIN run_events ON run_seq = runs.seq
+    const spent = await this.#store.get<Spent>(
+      `SELECT runs.seq AS run_seq, bytes, dropped FROM runs LEFT JOIN run_events ON run_seq = runs.seq
          WHERE session_id = ? AND ${AT_HEAD} AND waiting_for IS NULL`,
-      )
-      .get(session_id);
+      session_id,
+    );
     if (spent === null) return { kind: "stored" };
     const bytes = textBytes + ROW_BYTES;
     const reason = this.#refusal(spent, VITAL_TYPES.has(event_type), bytes);
     if (spent.bytes === null)
-      this.#store.db.query("INSERT INTO run_events (run_seq, bytes) VALUES (?, 0)").run(spent.run_seq);
-    this.#store.db
-      .query("UPDATE run_events SET bytes = bytes + ?, dropped = dropped + ? WHERE run_seq = ?")
-      .run(reason === null ? bytes : 0, reason === null ? 0 : 1, spent.run_seq);
+      await this.#store.run("INSERT INTO run_events (run_seq, bytes) VALUES (?, 0)", spent.run_seq);
+    await this.#store.run(
+      "UPDATE run_events SET bytes = bytes + ?, dropped = dropped + ? WHERE run_seq = ?",
+      reason === null ? bytes : 0,
+      reason === null ? 0 : 1,
+      spent.run_seq,
+    );
     if (reason === null) return { kind: "stored" };
     return (spent.dropped ?? 0) === 0 ? { kind: "first", reason } : { kind: "dropped" };
   }
@@ -68,22 +74,25 @@ export class EventBudget {
     const most = this.#mostBytes * (isVital ? RESERVE : 1);
     if ((before ?? 0) + bytes > most)
       return `the run has sent events of ${Math.floor(this.#mostBytes / 1024 ** 2)} MiB (coordinator.events_limit)`;
-    if (isVital || this.#takesToken(run_seq)) return null;
+    if (isVital || this.#hasToken(run_seq)) return null;
     return `the run sends more than ${RATE} events a second`;
   }
 
-  #takesToken(run: number): boolean {
-    const now = this.#now();
-    const pace = this.#paces.get(run) ?? { tokens: BURST, atMs: now };
-    pace.tokens = Math.min(BURST, pace.tokens + ((now - pace.atMs) / 1_000) * RATE);
-    pace.atMs = now;
+  /** Takes one after the commit. */
+  #hasToken(run: number): boolean {
+    const atMs = this.#now();
+    const pace = this.#paces.get(run) ?? { tokens: BURST, atMs };
+    const tokens = Math.min(BURST, pace.tokens + ((atMs - pace.atMs) / 1_000) * RATE);
+    const left = tokens < 1 ? tokens : tokens - 1;
+    this.#store.afterCommit(() => this.#setPace(run, { tokens: left, atMs }));
+    return tokens >= 1;
+  }
+
+  #setPace(run: number, pace: Pace): void {
     // The newest last: the first ones are those that were silent for longest.
     this.#paces.delete(run);
     this.#paces.set(run, pace);
     const [oldest] = this.#paces;
-    if (oldest !== undefined && now - oldest[1].atMs > (BURST / RATE) * 1_000) this.#paces.delete(oldest[0]);
-    if (pace.tokens < 1) return false;
-    pace.tokens--;
-    return true;
+    if (oldest !== undefined && pace.atMs - oldest[1].atMs > (BURST / RATE) * 1_000) this.#paces.delete(oldest[0]);
   }
 }

@@ -67,15 +67,14 @@ export class SessionTrees {
   }
 
   /** The sums over a session and its descendants; counts at most 10,000 sessions. */
-  rollUp(sessionId: string): RollUp {
-    const rows = this.#store.db
-      .query<Omit<RollUp, "by_status"> & { status: string }, [string]>(
-        `${TREE}
+  async rollUp(sessionId: string): Promise<RollUp> {
+    const rows = await this.#store.all<Omit<RollUp, "by_status"> & { status: string }>(
+      `${TREE}
          SELECT status, count(*) AS sessions, sum(total_cost_usd) AS total_cost_usd, sum(num_turns) AS num_turns,
            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(run_ms) AS run_ms
          FROM tree JOIN sessions USING (session_id) GROUP BY status`,
-      )
-      .all(sessionId);
+      sessionId,
+    );
     return rows.reduce<RollUp>(
       (sum, { status, ...row }) => added(sum, { ...row, by_status: { [status]: row.sessions } }),
       NOTHING,
@@ -86,12 +85,11 @@ export class SessionTrees {
    * A session and its descendants, parents before their children, each with its depth, its sums and its last event.
    * Refuses: unknown. `is_cut`: the tree has more than 10,000 sessions, and the deepest are left out.
    */
-  tree(sessionId: string): { sessions: unknown[]; is_cut: boolean } {
-    const rows = this.#store.db
-      .query<SessionRow & { depth: number }, [string]>(
-        `${TREE} SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`,
-      )
-      .all(sessionId);
+  async tree(sessionId: string): Promise<{ sessions: unknown[]; is_cut: boolean }> {
+    const rows = await this.#store.all<SessionRow & { depth: number }>(
+      `${TREE} SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`,
+      sessionId,
+    );
     if (rows.length === 0) throw new Refusal("unknown", `Session not found: ${sessionId}`);
     const shown = rows.slice(0, MAX_TREE_SESSIONS);
     const sums = new Map<string, RollUp>();
@@ -101,39 +99,37 @@ export class SessionTrees {
       const parent = row.parent_session_id;
       if (parent !== null && row.depth > 0) sums.set(parent, added(sums.get(parent) ?? NOTHING, own));
     }
-    const sessions = shown.map(({ depth, ...row }) => ({
-      ...this.#shown(row),
-      depth,
-      roll_up: sums.get(row.session_id) ?? NOTHING,
-    }));
+    const sessions: object[] = [];
+    for (const { depth, ...row } of shown)
+      sessions.push({ ...(await this.#shown(row)), depth, roll_up: sums.get(row.session_id) ?? NOTHING });
     return { sessions, is_cut: rows.length > shown.length };
   }
 
   /** A tree as a list shows it: the root session with the sums over the tree. */
-  summary(row: SessionRow): object {
-    return { ...this.#shown(row), roll_up: this.rollUp(row.session_id) };
+  async summary(row: SessionRow): Promise<object> {
+    return { ...(await this.#shown(row)), roll_up: await this.rollUp(row.session_id) };
   }
 
   /** A page of the trees with an open run. Leaves out some trees if more than 1,000 runs are pending. */
-  active({ limit, order, after }: Page): SessionRow[] {
+  active({ limit, order, after }: Page): Promise<SessionRow[]> {
     const from = after === null ? "" : `AND s.seq ${order === "desc" ? "<" : ">"} ?`;
-    const query = this.#store.db.query<SessionRow, number[]>(`${ACTIVE_TREES} ${from} ORDER BY s.seq ${order} LIMIT ?`);
-    return query.all(...(after === null ? [] : [after]), limit);
+    const sql = `${ACTIVE_TREES} ${from} ORDER BY s.seq ${order} LIMIT ?`;
+    return this.#store.all<SessionRow>(sql, ...(after === null ? [] : [after]), limit);
   }
 
   /** The ids of a session and its descendants, parents first. Refuses: unknown. */
-  members(sessionId: string): string[] {
-    const rows = this.#store.db
-      .query<{ session_id: string }, [string]>(`${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`)
-      .all(sessionId);
+  async members(sessionId: string): Promise<string[]> {
+    const rows = await this.#store.all<{ session_id: string }>(
+      `${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`,
+      sessionId,
+    );
     if (rows.length === 0) throw new Refusal("unknown", `Session not found: ${sessionId}`);
     return rows.map((row) => row.session_id);
   }
 
-  #shown(row: SessionRow): object {
-    const { db } = this.#store;
-    const title = db.query<{ title: string }, [string]>(TITLE).get(row.session_id)?.title ?? null;
-    return { ...wireSession(row), title, last_event: db.query<LastEvent, [string]>(LAST_EVENT).get(row.session_id) };
+  async #shown(row: SessionRow): Promise<object> {
+    const title = (await this.#store.get<{ title: string }>(TITLE, row.session_id))?.title ?? null;
+    return { ...wireSession(row), title, last_event: await this.#store.get<LastEvent>(LAST_EVENT, row.session_id) };
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Bind, CreateSession, Metadata } from "../../protocol/session.ts";
 import type { Broadcast } from "./broadcast.ts";
 import { Refusal } from "../store/refusal.ts";
-import { isoTime, type Store } from "../store/store.ts";
+import { isoTime } from "../store/clock.ts";
+import type { Store } from "../store/store.ts";
 
 export interface SessionRow {
   readonly seq: number;
@@ -42,68 +43,68 @@ export class Sessions {
     this.#broadcast = broadcast;
   }
 
-  find(sessionId: string): SessionRow | null {
-    return this.#store.db.query<SessionRow, [string]>("SELECT * FROM sessions WHERE session_id = ?").get(sessionId);
+  find(sessionId: string): Promise<SessionRow | null> {
+    return this.#store.get<SessionRow>("SELECT * FROM sessions WHERE session_id = ?", sessionId);
   }
 
   /** Refuses: unknown. */
-  get(sessionId: string): SessionRow {
-    const row = this.find(sessionId);
+  async get(sessionId: string): Promise<SessionRow> {
+    const row = await this.find(sessionId);
     if (!row) throw new Refusal("unknown", `Session not found: ${sessionId}`);
     return row;
   }
 
   /** Creates a session with status `pending`. Refuses: conflict if the id is taken; unknown parent. */
-  create(fields: CreateSession): SessionRow {
-    return this.#store.write(() => {
-      if (this.find(fields.session_id)) throw new Refusal("conflict", `Session already exists: ${fields.session_id}`);
-      this.requireParent(fields.parent_session_id);
-      this.#store.db
-        .query(
-          `INSERT INTO sessions
+  create(fields: CreateSession): Promise<SessionRow> {
+    return this.#store.write(async () => {
+      if (await this.find(fields.session_id))
+        throw new Refusal("conflict", `Session already exists: ${fields.session_id}`);
+      await this.requireParent(fields.parent_session_id);
+      await this.#store.run(
+        `INSERT INTO sessions
              (session_id, status, created_at, project_dir, agent_name, parent_session_id, execution_mode)
            VALUES (?, 'pending', ?, ?, ?, ?, ?)`,
-        )
-        .run(
-          fields.session_id,
-          isoTime(),
-          fields.project_dir ?? null,
-          fields.agent_name ?? null,
-          fields.parent_session_id ?? null,
-          fields.execution_mode ?? "sync",
-        );
+        fields.session_id,
+        isoTime(),
+        fields.project_dir ?? null,
+        fields.agent_name ?? null,
+        fields.parent_session_id ?? null,
+        fields.execution_mode ?? "sync",
+      );
       this.#announce("session_created", fields.session_id);
       return this.get(fields.session_id);
     });
   }
 
-  requireParent(parentId: string | null | undefined): void {
-    if (parentId && !this.find(parentId)) throw new Refusal("unknown", `Parent session not found: ${parentId}`);
+  async requireParent(parentId: string | null | undefined): Promise<void> {
+    if (parentId && !(await this.find(parentId))) throw new Refusal("unknown", `Parent session not found: ${parentId}`);
   }
 
   /** Sets the given columns and adds to the given sums. Ignores an unknown session: it may be deleted already. */
-  update(sessionId: string, changes: Changes, added: Partial<Sums> = {}): void {
+  async update(sessionId: string, changes: Changes, added: Partial<Sums> = {}): Promise<void> {
     const given = Object.entries(changes).filter(([, value]) => value !== undefined);
     const sums = Object.entries(added).filter(([, value]) => value !== 0);
     if (given.length + sums.length === 0) return;
-    this.#store.write(() => {
+    await this.#store.write(async () => {
       const columns = [
         ...given.map(([column]) => `${column} = ?`),
         ...sums.map(([column]) => `${column} = ${column} + ?`),
       ].join(", ");
       const values = [...given, ...sums].map(([, value]) => value);
-      const { changes: hit } = this.#store.db
-        .query(`UPDATE sessions SET ${columns} WHERE session_id = ?`)
-        .run(...values, sessionId);
+      const { changes: hit } = await this.#store.run(
+        `UPDATE sessions SET ${columns} WHERE session_id = ?`,
+        ...values,
+        sessionId,
+      );
       if (hit > 0) this.#announce("session_updated", sessionId);
     });
   }
 
   /** Records the executor of a session. The session is `running` from now on, unless it is `stopping`. */
-  bind(sessionId: string, bind: Bind): SessionRow {
-    return this.#store.write(() => {
-      const { status } = this.get(sessionId);
-      this.update(sessionId, {
+  bind(sessionId: string, bind: Bind): Promise<SessionRow> {
+    return this.#store.write(async () => {
+      const { status } = await this.get(sessionId);
+      await this.update(sessionId, {
         ...affinityChanges(bind),
         ...(bind.project_dir ? { project_dir: bind.project_dir } : {}),
         status: status === "stopping" ? status : "running",
@@ -112,14 +113,14 @@ export class Sessions {
     });
   }
 
-  patch(sessionId: string, metadata: Metadata): SessionRow {
-    return this.#store.write(() => {
-      this.get(sessionId);
+  patch(sessionId: string, metadata: Metadata): Promise<SessionRow> {
+    return this.#store.write(async () => {
+      await this.get(sessionId);
       const { project_dir, agent_name, last_resumed_at } = metadata;
       const plain = Object.entries({ project_dir, agent_name, last_resumed_at }).filter(
         ([, value]) => value !== undefined && value !== null,
       );
-      this.update(sessionId, { ...affinityChanges(metadata), ...(Object.fromEntries(plain) as Changes) });
+      await this.update(sessionId, { ...affinityChanges(metadata), ...(Object.fromEntries(plain) as Changes) });
       return this.get(sessionId);
     });
   }
@@ -128,26 +129,27 @@ export class Sessions {
    * Sets the parent, which gets the callbacks of the session. Keeps the old parent if the new one is a descendant: two
    * sessions that resume each other would otherwise wake each other for ever.
    */
-  setParent(sessionId: string, parentId: string, executionMode: string): void {
-    for (let id: string | null | undefined = parentId; id; id = this.find(id)?.parent_session_id) {
+  async setParent(sessionId: string, parentId: string, executionMode: string): Promise<void> {
+    for (let id: string | null | undefined = parentId; id; id = (await this.find(id))?.parent_session_id) {
       if (id === sessionId) return;
     }
-    this.update(sessionId, { parent_session_id: parentId, execution_mode: executionMode });
+    await this.update(sessionId, { parent_session_id: parentId, execution_mode: executionMode });
   }
 
   /** Deletes the session with its events and its undelivered callbacks. Returns the number of the events. */
-  delete(sessionId: string): number {
-    return this.#store.write(() => {
-      this.get(sessionId);
-      const { count } = this.#store.db
-        .query<{ count: number }, [string]>("SELECT count(*) AS count FROM events WHERE session_id = ?")
-        .get(sessionId) ?? { count: 0 };
+  delete(sessionId: string): Promise<number> {
+    return this.#store.write(async () => {
+      await this.get(sessionId);
+      const { count } = (await this.#store.get<{ count: number }>(
+        "SELECT count(*) AS count FROM events WHERE session_id = ?",
+        sessionId,
+      )) ?? { count: 0 };
       for (const statement of [
         "DELETE FROM events WHERE session_id = ?",
         "DELETE FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL",
         "DELETE FROM sessions WHERE session_id = ?",
       ]) {
-        this.#store.db.query(statement).run(sessionId);
+        await this.#store.run(statement, sessionId);
       }
       this.#store.afterCommit(() => this.#broadcast.send("session_deleted", sessionId, { session_id: sessionId }));
       return count;
@@ -155,13 +157,13 @@ export class Sessions {
   }
 
   /** The newest sessions, newest first. */
-  newest(limit: number): SessionRow[] {
-    return this.#store.db.query<SessionRow, [number]>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?").all(limit);
+  newest(limit: number): Promise<SessionRow[]> {
+    return this.#store.all<SessionRow>("SELECT * FROM sessions ORDER BY seq DESC LIMIT ?", limit);
   }
 
   #announce(type: "session_created" | "session_updated", sessionId: string): void {
-    this.#store.afterCommit(() => {
-      const row = this.find(sessionId);
+    this.#store.afterCommit(async () => {
+      const row = await this.find(sessionId);
       if (row) this.#broadcast.send(type, sessionId, { session: wireSession(row) });
     });
   }

@@ -6,6 +6,6 @@ const SHAPE = `
   FROM sessions JOIN trees USING (tree_id) WHERE session_id = ?`;
 
 /** The place of an existing session in its tree, and what was created there so far. */
-export function shapeOf(store: Store, sessionId: string): TreeShape {
-  return store.db.query<TreeShape, [string]>(SHAPE).get(sessionId) ?? { depth: 0, children: 0, runs: 0 };
+export async function shapeOf(store: Store, sessionId: string): Promise<TreeShape> {
+  return (await store.get<TreeShape>(SHAPE, sessionId)) ?? { depth: 0, children: 0, runs: 0 };
 }

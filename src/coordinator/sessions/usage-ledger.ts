@@ -20,25 +20,26 @@ export class UsageLedger {
   }
 
   /** Call in the transaction that stores the event. */
-  note(event: SessionEvent): void {
+  async note(event: SessionEvent): Promise<void> {
     const usage = usageOf(event);
     if (usage === null) return;
-    const head = this.#store.db
-      .query<UsageRow, [string]>(
-        `SELECT seq, waiting_for, total_cost_usd, num_turns, input_tokens, output_tokens
+    const head = await this.#store.get<UsageRow>(
+      `SELECT seq, waiting_for, total_cost_usd, num_turns, input_tokens, output_tokens
          FROM runs WHERE session_id = ? AND ${AT_HEAD}`,
-      )
-      .get(event.session_id);
+      event.session_id,
+    );
     // Usage that arrives while no run is active belongs to no run: count it for the session alone.
     const run = head === null || head.waiting_for !== null ? null : head;
     const names = (Object.keys(usage) as (keyof Usage)[]).filter((name) => usage[name] !== null);
     if (run !== null) {
       const columns = names.map((name) => `${name} = ?`).join(", ");
-      this.#store.db
-        .query(`UPDATE runs SET ${columns} WHERE seq = ?`)
-        .run(...names.map((name) => usage[name]), run.seq);
+      await this.#store.run(`UPDATE runs SET ${columns} WHERE seq = ?`, ...names.map((name) => usage[name]), run.seq);
     }
     const added = names.map((name) => [name, (usage[name] ?? 0) - (run?.[name] ?? 0)]);
-    this.#sessions.update(event.session_id, {}, Object.fromEntries(added) as Partial<Record<keyof Usage, number>>);
+    await this.#sessions.update(
+      event.session_id,
+      {},
+      Object.fromEntries(added) as Partial<Record<keyof Usage, number>>,
+    );
   }
 }

@@ -5,10 +5,10 @@ import { describeError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { runTool } from "../../process/run-tool.ts";
 import type { Finding } from "./check-database.ts";
-import type { Store } from "./store.ts";
+import type { SqliteStore } from "./sqlite-store.ts";
 
 export interface BackgroundCheckOptions {
-  readonly store: Store;
+  readonly store: Pick<SqliteStore, "freeze" | "health">;
   readonly path: string;
   /** The words that start this program. */
   readonly selfCommand: readonly string[];
@@ -74,7 +74,7 @@ export class BackgroundCheck implements Disposable {
 
   async #frozen(): Promise<Finding> {
     const { store } = this.#options;
-    const frozen = store.freeze();
+    const frozen = await store.freeze();
     try {
       const finding = await this.#inChild();
       // A checkpoint after a failed flush writes into the file under the check, which may then see half of it.

@@ -21,24 +21,28 @@ export class ClockGuard {
   #checkedMs = performance.now();
   #acceptedMs: number;
 
-  constructor(store: Store, log: Log) {
+  private constructor(store: Store, log: Log, acceptedMs: number) {
     this.#store = store;
     this.#log = log;
-    this.#acceptedMs = this.#stored() ?? this.#newestRecordMs() ?? Date.now();
+    this.#acceptedMs = acceptedMs;
+  }
+
+  static async open(store: Store, log: Log): Promise<ClockGuard> {
+    return new ClockGuard(store, log, (await storedMs(store)) ?? (await newestRecordMs(store)) ?? Date.now());
   }
 
   /** Call before old data is deleted. */
-  isCredible(): boolean {
+  async isCredible(): Promise<boolean> {
     const now = performance.now();
     const expectedMs = this.#acceptedMs + now - this.#checkedMs;
     this.#checkedMs = now;
     const jumpMs = Date.now() - expectedMs;
     if (jumpMs > CREDIBLE_JUMP_MS && !this.#isProbationOver(now, jumpMs)) {
-      this.#accept(expectedMs);
+      await this.#accept(expectedMs);
       return false;
     }
     this.#doubtedSinceMs = null;
-    this.#accept(Date.now());
+    await this.#accept(Date.now());
     return true;
   }
 
@@ -53,24 +57,19 @@ export class ClockGuard {
     return now - this.#doubtedSinceMs > PROBATION_MS;
   }
 
-  #accept(ms: number): void {
+  async #accept(ms: number): Promise<void> {
     this.#acceptedMs = ms;
-    this.#store.write(() =>
-      this.#store.db.query("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)").run(ACCEPTED, Math.round(ms)),
+    await this.#store.write(() =>
+      this.#store.run("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", ACCEPTED, Math.round(ms)),
     );
   }
+}
 
-  #stored(): number | null {
-    const { db } = this.#store;
-    return (
-      db.query<{ value: number }, [string]>("SELECT value FROM counters WHERE name = ?").get(ACCEPTED)?.value ?? null
-    );
-  }
+async function storedMs(store: Store): Promise<number | null> {
+  return (await store.get<{ value: number }>("SELECT value FROM counters WHERE name = ?", ACCEPTED))?.value ?? null;
+}
 
-  #newestRecordMs(): number | null {
-    const row = this.#store.db
-      .query<{ created_at: string }, []>("SELECT created_at FROM runs ORDER BY seq DESC LIMIT 1")
-      .get();
-    return row === null ? null : Date.parse(row.created_at);
-  }
+async function newestRecordMs(store: Store): Promise<number | null> {
+  const row = await store.get<{ created_at: string }>("SELECT created_at FROM runs ORDER BY seq DESC LIMIT 1");
+  return row === null ? null : Date.parse(row.created_at);
 }

@@ -1,5 +1,6 @@
 import type { Moment } from "../../protocol/runner.ts";
-import { isoTime, type Store } from "./store.ts";
+import { isoTime } from "./clock.ts";
+import type { Store } from "./store.ts";
 
 /**
  * The database's own history, by which a restored backup is noticed. Each process of the coordinator begins an epoch;
@@ -8,40 +9,46 @@ import { isoTime, type Store } from "./store.ts";
  */
 export class History {
   readonly #store: Store;
-  readonly #epoch: string;
+  readonly epoch: string = crypto.randomUUID();
+
+  private constructor(store: Store) {
+    this.#store = store;
+  }
 
   /** Begins an epoch. */
-  constructor(store: Store) {
-    this.#store = store;
-    this.#epoch = crypto.randomUUID();
-    store.write(() => {
-      store.db
-        .query("INSERT INTO epochs (epoch, first_move, started_at) VALUES (?, ?, ?)")
-        .run(this.#epoch, this.#moves(), isoTime());
+  static async begin(store: Store): Promise<History> {
+    const history = new History(store);
+    await store.write(async () => {
+      await store.run(
+        "INSERT INTO epochs (epoch, first_move, started_at) VALUES (?, ?, ?)",
+        history.epoch,
+        await history.#moves(),
+        isoTime(),
+      );
       // Ten thousand starts: more than happen during any runner's absence.
-      store.db.query("DELETE FROM epochs WHERE seq <= (SELECT max(seq) FROM epochs) - 10000").run();
+      await store.run("DELETE FROM epochs WHERE seq <= (SELECT max(seq) FROM epochs) - 10000");
     });
+    return history;
   }
 
   /** The present moment. */
-  get now(): Moment {
-    return { epoch: this.#epoch, moves: this.#moves() };
+  async now(): Promise<Moment> {
+    return { epoch: this.epoch, moves: await this.#moves() };
   }
 
   /** Whether the moment lies in this history. A moment that does not was seen before a backup was restored. */
-  has({ epoch, moves }: Moment): boolean {
-    const { db } = this.#store;
-    const row = db.query<{ seq: number }, [string]>("SELECT seq FROM epochs WHERE epoch = ?").get(epoch);
+  async has({ epoch, moves }: Moment): Promise<boolean> {
+    const row = await this.#store.get<{ seq: number }>("SELECT seq FROM epochs WHERE epoch = ?", epoch);
     if (row === null) return false;
-    const next = db
-      .query<{ first_move: number }, [number]>("SELECT first_move FROM epochs WHERE seq > ? ORDER BY seq LIMIT 1")
-      .get(row.seq);
-    return moves <= (next?.first_move ?? this.#moves());
+    const next = await this.#store.get<{ first_move: number }>(
+      "SELECT first_move FROM epochs WHERE seq > ? ORDER BY seq LIMIT 1",
+      row.seq,
+    );
+    return moves <= (next?.first_move ?? (await this.#moves()));
   }
 
-  #moves(): number {
-    return (
-      this.#store.db.query<{ value: number }, []>("SELECT value FROM counters WHERE name = 'moves'").get()?.value ?? 0
-    );
+  async #moves(): Promise<number> {
+    const row = await this.#store.get<{ value: number }>("SELECT value FROM counters WHERE name = 'moves'");
+    return row?.value ?? 0;
   }
 }

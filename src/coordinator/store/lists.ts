@@ -22,10 +22,10 @@ export interface ListQuery {
 
 /** The rows of one page, in its order. */
 export function rowsOfPage<Row extends { readonly seq: number }>(
-  { db }: Store,
+  store: Store,
   query: ListQuery,
   { limit, order, after }: Page,
-): Row[] {
+): Promise<Row[]> {
   const terms = query.where.map(([condition]) => condition);
   const values: (string | number)[] = query.where.flatMap(([, ...given]) => given);
   if (after !== null) {
@@ -36,12 +36,10 @@ export function rowsOfPage<Row extends { readonly seq: number }>(
   const select = (columns: string, more: readonly string[]): string =>
     `SELECT ${columns} FROM ${from} WHERE ${[...terms, ...more, "TRUE"].join(" AND ")} ORDER BY seq ${order} LIMIT ?`;
   const { anyOf } = query;
-  if (anyOf === undefined) return db.query<Row, (string | number)[]>(select("*", [])).all(...values, limit);
+  if (anyOf === undefined) return store.all<Row>(select("*", []), ...values, limit);
   const each = anyOf.values.map(() => `SELECT * FROM (${select("seq", [`${anyOf.column} = ?`])})`);
   const sql = `SELECT * FROM ${query.table} WHERE seq IN (${each.join(" UNION ALL ")}) ORDER BY seq ${order} LIMIT ?`;
-  return db
-    .query<Row, (string | number)[]>(sql)
-    .all(...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
+  return store.all<Row>(sql, ...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
 }
 
 /** The cursor of the page after `rows`; null after the last page. */
@@ -53,13 +51,13 @@ export function nextCursor(rows: readonly { readonly seq: number }[], { limit }:
 const ROWS_AT_A_TIME = 200;
 
 /** All rows in batches. */
-export function* allRows<Row extends { readonly seq: number }>(
+export async function* allRows<Row extends { readonly seq: number }>(
   store: Store,
   query: ListQuery,
   order: Page["order"],
-): Generator<Row[]> {
+): AsyncGenerator<Row[], undefined> {
   for (let after: number | null = null; ;) {
-    const rows: Row[] = rowsOfPage<Row>(store, query, { limit: ROWS_AT_A_TIME, order, after });
+    const rows: Row[] = await rowsOfPage<Row>(store, query, { limit: ROWS_AT_A_TIME, order, after });
     if (rows.length > 0) yield rows;
     if (rows.length < ROWS_AT_A_TIME) return;
     after = rows.at(-1)?.seq ?? null;

@@ -46,9 +46,9 @@ export class StoreHealth {
     return this.#fault?.message ?? null;
   }
 
-  /** The refusal for every request while the file is damaged; null while no damage is known. */
-  get damage(): Refusal | null {
-    return this.#fault?.kind === "damaged" ? new Refusal("unavailable", this.#fault.message) : null;
+  /** Refuses, unavailable: the file is damaged. Its data may be wrong, and more writes would make it worse. */
+  requireSound(): void {
+    if (this.#fault?.kind === "damaged") throw new Refusal("unavailable", this.#fault.message);
   }
 
   /** A check has found damage. */

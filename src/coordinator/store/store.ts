@@ -1,271 +1,37 @@
-import { Database } from "bun:sqlite";
-import { closeSync, constants, fchmodSync, openSync, statSync } from "node:fs";
-import { describeError, errorCode, UserError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
-import { GroupSync } from "../../process/group-sync.ts";
-import { DAMAGE_REMEDY, integrityOf } from "./check-database.ts";
-import { wrongRow } from "./check-rows.ts";
-import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
-import { StoreHealth } from "./store-health.ts";
+import type { StoreHealth } from "./store-health.ts";
 
-// A run takes two dozen statements, the coordinator about a hundred. Bun caches only twenty, least recently used first
-// out. Statements that rotate beyond the limit are compiled each time, which takes longer than executing them.
-Database.MAX_QUERY_CACHE_SIZE = 100;
+export type Value = string | number | null;
+
+/** Statements, which belong to the surrounding transaction if there is one. */
+export interface Statements {
+  /** The first row; null if there is none. */
+  get<Row>(sql: string, ...values: readonly Value[]): Promise<Row | null>;
+  all<Row>(sql: string, ...values: readonly Value[]): Promise<Row[]>;
+  run(sql: string, ...values: readonly Value[]): Promise<{ readonly changes: number }>;
+}
 
 /**
- * What an acknowledged write survives. `disk`: a power cut. `process`: a crash of the process; a power cut may lose the
- * last seconds, but never damages the file.
+ * The coordinator's database. Every change of its state is one transaction (`write`). The transaction is ambient: what
+ * `work` calls and awaits belongs to it. A statement outside never sees what a transaction has not committed.
  */
-export type Durability = "disk" | "process";
-
-/**
- * The coordinator's database. All writes go through `write`.
- *
- * A committed write survives a crash of the process: it is in the WAL, which the operating system holds. SQLite does
- * not wait for the disk at each commit (`synchronous = NORMAL`). An answer that acknowledges a write waits for
- * `durable`: one flush serves all writes that came meanwhile, and the event loop goes on.
- *
- * One process at a time: the file is locked exclusively. The open polls are known in memory only, so two coordinators
- * would not see each other's polls.
- */
-export class Store {
-  readonly db: Database;
-  readonly health: StoreHealth;
-  readonly #log: Log;
-  readonly #sync: GroupSync | null;
-  /** A flush failed: the operating system may have dropped the pages, although it counts them as written. */
-  #isFlushInDoubt = false;
-  /** Checkpoints besides SQLite's own. */
-  #checkpoints = 0;
-  /** Whether the file was checked for damage; larger ones are checked while they are in use. */
-  readonly isChecked: boolean;
-  #effects: (() => void)[] = [];
-
-  /** UserError: the file is another program's, a newer version's, damaged, or in use. */
-  constructor(path: string, log: Log, durability: Durability = "disk") {
-    this.#log = log;
-    this.health = new StoreHealth(path, log);
-    this.db = openPrivate(path);
-    try {
-      this.db.run("PRAGMA busy_timeout = 2000");
-      this.db.run("PRAGMA locking_mode = EXCLUSIVE");
-      this.db.run("PRAGMA journal_mode = WAL");
-      this.db.run("PRAGMA synchronous = NORMAL");
-      this.db.run(AUTOCHECKPOINT);
-      // SQLite otherwise writes the undo data of a statement, with prompts, into a file in /var/tmp.
-      this.db.run("PRAGMA temp_store = MEMORY");
-      this.isChecked = statSync(path).size <= CHECKED_AT_START_BYTES;
-      if (this.isChecked) requireIntact(this.db, path);
-      this.write(() => this.#migrate(path));
-      requireOwnRows(this.db, path);
-      this.#sync = durability === "disk" ? new GroupSync(`${path}-wal`) : null;
-    } catch (error) {
-      this.db.close();
-      throw openingError(path, error);
-    }
-  }
-
+export interface Store extends Statements, AsyncDisposable {
+  /**
+   * Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. The
+   * work may be done again: it touches the database and `afterCommit` only, and leaves nothing running.
+   */
+  write<T>(work: () => Promise<T>): Promise<T>;
+  /** Until the transaction ends, nobody else changes this session or another of its tree. */
+  lockTree(sessionId: string): Promise<void>;
+  /**
+   * Runs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are only logged. The
+   * effects of all transactions are done in the order of the commits. A returned promise holds up the next transaction:
+   * it may read, but must not wait for another transaction.
+   */
+  afterCommit(effect: () => void | Promise<void>): void;
   /** Resolves when everything committed so far survives a power cut. Refuses, no-room or unavailable: the disk. */
-  async durable(): Promise<void> {
-    if (this.#sync === null) return;
-    try {
-      // After a failed flush the next one would succeed without the lost pages: write them again, into the file itself.
-      if (this.#isFlushInDoubt) this.#checkpoint();
-      this.#isFlushInDoubt = false;
-      await this.#sync.synced();
-      this.health.wrote();
-    } catch (error) {
-      this.#isFlushInDoubt = true;
-      throw this.health.refusalFor(error) ?? error;
-    }
-  }
-
+  durable(): Promise<void>;
+  /** Whether the database can be used. */
+  readonly health: StoreHealth;
   /** Whether the database can be written now: for a probe, while a fault is known. */
-  probe(): string | null {
-    if (this.health.fault === null) return null;
-    try {
-      this.write(() => this.db.query("UPDATE counters SET value = value WHERE name = 'moves'").run());
-      if (this.#sync === null) this.health.wrote();
-    } catch {
-      // The fault is known already.
-    }
-    return this.health.fault;
-  }
-
-  /** Refuses, unavailable: the file is damaged. Its data may be wrong, and more writes would make it worse. */
-  requireSound(): void {
-    const refusal = this.health.damage;
-    if (refusal !== null) throw refusal;
-  }
-
-  /** Until `release`, commits stay in the WAL and the file itself does not change: another process can read it. */
-  freeze(): Frozen {
-    this.db.run("PRAGMA wal_autocheckpoint = 0");
-    const release = (): void => void this.db.run(AUTOCHECKPOINT);
-    try {
-      this.#checkpoint();
-    } catch (error) {
-      release();
-      throw error;
-    }
-    const checkpoints = this.#checkpoints;
-    return { isStill: () => this.#checkpoints === checkpoints, release };
-  }
-
-  /** Runs `work` in one transaction, which rolls back if `work` throws. A nested call joins the outer transaction. */
-  write<T>(work: () => T): T {
-    if (this.db.inTransaction) return work();
-    this.requireSound();
-    let result: T;
-    try {
-      this.db.query("BEGIN IMMEDIATE").run();
-      result = work();
-      this.db.query("COMMIT").run();
-    } catch (error) {
-      this.#effects = [];
-      // After a failed COMMIT (full disk), SQLite may have rolled back already.
-      if (this.db.inTransaction) this.db.run("ROLLBACK");
-      throw this.health.refusalFor(error) ?? error;
-    }
-    this.#sync?.written();
-    const effects = this.#effects;
-    this.#effects = [];
-    for (const effect of effects) this.#perform(effect);
-    return result;
-  }
-
-  /** Runs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are only logged. */
-  afterCommit(effect: () => void): void {
-    if (this.db.inTransaction) this.#effects.push(effect);
-    else this.#perform(effect);
-  }
-
-  close(): void {
-    this.#sync?.[Symbol.dispose]();
-    try {
-      this.db.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    } catch (error) {
-      // The WAL stays, and the next start reads it.
-      if (this.health.refusalFor(error) === null) throw error;
-    }
-    this.db.close();
-  }
-
-  #checkpoint(): void {
-    this.#checkpoints++;
-    const row = this.db.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
-    if (row?.busy !== 0) throw new Error("the WAL is being read");
-  }
-
-  #perform(effect: () => void): void {
-    try {
-      effect();
-    } catch (error) {
-      this.#log.error(`Effect after a commit failed: ${describeError(error)}`);
-    }
-  }
-
-  #migrate(path: string): void {
-    const version = this.#pragma("user_version");
-    const isNew = version === 0 && this.db.query("SELECT 1 FROM sqlite_schema LIMIT 1").get() === null;
-    if (!isNew && this.#pragma("application_id") !== APPLICATION_ID) {
-      throw new UserError(`${path} is not a coordinator's database`, {
-        hint: "Choose another state folder with --state-dir",
-      });
-    }
-    if (version > MIGRATIONS.length) {
-      throw new UserError(`${path} was written by a newer version of agent-runner`, {
-        hint: "Use that version, or choose another state folder with --state-dir",
-      });
-    }
-    for (const step of MIGRATIONS.slice(version)) this.db.run(step);
-    this.db.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-    this.db.run(`PRAGMA user_version = ${MIGRATIONS.length}`);
-  }
-
-  #pragma(name: "user_version" | "application_id"): number {
-    return this.db.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
-  }
-}
-
-/** 4000 pages are 16 MiB. A checkpoint waits for the disk but writes a page once, however often it changed. */
-const AUTOCHECKPOINT = "PRAGMA wal_autocheckpoint = 4000";
-
-/** Larger files are checked while they are in use (`background-check.ts`): a check holds up the start. */
-const CHECKED_AT_START_BYTES = 16 * 1024 * 1024;
-
-export interface Frozen {
-  /** False once the file changed all the same: a failed flush had to be repaired. */
-  readonly isStill: () => boolean;
-  readonly release: () => void;
-}
-
-/** A damaged file is refused at once: it would be served without a word until the damage is met. */
-function requireIntact(db: Database, path: string): void {
-  const finding = integrityOf(db);
-  if (finding.kind === "damaged") throw damagedError(path, finding.what);
-}
-
-/** After the migration, which knows the columns. */
-function requireOwnRows(db: Database, path: string): void {
-  if (statSync(path).size > CHECKED_AT_START_BYTES) return;
-  const wrong = wrongRow(db);
-  if (wrong !== null) throw damagedError(path, wrong);
-}
-
-function damagedError(path: string, what: string, cause?: unknown): UserError {
-  return new UserError(`The coordinator's database ${path} is damaged: ${what}`, {
-    hint: DAMAGE_REMEDY,
-    cause,
-  });
-}
-
-/** A link would have its target made and its mode changed, and a FIFO would hold up the start. */
-const OPEN_FLAGS = constants.O_WRONLY | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-
-/** Opens the file with mode 0600: it holds prompts and results. SQLite gives its side files the same mode. */
-function openPrivate(path: string): Database {
-  try {
-    const file = openSync(path, OPEN_FLAGS, 0o600);
-    fchmodSync(file, 0o600);
-    closeSync(file);
-    return new Database(path, { strict: true });
-  } catch (error) {
-    throw openingError(path, error);
-  }
-}
-
-function openingError(path: string, cause: unknown): unknown {
-  if (cause instanceof UserError) return cause;
-  if (errorCode(cause) === "SQLITE_BUSY") {
-    return new UserError(`${path} is in use by another coordinator`, {
-      hint: "Stop that coordinator first, or choose another state folder with --state-dir",
-      cause,
-    });
-  }
-  if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(errorCode(cause) ?? "")) return damagedError(path, describeError(cause), cause);
-  return new UserError(`Cannot open the coordinator's database ${path}: ${describeError(cause)}`, { cause });
-}
-
-/**
- * Milliseconds since the epoch on a clock that nobody sets while the process lives: for waits. A wall clock that is set
- * back by a day would delay a retry by a day; one that is set forward would end every lease.
- */
-export function steadyMs(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-/** `ms` milliseconds from now on the steady clock, in the stored format: for a deadline that is a duration from now. */
-export function steadyTime(ms = 0): string {
-  return new Date(steadyMs() + ms).toISOString();
-}
-
-/** When the steady clock shows what the wall clock will show at `wallMs`. */
-export function steadyOf(wallMs: number): number {
-  return wallMs - Date.now() + steadyMs();
-}
-
-/** The wall clock's time in `ms` milliseconds from now, in the stored format. */
-export function isoTime(ms = 0): string {
-  return new Date(Date.now() + ms).toISOString();
+  probe(): Promise<string | null>;
 }

@@ -10,14 +10,14 @@ test("counts: pending and active runs, endings since the start, and answers", as
   const first = await c.claim(runner);
   await c.post(`/runner/runs/${first.run_id}/started`, { runner_id: runner });
   await c.get("/runs/none");
-  expect(c.coordinator.counts()).toMatchObject({
+  expect(await c.coordinator.counts()).toMatchObject({
     runs: { pending: { time: 1, retry: 0, turn: 1, runner: 0 }, claimed: 0, running: 1, stopping: 0 },
     runners: { online: 1, stale: 0 },
     ended: { completed: 0, failed: 0, stopped: 0 },
     answers: { "4xx": 1, "5xx": 0 },
   });
   await c.post(`/runner/runs/${first.run_id}/completed`, { runner_id: runner });
-  expect(c.coordinator.counts()).toMatchObject({
+  expect(await c.coordinator.counts()).toMatchObject({
     runs: { pending: { turn: 0, runner: 1 }, running: 0 },
     ended: { completed: 1 },
   });

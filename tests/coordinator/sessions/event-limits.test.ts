@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { boundedJson } from "../../../src/coordinator/sessions/cut-event.ts";
 import { EventBudget } from "../../../src/coordinator/sessions/event-budget.ts";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { type Answer, Fixture } from "../fixture.ts";
@@ -105,9 +105,9 @@ test("what a dropped event means happens all the same: usage, and the end of the
   expect(await c.sessionStatus(run.session_id)).toBe("finished");
 });
 
-test("the events of a run are bounded in rate, but for those that say how it ends", () => {
+test("the events of a run are bounded in rate, but for those that say how it ends", async () => {
   using folder = tempFolder();
-  const store = new Store(join(folder.path, "coordinator.db"), silentLog, "process");
+  await using store = new SqliteStore(join(folder.path, "coordinator.db"), silentLog, "process");
   for (const id of ["busy", "quiet"]) {
     store.db.run(`INSERT INTO sessions (session_id, status, created_at) VALUES ('${id}', 'running', '')`);
     store.db.run(
@@ -117,18 +117,18 @@ test("the events of a run are bounded in rate, but for those that say how it end
   }
   let now = 0;
   const budget = new EventBudget(store, 64 * MIB, () => now);
-  const send = (session_id: string, event_type = "post_tool"): string =>
-    store.write(() => budget.admit({ session_id, event_type }, 10).kind);
-  const flood = Array.from({ length: 3_000 }, () => send("busy"));
+  const send = async (session_id: string, event_type = "post_tool"): Promise<string> =>
+    (await store.write(() => budget.admit({ session_id, event_type }, 10))).kind;
+  const flood = await Promise.all(Array.from({ length: 3_000 }, () => send("busy")));
   expect(flood.filter((kind) => kind === "stored")).toHaveLength(2_000);
   expect(flood[2_000]).toBe("first");
   expect(flood.at(-1)).toBe("dropped");
-  expect([send("busy", "message"), send("busy", "session_stop"), send("quiet")]).toEqual([
+  expect([await send("busy", "message"), await send("busy", "session_stop"), await send("quiet")]).toEqual([
     "stored",
     "stored",
     "stored",
   ]);
   now += 1_000;
-  expect(Array.from({ length: 300 }, () => send("busy")).filter((kind) => kind === "stored")).toHaveLength(200);
-  store.close();
+  const later = await Promise.all(Array.from({ length: 300 }, () => send("busy")));
+  expect(later.filter((kind) => kind === "stored")).toHaveLength(200);
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { startCoordinator } from "../../../src/coordinator/coordinator.ts";
 import { BackgroundCheck } from "../../../src/coordinator/store/background-check.ts";
 import { checkDatabase } from "../../../src/coordinator/store/check-database.ts";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { createLog, type Log, silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 import { until } from "../../harness/until.ts";
@@ -22,15 +22,15 @@ function recorded(): { log: Log; lines: string[] } {
 }
 
 /** A database too large for the check at the start. */
-function largeDatabase(folder: string): string {
+async function largeDatabase(folder: string): Promise<string> {
   // SQLite reads such a name in a URI only where it is quoted.
   const path = join(folder, "a b?c#d.sqlite");
-  const store = new Store(path, silentLog);
-  const insert = store.db.query("INSERT INTO agents VALUES (?, ?, 'active', '', '')");
-  store.write(() => {
-    for (let i = 0; i < 1_000; i++) insert.run(`agent-${i}`, "x".repeat(20_000));
+  const store = new SqliteStore(path, silentLog);
+  const insert = "INSERT INTO agents VALUES (?, ?, 'active', '', '')";
+  await store.write(async () => {
+    for (let i = 0; i < 1_000; i++) await store.run(insert, `agent-${i}`, "x".repeat(20_000));
   });
-  store.close();
+  await store[Symbol.asyncDispose]();
   return path;
 }
 
@@ -47,34 +47,34 @@ function damage(path: string): void {
   closeSync(file);
 }
 
-const pagesOf = (store: Store): number | undefined =>
+const pagesOf = (store: SqliteStore): number | undefined =>
   store.db.query<{ wal_autocheckpoint: number }, []>("PRAGMA wal_autocheckpoint").get()?.wal_autocheckpoint;
 
 test("BackgroundCheck: a large database is served while it is checked, and stays as it is on the disk", async () => {
   using folder = tempFolder();
-  const path = largeDatabase(folder.path);
+  const path = await largeDatabase(folder.path);
   const { log, lines } = recorded();
-  const store = new Store(path, log);
+  const store = new SqliteStore(path, log);
   expect(store.isChecked).toBe(false);
   using check = new BackgroundCheck({ store, path, selfCommand, log });
   const before = Bun.hash(readFileSync(path));
   // More than SQLite would otherwise move into the file.
   for (let i = 0; i < 100; i++) {
-    store.write(() =>
-      store.db.query("INSERT INTO agents VALUES (?, ?, 'active', '', '')").run(`n-${i}`, "y".repeat(200_000)),
+    await store.write(() =>
+      store.run("INSERT INTO agents VALUES (?, ?, 'active', '', '')", `n-${i}`, "y".repeat(200_000)),
     );
   }
   expect(Bun.hash(readFileSync(path))).toBe(before);
   await check.done;
   expect(lines).toEqual([expect.stringMatching(/Checked the database in .*: no damage/)]);
   expect([store.health.fault, pagesOf(store)]).toEqual([null, 4_000]);
-  store.close();
+  await store[Symbol.asyncDispose]();
   expect(checkDatabase(path)).toEqual({ kind: "sound" });
 });
 
 test("BackgroundCheck: damage is one ERROR line and 503 for every call, and ends no process", async () => {
   using folder = tempFolder();
-  const databasePath = largeDatabase(folder.path);
+  const databasePath = await largeDatabase(folder.path);
   damage(databasePath);
   const { log, lines } = recorded();
   await using coordinator = await startCoordinator({ host: "127.0.0.1", port: 0, databasePath, selfCommand, log });
@@ -98,9 +98,9 @@ test("BackgroundCheck: damage is one ERROR line and 503 for every call, and ends
 
 test("BackgroundCheck: a check that cannot be made is a warning", async () => {
   using folder = tempFolder();
-  const path = largeDatabase(folder.path);
+  const path = await largeDatabase(folder.path);
   const { log, lines } = recorded();
-  const store = new Store(path, log);
+  const store = new SqliteStore(path, log);
   for (const selfCommand of [["/no/such/program"], ["/bin/false"]]) {
     await new BackgroundCheck({ store, path, selfCommand, log }).done;
   }
@@ -109,28 +109,28 @@ test("BackgroundCheck: a check that cannot be made is a warning", async () => {
     expect.stringMatching(/\[WARNING\].*was not checked: its process ended with code 1/),
   ]);
   expect([store.health.fault, pagesOf(store)]).toEqual([null, 4_000]);
-  store.close();
+  await store[Symbol.asyncDispose]();
 });
 
 test("BackgroundCheck: disposing it ends its process, and the store may be closed", async () => {
   using folder = tempFolder();
-  const path = largeDatabase(folder.path);
+  const path = await largeDatabase(folder.path);
   const { log, lines } = recorded();
-  const store = new Store(path, log);
+  const store = new SqliteStore(path, log);
   const check = new BackgroundCheck({ store, path, selfCommand: ["/bin/sleep", "60"], log });
   check[Symbol.dispose]();
-  store.close();
+  await store[Symbol.asyncDispose]();
   await check.done;
   expect(lines).toEqual([]);
 });
 
-test("checkDatabase: a database with a WAL, one in use, and one that does not exist", () => {
+test("checkDatabase: a database with a WAL, one in use, and one that does not exist", async () => {
   using folder = tempFolder();
   const path = join(folder.path, "c.sqlite");
   expect(checkDatabase(path)).toMatchObject({ kind: "unchecked", busy: false });
-  const store = new Store(path, silentLog);
+  const store = new SqliteStore(path, silentLog);
   expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
   expect(checkDatabase(path)).toMatchObject({ kind: "unchecked", busy: true });
-  store.close();
+  await store[Symbol.asyncDispose]();
   expect(checkDatabase(path)).toEqual({ kind: "sound" });
 });

@@ -1,7 +1,7 @@
 import { afterEach, expect, jest, test } from "bun:test";
 import { join } from "node:path";
 import { ClockGuard } from "../../../src/coordinator/store/clock-guard.ts";
-import { Store } from "../../../src/coordinator/store/store.ts";
+import { SqliteStore } from "../../../src/coordinator/store/sqlite-store.ts";
 import { silentLog } from "../../../src/log.ts";
 import { tempFolder } from "../../harness/temp-folder.ts";
 
@@ -11,50 +11,46 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-function withStore(body: (store: Store) => void): void {
+async function withStore(body: (store: SqliteStore) => Promise<void>): Promise<void> {
   using folder = tempFolder();
-  const store = new Store(join(folder.path, "c.db"), silentLog);
-  try {
-    body(store);
-  } finally {
-    store.close();
-  }
+  await using store = new SqliteStore(join(folder.path, "c.db"), silentLog);
+  await body(store);
 }
 
-test("ClockGuard believes a clock that goes on as it did, and one that is set back", () => {
-  withStore((store) => {
-    expect(new ClockGuard(store, silentLog).isCredible()).toBe(true);
+test("ClockGuard believes a clock that goes on as it did, and one that is set back", async () => {
+  await withStore(async (store) => {
+    expect(await (await ClockGuard.open(store, silentLog)).isCredible()).toBe(true);
     jest.useFakeTimers();
     jest.setSystemTime(Date.now() + 3 * DAY_MS);
-    expect(new ClockGuard(store, silentLog).isCredible()).toBe(true);
+    expect(await (await ClockGuard.open(store, silentLog)).isCredible()).toBe(true);
     jest.setSystemTime(Date.now() - 30 * DAY_MS);
-    expect(new ClockGuard(store, silentLog).isCredible()).toBe(true);
+    expect(await (await ClockGuard.open(store, silentLog)).isCredible()).toBe(true);
   });
 });
 
-test("ClockGuard doubts a start 100 days ahead, also after another one, and warns once", () => {
-  withStore((store) => {
+test("ClockGuard doubts a start 100 days ahead, also after another one, and warns once", async () => {
+  await withStore(async (store) => {
     const warned: string[] = [];
     const log = { ...silentLog, warn: (line: string) => void warned.push(line) };
-    expect(new ClockGuard(store, log).isCredible()).toBe(true);
+    expect(await (await ClockGuard.open(store, log)).isCredible()).toBe(true);
     jest.useFakeTimers();
     jest.setSystemTime(Date.now() + 100 * DAY_MS);
-    const guard = new ClockGuard(store, log);
-    expect([guard.isCredible(), guard.isCredible()]).toEqual([false, false]);
+    const guard = await ClockGuard.open(store, log);
+    expect([await guard.isCredible(), await guard.isCredible()]).toEqual([false, false]);
     expect(warned).toHaveLength(1);
     expect(warned[0]).toContain("100 days ahead");
-    expect(new ClockGuard(store, log).isCredible()).toBe(false);
+    expect(await (await ClockGuard.open(store, log)).isCredible()).toBe(false);
     jest.setSystemTime(Date.now() - 100 * DAY_MS);
-    expect(new ClockGuard(store, log).isCredible()).toBe(true);
+    expect(await (await ClockGuard.open(store, log)).isCredible()).toBe(true);
   });
 });
 
-test("ClockGuard doubts a jump while it lives", () => {
-  withStore((store) => {
-    const guard = new ClockGuard(store, silentLog);
-    expect(guard.isCredible()).toBe(true);
+test("ClockGuard doubts a jump while it lives", async () => {
+  await withStore(async (store) => {
+    const guard = await ClockGuard.open(store, silentLog);
+    expect(await guard.isCredible()).toBe(true);
     jest.useFakeTimers();
     jest.setSystemTime(Date.now() + 100 * DAY_MS);
-    expect(guard.isCredible()).toBe(false);
+    expect(await guard.isCredible()).toBe(false);
   });
 });

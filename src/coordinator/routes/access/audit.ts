@@ -1,7 +1,8 @@
 import type { AuditEntry } from "../../../protocol/access/tokens.ts";
 import type { Caller } from "../../store/caller.ts";
 import { AUDIT_ROWS } from "../../store/schema.ts";
-import { isoTime, type Store } from "../../store/store.ts";
+import { isoTime } from "../../store/clock.ts";
+import type { Store } from "../../store/store.ts";
 
 /** Old rows are deleted this many at a time. */
 const TRIM_EVERY = 1_000;
@@ -17,21 +18,28 @@ export class Audit {
     this.#store = store;
   }
 
-  add({ name, role, address }: Caller, action: string, subject: string | null): void {
-    const { db } = this.#store;
-    this.#store.write(() => {
-      const { lastInsertRowid } = db
-        .query("INSERT INTO audit (at, token, role, address, action, subject) VALUES (?, ?, ?, ?, ?, ?)")
-        .run(isoTime(), name, role, address, action, subject);
-      const seq = Number(lastInsertRowid);
-      if (seq % TRIM_EVERY === 0) db.query("DELETE FROM audit WHERE seq <= ?").run(seq - AUDIT_ROWS);
+  async add({ name, role, address }: Caller, action: string, subject: string | null): Promise<void> {
+    await this.#store.write(async () => {
+      const row = await this.#store.get<{ seq: number }>(
+        "INSERT INTO audit (at, token, role, address, action, subject) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq",
+        isoTime(),
+        name,
+        role,
+        address,
+        action,
+        subject,
+      );
+      const seq = row?.seq ?? 0;
+      if (seq % TRIM_EVERY === 0) await this.#store.run("DELETE FROM audit WHERE seq <= ?", seq - AUDIT_ROWS);
     });
   }
 
   /** At most `limit` entries, older than the entry `before`. */
-  newest(limit: number, before: number | null): AuditEntry[] {
-    return this.#store.db
-      .query<AuditEntry, [number, number]>("SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?")
-      .all(before ?? Number.MAX_SAFE_INTEGER, limit);
+  newest(limit: number, before: number | null): Promise<AuditEntry[]> {
+    return this.#store.all<AuditEntry>(
+      "SELECT * FROM audit WHERE seq < ? ORDER BY seq DESC LIMIT ?",
+      before ?? Number.MAX_SAFE_INTEGER,
+      limit,
+    );
   }
 }

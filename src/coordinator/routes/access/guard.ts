@@ -51,7 +51,7 @@ export class Guard implements Disposable {
     const candidate =
       bearerTokenOf(request) ?? (url.pathname === "/sse/sessions" ? url.searchParams.get("api_key") : null);
     if (isToken(candidate, token)) return { name: ADMIN_NAME, role: "admin", address };
-    const grant = candidate === null ? null : tokens.find(candidate);
+    const grant = candidate === null ? null : await tokens.find(candidate);
     if (grant !== null) return { ...grant, address };
     if (candidate !== null) await this.#wrongTokens.hold(address);
     throw new Refusal("unauthorized", "A bearer token is required");

@@ -14,24 +14,24 @@ const DEFAULT_PAGE = { limit: 100, order: "desc", after: null } as const;
 export function tokenRoutes(tokens: Tokens, audit: Audit, hasToken: boolean, log: Log): Routes {
   return routes({
     "GET /caller": ({ caller: { name, role } }) => Response.json({ name, role }),
-    "GET /tokens": () => Response.json({ tokens: tokens.all() }),
+    "GET /tokens": async () => Response.json({ tokens: await tokens.all() }),
     async "POST /tokens"({ request, caller, about }) {
       const body = await readBody(request, CreateToken);
       if (!hasToken)
         throw new Refusal("conflict", "This coordinator runs with --no-token: everybody may do everything without one");
-      const created = tokens.create(body, caller.name);
+      const created = await tokens.create(body, caller.name);
       about(created.name);
       log.info(`Token ${created.name} created with the role ${created.role}`);
       return Response.json(created, { headers: { "cache-control": "no-store" } });
     },
-    "DELETE /tokens/:name"({ params: { name } }) {
-      tokens.revoke(name);
+    async "DELETE /tokens/:name"({ params: { name } }) {
+      await tokens.revoke(name);
       log.info(`Token ${name} revoked`);
       return Response.json({ ok: true, name });
     },
-    "GET /audit"({ query }) {
+    async "GET /audit"({ query }) {
       const page = pageOf(query) ?? DEFAULT_PAGE;
-      const entries = audit.newest(page.limit, page.after);
+      const entries = await audit.newest(page.limit, page.after);
       return Response.json({ audit: entries, next_cursor: nextCursor(entries, page) });
     },
   });

@@ -1,13 +1,16 @@
 import type { CreatedToken, CreateToken, Role, TokenShown } from "../../../protocol/access/tokens.ts";
 import { digestOf } from "../../../protocol/access/bearer-token.ts";
 import { Refusal } from "../../store/refusal.ts";
-import { isoTime, type Store } from "../../store/store.ts";
+import { isoTime } from "../../store/clock.ts";
+import type { Store } from "../../store/store.ts";
 
 const TOKEN_BYTES = 32;
 /** Only a bound, for a client that creates tokens without end. */
 const MAX_TOKENS = 1_000;
 /** A timer with a longer delay fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** After a fault of the database. */
+const RETRY_MS = 1_000;
 
 const SHOWN = "name, role, created_at, created_by, expires_at";
 
@@ -22,85 +25,99 @@ export interface Grant {
  */
 export class Tokens implements Disposable {
   readonly #store: Store;
-  readonly #onEnded: (name: string) => void;
+  readonly #onEnded: (name: string) => Promise<void>;
+  #isDisposed = false;
   #expiry: Timer | undefined;
 
   /** `onEnded` ends the open polls and streams of a token that was revoked or has expired. */
-  constructor(store: Store, onEnded: (name: string) => void) {
+  constructor(store: Store, onEnded: (name: string) => Promise<void>) {
     this.#store = store;
     this.#onEnded = onEnded;
-    this.#awaitExpiry();
+  }
+
+  /** Call once: ends the open calls of the tokens that expire. */
+  start(): Promise<void> {
+    return this.#awaitExpiry();
   }
 
   /** Refuses, conflict: the name is taken, or there are too many tokens. */
-  create({ name, role, expires_in_seconds }: CreateToken, createdBy: string | null): CreatedToken {
-    const { db } = this.#store;
+  async create({ name, role, expires_in_seconds }: CreateToken, createdBy: string | null): Promise<CreatedToken> {
     const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
     const expiresAt = expires_in_seconds == null ? null : isoTime(expires_in_seconds * 1_000);
-    const row = this.#store.write(() => {
-      db.query("DELETE FROM tokens WHERE expires_at <= ?").run(isoTime());
-      if (db.query("SELECT 1 FROM tokens WHERE name = ?").get(name) !== null)
+    const row = await this.#store.write(async () => {
+      await this.#store.run("DELETE FROM tokens WHERE expires_at <= ?", isoTime());
+      if ((await this.#store.get("SELECT 1 FROM tokens WHERE name = ?", name)) !== null)
         throw new Refusal(
           "conflict",
           `There is a token with the name ${name}: revoke it first, or choose another name`,
         );
-      const count = db.query<{ n: number }, []>("SELECT count(*) AS n FROM tokens").get()?.n ?? 0;
+      const count = (await this.#store.get<{ n: number }>("SELECT count(*) AS n FROM tokens"))?.n ?? 0;
       if (count >= MAX_TOKENS) throw new Refusal("conflict", `There are ${MAX_TOKENS} tokens: revoke some first`);
-      return db
-        .query<TokenShown, (string | null)[]>(
-          `INSERT INTO tokens (name, role, digest, created_at, created_by, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+      return this.#store.get<TokenShown>(
+        `INSERT INTO tokens (name, role, digest, created_at, created_by, expires_at) VALUES (?, ?, ?, ?, ?, ?)
            RETURNING ${SHOWN}`,
-        )
-        .get(name, role, digestOf(token).toHex(), isoTime(), createdBy, expiresAt);
+        name,
+        role,
+        digestOf(token).toHex(),
+        isoTime(),
+        createdBy,
+        expiresAt,
+      );
     });
     if (row === null) throw new Error("INSERT returned no row");
-    this.#awaitExpiry();
+    await this.#awaitExpiry();
     return { ...row, token };
   }
 
   /** In order of creation, without expired tokens. */
-  all(): TokenShown[] {
-    return this.#store.db
-      .query<TokenShown, [string]>(
-        `SELECT ${SHOWN} FROM tokens WHERE expires_at IS NULL OR expires_at > ? ORDER BY seq`,
-      )
-      .all(isoTime());
+  all(): Promise<TokenShown[]> {
+    return this.#store.all<TokenShown>(
+      `SELECT ${SHOWN} FROM tokens WHERE expires_at IS NULL OR expires_at > ? ORDER BY seq`,
+      isoTime(),
+    );
   }
 
   /** Refuses: unknown. */
-  revoke(name: string): void {
-    const { changes } = this.#store.write(() => this.#store.db.query("DELETE FROM tokens WHERE name = ?").run(name));
+  async revoke(name: string): Promise<void> {
+    const { changes } = await this.#store.write(() => this.#store.run("DELETE FROM tokens WHERE name = ?", name));
     if (changes === 0) throw new Refusal("unknown", `There is no token with the name ${name}`);
-    this.#onEnded(name);
+    await this.#onEnded(name);
   }
 
   /** Searches by digest, so that the time taken reveals nothing about a token. Null: no such token, or expired. */
-  find(candidate: string): Grant | null {
-    return this.#store.db
-      .query<Grant, [string, string]>(
-        "SELECT name, role FROM tokens WHERE digest = ? AND (expires_at IS NULL OR expires_at > ?)",
-      )
-      .get(digestOf(candidate).toHex(), isoTime());
+  find(candidate: string): Promise<Grant | null> {
+    return this.#store.get<Grant>(
+      "SELECT name, role FROM tokens WHERE digest = ? AND (expires_at IS NULL OR expires_at > ?)",
+      digestOf(candidate).toHex(),
+      isoTime(),
+    );
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     clearTimeout(this.#expiry);
   }
 
-  /** Ends the open calls of the tokens that expire. */
-  #awaitExpiry(): void {
+  /** Ends the open calls of the tokens that expire, and waits for the next one. */
+  async #awaitExpiry(): Promise<void> {
+    for (const { name } of await this.#store.all<Grant>(
+      "SELECT name, role FROM tokens WHERE expires_at <= ?",
+      isoTime(),
+    ))
+      await this.#onEnded(name);
+    const next = await this.#store.get<{ at: string | null }>(
+      "SELECT min(expires_at) AS at FROM tokens WHERE expires_at > ?",
+      isoTime(),
+    );
+    if (next?.at == null) return;
+    this.#wakeIn(Math.min(Math.max(Date.parse(next.at) - Date.now(), 0) + 1, LONGEST_TIMER_MS));
+  }
+
+  #wakeIn(ms: number): void {
     clearTimeout(this.#expiry);
-    const { db } = this.#store;
-    for (const { name } of db
-      .query<Grant, [string]>("SELECT name, role FROM tokens WHERE expires_at <= ?")
-      .all(isoTime()))
-      this.#onEnded(name);
-    const next = db
-      .query<{ at: string | null }, [string]>("SELECT min(expires_at) AS at FROM tokens WHERE expires_at > ?")
-      .get(isoTime())?.at;
-    if (next == null) return;
-    const waitMs = Math.min(Math.max(Date.parse(next) - Date.now(), 0) + 1, LONGEST_TIMER_MS);
-    this.#expiry = setTimeout(() => this.#awaitExpiry(), waitMs);
+    if (this.#isDisposed) return;
+    // The fault of a database is logged by its health.
+    this.#expiry = setTimeout(() => void this.#awaitExpiry().catch(() => this.#wakeIn(RETRY_MS)), ms);
     this.#expiry.unref();
   }
 }
