@@ -44,7 +44,7 @@ const DUE = {
 } as const;
 const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
   .map(({ column, from, where }) => `SELECT min(${column}) AS at FROM ${from} WHERE ${where}`)
-  .join(" UNION ALL ")})`;
+  .join(" UNION ALL ")}) AS each`;
 
 /** Work that only the clock triggers: scheduled starts, ended leases, expired and unmatched runs, silent runners. */
 export function sweepOf(parts: SweepParts): Clockwork {

@@ -3,7 +3,11 @@ import { type Coordinator, type CoordinatorOptions, startCoordinator } from "../
 import type { CallbackTiming } from "../../src/coordinator/runs/callbacks.ts";
 import type { CoordinatorTimings } from "../../src/coordinator/store/timings.ts";
 import { INSTANCE_HEADER } from "../../src/protocol/runner.ts";
-import { silentLog } from "../../src/log.ts";
+import { silentLog as quiet } from "../../src/log.ts";
+const silentLog = process.env["DEBUG_LOG"]
+  ? { ...quiet, error: (m: string, c?: unknown) => console.log("LOGGED", m, c) }
+  : quiet;
+import { databaseForFixture, type TestDatabase } from "../harness/postgres.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 
 export interface Answer {
@@ -20,6 +24,8 @@ export interface CallOptions {
 /** A coordinator for one test, with one function per verb of its API. */
 export class Fixture implements AsyncDisposable {
   readonly databasePath: string;
+  /** Undefined with SQLite. */
+  readonly database: TestDatabase | undefined;
   coordinator: Coordinator;
   readonly #folder: ReturnType<typeof tempFolder>;
   readonly #timings: Partial<CoordinatorTimings>;
@@ -30,7 +36,9 @@ export class Fixture implements AsyncDisposable {
     folder: ReturnType<typeof tempFolder>,
     timings: Partial<CoordinatorTimings>,
     coordinator: Coordinator,
+    database: TestDatabase | undefined,
   ) {
+    this.database = database;
     this.#folder = folder;
     this.#timings = timings;
     this.databasePath = join(folder.path, "coordinator.db");
@@ -46,26 +54,29 @@ export class Fixture implements AsyncDisposable {
     const folder = tempFolder();
     const databasePath = join(folder.path, "coordinator.db");
     prepare?.(databasePath);
+    const database = await databaseForFixture();
     const coordinator = await startCoordinator({
       host: "127.0.0.1",
       port: 0,
       databasePath,
+      ...(database === undefined ? {} : { databaseUrl: database.url }),
       log: silentLog,
       timings,
       callbacks,
     });
-    return new Fixture(folder, timings, coordinator);
+    return new Fixture(folder, timings, coordinator, database);
   }
 
   /** Closes the coordinator and starts another on the same database. `meanwhile` runs in between. */
   async restart(options: Partial<CoordinatorOptions> = {}, meanwhile?: () => void): Promise<void> {
     await this.coordinator.close();
     meanwhile?.();
-    const { databasePath } = this;
+    const { databasePath, database } = this;
     this.coordinator = await startCoordinator({
       host: "127.0.0.1",
       port: 0,
       databasePath,
+      ...(database === undefined ? {} : { databaseUrl: database.url }),
       log: silentLog,
       timings: this.#timings,
       ...options,
@@ -177,6 +188,7 @@ export class Fixture implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.coordinator.close();
+    await this.database?.[Symbol.asyncDispose]();
     this.#folder[Symbol.dispose]();
   }
 

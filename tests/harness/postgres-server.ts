@@ -15,7 +15,7 @@ const SETTINGS = {
   fsync: "off",
   full_page_writes: "off",
   shared_buffers: "16MB",
-  max_connections: "200",
+  max_connections: "500",
   listen_addresses: "127.0.0.1",
   unix_socket_directories: "",
   max_prepared_transactions: "0",

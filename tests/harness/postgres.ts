@@ -45,7 +45,7 @@ export function sharedPostgres(): SharedPostgres {
 /** A schema in the database of `url`. */
 export async function createDatabase(url: string): Promise<TestDatabase> {
   const schema = `test_${randomUUID().replaceAll("-", "")}`;
-  const sql = new SQL(url, { max: 4, connection: { search_path: schema, client_min_messages: "warning" } });
+  const sql = new SQL(url, { max: 2, connection: { search_path: schema, client_min_messages: "warning" } });
   await sql.unsafe(`CREATE SCHEMA ${schema}`);
   const withSchema = new URL(url);
   withSchema.searchParams.set("schema", schema);
@@ -58,4 +58,10 @@ export async function createDatabase(url: string): Promise<TestDatabase> {
       await sql.close({ timeout: 1 });
     },
   };
+}
+
+/** Where the tests of the coordinator have its database: undefined for a file (`scripts/with-postgres.ts`). */
+export async function databaseForFixture(): Promise<TestDatabase | undefined> {
+  const url = process.env["AGENT_RUNNER_TEST_DATABASE"];
+  return process.env["AGENT_RUNNER_TEST_STORE"] === "postgres" && url ? await createDatabase(url) : undefined;
 }

@@ -20,7 +20,7 @@ interface CallbackRow {
  */
 const below = (excluded: string): string => `
   WITH RECURSIVE below(id) AS (
-    VALUES (?1)
+    SELECT session_id FROM sessions WHERE session_id = ?1
     UNION
     SELECT s.session_id FROM sessions AS s JOIN below ON s.parent_session_id = below.id
     WHERE s.execution_mode = 'async_callback' AND s.status NOT IN (${excluded})

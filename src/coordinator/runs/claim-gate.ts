@@ -100,7 +100,10 @@ export class ClaimGate implements Disposable {
     if (seen == null || this.#isRecorded || (await history.has(seen))) return false;
     this.#isRestored = true;
     this.#answered.clear();
-    await store.run("INSERT OR REPLACE INTO counters (name, value) VALUES (?, 1)", RESTORED);
+    await store.run(
+      "INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      RESTORED,
+    );
     this.#awaited.add(runnerId);
     await this.#close();
     store.afterCommit(() => {

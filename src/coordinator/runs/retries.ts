@@ -48,7 +48,7 @@ export class Retries {
          SELECT ?, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, 'pending', ?, priority, ?, expires_at, attempt + 1, max_attempts,
            retry_delay_seconds, run_id, traceparent, tracestate, asked_demands,
-           iif(type = 'start_session', runner_id, NULL), parameters, created_by, created_from
+           CASE type WHEN 'start_session' THEN runner_id END, parameters, created_by, created_from
          FROM runs WHERE seq = ? RETURNING *`,
       `run_${randomHex12()}`,
       isoTime(),

@@ -73,7 +73,7 @@ export class RunQueue {
     return this.#store.write(async () => {
       const due = await this.#store.all<QueuedRun & { waiting_for: WaitingFor }>(
         `SELECT ${COLUMNS}, waiting_for FROM runs INDEXED BY runs_scheduled
-         WHERE waiting_for IN ('time','retry') AND not_before <= iif(waiting_for = 'time', ?, ?)
+         WHERE waiting_for IN ('time','retry') AND not_before <= CASE waiting_for WHEN 'time' THEN ? ELSE ? END
          ORDER BY not_before LIMIT ?`,
         // A schedule follows the wall clock; the delay of a retry does not.
         isoTime(),

@@ -58,9 +58,9 @@ export class Statistics {
     const waitMs = waitOf(run);
     this.#store.afterCommit(() => void this.#sinceStart[status]++);
     await this.#store.run(
-      `INSERT INTO run_hours (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET runs = runs + 1, wait_ms = wait_ms + excluded.wait_ms,
-           run_ms = run_ms + excluded.run_ms, total_cost_usd = total_cost_usd + excluded.total_cost_usd`,
+      `INSERT INTO run_hours AS h (hour, status, runs, wait_ms, run_ms, total_cost_usd) VALUES (?, ?, 1, ?, ?, ?)
+         ON CONFLICT (hour, status) DO UPDATE SET runs = h.runs + 1, wait_ms = h.wait_ms + excluded.wait_ms,
+           run_ms = h.run_ms + excluded.run_ms, total_cost_usd = h.total_cost_usd + excluded.total_cost_usd`,
       hour,
       status,
       waitMs ?? 0,
@@ -123,8 +123,8 @@ export class Statistics {
 
   async #count(hour: string, what: "wait" | "run", ms: number): Promise<void> {
     await this.#store.run(
-      `INSERT INTO run_times (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
-         ON CONFLICT DO UPDATE SET runs = runs + 1`,
+      `INSERT INTO run_times AS t (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
+         ON CONFLICT (hour, what, up_to_ms) DO UPDATE SET runs = t.runs + 1`,
       hour,
       what,
       STEPS_MS.find((step) => ms <= step) ?? BEYOND,

@@ -83,7 +83,7 @@ export class SessionEvents {
   /** The data of the session's last `result`, if that is among its last events; null without any. */
   async lastData(sessionId: string): Promise<object | null> {
     const last = await this.#store.get<Pick<EventRow, "body">>(
-      `SELECT body FROM (SELECT seq, body FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT ?)
+      `SELECT body FROM (SELECT seq, body FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT ?) AS newest
          WHERE json_extract(body, '$.event_type') = 'result' ORDER BY seq DESC LIMIT 1`,
       sessionId,
       LAST_EVENTS,

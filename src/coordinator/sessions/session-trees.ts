@@ -2,7 +2,7 @@ import { Refusal } from "../store/refusal.ts";
 import type { Page } from "../store/lists.ts";
 import { ACTIVE, AT_HEAD } from "../store/schema.ts";
 import { type SessionRow, wireSession } from "./sessions.ts";
-import type { Store } from "../store/store.ts";
+import { onlySqlite, type Store } from "../store/store.ts";
 
 /** The sums over a session and its descendants. */
 export interface RollUp {
@@ -34,13 +34,13 @@ const MAX_TREE_SESSIONS = 10_000;
 
 /** Breadth first, so that the limit cuts off the deepest sessions. */
 const TREE = `
-  WITH RECURSIVE tree(session_id, depth) AS (
-    VALUES (?1, 0)
+  WITH RECURSIVE below(session_id, depth) AS (
+    SELECT session_id, 0 FROM sessions WHERE session_id = ?1
     UNION ALL
-    SELECT s.session_id, tree.depth + 1
-    FROM tree JOIN sessions AS s INDEXED BY sessions_by_parent ON s.parent_session_id = tree.session_id
-    ORDER BY 2 LIMIT ${MAX_TREE_SESSIONS + 1}
-  )`;
+    SELECT s.session_id, below.depth + 1
+    FROM below JOIN sessions AS s INDEXED BY sessions_by_parent ON s.parent_session_id = below.session_id
+    ${onlySqlite(`ORDER BY 2 LIMIT ${MAX_TREE_SESSIONS + 1}`)}
+  ), tree AS (SELECT * FROM below ORDER BY depth LIMIT ${MAX_TREE_SESSIONS + 1})`;
 /** Limits how many unclaimed runs a list of active trees reads: a hundred thousand may be pending. */
 const MAX_PENDING_RUNS = 1_000;
 /** The root sessions of the trees with an active run, or with a run that is next in its session. */
@@ -48,7 +48,7 @@ const ACTIVE_TREES = `
   WITH RECURSIVE up(session_id) AS (
     SELECT session_id FROM runs WHERE ${ACTIVE}
     UNION
-    SELECT * FROM (SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MAX_PENDING_RUNS})
+    SELECT * FROM (SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MAX_PENDING_RUNS}) AS next
     UNION
     SELECT s.parent_session_id FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NOT NULL
   )

@@ -60,7 +60,11 @@ export class ClockGuard {
   async #accept(ms: number): Promise<void> {
     this.#acceptedMs = ms;
     await this.#store.write(() =>
-      this.#store.run("INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)", ACCEPTED, Math.round(ms)),
+      this.#store.run(
+        "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        ACCEPTED,
+        Math.round(ms),
+      ),
     );
   }
 }

@@ -2,6 +2,19 @@ import type { StoreHealth } from "./store-health.ts";
 
 export type Value = string | number | null;
 
+/** A part of a statement that only SQLite understands, and does without on PostgreSQL. */
+export function onlySqlite(part: string): string {
+  return `/*sqlite*/ ${part} /*all*/`;
+}
+
+/**
+ * A row has changed since the transaction read it. A transaction that throws it is done again, and sees the change. Only
+ * where transactions run beside each other.
+ */
+export class Outdated extends Error {
+  override readonly name = "Outdated";
+}
+
 /** Statements, which belong to the surrounding transaction if there is one. */
 export interface Statements {
   /** The first row; null if there is none. */

@@ -31,7 +31,7 @@ export class Pool implements AsyncDisposable {
   readonly #waiting: (() => void)[] = [];
   #inUse = 0;
   #isClosed = false;
-  /** Ends every text, so that a change of it has all statements prepared anew. */
+  /** Ends every text: a change of it has all statements prepared again. */
   #suffix = "";
   #plans = 0;
 

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { describeError } from "../../../errors.ts";
 import type { Log } from "../../../log.ts";
 import { Refusal } from "../refusal.ts";
+import type { Store, Value } from "../store.ts";
 import { StoreHealth } from "../store-health.ts";
 import { CommitMarks, type Mark } from "./commit-marks.ts";
 import { type DatabaseUrl, describeDatabase } from "./database-url.ts";
@@ -12,7 +13,7 @@ import { Repetition } from "./repetition.ts";
 import { arrange, type Statement, statementOf } from "./statement.ts";
 import { Transaction, type TransactionParts } from "./transaction.ts";
 import { HeldTrees, LockOrder, TreeLocks } from "./tree-locks.ts";
-import { parameterOf, type Result, rowsOf, type Value } from "./values.ts";
+import { parameterOf, type Result, rowsOf } from "./values.ts";
 
 type Effect = () => void | Promise<void>;
 
@@ -31,7 +32,7 @@ interface Ambient {
  * A transaction that meets another one, or loses its connection, is executed again, for five seconds. Whether a commit
  * without an answer took place is looked up (`commit-marks.ts`), never guessed.
  */
-export class PostgresStore implements AsyncDisposable {
+export class PostgresStore implements Store {
   readonly health: StoreHealth;
   readonly #log: Log;
   readonly #pool: Pool;
@@ -39,6 +40,7 @@ export class PostgresStore implements AsyncDisposable {
   readonly #locks = new TreeLocks();
   readonly #ambient = new AsyncLocalStorage<Ambient>();
   readonly #parts: TransactionParts;
+  #performed: Promise<void> = Promise.resolve();
   /** A pooler changes the connection after each transaction, so every statement needs one, for its settings. */
   readonly #isPooled: boolean;
 
@@ -100,7 +102,7 @@ export class PostgresStore implements AsyncDisposable {
         const mark = await transaction.commit();
         if (mark !== null && !(await this.#isCommitted(mark, repetition))) throw transaction.failure;
         this.health.wrote();
-        for (const effect of transaction.effects) this.#perform(effect);
+        await this.#performAll(transaction.effects);
         return result;
       } catch (error) {
         if (error instanceof LockOrder) trees = error.trees;
@@ -119,7 +121,7 @@ export class PostgresStore implements AsyncDisposable {
   /** Performs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are logged. */
   afterCommit(effect: Effect): void {
     const ambient = this.#current();
-    if (ambient === null) this.#perform(effect);
+    if (ambient === null) void this.#perform([effect]);
     else ambient.transaction.effects.push(effect);
   }
 
@@ -210,12 +212,20 @@ export class PostgresStore implements AsyncDisposable {
     return answer;
   }
 
-  #perform(effect: Effect): void {
-    const failed = (error: unknown): void => this.#log.error(`Effect after a commit failed: ${describeError(error)}`);
-    try {
-      Promise.resolve(effect()).catch(failed);
-    } catch (error) {
-      failed(error);
+  /** One transaction's after the other's, in the order in which the commits were answered. */
+  async #performAll(effects: readonly Effect[]): Promise<void> {
+    if (effects.length === 0) return;
+    this.#performed = this.#performed.then(() => this.#perform(effects));
+    await this.#performed;
+  }
+
+  async #perform(effects: readonly Effect[]): Promise<void> {
+    for (const effect of effects) {
+      try {
+        await effect();
+      } catch (error) {
+        this.#log.error(`Effect after a commit failed: ${describeError(error)}`);
+      }
     }
   }
 }

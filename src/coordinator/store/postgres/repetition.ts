@@ -1,5 +1,6 @@
 import { Backoff } from "../../../async/backoff.ts";
 import { delay } from "../../../async/delay.ts";
+import { Outdated } from "../store.ts";
 import { errorKindOf } from "./postgres-errors.ts";
 
 const REPEAT_FOR_MS = 5_000;
@@ -19,7 +20,8 @@ export class Repetition {
   /** Resolves with true after a pause, or with false at once if another attempt is of no use. */
   async pause(error: unknown): Promise<boolean> {
     const kind = errorKindOf(error);
-    const isTransient = kind === "conflict" || kind === "connection" || kind === "stale-plan";
+    const isTransient =
+      error instanceof Outdated || kind === "conflict" || kind === "connection" || kind === "stale-plan";
     // The second look finds the row that the other transaction inserted.
     const isNewDuplicate = kind === "duplicate" && this.#duplicates++ === 0;
     if (!(isTransient || isNewDuplicate) || this.#pool.isClosed || performance.now() > this.endsAt) return false;

@@ -1,4 +1,4 @@
-import type { Value } from "./values.ts";
+import type { Value } from "../store.ts";
 
 /** One statement in PostgreSQL's words. */
 export interface Statement {
@@ -9,9 +9,9 @@ export interface Statement {
   readonly isRead: boolean;
 }
 
-/** Strings, quoted names, comments, placeholders, and SQLite's choice of an index: in this order at each place. */
+/** Strings, quoted names, comments, placeholders, and hints for SQLite's planner: in this order at each place. */
 const TOKENS =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\?(\d*)|\s+(?:NOT\s+INDEXED|INDEXED\s+BY\s+\w+)\b/gi;
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*sqlite\*\/[\s\S]*?\/\*all\*\/|\/\*[\s\S]*?\*\/|\?(\d*)|\s+(?:NOT\s+INDEXED|INDEXED\s+BY\s+\w+|CROSS(?=\s+JOIN))\b|\bifnull\b/gi;
 
 const WRITES = /\b(?:INSERT|UPDATE|DELETE|MERGE|LOCK|SHARE|nextval|setval|pg_advisory\w*|pg_try_advisory\w*)\b/i;
 const READS = /^\s*(?:SELECT|WITH|VALUES)\b/i;
@@ -21,8 +21,9 @@ const LONGEST_CACHE = 2000;
 const cache = new Map<string, Statement>();
 
 /**
- * Turns SQLite's placeholders (`?`, `?1`) into PostgreSQL's, and drops `INDEXED BY`. Every other word stays: the texts
- * of the coordinator are written so that both engines understand them.
+ * Turns SQLite's placeholders (`?`, `?1`) into PostgreSQL's, and drops hints for its planner (`INDEXED BY`, `CROSS JOIN
+ * ... ON`) and the parts marked by `onlySqlite`. `ifnull`, which an index of old files repeats word for word, becomes
+ * `coalesce`. Every other word stays: both engines understand the statements.
  */
 export function statementOf(sql: string): Statement {
   const known = cache.get(sql);
@@ -38,7 +39,8 @@ function translate(sql: string): Statement {
   const numbers = new Map<number, number>();
   let highest = 0;
   const text = sql.replace(TOKENS, (token, digits: string | undefined) => {
-    if (/^\s/.test(token)) return "";
+    if (/^ifnull$/i.test(token)) return "coalesce";
+    if (/^(?:\s|\/\*sqlite)/.test(token)) return "";
     if (digits === undefined) return token;
     const place = digits === "" ? highest + 1 : Number(digits);
     highest = Math.max(highest, place);

@@ -1,5 +1,4 @@
-/** A value of a statement or a row. */
-export type Value = string | number | null;
+import type { Value } from "../store.ts";
 
 /**
  * The parameter that PostgreSQL gets. Everything goes as text, and the server takes the type from the statement: Bun
