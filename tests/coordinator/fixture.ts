@@ -9,6 +9,7 @@ const silentLog = process.env["DEBUG_LOG"]
   : quiet;
 import { databaseForFixture, type TestDatabase } from "../harness/postgres.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
+import { TWICE, twiceStore } from "./twice-store.ts";
 
 export interface Answer {
   readonly status: number;
@@ -63,6 +64,7 @@ export class Fixture implements AsyncDisposable {
       log: silentLog,
       timings,
       callbacks,
+      ...storeOfTests(),
     });
     return new Fixture(folder, timings, coordinator, database);
   }
@@ -79,6 +81,7 @@ export class Fixture implements AsyncDisposable {
       ...(database === undefined ? {} : { databaseUrl: database.url }),
       log: silentLog,
       timings: this.#timings,
+      ...storeOfTests(),
       ...options,
     });
   }
@@ -197,4 +200,8 @@ export class Fixture implements AsyncDisposable {
     if (answer.status !== 200) throw new Error(`POST /runs: ${JSON.stringify(answer)}`);
     return answer.body;
   }
+}
+
+function storeOfTests(): Pick<CoordinatorOptions, "wrapStore"> {
+  return process.env[TWICE] === undefined ? {} : { wrapStore: twiceStore };
 }

@@ -85,13 +85,14 @@ function lifecycleRoutes({
       log.info("Runner registered", { runner: runnerId, host: body.hostname });
       return Response.json({ runner_id: runnerId, poll_endpoint: "/runner/runs", ...termsOf(timings) });
     },
-    async "GET /runner/runs"({ request, query, keepOpen }) {
+    async "GET /runner/runs"({ request, query, caller, keepOpen }) {
       const runnerId = query.get("runner_id");
       if (runnerId === null) throw invalid(["query", "runner_id"], "Field required", "missing");
       const capacity = query.get("capacity") ?? "1";
       if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
       keepOpen();
       const runner = await runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
+      if (caller.hasEnded?.() === true) throw new Refusal("unauthorized", "The token has ended");
       outputs.setCanShow(runnerId, query.get("output") === "1");
       const answer = await polls.poll(runner, Number(capacity) > 0, request.signal);
       return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);

@@ -179,6 +179,7 @@ function broadcastRoutes({ sessions, broadcast }: SessionRouteParts): Routes {
         },
         signal: request.signal,
       });
+      if (caller.name !== null && caller.hasEnded?.() === true) broadcast.endOf(caller.name);
       return new Response(stream, { headers: streamHeaders(types) });
     },
   });

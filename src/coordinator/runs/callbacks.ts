@@ -54,6 +54,17 @@ const HAS_OPEN_CHILDREN = `
   ${below("'stopped', 'failed'")}
   SELECT ${OPEN_RUN_BELOW} OR ${UNDELIVERED_BELOW} AND below.id <> ?1) AS waits`;
 
+interface Level {
+  readonly parent_session_id: string | null;
+  readonly waits: number;
+}
+
+/** The next session upwards, and whether this one has undelivered callbacks. */
+const LEVEL = `
+  SELECT parent_session_id,
+    EXISTS (SELECT 1 FROM callbacks AS c WHERE c.parent_session_id = s.session_id AND c.delivered_in IS NULL) AS waits
+  FROM sessions AS s WHERE session_id = ?`;
+
 /** `together`: an idle parent is resumed when all its children have ended. `each`: after each child. */
 export type CallbackTiming = "together" | "each";
 
@@ -125,10 +136,11 @@ export class Callbacks {
 
   /** Call after anything ends: delivers pending callbacks to this session and each ancestor. */
   async deliverUpwards(sessionId: string): Promise<void> {
-    let at: string | null | undefined = sessionId;
-    for (let depth = 0; at && depth < MAX_DEPTH; depth++) {
-      await this.#deliver(at);
-      at = (await this.#sessions.find(at))?.parent_session_id;
+    let at: string | null = sessionId;
+    for (let depth = 0; at !== null && depth < MAX_DEPTH; depth++) {
+      const session: Level | null = await this.#store.get<Level>(LEVEL, at);
+      if (session?.waits === 1) await this.#deliver(at);
+      at = session?.parent_session_id ?? null;
     }
   }
 
@@ -156,16 +168,11 @@ export class Callbacks {
   }
 
   /**
-   * Resumes an idle session with its undelivered callbacks, unless more are due soon. A stopped session is not resumed:
+   * Resumes an idle session that has undelivered callbacks, unless more are due soon. A stopped session is not resumed:
    * its callbacks wait until a client starts a run in the session and that run ends.
    */
   async #deliver(sessionId: string): Promise<void> {
-    const hasUndelivered =
-      (await this.#store.get(
-        "SELECT 1 FROM callbacks WHERE parent_session_id = ? AND delivered_in IS NULL LIMIT 1",
-        sessionId,
-      )) !== null;
-    if (!hasUndelivered || (await this.#runs.openOf(sessionId)).length > 0) return;
+    if ((await this.#runs.openOf(sessionId)).length > 0) return;
     const session = await this.#sessions.find(sessionId);
     if (session === null || session.status === "stopped") return;
     if (

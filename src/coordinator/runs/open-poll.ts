@@ -12,6 +12,9 @@ export interface Found<Answer> {
 export interface OpenPollParts<Answer> {
   readonly runnerId: string;
   readonly offer: Waiter["offer"];
+  /** Aborted when the client has closed the connection. */
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
   /** Null: nothing to deliver. `isOver` tells whether the poll has ended meanwhile. */
   readonly look: (isOver: () => boolean) => Promise<Found<Answer> | null>;
   /** When to look again by itself, in ms; null: not. */
@@ -35,6 +38,7 @@ export class OpenPoll<Answer> implements Waiter {
   #hasLooked = false;
   #looking: Promise<boolean> | null = null;
   #again: Promise<boolean> | null = null;
+  #timeout: Timer | undefined;
   #timer: Timer | undefined;
 
   constructor(parts: OpenPollParts<Answer>) {
@@ -68,8 +72,8 @@ export class OpenPoll<Answer> implements Waiter {
   async #look(): Promise<boolean> {
     clearTimeout(this.#timer);
     try {
-      const found = await this.#parts.look(() => this.#isOver);
-      if (found !== null && !this.#isOver) {
+      const found = await this.#parts.look(this.#hasEnded);
+      if (found !== null && !this.#hasEnded()) {
         this.#finish();
         found.given?.();
         this.#answer.resolve(found.answer);
@@ -79,11 +83,22 @@ export class OpenPoll<Answer> implements Waiter {
     } catch (error) {
       this.#failed(error);
     }
-    this.#hasLooked = true;
     this.#looking = null;
+    if (!this.#hasLooked) this.#wait();
     if (this.#isOver) this.#answer.resolve(null);
     else this.#lookLater();
     return false;
+  }
+
+  readonly #hasEnded = (): boolean => this.#isOver || this.#parts.signal.aborted;
+
+  /** Most polls are answered by their first look, and need none of it. */
+  #wait(): void {
+    this.#hasLooked = true;
+    const { signal, timeoutMs } = this.#parts;
+    if (this.#hasEnded()) return this.end();
+    signal.addEventListener("abort", this.end, { once: true });
+    this.#timeout = setTimeout(this.end, timeoutMs);
   }
 
   #failed(error: unknown): void {
@@ -100,6 +115,8 @@ export class OpenPoll<Answer> implements Waiter {
   #finish(): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#timeout);
+    if (this.#hasLooked) this.#parts.signal.removeEventListener("abort", this.end);
     this.#parts.onEnd(this);
   }
 }

@@ -58,17 +58,13 @@ export class Polls {
     const poll = new OpenPoll<PollAnswer>({
       runnerId,
       offer: takesRuns ? offerOf(caller) : null,
+      signal,
+      timeoutMs: pollTimeoutMs,
       look: (isOver) => this.#find(caller, takesRuns, isOver),
       nextLookMs: () => this.#untilRedelivery(runnerId),
       onFault: (error) => log.error(`Could not answer a poll: ${describeError(error)}`, { runner: runnerId }),
-      onEnd(ended) {
-        clearTimeout(timeout);
-        signal.removeEventListener("abort", ended.end);
-        waiters.remove(ended);
-      },
+      onEnd: (ended) => waiters.remove(ended),
     });
-    const timeout = setTimeout(poll.end, pollTimeoutMs);
-    signal.addEventListener("abort", poll.end, { once: true });
     // Before the first look: a wake-up during the look would be missed.
     waiters.add(poll);
     void poll.tryAnswer();

@@ -2,12 +2,16 @@ import type { WaitingFor } from "../../protocol/run.ts";
 import type { Deadlines } from "../store/deadlines.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import { demandsOf, type RunRow } from "../store/run-row.ts";
-import { AT_HEAD } from "../store/schema.ts";
+import { AT_HEAD, OPEN } from "../store/schema.ts";
 import { isoTime, steadyMs, steadyOf, steadyTime } from "../store/clock.ts";
 import type { Store } from "../store/store.ts";
 
 type QueuedRun = Pick<RunRow, "seq" | "session_id" | "demands" | "not_before">;
 
+/** Whether the session has a run that is not scheduled for later. */
+const HAS_OPEN = `
+  SELECT 1 FROM runs INDEXED BY runs_open_by_session
+  WHERE session_id = ? AND ${OPEN} AND (waiting_for IS NULL OR waiting_for <> 'time') LIMIT 1`;
 const COLUMNS = "seq, session_id, demands, not_before";
 
 /**
@@ -27,15 +31,17 @@ export class RunQueue {
     this.#noMatchTimeoutMs = noMatchTimeoutMs;
   }
 
-  /** Queues a new run: it waits for its time, for its turn, or for a runner if its turn has come. */
-  async enter(run: QueuedRun): Promise<void> {
-    if (run.not_before !== null && run.not_before > isoTime()) {
-      await this.#set(run.seq, "time");
-      this.#deadlines.expect(steadyOf(Date.parse(run.not_before)));
-      return;
-    }
-    await this.#set(run.seq, "turn");
-    await this.advance(run.session_id);
+  /** Where a new run waits: for its time, for its turn, or for a runner if its turn has come. */
+  async placeOf(sessionId: string, notBefore: string | null): Promise<WaitingFor> {
+    if (notBefore !== null && notBefore > isoTime()) return "time";
+    return (await this.#store.get(HAS_OPEN, sessionId)) === null ? "runner" : "turn";
+  }
+
+  /** Call for a new run that was stored at its place. */
+  async entered(run: QueuedRun & Pick<RunRow, "waiting_for">): Promise<void> {
+    if (run.waiting_for === "time") this.#deadlines.expect(steadyOf(Date.parse(run.not_before ?? isoTime())));
+    else if (run.waiting_for === "runner") this.#offered(run);
+    else await this.advance(run.session_id);
   }
 
   /** Queues a retry: it holds the turn of its session and waits for its time. */
@@ -46,12 +52,13 @@ export class RunQueue {
 
   /** Offers the next run of the session to the runners if no run holds the turn. */
   async advance(sessionId: string): Promise<void> {
-    if ((await this.#store.get(`SELECT 1 FROM runs WHERE session_id = ? AND ${AT_HEAD}`, sessionId)) !== null) return;
     const next = await this.#store.get<QueuedRun>(
       `SELECT ${COLUMNS} FROM runs WHERE session_id = ? AND waiting_for = 'turn' ORDER BY seq LIMIT 1`,
       sessionId,
     );
-    if (next !== null) await this.offer(next);
+    if (next === null) return;
+    const head = await this.#store.get(`SELECT 1 FROM runs WHERE session_id = ? AND ${AT_HEAD}`, sessionId);
+    if (head === null) await this.offer(next);
   }
 
   /** Makes the run claimable after the commit. The time-out for a matching runner starts now. */
@@ -61,6 +68,10 @@ export class RunQueue {
       run.demands === null ? null : steadyTime(this.#noMatchTimeoutMs),
       run.seq,
     );
+    this.#offered(run);
+  }
+
+  #offered(run: QueuedRun): void {
     if (run.demands !== null) this.#deadlines.expect(steadyMs() + this.#noMatchTimeoutMs);
     this.#store.afterCommit(() => {
       // Nobody waits for it: the poll that takes the run begins a transaction of its own.
@@ -82,10 +93,15 @@ export class RunQueue {
       );
       for (const run of due) {
         if (run.waiting_for === "retry") await this.offer(run);
-        else await this.enter({ ...run, not_before: null });
+        else await this.#enterTurn(run);
       }
       return due.length;
     });
+  }
+
+  async #enterTurn(run: QueuedRun): Promise<void> {
+    await this.#set(run.seq, "turn");
+    await this.advance(run.session_id);
   }
 
   async #set(seq: number, waitingFor: WaitingFor): Promise<void> {

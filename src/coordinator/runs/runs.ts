@@ -51,7 +51,6 @@ export class Runs {
   /** `by`: who asked for it; null for the coordinator itself. */
   create(body: CreateRun, by: Caller | null): Promise<RunRow> {
     return this.#parts.store.write(async () => {
-      await this.#parts.sessions.requireParent(body.parent_session_id);
       const session = body.type === "start_session" ? await this.#startSession(body) : await this.#resumedSession(body);
       return this.#insert(
         body,
@@ -139,7 +138,8 @@ export class Runs {
     return this.#parts.sessions.create({ session_id, agent_name, project_dir, parent_session_id, execution_mode });
   }
 
-  #resumedSession(body: CreateRun): Promise<SessionFields> {
+  async #resumedSession(body: CreateRun): Promise<SessionFields> {
+    await this.#parts.sessions.requireParent(body.parent_session_id);
     if (!body.session_id)
       throw invalid(["body", "session_id"], "session_id is required to resume a session", "missing");
     return this.#parts.sessions.get(body.session_id);
@@ -151,14 +151,14 @@ export class Runs {
     const demands = mergeDemands(await agents.demandsOf(session.agent_name), body.additional_demands);
     const notBefore = startOf(body);
     const expiresAt = body.ttl_seconds == null ? null : expiryOf(notBefore, body.ttl_seconds * 1_000);
-    const runId = `run_${randomHex12()}`;
     const trace = traceFields(body);
-    await store.run(
+    const waitingFor = await queue.placeOf(session.session_id, notBefore);
+    const run = await store.get<RunRow>(
       `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
-           retry_delay_seconds, traceparent, tracestate, asked_demands, parameters, created_by, created_from)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      runId,
+           retry_delay_seconds, traceparent, tracestate, asked_demands, parameters, created_by, created_from, waiting_for)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
+      `run_${randomHex12()}`,
       body.type,
       session.session_id,
       session.agent_name,
@@ -180,10 +180,12 @@ export class Runs {
       body.parameters == null ? null : JSON.stringify(body.parameters),
       by?.name ?? null,
       by?.address ?? null,
+      waitingFor,
     );
+    if (run === null) throw new Error("INSERT returned no row");
     if (expiresAt !== null) deadlines.expect(Date.parse(expiresAt));
-    await queue.enter(await this.get(runId));
-    return this.get(runId);
+    await queue.entered(run);
+    return run;
   }
 }
 

@@ -67,8 +67,7 @@ export class Statistics {
       runMs ?? 0,
       run.total_cost_usd ?? 0,
     );
-    if (waitMs !== null) await this.#count(hour, "wait", waitMs);
-    if (runMs !== null) await this.#count(hour, "run", runMs);
+    await this.#count(hour, { wait: waitMs, run: runMs });
   }
 
   /** Endings since this process started. */
@@ -121,13 +120,13 @@ export class Statistics {
     await this.#store.run("DELETE FROM run_times WHERE hour < ?", before);
   }
 
-  async #count(hour: string, what: "wait" | "run", ms: number): Promise<void> {
+  async #count(hour: string, times: Readonly<Record<"wait" | "run", number | null>>): Promise<void> {
+    const known = Object.entries(times).filter((entry): entry is [string, number] => entry[1] !== null);
+    if (known.length === 0) return;
     await this.#store.run(
-      `INSERT INTO run_times AS t (hour, what, up_to_ms, runs) VALUES (?, ?, ?, 1)
+      `INSERT INTO run_times AS t (hour, what, up_to_ms, runs) VALUES ${known.map(() => "(?, ?, ?, 1)").join(", ")}
          ON CONFLICT (hour, what, up_to_ms) DO UPDATE SET runs = t.runs + 1`,
-      hour,
-      what,
-      STEPS_MS.find((step) => ms <= step) ?? BEYOND,
+      ...known.flatMap(([what, ms]) => [hour, what, STEPS_MS.find((step) => ms <= step) ?? BEYOND]),
     );
   }
 }

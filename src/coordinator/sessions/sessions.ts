@@ -57,13 +57,11 @@ export class Sessions {
   /** Creates a session with status `pending`. Refuses: conflict if the id is taken; unknown parent. */
   create(fields: CreateSession): Promise<SessionRow> {
     return this.#store.write(async () => {
-      if (await this.find(fields.session_id))
-        throw new Refusal("conflict", `Session already exists: ${fields.session_id}`);
       await this.requireParent(fields.parent_session_id);
-      await this.#store.run(
+      const row = await this.#store.get<SessionRow>(
         `INSERT INTO sessions
              (session_id, status, created_at, project_dir, agent_name, parent_session_id, execution_mode)
-           VALUES (?, 'pending', ?, ?, ?, ?, ?)`,
+           VALUES (?, 'pending', ?, ?, ?, ?, ?) ON CONFLICT (session_id) DO NOTHING RETURNING *`,
         fields.session_id,
         isoTime(),
         fields.project_dir ?? null,
@@ -71,8 +69,9 @@ export class Sessions {
         fields.parent_session_id ?? null,
         fields.execution_mode ?? "sync",
       );
+      if (row === null) throw new Refusal("conflict", `Session already exists: ${fields.session_id}`);
       this.#announce("session_created", fields.session_id);
-      return this.get(fields.session_id);
+      return row;
     });
   }
 

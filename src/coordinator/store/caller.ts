@@ -7,4 +7,6 @@ export interface Caller {
   readonly role: Role;
   /** The IP address. */
   readonly address: string;
+  /** Whether its token has ended since the request was let in; missing for the coordinator's own token. */
+  readonly hasEnded?: () => boolean;
 }

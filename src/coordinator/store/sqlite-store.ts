@@ -130,15 +130,19 @@ export class SqliteStore implements Store {
     let result: T;
     try {
       this.db.query("BEGIN IMMEDIATE").run();
+      turn.isOpen = true;
       result = await turn.inside(work);
+      turn.isOpen = false;
       this.db.query("COMMIT").run();
     } catch (error) {
+      turn.isOpen = false;
       // After a failed COMMIT (full disk), SQLite may have rolled back already.
       if (this.db.inTransaction) this.db.run("ROLLBACK");
       throw this.health.refusalFor(error) ?? error;
     }
     this.#sync?.written();
-    await turn.perform();
+    const effects = turn.perform();
+    if (effects !== undefined) await effects;
     return result;
   }
 

@@ -18,14 +18,9 @@ export class Turn {
     this.#log = log;
   }
 
-  /** Runs the work of the transaction. */
-  async inside<T>(work: () => Promise<T>): Promise<T> {
-    this.isOpen = true;
-    try {
-      return await ambient.run(this, work);
-    } finally {
-      this.isOpen = false;
-    }
+  /** Runs the work of the transaction; set `isOpen` around it. */
+  inside<T>(work: () => Promise<T>): Promise<T> {
+    return ambient.run(this, work);
   }
 
   add(effect: Effect): void {
@@ -33,8 +28,8 @@ export class Turn {
   }
 
   /** Does the effects, in order. Never rejects. */
-  async perform(): Promise<void> {
-    if (this.#effects.length > 0) await ambient.run(this, () => perform(this.#effects, this.#log));
+  perform(): Promise<void> | undefined {
+    return this.#effects.length === 0 ? undefined : ambient.run(this, () => perform(this.#effects, this.#log));
   }
 }
 
@@ -46,6 +41,15 @@ async function perform(effects: readonly Effect[], log: Log): Promise<void> {
     } catch (error) {
       log.error(`Effect after a commit failed: ${describeError(error)}`);
     }
+  }
+}
+
+/** As `Promise.try`, which takes longer. */
+function settled<T>(statement: () => T): Promise<T> {
+  try {
+    return Promise.resolve(statement());
+  } catch (error) {
+    return Promise.reject(error as Error);
   }
 }
 
@@ -71,8 +75,8 @@ export class Turns {
   /** A statement: at once inside the transaction, or while there is none. */
   use<T>(statement: () => T): Promise<T> {
     // The effects of a transaction may read, too: its turn ends after them.
-    if (this.#current === null || ambient.getStore() === this.#current) return Promise.try(statement);
-    return new Promise((resolve) => this.#waiting.push(() => resolve(Promise.try(statement))));
+    if (this.#current === null || ambient.getStore() === this.#current) return settled(statement);
+    return new Promise((resolve) => this.#waiting.push(() => resolve(settled(statement))));
   }
 
   /** A turn of its own, when its turn comes. It ends when `transact` does. */

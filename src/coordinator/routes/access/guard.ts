@@ -40,7 +40,12 @@ export class Guard implements Disposable {
   }
 
   /** Who calls. Without a token everybody is the admin; for the open routes nobody is needed. */
-  async check(request: Request, url: URL, address: string, tokens: Pick<Tokens, "find">): Promise<Caller> {
+  async check(
+    request: Request,
+    url: URL,
+    address: string,
+    tokens: Pick<Tokens, "find" | "endings" | "hasEndedSince">,
+  ): Promise<Caller> {
     this.#refuseOtherHosts(request);
     const isPage = isPageRequest(request.method, url.pathname);
     this.#refuseOtherPages(request, isPage);
@@ -51,8 +56,9 @@ export class Guard implements Disposable {
     const candidate =
       bearerTokenOf(request) ?? (url.pathname === "/sse/sessions" ? url.searchParams.get("api_key") : null);
     if (isToken(candidate, token)) return { name: ADMIN_NAME, role: "admin", address };
+    const { endings } = tokens;
     const grant = candidate === null ? null : await tokens.find(candidate);
-    if (grant !== null) return { ...grant, address };
+    if (grant !== null) return { ...grant, address, hasEnded: () => tokens.hasEndedSince(grant.name, endings) };
     if (candidate !== null) await this.#wrongTokens.hold(address);
     throw new Refusal("unauthorized", "A bearer token is required");
   }

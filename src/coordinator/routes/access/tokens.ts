@@ -26,6 +26,9 @@ export interface Grant {
 export class Tokens implements Disposable {
   readonly #store: Store;
   readonly #onEnded: (name: string) => Promise<void>;
+  #endings = 0;
+  /** By name: the number of its last ending in this process. */
+  readonly #lastEnding = new Map<string, number>();
   #isDisposed = false;
   #expiry: Timer | undefined;
 
@@ -81,7 +84,7 @@ export class Tokens implements Disposable {
   async revoke(name: string): Promise<void> {
     const { changes } = await this.#store.write(() => this.#store.run("DELETE FROM tokens WHERE name = ?", name));
     if (changes === 0) throw new Refusal("unknown", `There is no token with the name ${name}`);
-    await this.#onEnded(name);
+    await this.#end(name);
   }
 
   /** Searches by digest, so that the time taken reveals nothing about a token. Null: no such token, or expired. */
@@ -91,6 +94,21 @@ export class Tokens implements Disposable {
       digestOf(candidate).toHex(),
       isoTime(),
     );
+  }
+
+  /** How many tokens have ended in this process. */
+  get endings(): number {
+    return this.#endings;
+  }
+
+  /** For a call that stays open: its token may have ended before `onEnded` could find the call. */
+  hasEndedSince(name: string, endings: number): boolean {
+    return (this.#lastEnding.get(name) ?? 0) > endings;
+  }
+
+  async #end(name: string): Promise<void> {
+    this.#lastEnding.set(name, ++this.#endings);
+    await this.#onEnded(name);
   }
 
   [Symbol.dispose](): void {
@@ -104,7 +122,7 @@ export class Tokens implements Disposable {
       "SELECT name, role FROM tokens WHERE expires_at <= ?",
       isoTime(),
     ))
-      await this.#onEnded(name);
+      await this.#end(name);
     const next = await this.#store.get<{ at: string | null }>(
       "SELECT min(expires_at) AS at FROM tokens WHERE expires_at > ?",
       isoTime(),

@@ -1,0 +1,41 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Store } from "../../src/coordinator/store/store.ts";
+
+/** Set for the suites that run on a `twiceStore`. */
+export const TWICE = "AGENT_RUNNER_TEST_TWICE";
+
+const ROLLBACK = new Error("rolled back to be done again");
+
+/**
+ * Does the work of each transaction twice, and rolls the first time back, as an engine does that repeats a transaction
+ * after a conflict. Work that touches more than the database and `afterCommit` then shows.
+ */
+export function twiceStore(store: Store): Store {
+  const inside = new AsyncLocalStorage<{ isOver: boolean }>();
+  return {
+    get: (sql, ...values) => store.get(sql, ...values),
+    all: (sql, ...values) => store.all(sql, ...values),
+    run: (sql, ...values) => store.run(sql, ...values),
+    async write(work) {
+      if (inside.getStore()?.isOver === false) return store.write(work);
+      const within = <T>(body: () => Promise<T>): Promise<T> => {
+        const transaction = { isOver: false };
+        return inside.run(transaction, () => store.write(body).finally(() => (transaction.isOver = true)));
+      };
+      const first = within(async () => {
+        await work();
+        throw ROLLBACK;
+      });
+      await first.catch((error: unknown) => {
+        if (error !== ROLLBACK) throw error;
+      });
+      return within(work);
+    },
+    lockTree: (sessionId) => store.lockTree(sessionId),
+    afterCommit: (effect) => store.afterCommit(effect),
+    durable: () => store.durable(),
+    health: store.health,
+    probe: () => store.probe(),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
