@@ -150,7 +150,10 @@ export class Callbacks {
       const waiting = await this.#store.all<{ id: string }>(
         "SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL",
       );
-      for (const { id } of waiting) await this.#deliver(id);
+      for (const { id } of waiting) {
+        await this.#store.lockTree(id);
+        await this.#deliver(id);
+      }
     });
   }
 

@@ -118,6 +118,12 @@ export class PostgresStore implements Store {
     await this.#locks.lock(sessionId, ambient.transaction, ambient.held, { query: this.#outside });
   }
 
+  async lockTreeOfRun(runId: string): Promise<void> {
+    const ambient = this.#current();
+    if (ambient === null) throw new Error("a tree is locked inside a transaction only");
+    await this.#locks.lockOfRun(runId, ambient.transaction, ambient.held, { query: this.#outside });
+  }
+
   /** Performs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are logged. */
   afterCommit(effect: Effect): void {
     const ambient = this.#current();

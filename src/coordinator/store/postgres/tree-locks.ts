@@ -20,6 +20,8 @@ const TREE: Statement = {
   isRead: true,
 };
 
+const SESSION: Statement = { text: "SELECT session_id FROM runs WHERE run_id = $1", places: [0], isRead: true };
+
 type Asked = Pick<Transaction, "query">;
 
 /** Sessions whose tree is remembered. It can only be wrong about a session that was given another parent. */
@@ -38,6 +40,8 @@ export class LockOrder extends Error {
 export class HeldTrees implements Disposable {
   readonly #first: readonly string[];
   readonly trees = new Set<string>();
+  /** Those that were found in a locked tree: nobody else moves them. */
+  readonly sessions = new Set<string>();
   #turn: Disposable | null = null;
 
   constructor(first: readonly string[] = []) {
@@ -65,9 +69,12 @@ export class HeldTrees implements Disposable {
 export class TreeLocks {
   readonly #queues = new TreeQueues();
   readonly #memory = new Map<string, string>();
+  /** The session of a run, which never changes. */
+  readonly #sessions = new Map<string, string>();
 
   /** Until the transaction ends, no other one changes this session or another of its tree. */
   async lock(sessionId: string, transaction: Transaction, held: HeldTrees, outside: Asked): Promise<void> {
+    if (held.sessions.has(sessionId)) return;
     // The queue is in front of the transaction's connection, so the tree has to be known before it has one.
     const asked = transaction.hasBegun ? transaction : outside;
     const known = this.#memory.get(sessionId) ?? (await this.#treeOf(sessionId, asked));
@@ -79,9 +86,24 @@ export class TreeLocks {
       // The last lock and the question go out together. The answer is from after the lock was given.
       const last = this.#take(others.at(-1) ?? first, transaction, held);
       const [found] = await Promise.all([this.#treeOf(sessionId, transaction), last]);
-      if (held.trees.has(found)) return;
+      if (held.trees.has(found)) {
+        held.sessions.add(sessionId);
+        return;
+      }
       trees = [found];
     }
+  }
+
+  async lockOfRun(runId: string, transaction: Transaction, held: HeldTrees, outside: Asked): Promise<void> {
+    let session = this.#sessions.get(runId);
+    if (session === undefined) {
+      const [row] = await (transaction.hasBegun ? transaction : outside).query(SESSION, [runId]);
+      if (row === undefined) return;
+      session = String(row["session_id"]);
+      if (this.#sessions.size >= LONGEST_MEMORY) this.#sessions.clear();
+      this.#sessions.set(runId, session);
+    }
+    await this.lock(session, transaction, held, outside);
   }
 
   async #take(tree: string, transaction: Transaction, held: HeldTrees): Promise<void> {
