@@ -20,7 +20,9 @@ export function twiceStore(store: Store): Store {
       if (inside.getStore()?.isOver === false) return store.write(work);
       const within = <T>(body: () => Promise<T>): Promise<T> => {
         const transaction = { isOver: false };
-        return inside.run(transaction, () => store.write(body).finally(() => (transaction.isOver = true)));
+        // Over before its effects are done: a poll that they wake begins a transaction of its own.
+        const inOne = (): Promise<T> => body().finally(() => (transaction.isOver = true));
+        return inside.run(transaction, () => store.write(inOne));
       };
       const first = within(async () => {
         await work();

@@ -159,7 +159,8 @@ export class Runs {
     const run = await store.get<RunRow>(
       `INSERT INTO runs (run_id, type, session_id, agent_name, prompt, project_dir, parent_session_id,
            execution_mode, demands, status, created_at, timeout_at, priority, not_before, expires_at, max_attempts,
-           retry_delay_seconds, traceparent, tracestate, asked_demands, parameters, created_by, created_from, waiting_for)
+           retry_delay_seconds, traceparent, tracestate, asked_demands, parameters, created_by, created_from,
+           waiting_for)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
       `run_${randomHex12()}`,
       body.type,

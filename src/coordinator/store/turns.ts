@@ -80,9 +80,16 @@ export class Turns {
   }
 
   /** A turn of its own, when its turn comes. It ends when `transact` does. */
-  take<T>(transact: (turn: Turn) => Promise<T>): Promise<T> {
-    if (this.#current === null) return this.#give(transact);
-    return new Promise((resolve) => this.#waiting.push(() => resolve(this.#give(transact))));
+  async take<T>(transact: (turn: Turn) => Promise<T>): Promise<T> {
+    const turn = new Turn(this.#log);
+    if (this.#current === null) this.#current = turn;
+    else await this.#handedTo(turn);
+    try {
+      return await transact(turn);
+    } finally {
+      this.#current = null;
+      this.#next();
+    }
   }
 
   /** Runs `effect` after the transaction of the caller, or at once outside of one. */
@@ -91,15 +98,14 @@ export class Turns {
     else void perform([effect], this.#log);
   }
 
-  async #give<T>(transact: (turn: Turn) => Promise<T>): Promise<T> {
-    const turn = new Turn(this.#log);
-    this.#current = turn;
-    try {
-      return await transact(turn);
-    } finally {
-      this.#current = null;
-      this.#next();
-    }
+  /** Who waited goes on in its own async context, not in that of the turn before. */
+  #handedTo(turn: Turn): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(() => {
+        this.#current = turn;
+        resolve();
+      });
+    });
   }
 
   #next(): void {
