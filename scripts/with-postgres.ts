@@ -1,5 +1,5 @@
-// `bun run scripts/with-postgres.ts COMMAND...` runs the command with a PostgreSQL server of its own: the coordinator of
-// each test then has its database there, in a schema of its own, and not in a file.
+// `bun run scripts/with-postgres.ts COMMAND...` runs the command with a PostgreSQL server of its own. The coordinator
+// of each test then has its database there, in a schema of its own, and not in a file.
 import { PostgresServer } from "../tests/harness/postgres-server.ts";
 
 await using server = await PostgresServer.start();

@@ -73,6 +73,7 @@ export function bypassProxyForLoopback(): void {
  */
 const WITHHELD: ReadonlySet<string> = new Set([
   "AGENT_COORDINATOR_TOKEN",
+  "AGENT_COORDINATOR_DATABASE",
   "AGENT_RUNNER_MCP_TOKEN",
   "OTEL_EXPORTER_OTLP_HEADERS",
   "OTEL_EXPORTER_OTLP_TRACES_HEADERS",

@@ -3,10 +3,7 @@ import { type Coordinator, type CoordinatorOptions, startCoordinator } from "../
 import type { CallbackTiming } from "../../src/coordinator/runs/callbacks.ts";
 import type { CoordinatorTimings } from "../../src/coordinator/store/timings.ts";
 import { INSTANCE_HEADER } from "../../src/protocol/runner.ts";
-import { silentLog as quiet } from "../../src/log.ts";
-const silentLog = process.env["DEBUG_LOG"]
-  ? { ...quiet, error: (m: string, c?: unknown) => console.log("LOGGED", m, c) }
-  : quiet;
+import { silentLog } from "../../src/log.ts";
 import { databaseForFixture, type TestDatabase } from "../harness/postgres.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { TWICE, twiceStore } from "./twice-store.ts";

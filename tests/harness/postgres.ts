@@ -60,8 +60,10 @@ export async function createDatabase(url: string): Promise<TestDatabase> {
   };
 }
 
-/** Where the tests of the coordinator have its database: undefined for a file (`scripts/with-postgres.ts`). */
+/** Whether the tests of the coordinator have its database on a server and not in a file (`scripts/with-postgres.ts`). */
+export const IS_POSTGRES = process.env["AGENT_RUNNER_TEST_STORE"] === "postgres";
+
 export async function databaseForFixture(): Promise<TestDatabase | undefined> {
   const url = process.env["AGENT_RUNNER_TEST_DATABASE"];
-  return process.env["AGENT_RUNNER_TEST_STORE"] === "postgres" && url ? await createDatabase(url) : undefined;
+  return IS_POSTGRES && url ? await createDatabase(url) : undefined;
 }

@@ -48,7 +48,9 @@ const ACTIVE_TREES = `
   WITH RECURSIVE up(session_id) AS (
     SELECT session_id FROM runs WHERE ${ACTIVE}
     UNION
-    SELECT * FROM (SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MAX_PENDING_RUNS}) AS next
+    SELECT * FROM (
+      SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MAX_PENDING_RUNS}
+    ) AS next
     UNION
     SELECT s.parent_session_id FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NOT NULL
   )

@@ -8,8 +8,8 @@ export function onlySqlite(part: string): string {
 }
 
 /**
- * A row has changed since the transaction read it. A transaction that throws it is done again, and sees the change. Only
- * where transactions run beside each other.
+ * A row has changed since the transaction read it. A transaction that throws it is done again, and sees the change.
+ * Only where transactions run beside each other.
  */
 export class Outdated extends Error {
   override readonly name = "Outdated";

@@ -87,12 +87,6 @@ export function describeDatabase({ host, port, user, database }: DatabaseUrl): s
   return `postgres://${encodeURIComponent(user)}@${place}/${encodeURIComponent(database)}${socket}`;
 }
 
-/** Whether a URL holds a password. What cannot be read as a URL is taken to hold one. */
-export function holdsPassword(text: string): boolean {
-  const url = URL.parse(text);
-  return url === null || url.password !== "" || url.searchParams.has("password");
-}
-
 function readParameters(given: URLSearchParams): Partial<Record<Parameter, string>> {
   const unknown = [...given.keys()].find((name) => !PARAMETERS.some((known) => known === name));
   if (unknown !== undefined) {

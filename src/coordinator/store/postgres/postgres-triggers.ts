@@ -103,6 +103,8 @@ export const TRIGGERS = `
     RETURN body::json ->> substr(path, 3);
   EXCEPTION WHEN OTHERS THEN
     -- A NUL or half a surrogate pair, in whatever field. Neither is in those that are asked for.
-    RETURN regexp_replace(body, '(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89a-fA-F]..)', '\\1?', 'g')::json ->> substr(path, 3);
+    RETURN regexp_replace(
+      body, '(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89a-fA-F]..)', '\\1?', 'g'
+    )::json ->> substr(path, 3);
   END $body$;
 `;

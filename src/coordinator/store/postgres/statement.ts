@@ -10,8 +10,21 @@ export interface Statement {
 }
 
 /** Strings, quoted names, comments, placeholders, and hints for SQLite's planner: in this order at each place. */
-const TOKENS =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*sqlite\*\/[\s\S]*?\/\*all\*\/|\/\*[\s\S]*?\*\/|\?(\d*)|\s+(?:NOT\s+INDEXED|INDEXED\s+BY\s+\w+|CROSS(?=\s+JOIN))\b|\bifnull\b/gi;
+const TOKENS = new RegExp(
+  [
+    /'(?:[^']|'')*'/,
+    /"(?:[^"]|"")*"/,
+    /--[^\n]*/,
+    /\/\*sqlite\*\/[\s\S]*?\/\*all\*\//,
+    /\/\*[\s\S]*?\*\//,
+    /\?(\d*)/,
+    /\s+(?:NOT\s+INDEXED|INDEXED\s+BY\s+\w+|CROSS(?=\s+JOIN))\b/,
+    /\bifnull\b/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "gi",
+);
 
 const WRITES = /\b(?:INSERT|UPDATE|DELETE|MERGE|LOCK|SHARE|nextval|setval|pg_advisory\w*|pg_try_advisory\w*)\b/i;
 const READS = /^\s*(?:SELECT|WITH|VALUES)\b/i;

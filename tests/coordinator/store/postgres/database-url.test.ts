@@ -1,10 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { UserError } from "../../../../src/errors.ts";
-import {
-  describeDatabase,
-  holdsPassword,
-  parseDatabaseUrl,
-} from "../../../../src/coordinator/store/postgres/database-url.ts";
+import { describeDatabase, parseDatabaseUrl } from "../../../../src/coordinator/store/postgres/database-url.ts";
 
 describe("parseDatabaseUrl", () => {
   test("reads every part, and decodes it", () => {
@@ -66,11 +62,4 @@ describe("parseDatabaseUrl", () => {
     expect(error.message).toContain(words);
     expect(Bun.inspect(error).replace(/^ *(?:at |\d+ \|).*$/gm, "")).not.toContain("secret");
   });
-});
-
-test("holdsPassword finds a password, and takes what cannot be read for one", () => {
-  expect(holdsPassword("postgres://a@db/x")).toBe(false);
-  expect(holdsPassword("postgres://a:b@db/x")).toBe(true);
-  expect(holdsPassword("postgres://a@db/x?password=b")).toBe(true);
-  expect(holdsPassword("postgres://a:b#c@db:port/x")).toBe(true);
 });
