@@ -60,7 +60,7 @@ export async function createDatabase(url: string): Promise<TestDatabase> {
   };
 }
 
-/** Whether the tests of the coordinator have its database on a server and not in a file (`scripts/with-postgres.ts`). */
+/** Whether the coordinator of a test has its database on a server and not in a file (`scripts/with-postgres.ts`). */
 export const IS_POSTGRES = process.env["AGENT_RUNNER_TEST_STORE"] === "postgres";
 
 export async function databaseForFixture(): Promise<TestDatabase | undefined> {

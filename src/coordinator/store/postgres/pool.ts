@@ -31,9 +31,6 @@ export class Pool implements AsyncDisposable {
   readonly #waiting: (() => void)[] = [];
   #inUse = 0;
   #isClosed = false;
-  /** Ends every text: a change of it has all statements prepared again. */
-  #suffix = "";
-  #plans = 0;
 
   constructor(url: DatabaseUrl) {
     this.#size = url.poolSize;
@@ -61,11 +58,6 @@ export class Pool implements AsyncDisposable {
     }
   }
 
-  /** After another program has changed a table: the plans of prepared statements no longer fit. */
-  replan(): void {
-    this.#suffix = ` /* ${++this.#plans} */`;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     await withDeadline(this.#sql.close({ timeout: 1 }), 2_000);
@@ -84,7 +76,7 @@ export class Pool implements AsyncDisposable {
     };
     const abandon = (): void => void end(() => reserved.close({ timeout: 0 }));
     return {
-      query: (text, parameters) => ask(reserved, text + this.#suffix, parameters, abandon),
+      query: (text, parameters) => ask(reserved, text, parameters, abandon),
       release: () => end(() => reserved.release()),
     };
   }

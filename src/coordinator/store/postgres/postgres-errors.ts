@@ -9,7 +9,7 @@ export type ErrorKind =
   | "duplicate"
   /** The connection or the server is gone. Whether a statement outside a transaction was carried out is unknown. */
   | "connection"
-  /** A newer coordinator has changed the table behind a prepared statement: prepared again, it goes through. */
+  /** A newer coordinator has changed the table behind a prepared statement: Bun prepares it again. */
   | "stale-plan"
   /** The server cannot do it now; a repetition would wait for an operator. */
   | "fault"

@@ -198,7 +198,6 @@ export class PostgresStore implements Store {
 
   /** Pauses before the next attempt, or throws what the caller gets. `cause`: the error of the database, if any. */
   async #mayRepeat(thrown: unknown, cause: unknown, repetition: Repetition): Promise<void> {
-    if (errorKindOf(cause) === "stale-plan") this.#pool.replan();
     if (await repetition.pause(cause)) return;
     // After the first error the server only says that the transaction is aborted.
     throw this.#refusalFor(cause) ?? (errorKindOf(thrown) === null ? thrown : cause);
