@@ -4,9 +4,9 @@ import type { DatabaseUrl } from "./database-url.ts";
 import type { Result } from "./values.ts";
 
 /** A statement that runs longer is cancelled by the server. */
-export const STATEMENT_TIMEOUT_MS = 30_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
 /** A transaction without a statement for longer is ended by the server: its coordinator was suspended. */
-export const IDLE_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 10_000;
 /** A connection that is silent for longer is given up: the network swallows its packets. */
 const SILENCE_MS = STATEMENT_TIMEOUT_MS + 10_000;
 /** Closed before the firewalls on the way forget a silent connection. */
