@@ -42,9 +42,9 @@ const DUE = {
     where: "waiting_for IN ('time','retry') AND waiting_for = 'retry'",
   },
 } as const;
-const EARLIEST = `SELECT min(at) AS at FROM (${Object.values(DUE)
+const EARLIEST = `SELECT min(due.at) AS at FROM (${Object.values(DUE)
   .map(({ column, from, where }) => `SELECT min(${column}) AS at FROM ${from} WHERE ${where}`)
-  .join(" UNION ALL ")}) AS each`;
+  .join(" UNION ALL ")}) AS due`;
 
 /** Work that only the clock triggers: scheduled starts, ended leases, expired and unmatched runs, silent runners. */
 export function sweepOf(parts: SweepParts): Clockwork {

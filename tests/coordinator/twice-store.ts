@@ -37,6 +37,7 @@ export function twiceStore(store: Store): Store {
     lockTreeOfRun: (runId) => store.lockTreeOfRun(runId),
     afterCommit: (effect) => store.afterCommit(effect),
     durable: () => store.durable(),
+    dialect: store.dialect,
     health: store.health,
     probe: () => store.probe(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

@@ -92,7 +92,7 @@ function lifecycleRoutes({
       if (!/^\d{1,9}$/.test(capacity)) throw invalid(["query", "capacity"], "Expected a whole number, 0 or more");
       keepOpen();
       const runner = await runners.requireCaller(runnerId, request.headers.get(INSTANCE_HEADER));
-      if (caller.hasEnded?.() === true) throw new Refusal("unauthorized", "The token has ended");
+      if (caller.hasEnded?.() === true) throw new Refusal("unauthorized", "A bearer token is required");
       outputs.setCanShow(runnerId, query.get("output") === "1");
       const answer = await polls.poll(runner, Number(capacity) > 0, request.signal);
       return answer === null ? new Response(null, { status: 204 }) : Response.json(answer);

@@ -108,6 +108,7 @@ export class Runners {
       const known = await this.find(runnerId);
       if (known?.status === "online" && known.deregistered === 0) this.#requireGone(known, body);
       const now = isoTime();
+      await this.#store.run("DELETE FROM runners WHERE runner_id = ?", runnerId);
       await this.#store.run(
         `INSERT INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,

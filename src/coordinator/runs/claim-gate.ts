@@ -4,6 +4,7 @@ import type { Heartbeat } from "../../protocol/runner.ts";
 import type { PollWaiters } from "../runners/poll-waiters.ts";
 import type { Runners } from "../runners/runners.ts";
 import type { History } from "../store/history.ts";
+import { SET_COUNTER } from "../store/schema.ts";
 import type { Store } from "../store/store.ts";
 
 export interface ClaimGateParts {
@@ -100,10 +101,7 @@ export class ClaimGate implements Disposable {
     if (seen == null || this.#isRecorded || (await history.has(seen))) return false;
     this.#isRestored = true;
     this.#answered.clear();
-    await store.run(
-      "INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-      RESTORED,
-    );
+    await store.run(SET_COUNTER, RESTORED, 1);
     this.#awaited.add(runnerId);
     await this.#close();
     store.afterCommit(() => {

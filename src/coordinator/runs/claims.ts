@@ -29,7 +29,7 @@ const FIRST_OF_CLASS = `
 /** The first run with these demands that does not avoid this runner. */
 const FIRST_WILLING = `
   SELECT seq, priority, avoid_runner FROM runs INDEXED BY runs_for_runners
-  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND avoid_runner IS DISTINCT FROM ?
+  WHERE waiting_for = 'runner' AND ${DEMAND_CLASS} = ? AND (avoid_runner IS NULL OR avoid_runner <> ?)
   ORDER BY priority DESC, seq LIMIT 1`;
 
 const RENEW = "UPDATE runs SET lease_until = ? WHERE run_id = ? AND runner_id = ? AND lease_until IS NOT NULL";

@@ -84,13 +84,14 @@ export class SessionEvents {
 
   /** The data of the session's last `result`, if that is among its last events; null without any. */
   async lastData(sessionId: string): Promise<object | null> {
-    const last = await this.#store.get<Pick<EventRow, "body">>(
-      `SELECT body FROM (SELECT seq, body FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT ?) AS newest
-         WHERE json_extract(body, '$.event_type') = 'result' ORDER BY seq DESC LIMIT 1`,
+    const likely = await this.#store.all<Pick<EventRow, "body">>(
+      `SELECT body FROM (SELECT seq, body FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT ?) AS latest
+         WHERE body LIKE '%"event_type":"result"%' ORDER BY seq DESC`,
       sessionId,
       LAST_EVENTS,
     );
-    const data = last === null ? null : (JSON.parse(last.body) as { readonly result_data?: unknown }).result_data;
+    const events = likely.map(({ body }) => JSON.parse(body) as { event_type: string; result_data?: unknown });
+    const data = events.find(({ event_type }) => event_type === "result")?.result_data;
     return typeof data === "object" ? data : null;
   }
 

@@ -1,8 +1,10 @@
 import { Refusal } from "../store/refusal.ts";
+import { MAX_TREE_SESSIONS } from "../store/dialects.ts";
 import type { Page } from "../store/lists.ts";
 import { ACTIVE, AT_HEAD } from "../store/schema.ts";
+import type { EventRow } from "./session-events.ts";
 import { type SessionRow, wireSession } from "./sessions.ts";
-import { onlySqlite, type Store } from "../store/store.ts";
+import type { Store } from "../store/store.ts";
 
 /** The sums over a session and its descendants. */
 export interface RollUp {
@@ -29,18 +31,6 @@ const TITLE = `
   SELECT substr(prompt, 1, 300) AS title FROM runs INDEXED BY runs_by_session
   WHERE session_id = ? ORDER BY seq LIMIT 1`;
 
-/** Limits the work for one tree, so that an answer stays fast. */
-const MAX_TREE_SESSIONS = 10_000;
-
-/** Breadth first, so that the limit cuts off the deepest sessions. */
-const TREE = `
-  WITH RECURSIVE below(session_id, depth) AS (
-    SELECT session_id, 0 FROM sessions WHERE session_id = ?1
-    UNION ALL
-    SELECT s.session_id, below.depth + 1
-    FROM below JOIN sessions AS s INDEXED BY sessions_by_parent ON s.parent_session_id = below.session_id
-    ${onlySqlite(`ORDER BY 2 LIMIT ${MAX_TREE_SESSIONS + 1}`)}
-  ), tree AS (SELECT * FROM below ORDER BY depth LIMIT ${MAX_TREE_SESSIONS + 1})`;
 /** Limits how many unclaimed runs a list of active trees reads: a hundred thousand may be pending. */
 const MAX_PENDING_RUNS = 1_000;
 /** The root sessions of the trees with an active run, or with a run that is next in its session. */
@@ -50,15 +40,12 @@ const ACTIVE_TREES = `
     UNION
     SELECT * FROM (
       SELECT session_id FROM runs INDEXED BY runs_at_head WHERE ${AT_HEAD} LIMIT ${MAX_PENDING_RUNS}
-    ) AS next
+    ) AS heads
     UNION
     SELECT s.parent_session_id FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NOT NULL
   )
   SELECT s.* FROM up JOIN sessions AS s USING (session_id) WHERE s.parent_session_id IS NULL`;
-const LAST_EVENT = `
-  SELECT seq AS event_id, json_extract(body, '$.event_type') AS event_type,
-    json_extract(body, '$.tool_name') AS tool_name, json_extract(body, '$.timestamp') AS timestamp
-  FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT 1`;
+const LAST_EVENT = "SELECT seq, body FROM events WHERE session_id = ? ORDER BY seq DESC LIMIT 1";
 
 /** Reads trees of sessions: a session with its descendants, and the sums over them. */
 export class SessionTrees {
@@ -71,7 +58,7 @@ export class SessionTrees {
   /** The sums over a session and its descendants; counts at most 10,000 sessions. */
   async rollUp(sessionId: string): Promise<RollUp> {
     const rows = await this.#store.all<Omit<RollUp, "by_status"> & { status: string }>(
-      `${TREE}
+      `${this.#store.dialect.tree}
          SELECT status, count(*) AS sessions, sum(total_cost_usd) AS total_cost_usd, sum(num_turns) AS num_turns,
            sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(run_ms) AS run_ms
          FROM tree JOIN sessions USING (session_id) GROUP BY status`,
@@ -89,7 +76,8 @@ export class SessionTrees {
    */
   async tree(sessionId: string): Promise<{ sessions: unknown[]; is_cut: boolean }> {
     const rows = await this.#store.all<SessionRow & { depth: number }>(
-      `${TREE} SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`,
+      `${this.#store.dialect.tree}
+         SELECT s.*, depth FROM tree JOIN sessions AS s USING (session_id) ORDER BY depth, seq`,
       sessionId,
     );
     if (rows.length === 0) throw new Refusal("unknown", `Session not found: ${sessionId}`);
@@ -122,7 +110,7 @@ export class SessionTrees {
   /** The ids of a session and its descendants, parents first. Refuses: unknown. */
   async members(sessionId: string): Promise<string[]> {
     const rows = await this.#store.all<{ session_id: string }>(
-      `${TREE} SELECT session_id FROM tree JOIN sessions USING (session_id)`,
+      `${this.#store.dialect.tree} SELECT session_id FROM tree JOIN sessions USING (session_id)`,
       sessionId,
     );
     if (rows.length === 0) throw new Refusal("unknown", `Session not found: ${sessionId}`);
@@ -131,8 +119,15 @@ export class SessionTrees {
 
   async #shown(row: SessionRow): Promise<object> {
     const title = (await this.#store.get<{ title: string }>(TITLE, row.session_id))?.title ?? null;
-    return { ...wireSession(row), title, last_event: await this.#store.get<LastEvent>(LAST_EVENT, row.session_id) };
+    const last = await this.#store.get<EventRow>(LAST_EVENT, row.session_id);
+    return { ...wireSession(row), title, last_event: last === null ? null : shownEvent(last) };
   }
+}
+
+/** Read here, not by the database: engines differ in the JSON that they read. */
+function shownEvent({ seq, body }: EventRow): LastEvent {
+  const { event_type = null, tool_name = null, timestamp = null } = JSON.parse(body) as Partial<LastEvent>;
+  return { event_id: seq, event_type, tool_name, timestamp };
 }
 
 const NOTHING: RollUp = {

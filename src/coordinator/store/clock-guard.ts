@@ -1,4 +1,5 @@
 import type { Log } from "../../log.ts";
+import { SET_COUNTER } from "./schema.ts";
 import type { Store } from "./store.ts";
 
 const DAY_MS = 86_400_000;
@@ -59,13 +60,7 @@ export class ClockGuard {
 
   async #accept(ms: number): Promise<void> {
     this.#acceptedMs = ms;
-    await this.#store.write(() =>
-      this.#store.run(
-        "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        ACCEPTED,
-        Math.round(ms),
-      ),
-    );
+    await this.#store.write(() => this.#store.run(SET_COUNTER, ACCEPTED, Math.round(ms)));
   }
 }
 

@@ -37,7 +37,7 @@ export function rowsOfPage<Row extends { readonly seq: number }>(
     `SELECT ${columns} FROM ${from} WHERE ${[...terms, ...more, "TRUE"].join(" AND ")} ORDER BY seq ${order} LIMIT ?`;
   const { anyOf } = query;
   if (anyOf === undefined) return store.all<Row>(select("*", []), ...values, limit);
-  const each = anyOf.values.map(() => `SELECT * FROM (${select("seq", [`${anyOf.column} = ?`])}) AS each`);
+  const each = anyOf.values.map(() => `SELECT * FROM (${select("seq", [`${anyOf.column} = ?`])}) AS of_one`);
   const sql = `SELECT * FROM ${query.table} WHERE seq IN (${each.join(" UNION ALL ")}) ORDER BY seq ${order} LIMIT ?`;
   return store.all<Row>(sql, ...anyOf.values.flatMap((value) => [...values, value, limit]), limit);
 }

@@ -16,6 +16,9 @@ export const OPEN = "status IN ('pending','claimed','running','stopping')";
 /** The run whose turn it is in its session; `runs_at_head` ensures that there is at most one. */
 export const AT_HEAD = `(${ACTIVE} OR waiting_for IN ('runner','retry'))`;
 
+export const SET_COUNTER = `
+  INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`;
+
 /** The demands of a run as comparable text: runs with equal demands share a queue. */
 export const DEMAND_CLASS = "ifnull(demands, '')";
 

@@ -5,6 +5,7 @@ import type { Log } from "../../log.ts";
 import { GroupSync } from "../../process/group-sync.ts";
 import { DAMAGE_REMEDY, integrityOf } from "./check-database.ts";
 import { wrongRow } from "./check-rows.ts";
+import { SQLITE } from "./dialects.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 import type { Store, Value } from "./store.ts";
 import { StoreHealth } from "./store-health.ts";
@@ -35,6 +36,7 @@ export type Durability = "disk" | "process";
 export class SqliteStore implements Store {
   readonly db: Database;
   readonly health: StoreHealth;
+  readonly dialect = SQLITE;
   readonly #sync: GroupSync | null;
   /** A flush failed: the operating system may have dropped the pages, although it counts them as written. */
   #isFlushInDoubt = false;

@@ -1,11 +1,7 @@
+import type { Dialect } from "./dialects.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 export type Value = string | number | null;
-
-/** A part of a statement that only SQLite understands, and does without on PostgreSQL. */
-export function onlySqlite(part: string): string {
-  return `/*sqlite*/ ${part} /*all*/`;
-}
 
 /**
  * A row has changed since the transaction read it. A transaction that throws it is done again, and sees the change.
@@ -49,6 +45,7 @@ export interface Store extends Statements, AsyncDisposable {
   afterCommit(effect: () => void | Promise<void>): void;
   /** Resolves when everything committed so far survives a power cut. Refuses, no-room or unavailable: the disk. */
   durable(): Promise<void>;
+  readonly dialect: Dialect;
   /** Whether the database can be used. */
   readonly health: StoreHealth;
   /** Whether the database can be written now: for a probe, while a fault is known. */

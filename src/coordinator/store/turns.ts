@@ -49,7 +49,7 @@ function settled<T>(statement: () => T): Promise<T> {
   try {
     return Promise.resolve(statement());
   } catch (error) {
-    return Promise.reject(error as Error);
+    return Promise.reject(error);
   }
 }
 

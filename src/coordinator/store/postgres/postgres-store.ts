@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { describeError } from "../../../errors.ts";
 import type { Log } from "../../../log.ts";
+import { POSTGRES } from "../dialects.ts";
 import { Refusal } from "../refusal.ts";
 import type { Store, Value } from "../store.ts";
 import { StoreHealth } from "../store-health.ts";
@@ -34,6 +35,7 @@ interface Ambient {
  */
 export class PostgresStore implements Store {
   readonly health: StoreHealth;
+  readonly dialect = POSTGRES;
   readonly #log: Log;
   readonly #pool: Pool;
   readonly #marks: CommitMarks;

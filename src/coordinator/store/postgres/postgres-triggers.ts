@@ -1,7 +1,4 @@
-/**
- * The triggers of `schema.ts`, `schema-trees.ts` and `schema-events.ts`: what they are for stands there. And SQLite's
- * `json_extract`, for a path of one field.
- */
+/** The triggers of `schema.ts`, `schema-trees.ts` and `schema-events.ts`: what they are for stands there. */
 export const TRIGGERS = `
   CREATE FUNCTION session_takes_its_place() RETURNS trigger LANGUAGE plpgsql AS $body$
   DECLARE
@@ -97,14 +94,4 @@ export const TRIGGERS = `
   CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_is_append_only();
   CREATE TRIGGER audit_changes_no_row BEFORE UPDATE ON audit FOR EACH ROW EXECUTE FUNCTION audit_is_append_only();
   CREATE TRIGGER audit_keeps_all BEFORE TRUNCATE ON audit EXECUTE FUNCTION audit_is_append_only();
-
-  CREATE FUNCTION json_extract(body TEXT, path TEXT) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE AS $body$
-  BEGIN
-    RETURN body::json ->> substr(path, 3);
-  EXCEPTION WHEN OTHERS THEN
-    -- A NUL or half a surrogate pair, in whatever field. Neither is in those that are asked for.
-    RETURN regexp_replace(
-      body, '(?<!\\\\)((?:\\\\\\\\)*)\\\\u(?:0000|[dD][89a-fA-F]..)', '\\1?', 'g'
-    )::json ->> substr(path, 3);
-  END $body$;
 `;

@@ -15,7 +15,6 @@ const TOKENS = new RegExp(
     /'(?:[^']|'')*'/,
     /"(?:[^"]|"")*"/,
     /--[^\n]*/,
-    /\/\*sqlite\*\/[\s\S]*?\/\*all\*\//,
     /\/\*[\s\S]*?\*\//,
     /\?(\d*)/,
     /\s+(?:NOT\s+INDEXED|INDEXED\s+BY\s+\w+|CROSS(?=\s+JOIN))\b/,
@@ -35,8 +34,8 @@ const cache = new Map<string, Statement>();
 
 /**
  * Turns SQLite's placeholders (`?`, `?1`) into PostgreSQL's, and drops hints for its planner (`INDEXED BY`, `CROSS JOIN
- * ... ON`) and the parts marked by `onlySqlite`. `ifnull`, which an index of old files repeats word for word, becomes
- * `coalesce`. Every other word stays: both engines understand the statements.
+ * ... ON`). `ifnull`, which an index of old files repeats word for word, becomes `coalesce`. Every other word stays:
+ * both engines understand the statements, except for those of `dialects.ts`.
  */
 export function statementOf(sql: string): Statement {
   const known = cache.get(sql);
@@ -53,7 +52,7 @@ function translate(sql: string): Statement {
   let highest = 0;
   const text = sql.replace(TOKENS, (token, digits: string | undefined) => {
     if (/^ifnull$/i.test(token)) return "coalesce";
-    if (/^(?:\s|\/\*sqlite)/.test(token)) return "";
+    if (/^\s/.test(token)) return "";
     if (digits === undefined) return token;
     const place = digits === "" ? highest + 1 : Number(digits);
     highest = Math.max(highest, place);
