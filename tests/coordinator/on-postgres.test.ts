@@ -6,7 +6,7 @@ import { tempFolder } from "../harness/temp-folder.ts";
 import { until } from "../harness/until.ts";
 import { TWICE } from "./twice-store.ts";
 
-const FOLDERS = ["runs", "runners", "sessions", "agents"].map((folder) => `tests/coordinator/${folder}`);
+const FOLDERS = ["runs", "runners", "sessions", "agents", "routes"].map((folder) => `tests/coordinator/${folder}`);
 const isNested = IS_POSTGRES || process.env[TWICE] !== undefined;
 
 test.skipIf(isNested)(
