@@ -80,6 +80,7 @@ async function tools(): Promise<void> {
     ["Claude Code for the tests", "claude-code"],
     ["a browser for the tests", "browser"],
     ["a clock for the tests that can be set", "faketime"],
+    ["PostgreSQL for the tests", "postgres"],
   ] as const)
     await run({ name, command: [bun, "run", `scripts/${script}.ts`], deadlineMs: 10 * minutes });
 }

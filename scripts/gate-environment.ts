@@ -33,6 +33,10 @@ const DROPPED = new Set([
   "FORCE_COLOR",
 ]);
 
+/** The tests of PostgreSQL use this server in place of one of their own. */
+const TEST_DATABASE = "AGENT_RUNNER_TEST_DATABASE";
+
 function isDropped(name: string): boolean {
+  if (name === TEST_DATABASE) return false;
   return DROPPED.has(name) || DROPPED_PREFIXES.some((prefix) => name.startsWith(prefix));
 }

@@ -115,6 +115,8 @@ test.each([
   ["node:child_process", 'import { spawn } from "node:child_process";'],
   ["bun:ffi", 'import { dlopen } from "bun:ffi";'],
   ["bun:sqlite", 'import { Database } from "bun:sqlite";'],
+  ["Bun.SQL", "const sql = new Bun.SQL(url);"],
+  ["Bun.SQL", 'import { SQL } from "bun";'],
   ["consola", 'import { createConsola } from "consola/core";'],
   ["citty", 'import { defineCommand } from "citty";'],
   ["process.env", "const home = process.env.HOME;"],

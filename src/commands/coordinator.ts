@@ -33,7 +33,8 @@ export const coordinatorCommand: Command = {
   },
   notes: [
     "Its URL serves the dashboard (a web page), the API, and the API's description (/openapi.json).",
-    "The database is coordinator.sqlite in the state folder.",
+    "The database is coordinator.sqlite in the state folder; with --database one of PostgreSQL, version 13 or newer.",
+    "A URL with a password goes into AGENT_COORDINATOR_DATABASE or the settings file: other users see --database.",
     ...TOKEN_NOTES,
   ],
   examples: [

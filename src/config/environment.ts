@@ -42,6 +42,7 @@ export function userFolders(env: Environment, platform: NodeJS.Platform = proces
  */
 const WITHHELD: ReadonlySet<string> = new Set([
   "AGENT_COORDINATOR_TOKEN",
+  "AGENT_COORDINATOR_DATABASE",
   "AGENT_RUNNER_MCP_TOKEN",
   "OTEL_EXPORTER_OTLP_HEADERS",
   "OTEL_EXPORTER_OTLP_TRACES_HEADERS",

@@ -79,6 +79,13 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
         "coordinator.token) exclude each other",
     );
   }
+  const database = flags["database"];
+  if (typeof database === "string" && holdsPassword(database)) {
+    faults.push(
+      "--database: every user of this machine would see its password in the process list; put the URL into " +
+        "AGENT_COORDINATOR_DATABASE, or into coordinator.database of the settings file",
+    );
+  }
   if (faults.length > 0) {
     throw new UserError(faults.length === 1 ? `Bad setting: ${faults[0]}` : `Bad settings:\n  ${faults.join("\n  ")}`, {
       exitCode: ExitCode.usage,
@@ -94,6 +101,12 @@ export function loadConfig(flags: Flags, env: Environment, cwd: string = process
 interface Place {
   readonly cwd: string;
   readonly home: string;
+}
+
+/** Whether a URL holds a password. What cannot be read as a URL is taken to hold one. */
+function holdsPassword(text: string): boolean {
+  const url = URL.parse(text);
+  return url === null || url.password !== "" || url.searchParams.has("password");
 }
 
 function inPlace(name: SettingName, value: unknown, { cwd, home }: Place): unknown {

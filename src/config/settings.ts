@@ -82,6 +82,11 @@ export const SETTINGS = {
     file: "coordinator.lost_after",
     default: 15 * 60_000,
   }),
+  database: setting(Secret, {
+    flag: "database",
+    env: "AGENT_COORDINATOR_DATABASE",
+    file: "coordinator.database",
+  }),
   durability: setting(v.picklist(["disk", "process"], 'must be "disk" or "process"'), {
     env: "AGENT_COORDINATOR_DURABILITY",
     file: "coordinator.durability",

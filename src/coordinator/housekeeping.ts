@@ -154,6 +154,7 @@ export class Housekeeping implements Disposable {
   #removeSession(sessionId: string): Promise<number> {
     const { store, sessions } = this.#parts;
     return store.write(async () => {
+      await store.lockTree(sessionId);
       if ((await store.get(SESSION_IS_UNUSED, sessionId)) === null) return 0;
       const events = await this.#removeEvents(sessionId, Number.MAX_SAFE_INTEGER, EVENTS_AT_A_TIME);
       if (events >= EVENTS_AT_A_TIME) return events;

@@ -45,6 +45,8 @@ import { UsageLedger } from "./sessions/usage-ledger.ts";
 import { BackgroundCheck } from "./store/background-check.ts";
 import { Deadlines } from "./store/deadlines.ts";
 import { History } from "./store/history.ts";
+import { parseDatabaseUrl } from "./store/postgres/database-url.ts";
+import { PostgresStore } from "./store/postgres/postgres-store.ts";
 import { type Durability, SqliteStore } from "./store/sqlite-store.ts";
 import type { Store } from "./store/store.ts";
 import { type CoordinatorTimings, DEFAULT_TIMINGS } from "./store/timings.ts";
@@ -54,8 +56,10 @@ import { sweepOf } from "./sweep.ts";
 const LONGEST_GATE_MS = 15 * 60_000;
 
 export interface ServiceOptions {
-  /** Created if missing; the folder must exist. */
+  /** The SQLite file. Created if missing; the folder must exist. */
   readonly databasePath: string;
+  /** The URL of a PostgreSQL database, which takes the place of the file. */
+  readonly databaseUrl?: string;
   /** Default: `together`. */
   readonly callbacks?: CallbackTiming;
   /** How long ended runs and sessions without runs are kept; 0 or undefined: forever. */
@@ -90,12 +94,15 @@ export interface Service extends AnsweringService {
 
 /** Opens the database and starts the timed work. UserError: database not usable. */
 export async function openService(options: ServiceOptions): Promise<Service> {
-  const { databasePath, durability = "disk", log } = options;
-  const file = new SqliteStore(databasePath, log, durability);
-  const store = options.wrapStore?.(file) ?? file;
+  const { databasePath, databaseUrl, durability = "disk", log } = options;
+  const database =
+    databaseUrl === undefined
+      ? new SqliteStore(databasePath, log, durability)
+      : await PostgresStore.open(parseDatabaseUrl(databaseUrl), log);
+  const store = options.wrapStore?.(database) ?? database;
   try {
     const service = await startService(store, options);
-    return withCheck(service, backgroundCheckOf(options, file));
+    return withCheck(service, database instanceof SqliteStore ? backgroundCheckOf(options, database) : null);
   } catch (error) {
     await store[Symbol.asyncDispose]();
     throw error;

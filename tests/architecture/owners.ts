@@ -44,6 +44,12 @@ export const OWNED: readonly Owned[] = [
       "local-time.ts uses an empty one as a clock",
   },
   {
+    what: "Bun.SQL",
+    api: { code: /\bBun\.(?:SQL|sql)\b|\bimport\s[^;]*\bSQL\b[^;]*\bfrom\b/ },
+    owners: ["src/coordinator/store/postgres/"],
+    reason: "whether a statement can be repeated after a lost connection is decided in one place",
+  },
+  {
     what: "process.kill",
     api: { code: /\bprocess\.kill\b/ },
     owners: [

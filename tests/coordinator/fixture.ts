@@ -4,6 +4,7 @@ import type { CallbackTiming } from "../../src/coordinator/runs/callbacks.ts";
 import type { CoordinatorTimings } from "../../src/coordinator/store/timings.ts";
 import { INSTANCE_HEADER } from "../../src/protocol/runner.ts";
 import { silentLog } from "../../src/log.ts";
+import { databaseForFixture, type TestDatabase } from "../harness/postgres.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { TWICE, twiceStore } from "./twice-store.ts";
 
@@ -21,6 +22,8 @@ export interface CallOptions {
 /** A coordinator for one test, with one function per verb of its API. */
 export class Fixture implements AsyncDisposable {
   readonly databasePath: string;
+  /** Undefined with SQLite. */
+  readonly database: TestDatabase | undefined;
   coordinator: Coordinator;
   readonly #folder: ReturnType<typeof tempFolder>;
   readonly #timings: Partial<CoordinatorTimings>;
@@ -31,7 +34,9 @@ export class Fixture implements AsyncDisposable {
     folder: ReturnType<typeof tempFolder>,
     timings: Partial<CoordinatorTimings>,
     coordinator: Coordinator,
+    database: TestDatabase | undefined,
   ) {
+    this.database = database;
     this.#folder = folder;
     this.#timings = timings;
     this.databasePath = join(folder.path, "coordinator.db");
@@ -47,27 +52,30 @@ export class Fixture implements AsyncDisposable {
     const folder = tempFolder();
     const databasePath = join(folder.path, "coordinator.db");
     prepare?.(databasePath);
+    const database = await databaseForFixture();
     const coordinator = await startCoordinator({
       host: "127.0.0.1",
       port: 0,
       databasePath,
+      ...(database === undefined ? {} : { databaseUrl: database.url }),
       log: silentLog,
       timings,
       callbacks,
       ...storeOfTests(),
     });
-    return new Fixture(folder, timings, coordinator);
+    return new Fixture(folder, timings, coordinator, database);
   }
 
   /** Closes the coordinator and starts another on the same database. `meanwhile` runs in between. */
   async restart(options: Partial<CoordinatorOptions> = {}, meanwhile?: () => void): Promise<void> {
     await this.coordinator.close();
     meanwhile?.();
-    const { databasePath } = this;
+    const { databasePath, database } = this;
     this.coordinator = await startCoordinator({
       host: "127.0.0.1",
       port: 0,
       databasePath,
+      ...(database === undefined ? {} : { databaseUrl: database.url }),
       log: silentLog,
       timings: this.#timings,
       ...storeOfTests(),
@@ -180,6 +188,7 @@ export class Fixture implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.coordinator.close();
+    await this.database?.[Symbol.asyncDispose]();
     this.#folder[Symbol.dispose]();
   }
 

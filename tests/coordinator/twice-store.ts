@@ -34,6 +34,7 @@ export function twiceStore(store: Store): Store {
       return within(work);
     },
     lockTree: (sessionId) => store.lockTree(sessionId),
+    lockTreeOfRun: (runId) => store.lockTreeOfRun(runId),
     afterCommit: (effect) => store.afterCommit(effect),
     durable: () => store.durable(),
     dialect: store.dialect,

@@ -185,6 +185,11 @@ export const coordinatorOnlyOptions = {
     valueHint: "together|each",
     description: "Resume a parent when all its children have ended, or after each (default together)",
   },
+  database: {
+    type: "string",
+    valueHint: "URL",
+    description: "Keep runs and sessions in PostgreSQL: postgres://user@host/database (default: a file)",
+  },
   "lost-after": {
     type: "string",
     valueHint: "TIME",

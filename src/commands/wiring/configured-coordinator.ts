@@ -38,6 +38,7 @@ export async function startConfiguredCoordinator(config: CoordinatorConfig, log:
     port: config.port,
     callbacks: config.callbacks,
     databasePath: databaseFile(stateDir),
+    ...(config.database === undefined ? {} : { databaseUrl: config.database }),
     ...(config.coordinatorToken === undefined ? {} : { token: config.coordinatorToken }),
     ...tlsOf(config),
     onListening: (url, port, certificate) =>

@@ -18,8 +18,14 @@ const STATUS: Readonly<Record<RefusalKind, number>> = {
   "no-room": 507,
 };
 
+const HEADERS: Readonly<Partial<Record<RefusalKind, Readonly<Record<string, string>>>>> = {
+  unauthorized: { "www-authenticate": "Bearer" },
+  unregistered: { "www-authenticate": "Bearer" },
+  unavailable: { "retry-after": "1" },
+};
+
 /** `{"detail": ...}` with the status of the refusal. */
 export function refusalResponse({ kind, detail }: Refusal): Response {
   const status = STATUS[kind];
-  return Response.json({ detail }, { status, headers: status === 401 ? { "www-authenticate": "Bearer" } : {} });
+  return Response.json({ detail }, { status, headers: HEADERS[kind] ?? {} });
 }

@@ -119,7 +119,13 @@ export class Runners {
         `INSERT INTO runners
              (runner_id, hostname, project_dir, executor_type, executor_profile, tags, status, registered_at,
               last_heartbeat, instance_id, generation, require_matching_tags, token_name)
-           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?, ?)`,
+           VALUES (?, ?, ?, ?, ?, ?, 'online', ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (runner_id) DO UPDATE SET
+             hostname = excluded.hostname, project_dir = excluded.project_dir, executor_type = excluded.executor_type,
+             executor_profile = excluded.executor_profile, tags = excluded.tags, status = excluded.status,
+             deregistered = 0, registered_at = excluded.registered_at, last_heartbeat = excluded.last_heartbeat,
+             instance_id = excluded.instance_id, generation = excluded.generation,
+             require_matching_tags = excluded.require_matching_tags, token_name = excluded.token_name`,
         runnerId,
         body.hostname,
         body.project_dir,

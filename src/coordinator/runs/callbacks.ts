@@ -20,7 +20,7 @@ interface CallbackRow {
  */
 const below = (excluded: string): string => `
   WITH RECURSIVE below(id) AS (
-    SELECT CAST(?1 AS TEXT)
+    SELECT session_id FROM sessions WHERE session_id = ?1
     UNION
     SELECT s.session_id FROM sessions AS s JOIN below ON s.parent_session_id = below.id
     WHERE s.execution_mode = 'async_callback' AND s.status NOT IN (${excluded})
@@ -150,7 +150,10 @@ export class Callbacks {
       const waiting = await this.#store.all<{ id: string }>(
         "SELECT DISTINCT parent_session_id AS id FROM callbacks WHERE delivered_in IS NULL",
       );
-      for (const { id } of waiting) await this.#deliver(id);
+      for (const { id } of waiting) {
+        await this.#store.lockTree(id);
+        await this.#deliver(id);
+      }
     });
   }
 

@@ -128,6 +128,7 @@ export class Claims {
   /** Takes back a claim that no answer carries to its runner. No-op if the run has changed since. */
   async takeBackUnread(claimed: RunRow): Promise<void> {
     await this.#store.write(async () => {
+      await this.#store.lockTree(claimed.session_id);
       const run = await this.#store.get<RunRow>("SELECT * FROM runs WHERE seq = ?", claimed.seq);
       if (run?.status === "claimed" && run.runner_id === claimed.runner_id && run.claimed_at === claimed.claimed_at)
         await this.release(run);
@@ -137,6 +138,7 @@ export class Claims {
   /** Takes back a claim: the run is pending again at its old place, and its session has its old status. */
   async release(run: RunRow): Promise<void> {
     await this.#store.write(async () => {
+      await this.#store.lockTree(run.session_id);
       await this.takeBack(run);
       await this.#queue.offer(run);
     });

@@ -44,6 +44,7 @@ export class CreationBounds {
     if (limits === null) return body;
     const { store, runs } = this.#parts;
     const sessionId = body.type === "start_session" ? body.parent_session_id : body.session_id;
+    if (sessionId != null) await store.lockTree(sessionId);
     const exceeded =
       sessionId == null
         ? null

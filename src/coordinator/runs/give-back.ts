@@ -40,6 +40,7 @@ export class GiveBack {
   returned(runId: string, runnerId: string, why: string): Promise<RunRow> {
     const { store, runs, runners, endings } = this.#parts;
     return store.write(async () => {
+      await store.lockTreeOfRun(runId);
       const runner = await runners.require(runnerId);
       const run = await runs.get(runId);
       if (run.runner_id !== runnerId || (run.status !== "claimed" && run.status !== "running")) {

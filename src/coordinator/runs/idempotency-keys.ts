@@ -33,30 +33,47 @@ export class IdempotencyKeys {
       throw new Refusal("malformed", "Idempotency-Key: expected 1 to 255 printable ASCII characters");
     const fingerprint = createHash("sha256").update(JSON.stringify(request, sorted)).digest("hex");
     return this.#store.write(async () => {
-      const known = await this.#store.get<KeptAnswer & { fingerprint: string }>(
-        "SELECT fingerprint, run_id, session_id FROM idempotency_keys WHERE key = ? AND created_at > ?",
-        key,
-        isoTime(-KEPT_FOR_MS),
-      );
-      if (known !== null) {
+      if (!(await this.#take(key, fingerprint))) {
+        const known = await this.#find(key);
         if (known.fingerprint !== fingerprint)
           throw new Refusal("invalid", "This Idempotency-Key was used for another request");
         return { answer: { run_id: known.run_id, session_id: known.session_id }, isRepeated: true };
       }
       const answer = await work();
       await this.#store.run(
-        `INSERT INTO idempotency_keys (key, fingerprint, run_id, session_id, created_at)
-           VALUES (?, ?, ?, ?, ?)
-           ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, run_id = excluded.run_id,
-             session_id = excluded.session_id, created_at = excluded.created_at`,
-        key,
-        fingerprint,
+        "UPDATE idempotency_keys SET run_id = ?, session_id = ? WHERE key = ?",
         answer.run_id,
         answer.session_id,
-        isoTime(),
+        key,
       );
       return { answer, isRepeated: false };
     });
+  }
+
+  /**
+   * Inserted before the work: of requests with one key that come at once, the others wait here for the first one's
+   * commit. False: the key is known.
+   */
+  async #take(key: string, fingerprint: string): Promise<boolean> {
+    const row = await this.#store.get(
+      `INSERT INTO idempotency_keys AS k (key, fingerprint, run_id, session_id, created_at) VALUES (?, ?, '', '', ?)
+         ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, created_at = excluded.created_at
+           WHERE k.created_at <= ? RETURNING key`,
+      key,
+      fingerprint,
+      isoTime(),
+      isoTime(-KEPT_FOR_MS),
+    );
+    return row !== null;
+  }
+
+  async #find(key: string): Promise<KeptAnswer & { fingerprint: string }> {
+    const row = await this.#store.get<KeptAnswer & { fingerprint: string }>(
+      "SELECT fingerprint, run_id, session_id FROM idempotency_keys WHERE key = ?",
+      key,
+    );
+    if (row === null) throw new Error("an idempotency key is known and not there");
+    return row;
   }
 
   /** Deletes up to `most` expired keys; returns how many. */

@@ -92,11 +92,18 @@ export class RunQueue {
         most,
       );
       for (const run of due) {
+        await this.#store.lockTree(run.session_id);
+        if (!(await this.#stillWaits(run))) continue;
         if (run.waiting_for === "retry") await this.offer(run);
         else await this.#enterTurn(run);
       }
       return due.length;
     });
+  }
+
+  /** Another transaction may have stopped or admitted the run before its tree was locked. */
+  async #stillWaits({ seq, waiting_for }: Pick<RunRow, "seq" | "waiting_for">): Promise<boolean> {
+    return (await this.#store.get("SELECT 1 FROM runs WHERE seq = ? AND waiting_for = ?", seq, waiting_for)) !== null;
   }
 
   async #enterTurn(run: QueuedRun): Promise<void> {

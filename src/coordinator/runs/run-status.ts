@@ -1,7 +1,7 @@
 import type { RunStatus } from "../../protocol/run.ts";
 import { Refusal } from "../store/refusal.ts";
 import type { RunRow } from "../store/run-row.ts";
-import type { Store } from "../store/store.ts";
+import { Outdated, type Store } from "../store/store.ts";
 
 /**
  * The life of a run. A run is created pending; a poll claims it; its runner reports `started` (running) and later how
@@ -40,7 +40,7 @@ const STATEMENTS: Readonly<Record<RunStatus, string>> = {
   claimed: statement(
     `waiting_for = NULL, note = NULL, runner_id = ?4, claimed_by = ?5, claimed_at = ?6, lease_until = ?7,
      session_status_before = (SELECT status FROM sessions WHERE session_id = runs.session_id),
-     events_before = (SELECT coalesce(max(seq), 0) FROM events)`,
+     events_before = (SELECT coalesce(max(events.seq), 0) FROM events WHERE events.session_id = runs.session_id)`,
   ),
   running: statement("started_at = ?4, lease_until = NULL"),
   stopping: statement(),
@@ -68,7 +68,7 @@ export function canMove({ status }: Pick<RunRow, "status">, to: RunStatus): bool
 
 /**
  * Sets the status of a run and the columns that change with the status. Nothing else writes `runs.status` after the
- * creation of the run. Refuses: conflict for a move that is not in `LEGAL`. Throws an Error if `run` is stale.
+ * creation of the run. Refuses: conflict for a move that is not in `LEGAL`. Throws Outdated if `run` is stale.
  */
 export async function move<To extends RunStatus>(
   store: Store,
@@ -80,5 +80,5 @@ export async function move<To extends RunStatus>(
   const { changes: moved } = await store.run(STATEMENTS[to], to, run.seq, run.status, ...valuesOf(changes));
   // A runner that has seen a higher count than the database has proves that a backup was restored (`History`).
   await store.run("UPDATE counters SET value = value + 1 WHERE name = 'moves'");
-  if (moved !== 1) throw new Error(`The run ${run.seq} is no longer ${run.status}`);
+  if (moved !== 1) throw new Outdated(`The run ${run.seq} is no longer ${run.status}`);
 }

@@ -72,11 +72,13 @@ export class RunTransitions {
   async executes(runId: string, runnerId: string): Promise<void> {
     const { store, sessions, callbacks } = this.#parts;
     await store.write(async () => {
+      await store.lockTreeOfRun(runId);
       const run = await this.#owned(runId, runnerId);
       if (run.status === "running" || (run.status === "stopping" && run.started_at !== null)) return;
       const now = isoTime();
       if (run.status === "stopping") await this.#noteStart(run, now);
       else await move(store, run, "running", { started_at: now });
+      if (run.parent_session_id !== null) await store.lockTree(run.parent_session_id);
       const earlierParent = (await sessions.find(run.session_id))?.parent_session_id ?? null;
       if (run.parent_session_id !== null)
         await sessions.setParent(run.session_id, run.parent_session_id, run.execution_mode);
@@ -91,7 +93,9 @@ export class RunTransitions {
 
   /** Records the runner's final report. Refuses as `started` does. Idempotent. */
   ended(runId: string, runnerId: string, ending: Ending): Promise<RunRow> {
-    return this.#parts.store.write(async () => {
+    const { store } = this.#parts;
+    return store.write(async () => {
+      await store.lockTreeOfRun(runId);
       const run = await this.#owned(runId, runnerId);
       if (run.reason === "runner_lost" && isTerminal(run.status)) await this.#noteLateReport(run, ending);
       else if (run.status !== ending.status) await this.#parts.endings.end(run, ending);
@@ -103,6 +107,7 @@ export class RunTransitions {
   stop(runId: string, by: Caller): Promise<RunRow> {
     const { store, runs } = this.#parts;
     return store.write(async () => {
+      await store.lockTreeOfRun(runId);
       let run = await runs.get(runId);
       while (run.retried_by !== null) run = await runs.get(run.retried_by);
       if (!canMove(run, "stopped")) throw new Refusal("wrong-state", `Run cannot be stopped: it is ${run.status}`);
@@ -115,6 +120,7 @@ export class RunTransitions {
   stopSessions(sessionIds: readonly string[], by: Caller): Promise<RunRow[]> {
     const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(async () => {
+      for (const id of sessionIds) await store.lockTree(id);
       const open: string[] = [];
       for (const id of sessionIds) if ((await runs.allOpenOf(id)).length > 0) open.push(id);
       const waiting = await this.#waitingAncestors(open, new Set(sessionIds));
@@ -149,6 +155,7 @@ export class RunTransitions {
   stopSession(sessionId: string, by: Caller): Promise<RunRow> {
     const { store, runs, sessions } = this.#parts;
     return store.write(async () => {
+      await store.lockTree(sessionId);
       await sessions.get(sessionId);
       const open = await runs.allOpenOf(sessionId);
       const main = open.find((run) => run.status !== "pending") ?? open[0];
@@ -169,6 +176,7 @@ export class RunTransitions {
   ): Promise<{ readonly session_id: string; readonly events_count: number }> {
     const { store, runs, sessions, callbacks } = this.#parts;
     return store.write(async () => {
+      await store.lockTree(sessionId);
       const session = await sessions.get(sessionId);
       if ((await runs.allOpenOf(sessionId)).length > 0) await this.stopSession(sessionId, by);
       const events_count = await sessions.delete(sessionId);
@@ -184,6 +192,7 @@ export class RunTransitions {
   async removeRunner(runnerId: string, byItself: boolean): Promise<void> {
     const { store, runs, runners, claims, waiters, gate } = this.#parts;
     await store.write(async () => {
+      await this.#lockTreesOf(runnerId);
       await runners.delete(runnerId);
       gate.forget(runnerId);
       for (const run of await runs.activeOf(runnerId)) {
@@ -208,6 +217,7 @@ export class RunTransitions {
   giveUpRunner(runnerId: string, silenceMs: number): Promise<number> {
     const { store, runs, endings } = this.#parts;
     return store.write(async () => {
+      await this.#lockTreesOf(runnerId);
       const started = (await runs.activeOf(runnerId)).filter((run) => run.status !== "claimed");
       for (const run of started) {
         const silence = `its runner was not heard of for ${describeMs(silenceMs)}`;
@@ -239,12 +249,18 @@ export class RunTransitions {
   async #ifUnchanged(run: RunRow, change: () => Promise<void>): Promise<void> {
     const { store, runs } = this.#parts;
     await store.write(async () => {
+      await store.lockTree(run.session_id);
       const now = await runs.get(run.run_id);
       const isSame = (["status", "lease_until", "waiting_for", "timeout_at"] as const).every(
         (column) => now[column] === run[column],
       );
       if (isSame) await change();
     });
+  }
+
+  async #lockTreesOf(runnerId: string): Promise<void> {
+    const { store, runs } = this.#parts;
+    for (const run of await runs.activeOf(runnerId)) await store.lockTree(run.session_id);
   }
 
   async #owned(runId: string, runnerId: string): Promise<RunRow> {

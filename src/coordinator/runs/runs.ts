@@ -50,7 +50,10 @@ export class Runs {
   /** Creates a pending run, and its session if the run starts one. Refuses: unknown, conflict, invalid. */
   /** `by`: who asked for it; null for the coordinator itself. */
   create(body: CreateRun, by: Caller | null): Promise<RunRow> {
-    return this.#parts.store.write(async () => {
+    const { store } = this.#parts;
+    return store.write(async () => {
+      if (body.parent_session_id != null) await store.lockTree(body.parent_session_id);
+      if (body.type === "resume_session" && body.session_id != null) await store.lockTree(body.session_id);
       const session = body.type === "start_session" ? await this.#startSession(body) : await this.#resumedSession(body);
       return this.#insert(
         body,

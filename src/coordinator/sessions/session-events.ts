@@ -45,6 +45,8 @@ export class SessionEvents {
     if (event.session_id !== sessionId)
       throw new Refusal("malformed", "The event's session_id differs from the path's");
     return this.#store.write(async () => {
+      // The events of a session get their numbers in the order of the commits.
+      await this.#store.lockTree(sessionId);
       await this.#sessions.get(sessionId);
       const body = boundedJson({ ...event, timestamp: event.timestamp ?? isoTime() });
       const admission = await this.#budget.admit(event, Buffer.byteLength(body));

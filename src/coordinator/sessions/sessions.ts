@@ -102,6 +102,7 @@ export class Sessions {
   /** Records the executor of a session. The session is `running` from now on, unless it is `stopping`. */
   bind(sessionId: string, bind: Bind): Promise<SessionRow> {
     return this.#store.write(async () => {
+      await this.#store.lockTree(sessionId);
       const { status } = await this.get(sessionId);
       await this.update(sessionId, {
         ...affinityChanges(bind),
@@ -114,6 +115,7 @@ export class Sessions {
 
   patch(sessionId: string, metadata: Metadata): Promise<SessionRow> {
     return this.#store.write(async () => {
+      await this.#store.lockTree(sessionId);
       await this.get(sessionId);
       const { project_dir, agent_name, last_resumed_at } = metadata;
       const plain = Object.entries({ project_dir, agent_name, last_resumed_at }).filter(

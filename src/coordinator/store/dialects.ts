@@ -18,3 +18,14 @@ export const SQLITE: Dialect = {
     ORDER BY 2 LIMIT ${MAX_TREE_SESSIONS + 1}
   )`,
 };
+
+export const POSTGRES: Dialect = {
+  // A recursion of PostgreSQL has no limit of its own. Ids compare byte by byte, as in the tables.
+  tree: `
+  WITH RECURSIVE below(session_id, depth) AS (
+    SELECT CAST(?1 AS TEXT) COLLATE "C", 0
+    UNION ALL
+    SELECT s.session_id, below.depth + 1 FROM below JOIN sessions AS s ON s.parent_session_id = below.session_id
+    WHERE below.depth <= ${MAX_TREE_SESSIONS}
+  ), tree AS (SELECT * FROM below ORDER BY depth LIMIT ${MAX_TREE_SESSIONS + 1})`,
+};

@@ -154,6 +154,10 @@ export class SqliteStore implements Store {
     return Promise.resolve();
   }
 
+  lockTreeOfRun(): Promise<void> {
+    return Promise.resolve();
+  }
+
   afterCommit(effect: () => void | Promise<void>): void {
     this.#turns.afterTurn(effect);
   }

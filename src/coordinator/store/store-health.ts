@@ -4,7 +4,7 @@ import type { Log } from "../../log.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Why the database cannot be used. */
-type FaultKind = "full" | "read-only" | "damaged" | "failing";
+export type FaultKind = "full" | "read-only" | "damaged" | "failing" | "away" | "refused" | "slow" | "pooled";
 
 interface Fault {
   readonly kind: FaultKind;
@@ -18,6 +18,10 @@ const REMEDIES: Readonly<Record<FaultKind, string>> = {
   "read-only": "it is read-only; make the file and its folder writable",
   damaged: "it is damaged; stop the coordinator and restore a backup (docs/operating.md, State and backup)",
   failing: "the disk reports an error; writing goes on by itself when it works again",
+  away: "its server does not answer; work goes on by itself when it does",
+  refused: "its server refuses the user, its rights, or the encryption; mend the URL or the server",
+  slow: "a statement took too long; look for locks and missing statistics on the server",
+  pooled: "a pooler shares its connections; add prepare=false to the database's URL",
 };
 
 /**
@@ -27,11 +31,14 @@ const REMEDIES: Readonly<Record<FaultKind, string>> = {
 export class StoreHealth {
   readonly #path: string;
   readonly #log: Log;
+  readonly #kindOf: (error: unknown) => FaultKind | null;
   #fault: Fault | null = null;
 
-  constructor(path: string, log: Log) {
+  /** `path`: the file or the URL without its password. `kindOf`: null for an error that is no fault of the database. */
+  constructor(path: string, log: Log, kindOf: (error: unknown) => FaultKind | null = sqliteFaultOf) {
     this.#path = path;
     this.#log = log;
+    this.#kindOf = kindOf;
   }
 
   /** The present fault, for people; null if there is none. */
@@ -49,11 +56,16 @@ export class StoreHealth {
     this.#enter("damaged", what);
   }
 
+  /** Something is wrong that no error of the database shows. Returns the refusal. */
+  found(kind: FaultKind, cause: string): Refusal {
+    return new Refusal(kind === "full" ? "no-room" : "unavailable", this.#enter(kind, cause));
+  }
+
   /** The refusal for an error of the database or its disk; null for any other error. */
   refusalFor(error: unknown): Refusal | null {
-    const kind = kindOf(errorCode(error) ?? "");
+    const kind = this.#kindOf(error);
     if (kind === null) return null;
-    return new Refusal(kind === "full" ? "no-room" : "unavailable", this.#enter(kind, describeError(error)));
+    return this.found(kind, describeError(error));
   }
 
   /** Logs a new fault, and returns its text for clients. Damage outranks every later fault. */
@@ -66,7 +78,7 @@ export class StoreHealth {
     return message;
   }
 
-  /** A write reached the disk. Damage does not heal. */
+  /** A write reached the disk, or the server answered. Damage does not heal. */
   wrote(): void {
     if (this.#fault === null || this.#fault.kind === "damaged") return;
     this.#log.info(
@@ -77,7 +89,8 @@ export class StoreHealth {
 }
 
 /** SQLite's extended codes (`SQLITE_IOERR_WRITE`) begin with the primary one. */
-function kindOf(code: string): FaultKind | null {
+function sqliteFaultOf(error: unknown): FaultKind | null {
+  const code = errorCode(error) ?? "";
   if (/^SQLITE_FULL|^(?:ENOSPC|EDQUOT)$/.test(code)) return "full";
   if (/^SQLITE_(?:READONLY|PERM|CANTOPEN)|^EROFS$/.test(code)) return "read-only";
   if (/^SQLITE_(?:CORRUPT|NOTADB)/.test(code)) return "damaged";

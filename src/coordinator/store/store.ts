@@ -3,6 +3,14 @@ import type { StoreHealth } from "./store-health.ts";
 
 export type Value = string | number | null;
 
+/**
+ * A row has changed since the transaction read it. A transaction that throws it is done again, and sees the change.
+ * Only where transactions run beside each other.
+ */
+export class Outdated extends Error {
+  override readonly name = "Outdated";
+}
+
 /** Statements, which belong to the surrounding transaction if there is one. */
 export interface Statements {
   /** The first row; null if there is none. */
@@ -21,8 +29,14 @@ export interface Store extends Statements, AsyncDisposable {
    * work may be done again: it touches the database and `afterCommit` only, and leaves nothing running.
    */
   write<T>(work: () => Promise<T>): Promise<T>;
-  /** Until the transaction ends, nobody else changes this session or another of its tree. */
+  /**
+   * Until the transaction ends, nobody else changes this session or another of its tree. Before the transaction reads
+   * what it decides by: where transactions run beside each other, two that end the last two children of a session
+   * otherwise do not see each other. Several trees are locked in any order: the transaction may be done again for it.
+   */
   lockTree(sessionId: string): Promise<void>;
+  /** As `lockTree`, for the session of a run; nothing for an unknown run. */
+  lockTreeOfRun(runId: string): Promise<void>;
   /**
    * Runs `effect` after the commit, or at once without a transaction. A rollback drops it; errors are only logged. The
    * effects of all transactions are done in the order of the commits. A returned promise holds up the next transaction:

@@ -3,6 +3,7 @@ import { copyFileSync, rmSync } from "node:fs";
 import { INSTANCE_HEADER } from "../../../src/protocol/runner.ts";
 import { until } from "../../harness/until.ts";
 import { type Answer, Fixture } from "../fixture.ts";
+import { IS_POSTGRES } from "../../harness/postgres.ts";
 
 const A = "instance-a";
 const B = "instance-b";
@@ -208,7 +209,8 @@ function backups(c: Fixture) {
   };
 }
 
-describe("a restored backup", () => {
+// They restore a file.
+describe.skipIf(IS_POSTGRES)("a restored backup", () => {
   test("a run that was executed since the backup is answered with its outcome and not given out again", async () => {
     await using c = await Fixture.start();
     const runner = await as(c, A).register();
