@@ -50,14 +50,13 @@ test.if(isLinux)("readProcessTable: parses a command name with spaces and parent
 
 test.if(isLinux)("readProcessTable: ignores a variable whose name merely ends like the marker's", async () => {
   using at = place();
-  await using run = started(
-    at.request(["sleep", "300"], {
-      env: { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", A: `${RUN_MARKER}=run_y` },
-    }),
-  );
-  await until("the program to start", async () => (await entryOf(run.process.pid)).runId === null);
-  const env = { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x", [RUN_MARKER]: "run_z" };
-  await using other = started(at.request(["sleep", "300"], { env }));
+  using otherPlace = place();
+  const likeIt = { PATH: process.env["PATH"] ?? "", [`X${RUN_MARKER}`]: "run_x" };
+  const script = ["sh", "-c", "echo; exec sleep 300"];
+  await using run = started(at.request(script, { env: { ...likeIt, A: `${RUN_MARKER}=run_y` } }));
+  await until("the script to start", () => run.process.stdout.size() > 0);
+  expect((await entryOf(run.process.pid)).runId).toBeNull();
+  await using other = started(otherPlace.request(["sleep", "300"], { env: { ...likeIt, [RUN_MARKER]: "run_z" } }));
   // At the moment of its start a process has no environment yet.
   await until("its marker", async () => (await entryOf(other.process.pid)).runId === "run_z");
 });
