@@ -62,10 +62,11 @@ export class Hooks {
   }
 
   /**
-   * The state of a claim that has not arrived. `isPollOpen`: a poll of this process may still bring the run. Rejects
-   * with a CoordinatorFailure.
+   * The state of a claim that has not arrived. `openSinceMs`: when the oldest open poll of this process was opened, on
+   * the clock of `performance.now()`; Infinity without one. A poll that is newer than the claim does not bring the run.
+   * Rejects with a CoordinatorFailure.
    */
-  async stateOf(run: Run, isPollOpen: boolean): Promise<HookState> {
+  async stateOf(run: Run, openSinceMs: number): Promise<HookState> {
     const message = parseAssignedRun(run);
     if (message.kind !== "run" || message.run.generation === "first" || message.run.agentName === null) return "none";
     const hook = await this.#hookOf(message.run.agentName);
@@ -75,7 +76,7 @@ export class Hooks {
     this.#sinceMs.set(run.run_id, sinceMs);
     if (now - sinceMs > hook.timeout_seconds * 1000 + this.#graceMs)
       return hook.on_error === "block" ? "unanswered" : "over";
-    return isPollOpen || !(await this.#hasEnded(run)) ? "working" : "over";
+    return openSinceMs <= sinceMs || !(await this.#hasEnded(run)) ? "working" : "over";
   }
 
   async #hookOf(agentName: string): Promise<Hook | null> {

@@ -20,6 +20,13 @@ export interface LostClaimsOptions {
   readonly log: Log;
 }
 
+/** When the oldest open poll was opened, on the clock of `performance.now()`. */
+interface OpenPoll {
+  readonly openSinceMs: number;
+}
+
+const NO_POLL: OpenPoll = { openSinceMs: Number.POSITIVE_INFINITY };
+
 /** The statuses that a coordinator without reconciliation is asked for, after `claimed`. */
 const OTHER_STATUSES = ["stopping", "running"] as const;
 
@@ -65,12 +72,12 @@ export class LostClaims implements Disposable {
     this.#ended.abort();
   }
 
-  /** `isPollOpen`: a poll in a hook is still open, and may bring a claim that the hook works on. */
-  async checkIfDue({ isPollOpen }: { isPollOpen: boolean } = { isPollOpen: false }): Promise<void> {
+  /** `openSinceMs`: since when a poll in a hook is open, which may bring a claim that the hook works on. */
+  async checkIfDue({ openSinceMs }: OpenPoll = NO_POLL): Promise<void> {
     const now = performance.now();
     if (now < Math.min(this.#nextRegularMs, ...this.#dueAtMs)) return;
     try {
-      const areAllSettled = await this.#check({ isPollOpen });
+      const areAllSettled = await this.#check({ openSinceMs });
       this.#dueAtMs = this.#dueAtMs.filter((at) => at > now);
       this.#nextRegularMs = areAllSettled ? now + CHECK_INTERVAL_MS : now;
     } catch (error) {
@@ -80,14 +87,14 @@ export class LostClaims implements Disposable {
   }
 
   /**
-   * The number of claims that have not arrived because the coordinator executes a hook for them. `isProbe`: reads no
-   * runs if no agent has a hook. Rejects with a CoordinatorFailure.
+   * The number of claims that have not arrived because the coordinator executes a hook for them, or that an open poll
+   * may be about to bring. `isProbe`: reads no runs if no agent has a hook. Rejects with a CoordinatorFailure.
    */
-  async countInHook({ isProbe }: { isProbe: boolean }): Promise<number> {
+  async countInHook({ isProbe, openSinceMs }: OpenPoll & { isProbe: boolean }): Promise<number> {
     let count = 0;
     if (isProbe && !(await this.#options.hooks.areUsed())) return count;
     for (const run of await this.#ownRuns("claimed"))
-      if ((await this.#hookOf(run, { isPollOpen: true })) === "working") count++;
+      if ((await this.#hookOf(run, { openSinceMs })) === "working") count++;
     return count;
   }
 
@@ -113,12 +120,12 @@ export class LostClaims implements Disposable {
       const now = performance.now();
       const seenMs = firstSeenMs.get(run.run_id) ?? now;
       firstSeenMs.set(run.run_id, seenMs);
-      if (now - seenMs >= ON_ITS_WAY_MS) await this.#settle(run, { isPollOpen: false });
+      if (now - seenMs >= ON_ITS_WAY_MS) await this.#settle(run, NO_POLL);
     }
   }
 
   /** Returns false if a claim is left to its hook. */
-  async #check(poll: { isPollOpen: boolean }): Promise<boolean> {
+  async #check(poll: OpenPoll): Promise<boolean> {
     const { reconciler, registration, hooks } = this.#options;
     if (registration.reconciles) {
       await reconciler.exchange({ isQuiet: true });
@@ -134,7 +141,7 @@ export class LostClaims implements Disposable {
   }
 
   /** Takes up a lost claim. Returns false if its hook works on it. */
-  async #settle(run: Run, poll: { isPollOpen: boolean }): Promise<boolean> {
+  async #settle(run: Run, poll: OpenPoll): Promise<boolean> {
     const { reconciler, onMessage } = this.#options;
     const hook = await this.#hookOf(run, poll);
     if (hook === "working") return false;
@@ -145,9 +152,9 @@ export class LostClaims implements Disposable {
   }
 
   /** A run that is claimed there is lost, unless it is here, or a poll may still bring it after its hook. */
-  async #hookOf(run: Run, { isPollOpen }: { isPollOpen: boolean }): Promise<HookState> {
+  async #hookOf(run: Run, { openSinceMs }: OpenPoll): Promise<HookState> {
     const { registry, hooks } = this.#options;
-    return registry.knows(run.run_id) ? "none" : hooks.stateOf(run, isPollOpen);
+    return registry.knows(run.run_id) ? "none" : hooks.stateOf(run, openSinceMs);
   }
 
   /** Not every coordinator applies the filters. */

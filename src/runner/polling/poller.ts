@@ -48,8 +48,11 @@ export class Poller {
   readonly #leaving = new AbortController();
   readonly #abandon = new AbortController();
   #claiming: Promise<void> | null = null;
-  /** The polls in which the coordinator executes a hook. Each may still bring a run, and holds a slot for it. */
-  readonly #inHook = new Set<Promise<void>>();
+  /**
+   * The polls in which the coordinator executes a hook, with the times when they were opened. Each may still bring a
+   * run, and holds a slot for it.
+   */
+  readonly #inHook = new Map<Promise<void>, number>();
   #deregistered = false;
 
   constructor(options: PollerOptions) {
@@ -88,7 +91,7 @@ export class Poller {
       // This coordinator cannot be polled for stops alone: `watchForStops` checks the runs one by one meanwhile.
       else await this.#untilRung();
     }
-    await Promise.all(this.#inHook);
+    await Promise.all(this.#inHook.keys());
   }
 
   /** Whether the next poll may claim. Otherwise, only a coordinator that takes `capacity=0` is polled. */
@@ -134,7 +137,7 @@ export class Poller {
     // Set before the check, which may bring a run too: a leaving runner must wait for it.
     this.#claiming = promise;
     try {
-      await this.#options.lostClaims.checkIfDue({ isPollOpen: this.#inHook.size > 0 });
+      await this.#options.lostClaims.checkIfDue({ openSinceMs: this.#openSince() });
       const message = this.mayClaim ? await this.#poll(false, this.#abandon.signal) : null;
       return message === null ? null : this.#take(message);
     } finally {
@@ -169,6 +172,7 @@ export class Poller {
   async #poll(stopsOnly: boolean, signal: AbortSignal): Promise<PollMessage | null> {
     const { coordinator, registration } = this.#options;
     const abort = linked(signal);
+    const openedMs = performance.now();
     const answer = coordinator.poll(registration.runnerId, {
       stopsOnly,
       showsOutput: registration.showsOutput,
@@ -176,24 +180,24 @@ export class Poller {
     });
     const unlink = (): void => abort[Symbol.dispose]();
     void answer.then(unlink, unlink);
-    const came = await (stopsOnly ? withDeadline(answer, this.#pollTimeoutMs) : this.#answerOrHook(answer));
+    const came = await (stopsOnly ? withDeadline(answer, this.#pollTimeoutMs) : this.#answerOrHook(answer, openedMs));
     if (came !== "timeout" && came !== "hook") return came;
     const abandon = (): Promise<PollMessage> => {
       abort.abort(new DOMException("timed out", "TimeoutError"));
       return answer;
     };
-    if (came === "timeout" && (stopsOnly || (await this.#countInHook()) === 0)) return abandon();
-    this.#keep(answer, abandon);
+    if (came === "timeout" && (stopsOnly || (await this.#countInHook(openedMs)) === 0)) return abandon();
+    this.#keep(answer, abandon, openedMs);
     return null;
   }
 
   /** `hook`: there are more hooks than kept polls. If the hook is a dead poll's, this idle one is kept to its time. */
-  async #answerOrHook(answer: Promise<PollMessage>): Promise<PollMessage | "timeout" | "hook"> {
-    const endMs = performance.now() + this.#pollTimeoutMs;
+  async #answerOrHook(answer: Promise<PollMessage>, openedMs: number): Promise<PollMessage | "timeout" | "hook"> {
+    const endMs = openedMs + this.#pollTimeoutMs;
     for (;;) {
       const inTime = await withDeadline(answer, Math.min(endMs - performance.now(), HOOK_PROBE_MS));
       if (inTime !== "timeout" || performance.now() >= endMs) return inTime;
-      if ((await this.#countInHook({ isProbe: true })) > this.#inHook.size) return "hook";
+      if ((await this.#countInHook(openedMs, { isProbe: true })) > this.#inHook.size) return "hook";
     }
   }
 
@@ -202,20 +206,26 @@ export class Poller {
   }
 
   /** The number of runs that have not arrived because of a hook. Without one a late poll is a dead one. */
-  async #countInHook(options = { isProbe: false }): Promise<number> {
+  async #countInHook(openedMs: number, { isProbe } = { isProbe: false }): Promise<number> {
     const { registration, lostClaims } = this.#options;
-    return registration.reconciles ? 0 : await lostClaims.countInHook(options).catch(() => 0);
+    if (registration.reconciles) return 0;
+    return lostClaims.countInHook({ isProbe, openSinceMs: this.#openSince(openedMs) }).catch(() => 0);
+  }
+
+  /** When the oldest of the kept polls and this one was opened. */
+  #openSince(openedMs = Number.POSITIVE_INFINITY): number {
+    return Math.min(openedMs, ...this.#inHook.values());
   }
 
   /** Keeps a poll for its time, and then for as long as the coordinator executes hooks. */
-  #keep(answer: Promise<PollMessage>, abandon: () => Promise<PollMessage>): void {
+  #keep(answer: Promise<PollMessage>, abandon: () => Promise<PollMessage>, openedMs: number): void {
     const { bell, log, lostClaims } = this.#options;
     log.debug("The coordinator executes a hook in a poll: keeping the poll open");
     const untilAnswered = async (): Promise<void> => {
       try {
         let inTime: PollMessage | "timeout";
         do inTime = await withDeadline(answer, this.#pollTimeoutMs);
-        while (inTime === "timeout" && (await this.#countInHook()) > 0);
+        while (inTime === "timeout" && (await this.#countInHook(openedMs)) > 0);
         this.#take(inTime === "timeout" ? await abandon() : inTime);
       } catch (error) {
         log.debug(`A poll in a hook failed: ${failureOfThrown("poll", error).message}`);
@@ -226,7 +236,7 @@ export class Poller {
       this.#inHook.delete(kept);
       bell.ring();
     });
-    this.#inHook.add(kept);
+    this.#inHook.set(kept, openedMs);
     bell.ring();
   }
 

@@ -42,6 +42,9 @@ const hooksAt = (server: StubServer, graceMs: number): Hooks =>
   new Hooks(new CoordinatorClient(server.url, noAuthorization), graceMs);
 
 const HOUR_MS = 3_600_000;
+/** A poll is open since before every claim; or none is. */
+const ALWAYS = 0;
+const NEVER = Number.POSITIVE_INFINITY;
 const hooked = { hooks: { on_run_start: HOOK } };
 
 test.each([
@@ -53,12 +56,12 @@ test.each([
   ["whose agent cannot be resolved", RUN, 422],
 ])("Hooks: a claim %s has no hook", async (_, run, agent) => {
   await using server = coordinator(agent);
-  expect(await hooksAt(server, HOUR_MS).stateOf(run as unknown as Run, true)).toBe("none");
+  expect(await hooksAt(server, HOUR_MS).stateOf(run as unknown as Run, ALWAYS)).toBe("none");
 });
 
 test("Hooks: rejects if the coordinator cannot say", async () => {
   await using server = coordinator(500);
-  expect(await hooksAt(server, HOUR_MS).stateOf(RUN, false).catch(String)).toContain("500");
+  expect(await hooksAt(server, HOUR_MS).stateOf(RUN, NEVER).catch(String)).toContain("500");
 });
 
 test.each([
@@ -71,12 +74,23 @@ test.each([
   ["an end without a time", [event("hook_complete", "?")], "working"],
 ])("Hooks: a hook with %s in the session", async (_, events, state) => {
   await using server = coordinator(hooked, events);
-  expect(await hooksAt(server, HOUR_MS).stateOf(RUN, false)).toBe(state as never);
+  expect(await hooksAt(server, HOUR_MS).stateOf(RUN, NEVER)).toBe(state as never);
 });
 
 test("Hooks: while a poll is open, the end of the hook is left to the poll", async () => {
   await using server = coordinator(hooked, [event("hook_complete", LATER)]);
-  expect(await hooksAt(server, HOUR_MS).stateOf(RUN, true)).toBe("working");
+  expect(await hooksAt(server, HOUR_MS).stateOf(RUN, ALWAYS)).toBe("working");
+});
+
+test("Hooks: a poll that was opened after the claim was seen does not bring it", async () => {
+  const events = [event("hook_start", LATER)];
+  await using server = coordinator(hooked, events);
+  const hooks = hooksAt(server, HOUR_MS);
+  expect(await hooks.stateOf(RUN, ALWAYS)).toBe("working");
+  const openedMs = performance.now();
+  expect(await hooks.stateOf(RUN, openedMs)).toBe("working");
+  events.push(event("hook_complete", LATER));
+  expect(await hooks.stateOf(RUN, openedMs)).toBe("over");
 });
 
 test.each([
@@ -85,10 +99,10 @@ test.each([
 ])("Hooks: after the hook's time with on_error %s the claim is %s, with a poll or without", async (on_error, state) => {
   await using server = coordinator({ hooks: { on_run_start: { ...HOOK, on_error } } });
   const hooks = hooksAt(server, 20);
-  expect(await hooks.stateOf(RUN, false)).toBe("working");
-  await until("the hook's time to pass", async () => (await hooks.stateOf(RUN, true)) === state);
+  expect(await hooks.stateOf(RUN, NEVER)).toBe("working");
+  await until("the hook's time to pass", async () => (await hooks.stateOf(RUN, ALWAYS)) === state);
   hooks.retain(["run_1"]);
-  expect(await hooks.stateOf(RUN, false)).toBe(state as never);
+  expect(await hooks.stateOf(RUN, NEVER)).toBe(state as never);
   hooks.retain([]);
-  expect(await hooks.stateOf(RUN, false)).toBe("working");
+  expect(await hooks.stateOf(RUN, NEVER)).toBe("working");
 });

@@ -134,14 +134,14 @@ test("LostClaims: leaves a claim to its hook, and fails it if the hook must say 
   );
   const { lostClaims, messages } = lostClaimsAt(coordinator);
   await lostClaims.checkIfDue();
-  expect([messages, await lostClaims.countInHook({ isProbe: false })]).toEqual([[], 1]);
+  expect([messages, await lostClaims.countInHook({ isProbe: false, openSinceMs: 0 })]).toEqual([[], 1]);
   hook.timeout_seconds = 0;
   await until("a word about the run", async () => {
     await lostClaims.checkIfDue();
     return messages.length > 0;
   });
   expect(messages).toMatchObject([{ kind: "bad-run", runId: "run_1", fault: expect.stringContaining("hook") }]);
-  expect(await lostClaims.countInHook({ isProbe: false })).toBe(0);
+  expect(await lostClaims.countInHook({ isProbe: false, openSinceMs: 0 })).toBe(0);
 });
 
 /** Counts the checks in each of the next `minutes`, with one poll every 30 s. */
