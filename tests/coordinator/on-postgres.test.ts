@@ -1,30 +1,16 @@
 import { expect, test } from "bun:test";
 import { startCoordinator } from "../../src/coordinator/coordinator.ts";
 import { silentLog } from "../../src/log.ts";
-import { IS_POSTGRES, sharedPostgres } from "../harness/postgres.ts";
+import { sharedPostgres } from "../harness/postgres.ts";
 import { tempFolder } from "../harness/temp-folder.ts";
 import { until } from "../harness/until.ts";
-import { TWICE } from "./twice-store.ts";
+import { again, IS_AGAIN } from "./again.ts";
 
-const FOLDERS = ["runs", "runners", "sessions", "agents", "routes"].map((folder) => `tests/coordinator/${folder}`);
-const isNested = IS_POSTGRES || process.env[TWICE] !== undefined;
-
-test.skipIf(isNested)(
+test.skipIf(IS_AGAIN)(
   "the coordinator's suites hold on PostgreSQL too",
   async () => {
-    const command = ["run", "scripts/with-postgres.ts", process.execPath, "test", "--timeout", "60000", ...FOLDERS];
-    const suites = Bun.spawn([process.execPath, ...command], {
-      cwd: `${import.meta.dir}/../..`,
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [told] = await Promise.all([
-      new Response(suites.stderr).text(),
-      new Response(suites.stdout).text(),
-      suites.exited,
-    ]);
-    expect(told.match(/^\(fail\).*/gm) ?? []).toEqual([]);
-    expect(told).toMatch(/^ ?[1-9]\d\d pass$/m);
+    const server = ["run", "scripts/with-postgres.ts", process.execPath];
+    await again(["runs", "runners", "sessions", "agents", "routes"], {}, server);
   },
   600_000,
 );
