@@ -358,6 +358,16 @@ export class CoordinatorClient {
     return { events: keepValid(SessionEventSchema, answer.events), nextCursor: answer.next_cursor };
   }
 
+  /** Whether one of the newest events of the session has this type and time. False if there is no such endpoint. */
+  async hasEvent(sessionId: string, sought: { event_type: string; timestamp: string }): Promise<boolean> {
+    const page = query({ order: "desc", limit: "100" });
+    const answer = await this.#optional(`/sessions/${encodeURIComponent(sessionId)}/events${page}`);
+    const parsed = v.safeParse(v.looseObject({ events: v.array(v.unknown()) }), answer);
+    return keepValid(SessionEventSchema, parsed.success ? parsed.output.events : []).some(
+      ({ event_type, timestamp }) => event_type === sought.event_type && isSameTime(timestamp, sought.timestamp),
+    );
+  }
+
   async sendEvent(event: SessionEvent): Promise<void> {
     const path = `/sessions/${encodeURIComponent(event.session_id)}/events`;
     await this.#call({ method: "POST", path, body: event, answer: Acknowledgement });
@@ -494,4 +504,9 @@ function reportBody(runnerId: string, report: Report): object {
 function query(parameters: Readonly<Record<string, string>>): string {
   const text = new URLSearchParams(parameters).toString();
   return text === "" ? "" : `?${text}`;
+}
+
+/** A coordinator may write a time in another form than it got it. */
+function isSameTime(one: string | null | undefined, other: string): boolean {
+  return one === other || (one != null && Date.parse(one) === Date.parse(other));
 }

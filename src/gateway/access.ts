@@ -194,9 +194,13 @@ async function writeOwn(access: AccessRequest, action: OwnWrite, body: JsonObjec
   if (body["session_id"] !== undefined && body["session_id"] !== access.grant.sessionId) return denied(access);
   const event = v.safeParse(SessionEvent, body);
   if (!event.success || !isNoWork(event.output)) access.grant.hasWorked = true;
-  const response = await passBody(access, `${ownPath(access)}/events`, body);
-  if (response.ok && event.success && !response.headers.has(DROPPED_HEADER)) access.grant.noteEvent(event.output);
-  return response;
+  const send = async (): Promise<Response> => {
+    const response = await passBody(access, `${ownPath(access)}/events`, body);
+    if (response.ok && event.success && !response.headers.has(DROPPED_HEADER)) access.grant.noteEvent(event.output);
+    return response;
+  };
+  if (!event.success || event.output.event_type !== "session_stop") return send();
+  return (await access.grant.sendStop(event.output, send)) ?? Response.json({ ok: true });
 }
 
 /** An executor that finds that it can do nothing may have sent these: they open a turn, or tell why it ended. */

@@ -10,6 +10,8 @@ import { SessionTree } from "./own-tree.ts";
 export interface Activity {
   assistantMessageSent: boolean;
   sessionStopSent: boolean;
+  /** The time in the `session_stop` that was sent last, whether or not it was acknowledged. */
+  sessionStopAt: string | null;
   resultSent: boolean;
   /** The end of the last assistant message, at most 64 Ki characters. */
   lastAssistantText: string;
@@ -22,6 +24,7 @@ const MAX_IN_FLIGHT = 50;
 const NOTHING_SENT: Activity = {
   assistantMessageSent: false,
   sessionStopSent: false,
+  sessionStopAt: null,
   resultSent: false,
   lastAssistantText: "",
 };
@@ -79,6 +82,8 @@ export class Grant {
   limitedUntilMs: number | null = null;
   /** Number of refused calls. */
   refusals = 0;
+  readonly #stops = new Semaphore(1);
+  readonly #coordinator: CoordinatorClient;
   readonly #ended = new AbortController();
   readonly #inFlight = new Set<Promise<unknown>>();
 
@@ -96,6 +101,7 @@ export class Grant {
     this.token = earlier?.token ?? newToken(tag);
     this.activity = { ...(earlier?.activity ?? NOTHING_SENT) };
     this.tree = new SessionTree(coordinator, sessionId);
+    this.#coordinator = coordinator;
   }
 
   /** Fires when the token becomes invalid; open streams then end. */
@@ -116,6 +122,27 @@ export class Grant {
     } finally {
       this.#inFlight.delete(write);
     }
+  }
+
+  /**
+   * Calls `send`, which sends a `session_stop` of the run, unless one has arrived: then null. If the answer to an earlier
+   * one was lost, asks the coordinator first. One of the first generation calls the parent back for each that it gets.
+   */
+  sendStop<T>({ timestamp }: Pick<SessionEvent, "timestamp">, send: () => Promise<T>): Promise<T | null> {
+    return this.#stops.hold(async () => {
+      if (await this.#hasStopped()) return null;
+      this.activity.sessionStopAt = timestamp ?? null;
+      this.onActivity(this.activity);
+      return await send();
+    });
+  }
+
+  async #hasStopped(): Promise<boolean> {
+    const { activity, sessionId } = this;
+    if (activity.sessionStopSent || activity.sessionStopAt === null) return activity.sessionStopSent;
+    const earlier = { event_type: "session_stop", timestamp: activity.sessionStopAt };
+    activity.sessionStopSent = await this.#coordinator.hasEvent(sessionId, earlier);
+    return activity.sessionStopSent;
   }
 
   noteEvent(event: NotedEvent): void {

@@ -17,17 +17,46 @@ const FAILURES: [string, Behaviour][] = [
   ["answered with 502 and HTML", badGateway],
 ];
 for (const route of [STARTED, COMPLETED, "POST /sessions/:id/events"] satisfies Route[]) {
-  test.each(FAILURES)(`${route}: a request that is %s is retried until acknowledged`, async (_, behaviour) => {
+  test.each(FAILURES)(`${route}: a request that is %s is retried until acknowledged`, async (name, behaviour) => {
     await using world = new World();
     const fake = world.own(await FakeCoordinator.start());
     fake.next(route, behaviour, behaviour);
     const run = fake.queue();
     world.runner(fake.url, "prints-hello");
+    await until("the end", () => run.status === "completed");
+    if (route === COMPLETED && name.startsWith("acknowledged")) {
+      await until("a look at the run", () => fake.calls("GET /runs/:id").length > 0);
+      expect(fake.calls(route)).toHaveLength(1);
+      return;
+    }
     await until("acknowledged", () => fake.reportsOf(run).includes("completed"));
     expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
     expect(fake.calls(route).length).toBeGreaterThanOrEqual(3);
   });
 }
+
+test.each([
+  ["first", "failed", "!fail no"],
+  ["second", "failed", "!fail no"],
+  ["second", "completed", "hello"],
+] as const)("%s generation: a parent is told once that its child has %s, if the answer is lost", async (...row) => {
+  const [generation, verb, prompt] = row;
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start({ generation }));
+  fake.queue({ session_id: "parent" }).status = "completed";
+  Object.assign(fake.state.sessions.get("parent") ?? {}, { status: "finished" });
+  fake.next(`POST /runner/runs/:id/${verb}`, dropAfter);
+  const run = fake.queue({ prompt, parent_session_id: "parent", execution_mode: "async_callback" });
+  const runner = world.runner(fake.url, "test-executor");
+  const resumes = (): string[] =>
+    [...fake.state.runs.values()].filter(({ type }) => type === "resume_session").map(({ prompt: told }) => told);
+  await until("the look at the run", () => fake.calls("GET /runs/:id").some(({ id }) => id === run.run_id));
+  await until("the resume of the parent", () => resumes().length > 0);
+  runner.signal("SIGTERM");
+  await runner.exited;
+  expect(fake.calls(`POST /runner/runs/:id/${verb}`).filter(({ id }) => id === run.run_id)).toHaveLength(1);
+  expect(resumes().join("").split("<agent-callback").length - 1).toBe(1);
+});
 
 test("started: a run with a revoked claim (409) is not spawned, and is executed after a new claim", async () => {
   await using world = new World();

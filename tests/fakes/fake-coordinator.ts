@@ -211,12 +211,8 @@ export class FakeCoordinator implements AsyncDisposable {
         return state.bind(id, body);
       case "POST /sessions/:id/events":
         return state.addEvent(id, body);
-      case "GET /sessions/:id/events": {
-        // Only for hooks. Without one as if there were no such endpoint: clients then read the result.
-        const events = state.sessions.get(id)?.events ?? [];
-        const hasHook = events.some(({ event_type }) => String(event_type).startsWith("hook_"));
-        return hasHook ? json(200, { events }) : detail(404, "Not Found");
-      }
+      case "GET /sessions/:id/events":
+        return json(200, { events: state.sessions.get(id)?.events ?? [] });
       case "GET /agents/:id":
         return foundIn(state.agents, id);
       case "GET /mcp-servers/:id":

@@ -3,6 +3,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FakeCoordinator } from "../fakes/fake-coordinator.ts";
+import type { FakeRun } from "../fakes/fake-runs.ts";
 import type { StartedBinary } from "../harness/binary.ts";
 import { groupOf, isAlive, killProcess, parentOf, processesWith } from "../harness/processes.ts";
 import { until } from "../harness/until.ts";
@@ -189,6 +190,43 @@ test("handover: the runner exits at once without deregistering, and the next pro
   await Bun.write(world.path(`${run.run_id}.release`), "0");
   await until("the run to be completed", () => run.status === "completed");
   expect(fake.reportsOf(run)).toEqual(["started", "completed"]);
+});
+
+test.each([
+  ["test-executor", "hello"],
+  ["waits-for-release", "0"],
+])("%s: its session_stop arrives once if the runner is killed before the answer", async (executor, prompt) => {
+  await using world = new World();
+  const fake = world.own(await FakeCoordinator.start());
+  const parent = fake.queue({ session_id: "parent", extra: { status: "finished" } });
+  Object.assign(fake.state.sessions.get(parent.session_id) ?? {}, { status: "finished" });
+  parent.status = "completed";
+  const isStop = (): boolean => fake.eventsOf(run).some(({ event_type }) => event_type === "session_stop");
+  const killed = Promise.withResolvers<void>();
+  // The answer to the event after which the session is finished comes too late for the runner.
+  fake.always("POST /sessions/:id/events", async (handle) => {
+    const answer = await handle();
+    if (isStop()) await killed.promise;
+    return answer;
+  });
+  const run = fake.queue({ prompt, parent_session_id: "parent", execution_mode: "async_callback" });
+  const first = world.runner(fake.url, executor);
+  if (executor === "waits-for-release") {
+    await world.file(`${run.run_id}.ready`);
+    await Bun.write(world.path(`${run.run_id}.release`), prompt);
+  }
+  await until("the session_stop to arrive", isStop);
+  await kill(first);
+  fake.always("POST /sessions/:id/events", null);
+  killed.resolve();
+  // The resume of the parent is claimed by nobody else, and is there before the second process looks.
+  const resumes = (): FakeRun[] => [...fake.state.runs.values()].filter(({ type }) => type === "resume_session");
+  await until("the parent's resume", () => resumes().length === 1);
+
+  world.runner(fake.url, executor);
+  await until("the run to be completed", () => run.status === "completed");
+  expect(fake.eventsOf(run).filter(({ event_type }) => event_type === "session_stop")).toHaveLength(1);
+  expect(resumes()).toHaveLength(1);
 });
 
 test("handover: reports that no runner is running", async () => {

@@ -4,7 +4,13 @@ import { noAuthorization } from "../harness/authorization.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { silentLog } from "../../src/log.ts";
 
-const ACTIVITY = { assistantMessageSent: false, sessionStopSent: false, resultSent: false, lastAssistantText: "" };
+const ACTIVITY = {
+  assistantMessageSent: false,
+  sessionStopSent: false,
+  sessionStopAt: null,
+  resultSent: false,
+  lastAssistantText: "",
+};
 
 test("Gateway.open: earlier requests wait, so that no token of an adopted run is refused", async () => {
   await using gateway = new Gateway({

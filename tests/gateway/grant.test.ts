@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { gatewayFixture } from "./gateway-fixture.ts";
+import { type GatewayFixture, gatewayFixture } from "./gateway-fixture.ts";
 
 const message = (text: string) => ({
   event_type: "message",
@@ -14,6 +14,7 @@ test("Grant: records the events of the executor", async () => {
   expect(activity).toEqual({
     assistantMessageSent: false,
     sessionStopSent: false,
+    sessionStopAt: null,
     resultSent: false,
     lastAssistantText: "",
   });
@@ -76,4 +77,47 @@ test("Grant.settled: waits for writes in flight, not for reads", async () => {
   await write;
   await fixture.gateway[Symbol.asyncDispose]();
   await read;
+});
+
+const stop = (timestamp: string) => ({ event_type: "session_stop", session_id: "own", timestamp });
+
+/** A gateway whose coordinator answers each `session_stop` with 200, but for the first ones. */
+function withLostAnswers(losses: ("stored" | "lost")[]): { fixture: GatewayFixture; events: unknown[] } {
+  const events: unknown[] = [];
+  const fixture = gatewayFixture({
+    answer: ({ method, url, body }) => {
+      if (!url.startsWith("/sessions/own/events")) return undefined;
+      if (method === "GET") return Response.json({ events });
+      const loss = losses.shift();
+      if (loss !== "lost") events.push(JSON.parse(body));
+      return loss === undefined ? Response.json({ ok: true }) : new Response("Bad Gateway", { status: 502 });
+    },
+  });
+  return { fixture, events };
+}
+
+test.each([
+  ["the answer was lost", ["stored"], ["01"]],
+  ["the call was lost", ["lost"], ["02"]],
+  ["a call and then an answer was lost", ["lost", "stored"], ["02"]],
+] as const)("Grant: a session_stop that is sent again arrives once if %s", async (_, losses, stored) => {
+  const { fixture, events } = withLostAnswers([...losses]);
+  await using _fixture = fixture;
+  for (let i = 1; i <= losses.length; i++) {
+    expect((await fixture.call("POST", "/sessions/own/events", stop(`2026-01-01T00:00:0${i}Z`))).status).toBe(502);
+  }
+  for (const path of ["/sessions/own/events", "/events"]) {
+    const again = await fixture.call("POST", path, stop(`2026-01-01T00:00:0${losses.length + 1}Z`));
+    expect(again).toEqual({ status: 200, body: { ok: true } });
+  }
+  expect(events).toEqual(stored.map((second) => stop(`2026-01-01T00:00:${second}Z`)));
+  expect(fixture.grant.activity.sessionStopSent).toBe(true);
+});
+
+test("Grant: two session_stop at once arrive once", async () => {
+  const { fixture, events } = withLostAnswers([]);
+  await using _fixture = fixture;
+  const times = ["2026-01-01T00:00:01Z", "2026-01-01T00:00:02Z"];
+  await Promise.all(times.map((time) => fixture.call("POST", "/sessions/own/events", stop(time))));
+  expect(events).toHaveLength(1);
 });

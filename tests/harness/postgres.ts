@@ -87,7 +87,7 @@ export async function databaseForFixture(): Promise<TestDatabase | undefined> {
   };
 }
 
-/** As a new schema: its sequences begin anew, and no trigger guards what is deleted. */
+/** As a new schema: its sequences begin at 1, and no trigger guards what is deleted. */
 const EMPTY = `DO $$
   DECLARE name text;
   BEGIN

@@ -100,7 +100,15 @@ async function report(run: ActiveRun, outcome: Outcome, parts: RunnerParts): Pro
   const message = reportOf(outcome);
   if (message === null) return;
   const options = { ...parts.delivery, context: run.context, isReport: true };
-  const delivered = await deliver(`The report ${message.verb}`, () => sendReport(parts, run.runId, message), options);
+  let isRetry = false;
+  const send = async (): Promise<void> => {
+    // Perhaps only the answer was lost. Coordinators without "reconcile" call the parent back for each report.
+    const mayHaveArrived = isRetry && !parts.registration.reconciles;
+    if (mayHaveArrived && isTerminal((await parts.coordinator.run(run.runId)).status)) return;
+    isRetry = true;
+    await sendReport(parts, run.runId, message);
+  };
+  const delivered = await deliver(`The report ${message.verb}`, send, options);
   // Of a run that was given up, or is somebody else's, the coordinator may keep a note of the report, or refuse it.
   if (delivered.kind === "refused" && run.cancelReason?.kind !== "revoked") {
     parts.log

@@ -17,14 +17,22 @@ export async function finishSession(
 ): Promise<void> {
   for (const event of missingEvents(run, grant, stdoutTail)) {
     const options = { ...parts.delivery, context: run.context, isReport: true };
-    const delivered = await deliver(`Event ${event.event_type}`, () => parts.coordinator.sendEvent(event), options);
-    if (delivered.kind === "answered") grant.noteEvent(event);
+    const delivered = await deliver(`Event ${event.event_type}`, () => send(event, grant, parts), options);
     if (delivered.kind === "refused") {
       parts.log
         .scope("supervisor")
         .warn(`The coordinator refused the event ${event.event_type}: ${delivered.failure.message}`, run.context);
     }
   }
+}
+
+async function send(event: SessionEvent, grant: Grant, { coordinator }: RunnerParts): Promise<void> {
+  const sendAndNote = async (): Promise<void> => {
+    await coordinator.sendEvent(event);
+    grant.noteEvent(event);
+  };
+  if (event.event_type === "session_stop") await grant.sendStop(event, sendAndNote);
+  else await sendAndNote();
 }
 
 function missingEvents(run: ActiveRun, { activity, eventTime }: Grant, stdoutTail: () => string): SessionEvent[] {

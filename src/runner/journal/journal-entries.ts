@@ -48,6 +48,8 @@ export const CancelEntry = v.variant("kind", [
 export const ActivityEntry = v.object({
   assistantMessageSent: v.boolean(),
   sessionStopSent: v.boolean(),
+  // Earlier versions did not write it.
+  sessionStopAt: v.optional(v.nullable(v.string()), null),
   resultSent: v.boolean(),
   lastAssistantText: v.string(),
 });

@@ -14,6 +14,7 @@ import { recordedLog } from "../recorded-log.ts";
 const SILENT: Activity = {
   assistantMessageSent: false,
   sessionStopSent: false,
+  sessionStopAt: null,
   resultSent: false,
   lastAssistantText: "",
 };

@@ -59,7 +59,13 @@ test("rebuildJournal: adds a run that only its folder knows, with its token and 
 
 test("rebuildJournal: adds the executor's activity, and ignores a truncated file", () => {
   using at = state();
-  const activity = { assistantMessageSent: true, sessionStopSent: false, resultSent: false, lastAssistantText: "said" };
+  const activity = {
+    assistantMessageSent: true,
+    sessionStopSent: false,
+    sessionStopAt: null,
+    resultSent: false,
+    lastAssistantText: "said",
+  };
   for (const runId of ["run_said", "run_cut", "run_gone"]) at.record(runId);
   activityRecorder("run_said", { journal: at.journal, runsFolder: at.runs })(activity);
   writeFileSync(join(at.runs, "run_cut", "activity.json"), '{"assistantMessageSent": tr');

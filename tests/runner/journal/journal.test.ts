@@ -10,7 +10,13 @@ import { assignedRun } from "../assigned-run.ts";
 import { recordedLog } from "../recorded-log.ts";
 
 const IDENTITY = { pid: 4711, startedAt: "123", bootId: "boot" };
-const ACTIVITY = { assistantMessageSent: true, sessionStopSent: false, resultSent: false, lastAssistantText: "so far" };
+const ACTIVITY = {
+  assistantMessageSent: true,
+  sessionStopSent: false,
+  sessionStopAt: null,
+  resultSent: false,
+  lastAssistantText: "so far",
+};
 
 function journalIn(folder: string): { journal: Journal; path: string; lines: string[] } {
   const path = join(folder, "journals", "key.sqlite");
