@@ -125,8 +125,8 @@ export class Grant {
   }
 
   /**
-   * Calls `send`, which sends a `session_stop` of the run, unless one has arrived: then null. If the answer to an earlier
-   * one was lost, asks the coordinator first. One of the first generation calls the parent back for each that it gets.
+   * Calls `send`, which sends a `session_stop` of the run, unless one has arrived: then null. If the answer to an
+   * earlier one was lost, asks the coordinator first: one of the first generation calls the parent back for each.
    */
   sendStop<T>({ timestamp }: Pick<SessionEvent, "timestamp">, send: () => Promise<T>): Promise<T | null> {
     return this.#stops.hold(async () => {
