@@ -36,7 +36,8 @@ test("the link of the program's output logs in once, and leaves no code in the a
   await using w = new World();
   const process = w.start(["coordinator", "--port", "0"]);
   const [, link = ""] = await process.line(/Dashboard: (\S+#login=\S+) /);
-  await browser.visit(link, async ({ page }) => {
+  await browser.visit(link, async (tab) => {
+    const { page } = tab;
     await page.getByText("No runs yet").waitFor();
     expect(new URL(page.url()).hash).toBe("#/");
     expect(await page.evaluate("history.length")).toBeLessThanOrEqual(2);
@@ -44,7 +45,8 @@ test("the link of the program's output logs in once, and leaves no code in the a
     expect(await page.context().cookies()).toEqual([]);
     await page.reload();
     await page.getByText("No runs yet").waitFor();
-    // A new link in the same tab: only the fragment changes.
+    // A new link in the same tab: only the fragment changes. Until then the page may call without a token.
+    tab.expect(/401/);
     const { stdout } = await w.run(["token", "--link", "-c", new URL(link).origin]);
     await page.evaluate("sessionStorage.clear()");
     await page.goto(stdout.trim());

@@ -75,7 +75,7 @@ test("an open stream ends with its run and with the coordinator, without log lin
   const read = async ({ run_id, session_id }: typeof first): Promise<string> => {
     const stream = await fetch(`${await apiOf(world, { run_id })}/sse/sessions?session_id=${session_id}`);
     expect(stream.status).toBe(200);
-    await Bun.write(world.path(`${run_id}.open`), "");
+    await Bun.write(world.path(`${run_id}.open`), "yes");
     return stream.text().then(
       () => "ended",
       () => "cut off",

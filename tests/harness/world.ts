@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { removeCgroup } from "../../src/process/run-cgroups.ts";
 import { randomHex12 } from "../../src/protocol/identifiers.ts";
@@ -122,9 +122,13 @@ export class World implements AsyncDisposable {
     return join(this.projectDir, name);
   }
 
-  /** Waits for a file in the project directory, and returns its content. */
+  /** Waits for a file with content in the project directory: a file is empty before it is written. */
   async file(name: string, deadlineMs?: number): Promise<string> {
-    await until(`the file ${name}`, () => existsSync(this.path(name)), deadlineMs);
+    await until(
+      `the file ${name}`,
+      () => (statSync(this.path(name), { throwIfNoEntry: false })?.size ?? 0) > 0,
+      deadlineMs,
+    );
     return readFileSync(this.path(name), "utf8");
   }
 
