@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { CoordinatorApi } from "../harness/coordinator-api.ts";
 import type { StartedBinary } from "../harness/binary.ts";
@@ -131,7 +131,8 @@ async function fillsTheDisk(): Promise<void> {
   using disk = smallDisk.mount(48);
   const play = async ({ world, api }: Place): Promise<void> => {
     const { run_id } = await api.submit("fill");
-    await world.file(`${run_id}.full`);
+    // Without content: there is no room for any.
+    await until("the disk is full", () => existsSync(world.path(`${run_id}.full`)));
     await Bun.write(world.path(`${run_id}.release`), "");
     await api.reached(run_id, "completed");
     rmSync(join(disk.path, "filler"));
