@@ -37,7 +37,9 @@ for (const route of [STARTED, COMPLETED, "POST /sessions/:id/events"] satisfies 
 
 test.each([
   ["first", "failed", "!fail no"],
+  ["first", "stopped", "!sleep 10m"],
   ["second", "failed", "!fail no"],
+  ["second", "stopped", "!sleep 10m"],
   ["second", "completed", "hello"],
 ] as const)("%s generation: a parent is told once that its child has %s, if the answer is lost", async (...row) => {
   const [generation, verb, prompt] = row;
@@ -50,6 +52,10 @@ test.each([
   const runner = world.runner(fake.url, "test-executor");
   const resumes = (): string[] =>
     [...fake.state.runs.values()].filter(({ type }) => type === "resume_session").map(({ prompt: told }) => told);
+  if (verb === "stopped") {
+    await until("the executor works", () => fake.eventsOf(run).length > 0);
+    await fake.stop(run);
+  }
   await until("the look at the run", () => fake.calls("GET /runs/:id").some(({ id }) => id === run.run_id));
   await until("the resume of the parent", () => resumes().length > 0);
   runner.signal("SIGTERM");
